@@ -1,0 +1,72 @@
+// The allocator interface: one table of functions, behind which strategies and host mallocs stand.
+//
+// The memory is the last argument, so that a host's own malloc, realloc and free stand in the table
+// as they are: an argument that the callee does not read costs nothing in the calling conventions we
+// build for, and no peer pays for an adapter that a strategy is spared.
+//
+// A block is at least as large as asked and aligned to LM_BLOCK_ALIGNMENT, or to what was asked. It is
+// live from the call that returned it to the one that frees it. Functions are called by one thread
+// at a time unless LM_SHARES_THREADS is stated.
+#pragma once
+
+#include "alloc/linear_memory.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum lm_capability {
+    LM_FREES_BLOCKS = 1 << 0,     // single blocks can be freed; else free does nothing until reset
+    LM_RESIZES_IN_PLACE = 1 << 1, // resize may keep the address
+    LM_SHARES_THREADS = 1 << 2,   // several threads may call at once
+    LM_IN_LINEAR_MEMORY = 1 << 3, // its heap lies in the lm_memory it is given, whole
+    LM_HOLDS_CONTENT = 1 << 4,    // a block keeps what is written to it (all but the floor)
+} lm_capability;
+
+// What a walk over the heap counted. `live_bytes` are those of the blocks as laid out, not as asked.
+typedef struct lm_census {
+    uint64_t live_blocks, live_bytes;
+    uint64_t free_blocks, free_bytes;
+    uint64_t heap_bytes; // all that the heap has taken of the memory, its own records included
+} lm_census;
+
+typedef struct lm_allocator {
+    const char *name;
+    const char *idea; // one line
+    unsigned capabilities;
+    int check_level; // that it was compiled at: 0 none, 1 constant-time checks, 2 all
+
+    // Lays out an empty heap at memory->heap_start. False: the memory could not grow; the memory is
+    // then as it was, and start may be tried again. O(1).
+    bool (*start)(lm_memory *memory);
+
+    // Returns a block, or NULL, and then the heap is unchanged. allocate(0) gives a unique block.
+    void *(*allocate)(size_t size, lm_memory *memory);
+
+    // The same, filled with zero.
+    void *(*allocate_zeroed)(size_t size, lm_memory *memory);
+
+    // The same as allocate, aligned. `alignment` is a power of two up to LM_PAGE_BYTES.
+    void *(*allocate_aligned)(size_t alignment, size_t size, lm_memory *memory);
+
+    // Makes the block `size` bytes large; the first min(old, new) bytes are kept. Returns its address,
+    // perhaps a new one, or NULL, and then the block is as it was. Size 0 keeps a block live in a
+    // strategy; a host's realloc frees it, so nobody asks that of a host.
+    void *(*resize)(void *block, size_t size, lm_memory *memory);
+
+    // The same for a block that is to stay aligned: `alignment` is what it was allocated with.
+    void *(*resize_aligned)(void *block, size_t size, size_t alignment, lm_memory *memory);
+
+    // Frees a block. `size` is what was asked for it last, or 0 where the caller does not know.
+    // NULL is ignored.
+    void (*free)(void *block, size_t size, lm_memory *memory);
+
+    // How many bytes of the block may be used: at least what was asked.
+    size_t (*usable_size)(const void *block, lm_memory *memory);
+
+    // Frees every block at once. NULL in host mallocs.
+    void (*reset)(lm_memory *memory);
+
+    // Walks the heap. Returns the name of the first law found broken, or NULL; fills the census where
+    // one is given. O(heap). NULL in host mallocs.
+    const char *(*validate)(lm_memory *memory, lm_census *census);
+} lm_allocator;

@@ -1,0 +1,101 @@
+// Linear memory: one contiguous range that grows at its end and never shrinks, as WebAssembly has it.
+//
+// An address in it is an offset from its base: 0 ≤ offset < size ≤ 2^32. Sizes are counted in pages
+// of 64 KiB, and an *end* (one past the last byte) is a 64-bit number, since a memory of 65,536 pages
+// ends at exactly 2^32.
+//
+// Natively the maximum is reserved when the memory is created and the base stays, except in the
+// moving mode, in which every growth moves it: a strategy that kept a pointer across a growth then
+// faults. What lies beyond the size faults as well. On wasm32 the base is 0 and the memory is the
+// module's own.
+//
+// Anyone may grow the memory between two of our calls, and growth may be refused at any time: where
+// a growth begins is known from its answer only.
+//
+// A memory is used by one thread at a time.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    LM_PAGE_BYTES = 65536, // WebAssembly's page
+    LM_PAGES_MAX = 65536,  // 4 GiB
+    LM_BLOCK_ALIGNMENT = 16,
+};
+
+#define LM_GROW_REFUSED UINT32_MAX // memory.grow's −1
+#define LM_REFUSE_ALL   UINT32_MAX
+
+typedef struct lm_memory {
+    uint32_t heap_start; // the first offset a heap may use: a multiple of 16, never 0 (that is NULL)
+    uint32_t pages_max;
+#ifndef __wasm__
+    unsigned char *base; // a multiple of LM_PAGE_BYTES
+    uint32_t pages;
+    uint32_t refusals; // growths still to be refused; LM_REFUSE_ALL: for good
+    bool moving;
+    void *reservation; // what was mapped, to be unmapped
+    uint64_t reservation_bytes;
+#endif
+} lm_memory;
+
+// The address of offset 0. Good until the next growth.
+static inline unsigned char *lm_memory_base(const lm_memory *memory);
+
+// The size in pages; times LM_PAGE_BYTES it is the end, a 64-bit number.
+static inline uint32_t lm_memory_pages(const lm_memory *memory);
+
+// Grows by `pages` (0 is allowed). Returns the size before, in pages, or LM_GROW_REFUSED, and then
+// nothing has changed. New pages read as zero.
+static inline uint32_t lm_memory_grow(lm_memory *memory, uint32_t pages);
+
+#ifdef __wasm__
+
+static inline unsigned char *lm_memory_base(const lm_memory *memory) {
+    (void)memory;
+    return (unsigned char *)(uintptr_t)0;
+}
+static inline uint32_t lm_memory_pages(const lm_memory *memory) {
+    (void)memory;
+    return (uint32_t)__builtin_wasm_memory_size(0);
+}
+static inline uint32_t lm_memory_grow(lm_memory *memory, uint32_t pages) {
+    (void)memory;
+    return (uint32_t)__builtin_wasm_memory_grow(0, pages);
+}
+
+#else
+
+typedef struct lm_memory_options {
+    uint32_t pages;      // at the start
+    uint32_t pages_max;  // 1 … LM_PAGES_MAX
+    uint32_t heap_start; // as in lm_memory; 0: 16
+    bool moving;         // every growth moves the base (a test mode)
+} lm_memory_options;
+
+// Reserves a memory. Returns false, with errno, where the options contradict each other (EINVAL) or
+// the system refuses the address space. The memory must be destroyed in the end.
+bool lm_memory_create(lm_memory *memory, const lm_memory_options *options);
+void lm_memory_destroy(lm_memory *memory);
+
+// What lm_memory_grow does natively.
+uint32_t lm_memory_grow_native(lm_memory *memory, uint32_t pages);
+
+// Somebody else grows the memory: never refused by lm_memory_refuse. False: the maximum or the
+// system is in the way.
+bool lm_memory_grow_foreign(lm_memory *memory, uint32_t pages);
+
+// The next `count` growths are refused: LM_REFUSE_ALL for all from here on, 0 for none.
+void lm_memory_refuse(lm_memory *memory, uint32_t count);
+
+// Moves the base: the content stays, pointers into it die. False: no address space.
+bool lm_memory_move(lm_memory *memory);
+
+static inline unsigned char *lm_memory_base(const lm_memory *memory) { return memory->base; }
+static inline uint32_t lm_memory_pages(const lm_memory *memory) { return memory->pages; }
+static inline uint32_t lm_memory_grow(lm_memory *memory, uint32_t pages) {
+    return lm_memory_grow_native(memory, pages);
+}
+
+#endif

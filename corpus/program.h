@@ -1,0 +1,57 @@
+// A program: a trace made ready to be played fast. It lies in one flat, read-only piece of memory
+// without pointers, so that it is compiled once and shared by many processes.
+//
+// Blocks are kept in *slots*, reused last in, first out, so that the table of live blocks is as small
+// as the program's own working set.
+#pragma once
+
+#include "corpus/trace.h"
+
+typedef enum program_verb {
+    PROGRAM_ALLOCATE,
+    PROGRAM_FREE,
+    PROGRAM_RESIZE,
+    PROGRAM_ZEROED,
+    PROGRAM_ALIGNED,        // + one more step: the alignment
+    PROGRAM_ALIGNED_ZEROED, // + one more step
+    PROGRAM_ALIGNED_RESIZE, // + one more step
+    PROGRAM_GROW,           // size: pages
+    PROGRAM_REFUSE,         // size: count
+    PROGRAM_MOVE,
+} program_verb;
+
+enum { PROGRAM_VERB_BITS = 4 };
+
+typedef struct program_step {
+    uint32_t slot_and_verb; // slot << PROGRAM_VERB_BITS | verb
+    uint32_t size;
+} program_step;
+
+typedef struct program {
+    uint64_t bytes;               // of the whole piece
+    uint64_t steps, steps_timed;  // the timed ones come first; the rest closes the trace
+    uint64_t operations;          // timed: heap calls, what "ns per operation" divides by
+    uint64_t placements;          // words of the placement list (see placement.h)
+    uint64_t peak_live_bytes;     // as asked, the largest sum at any time
+    uint64_t largest_bytes;       // the largest block
+    uint64_t packed_bytes;        // the end of the memory that the placements take
+    uint64_t steps_at, placements_at; // where they lie, from the start of the piece
+    uint32_t slots;
+    uint32_t lanes;
+} program;
+
+static inline const program_step *program_steps(const program *program) {
+    return (const program_step *)(const void *)((const char *)program + program->steps_at);
+}
+static inline const uint32_t *program_placements(const program *program) {
+    return (const uint32_t *)(const void *)((const char *)program + program->placements_at);
+}
+
+// Compiles the heap verbs of a trace, with the placements of an ideal allocator. Returns a memory
+// file's descriptor that holds the program, or −1: the trace has verbs that a heap alone can't play
+// (`error` names the first), or the system is out of memory. O(n log n).
+int program_compile(const trace *trace, trace_error *error);
+
+// Maps a compiled program for reading, every page present. NULL: with errno. Unmapped with munmap
+// over program->bytes.
+const program *program_map(int descriptor);
