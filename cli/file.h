@@ -1,4 +1,5 @@
-// Files that are written whole or not at all: into a temporary beside the target, renamed when done.
+// Files that are written whole or not at all: into a temporary beside the target, renamed when
+// done. What cannot be replaced (a pipe, a terminal, /dev/stdout) is written to directly.
 #pragma once
 
 #include <jansson.h>
@@ -6,16 +7,20 @@
 #include <stdio.h>
 
 typedef struct whole_file {
-    FILE *stream; // write here
-    char *path, *temporary;
+    FILE *stream;            // write here
+    char *path, *temporary;  // no temporary: written to directly
+    struct whole_file *next; // of those that are open; so a whole_file stays where it was opened
 } whole_file;
 
-// Opens a file for writing. False: with errno, nothing is there.
+// Opens a file for writing. False: with errno, nothing is there. One thread at a time opens,
+// commits and abandons.
 bool whole_file_open(whole_file *file, const char *path);
 // Flushes, syncs and renames. False: with errno; the target is as it was, the temporary gone.
+// Either way the file is closed.
 bool whole_file_commit(whole_file *file);
 void whole_file_abandon(whole_file *file);
-// Removes the temporaries of files that are open: for exits on the way out (signals, options_fail).
+// Removes the temporaries of files that are open, and leaves the streams to the exit that must
+// follow. For the way out (options_fail, a signal's handler): async-signal-safe.
 void whole_file_abandon_all(void);
 
 // Writes JSON: two spaces, keys in the order of insertion, a newline at the end. False: with errno.

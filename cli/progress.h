@@ -1,5 +1,5 @@
-// Progress on standard error, where that is a terminal; silence elsewhere. One line, redrawn in place
-// at most ten times a second, never wider than the terminal.
+// Progress on standard error, where that is a terminal; silence elsewhere. One line, redrawn in
+// place at most ten times a second, never wider than the terminal.
 #pragma once
 
 #include <stddef.h>

@@ -1,0 +1,184 @@
+#include "cli/child.h"
+
+#include "cli/interrupt.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { FIRST_DESCRIPTOR = 3 };
+
+// Our environment with `set` on top. The strings stay theirs; the array is to be freed. NULL: no
+// memory.
+static char **merge_environment(const char *const *set) {
+    size_t inherited = 0, added = 0, count = 0;
+    while (environ && environ[inherited])
+        inherited++;
+    while (set && set[added])
+        added++;
+    char **merged = calloc(inherited + added + 1, sizeof *merged);
+    for (size_t i = 0; merged && i < inherited; i++) {
+        bool replaced = false;
+        for (size_t j = 0; j < added && !replaced; j++) {
+            size_t name = strcspn(set[j], "=");
+            replaced = strncmp(environ[i], set[j], name) == 0 && environ[i][name] == '=';
+        }
+        if (!replaced) merged[count++] = environ[i];
+    }
+    for (size_t i = 0; merged && i < added; i++)
+        merged[count++] = (char *)set[i];
+    return merged;
+}
+
+// The functions from here to child_start run in the child between fork and exec, and call only what
+// is async-signal-safe. They return false with errno.
+
+static bool move_descriptors(const child_options *options) {
+    // First out of each other's way, then into place: dup2 also takes close-on-exec off.
+    int count = options->descriptor_count, end = FIRST_DESCRIPTOR + count;
+    int moved[count + 1];
+    for (int i = 0; i < count; i++)
+        if ((moved[i] = fcntl(options->descriptors[i], F_DUPFD_CLOEXEC, end)) < 0) return false;
+    for (int i = 0; i < count; i++)
+        if (dup2(moved[i], FIRST_DESCRIPTOR + i) < 0) return false;
+    return close_range((unsigned)end, ~0U, CLOSE_RANGE_CLOEXEC) == 0;
+}
+
+static bool set_standard_streams(const child_options *options) {
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    return null >= 0 && (options->foreground || dup2(null, STDIN_FILENO) >= 0) &&
+           (!options->quiet || (dup2(null, STDOUT_FILENO) >= 0 && dup2(null, STDERR_FILENO) >= 0));
+}
+
+static bool set_limits(const child_options *options) {
+    struct rlimit no_core = {0, 0};
+    if (!options->foreground && setrlimit(RLIMIT_CORE, &no_core) != 0) return false;
+    struct rlimit space = {options->address_space_bytes, options->address_space_bytes};
+    if (options->address_space_bytes && setrlimit(RLIMIT_AS, &space) != 0) return false;
+    if (options->no_huge_pages && prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) != 0) return false;
+    if (options->cpu < 0) return true;
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    CPU_SET((unsigned)options->cpu, &cpus);
+    return sched_setaffinity(0, sizeof cpus, &cpus) == 0;
+}
+
+_Noreturn static void become(const child_options *options, char **environment, pid_t parent,
+                             int failure) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(127); // it was gone before it could be watched
+    if (!options->foreground) setpgid(0, 0);
+    // The failure pipe must survive the moving: it goes above all that is moved.
+    int high = fcntl(failure, F_DUPFD_CLOEXEC, FIRST_DESCRIPTOR + options->descriptor_count);
+    if (high >= 0 && set_standard_streams(options) && move_descriptors(options) &&
+        set_limits(options))
+        execvpe(options->argv[0], (char **)options->argv, environment);
+    int error = errno;
+    if (write(high >= 0 ? high : failure, &error, sizeof error) < 0) _exit(126);
+    _exit(127);
+}
+
+// Whether the child got through exec: the pipe then closes without a word. Else its errno.
+static int read_failure(int descriptor) {
+    int error = 0;
+    ssize_t count;
+    do
+        count = read(descriptor, &error, sizeof error);
+    while (count < 0 && errno == EINTR);
+    return count == sizeof error ? error : 0;
+}
+
+pid_t child_start(const child_options *options) {
+    char **environment = merge_environment(options->environment);
+    int failure[2];
+    if (!environment || pipe2(failure, O_CLOEXEC) != 0) {
+        free(environment);
+        return -1;
+    }
+    pid_t parent = getpid(), pid = fork();
+    if (pid == 0) become(options, environment, parent, failure[1]);
+    int error = pid < 0 ? errno : 0;
+    free(environment);
+    close(failure[1]);
+    if (pid > 0) error = read_failure(failure[0]);
+    close(failure[0]);
+    if (!error) return pid;
+    if (pid > 0) waitpid(pid, NULL, 0);
+    errno = error;
+    return -1;
+}
+
+static double now_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+// Waits until the process has ended, the time is over or, where `heed` is set, the user interrupts;
+// the latter two are noted in `end`.
+static void await_end(int descriptor, double seconds, bool heed, child_end *end) {
+    // The signals are blocked but while ppoll sleeps: none slips in between the look and the sleep.
+    sigset_t signals, before;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &signals, &before);
+    double deadline = now_seconds() + seconds;
+    for (bool ended = false; !ended && !end->timed_out && !end->interrupted;) {
+        double left = seconds > 0 ? deadline - now_seconds() : 3600;
+        if (left < 0) left = 0;
+        struct timespec timeout = {(time_t)left, (long)((left - (double)(time_t)left) * 1e9)};
+        struct pollfd watched = {.fd = descriptor, .events = POLLIN};
+        ended = ppoll(&watched, 1, &timeout, &before) == 1;
+        end->interrupted = !ended && heed && interrupted();
+        end->timed_out = !ended && !end->interrupted && seconds > 0 && now_seconds() >= deadline;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void explain(child_end *end, double seconds) {
+    const char *name = sigabbrev_np(end->signal);
+    if (end->interrupted)
+        snprintf(end->text, sizeof end->text, "interrupted");
+    else if (end->timed_out)
+        snprintf(end->text, sizeof end->text, "timed out after %g s", seconds);
+    else if (end->signal && name)
+        snprintf(end->text, sizeof end->text, "killed by SIG%s", name);
+    else if (end->signal)
+        snprintf(end->text, sizeof end->text, "killed by signal %d", end->signal);
+    else
+        snprintf(end->text, sizeof end->text, "exit status %d", end->exit_status);
+}
+
+void child_wait(pid_t pid, double seconds, child_end *end) {
+    *end = (child_end){.exit_status = -1};
+    bool own_group = getpgid(pid) == pid;
+    int descriptor = pidfd_open(pid, 0);
+    if (descriptor >= 0) {
+        await_end(descriptor, seconds, own_group, end);
+        close(descriptor);
+    }
+    // The pid is still the child's, even if it is dead: it has not been waited for.
+    if (end->timed_out || end->interrupted) kill(pid, SIGKILL);
+    if (own_group && descriptor >= 0) kill(-pid, SIGKILL);
+    int status = 0;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (WIFSIGNALED(status))
+        end->signal = WTERMSIG(status);
+    else
+        end->exit_status = WEXITSTATUS(status);
+    end->ok = end->exit_status == 0 && !end->timed_out && !end->interrupted;
+    explain(end, seconds);
+}

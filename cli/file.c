@@ -1,0 +1,166 @@
+#include "cli/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+// The files that are open, newest first. A signal handler walks the list: it is changed by single
+// stores, with signals blocked where a temporary comes to be, so that none exists unlisted.
+static whole_file *volatile open_files;
+
+static void enlist(whole_file *file) {
+    file->next = open_files;
+    open_files = file;
+}
+
+static void delist(whole_file *file) {
+    whole_file *volatile *link = &open_files;
+    while (*link && *link != file)
+        link = &(*link)->next;
+    if (*link) *link = file->next;
+}
+
+static void release(whole_file *file) {
+    delist(file);
+    free(file->path);
+    free(file->temporary);
+    *file = (whole_file){0};
+}
+
+// Creates the temporary with the mode that the umask asks for (mkstemp would give 0600), or with
+// that of the file that it replaces. Returns a descriptor, or −1 with errno.
+static int create_temporary(whole_file *file, const struct stat *replaced) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    int descriptor = -1;
+    for (unsigned attempt = 0; descriptor < 0; attempt++) {
+        free(file->temporary);
+        if (asprintf(&file->temporary, "%s.%d-%u.part", file->path, getpid(), attempt) < 0) {
+            file->temporary = NULL;
+            break;
+        }
+        descriptor = open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (descriptor < 0 && errno != EEXIST) break;
+    }
+    if (descriptor >= 0) {
+        enlist(file);
+        if (replaced) fchmod(descriptor, replaced->st_mode & 07777);
+    }
+    int error = errno;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = error;
+    return descriptor;
+}
+
+bool whole_file_open(whole_file *file, const char *path) {
+    *file = (whole_file){0};
+    struct stat target;
+    bool exists = stat(path, &target) == 0;
+    // A pipe, a terminal or /dev/stdout is written to, never replaced.
+    bool direct = exists && (!S_ISREG(target.st_mode) || strncmp(path, "/dev/", 5) == 0);
+    if (exists && access(path, W_OK) != 0) return false;
+    // What a symbolic link points to is replaced, not the link.
+    file->path = exists && !direct ? realpath(path, NULL) : strdup(path);
+    if (!file->path) return false;
+    int descriptor = direct ? open(path, O_WRONLY | O_TRUNC | O_CLOEXEC)
+                            : create_temporary(file, exists ? &target : NULL);
+    if (descriptor >= 0) {
+        file->stream = fdopen(descriptor, "w");
+        if (file->stream) return true;
+        close(descriptor);
+        if (!direct) unlink(file->temporary);
+    }
+    int error = errno;
+    release(file);
+    errno = error;
+    return false;
+}
+
+bool whole_file_commit(whole_file *file) {
+    errno = 0;
+    bool written = fflush(file->stream) == 0 && !ferror(file->stream);
+    // What is no file of its own has nothing to be synced.
+    if (written && file->temporary) written = fsync(fileno(file->stream)) == 0;
+    int error = errno ? errno : EIO; // a stream remembers that a write failed, but not why
+    if (fclose(file->stream) != 0 && written) {
+        written = false;
+        error = errno;
+    }
+    if (written && file->temporary && rename(file->temporary, file->path) != 0) {
+        written = false;
+        error = errno;
+    }
+    if (!written && file->temporary) unlink(file->temporary);
+    release(file);
+    if (!written) errno = error;
+    return written;
+}
+
+void whole_file_abandon(whole_file *file) {
+    if (file->temporary) unlink(file->temporary);
+    fclose(file->stream);
+    release(file);
+}
+
+void whole_file_abandon_all(void) {
+    for (whole_file *file = open_files; file; file = file->next)
+        unlink(file->temporary);
+}
+
+bool file_write_json(const char *path, const json_t *json) {
+    whole_file file;
+    if (!whole_file_open(&file, path)) return false;
+    // 15 digits are what every decimal survives: 0.1 stays 0.1.
+    int bad = json_dumpf(json, file.stream, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+    if (bad && !ferror(file.stream)) {
+        whole_file_abandon(&file);
+        errno = EINVAL; // no array or object, or one that holds itself
+        return false;
+    }
+    fputc('\n', file.stream);
+    return whole_file_commit(&file);
+}
+
+json_t *file_read_json(const char *path, char *error) {
+    FILE *stream = fopen(path, "re");
+    if (!stream) {
+        snprintf(error, 200, "%s", strerror(errno));
+        return NULL;
+    }
+    json_error_t reason;
+    errno = 0;
+    json_t *json = json_loadf(stream, JSON_REJECT_DUPLICATES, &reason);
+    if (!json && ferror(stream))
+        snprintf(error, 200, "%s", strerror(errno));
+    else if (!json)
+        snprintf(error, 200, "line %d: %s", reason.line, reason.text);
+    if (!json) // the reason quotes the file: keep it to one line
+        for (char *at = error; *at; at++)
+            if ((unsigned char)*at < ' ' || *at == 127) *at = '?';
+    fclose(stream);
+    return json;
+}
+
+bool file_make_directory(const char *path) {
+    char *partial = strdup(path);
+    if (!partial) return false;
+    bool made = true;
+    for (char *at = partial; made && *at; at++) {
+        if (*at != '/' || at == partial) continue;
+        *at = '\0';
+        made = mkdir(partial, 0777) == 0 || errno == EEXIST;
+        *at = '/';
+    }
+    free(partial);
+    if (!made) return false;
+    if (mkdir(path, 0777) == 0) return true;
+    struct stat found;
+    if (errno != EEXIST || stat(path, &found) != 0) return false;
+    errno = ENOTDIR;
+    return S_ISDIR(found.st_mode);
+}

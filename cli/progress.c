@@ -1,0 +1,81 @@
+#include "cli/progress.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+struct progress {
+    char *what;
+    size_t total;
+    double started_s, drawn_s;
+};
+
+static const double interval_s = 0.1;
+
+static double now_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+progress *progress_start(const char *what, size_t total) {
+    const char *terminal = getenv("TERM");
+    if (!isatty(STDERR_FILENO) || !terminal || strcmp(terminal, "dumb") == 0) return NULL;
+    progress *begun = calloc(1, sizeof *begun);
+    if (!begun) return NULL;
+    begun->what = strdup(what);
+    begun->total = total;
+    begun->started_s = now_seconds();
+    return begun;
+}
+
+// The columns of the terminal, asked each time: it may have been resized.
+static size_t terminal_columns(void) {
+    struct winsize size;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+// How much of `line` fits, in bytes: a character of UTF-8 counts once and is not cut.
+static int fitting_bytes(const char *line, size_t columns) {
+    int bytes = 0;
+    for (; line[bytes]; bytes++)
+        if ((line[bytes] & 0xC0) != 0x80 && columns-- == 0) break;
+    return bytes;
+}
+
+static void describe_time(char *text, size_t size, double seconds) {
+    if (seconds < 90)
+        snprintf(text, size, ", %.0f s left", seconds);
+    else if (seconds < 90 * 60)
+        snprintf(text, size, ", %.0f min left", seconds / 60);
+    else
+        snprintf(text, size, ", %.1f h left", seconds / 3600);
+}
+
+void progress_show(progress *shown, size_t done, const char *now) {
+    if (!shown) return;
+    double now_s = now_seconds();
+    if (now_s - shown->drawn_s < interval_s) return;
+    shown->drawn_s = now_s;
+    char left[40] = "", line[512];
+    if (done > 0 && done <= shown->total)
+        describe_time(left, sizeof left,
+                      (now_s - shown->started_s) / (double)done * (double)(shown->total - done));
+    snprintf(line, sizeof line, "%s: %zu of %zu%s: %s", shown->what ? shown->what : "", done,
+             shown->total, left, now);
+    // The last column stays free: some terminals wrap as soon as it is written to.
+    fprintf(stderr, "\r%.*s\033[K", fitting_bytes(line, terminal_columns() - 1), line);
+    fflush(stderr);
+}
+
+void progress_end(progress *shown) {
+    if (!shown) return;
+    fputs("\r\033[K", stderr);
+    fflush(stderr);
+    free(shown->what);
+    free(shown);
+}
