@@ -12,27 +12,30 @@ typedef struct player {
     const lm_allocator *allocator;
     lm_memory *memory; // where the allocator serves one; else NULL
     const program *program;
-    void **slots;      // program->slots of them, all NULL at the start of a pass
-    uint64_t failures; // allocations and resizes that gave NULL
+    void **slots;      // program->slots of them
+    uint64_t failures; // allocations and resizes that gave NULL; such a block is then left out
 } player;
 
-// Told of every call, with the time stopped. `step` counts from 0 within the program.
+typedef struct player_event {
+    uint64_t step; // within the program
+    program_verb verb;
+    uint32_t slot;
+    void *block; // before: what the slot holds; after: what the call returned, NULL where it failed
+    size_t size, alignment, old_size;
+} player_event;
+
+// Told before and after every heap call. It may read and write the blocks, as their owner.
 typedef struct player_observer {
     void *context;
-    // After a block came; `old` is NULL, or what was resized (gone by now if the address changed).
-    // `block` may be NULL: it failed.
-    void (*allocated)(void *context, uint64_t step, uint32_t slot, void *block, size_t size,
-                      size_t alignment, bool zeroed);
-    void (*resizing)(void *context, uint64_t step, uint32_t slot, void *block);
-    void (*resized)(void *context, uint64_t step, uint32_t slot, void *block, size_t size,
-                    size_t alignment);
-    void (*freeing)(void *context, uint64_t step, uint32_t slot, void *block);
+    void (*before)(void *context, const player_event *event);
+    void (*after)(void *context, const player_event *event);
 } player_observer;
 
-// Plays the steps that are timed. Nothing is allocated but through the table.
+// Plays the steps that are timed. Nothing is allocated but through the table. The memory must not
+// be one that moves when it grows: that is for observed plays.
 void player_play(player *player);
 
-// Plays the steps that close the trace; every slot is NULL after it.
+// Plays the steps that close the trace, after which none of its blocks is live.
 void player_close(player *player);
 
 // Both, observed.

@@ -10,11 +10,11 @@
 typedef enum program_verb {
     PROGRAM_ALLOCATE,
     PROGRAM_FREE,
-    PROGRAM_RESIZE,
     PROGRAM_ZEROED,
-    PROGRAM_ALIGNED,        // + one more step: the alignment
-    PROGRAM_ALIGNED_ZEROED, // + one more step
-    PROGRAM_ALIGNED_RESIZE, // + one more step
+    PROGRAM_RESIZE,         // two steps: the second holds {0, old size}
+    PROGRAM_ALIGNED,        // two steps: the second holds {alignment, 0}
+    PROGRAM_ALIGNED_ZEROED, // two steps, the same
+    PROGRAM_ALIGNED_RESIZE, // two steps: the second holds {alignment, old size}
     PROGRAM_GROW,           // size: pages
     PROGRAM_REFUSE,         // size: count
     PROGRAM_MOVE,
@@ -24,17 +24,17 @@ enum { PROGRAM_VERB_BITS = 4 };
 
 typedef struct program_step {
     uint32_t slot_and_verb; // slot << PROGRAM_VERB_BITS | verb
-    uint32_t size;
+    uint32_t size;          // a resize to 0 is played as one to 1, since a host's realloc would free
 } program_step;
 
 typedef struct program {
     uint64_t bytes;               // of the whole piece
     uint64_t steps, steps_timed;  // the timed ones come first; the rest closes the trace
     uint64_t operations;          // timed: heap calls, what "ns per operation" divides by
-    uint64_t placements;          // words of the placement list (see placement.h)
+    uint64_t placements;          // words of the placement list
     uint64_t peak_live_bytes;     // as asked, the largest sum at any time
     uint64_t largest_bytes;       // the largest block
-    uint64_t packed_bytes;        // the end of the memory that the placements take
+    uint64_t packed_bytes;        // where the placements end, in an empty memory
     uint64_t steps_at, placements_at; // where they lie, from the start of the piece
     uint32_t slots;
     uint32_t lanes;
@@ -47,9 +47,22 @@ static inline const uint32_t *program_placements(const program *program) {
     return (const uint32_t *)(const void *)((const char *)program + program->placements_at);
 }
 
-// Compiles the heap verbs of a trace, with the placements of an ideal allocator. Returns a memory
-// file's descriptor that holds the program, or −1: the trace has verbs that a heap alone can't play
-// (`error` names the first), or the system is out of memory. O(n log n).
+// What the second step of an operation tells; 0 and the default where there is none.
+static inline uint32_t program_step_old_size(const program_step *step) {
+    uint32_t verb = step->slot_and_verb & ((1u << PROGRAM_VERB_BITS) - 1);
+    return verb == PROGRAM_RESIZE || verb == PROGRAM_ALIGNED_RESIZE ? step[1].size : 0;
+}
+static inline uint32_t program_step_alignment(const program_step *step) {
+    uint32_t verb = step->slot_and_verb & ((1u << PROGRAM_VERB_BITS) - 1);
+    return verb >= PROGRAM_ALIGNED && verb <= PROGRAM_ALIGNED_RESIZE ? step[1].slot_and_verb
+                                                                     : TRACE_ALIGNMENT_DEFAULT;
+}
+
+// Compiles the heap verbs of a trace, with the placements of an ideal allocator: a word for each
+// block (its offset), two for each resize (its offset, and how many bytes to copy there; 0: it stays).
+// Returns the descriptor of a memory file that holds the program, or −1: the trace has verbs that a
+// heap alone can't play (`error` names the first), or does not fit 2^32 bytes, or the system is out
+// of memory. O(n log n) in time, O(n) in space.
 int program_compile(const trace *trace, trace_error *error);
 
 // Maps a compiled program for reading, every page present. NULL: with errno. Unmapped with munmap

@@ -1,0 +1,124 @@
+// The kernel: one process that plays one cell. Google Benchmark drives the passes and takes their
+// times; the stage does the rest. What C++ needs of memory comes from an arena of our own, so that the
+// measured heap sees the program's calls and no others.
+
+#include "bench/cell.h"
+#include "bench/stage.h"
+
+#include <benchmark/benchmark.h>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <sys/mman.h>
+
+extern "C" {
+#include "corpus/program.h"
+}
+
+namespace arena {
+
+constexpr std::size_t capacity_bytes = std::size_t{64} << 20;
+char *next, *end;
+bool closed; // while a pass is timed
+
+// Nothing is given back: a kernel lives for seconds and needs a few KiB for each pass.
+void *take(std::size_t bytes, std::size_t alignment) {
+    if (closed) {
+        std::fputs("linmem-kernel: the harness allocates inside a timed pass\n", stderr);
+        std::abort();
+    }
+    if (!next) {
+        void *piece = mmap(nullptr, capacity_bytes, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (piece == MAP_FAILED) std::abort();
+        next = static_cast<char *>(piece);
+        end = next + capacity_bytes;
+    }
+    auto gap = -reinterpret_cast<std::uintptr_t>(next) & (alignment - 1);
+    if (gap + bytes > static_cast<std::size_t>(end - next)) throw std::bad_alloc();
+    void *block = next + gap;
+    next += gap + bytes;
+    return block;
+}
+
+} // namespace arena
+
+void *operator new(std::size_t bytes) { return arena::take(bytes, alignof(std::max_align_t)); }
+void *operator new[](std::size_t bytes) { return arena::take(bytes, alignof(std::max_align_t)); }
+void *operator new(std::size_t bytes, std::align_val_t alignment) {
+    return arena::take(bytes, static_cast<std::size_t>(alignment));
+}
+void *operator new[](std::size_t bytes, std::align_val_t alignment) {
+    return arena::take(bytes, static_cast<std::size_t>(alignment));
+}
+void operator delete(void *) noexcept {}
+void operator delete[](void *) noexcept {}
+void operator delete(void *, std::size_t) noexcept {}
+void operator delete[](void *, std::size_t) noexcept {}
+void operator delete(void *, std::align_val_t) noexcept {}
+void operator delete[](void *, std::align_val_t) noexcept {}
+void operator delete(void *, std::size_t, std::align_val_t) noexcept {}
+void operator delete[](void *, std::size_t, std::align_val_t) noexcept {}
+
+namespace {
+
+// Copies Google Benchmark's times into the cell.
+class CellReporter : public benchmark::BenchmarkReporter {
+  public:
+    explicit CellReporter(cell_outcome *outcome) : outcome(outcome) {}
+    bool ReportContext(const Context &) override { return true; }
+    void ReportRuns(const std::vector<Run> &runs) override {
+        for (const Run &run : runs) {
+            if (run.run_type != Run::RT_Iteration) continue; // aggregates: the statistics are ours
+            double ns = run.GetAdjustedRealTime();           // manual time, in the unit asked for
+            if (run.run_name.function_name == "cold") outcome->cold_ns = ns;
+            else if (outcome->warm_passes < CELL_PASSES_MAX)
+                outcome->warm_ns[outcome->warm_passes++] = ns;
+        }
+    }
+
+  private:
+    cell_outcome *outcome;
+};
+
+void pass(benchmark::State &state) {
+    for (auto _ : state) {
+        arena::closed = true;
+        double ns = stage_pass();
+        arena::closed = false;
+        state.SetIterationTime(ns * 1e-9);
+    }
+}
+
+void measure(cell *cell) {
+    char name[] = "linmem-kernel";
+    char *arguments[] = {name, nullptr};
+    int count = 1;
+    benchmark::Initialize(&count, arguments);
+    auto plan = [](benchmark::internal::Benchmark *which, int passes) {
+        which->UseManualTime()->Iterations(1)->Repetitions(passes)->Unit(benchmark::kNanosecond);
+    };
+    plan(benchmark::RegisterBenchmark("cold", pass), 1);
+    if (cell->order.warm_passes)
+        plan(benchmark::RegisterBenchmark("warm", pass), static_cast<int>(cell->order.warm_passes));
+    CellReporter reporter(&cell->outcome);
+    benchmark::RunSpecifiedBenchmarks(&reporter);
+}
+
+} // namespace
+
+int main() {
+    void *shared = mmap(nullptr, sizeof(cell), PROT_READ | PROT_WRITE, MAP_SHARED, CELL_DESCRIPTOR, 0);
+    const program *played = program_map(PROGRAM_DESCRIPTOR);
+    if (shared == MAP_FAILED || !played) {
+        std::fputs("linmem-kernel: 'linmem compare' starts this, with its cell and program\n", stderr);
+        return 2;
+    }
+    auto *ordered = static_cast<cell *>(shared);
+    if (!stage_set(ordered, played)) return 1;
+    if (ordered->order.verify) stage_verify();
+    else measure(ordered);
+    ordered->outcome.done = 1;
+    return *ordered->outcome.failure ? 1 : 0;
+}

@@ -1,0 +1,149 @@
+#include "bench/stage.h"
+
+#include "alloc/host_malloc.h"
+#include "alloc/registry.h"
+#include "alloc/yardsticks.h"
+#include "bench/meters.h"
+#include "corpus/player.h"
+#include "corpus/verifier.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static struct {
+    cell *cell;
+    player player;
+    lm_allocator allocator;
+    lm_memory memory;
+    uint64_t passes;
+} stage;
+
+static bool fail(const char *what, const char *why) {
+    cell_outcome *outcome = &stage.cell->outcome;
+    snprintf(outcome->failure, sizeof outcome->failure, "%s: %s", what, why);
+    return false;
+}
+
+static bool pick_allocator(const cell_order *order) {
+    const lm_host *host = lm_host_named(order->allocator);
+    const lm_allocator *strategy = lm_strategy_named(order->allocator, order->check_level);
+    if (host) {
+        stage.allocator = lm_host_table(host);
+        char *proof = stage.cell->outcome.proof;
+        bool counted = order->verify && dlsym(RTLD_DEFAULT, "linmem_heap_calls");
+        return counted || lm_host_prove(host, proof, sizeof stage.cell->outcome.proof) ||
+               fail("not the malloc that was asked for", proof);
+    }
+    if (strategy) stage.allocator = *strategy;
+    else if (strcmp(order->allocator, lm_floor.name) == 0) stage.allocator = lm_floor;
+    else if (strcmp(order->allocator, lm_ideal.name) == 0) stage.allocator = lm_ideal;
+    else return fail("unknown allocator", order->allocator);
+    return true;
+}
+
+// A yardstick's memory must be there from the start; a strategy grows its own.
+static uint32_t pages_at_start(const program *program) {
+    if (lm_strategy_named(stage.allocator.name, 0)) return 0;
+    uint64_t largest = program->largest_bytes + LM_BLOCK_ALIGNMENT;
+    uint64_t bytes = largest > program->packed_bytes ? largest : program->packed_bytes;
+    uint64_t pages = (bytes + LM_PAGE_BYTES - 1) / LM_PAGE_BYTES;
+    return pages < LM_PAGES_MAX ? (uint32_t)pages : LM_PAGES_MAX;
+}
+
+bool stage_set(cell *cell, const struct program *program) {
+    stage.cell = cell;
+    if (!pick_allocator(&cell->order)) return false;
+    size_t slots_bytes = ((size_t)program->slots + 1) * sizeof(void *);
+    void **slots = mmap(NULL, slots_bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (slots == MAP_FAILED) return fail("the table of blocks", strerror(errno));
+    stage.player = (player){&stage.allocator, NULL, program, slots, 0};
+    if (!(stage.allocator.capabilities & LM_IN_LINEAR_MEMORY)) return true;
+    lm_memory_options options = {.pages = pages_at_start(program),
+                                 .pages_max = LM_PAGES_MAX,
+                                 .heap_start = cell->order.heap_start};
+    if (!lm_memory_create(&stage.memory, &options)) return fail("no memory", strerror(errno));
+    stage.player.memory = &stage.memory;
+    return stage.allocator.start(&stage.memory) || fail("no memory", "the heap cannot start");
+}
+
+static void rewind_allocator(void) {
+    lm_ideal_place(program_placements(stage.player.program));
+    if (stage.passes && !(stage.allocator.capabilities & LM_FREES_BLOCKS))
+        stage.allocator.reset(&stage.memory);
+    stage.player.failures = 0;
+}
+
+// The cold pass's memory, beside the time.
+static void meter_before(cell_outcome *outcome) {
+    meter_peak_clear();
+    outcome->baseline_rss_bytes = meter_rss_bytes();
+    outcome->page_faults = meter_page_faults();
+}
+
+static void meter_after(cell_outcome *outcome) {
+    outcome->page_faults = meter_page_faults() - outcome->page_faults;
+    uint64_t peak = meter_peak_rss_bytes(), baseline = outcome->baseline_rss_bytes;
+    outcome->peak_rss_bytes = peak > baseline ? peak - baseline : 0;
+    if (stage.player.memory)
+        outcome->peak_heap_bytes = (uint64_t)stage.memory.pages * LM_PAGE_BYTES;
+}
+
+static void check_failures(void) {
+    cell_outcome *outcome = &stage.cell->outcome;
+    if (stage.player.failures && !*outcome->failure)
+        snprintf(outcome->failure, sizeof outcome->failure, "out of memory: %llu calls failed",
+                 (unsigned long long)stage.player.failures);
+}
+
+double stage_pass(void) {
+    cell_outcome *outcome = &stage.cell->outcome;
+    rewind_allocator();
+    if (stage.passes == 0) meter_before(outcome);
+    double start = meter_now_ns();
+    player_play(&stage.player);
+    double end = meter_now_ns();
+    if (stage.cell->order.handicap > 0) {
+        double until = end + (end - start) * stage.cell->order.handicap;
+        while (end < until) end = meter_now_ns();
+    }
+    if (stage.passes++ == 0) meter_after(outcome);
+    player_close(&stage.player);
+    check_failures();
+    return end - start;
+}
+
+// How many calls of the malloc family the program makes of a host.
+static uint64_t heap_calls(const program *program) {
+    const program_step *steps = program_steps(program);
+    uint64_t calls = 0;
+    for (uint64_t i = 0; i < program->steps; i++) {
+        uint32_t verb = steps[i].slot_and_verb & ((1u << PROGRAM_VERB_BITS) - 1);
+        calls += verb < PROGRAM_GROW;
+        calls += verb == PROGRAM_ALIGNED_RESIZE; // a new block, and the old one freed
+        i += verb >= PROGRAM_RESIZE && verb <= PROGRAM_ALIGNED_RESIZE; // their second step
+    }
+    return calls;
+}
+
+void stage_verify(void) {
+    cell_outcome *outcome = &stage.cell->outcome;
+    rewind_allocator();
+    verifier *verifier =
+        verifier_new(&stage.allocator, stage.player.memory, stage.player.program, CELL_WALK_EVERY,
+                     outcome->failure, sizeof outcome->failure);
+    if (!verifier) {
+        fail("the verifier", strerror(errno));
+        return;
+    }
+    const volatile uint64_t *calls = dlsym(RTLD_DEFAULT, "linmem_heap_calls");
+    uint64_t before = calls ? *calls : 0;
+    player_play_observed(&stage.player, verifier_observer(verifier));
+    if (calls) outcome->harness_calls = *calls - before - heap_calls(stage.player.program);
+    verifier_end(verifier);
+    check_failures();
+    if (outcome->harness_calls) fail("not measurable", "the harness uses the measured heap");
+}

@@ -1,0 +1,24 @@
+// The stage: an allocator, its memory and a program, ready to be played pass after pass. The kernel's
+// inside, without Google Benchmark.
+#pragma once
+
+#include "bench/cell.h"
+#include "corpus/program.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Sets the stage as the cell orders. False: the outcome's failure says why. One stage a process.
+bool stage_set(cell *cell, const struct program *program);
+
+// Plays a pass and closes it. Returns the nanoseconds of what is timed. The first pass is the cold
+// one, whose memory is metered into the outcome.
+double stage_pass(void);
+
+// Plays once, verified, into the outcome's failure.
+void stage_verify(void);
+
+#ifdef __cplusplus
+}
+#endif
