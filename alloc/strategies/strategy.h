@@ -43,9 +43,53 @@ static inline uint32_t lm_offset(const lm_memory *memory, const void *address) {
 }
 
 // Rounds up to a multiple of `to`, a power of two; the sum must not wrap.
-static inline uint32_t lm_round_up(uint32_t n, uint32_t to) { return (n + to - 1) & ~(to - 1); }
+static inline uint32_t lm_round_up(uint32_t n, uint32_t to) {
+    return (n + to - 1) & ~(to - 1);
+}
 
 // The end of the memory, up to 2^32.
 static inline uint64_t lm_memory_end(const lm_memory *memory) {
     return (uint64_t)lm_memory_pages(memory) * LM_PAGE_BYTES;
+}
+
+// The same for a pointer, of which natively more than 32 bits count.
+static inline bool lm_holds(const lm_memory *memory, const void *address) {
+    return (uintptr_t)address - (uintptr_t)lm_memory_base(memory) < lm_memory_end(memory);
+}
+
+// Grows the memory, where that is needed, to end at `end` or beyond.
+static inline bool lm_reach(lm_memory *memory, uint64_t end) {
+    uint64_t have = lm_memory_end(memory);
+    if (end <= have) return true;
+    uint64_t pages = (end - have + LM_PAGE_BYTES - 1) / LM_PAGE_BYTES;
+    return lm_memory_grow(memory, (uint32_t)pages) != LM_GROW_REFUSED;
+}
+
+// Blocks of a word and a payload. Payloads lie 16 bytes or a multiple of it apart and each has its
+// word just before it, so that a block of 16 bytes serves 12. Sizes are served up to
+// LM_SIZE_MAX; what is larger doesn't fit into 32 bits with the word, rounded up.
+enum { LM_WORD_BYTES = 4 };
+#define LM_SIZE_MAX (UINT32_MAX - LM_BLOCK_ALIGNMENT - LM_WORD_BYTES)
+
+static inline uint32_t lm_block_bytes(size_t size) {
+    return lm_round_up((uint32_t)size + LM_WORD_BYTES, LM_BLOCK_ALIGNMENT);
+}
+
+// Fills with zero what an allocation returned; NULL stays NULL.
+static inline void *lm_zero(void *block, size_t size) {
+    return block ? memset(block, 0, size) : NULL;
+}
+
+// The resize that has to move: a new block, and the first `kept` bytes go along. The base may move
+// under the old one. NULL: the old block is as it was.
+static inline void *lm_resize_by_copy(void *block, size_t kept, size_t size, size_t alignment,
+                                      lm_memory *memory,
+                                      void *(*allocate_aligned)(size_t, size_t, lm_memory *),
+                                      void (*release)(void *, size_t, lm_memory *)) {
+    uint32_t from = lm_offset(memory, block);
+    void *to = allocate_aligned(alignment, size, memory);
+    if (!to) return NULL;
+    memcpy(to, lm_at(memory, from), kept < size ? kept : size);
+    release(lm_at(memory, from), 0, memory);
+    return to;
 }
