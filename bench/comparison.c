@@ -1,0 +1,309 @@
+#include "bench/comparison.h"
+
+#include "bench/cell.h"
+#include "cli/child.h"
+#include "cli/interrupt.h"
+#include "cli/options.h"
+#include "cli/progress.h"
+#include "bench/meters.h"
+#include "bench/statistics.h"
+
+#include <errno.h>
+#include <math.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum {
+    CELL_SECONDS_MAX = 120,
+    PAD_BYTES_MAX = 4096,
+    HEAP_START_RANGE = 4096,
+    VERIFIERS_MAX = 16,
+};
+
+const char *const play_pass_names[PASSES] = {"warm", "cold"};
+
+#define PROFILE(name, ...) {#name, __VA_ARGS__},
+const profile profiles[] = {
+#include "bench/profile.def"
+};
+#undef PROFILE
+const size_t profile_count = sizeof profiles / sizeof *profiles;
+
+cell_record *comparison_cell(const comparison *c, size_t contestant, size_t workload) {
+    return &c->cells[contestant * c->workload_count + workload];
+}
+
+// ---- One process ---------------------------------------------------------------------------------
+
+typedef struct kernel {
+    cell *shared;
+    int descriptor;
+    pid_t pid;
+    char library[PATH_MAX], pad[PAD_BYTES_MAX + 16], path[PATH_MAX];
+} kernel;
+
+static void *needed(void *pointer) {
+    if (!pointer || pointer == MAP_FAILED) options_fail("%s", strerror(errno));
+    return pointer;
+}
+
+static kernel *kernel_new(void) {
+    kernel *k = needed(calloc(1, sizeof *k));
+    k->descriptor = memfd_create("linmem-cell", MFD_CLOEXEC);
+    if (k->descriptor < 0 || ftruncate(k->descriptor, sizeof(cell)) != 0)
+        options_fail("%s", strerror(errno));
+    k->shared =
+        needed(mmap(NULL, sizeof(cell), PROT_READ | PROT_WRITE, MAP_SHARED, k->descriptor, 0));
+    ssize_t length = readlink("/proc/self/exe", k->path, sizeof k->path - 32);
+    if (length < 0) options_fail("/proc/self/exe: %s", strerror(errno));
+    k->path[length] = '\0';
+    strcpy(strrchr(k->path, '/') + 1, "linmem-kernel");
+    return k;
+}
+
+static void kernel_free(kernel *k) {
+    munmap(k->shared, sizeof(cell));
+    close(k->descriptor);
+    free(k);
+}
+
+// Starts a kernel on its order. The environment's size varies, and with it where the stack lies.
+static void kernel_start(kernel *k, const contestant *contestant, const workload *workload,
+                         const cell_order *order, int cpu, size_t pad_bytes) {
+    *k->shared = (cell){.order = *order};
+    memcpy(k->shared->order.allocator, contestant->allocator, sizeof contestant->allocator);
+    const char *counter = order->verify && contestant->host ? k->path : "";
+    char folder[PATH_MAX];
+    snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(k->path, '/') - k->path), k->path);
+    snprintf(k->library, sizeof k->library, "LD_PRELOAD=%s%s%s%s", *counter ? folder : "",
+             *counter ? "/linmem-count.so" : "", *counter ? ":" : "", contestant->library);
+    snprintf(k->pad, sizeof k->pad, "LINMEM_PAD=%0*d", (int)pad_bytes, 0);
+    const char *argv[] = {k->path, NULL};
+    const char *environment[] = {k->library, k->pad, NULL};
+    int descriptors[] = {k->descriptor, workload->program};
+    child_options options = {.argv = argv, .environment = environment, .descriptors = descriptors,
+                             .descriptor_count = 2, .cpu = cpu, .no_huge_pages = true};
+    k->pid = child_start(&options);
+    if (k->pid < 0) options_fail("%s: %s", k->path, strerror(errno));
+}
+
+// Waits for it. Writes the status: "ok", or what went wrong. Empty: interrupted, nothing is known.
+static void kernel_wait(kernel *k, char *status, size_t bytes) {
+    child_end end;
+    child_wait(k->pid, CELL_SECONDS_MAX, &end);
+    const cell_outcome *outcome = &k->shared->outcome;
+    if (end.interrupted) *status = '\0';
+    else if (*outcome->failure) snprintf(status, bytes, "%s", outcome->failure);
+    else if (!end.ok || !outcome->done) snprintf(status, bytes, "%s", end.text);
+    else snprintf(status, bytes, "ok");
+}
+
+// ---- Verifying -----------------------------------------------------------------------------------
+
+// Whether an earlier contestant is the same allocator, so that its verification counts.
+static size_t same_allocator(const comparison *c, size_t contestant) {
+    size_t i = 0;
+    while (strcmp(c->contestants[i].allocator, c->contestants[contestant].allocator) != 0) i++;
+    return i;
+}
+
+static void verified(comparison *c, size_t contestant, size_t workload, const char *status) {
+    for (size_t i = contestant; i < c->contestant_count; i++) {
+        if (same_allocator(c, i) != contestant) continue;
+        char *text = comparison_cell(c, i, workload)->status;
+        if (strcmp(status, "ok") == 0) strcpy(text, "ok");
+        else snprintf(text, sizeof ((cell_record *)0)->status, "verifying: %s", status);
+    }
+}
+
+// Every cell once at check level 2, as many at a time as there are CPUs: nothing is timed. The
+// yardsticks are not asked: they are right by construction or not allocators at all.
+static void verify_all(comparison *c) {
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t width = cpus < 1 ? 1 : cpus > VERIFIERS_MAX ? VERIFIERS_MAX : (size_t)cpus;
+    size_t total = c->contestant_count * c->workload_count, started = 0, ended = 0;
+    struct { kernel *kernel; size_t cell; } queue[VERIFIERS_MAX];
+    for (size_t i = 0; i < width; i++) queue[i].kernel = kernel_new();
+    progress *progress = progress_start("verifying", total);
+    while (ended < total) {
+        for (; started < total && started - ended < width && !interrupted(); started++) {
+            size_t contestant = started / c->workload_count, workload = started % c->workload_count;
+            const struct contestant *who = &c->contestants[contestant];
+            queue[started % width].cell = started;
+            queue[started % width].kernel->pid = 0;
+            if (who->yardstick || same_allocator(c, contestant) != contestant) continue;
+            cell_order order = {.check_level = 2, .verify = 1, .heap_start = 16};
+            kernel_start(queue[started % width].kernel, who, &c->workloads[workload], &order, -1, 1);
+        }
+        if (ended == started) break; // interrupted
+        size_t contestant = queue[ended % width].cell / c->workload_count;
+        size_t workload = queue[ended % width].cell % c->workload_count;
+        progress_show(progress, ended, c->contestants[contestant].name);
+        char status[160] = "ok";
+        kernel *k = queue[ended++ % width].kernel;
+        if (k->pid) kernel_wait(k, status, sizeof status);
+        if (k->pid || c->contestants[contestant].yardstick)
+            verified(c, contestant, workload, *status ? status : "interrupted");
+    }
+    progress_end(progress);
+    for (size_t i = 0; i < width; i++) kernel_free(queue[i].kernel);
+}
+
+// ---- Timing --------------------------------------------------------------------------------------
+
+static uint64_t random_below(uint64_t *state, uint64_t bound) { // splitmix64 (Steele et al. 2014)
+    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return (z ^ z >> 31) % bound;
+}
+
+// The last CPU that we may use: the first one gets most of the machine's interrupts.
+static int timing_cpu(void) {
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return -1;
+    for (int cpu = CPU_SETSIZE - 1; cpu >= 0; cpu--)
+        if (CPU_ISSET(cpu, &allowed)) return cpu;
+    return -1;
+}
+
+static uint32_t warm_passes(const profile *profile, const workload *workload) {
+    uint64_t passes = profile->warm_operations / workload->summary.operations;
+    if (passes < profile->warm_passes_min) passes = profile->warm_passes_min;
+    return passes < CELL_PASSES_MAX ? (uint32_t)passes : CELL_PASSES_MAX;
+}
+
+static void record(cell_record *record, size_t block, const cell_outcome *outcome,
+                   uint64_t operations) {
+    double count = (double)operations;
+    record->ns_per_op[PASS_COLD][block] = outcome->cold_ns / count;
+    record->ns_per_op[PASS_WARM][block] =
+        estimate_median(outcome->warm_ns, outcome->warm_passes).median / count;
+    record->peak_rss_bytes[block] = (double)outcome->peak_rss_bytes;
+    record->page_faults[block] = (double)outcome->page_faults;
+    record->peak_heap_bytes[block] = (double)outcome->peak_heap_bytes;
+    memcpy(record->proof, outcome->proof, sizeof record->proof);
+}
+
+// One workload of one block: every contestant that still stands, in random order.
+static void play_workload(comparison *c, kernel *k, size_t block, size_t workload, int cpu,
+                          uint64_t *random, progress *progress) {
+    size_t order[c->contestant_count];
+    for (size_t i = 0; i < c->contestant_count; i++) { // Fisher and Yates, inside out
+        size_t j = random_below(random, i + 1);
+        order[i] = order[j];
+        order[j] = i;
+    }
+    for (size_t i = 0; i < c->contestant_count && !interrupted(); i++) {
+        const contestant *who = &c->contestants[order[i]];
+        const struct workload *what = &c->workloads[workload];
+        cell_record *cell = comparison_cell(c, order[i], workload);
+        char now[120];
+        snprintf(now, sizeof now, "block %zu of %zu, %s on %s", block + 1, c->profile->blocks,
+                 who->name, what->name);
+        progress_show(progress, (block * c->workload_count + workload) * c->contestant_count + i,
+                      now);
+        cell_order cell_order = {
+            .warm_passes = warm_passes(c->profile, what),
+            .heap_start = 16 + 16 * (uint32_t)random_below(random, HEAP_START_RANGE / 16),
+            .handicap = who->handicap};
+        size_t pad_bytes = 1 + random_below(random, PAD_BYTES_MAX);
+        if (strcmp(cell->status, "ok") != 0) continue;
+        kernel_start(k, who, what, &cell_order, cpu, pad_bytes);
+        char status[sizeof cell->status];
+        kernel_wait(k, status, sizeof status);
+        if (strcmp(status, "ok") == 0)
+            record(cell, block, &k->shared->outcome, what->summary.operations);
+        else if (*status)
+            memcpy(cell->status, status, sizeof status);
+    }
+}
+
+static void play_all(comparison *c) {
+    kernel *k = kernel_new();
+    int cpu = timing_cpu();
+    uint64_t random = c->seed;
+    progress *progress =
+        progress_start("measuring", c->profile->blocks * c->workload_count * c->contestant_count);
+    for (c->blocks = 0; c->blocks < c->profile->blocks && !interrupted(); c->blocks++)
+        for (size_t w = 0; w < c->workload_count && !interrupted(); w++)
+            play_workload(c, k, c->blocks, w, cpu, &random, progress);
+    progress_end(progress);
+    kernel_free(k);
+}
+
+// A cell that failed in some block has no time, and neither has one that was never played.
+static bool settle(comparison *c) {
+    bool all_ok = true;
+    for (size_t i = 0; i < c->contestant_count * c->workload_count; i++) {
+        cell_record *cell = &c->cells[i];
+        bool ok = strcmp(cell->status, "ok") == 0;
+        size_t played = estimate_median(cell->ns_per_op[PASS_COLD], c->profile->blocks).count;
+        if (ok && played == 0) strcpy(cell->status, "not played");
+        for (size_t pass = 0; !ok && pass < PASSES; pass++)
+            for (size_t b = 0; b < c->profile->blocks; b++) cell->ns_per_op[pass][b] = NAN;
+        all_ok &= ok && played;
+    }
+    return all_ok;
+}
+
+// What the user's environment asks of a malloc is not what the others are measured with.
+static void clean_environment(void) {
+    static const char *const prefixes[] = {"LD_PRELOAD=", "MALLOC_", "MIMALLOC_", "TCMALLOC_",
+                                           "GLIBC_TUNABLES="};
+    for (size_t p = 0; p < sizeof prefixes / sizeof *prefixes; p++)
+        for (char **variable = environ; *variable;) {
+            if (strncmp(*variable, prefixes[p], strlen(prefixes[p])) != 0) {
+                variable++;
+                continue;
+            }
+            char name[256];
+            snprintf(name, sizeof name, "%.*s", (int)strcspn(*variable, "="), *variable);
+            if (unsetenv(name) != 0) variable++;
+        }
+}
+
+static double *no_values(size_t count) {
+    double *values = needed(malloc(count * sizeof *values));
+    for (size_t i = 0; i < count; i++) values[i] = NAN;
+    return values;
+}
+
+bool comparison_run(comparison *c) {
+    size_t cells = c->contestant_count * c->workload_count, blocks = c->profile->blocks;
+    c->cells = needed(calloc(cells, sizeof *c->cells));
+    for (size_t i = 0; i < cells; i++) {
+        for (size_t pass = 0; pass < PASSES; pass++) c->cells[i].ns_per_op[pass] = no_values(blocks);
+        c->cells[i].peak_rss_bytes = no_values(blocks);
+        c->cells[i].page_faults = no_values(blocks);
+        c->cells[i].peak_heap_bytes = no_values(blocks);
+    }
+    clean_environment();
+    interrupt_catch();
+    double start = meter_now_ns();
+    verify_all(c);
+    c->verify_seconds = (meter_now_ns() - start) / 1e9;
+    if (!interrupted()) play_all(c);
+    c->interrupted = interrupted();
+    c->seconds = (meter_now_ns() - start) / 1e9;
+    return settle(c);
+}
+
+void comparison_free(comparison *c) {
+    for (size_t i = 0; c->cells && i < c->contestant_count * c->workload_count; i++) {
+        for (size_t pass = 0; pass < PASSES; pass++) free(c->cells[i].ns_per_op[pass]);
+        free(c->cells[i].peak_rss_bytes);
+        free(c->cells[i].page_faults);
+        free(c->cells[i].peak_heap_bytes);
+    }
+    for (size_t i = 0; i < c->workload_count; i++) {
+        close(c->workloads[i].program);
+        free(c->workloads[i].path);
+    }
+    free(c->cells);
+    free(c->workloads);
+    free(c->contestants);
+}

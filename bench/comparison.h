@@ -1,0 +1,55 @@
+// A comparison: every contestant plays every workload, each time in a fresh process, in blocks.
+//
+// A block plays every cell once: workload after workload, and within a workload the contestants in
+// random order, close together in time, so that ratios can be taken within the block. Before anything is
+// timed, every cell is played once verified. A cell that fails is not played again.
+#pragma once
+
+#include "bench/contestant.h"
+#include "bench/workload.h"
+
+#include <stdbool.h>
+
+typedef enum play_pass { PASS_WARM, PASS_COLD, PASSES } play_pass;
+extern const char *const play_pass_names[PASSES];
+
+typedef struct profile {
+    const char *name;
+    size_t blocks;
+    uint64_t warm_operations;
+    uint32_t warm_passes_min;
+    size_t workloads_max;
+    const char *summary;
+} profile;
+
+extern const profile profiles[];
+extern const size_t profile_count;
+
+typedef struct cell_record {
+    char status[200];             // "ok", or why there is no time
+    double *ns_per_op[PASSES];    // by block; NaN where the block was not played
+    double *peak_rss_bytes, *page_faults, *peak_heap_bytes; // by block, of the cold pass
+    char proof[128];              // the library's own words
+} cell_record;
+
+typedef struct comparison {
+    contestant *contestants;
+    size_t contestant_count, baseline; // the baseline's index
+    workload *workloads;
+    size_t workload_count;
+    const profile *profile;
+    size_t blocks;      // that were played whole, or begun when it was interrupted
+    uint64_t seed;      // of the order and of what is varied
+    double minimum_effect;
+    bool interrupted;
+    double seconds, verify_seconds;
+    cell_record *cells; // contestant × workload_count + workload
+} comparison;
+
+cell_record *comparison_cell(const comparison *comparison, size_t contestant, size_t workload);
+
+// Plays it all. Progress goes to a terminal's standard error; Ctrl-C ends it early, and what was
+// measured stays. The caller has filled in all above `blocks`, the seed and the minimum effect.
+// Returns whether every cell is ok. Dies (options_fail) only where no kernel can be started at all.
+bool comparison_run(comparison *comparison);
+void comparison_free(comparison *comparison);

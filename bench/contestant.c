@@ -1,0 +1,67 @@
+#include "bench/contestant.h"
+
+#include "alloc/host_malloc.h"
+#include "alloc/registry.h"
+#include "alloc/yardsticks.h"
+#include "cli/options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAMES_MAX = 64 };
+
+const char *const *contestant_names(size_t *count) {
+    static const char *names[NAMES_MAX];
+    size_t n = 0;
+    names[n++] = lm_floor.name;
+    names[n++] = lm_ideal.name;
+    for (size_t i = 0; i < lm_strategy_count(); i++) names[n++] = lm_strategy_at(i, 0)->name;
+    for (size_t i = 0; i < lm_host_count(); i++) names[n++] = lm_host_at(i)->name;
+    if (count) *count = n;
+    return names;
+}
+
+const char *contestant_standard(void) {
+    static char list[NAMES_MAX * 32];
+    *list = '\0';
+    for (const char *const *name = contestant_names(NULL); *name; name++) {
+        strcat(list, *name);
+        strcat(list, ",");
+    }
+    return strcat(list, "jemalloc#2");
+}
+
+contestant contestant_parse(const char *text) {
+    contestant c = {.library = ""};
+    size_t length = strcspn(text, "#+");
+    if (length >= sizeof c.allocator || strlen(text) >= sizeof c.name)
+        options_fail("the allocator '%.60s…' has too long a name", text);
+    memcpy(c.allocator, text, length);
+    memcpy(c.name, text, strlen(text));
+    const char *rest = text + length;
+    if (*rest == '#') rest += 1 + strspn(rest + 1, "0123456789");
+    if (*rest == '+') {
+        char *end;
+        c.handicap = strtod(rest + 1, &end) / 100;
+        if (end == rest + 1 || *end != '%' || !(c.handicap > 0 && c.handicap <= 10))
+            options_fail("'%s': a handicap is +P%%, with P above 0 and up to 1000", text);
+        rest = end + 1;
+    }
+    if (*rest) options_fail("'%s': after the allocator comes #NUMBER or +PERCENT%%", text);
+    size_t count;
+    const char *const *names = contestant_names(&count);
+    bool known = false;
+    for (size_t i = 0; i < count; i++) known |= strcmp(names[i], c.allocator) == 0;
+    if (!known) options_unknown("allocator", c.allocator, names, count);
+    const lm_host *host = lm_host_named(c.allocator);
+    if (host) c.library = host->library;
+    c.host = host != NULL;
+    c.yardstick = !host && !lm_strategy_named(c.allocator, 0);
+    return c;
+}
+
+bool contestant_frees(const contestant *contestant) {
+    const lm_allocator *strategy = lm_strategy_named(contestant->allocator, 0);
+    return !strategy || strategy->capabilities & LM_FREES_BLOCKS;
+}

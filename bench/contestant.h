@@ -1,0 +1,29 @@
+// A contestant: an allocator as it takes part in a comparison.
+//
+// NAME[#N][+P%]: the same allocator may take part several times under different numbers (a control:
+// any verdict between the two is a false one), and may be slowed by P percent (a control as well: the
+// comparison must see it).
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct contestant {
+    char name[48];      // as it was asked for, and as it stands in the results
+    char allocator[32]; // of the registry, the hosts or the yardsticks
+    const char *library; // to preload, or ""
+    double handicap;
+    bool yardstick, host;
+} contestant;
+
+// Reads one. Does not return where the allocator is unknown (options_unknown) or the rest is wrong.
+contestant contestant_parse(const char *text);
+
+// Whether it frees single blocks; if not, it is reset between passes, and labelled.
+bool contestant_frees(const contestant *contestant);
+
+// The names of all allocators: yardsticks, strategies, hosts. Ends with NULL; static.
+const char *const *contestant_names(size_t *count);
+
+// Those of the standard comparison, the baseline once more at the end as a control.
+const char *contestant_standard(void);
