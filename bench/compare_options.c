@@ -1,0 +1,133 @@
+#include "bench/compare_options.h"
+
+#include "cli/options.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define BASELINE  "jemalloc"
+#define PROFILE   "standard"
+#define DIRECTORY "linmem-results"
+
+enum { OPTION_ALLOCATORS = 256, OPTION_WORKLOADS, OPTION_BASELINE, OPTION_PROFILE, OPTION_OUT,
+       OPTION_BLOCKS, OPTION_SEED };
+
+typedef struct asked {
+    char *allocators, *workloads;
+    const char *baseline, *profile, *directory;
+    size_t blocks;
+    uint64_t seed;
+} asked;
+
+static const struct argp_option arguments[] = {
+    {"allocators", OPTION_ALLOCATORS, "A,…", 0,
+     "Who plays (default: all, and the baseline once more as a control). NAME#2: the same one again; "
+     "NAME+3%: slowed by 3 %", 0},
+    {"workloads", OPTION_WORKLOADS, "W,…", 0,
+     "What is played: names of shipped traces, or trace files (default: all shipped)", 0},
+    {"baseline", OPTION_BASELINE, "A", 0, "Whom the report compares with (default: " BASELINE ")", 0},
+    {"profile", OPTION_PROFILE, "P", 0, "How much: smoke, standard or full (default: " PROFILE ")", 0},
+    {"blocks", OPTION_BLOCKS, "N", 0, "How often each cell is played, instead of the profile's", 0},
+    {"seed", OPTION_SEED, "N", 0, "Of the random order (default: the clock's)", 0},
+    {"out", OPTION_OUT, "DIR", 0, "Where results.json and report.md go (default: " DIRECTORY ")", 0},
+    {0},
+};
+
+static error_t parse(int key, char *value, struct argp_state *state) {
+    asked *asked = state->input;
+    switch (key) {
+    case OPTION_ALLOCATORS: asked->allocators = value; return 0;
+    case OPTION_WORKLOADS: asked->workloads = value; return 0;
+    case OPTION_BASELINE: asked->baseline = value; return 0;
+    case OPTION_PROFILE: asked->profile = value; return 0;
+    case OPTION_OUT: asked->directory = value; return 0;
+    case OPTION_BLOCKS: asked->blocks = options_number("--blocks", value, 1, 1000); return 0;
+    case OPTION_SEED: asked->seed = options_number("--seed", value, 0, UINT64_MAX); return 0;
+    case ARGP_KEY_ARG: options_fail("unexpected argument '%s'", value);
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp argp = {
+    arguments, parse, NULL,
+    "Measure allocators on recorded workloads and compare them: each (allocator, workload) in a "
+    "fresh process, in random order, block by block. Prints a table, and writes results.json and "
+    "report.md.\v"
+    "Exit status: 0 all was measured, 1 some cell failed or it was interrupted (what was measured "
+    "is kept), 2 bad usage or input.",
+    NULL, NULL, NULL};
+
+static const profile *find_profile(const asked *asked) {
+    const char *names[8];
+    for (size_t i = 0; i < profile_count; i++) {
+        names[i] = profiles[i].name;
+        if (strcmp(profiles[i].name, asked->profile) == 0) {
+            if (!asked->blocks) return &profiles[i];
+            static profile own;
+            own = profiles[i];
+            own.blocks = asked->blocks;
+            return &own;
+        }
+    }
+    options_unknown("profile", asked->profile, names, profile_count);
+}
+
+static void *room_for(char **names, size_t size) {
+    size_t count = 0;
+    while (names[count]) count++;
+    if (!count) options_fail("an empty list of names");
+    void *room = calloc(count, size);
+    if (!room) options_fail("%s", strerror(errno));
+    return room;
+}
+
+static void take_contestants(comparison *c, char *list, const char *baseline) {
+    char **names = options_split(list);
+    c->contestants = room_for(names, sizeof *c->contestants);
+    for (; names[c->contestant_count]; c->contestant_count++) {
+        contestant *who = &c->contestants[c->contestant_count];
+        *who = contestant_parse(names[c->contestant_count]);
+        for (size_t i = 0; i < c->contestant_count; i++)
+            if (strcmp(c->contestants[i].name, who->name) == 0)
+                options_fail("'%s' is named twice; '%s#2' plays it again", who->name, who->name);
+    }
+    const char *wanted = baseline ? contestant_parse(baseline).name : BASELINE;
+    while (c->baseline < c->contestant_count &&
+           strcmp(c->contestants[c->baseline].name, wanted) != 0)
+        c->baseline++;
+    if (c->baseline == c->contestant_count) {
+        if (baseline) options_fail("the baseline '%s' is not among the allocators", wanted);
+        c->baseline = 0;
+    }
+    free(names);
+}
+
+static void take_workloads(comparison *c, char *list) {
+    size_t count, most = c->profile->workloads_max;
+    char **names = list ? options_split(list) : workload_names(&count);
+    c->workloads = room_for(names, sizeof *c->workloads);
+    for (size_t i = 0; names[i] && (list || !most || i < most); i++) {
+        workload_load(&c->workloads[i], names[i]);
+        c->workload_count++;
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(c->workloads[i].name, c->workloads[j].name) == 0)
+                options_fail("two workloads are called '%s'", c->workloads[i].name);
+    }
+    free(names);
+}
+
+void compare_options_read(compare_options *options, int argc, char **argv) {
+    asked asked = {.profile = PROFILE, .directory = DIRECTORY, .seed = (uint64_t)time(NULL)};
+    options_parse(&argp, argc, argv, &asked);
+    *options = (compare_options){.directory = asked.directory};
+    comparison *c = &options->comparison;
+    c->profile = find_profile(&asked);
+    c->seed = asked.seed;
+    c->minimum_effect = 0.01;
+    char standard[1024];
+    snprintf(standard, sizeof standard, "%s", contestant_standard());
+    take_contestants(c, asked.allocators ? asked.allocators : standard, asked.baseline);
+    take_workloads(c, asked.workloads);
+}
