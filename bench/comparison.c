@@ -42,7 +42,7 @@ typedef struct kernel {
     cell *shared;
     int descriptor;
     pid_t pid;
-    char library[PATH_MAX], pad[PAD_BYTES_MAX + 16], path[PATH_MAX];
+    char path[PATH_MAX], library[256], libraries[PATH_MAX + 32], pad[PAD_BYTES_MAX + 16];
 } kernel;
 
 static void *needed(void *pointer) {
@@ -75,14 +75,14 @@ static void kernel_start(kernel *k, const contestant *contestant, const workload
                          const cell_order *order, int cpu, size_t pad_bytes) {
     *k->shared = (cell){.order = *order};
     memcpy(k->shared->order.allocator, contestant->allocator, sizeof contestant->allocator);
-    const char *counter = order->verify && contestant->host ? k->path : "";
-    char folder[PATH_MAX];
-    snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(k->path, '/') - k->path), k->path);
-    snprintf(k->library, sizeof k->library, "LD_PRELOAD=%s%s%s%s", *counter ? folder : "",
-             *counter ? "/linmem-count.so" : "", *counter ? ":" : "", contestant->library);
+    bool counted = order->verify && contestant->host;
+    snprintf(k->library, sizeof k->library, "LD_PRELOAD=%s%s", counted ? "linmem-count.so:" : "",
+             contestant->library);
+    snprintf(k->libraries, sizeof k->libraries, "LD_LIBRARY_PATH=%.*s",
+             (int)(strrchr(k->path, '/') - k->path), k->path); // a preloaded path may hold no space
     snprintf(k->pad, sizeof k->pad, "LINMEM_PAD=%0*d", (int)pad_bytes, 0);
     const char *argv[] = {k->path, NULL};
-    const char *environment[] = {k->library, k->pad, NULL};
+    const char *environment[] = {k->library, k->pad, counted ? k->libraries : NULL, NULL};
     int descriptors[] = {k->descriptor, workload->program};
     child_options options = {.argv = argv, .environment = environment, .descriptors = descriptors,
                              .descriptor_count = 2, .cpu = cpu, .no_huge_pages = true};
@@ -103,53 +103,64 @@ static void kernel_wait(kernel *k, char *status, size_t bytes) {
 
 // ---- Verifying -----------------------------------------------------------------------------------
 
-// Whether an earlier contestant is the same allocator, so that its verification counts.
-static size_t same_allocator(const comparison *c, size_t contestant) {
+// The first contestant that is the same allocator: its verification counts for all of them.
+static size_t first_of_allocator(const comparison *c, size_t contestant) {
     size_t i = 0;
     while (strcmp(c->contestants[i].allocator, c->contestants[contestant].allocator) != 0) i++;
     return i;
 }
 
-static void verified(comparison *c, size_t contestant, size_t workload, const char *status) {
-    for (size_t i = contestant; i < c->contestant_count; i++) {
-        if (same_allocator(c, i) != contestant) continue;
-        char *text = comparison_cell(c, i, workload)->status;
-        if (strcmp(status, "ok") == 0) strcpy(text, "ok");
-        else snprintf(text, sizeof ((cell_record *)0)->status, "verifying: %s", status);
+// A verification under way; kernel->pid 0: none.
+typedef struct verification {
+    kernel *kernel;
+    size_t contestant, workload;
+} verification;
+
+static void verification_start(const comparison *c, verification *v, size_t cell) {
+    v->contestant = cell / c->workload_count;
+    v->workload = cell % c->workload_count;
+    cell_order order = {.check_level = 2, .verify = 1, .heap_start = LM_BLOCK_ALIGNMENT};
+    kernel_start(v->kernel, &c->contestants[v->contestant], &c->workloads[v->workload], &order, -1,
+                 1);
+}
+
+static void verification_end(const comparison *c, verification *v) {
+    char found[160];
+    if (!v->kernel->pid) return;
+    kernel_wait(v->kernel, found, sizeof found);
+    v->kernel->pid = 0;
+    for (size_t i = v->contestant; i < c->contestant_count; i++) {
+        char *status = comparison_cell(c, i, v->workload)->status;
+        if (first_of_allocator(c, i) != v->contestant) continue;
+        if (strcmp(found, "ok") == 0) strcpy(status, "ok");
+        else if (*found) snprintf(status, STATUS_BYTES, "verifying: %s", found);
     }
 }
 
 // Every cell once at check level 2, as many at a time as there are CPUs: nothing is timed. The
-// yardsticks are not asked: they are right by construction or not allocators at all.
-static void verify_all(comparison *c) {
+// yardsticks are not asked: they are right by construction or no allocators at all.
+static void verify_all(const comparison *c) {
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     size_t width = cpus < 1 ? 1 : cpus > VERIFIERS_MAX ? VERIFIERS_MAX : (size_t)cpus;
-    size_t total = c->contestant_count * c->workload_count, started = 0, ended = 0;
-    struct { kernel *kernel; size_t cell; } queue[VERIFIERS_MAX];
-    for (size_t i = 0; i < width; i++) queue[i].kernel = kernel_new();
+    size_t total = c->contestant_count * c->workload_count, next = 0;
+    verification running[VERIFIERS_MAX];
+    for (size_t i = 0; i < width; i++) running[i].kernel = kernel_new();
     progress *progress = progress_start("verifying", total);
-    while (ended < total) {
-        for (; started < total && started - ended < width && !interrupted(); started++) {
-            size_t contestant = started / c->workload_count, workload = started % c->workload_count;
-            const struct contestant *who = &c->contestants[contestant];
-            queue[started % width].cell = started;
-            queue[started % width].kernel->pid = 0;
-            if (who->yardstick || same_allocator(c, contestant) != contestant) continue;
-            cell_order order = {.check_level = 2, .verify = 1, .heap_start = 16};
-            kernel_start(queue[started % width].kernel, who, &c->workloads[workload], &order, -1, 1);
+    for (size_t cell = 0; cell < total && !interrupted(); cell++) {
+        size_t contestant = cell / c->workload_count;
+        progress_show(progress, cell, c->contestants[contestant].name);
+        if (c->contestants[contestant].yardstick) strcpy(c->cells[cell].status, "ok");
+        else if (first_of_allocator(c, contestant) == contestant) {
+            verification *v = &running[next++ % width];
+            verification_end(c, v);
+            verification_start(c, v, cell);
         }
-        if (ended == started) break; // interrupted
-        size_t contestant = queue[ended % width].cell / c->workload_count;
-        size_t workload = queue[ended % width].cell % c->workload_count;
-        progress_show(progress, ended, c->contestants[contestant].name);
-        char status[160] = "ok";
-        kernel *k = queue[ended++ % width].kernel;
-        if (k->pid) kernel_wait(k, status, sizeof status);
-        if (k->pid || c->contestants[contestant].yardstick)
-            verified(c, contestant, workload, *status ? status : "interrupted");
+    }
+    for (size_t i = 0; i < width; i++) {
+        verification_end(c, &running[i]);
+        kernel_free(running[i].kernel);
     }
     progress_end(progress);
-    for (size_t i = 0; i < width; i++) kernel_free(queue[i].kernel);
 }
 
 // ---- Timing --------------------------------------------------------------------------------------
@@ -166,7 +177,7 @@ static int timing_cpu(void) {
     cpu_set_t allowed;
     if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return -1;
     for (int cpu = CPU_SETSIZE - 1; cpu >= 0; cpu--)
-        if (CPU_ISSET(cpu, &allowed)) return cpu;
+        if (CPU_ISSET((size_t)cpu, &allowed)) return cpu;
     return -1;
 }
 
@@ -193,7 +204,7 @@ static void play_workload(comparison *c, kernel *k, size_t block, size_t workloa
                           uint64_t *random, progress *progress) {
     size_t order[c->contestant_count];
     for (size_t i = 0; i < c->contestant_count; i++) { // Fisher and Yates, inside out
-        size_t j = random_below(random, i + 1);
+        size_t j = (size_t)random_below(random, i + 1);
         order[i] = order[j];
         order[j] = i;
     }

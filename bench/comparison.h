@@ -25,8 +25,10 @@ typedef struct profile {
 extern const profile profiles[];
 extern const size_t profile_count;
 
+enum { STATUS_BYTES = 200 };
+
 typedef struct cell_record {
-    char status[200];             // "ok", or why there is no time
+    char status[STATUS_BYTES];    // "ok", or why there is no time
     double *ns_per_op[PASSES];    // by block; NaN where the block was not played
     double *peak_rss_bytes, *page_faults, *peak_heap_bytes; // by block, of the cold pass
     char proof[128];              // the library's own words

@@ -53,8 +53,10 @@ static uint32_t pages_at_start(const program *program) {
     return pages < LM_PAGES_MAX ? (uint32_t)pages : LM_PAGES_MAX;
 }
 
-bool stage_set(cell *cell, const struct program *program) {
+bool stage_set(cell *cell) {
     stage.cell = cell;
+    const program *program = program_map(PROGRAM_DESCRIPTOR);
+    if (!program) return fail("the program", strerror(errno));
     if (!pick_allocator(&cell->order)) return false;
     size_t slots_bytes = ((size_t)program->slots + 1) * sizeof(void *);
     void **slots = mmap(NULL, slots_bytes, PROT_READ | PROT_WRITE,

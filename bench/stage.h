@@ -3,14 +3,16 @@
 #pragma once
 
 #include "bench/cell.h"
-#include "corpus/program.h"
+
+#include <stdbool.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-// Sets the stage as the cell orders. False: the outcome's failure says why. One stage a process.
-bool stage_set(cell *cell, const struct program *program);
+// Sets the stage as the cell orders, with the program in PROGRAM_DESCRIPTOR. False: the outcome's
+// failure says why. One stage a process.
+bool stage_set(cell *cell);
 
 // Plays a pass and closes it. Returns the nanoseconds of what is timed. The first pass is the cold
 // one, whose memory is metered into the outcome.

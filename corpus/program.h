@@ -5,6 +5,7 @@
 // as the program's own working set.
 #pragma once
 
+#include "alloc/linear_memory.h"
 #include "corpus/trace.h"
 
 typedef enum program_verb {
@@ -54,8 +55,9 @@ static inline uint32_t program_step_old_size(const program_step *step) {
 }
 static inline uint32_t program_step_alignment(const program_step *step) {
     uint32_t verb = step->slot_and_verb & ((1u << PROGRAM_VERB_BITS) - 1);
-    return verb >= PROGRAM_ALIGNED && verb <= PROGRAM_ALIGNED_RESIZE ? step[1].slot_and_verb
-                                                                     : TRACE_ALIGNMENT_DEFAULT;
+    return verb >= PROGRAM_ALIGNED && verb <= PROGRAM_ALIGNED_RESIZE 
+               ? step[1].slot_and_verb
+               : (uint32_t)LM_BLOCK_ALIGNMENT;
 }
 
 // Compiles the heap verbs of a trace, with the placements of an ideal allocator: a word for each

@@ -21,14 +21,14 @@
 #if LM_CHECK_LEVEL >= 1
 #define LM_CHECK(law) ((law) ? (void)0 : __builtin_trap())
 #else
-#define LM_CHECK(law) ((void)0)
+#define LM_CHECK(law) ((void)(0 && (law)))
 #endif
 
 // The same for laws that take longer to see, at check level 2.
 #if LM_CHECK_LEVEL >= 2
 #define LM_CHECK_SLOW(law) LM_CHECK(law)
 #else
-#define LM_CHECK_SLOW(law) ((void)0)
+#define LM_CHECK_SLOW(law) ((void)(0 && (law)))
 #endif
 
 #define LM_LIKELY(x)   __builtin_expect(!!(x), 1)
