@@ -1,10 +1,13 @@
 // linmem: the command. One table of verbs; each is implemented in its room, and only here do rooms
 // meet.
 #include "bench/compare_options.h"
+#include "bench/list_command.h"
 #include "bench/results.h"
 #include "cli/file.h"
 #include "cli/options.h"
 #include "cli/verb.h"
+#include "corpus/record_command.h"
+#include "corpus/trace_command.h"
 #include "reports/report.h"
 
 #include <errno.h>
@@ -12,15 +15,94 @@
 #include <stdlib.h>
 #include <string.h>
 
+// "linmem compare --profile smoke", as it was typed. To be freed.
+static char *command_text(int argc, char **argv) {
+    char *text = NULL;
+    size_t bytes;
+    FILE *stream = open_memstream(&text, &bytes);
+    if (!stream) options_fail("%s", strerror(errno));
+    for (int i = 0; i < argc; i++) fprintf(stream, i ? " %s" : "%s", argv[i]);
+    fclose(stream);
+    return text;
+}
+
+static void write_report(const json_t *results, const char *path) {
+    whole_file file;
+    if (!whole_file_open(&file, path)) options_fail("%s: %s", path, strerror(errno));
+    report_print(results, TABLE_MARKDOWN, file.stream);
+    if (!whole_file_commit(&file)) options_fail("%s: %s", path, strerror(errno));
+}
+
+// compare = measure, then render.
 static exit_status compare(int argc, char **argv) {
+    char *command = command_text(argc, argv), *results_path, *report_path;
     compare_options options;
     compare_options_read(&options, argc, argv);
+    if (asprintf(&results_path, "%s/results.json", options.directory) < 0 ||
+        asprintf(&report_path, "%s/report.md", options.directory) < 0)
+        options_fail("%s", strerror(errno));
+    if (!file_make_directory(options.directory))
+        options_fail("%s: %s", options.directory, strerror(errno));
     bool ok = comparison_run(&options.comparison);
-    json_t *results = results_json(&options.comparison, "linmem compare");
-    report_print(results, stdout);
-    file_make_directory(options.directory);
-    file_write_json("/tmp/results.json", results);
+    json_t *results = results_json(&options.comparison, command);
+    if (!file_write_json(results_path, results))
+        options_fail("%s: %s", results_path, strerror(errno));
+    write_report(results, report_path);
+    report_print(results, TABLE_TERMINAL, stdout);
+    const comparison *c = &options.comparison;
+    printf("\n%s%zu blocks in %.0f s. All of it: %s, %s\n", c->interrupted ? "Interrupted: " : "",
+           c->blocks, c->seconds, report_path, results_path);
+    comparison_free(&options.comparison);
+    json_decref(results);
+    free(results_path);
+    free(report_path);
+    free(command);
     return ok ? EXIT_HELD : EXIT_BROKEN;
 }
 
-int main(int argc, char **argv) { return compare(argc - 1, argv + 1); }
+static exit_status test(int argc, char **argv) {
+    (void)argc;
+    options_fail("%s needs the sources: ./linmem test, in the repository", argv[0]);
+}
+
+static const verb verbs[] = {
+    {"compare", "measure allocators on workloads and compare them", compare},
+    {"list", "what there is: allocators, workloads", list_command},
+    {"record", "record the heap calls of a program as a trace", record_command},
+    {"trace", "check, describe, convert and generate traces", trace_command},
+    {"test", "everything CI runs", test},
+};
+enum { VERB_COUNT = sizeof verbs / sizeof *verbs };
+
+static void print_help(FILE *stream) {
+    fputs("Usage: linmem VERB [OPTION…]\n"
+          "Which allocator should serve a linear memory? Evidence, on recorded programs.\n\n",
+          stream);
+    for (size_t i = 0; i < VERB_COUNT; i++)
+        fprintf(stream, "  %-8s  %s\n", verbs[i].name, verbs[i].summary);
+    fputs("\n'linmem VERB --help' tells more. Exit status: 0 held, 1 a failure was found, 2 bad "
+          "usage or input.\n",
+          stream);
+}
+
+int main(int argc, char **argv) {
+    const char *names[VERB_COUNT];
+    if (argc < 2) {
+        print_help(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+        print_help(stdout);
+        return EXIT_HELD;
+    }
+    for (size_t i = 0; i < VERB_COUNT; i++) {
+        names[i] = verbs[i].name;
+        if (strcmp(argv[1], verbs[i].name) != 0) continue;
+        char name[32];
+        snprintf(name, sizeof name, "linmem %s", verbs[i].name);
+        argv[1] = name;
+        return (int)verbs[i].run(argc - 1, argv + 1);
+    }
+    program_invocation_name = (char[]){"linmem"};
+    options_unknown("verb", argv[1], names, VERB_COUNT);
+}

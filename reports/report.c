@@ -1,17 +1,288 @@
 #include "reports/report.h"
+
+#include "reports/results_view.h"
+
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
-void report_print(const json_t *results, FILE *stream) {
-    size_t i; json_t *c;
-    json_array_foreach(json_object_get(results, "cells"), i, c)
-        fprintf(stream, "%-12s %-20s %-5s %8.2f [%7.2f %7.2f] rss %8lld heap %8lld %s\n",
-            json_string_value(json_object_get(c, "allocator")), json_string_value(json_object_get(c, "workload")), json_string_value(json_object_get(c, "pass")),
-            json_number_value(json_object_get(json_object_get(c, "ns_per_op"), "median")),
-            json_number_value(json_object_get(json_object_get(c, "ns_per_op"), "low")),
-            json_number_value(json_object_get(json_object_get(c, "ns_per_op"), "high")),
-            json_integer_value(json_object_get(c, "peak_rss_bytes"))/1024, json_integer_value(json_object_get(c, "peak_heap_bytes"))/1024,
-            json_string_value(json_object_get(c, "status")));
-    json_array_foreach(json_object_get(results, "comparisons"), i, c)
-        if (!strcmp(json_string_value(json_object_get(c,"workload")),"geometric mean"))
-        fprintf(stream, "%-10s vs %-10s %-5s %6.3f [%6.3f %6.3f] %s\n", json_string_value(json_object_get(c, "a")),json_string_value(json_object_get(c, "b")),json_string_value(json_object_get(c, "pass")),
-        json_number_value(json_object_get(c,"ratio")), json_number_value(json_object_get(c,"low")), json_number_value(json_object_get(c,"high")), json_string_value(json_object_get(c,"verdict")));
+
+typedef struct report {
+    results_view view;
+    const char *rows[VIEW_NAMES_MAX]; // the allocators, slowest first
+    table_form form;
+    FILE *stream;
+} report;
+
+static void heading(const report *r, const char *text) {
+    if (r->form == TABLE_MARKDOWN) fprintf(r->stream, "\n## %s\n\n", text);
+    else fprintf(r->stream, "\n%s\n", text);
+}
+
+static double mean_ratio(const report *r, const char *allocator, const char *pass) {
+    if (strcmp(allocator, r->view.baseline) == 0) return 1;
+    return view_compare(&r->view, allocator, r->view.baseline, VIEW_GEOMETRIC_MEAN, pass).ratio;
+}
+
+// Slowest first on the warm passes; what has no time comes before all.
+static void sort_rows(report *r) {
+    for (size_t i = 0; i < r->view.allocator_count; i++) {
+        const char *name = r->view.allocators[i];
+        double ratio = mean_ratio(r, name, "warm");
+        size_t at = i;
+        for (; at > 0 && !(mean_ratio(r, r->rows[at - 1], "warm") <= ratio) && !isnan(ratio); at--)
+            r->rows[at] = r->rows[at - 1];
+        r->rows[at] = name;
+    }
+}
+
+static bool is_kind(const report *r, const char *allocator, const char *kind) {
+    return strcmp(view_allocator_text(&r->view, allocator, "kind"), kind) == 0;
+}
+
+// ---- Tables: a row for each allocator, a column for each workload ---------------------------------
+
+static table *workload_table(const report *r, const char *corner, const char *last) {
+    const char *headers[VIEW_NAMES_MAX + 2] = {corner};
+    memcpy(headers + 1, r->view.workloads, r->view.workload_count * sizeof *headers);
+    headers[r->view.workload_count + 1] = last;
+    return table_new(r->view.workload_count + 1 + (last != NULL), headers);
+}
+
+static const char *mark_of(const view_ratio *ratio) {
+    if (strcmp(ratio->verdict, "faster") == 0) return "+";
+    if (strcmp(ratio->verdict, "slower") == 0) return "-";
+    return strcmp(ratio->verdict, "same") == 0 ? "=" : "?";
+}
+
+static void set_ratio(table *t, size_t row, size_t column, const view_ratio *ratio) {
+    if (isnan(ratio->ratio)) table_set(t, row, column, "fail");
+    else table_set(t, row, column, "%.2f%s", ratio->ratio, mark_of(ratio));
+}
+
+static void print_ratios(const report *r, const char *pass) {
+    table *t = workload_table(r, "allocator", "mean");
+    for (size_t i = 0; i < r->view.allocator_count; i++) {
+        const char *name = r->rows[i];
+        size_t row = table_row(t);
+        bool baseline = strcmp(name, r->view.baseline) == 0;
+        table_set(t, row, 0, "%s", name);
+        for (size_t w = 0; w <= r->view.workload_count; w++) {
+            bool mean = w == r->view.workload_count;
+            const char *workload = mean ? VIEW_GEOMETRIC_MEAN : r->view.workloads[w];
+            view_ratio ratio = view_compare(&r->view, name, r->view.baseline, workload, pass);
+            if (baseline) table_set(t, row, w + 1, "1 ");
+            else set_ratio(t, row, w + 1, &ratio);
+        }
+    }
+    table_print(t, r->form, r->stream);
+    table_free(t);
+}
+
+// A number of each cell of a pass, divided by `unit`.
+static void print_numbers(const report *r, const char *pass, const char *key, double unit,
+                          int decimals) {
+    table *t = workload_table(r, "allocator", NULL);
+    for (size_t i = 0; i < r->view.allocator_count; i++) {
+        size_t row = table_row(t);
+        table_set(t, row, 0, "%s", r->rows[i]);
+        for (size_t w = 0; w < r->view.workload_count; w++) {
+            const json_t *cell = view_cell(&r->view, r->rows[i], r->view.workloads[w], pass);
+            double value = view_number(cell, key) / unit;
+            if (!isnan(value)) table_set(t, row, w + 1, "%.*f", decimals, value);
+            else table_set(t, row, w + 1, "%s", view_ok(cell) ? "-" : "fail");
+        }
+    }
+    table_print(t, r->form, r->stream);
+    table_free(t);
+}
+
+// ---- Sections ------------------------------------------------------------------------------------
+
+// Where strategies lose against the baseline, before anything else.
+static void print_losses(const report *r) {
+    static const char *const passes[] = {"warm", "cold"};
+    char title[120];
+    snprintf(title, sizeof title, "Losses: where a strategy is slower than %s", r->view.baseline);
+    heading(r, title);
+    size_t losses = 0;
+    for (size_t i = 0; i < r->view.allocator_count; i++)
+        for (size_t p = 0; p < 2 && is_kind(r, r->rows[i], "strategy"); p++) {
+            size_t here = 0;
+            for (size_t w = 0; w < r->view.workload_count; w++) {
+                view_ratio ratio = view_compare(&r->view, r->rows[i], r->view.baseline,
+                                                r->view.workloads[w], passes[p]);
+                if (strcmp(ratio.verdict, "slower") != 0) continue;
+                if (here++ == 0)
+                    fprintf(r->stream, "%s%-9s %s:", r->form == TABLE_MARKDOWN ? "- " : "  ",
+                            r->rows[i], passes[p]);
+                else if (here % 4 == 1 && r->form == TABLE_TERMINAL)
+                    fprintf(r->stream, "\n%*s", 17, "");
+                fprintf(r->stream, " %s %.2f", r->view.workloads[w], ratio.ratio);
+            }
+            if (here) fputc('\n', r->stream);
+            losses += here;
+        }
+    if (!losses) fprintf(r->stream, "  none\n");
+}
+
+static void print_failures(const report *r) {
+    bool any = false;
+    for (size_t i = 0; i < r->view.allocator_count; i++)
+        for (size_t w = 0; w < r->view.workload_count; w++) {
+            const json_t *cell =
+                view_cell(&r->view, r->view.allocators[i], r->view.workloads[w], "warm");
+            if (view_ok(cell)) continue;
+            if (!any) heading(r, "Failed: these cells have no time");
+            any = true;
+            fprintf(r->stream, "%s%s on %s: %s\n", r->form == TABLE_MARKDOWN ? "- " : "  ",
+                    r->view.allocators[i], r->view.workloads[w],
+                    json_string_value(json_object_get(cell, "status")));
+        }
+}
+
+static void print_means(const report *r) {
+    char base[80], memory[80];
+    snprintf(base, sizeof base, "warm, x %.20s", r->view.baseline);
+    snprintf(memory, sizeof memory, "memory, x %.20s", r->view.baseline);
+    const char *headers[] = {"allocator", base, "95 %", "cold", "95 % ", memory};
+    table *t = table_new(6, headers);
+    for (size_t i = 0; i < r->view.allocator_count; i++) {
+        const char *name = r->rows[i];
+        size_t row = table_row(t);
+        table_set(t, row, 0, "%s", name);
+        for (size_t p = 0; p < 2; p++) {
+            view_ratio ratio = view_compare(&r->view, name, r->view.baseline, VIEW_GEOMETRIC_MEAN,
+                                            p ? "cold" : "warm");
+            if (isnan(ratio.ratio)) continue;
+            set_ratio(t, row, 1 + 2 * p, &ratio);
+            table_set(t, row, 2 + 2 * p, "%.3f-%.3f", ratio.low, ratio.high);
+        }
+        double mean = view_mean_of(&r->view, name, r->view.baseline, "peak_rss_bytes");
+        if (!isnan(mean)) table_set(t, row, 5, "%.2f", mean);
+    }
+    table_print(t, r->form, r->stream);
+    table_free(t);
+}
+
+// Whether the same allocator under two names was told apart: every such verdict is a false one.
+static void print_controls(const report *r) {
+    const results_view *v = &r->view;
+    for (size_t i = 0; i < v->allocator_count; i++)
+        for (size_t j = 0; j < i; j++) {
+            const char *a = v->allocators[j], *b = v->allocators[i];
+            if (strcmp(view_allocator_text(v, a, "allocator"),
+                       view_allocator_text(v, b, "allocator")) != 0 ||
+                strchr(a, '+') || strchr(b, '+'))
+                continue;
+            size_t wrong = 0, cells = 0;
+            for (size_t w = 0; w < v->workload_count; w++)
+                for (size_t p = 0; p < 2; p++, cells++) {
+                    view_ratio ratio =
+                        view_compare(v, a, b, v->workloads[w], p ? "cold" : "warm");
+                    wrong += strcmp(ratio.verdict, "faster") == 0 ||
+                             strcmp(ratio.verdict, "slower") == 0;
+                }
+            fprintf(r->stream,
+                    "\nControl: %s against itself (%s) gave %zu false verdicts in %zu cells;\n"
+                    "95 %% intervals give up to 5 in 100.\n",
+                    a, b, wrong, cells);
+        }
+}
+
+static const char *context_text(const report *r, const char *key) {
+    const char *value = json_string_value(json_object_get(r->view.context, key));
+    return value ? value : "unknown";
+}
+
+static void print_context(const report *r) {
+    heading(r, "Measured on");
+    const char *const keys[] = {"date", "commit", "processor", "kernel", "governor",
+                                "transparent_huge_pages", "address_space_randomised",
+                                "cgroup_memory_max", "compiler", "flags", "google_benchmark",
+                                "command", "profile", "seed"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        fprintf(r->stream, "- %s: %s\n", keys[i], context_text(r, keys[i]));
+    fprintf(r->stream, "- blocks: %lld, in %.0f s (%.0f s of them verifying)\n",
+            json_integer_value(json_object_get(r->view.context, "blocks")),
+            json_number_value(json_object_get(r->view.context, "seconds")),
+            json_number_value(json_object_get(r->view.context, "verify_seconds")));
+    for (size_t i = 0; i < r->view.allocator_count; i++) {
+        const char *proof = view_allocator_text(&r->view, r->view.allocators[i], "answered_by");
+        if (*proof) fprintf(r->stream, "- %s was answered by %s\n", r->view.allocators[i], proof);
+    }
+}
+
+static void print_method(const report *r) {
+    double effect = json_number_value(json_object_get(r->view.context, "minimum_effect"));
+    heading(r, "How to read this, and what it favours");
+    fprintf(r->stream,
+            "- A ratio is %s's time divided by the allocator's: above 1 is faster. It is the "
+            "median over blocks, each of which played every allocator once, in random order, in "
+            "a fresh process. `+` faster and `-` slower: the 95 %% interval (sign test) lies on "
+            "one side of 1; `=` same: it lies within %.0f %%; `?`: unclear.\n"
+            "- Everyone is called through one table of function pointers (the host's own malloc "
+            "stands in it, without a wrapper), by one thread, frees without a size, on 4 KiB "
+            "pages, and nothing is prefaulted. Blocks are touched once in every 4 KiB.\n"
+            "- warm: the same program played again in the same heap. cold: the first pass of a "
+            "fresh process, dominated by page faults.\n"
+            "- `floor` hands out one address: it is what the harness costs. `ideal` places "
+            "blocks where a first fit without headers would, computed before the run. Neither "
+            "is an allocator. Strategies without single frees (",
+            r->view.baseline, effect * 100);
+    const char *comma = "";
+    for (size_t i = 0; i < r->view.allocator_count; i++)
+        if (!view_allocator_frees(&r->view, r->view.allocators[i])) {
+            fprintf(r->stream, "%s`%s`", comma, r->view.allocators[i]);
+            comma = ", ";
+        }
+    fprintf(r->stream,
+            ") are reset between passes: they are bounds as well.\n"
+            "- Bias: strategies serve one thread, over one range that is reserved beforehand; "
+            "host mallocs are ready for threads and are charged for it. Replays repeat exactly "
+            "and do nothing but allocate, which flatters whoever has the smallest tables. What "
+            "programs do between the calls, and what they lose to a bad layout there, is not "
+            "seen.\n"
+            "- Debian's Google Benchmark calls itself a debug build; only its loop around whole "
+            "passes is in the library, and a pass takes its own time.\n");
+}
+
+bool report_print(const json_t *results, table_form form, FILE *stream) {
+    report r = {.form = form, .stream = stream};
+    if (!results_view_open(&r.view, results)) return false;
+    sort_rows(&r);
+    bool all = form == TABLE_MARKDOWN;
+    char title[120];
+    if (all) fprintf(stream, "# Allocators compared on recorded workloads\n\n`%s`\n",
+                     context_text(&r, "command"));
+    print_failures(&r);
+    print_losses(&r);
+    snprintf(title, sizeof title, "Warm: speed relative to %s (above 1 is faster), slowest first",
+             r.view.baseline);
+    heading(&r, title);
+    print_ratios(&r, "warm");
+    snprintf(title, sizeof title, "Cold: the same for the first pass of a fresh process");
+    heading(&r, title);
+    print_ratios(&r, "cold");
+    heading(&r, "Geometric means, and peak resident memory in the cold pass");
+    print_means(&r);
+    if (all) {
+        heading(&r, "Warm: ns an operation");
+        print_numbers(&r, "warm", "ns_per_op", 1, 2);
+        heading(&r, "Cold: ns an operation");
+        print_numbers(&r, "cold", "ns_per_op", 1, 1);
+        heading(&r, "Peak resident memory above the baseline, KiB");
+        print_numbers(&r, "cold", "peak_rss_bytes", 1024, 0);
+    }
+    heading(&r, "Linear memory, pages of 64 KiB");
+    print_numbers(&r, "cold", "peak_heap_bytes", 65536, 0);
+    if (all) {
+        heading(&r, "Page faults in the cold pass");
+        print_numbers(&r, "cold", "page_faults", 1, 0);
+    }
+    print_controls(&r);
+    if (all) {
+        print_method(&r);
+        print_context(&r);
+    }
+    return true;
 }

@@ -1,0 +1,43 @@
+// A view on results.json: what the renderers ask of it.
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { VIEW_NAMES_MAX = 256 };
+
+#define VIEW_GEOMETRIC_MEAN "geometric mean"
+
+typedef struct results_view {
+    const json_t *results, *context;
+    const char *baseline;
+    const char *allocators[VIEW_NAMES_MAX]; // in the order of the context
+    const char *workloads[VIEW_NAMES_MAX];
+    size_t allocator_count, workload_count;
+} results_view;
+
+typedef struct view_ratio {
+    double ratio, low, high; // above 1: a is faster than b; NaN where there is none
+    const char *verdict;
+} view_ratio;
+
+// Looks at results, which must outlive the view. False: they have not the form of results.json.
+bool results_view_open(results_view *view, const json_t *results);
+
+// A cell, or NULL; and a number of it: NaN where it is null or there is no such cell.
+const json_t *view_cell(const results_view *view, const char *allocator, const char *workload,
+                        const char *pass);
+double view_number(const json_t *cell, const char *key);
+bool view_ok(const json_t *cell);
+
+// How a compares with b on a workload, or on VIEW_GEOMETRIC_MEAN.
+view_ratio view_compare(const results_view *view, const char *a, const char *b,
+                        const char *workload, const char *pass);
+
+// A text field of an allocator's entry in the context ("kind", "answered_by", …), or "".
+const char *view_allocator_text(const results_view *view, const char *allocator, const char *key);
+bool view_allocator_frees(const results_view *view, const char *allocator);
+
+// The geometric mean over the workloads of a's number ÷ b's, on the cold pass; NaN where some lack it.
+double view_mean_of(const results_view *view, const char *a, const char *b, const char *key);
