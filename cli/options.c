@@ -67,8 +67,8 @@ const char *options_nearest(const char *word, const char *const *names, size_t c
     for (size_t i = 0; i < count && length < 100; i++) {
         size_t longer = strlen(names[i]) > length ? strlen(names[i]) : length;
         size_t found = distance(word, names[i]);
-        // One slip in every three characters can be a slip; more is another word.
-        if (found > (longer + 1) / 3 || found >= least) continue;
+        // One slip in every four characters can be a slip; more is another word.
+        if (found > (longer + 2) / 4 || found >= least) continue;
         least = found;
         nearest = names[i];
     }

@@ -1,0 +1,297 @@
+// The test program is also a child of its own: "report" prints what it was started with.
+#include "cli/child.h"
+
+#include "cli/interrupt.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static pid_t start_shell(const char *script, child_options options) {
+    options.argv = (const char *const[]){"sh", "-c", script, NULL};
+    pid_t pid = child_start(&options);
+    assert_true(pid > 0);
+    return pid;
+}
+
+static child_end run_shell(const char *script, child_options options) {
+    child_end end;
+    child_wait(start_shell(script, options), 60, &end);
+    return end;
+}
+
+static const child_options plain = {.cpu = -1};
+
+static void failures_of_exec_are_reported(void **state) {
+    (void)state;
+    child_options options = {.cpu = -1, .argv = (const char *const[]){"no-such-command", NULL}};
+    assert_int_equal(child_start(&options), -1);
+    assert_int_equal(errno, ENOENT);
+    options.argv = (const char *const[]){"/", NULL};
+    assert_int_equal(child_start(&options), -1);
+    assert_int_equal(errno, EACCES);
+    options = (child_options){.cpu = 1023, .argv = (const char *const[]){"true", NULL}};
+    assert_int_equal(child_start(&options), -1);
+    assert_int_equal(errno, EINVAL);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); // nothing is left behind
+    assert_int_equal(errno, ECHILD);
+}
+
+static void ends_are_explained(void **state) {
+    (void)state;
+    static const struct {
+        const char *script, *text;
+        int exit_status, signal;
+    } cases[] = {
+        {"exit 0", "exit status 0", 0, 0},
+        {"exit 3", "exit status 3", 3, 0},
+        {"kill -SEGV $$", "killed by SIGSEGV", -1, SIGSEGV},
+        {"kill -KILL $$", "killed by SIGKILL", -1, SIGKILL},
+        {"kill -40 $$", "killed by signal 40", -1, 40},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        child_end end = run_shell(cases[i].script, plain);
+        assert_string_equal(end.text, cases[i].text);
+        assert_int_equal(end.exit_status, cases[i].exit_status);
+        assert_int_equal(end.signal, cases[i].signal);
+        assert_int_equal(end.ok, i == 0);
+        assert_false(end.timed_out || end.interrupted);
+    }
+}
+
+// Whether all who held the other end are gone; they get 20 s for it.
+static bool others_are_gone(int read_end) {
+    struct pollfd watched = {.fd = read_end, .events = 0};
+    return poll(&watched, 1, 20000) == 1 && watched.revents & POLLHUP;
+}
+
+static void what_a_child_started_ends_with_it(void **state) {
+    (void)state;
+    static const struct {
+        const char *script, *text;
+        double seconds;
+    } cases[] = {
+        {"sleep 1000 & wait", "timed out after 0.2 s", 0.2},
+        {"sleep 1000 & exit 0", "exit status 0", 0},
+    };
+    for (size_t i = 0; i < 2; i++) {
+        int ends[2];
+        assert_int_equal(pipe(ends), 0);
+        child_options options = {.cpu = -1, .descriptors = &ends[1], .descriptor_count = 1};
+        pid_t pid = start_shell(cases[i].script, options);
+        close(ends[1]);
+        child_end end;
+        child_wait(pid, cases[i].seconds, &end);
+        assert_string_equal(end.text, cases[i].text);
+        assert_int_equal(end.timed_out, i == 0);
+        assert_int_equal(end.ok, i == 1);
+        assert_true(others_are_gone(ends[0]));
+        close(ends[0]);
+    }
+}
+
+static int file_with(const char *text) {
+    int descriptor = memfd_create("text", 0);
+    assert_int_equal(write(descriptor, text, strlen(text)), strlen(text));
+    lseek(descriptor, 0, SEEK_SET);
+    return descriptor;
+}
+
+static void descriptors_are_placed(void **state) {
+    (void)state;
+    // The sources lie where the targets are, the other way round; one above must not come along.
+    int first = file_with("first\n"), second = file_with("second\n");
+    int high_first = fcntl(first, F_DUPFD, 50), high_second = fcntl(second, F_DUPFD, 50);
+    assert_int_equal(dup2(high_first, 4), 4);
+    assert_int_equal(dup2(high_second, 3), 3);
+    assert_int_equal(dup2(high_first, 5), 5);
+    child_options options = {.cpu = -1, .descriptors = (const int[]){4, 3}, .descriptor_count = 2};
+    const char *script = "read a <&3; read b <&4; [ $a$b = firstsecond ] || exit 1;"
+                         "for d in 5 6 7 50 51; do [ ! -e /proc/self/fd/$d ] || exit 2; done";
+    assert_string_equal(run_shell(script, options).text, "exit status 0");
+    for (int descriptor = 3; descriptor <= 51; descriptor++)
+        close(descriptor);
+}
+
+static int report(void) {
+    cpu_set_t cpus;
+    sched_getaffinity(0, sizeof cpus, &cpus);
+    int last_cpu = -1;
+    for (int i = 0; i < CPU_SETSIZE; i++)
+        if (CPU_ISSET((unsigned)i, &cpus)) last_cpu = i;
+    struct rlimit core;
+    getrlimit(RLIMIT_CORE, &core);
+    dprintf(3, "huge pages %s, %d cpus, last %d, core %d, group %s",
+            prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) ? "off" : "on", CPU_COUNT(&cpus), last_cpu,
+            core.rlim_cur != 0, getpgrp() == getpid() ? "own" : "ours");
+    return 0;
+}
+
+static void assert_reported(child_options options, const char *expected) {
+    int text = memfd_create("report", MFD_CLOEXEC);
+    options.descriptors = &text;
+    options.descriptor_count = 1;
+    options.argv = (const char *const[]){"/proc/self/exe", "report", NULL};
+    pid_t pid = child_start(&options);
+    assert_true(pid > 0);
+    child_end end;
+    child_wait(pid, 60, &end);
+    assert_string_equal(end.text, "exit status 0");
+    char found[200] = "";
+    assert_true(pread(text, found, sizeof found - 1, 0) > 0);
+    assert_string_equal(found, expected);
+    close(text);
+}
+
+static void limits_are_set(void **state) {
+    (void)state;
+    struct rlimit core, unlimited;
+    getrlimit(RLIMIT_CORE, &core);
+    unlimited = (struct rlimit){core.rlim_max, core.rlim_max};
+    setrlimit(RLIMIT_CORE, &unlimited);
+    cpu_set_t cpus;
+    sched_getaffinity(0, sizeof cpus, &cpus);
+    int count = CPU_COUNT(&cpus), last = CPU_SETSIZE - 1;
+    while (!CPU_ISSET((unsigned)last, &cpus))
+        last--;
+    char expected[200];
+    const char *line = "huge pages %s, %d cpus, last %d, core %d, group %s";
+    snprintf(expected, sizeof expected, line, "on", count, last, 0, "own");
+    assert_reported(plain, expected);
+    snprintf(expected, sizeof expected, line, "off", 1, last, 0, "own");
+    assert_reported((child_options){.cpu = last, .no_huge_pages = true}, expected);
+    snprintf(expected, sizeof expected, line, "on", count, last, core.rlim_max != 0, "ours");
+    assert_reported((child_options){.cpu = -1, .foreground = true}, expected);
+    setrlimit(RLIMIT_CORE, &core);
+
+    child_options small = {.cpu = -1, .address_space_bytes = UINT64_C(1) << 30};
+    assert_string_equal(run_shell("[ $(ulimit -v) = 1048576 ]", small).text, "exit status 0");
+    assert_string_equal(run_shell("[ $(ulimit -v) = 1048576 ]", plain).text, "exit status 1");
+}
+
+static void environment_is_set_on_top(void **state) {
+    (void)state;
+    setenv("LINMEM_KEPT", "kept", 1);
+    setenv("LINMEM_SET", "old", 1);
+    setenv("LINMEM_SET_NOT", "other", 1);
+    child_options options = {
+        .cpu = -1, .environment = (const char *const[]){"LINMEM_SET=new", "LINMEM_NEW=x=y", NULL}};
+    const char *script =
+        "[ $LINMEM_KEPT/$LINMEM_SET/$LINMEM_SET_NOT/$LINMEM_NEW = kept/new/other/x=y ] &&"
+        "[ $(env | grep -c ^LINMEM_SET=) = 1 ]";
+    assert_string_equal(run_shell(script, options).text, "exit status 0");
+}
+
+static void standard_streams_are_set(void **state) {
+    (void)state;
+    child_options quiet = {.cpu = -1, .quiet = true};
+    const char *both = "[ /dev/null -ef /proc/self/fd/1 ] && [ /dev/null -ef /proc/self/fd/2 ]";
+    assert_string_equal(run_shell(both, quiet).text, "exit status 0");
+    int kept[] = {dup(0), dup(1), dup(2)}, text = memfd_create("text", MFD_CLOEXEC);
+    for (int i = 0; i < 3; i++)
+        dup2(text, i);
+    child_end loud = run_shell(both, plain);
+    child_end reads = run_shell("[ /dev/null -ef /proc/self/fd/0 ]", plain);
+    child_end foreground = run_shell("[ /dev/null -ef /proc/self/fd/0 ]",
+                                     (child_options){.cpu = -1, .foreground = true});
+    for (int i = 0; i < 3; i++) {
+        dup2(kept[i], i);
+        close(kept[i]);
+    }
+    close(text);
+    assert_int_equal(loud.exit_status, 1);
+    assert_int_equal(reads.exit_status, 0);
+    assert_int_equal(foreground.exit_status, 1);
+}
+
+// In a process of its own: waits for a shell and exits with 0 where the end is as expected.
+static pid_t start_waiter(const char *script, child_options options, const char *expected) {
+    pid_t pid = fork();
+    if (pid > 0) return pid;
+    interrupt_catch();
+    options.argv = (const char *const[]){"sh", "-c", script, NULL};
+    pid_t child = child_start(&options);
+    child_end end = {0};
+    if (child > 0) child_wait(child, 60, &end);
+    if (options.descriptor_count) close(options.descriptors[0]);
+    _exit(strcmp(end.text, expected) == 0 ? 0 : 1);
+}
+
+static void interrupts_end_a_child(void **state) {
+    (void)state;
+    static const struct {
+        bool foreground;
+        int signal;
+        const char *script, *text;
+    } cases[] = {
+        {false, SIGINT, "echo >&3; sleep 1000", "interrupted"},
+        {false, SIGTERM, "echo >&3; sleep 1000", "interrupted"},
+        {true, SIGINT, "echo >&3; sleep 0.3; exit 5", "exit status 5"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int ends[2], status;
+        assert_int_equal(pipe(ends), 0);
+        pid_t waiter = start_waiter(cases[i].script,
+                                    (child_options){.cpu = -1,
+                                                    .foreground = cases[i].foreground,
+                                                    .descriptors = &ends[1],
+                                                    .descriptor_count = 1},
+                                    cases[i].text);
+        close(ends[1]);
+        char byte;
+        assert_int_equal(read(ends[0], &byte, 1), 1); // the child runs
+        kill(waiter, cases[i].signal);
+        assert_int_equal(waitpid(waiter, &status, 0), waiter);
+        assert_int_equal(status, 0);
+        assert_true(others_are_gone(ends[0]));
+        close(ends[0]);
+    }
+}
+
+static void no_child_outlives_us(void **state) {
+    (void)state;
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    pid_t waiter = start_waiter(
+        "echo >&3; exec sleep 1000",
+        (child_options){.cpu = -1, .descriptors = &ends[1], .descriptor_count = 1}, "");
+    close(ends[1]);
+    char byte;
+    assert_int_equal(read(ends[0], &byte, 1), 1);
+    kill(waiter, SIGKILL);
+    waitpid(waiter, NULL, 0);
+    assert_true(others_are_gone(ends[0]));
+    close(ends[0]);
+}
+
+int main(int argc, char **argv) {
+    if (argc == 2 && strcmp(argv[1], "report") == 0) return report();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(failures_of_exec_are_reported),
+        cmocka_unit_test(ends_are_explained),
+        cmocka_unit_test(what_a_child_started_ends_with_it),
+        cmocka_unit_test(descriptors_are_placed),
+        cmocka_unit_test(limits_are_set),
+        cmocka_unit_test(environment_is_set_on_top),
+        cmocka_unit_test(standard_streams_are_set),
+        cmocka_unit_test(interrupts_end_a_child),
+        cmocka_unit_test(no_child_outlives_us),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,245 @@
+#include "cli/options.h"
+#include "cli/verb.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const char *const names[] = {"tlsf", "bump", "first_fit", "jemalloc", "ab", "paged"};
+enum { NAMES = sizeof names / sizeof *names };
+
+static void nearest_is_found(void **state) {
+    (void)state;
+    static const struct {
+        const char *word, *nearest;
+    } cases[] = {
+        {"tlsf", "tlsf"},
+        {"tlfs", "tlsf"},
+        {"TLSF", "tlsf"},
+        {"tls", "tlsf"},
+        {"tlsff", "tlsf"},
+        {"blsf", "tlsf"},
+        {"first-fit", "first_fit"},
+        {"jemaloc", "jemalloc"},
+        {"jemall", "jemalloc"},
+        {"bunp", "bump"},
+        {"pagde", "paged"},
+        {"ba", "ab"}, // a transposition counts once, or this were none
+        {"", NULL},
+        {"x", NULL},
+        {"flst", NULL},
+        {"mimalloc2", NULL},
+        {"fit", NULL},
+        {"dmup", "bump"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *nearest = options_nearest(cases[i].word, names, NAMES);
+        if (!cases[i].nearest != !nearest) print_message("%s\n", cases[i].word);
+        if (cases[i].nearest) {
+            assert_non_null(nearest);
+            assert_string_equal(nearest, cases[i].nearest);
+        } else {
+            assert_null(nearest);
+        }
+    }
+    const char *const twins[] = {"cat", "car"};
+    assert_ptr_equal(options_nearest("cax", twins, 2), twins[0]);
+    assert_null(options_nearest("cat", NULL, 0));
+}
+
+// What a process that runs `body` says on standard output and error, and how it ends.
+typedef struct outcome {
+    int status;
+    char text[2000];
+} outcome;
+
+static outcome run(void (*body)(void *context), void *context) {
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(ends[1], STDOUT_FILENO);
+        dup2(ends[1], STDERR_FILENO);
+        close(ends[0]);
+        body(context);
+        fflush(stdout);
+        _exit(0);
+    }
+    close(ends[1]);
+    outcome seen = {0};
+    size_t length = 0;
+    for (ssize_t count = 1; count > 0; length += (size_t)count)
+        count = read(ends[0], seen.text + length, sizeof seen.text - 1 - length);
+    close(ends[0]);
+    assert_int_equal(waitpid(pid, &seen.status, 0), pid);
+    seen.status = WIFEXITED(seen.status) ? WEXITSTATUS(seen.status) : -1;
+    return seen;
+}
+
+static error_t parse_json(int key, char *argument, struct argp_state *state) {
+    (void)argument, (void)state;
+    if (key != 'j') return ARGP_ERR_UNKNOWN;
+    printf("json ");
+    return 0;
+}
+
+static error_t parse_all(int key, char *argument, struct argp_state *state) {
+    if (key == 'a' || key == 'o' || key == 'A' || key == ARGP_KEY_ARG)
+        printf("%s=%s ", key == ARGP_KEY_ARG ? "word" : (char[]){(char)key, 0},
+               argument ? argument : "");
+    else if (key == ARGP_KEY_INIT)
+        printf("%s ", (char *)state->input); // the verb's own input reaches its parser
+    else
+        return ARGP_ERR_UNKNOWN;
+    if (key == ARGP_KEY_ARG && strcmp(argument, "run") == 0) state->next = state->argc;
+    return 0;
+}
+
+static void parse_words(void *context) {
+    static const struct argp_option json[] = {{"json", 'j', 0, 0, "JSON", 0}, {0}};
+    static const struct argp child = {.options = json, .parser = parse_json};
+    static const struct argp_child children[] = {{&child, 0, 0, 0}, {0}};
+    static const struct argp_option options[] = {
+        {0, 0, 0, 0, "A group:", 1},
+        {"allocators", 'a', "A,…", 0, "Allocators", 0},
+        {"peers", 0, 0, OPTION_ALIAS, 0, 0},
+        {"all", 'A', 0, 0, "All", 0},
+        {"optional", 'o', "X", OPTION_ARG_OPTIONAL, "Perhaps", 0},
+        {0}};
+    static const struct argp argp = {.options = options, .parser = parse_all, .children = children};
+    char *argv[20] = {(char[]){"linmem compare"}}, *words = strdup(context);
+    int argc = 1;
+    for (char *word; (word = strsep(&words, " "));)
+        if (*word) argv[argc++] = word;
+    options_parse(&argp, argc, argv, (char[]){"in:"});
+}
+
+static void good_usage_is_parsed(void **state) {
+    (void)state;
+    static const struct {
+        const char *words, *text;
+    } cases[] = {
+        {"", "in: "},
+        {"-jAa 3 -o4 f -o", "in: json A= a=3 o=4 word=f o= "},
+        {"--allo=x --js --peers y", "in: a=x json a=y "},
+        {"--optional=z - -- --zork", "in: o=z word=- word=--zork "},
+        {"-a --zork", "in: a=--zork "},
+        {"one run --zork -x", "in: word=one word=run "},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        outcome seen = run(parse_words, (char *)cases[i].words);
+        assert_string_equal(seen.text, cases[i].text);
+        assert_int_equal(seen.status, 0);
+    }
+    static const char *const helps[] = {"--help", "-?", "-j?", "f --help", "--usage"};
+    for (size_t i = 0; i < sizeof helps / sizeof *helps; i++) {
+        outcome seen = run(parse_words, (char *)helps[i]);
+        assert_non_null(strstr(seen.text, "Usage: linmem compare"));
+        assert_int_equal(seen.status, 0);
+    }
+}
+
+static void bad_usage_is_named(void **state) {
+    (void)state;
+    static const struct {
+        const char *words, *text;
+    } cases[] = {
+        {"--allocater x", "in: unknown option '--allocater'; did you mean '--allocators'?"},
+        {"--allocater=x", "in: unknown option '--allocater'; did you mean '--allocators'?"},
+        {"f --jsno", "in: word=f unknown option '--jsno'; did you mean '--json'?"},
+        {"--hlep", "in: unknown option '--hlep'; did you mean '--help'?"},
+        {"--zzzzzz", "in: unknown option '--zzzzzz'"},
+        {"--al", "in: option '--al' is short for more than one"},
+        {"--json=3", "in: option '--json' takes no value"},
+        {"--js=3", "in: option '--js' takes no value"},
+        {"--all=3", "in: option '--all' takes no value"},
+        {"--peers", "in: option '--peers' needs a value"},
+        {"-ja", "in: option '-a' needs a value"},
+        {"--json -xj", "in: unknown option '-x'"},
+        {"-jx", "in: unknown option '-x'"},
+        {"f -x", "in: word=f unknown option '-x'"},
+        {"-\xC3\xA9", "in: unknown option '-\xC3\xA9'"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        outcome seen = run(parse_words, (char *)cases[i].words);
+        // What was parsed before is on standard output, the rest is the message.
+        char expected[200], *message = strstr(cases[i].text, "unknown option");
+        if (!message) message = strstr(cases[i].text, "option '");
+        snprintf(expected, sizeof expected, "linmem compare: %s\nTry 'linmem compare --help'.\n",
+                 message);
+        assert_non_null(strstr(seen.text, "linmem compare"));
+        assert_string_equal(strstr(seen.text, "linmem compare"), expected);
+        assert_int_equal(seen.status, EXIT_USAGE);
+    }
+}
+
+static void call_unknown(void *word) {
+    options_unknown("allocator", word, names, NAMES);
+}
+
+static void unknown_names_are_explained(void **state) {
+    (void)state;
+    outcome near = run(call_unknown, "tlfs"), far = run(call_unknown, "zork");
+    assert_int_equal(near.status, EXIT_USAGE);
+    assert_non_null(strstr(near.text, "unknown allocator 'tlfs'; did you mean 'tlsf'?\n"));
+    assert_int_equal(far.status, EXIT_USAGE);
+    assert_non_null(strstr(far.text, "unknown allocator 'zork'; there are: tlsf, bump, first_fit, "
+                                     "jemalloc, ab, paged\n"));
+}
+
+static void read_number(void *text) {
+    printf("%llu", options_number("--n", text, 2, 1000));
+}
+
+static void numbers_are_whole_and_in_range(void **state) {
+    (void)state;
+    static const char *const bad[] = {
+        "", "1", "1001", "-2", "+2", " 2", "2 ", "2x", "0x2", "2.5", "18446744073709551618", "x"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        outcome seen = run(read_number, (char *)bad[i]);
+        assert_int_equal(seen.status, EXIT_USAGE);
+        assert_non_null(strstr(seen.text, "--n must be a whole number from 2 to 1000, not '"));
+    }
+    assert_int_equal(options_number("n", "2", 2, 1000), 2);
+    assert_int_equal(options_number("n", "1000", 2, 1000), 1000);
+    assert_int_equal(options_number("n", "010", 2, 1000), 10);
+    assert_true(options_number("n", "18446744073709551615", 0, UINT64_MAX) == UINT64_MAX);
+}
+
+static void lists_are_split(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *parts[4];
+    } cases[] = {{"a,bc,d", {"a", "bc", "d"}}, {"a", {"a"}}, {"", {0}}, {",,a,", {"a"}}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *text = strdup(cases[i].text), **parts = options_split(text);
+        size_t count = 0;
+        for (; cases[i].parts[count]; count++) {
+            assert_non_null(parts[count]);
+            assert_string_equal(parts[count], cases[i].parts[count]);
+        }
+        assert_null(parts[count]);
+        free(parts);
+        free(text);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nearest_is_found),
+        cmocka_unit_test(good_usage_is_parsed),
+        cmocka_unit_test(bad_usage_is_named),
+        cmocka_unit_test(unknown_names_are_explained),
+        cmocka_unit_test(numbers_are_whole_and_in_range),
+        cmocka_unit_test(lists_are_split),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
