@@ -1,0 +1,262 @@
+#include "cli/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+// Each test has an empty folder, which is also where it runs.
+static int enter_folder(void **state) {
+    *state = strdup("/tmp/linmem-file-test-XXXXXX");
+    return mkdtemp(*state) && chdir(*state) == 0 ? 0 : -1;
+}
+
+static int leave_folder(void **state) {
+    char command[100];
+    snprintf(command, sizeof command, "rm -rf '%s'", (char *)*state);
+    int status = chdir("/") || system(command);
+    free(*state);
+    return status;
+}
+
+static size_t entries(void) {
+    DIR *folder = opendir(".");
+    size_t count = 0;
+    for (struct dirent *entry; (entry = readdir(folder));)
+        count += strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..");
+    closedir(folder);
+    return count;
+}
+
+static void put(const char *path, const char *text) {
+    FILE *stream = fopen(path, "w");
+    assert_non_null(stream);
+    fputs(text, stream);
+    fclose(stream);
+}
+
+static void assert_holds(const char *path, const char *text) {
+    char found[500] = "";
+    FILE *stream = fopen(path, "r");
+    assert_non_null(stream);
+    found[fread(found, 1, sizeof found - 1, stream)] = '\0';
+    fclose(stream);
+    assert_string_equal(found, text);
+}
+
+static mode_t mode(const char *path) {
+    struct stat found;
+    assert_int_equal(lstat(path, &found), 0);
+    return found.st_mode;
+}
+
+static void a_committed_file_is_there_whole(void **state) {
+    (void)state;
+    mode_t before = umask(027);
+    whole_file file;
+    assert_true(whole_file_open(&file, "new"));
+    umask(before);
+    fputs("text", file.stream);
+    assert_int_equal(access("new", F_OK), -1); // not before it is whole
+    assert_true(whole_file_commit(&file));
+    assert_holds("new", "text");
+    assert_int_equal(mode("new"), S_IFREG | 0640);
+    assert_int_equal(entries(), 1);
+}
+
+static void a_replaced_file_keeps_its_mode_and_its_link(void **state) {
+    (void)state;
+    put("target", "old");
+    chmod("target", 0604);
+    assert_int_equal(symlink("target", "link"), 0);
+    whole_file file;
+    assert_true(whole_file_open(&file, "link"));
+    fputs("new", file.stream);
+    assert_holds("target", "old");
+    assert_true(whole_file_commit(&file));
+    assert_holds("target", "new");
+    assert_true(S_ISLNK(mode("link")));
+    assert_int_equal(mode("target"), S_IFREG | 0604);
+    assert_int_equal(entries(), 2);
+}
+
+static void an_abandoned_file_leaves_nothing(void **state) {
+    (void)state;
+    put("target", "old");
+    whole_file files[3];
+    assert_true(whole_file_open(&files[0], "target"));
+    assert_true(whole_file_open(&files[1], "other"));
+    assert_true(whole_file_open(&files[2], "other"));
+    assert_int_equal(entries(), 4);
+    fputs("new", files[1].stream);
+    whole_file_abandon(&files[1]);
+    assert_int_equal(entries(), 3);
+    whole_file_abandon_all();
+    assert_int_equal(entries(), 1);
+    assert_holds("target", "old");
+    assert_false(whole_file_commit(&files[0])); // nothing to be renamed is left
+    whole_file_abandon(&files[2]);
+    assert_holds("target", "old");
+    put("other", "later");
+    whole_file_abandon_all(); // knows of no file any more
+    assert_int_equal(entries(), 2);
+}
+
+static void a_failure_keeps_the_target(void **state) {
+    (void)state;
+    whole_file file;
+    assert_false(whole_file_open(&file, "no-such-folder/file"));
+    assert_int_equal(errno, ENOENT);
+    assert_false(whole_file_open(&file, "."));
+    assert_int_equal(errno, EISDIR);
+    assert_int_equal(entries(), 0);
+
+    put("target", "old");
+    struct rlimit before, small = {.rlim_cur = 4};
+    getrlimit(RLIMIT_FSIZE, &before);
+    small.rlim_max = before.rlim_max;
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &small);
+    assert_true(whole_file_open(&file, "target"));
+    fputs("longer than four", file.stream);
+    assert_false(whole_file_commit(&file));
+    assert_int_equal(errno, EFBIG);
+    // Also where the stream failed earlier, and the last flush has nothing left to fail with.
+    assert_true(whole_file_open(&file, "target"));
+    setvbuf(file.stream, NULL, _IONBF, 0);
+    fputs("longer than four", file.stream);
+    assert_false(whole_file_commit(&file));
+    assert_int_not_equal(errno, 0);
+    setrlimit(RLIMIT_FSIZE, &before);
+    assert_holds("target", "old");
+    assert_int_equal(entries(), 1);
+}
+
+static void what_is_no_file_is_written_to(void **state) {
+    (void)state;
+    assert_int_equal(mkfifo("fifo", 0600), 0);
+    int reader = open("fifo", O_RDONLY | O_NONBLOCK);
+    whole_file file;
+    assert_true(whole_file_open(&file, "fifo"));
+    fputs("text", file.stream);
+    assert_true(whole_file_commit(&file));
+    char found[10] = "";
+    assert_int_equal(read(reader, found, sizeof found), 4);
+    assert_string_equal(found, "text");
+    close(reader);
+    assert_true(S_ISFIFO(mode("fifo")));
+
+    assert_true(whole_file_open(&file, "/dev/full"));
+    fputs("text", file.stream);
+    assert_false(whole_file_commit(&file));
+    assert_int_equal(errno, ENOSPC);
+    assert_true(S_ISCHR(mode("/dev/full")));
+    assert_true(whole_file_open(&file, "/dev/null"));
+    assert_true(whole_file_commit(&file));
+    assert_true(S_ISCHR(mode("/dev/null")));
+
+    // Standard output that is a file stays that file.
+    int output = dup(STDOUT_FILENO), redirected = open("output", O_RDWR | O_CREAT, 0600);
+    fflush(stdout);
+    dup2(redirected, STDOUT_FILENO);
+    bool opened = whole_file_open(&file, "/dev/stdout");
+    if (opened) fputs("text", file.stream);
+    bool written = opened && whole_file_commit(&file);
+    dup2(output, STDOUT_FILENO);
+    close(output);
+    assert_true(written);
+    assert_int_equal(pread(redirected, found, sizeof found, 0), 4);
+    close(redirected);
+    assert_int_equal(entries(), 2);
+}
+
+static void json_is_written_in_order_and_read_back(void **state) {
+    (void)state;
+    json_t *json = json_pack("{s:i, s:f, s:[n], s:s}", "z", 1, "a", 0.1, "list", "text", "é\n");
+    assert_true(file_write_json("file.json", json));
+    assert_holds("file.json", "{\n  \"z\": 1,\n  \"a\": 0.1,\n  \"list\": [\n    null\n  ],\n"
+                              "  \"text\": \"é\\n\"\n}\n");
+    char error[200];
+    json_t *again = file_read_json("file.json", error);
+    assert_true(json_equal(json, again));
+    json_decref(again);
+    json_decref(json);
+
+    assert_false(file_write_json("no-such-folder/file.json", json_true()));
+    assert_int_equal(errno, ENOENT);
+    assert_false(file_write_json("true.json", json_true())); // neither array nor object
+    assert_int_equal(errno, EINVAL);
+    assert_int_equal(entries(), 1);
+}
+
+static void bad_json_is_explained_in_one_line(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *error;
+    } cases[] = {
+        {"{\n\"a\": }", "line 2: "},
+        {"", "line 1: "},
+        {"{\"a\": 1,\n\"a\": 2}", "line 2: duplicate"},
+        {"[1]\n x", "line 2: "},
+        {"[\n\n\"a\nb\"]", "line 3: "},
+        {"[\"\x1b[31m\x07\"]", "line 1: "},
+    };
+    char error[200];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        put("bad.json", cases[i].text);
+        assert_null(file_read_json("bad.json", error));
+        assert_int_equal(strncmp(error, cases[i].error, strlen(cases[i].error)), 0);
+        for (const char *at = error; *at; at++)
+            assert_true((unsigned char)*at >= ' ');
+    }
+    assert_null(file_read_json("none.json", error));
+    assert_string_equal(error, strerror(ENOENT));
+    assert_null(file_read_json(".", error));
+    assert_string_equal(error, strerror(EISDIR));
+}
+
+static void directories_are_made_with_their_parents(void **state) {
+    (void)state;
+    assert_true(file_make_directory("a/b/c"));
+    assert_true(S_ISDIR(mode("a/b/c")));
+    assert_true(file_make_directory("a/b"));
+    assert_true(file_make_directory("a//d/"));
+    assert_true(S_ISDIR(mode("a/d")));
+    char absolute[100];
+    snprintf(absolute, sizeof absolute, "%s/e/f", (char *)*state);
+    assert_true(file_make_directory(absolute));
+    assert_true(S_ISDIR(mode("e/f")));
+    put("file", "");
+    assert_false(file_make_directory("file"));
+    assert_int_equal(errno, ENOTDIR);
+    assert_false(file_make_directory("file/below"));
+    assert_int_equal(errno, ENOTDIR);
+    assert_false(file_make_directory(""));
+}
+
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        IN_FOLDER(a_committed_file_is_there_whole),
+        IN_FOLDER(a_replaced_file_keeps_its_mode_and_its_link),
+        IN_FOLDER(an_abandoned_file_leaves_nothing),
+        IN_FOLDER(a_failure_keeps_the_target),
+        IN_FOLDER(what_is_no_file_is_written_to),
+        IN_FOLDER(json_is_written_in_order_and_read_back),
+        IN_FOLDER(bad_json_is_explained_in_one_line),
+        IN_FOLDER(directories_are_made_with_their_parents),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,66 @@
+#include "cli/interrupt.h"
+
+#include "cli/file.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+// Says on `talk` how far it is, and reads what never comes.
+_Noreturn static void be_interrupted(int talk, int silence, const char *path) {
+    interrupt_catch();
+    whole_file file;
+    if (interrupted() || !whole_file_open(&file, path)) _exit(1);
+    char byte = 'a';
+    while (!interrupted()) {
+        if (byte == 'a' && write(talk, &byte, 1) != 1) _exit(2);
+        if (read(silence, &byte, 1) >= 0 || errno != EINTR) _exit(3);
+    }
+    if (write(talk, "b", 1) != 1) _exit(4);
+    for (;;)
+        pause();
+}
+
+static void the_first_is_noted_and_the_second_ends(void **state) {
+    (void)state;
+    static const int signals[][2] = {{SIGINT, SIGINT}, {SIGTERM, SIGINT}, {SIGINT, SIGTERM}};
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        char folder[] = "/tmp/linmem-interrupt-test-XXXXXX", path[100], byte;
+        assert_non_null(mkdtemp(folder));
+        snprintf(path, sizeof path, "%s/file", folder);
+        int talk[2], silence[2], status;
+        assert_int_equal(pipe(talk) + pipe(silence), 0);
+        pid_t pid = fork();
+        if (pid == 0) be_interrupted(talk[1], silence[0], path);
+        close(talk[1]);
+        assert_int_equal(read(talk[0], &byte, 1), 1);
+        usleep(50000); // it sleeps in read by now, or has not begun to: then a wakeup is owed
+        while (waitpid(pid, &status, WNOHANG) == 0 && kill(pid, signals[i][0]) == 0 &&
+               read(talk[0], &byte, 1) == 1 && byte != 'b')
+            ;
+        assert_int_equal(byte, 'b');
+        assert_int_equal(rmdir(folder), -1); // the temporary is still there
+        kill(pid, signals[i][1]);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFSIGNALED(status));
+        assert_int_equal(WTERMSIG(status), signals[i][1]);
+        assert_int_equal(rmdir(folder), 0); // now it is not
+        close(talk[0]);
+        close(silence[0]);
+        close(silence[1]);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(the_first_is_noted_and_the_second_ends)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
