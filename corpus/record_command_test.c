@@ -1,0 +1,379 @@
+// The recorder on real programs: those whose heap calls are known exactly (fixtures/heap_calls),
+// and those that people use.
+#include "corpus/record_command.h"
+
+#include "corpus/fixtures/heap_calls.h"
+#include "corpus/trace.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { ARGUMENTS_MAX = 24, SAID_BYTES = 4000 };
+
+static char folder[] = "/tmp/linmem-record-test-XXXXXX"; // traces and what was said
+static char streams[sizeof folder + 16];                 // TMPDIR: empty after each recording
+static char output[sizeof folder + 16], said_path[sizeof folder + 16];
+static char said[SAID_BYTES];
+static char calls_path[PATH_MAX], cpp_path[PATH_MAX];
+
+// Runs `linmem record ARGUMENTS…` in a child and returns its status; `said` is its standard error.
+// The list ends with NULL.
+static int record(const char *first, ...) {
+    char *argv[ARGUMENTS_MAX] = {(char *)"linmem record", (char *)first};
+    int argc = first != NULL ? 2 : 1;
+    va_list rest;
+    va_start(rest, first);
+    for (char *next; first != NULL && (next = va_arg(rest, char *)) != NULL;)
+        argv[argc++] = next;
+    va_end(rest);
+    unlink(output);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (freopen(said_path, "w", stderr) == NULL || freopen("/dev/null", "w", stdout) == NULL)
+            _exit(99);
+        exit(record_command(argc, argv));
+    }
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    int file = open(said_path, O_RDONLY);
+    ssize_t count = read(file, said, sizeof said - 1);
+    said[count > 0 ? count : 0] = '\0';
+    close(file);
+    assert_int_equal(rmdir(streams), 0); // nothing is left behind
+    assert_int_equal(mkdir(streams, 0700), 0);
+    if (!WIFEXITED(status)) fail_msg("ended by signal %d: %s", WTERMSIG(status), said);
+    return WEXITSTATUS(status);
+}
+
+static trace read_output(void) {
+    trace made;
+    trace_error error;
+    if (!trace_read(output, &made, &error)) fail_msg("%s (said: %s)", error.text, said);
+    return made;
+}
+
+// What a program did: calls of a verb, of blocks that were this large when they began (all where
+// `size` is −1), up to the exit.
+static size_t count(const trace *made, trace_verb verb, long size) {
+    size_t counted = 0;
+    long *sizes = calloc(made->blocks + 1, sizeof *sizes);
+    for (size_t i = 0; i < made->count && made->operations[i].verb != TRACE_EXIT; i++) {
+        const trace_operation *operation = &made->operations[i];
+        uint32_t block = operation->argument[0];
+        if (operation->verb == TRACE_ALLOCATE || operation->verb == TRACE_ZEROED)
+            sizes[block] = operation->argument[1];
+        counted += operation->verb == verb && (size == -1 || sizes[block] == size);
+    }
+    free(sizes);
+    return counted;
+}
+
+static trace record_scenario(const char *scenario, int expected_status) {
+    int status = record("-o", output, "--", calls_path, scenario, NULL);
+    if (status != expected_status) fail_msg("%s: status %d: %s", scenario, status, said);
+    return read_output();
+}
+
+static void test_calls_before_main_and_after(void **state) {
+    (void)state;
+    trace made = record_scenario("plain", EXIT_HELD);
+    assert_int_equal(count(&made, TRACE_ALLOCATE, EARLY_SIZE), EARLY_COUNT);
+    assert_int_equal(count(&made, TRACE_FREE, EARLY_SIZE), EARLY_COUNT);
+    assert_int_equal(count(&made, TRACE_ALLOCATE, -1), EARLY_COUNT + PLAIN_COUNT);
+    assert_int_equal(count(&made, TRACE_FREE, -1), EARLY_COUNT + PLAIN_COUNT);
+    assert_int_equal(made.count, 2 * (EARLY_COUNT + PLAIN_COUNT) + 1); // and the exit
+    assert_string_equal(made.preamble,
+                        "# command: heap_calls plain\n# recorded by linmem record\n");
+    assert_non_null(strstr(said, "206 operations, 103 blocks, peak live 90003 bytes in 3 blocks"));
+    trace_free(&made);
+}
+
+static void test_the_whole_family(void **state) {
+    (void)state;
+    trace made = record_scenario("family", EXIT_HELD);
+    static const trace_operation expected[] = {
+        {TRACE_ZEROED, {3, 2 * FAMILY_SIZE, 16}},
+        {TRACE_FREE, {3}},
+        {TRACE_ALLOCATE, {4, 3 * FAMILY_SIZE, 16}},
+        {TRACE_RESIZE, {4, 4 * FAMILY_SIZE}},
+        {TRACE_RESIZE, {4, 5 * FAMILY_SIZE}},
+        {TRACE_FREE, {4}},
+        {TRACE_ALLOCATE, {5, FAMILY_SIZE, 64}},
+        {TRACE_FREE, {5}},
+        {TRACE_ALLOCATE, {6, FAMILY_SIZE, 128}},
+        {TRACE_FREE, {6}},
+        {TRACE_ALLOCATE, {7, FAMILY_SIZE, 256}},
+        {TRACE_FREE, {7}},
+        {TRACE_ALLOCATE, {8, FAMILY_SIZE, 4096}},
+        {TRACE_FREE, {8}},
+        {TRACE_ALLOCATE, {9, 4096, 4096}},
+        {TRACE_FREE, {9}},
+        {TRACE_ALLOCATE, {10, 0, 16}},
+        {TRACE_FREE, {10}},
+        {TRACE_EXIT, {0}},
+    };
+    enum { EXPECTED = sizeof expected / sizeof *expected };
+    assert_int_equal(made.count, EARLY_COUNT + EXPECTED + EARLY_COUNT);
+    for (int i = 0; i < EXPECTED; i++)
+        assert_memory_equal(&made.operations[EARLY_COUNT + i], &expected[i], sizeof *expected);
+    trace_free(&made);
+}
+
+// The fixture itself checks errno and that refused blocks stay.
+static void test_refused_calls_leave_no_trace(void **state) {
+    (void)state;
+    trace made = record_scenario("refused", EXIT_HELD);
+    assert_int_equal(count(&made, TRACE_ALLOCATE, -1), EARLY_COUNT + 11);
+    assert_int_equal(count(&made, TRACE_RESIZE, REFUSED_SIZE), 1);
+    assert_int_equal(count(&made, TRACE_ZEROED, -1), 0);
+    assert_int_equal(count(&made, TRACE_FREE, -1), 10);
+    trace_free(&made);
+}
+
+static void test_threads_are_lanes(void **state) {
+    (void)state;
+    trace made = record_scenario("threads", EXIT_HELD);
+    assert_int_equal(made.lanes, THREADS + 1);
+    assert_int_equal(count(&made, TRACE_ALLOCATE, THREAD_SIZE), THREADS * THREAD_BLOCKS);
+    assert_int_equal(count(&made, TRACE_FREE, THREAD_SIZE), THREADS * THREAD_BLOCKS);
+    assert_int_equal(count(&made, TRACE_ALLOCATE, HANDED_SIZE), THREADS * THREAD_HANDED);
+    assert_int_equal(count(&made, TRACE_FREE, HANDED_SIZE), THREADS * THREAD_HANDED);
+    uint32_t lane = 0, lane_of[THREADS + 1] = {0};
+    for (size_t i = 0; made.operations[i].verb != TRACE_EXIT; i++) {
+        const trace_operation *operation = &made.operations[i];
+        if (operation->verb == TRACE_LANE) lane = operation->argument[0];
+        if (operation->verb == TRACE_ALLOCATE && operation->argument[1] == THREAD_SIZE)
+            lane_of[lane]++;
+    }
+    assert_int_equal(lane_of[0], 0);
+    for (int i = 1; i <= THREADS; i++)
+        assert_int_equal(lane_of[i], THREAD_BLOCKS);
+    assert_null(strstr(made.preamble, "nobody saw"));
+    trace_free(&made);
+}
+
+static void test_every_end_keeps_what_was_recorded(void **state) {
+    (void)state;
+    static const struct {
+        const char *scenario;
+        int status;
+        const char *note;
+    } ends[] = {
+        {"_exit", EXIT_HELD, ""},
+        {"abort", EXIT_BROKEN, "killed by SIGABRT"},
+        {"kill", EXIT_BROKEN, "killed by SIGKILL"},
+        {"no such scenario", EXIT_BROKEN, "exit status 2"},
+    };
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        trace made = record_scenario(ends[i].scenario, ends[i].status);
+        size_t blocks = EARLY_COUNT + (i < 3 ? PLAIN_COUNT : 0);
+        assert_int_equal(count(&made, TRACE_ALLOCATE, -1), blocks);
+        assert_int_equal(count(&made, TRACE_FREE, -1), 0);
+        assert_int_equal(made.count, 2 * blocks + 1);
+        assert_non_null(strstr(said, ends[i].note));
+        trace_free(&made);
+    }
+}
+
+static void test_the_child_of_a_fork_is_not_recorded(void **state) {
+    (void)state;
+    trace made = record_scenario("fork", EXIT_HELD);
+    assert_int_equal(count(&made, TRACE_ALLOCATE, CHILD_SIZE), 0);
+    assert_int_equal(count(&made, TRACE_ALLOCATE, PLAIN_SIZE), 2 * PLAIN_COUNT);
+    trace_free(&made);
+}
+
+// Up to exec it is the parent's memory; what exec starts has a stream of its own, to be chosen.
+static void test_the_child_of_a_vfork_is_recorded_until_exec(void **state) {
+    (void)state;
+    trace made = record_scenario("vfork", EXIT_HELD);
+    assert_int_equal(count(&made, TRACE_ALLOCATE, CHILD_SIZE), CHILD_COUNT);
+    assert_int_equal(count(&made, TRACE_ALLOCATE, PLAIN_SIZE), PLAIN_COUNT);
+    assert_non_null(strstr(said, "--process NAME): exe 206 calls"));
+    trace_free(&made);
+    assert_int_equal(record("-o", output, "--process", "exe", "--", calls_path, "vfork", NULL),
+                     EXIT_HELD);
+    made = read_output();
+    assert_int_equal(count(&made, TRACE_ALLOCATE, -1), EARLY_COUNT + PLAIN_COUNT);
+    trace_free(&made);
+}
+
+static void test_exec_in_the_same_process_begins_another_stream(void **state) {
+    (void)state;
+    trace made = record_scenario("exec", EXIT_HELD);
+    assert_int_equal(count(&made, TRACE_ALLOCATE, -1), EARLY_COUNT + CHILD_COUNT);
+    trace_free(&made);
+    assert_int_equal(
+        record("-o", output, "-p", "exe", "-n", "a note", "--", calls_path, "exec", NULL), 0);
+    made = read_output();
+    assert_int_equal(count(&made, TRACE_ALLOCATE, -1), EARLY_COUNT + PLAIN_COUNT);
+    assert_string_equal(made.preamble, "# a note\n# command: heap_calls exec\n# process: exe\n"
+                                       "# recorded by linmem record\n");
+    trace_free(&made);
+}
+
+static void test_closing_all_descriptors_is_no_harm(void **state) {
+    (void)state;
+    trace made = record_scenario("closed", EXIT_HELD);
+    assert_int_equal(count(&made, TRACE_ALLOCATE, PLAIN_SIZE), MANY_COUNT);
+    assert_int_equal(count(&made, TRACE_FREE, PLAIN_SIZE), MANY_COUNT);
+    trace_free(&made);
+}
+
+static void test_a_stream_that_cannot_grow_is_cut_off(void **state) {
+    (void)state;
+    trace made = record_scenario("limited", EXIT_BROKEN);
+    size_t blocks = count(&made, TRACE_ALLOCATE, PLAIN_SIZE);
+    assert_in_range(blocks, 1, MANY_COUNT - 1);
+    assert_non_null(strstr(made.preamble, "# cut off before the program ended: File too large"));
+    assert_non_null(strstr(said, "cut off early: File too large"));
+    trace_free(&made);
+}
+
+static void test_new_and_delete_reach_it(void **state) {
+    (void)state;
+    assert_int_equal(record("-o", output, "--", cpp_path, NULL), EXIT_HELD);
+    trace made = read_output();
+    static const long sizes[] = {NEW_SIZE, NEW_ARRAY_SIZE, NEW_ALIGNED_SIZE};
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(count(&made, TRACE_ALLOCATE, sizes[i]), NEW_COUNT);
+        assert_int_equal(count(&made, TRACE_FREE, sizes[i]), NEW_COUNT);
+    }
+    for (size_t i = 0; i < made.count; i++)
+        if (made.operations[i].verb == TRACE_ALLOCATE &&
+            made.operations[i].argument[1] == NEW_ALIGNED_SIZE)
+            assert_int_equal(made.operations[i].argument[2], 64);
+    trace_free(&made);
+}
+
+static void test_nothing_to_record(void **state) {
+    (void)state;
+    static const char *const none[] = {"/no/such/program", "/dev/null"};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(record("-o", output, "--", none[i], NULL), EXIT_USAGE);
+        assert_non_null(strstr(said, none[i]));
+        assert_int_not_equal(access(output, F_OK), 0);
+    }
+    assert_int_equal(record("-o", output, "--", "env", "-i", calls_path, "plain", NULL), EXIT_HELD);
+    assert_int_equal(record("-o", output, "-p", "heap_call", "--", calls_path, "plain", NULL),
+                     EXIT_USAGE);
+    assert_non_null(strstr(said, "did you mean 'heap_calls'?"));
+    assert_int_not_equal(access(output, F_OK), 0);
+}
+
+// The loader takes no preloads where an environment without them starts a program; nor does a
+// static or setuid one, which are no different to us.
+static void test_a_program_that_takes_no_preload(void **state) {
+    (void)state;
+    assert_int_equal(record("-o", output, "-p", "heap_calls", "--", "env", "-u", "LD_PRELOAD",
+                            calls_path, "plain", NULL),
+                     EXIT_USAGE);
+    assert_non_null(strstr(said, "unknown process 'heap_calls'"));
+    assert_int_not_equal(access(output, F_OK), 0);
+}
+
+static void test_bad_usage(void **state) {
+    (void)state;
+    assert_int_equal(record("-o", output, NULL), EXIT_USAGE);
+    assert_non_null(strstr(said, "which command"));
+    assert_int_equal(record("--", "true", NULL), EXIT_USAGE);
+    assert_int_equal(record("-o", "/tmp/x.txt", "--", "true", NULL), EXIT_USAGE);
+    assert_non_null(strstr(said, "ends with .lmt or .lmt.zst"));
+    assert_int_equal(record("-o", "/no/such/folder/x.lmt", "--", "true", NULL), EXIT_USAGE);
+    assert_non_null(strstr(said, "No such file"));
+}
+
+// Programs that people use: two recordings agree in every operation's verb and size.
+static void assert_recorded_twice_alike(const char *const *command) {
+    trace made[2];
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(record("-o", output, "--", command[0], command[1], command[2], NULL), 0);
+        made[i] = read_output();
+        assert_null(strstr(made[i].preamble, "nobody saw"));
+    }
+    assert_int_equal(made[0].count, made[1].count);
+    assert_memory_equal(made[0].operations, made[1].operations,
+                        made[0].count * sizeof *made[0].operations);
+    assert_true(made[0].count > 20);
+    trace_free(&made[0]);
+    trace_free(&made[1]);
+}
+
+static void test_program(void **state) {
+    const char *const *command = *state;
+    char found[PATH_MAX];
+    snprintf(found, sizeof found, "/usr/bin/%s", command[0]);
+    if (access(found, X_OK) != 0) {
+        print_message("%s is not installed here\n", command[0]);
+        skip();
+    }
+    assert_recorded_twice_alike(command);
+}
+
+static int set_up(void **state) {
+    (void)state;
+    if (mkdtemp(folder) == NULL) return -1;
+    snprintf(streams, sizeof streams, "%s/streams", folder);
+    snprintf(output, sizeof output, "%s/out.lmt", folder);
+    snprintf(said_path, sizeof said_path, "%s/said", folder);
+    ssize_t length = readlink("/proc/self/exe", calls_path, sizeof calls_path - 32);
+    if (length < 0 || mkdir(streams, 0700) != 0) return -1;
+    strcpy(strrchr(calls_path, '/'), "/heap_calls");
+    snprintf(cpp_path, sizeof cpp_path, "%.*s_cpp", PATH_MAX - 8, calls_path);
+    setenv("TMPDIR", streams, 1);
+    setenv("PERL_HASH_SEED", "0", 1);
+    setenv("PERL_PERTURB_KEYS", "0", 1);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    unlink(output);
+    unlink(said_path);
+    rmdir(streams);
+    return rmdir(folder);
+}
+
+int main(void) {
+    static const char *sqlite[] = {
+        "sqlite3", ":memory:",
+        "CREATE TABLE t(a, b); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
+        "WHERE "
+        "i < 2000) INSERT INTO t SELECT i, hex(i * i) FROM n; CREATE INDEX x ON t(b); SELECT "
+        "count(*), max(b) FROM t GROUP BY a % 10"};
+    static const char *perl[] = {"perl", "-e",
+                                 "for (1..5000) { $h{$_ % 77} .= \"x$_\" } print sort values %h"};
+    static const char *sort[] = {"sort", "--parallel=1", "/etc/services"};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_calls_before_main_and_after),
+        cmocka_unit_test(test_the_whole_family),
+        cmocka_unit_test(test_refused_calls_leave_no_trace),
+        cmocka_unit_test(test_threads_are_lanes),
+        cmocka_unit_test(test_every_end_keeps_what_was_recorded),
+        cmocka_unit_test(test_the_child_of_a_fork_is_not_recorded),
+        cmocka_unit_test(test_the_child_of_a_vfork_is_recorded_until_exec),
+        cmocka_unit_test(test_exec_in_the_same_process_begins_another_stream),
+        cmocka_unit_test(test_closing_all_descriptors_is_no_harm),
+        cmocka_unit_test(test_a_stream_that_cannot_grow_is_cut_off),
+        cmocka_unit_test(test_new_and_delete_reach_it),
+        cmocka_unit_test(test_nothing_to_record),
+        cmocka_unit_test(test_a_program_that_takes_no_preload),
+        cmocka_unit_test(test_bad_usage),
+        {"test_twice_alike_sqlite", test_program, NULL, NULL, sqlite},
+        {"test_twice_alike_perl", test_program, NULL, NULL, perl},
+        {"test_twice_alike_sort", test_program, NULL, NULL, sort},
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
