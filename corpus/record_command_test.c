@@ -43,7 +43,7 @@ static int record(const char *first, ...) {
     if (pid == 0) {
         if (freopen(said_path, "w", stderr) == NULL || freopen("/dev/null", "w", stdout) == NULL)
             _exit(99);
-        exit(record_command(argc, argv));
+        exit((int)record_command(argc, argv));
     }
     int status = 0;
     assert_int_equal(waitpid(pid, &status, 0), pid);
