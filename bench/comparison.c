@@ -310,10 +310,7 @@ void comparison_free(comparison *c) {
         free(c->cells[i].page_faults);
         free(c->cells[i].peak_heap_bytes);
     }
-    for (size_t i = 0; i < c->workload_count; i++) {
-        close(c->workloads[i].program);
-        free(c->workloads[i].path);
-    }
+    for (size_t i = 0; i < c->workload_count; i++) workload_unload(&c->workloads[i]);
     free(c->cells);
     free(c->workloads);
     free(c->contestants);

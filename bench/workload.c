@@ -73,6 +73,8 @@ void workload_load(workload *workload, const char *name_or_path) {
         options_fail("%s: %s", name_or_path, error.text);
     base_name(workload->name, sizeof workload->name, workload->path);
     workload->hash = hash_of_file(workload->path);
+    const char *comment = trace.preamble + strspn(trace.preamble, "# ");
+    snprintf(workload->about, sizeof workload->about, "%.*s", (int)strcspn(comment, "\n"), comment);
     workload->program = program_compile(&trace, &error);
     trace_free(&trace);
     if (workload->program < 0) options_fail("%s: %s", name_or_path, error.text);
@@ -80,4 +82,9 @@ void workload_load(workload *workload, const char *name_or_path) {
     if (!program) options_fail("%s: %s", name_or_path, strerror(errno));
     workload->summary = *program;
     munmap((void *)(uintptr_t)program, program->bytes);
+}
+
+void workload_unload(workload *workload) {
+    close(workload->program);
+    free(workload->path);
 }

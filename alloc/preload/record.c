@@ -1,19 +1,16 @@
-// The recorder: preloaded into a program, it writes each heap call to a raw stream (recording.h)
-// and passes the call on to the malloc that would have served it.
+// The recorder: preloaded into a program, it writes each heap call (interpose.h) to a raw stream
+// (recording.h).
 //
 // Laws:
 // - It allocates nothing from the heap it watches, and keeps no descriptor open.
-// - errno is what the call left; a failure to record never becomes the program's.
-// - Only the program's own calls are recorded: what the malloc behind us calls itself is not, nor
-//   what the resolving of that malloc needs, which a small arena serves.
+// - errno is kept; a failure to record never becomes the program's.
 // - The child of a fork records nothing: its pointer to the stream lies in a page that the kernel
 //   wipes on fork. A vfork child shares the memory, is for now the program, and is recorded.
+#include "alloc/preload/interpose.h"
 #include "alloc/preload/recording.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,17 +26,7 @@ enum {
     CHUNKS_MAX = 65536, // 4 Gi records, 96 GiB
     PATH_MAX_BYTES = 4096,
     IMAGES_MAX = 10000, // of one pid
-    BLOCK_ALIGNMENT = 16,
-    BLOCK_ALIGNMENT_LOG2 = 4,
-    ARENA_BYTES = 64 * 1024,
 };
-
-// The malloc behind us.
-#define INTERPOSE(result, name, parameters, arguments) result(*name) parameters;
-static struct next_functions {
-#include "alloc/preload/interposition.def"
-} next;
-#undef INTERPOSE
 
 // Wiped on fork.
 static struct unforked {
@@ -50,10 +37,7 @@ static char path[PATH_MAX_BYTES];
 static recording_record *_Atomic chunks[CHUNKS_MAX];
 static pthread_mutex_t mapping = PTHREAD_MUTEX_INITIALIZER;
 
-// Initial-exec, as the general model may allocate.
-#define THREAD_OWN static _Thread_local __attribute__((tls_model("initial-exec")))
-THREAD_OWN uint32_t thread_number; // 1, 2, …; 0: no call yet
-THREAD_OWN uint32_t depth;         // of calls into the malloc behind us
+INTERPOSE_THREAD_OWN uint32_t thread_number; // 1, 2, …; 0: no call yet
 
 // ---- the stream ----
 
@@ -111,7 +95,7 @@ static recording_header *create(const char *directory) {
     return NULL;
 }
 
-static void begin_recording(void) {
+void hook_begin(void) {
     static atomic_flag begun = ATOMIC_FLAG_INIT;
     const char *directory = getenv(RECORDING_DIRECTORY);
     if (directory == NULL || directory[0] != '/' || atomic_flag_test_and_set(&begun)) return;
@@ -149,7 +133,7 @@ static recording_record *map_chunk(recording_header *header, uint64_t chunk) {
 
 static void append(recording_verb verb, const void *address, uint64_t size,
                    unsigned alignment_log2) {
-    if (depth != 0 || unforked == NULL) return;
+    if (unforked == NULL) return;
     recording_header *header = unforked->header;
     if (header == NULL) return;
     if (thread_number == 0) thread_number = 1 + atomic_fetch_add(&header->threads, 1);
@@ -167,180 +151,14 @@ static void append(recording_verb verb, const void *address, uint64_t size,
     atomic_store_explicit(&record->verb, (uint16_t)verb, memory_order_release);
 }
 
-// ---- before the malloc behind us is known ----
+// ---- the hooks ----
 
-// Blocks lie behind one another, each after its size; they are never reused.
-static _Alignas(BLOCK_ALIGNMENT) char arena[ARENA_BYTES];
-static _Atomic size_t arena_used;
-
-static bool in_arena(const void *block) {
-    return (uintptr_t)block - (uintptr_t)arena < sizeof arena;
+void hook_allocated(const void *block, size_t size, unsigned alignment_log2, bool zeroed) {
+    append(zeroed ? RECORDING_ZEROED : RECORDING_ALLOCATE, block, size, alignment_log2);
 }
 
-static size_t arena_size(const void *block) {
-    size_t size;
-    memcpy(&size, (const char *)block - BLOCK_ALIGNMENT, sizeof size);
-    return size;
-}
+void hook_freeing(const void *block) { append(RECORDING_FREE, block, 0, 0); }
 
-static void *arena_allocate(size_t alignment, size_t size) {
-    if (alignment < BLOCK_ALIGNMENT) alignment = BLOCK_ALIGNMENT;
-    if (alignment > ARENA_BYTES || size > ARENA_BYTES) return NULL;
-    size_t taken = BLOCK_ALIGNMENT + alignment +
-                   (size + BLOCK_ALIGNMENT - 1) / BLOCK_ALIGNMENT * BLOCK_ALIGNMENT;
-    size_t at = atomic_fetch_add(&arena_used, taken);
-    if (at > ARENA_BYTES || taken > ARENA_BYTES - at) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    uintptr_t start = (uintptr_t)&arena[at + BLOCK_ALIGNMENT];
-    char *block = &arena[at + BLOCK_ALIGNMENT] + (-start & (alignment - 1));
-    memcpy(block - BLOCK_ALIGNMENT, &size, sizeof size);
-    return block;
-}
+void hook_resizing(const void *block) { append(RECORDING_RESIZE_FROM, block, 0, 0); }
 
-// ---- getting ready ----
-
-enum { UNRESOLVED, RESOLVING, READY };
-static atomic_int state = UNRESOLVED;
-
-static bool resolve(void) {
-    int unresolved = UNRESOLVED;
-    // Whoever else calls meanwhile, dlsym itself included, is served by the arena.
-    if (!atomic_compare_exchange_strong(&state, &unresolved, RESOLVING)) return false;
-    int kept = errno;
-#define INTERPOSE(result, name, parameters, arguments)                                             \
-    next.name = (result(*) parameters)dlsym(RTLD_NEXT, #name);
-#include "alloc/preload/interposition.def"
-#undef INTERPOSE
-    if (environ != NULL) begin_recording(); // else it is too early, and the constructor begins
-    errno = kept;
-    state = READY;
-    return true;
-}
-
-static inline bool ready(void) {
-    return __builtin_expect(atomic_load_explicit(&state, memory_order_acquire) == READY, 1) ||
-           resolve();
-}
-
-__attribute__((constructor)) static void start(void) {
-    if (ready()) begin_recording();
-}
-
-// ---- the family ----
-
-#define NEXT(call)                                                                                 \
-    __extension__({                                                                                \
-        depth++;                                                                                   \
-        __typeof__(next.call) came = next.call;                                                    \
-        depth--;                                                                                   \
-        came;                                                                                      \
-    })
-
-// Records a block that came, if it did.
-static inline void *came(recording_verb verb, void *block, size_t size, unsigned alignment_log2) {
-    if (block != NULL) append(verb, block, size, alignment_log2);
-    return block;
-}
-
-// The alignment that is served: mallocs round one that is no power of two up.
-static unsigned log2_of(size_t alignment) {
-    return alignment < 2
-               ? 0
-               : (unsigned)(8 * sizeof alignment) - (unsigned)__builtin_clzl(alignment - 1);
-}
-
-static size_t page_bytes(void) {
-    return getauxval(AT_PAGESZ);
-}
-
-static void *record_malloc(size_t size) {
-    if (!ready()) return arena_allocate(BLOCK_ALIGNMENT, size);
-    return came(RECORDING_ALLOCATE, NEXT(malloc(size)), size, BLOCK_ALIGNMENT_LOG2);
-}
-
-static void *record_calloc(size_t count, size_t size) {
-    size_t bytes;
-    bool fits = !__builtin_mul_overflow(count, size, &bytes);
-    if (!ready()) return fits ? arena_allocate(BLOCK_ALIGNMENT, bytes) : NULL;
-    return came(RECORDING_ZEROED, NEXT(calloc(count, size)), bytes, BLOCK_ALIGNMENT_LOG2);
-}
-
-static void record_free(void *block) {
-    if (block == NULL || in_arena(block) || !ready()) return;
-    append(RECORDING_FREE, block, 0, 0);
-    depth++;
-    next.free(block);
-    depth--;
-}
-
-static void *move_out_of_arena(void *block, size_t size) {
-    void *moved = record_malloc(size);
-    size_t old_size = arena_size(block);
-    if (moved != NULL) memcpy(moved, block, old_size < size ? old_size : size);
-    return moved;
-}
-
-static void *record_realloc(void *block, size_t size) {
-    if (block == NULL) return record_malloc(size);
-    if (in_arena(block)) return move_out_of_arena(block, size);
-    if (!ready()) return NULL;
-    append(RECORDING_RESIZE_FROM, block, 0, 0);
-    void *moved = NEXT(realloc(block, size));
-    append(RECORDING_RESIZE_TO, moved, size, 0);
-    return moved;
-}
-
-static void *record_reallocarray(void *block, size_t count, size_t size) {
-    size_t bytes;
-    if (__builtin_mul_overflow(count, size, &bytes)) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    return record_realloc(block, bytes);
-}
-
-static void *record_memalign(size_t alignment, size_t size) {
-    if (!ready()) return arena_allocate(alignment, size);
-    return came(RECORDING_ALLOCATE, NEXT(memalign(alignment, size)), size, log2_of(alignment));
-}
-
-static void *record_aligned_alloc(size_t alignment, size_t size) {
-    if (!ready()) return arena_allocate(alignment, size);
-    return came(RECORDING_ALLOCATE, NEXT(aligned_alloc(alignment, size)), size, log2_of(alignment));
-}
-
-static int record_posix_memalign(void **block, size_t alignment, size_t size) {
-    if (!ready()) {
-        *block = arena_allocate(alignment, size);
-        return *block != NULL ? 0 : ENOMEM;
-    }
-    int error = NEXT(posix_memalign(block, alignment, size));
-    if (error == 0) came(RECORDING_ALLOCATE, *block, size, log2_of(alignment));
-    return error;
-}
-
-static void *record_valloc(size_t size) {
-    if (!ready()) return arena_allocate(page_bytes(), size);
-    return came(RECORDING_ALLOCATE, NEXT(valloc(size)), size, log2_of(page_bytes()));
-}
-
-static void *record_pvalloc(size_t size) {
-    size_t page = page_bytes(), whole = (size + page - 1) / page * page;
-    if (!ready()) return arena_allocate(page, whole);
-    return came(RECORDING_ALLOCATE, NEXT(pvalloc(size)), whole, log2_of(page));
-}
-
-static size_t record_malloc_usable_size(void *block) {
-    if (in_arena(block)) return arena_size(block);
-    return block != NULL && ready() ? NEXT(malloc_usable_size(block)) : 0;
-}
-
-// The exported functions: one for each line of the table, no more.
-#define INTERPOSE(result, name, parameters, arguments)                                             \
-    __attribute__((visibility("default"))) result name parameters {                                \
-        return record_##name arguments;                                                            \
-    }
-#include "alloc/preload/interposition.def"
-#undef INTERPOSE
+void hook_resized(const void *block, size_t size) { append(RECORDING_RESIZE_TO, block, size, 0); }

@@ -1,0 +1,210 @@
+// The malloc family as a preloaded library has it: each call is passed on to the malloc that would
+// have served it, and the library's hooks are told.
+//
+// Laws:
+// - Nothing is allocated from the heap that stands behind; errno is what the call left.
+// - Only the program's own calls are told: what the malloc behind us calls itself is not, nor what the
+//   resolving of that malloc needs, which a small arena serves.
+#include "alloc/preload/interpose.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <malloc.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+enum {
+    BLOCK_ALIGNMENT = 16,
+    BLOCK_ALIGNMENT_LOG2 = 4,
+    ARENA_BYTES = 64 * 1024,
+};
+
+// The malloc behind us.
+#define INTERPOSE(result, name, parameters, arguments) result(*name) parameters;
+static struct next_functions {
+#include "alloc/preload/interposition.def"
+} next;
+#undef INTERPOSE
+
+INTERPOSE_THREAD_OWN uint32_t depth; // of calls into the malloc behind us
+
+// ---- before the malloc behind us is known ----
+
+// Blocks lie behind one another, each after its size; they are never reused.
+static _Alignas(BLOCK_ALIGNMENT) char arena[ARENA_BYTES];
+static _Atomic size_t arena_used;
+
+static bool in_arena(const void *block) {
+    return (uintptr_t)block - (uintptr_t)arena < sizeof arena;
+}
+
+static size_t arena_size(const void *block) {
+    size_t size;
+    memcpy(&size, (const char *)block - BLOCK_ALIGNMENT, sizeof size);
+    return size;
+}
+
+static void *arena_allocate(size_t alignment, size_t size) {
+    if (alignment < BLOCK_ALIGNMENT) alignment = BLOCK_ALIGNMENT;
+    if (alignment > ARENA_BYTES || size > ARENA_BYTES) return NULL;
+    size_t taken = BLOCK_ALIGNMENT + alignment +
+                   (size + BLOCK_ALIGNMENT - 1) / BLOCK_ALIGNMENT * BLOCK_ALIGNMENT;
+    size_t at = atomic_fetch_add(&arena_used, taken);
+    if (at > ARENA_BYTES || taken > ARENA_BYTES - at) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    uintptr_t start = (uintptr_t)&arena[at + BLOCK_ALIGNMENT];
+    char *block = &arena[at + BLOCK_ALIGNMENT] + (-start & (alignment - 1));
+    memcpy(block - BLOCK_ALIGNMENT, &size, sizeof size);
+    return block;
+}
+
+// ---- getting ready ----
+
+enum { UNRESOLVED, RESOLVING, READY };
+static atomic_int state = UNRESOLVED;
+
+static bool resolve(void) {
+    int unresolved = UNRESOLVED;
+    // Whoever else calls meanwhile, dlsym itself included, is served by the arena.
+    if (!atomic_compare_exchange_strong(&state, &unresolved, RESOLVING)) return false;
+    int kept = errno;
+#define INTERPOSE(result, name, parameters, arguments)                                             \
+    next.name = (result(*) parameters)dlsym(RTLD_NEXT, #name);
+#include "alloc/preload/interposition.def"
+#undef INTERPOSE
+    if (environ != NULL) hook_begin(); // else it is too early, and the constructor begins
+    errno = kept;
+    state = READY;
+    return true;
+}
+
+static inline bool ready(void) {
+    return __builtin_expect(atomic_load_explicit(&state, memory_order_acquire) == READY, 1) ||
+           resolve();
+}
+
+__attribute__((constructor)) static void start(void) {
+    if (ready()) hook_begin();
+}
+
+// ---- the family ----
+
+#define NEXT(call)                                                                                 \
+    __extension__({                                                                                \
+        depth++;                                                                                   \
+        __typeof__(next.call) came = next.call;                                                    \
+        depth--;                                                                                   \
+        came;                                                                                      \
+    })
+
+// Tells of a block that came, if it did.
+static inline void *came(bool zeroed, void *block, size_t size, unsigned alignment_log2) {
+    if (block != NULL && depth == 0) hook_allocated(block, size, alignment_log2, zeroed);
+    return block;
+}
+
+// The alignment that is served: mallocs round one that is no power of two up.
+static unsigned log2_of(size_t alignment) {
+    return alignment < 2
+               ? 0
+               : (unsigned)(8 * sizeof alignment) - (unsigned)__builtin_clzl(alignment - 1);
+}
+
+static size_t page_bytes(void) {
+    return getauxval(AT_PAGESZ);
+}
+
+static void *passing_malloc(size_t size) {
+    if (!ready()) return arena_allocate(BLOCK_ALIGNMENT, size);
+    return came(false, NEXT(malloc(size)), size, BLOCK_ALIGNMENT_LOG2);
+}
+
+static void *passing_calloc(size_t count, size_t size) {
+    size_t bytes;
+    bool fits = !__builtin_mul_overflow(count, size, &bytes);
+    if (!ready()) return fits ? arena_allocate(BLOCK_ALIGNMENT, bytes) : NULL;
+    return came(true, NEXT(calloc(count, size)), bytes, BLOCK_ALIGNMENT_LOG2);
+}
+
+static void passing_free(void *block) {
+    if (block == NULL || in_arena(block) || !ready()) return;
+    if (depth == 0) hook_freeing(block);
+    depth++;
+    next.free(block);
+    depth--;
+}
+
+static void *move_out_of_arena(void *block, size_t size) {
+    void *moved = passing_malloc(size);
+    size_t old_size = arena_size(block);
+    if (moved != NULL) memcpy(moved, block, old_size < size ? old_size : size);
+    return moved;
+}
+
+static void *passing_realloc(void *block, size_t size) {
+    if (block == NULL) return passing_malloc(size);
+    if (in_arena(block)) return move_out_of_arena(block, size);
+    if (!ready()) return NULL;
+    if (depth == 0) hook_resizing(block);
+    void *moved = NEXT(realloc(block, size));
+    if (depth == 0) hook_resized(moved, size);
+    return moved;
+}
+
+static void *passing_reallocarray(void *block, size_t count, size_t size) {
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return passing_realloc(block, bytes);
+}
+
+static void *passing_memalign(size_t alignment, size_t size) {
+    if (!ready()) return arena_allocate(alignment, size);
+    return came(false, NEXT(memalign(alignment, size)), size, log2_of(alignment));
+}
+
+static void *passing_aligned_alloc(size_t alignment, size_t size) {
+    if (!ready()) return arena_allocate(alignment, size);
+    return came(false, NEXT(aligned_alloc(alignment, size)), size, log2_of(alignment));
+}
+
+static int passing_posix_memalign(void **block, size_t alignment, size_t size) {
+    if (!ready()) {
+        *block = arena_allocate(alignment, size);
+        return *block != NULL ? 0 : ENOMEM;
+    }
+    int error = NEXT(posix_memalign(block, alignment, size));
+    if (error == 0) came(false, *block, size, log2_of(alignment));
+    return error;
+}
+
+static void *passing_valloc(size_t size) {
+    if (!ready()) return arena_allocate(page_bytes(), size);
+    return came(false, NEXT(valloc(size)), size, log2_of(page_bytes()));
+}
+
+static void *passing_pvalloc(size_t size) {
+    size_t page = page_bytes(), whole = (size + page - 1) / page * page;
+    if (!ready()) return arena_allocate(page, whole);
+    return came(false, NEXT(pvalloc(size)), whole, log2_of(page));
+}
+
+static size_t passing_malloc_usable_size(void *block) {
+    if (in_arena(block)) return arena_size(block);
+    return block != NULL && ready() ? NEXT(malloc_usable_size(block)) : 0;
+}
+
+// The exported functions: one for each line of the table, no more.
+#define INTERPOSE(result, name, parameters, arguments)                                             \
+    __attribute__((visibility("default"))) result name parameters {                                \
+        return passing_##name arguments;                                                            \
+    }
+#include "alloc/preload/interposition.def"
+#undef INTERPOSE
