@@ -18,19 +18,27 @@ static void heading(const report *r, const char *text) {
     else fprintf(r->stream, "\n%s\n", text);
 }
 
-static double mean_ratio(const report *r, const char *allocator, const char *pass) {
-    if (strcmp(allocator, r->view.baseline) == 0) return 1;
-    return view_compare(&r->view, allocator, r->view.baseline, VIEW_GEOMETRIC_MEAN, pass).ratio;
+// A mean over fewer workloads than the others' is not comparable with theirs: there is none then.
+static view_ratio mean_ratio(const report *r, const char *allocator, const char *pass) {
+    for (size_t w = 0; w < r->view.workload_count; w++)
+        if (!view_ok(view_cell(&r->view, allocator, r->view.workloads[w], pass)))
+            return (view_ratio){NAN, NAN, NAN, ""};
+    if (strcmp(allocator, r->view.baseline) == 0) return (view_ratio){1, 1, 1, "same"};
+    return view_compare(&r->view, allocator, r->view.baseline, VIEW_GEOMETRIC_MEAN, pass);
 }
 
-// Slowest first on the warm passes; what has no time comes before all.
+// Slowest first on the warm passes; what has no mean comes before all.
 static void sort_rows(report *r) {
+    double keys[VIEW_NAMES_MAX];
     for (size_t i = 0; i < r->view.allocator_count; i++) {
         const char *name = r->view.allocators[i];
-        double ratio = mean_ratio(r, name, "warm");
+        double ratio = mean_ratio(r, name, "warm").ratio, key = isnan(ratio) ? -1 : ratio;
         size_t at = i;
-        for (; at > 0 && !(mean_ratio(r, r->rows[at - 1], "warm") <= ratio) && !isnan(ratio); at--)
+        for (; at > 0 && keys[at - 1] > key; at--) {
+            keys[at] = keys[at - 1];
             r->rows[at] = r->rows[at - 1];
+        }
+        keys[at] = key;
         r->rows[at] = name;
     }
 }
@@ -67,9 +75,10 @@ static void print_ratios(const report *r, const char *pass) {
         bool baseline = strcmp(name, r->view.baseline) == 0;
         table_set(t, row, 0, "%s", name);
         for (size_t w = 0; w <= r->view.workload_count; w++) {
-            bool mean = w == r->view.workload_count;
-            const char *workload = mean ? VIEW_GEOMETRIC_MEAN : r->view.workloads[w];
-            view_ratio ratio = view_compare(&r->view, name, r->view.baseline, workload, pass);
+            view_ratio ratio = w == r->view.workload_count
+                                   ? mean_ratio(r, name, pass)
+                                   : view_compare(&r->view, name, r->view.baseline,
+                                                  r->view.workloads[w], pass);
             if (baseline) table_set(t, row, w + 1, "1 ");
             else set_ratio(t, row, w + 1, &ratio);
         }
@@ -151,10 +160,9 @@ static void print_means(const report *r) {
         size_t row = table_row(t);
         table_set(t, row, 0, "%s", name);
         for (size_t p = 0; p < 2; p++) {
-            view_ratio ratio = view_compare(&r->view, name, r->view.baseline, VIEW_GEOMETRIC_MEAN,
-                                            p ? "cold" : "warm");
-            if (isnan(ratio.ratio)) continue;
+            view_ratio ratio = mean_ratio(r, name, p ? "cold" : "warm");
             set_ratio(t, row, 1 + 2 * p, &ratio);
+            if (isnan(ratio.ratio)) continue;
             table_set(t, row, 2 + 2 * p, "%.3f-%.3f", ratio.low, ratio.high);
         }
         double mean = view_mean_of(&r->view, name, r->view.baseline, "peak_rss_bytes");

@@ -1,0 +1,133 @@
+#include "bench/statistics.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static uint64_t random_state;
+
+static double uniform(void) { // splitmix64
+    uint64_t z = random_state += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return (double)((z ^ z >> 31) >> 11) / 0x1p53;
+}
+
+// Noise as machines have it: skewed, now and then far off.
+static double noisy(double time) {
+    double z = time * (1 + 0.03 * uniform() * uniform());
+    return uniform() < 0.05 ? z * (1 + uniform()) : z;
+}
+
+static void median_and_its_bounds(void **state) {
+    (void)state;
+    double nine[] = {9, 1, 8, 2, 7, 3, 6, 4, 5};
+    estimate e = estimate_median(nine, 9);
+    assert_true(e.bounded && e.count == 9);
+    assert_true(e.median == 5);
+    assert_true(e.low == 2 && e.high == 8); // P(X < 2 of 9) = 10/512: the second and the eighth
+    double six[] = {1, 2, 3, 4, 5, 6};
+    e = estimate_median(six, 6);
+    assert_true(e.bounded && e.median == 3.5 && e.low == 1 && e.high == 6); // 2/64 outside
+}
+
+static void too_few_values_bound_nothing(void **state) {
+    (void)state;
+    double values[] = {1, 1, 1, 1, 1, NAN, NAN};
+    estimate e = estimate_median(values, 7);
+    assert_false(e.bounded);
+    assert_int_equal(e.count, 5);
+    assert_int_equal(verdict_of(&e, 0.01), VERDICT_UNCLEAR);
+    e = estimate_median(values + 5, 2);
+    assert_true(e.count == 0 && isnan(e.median) && !e.bounded);
+    assert_int_equal(verdict_of(&e, 0.01), VERDICT_UNCLEAR);
+}
+
+static void ratio_is_paired(void **state) {
+    (void)state;
+    // b takes half as long in each block, whatever the blocks take
+    double a[12], b[12];
+    for (int i = 0; i < 12; i++) b[i] = (a[i] = 10 + 90 * uniform()) / 2;
+    a[3] = NAN; // a block that failed leaves the others paired
+    estimate e = estimate_ratio(a, b, 12);
+    assert_true(e.count == 11 && e.bounded);
+    assert_true(fabs(e.median - 0.5) < 1e-12 && fabs(e.high - 0.5) < 1e-12);
+    assert_int_equal(verdict_of(&e, 0.01), VERDICT_SLOWER);
+    e = estimate_ratio(b, a, 12);
+    assert_true(fabs(e.median - 2) < 1e-12);
+    assert_int_equal(verdict_of(&e, 0.01), VERDICT_FASTER);
+}
+
+static void verdicts(void **state) {
+    (void)state;
+    static const struct { double low, high; verdict verdict; } rows[] = {
+        {1.02, 1.05, VERDICT_FASTER},    {0.95, 0.98, VERDICT_SLOWER},
+        {0.995, 1.005, VERDICT_SAME},    {1.001, 1.005, VERDICT_SAME}, // told apart, and no matter
+        {0.98, 1.02, VERDICT_UNCLEAR},   {0.995, 1.02, VERDICT_UNCLEAR},
+        {1.005, 1.02, VERDICT_FASTER},   {0.97, 0.995, VERDICT_SLOWER},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        estimate e = {1, rows[i].low, rows[i].high, 20, true};
+        assert_int_equal(verdict_of(&e, 0.01), rows[i].verdict);
+    }
+    assert_string_equal(verdict_name(VERDICT_UNCLEAR), "unclear");
+}
+
+static void geometric_mean_over_what_both_have(void **state) {
+    (void)state;
+    double a0[] = {1, 1, 1, 1, 1, 1}, b0[] = {4, 4, 4, 4, 4, 4};
+    double a1[] = {2, 2, 2, 2, 2, 2}, b1[] = {2, 2, 2, 2, 2, 2};
+    double none[] = {NAN, NAN, NAN, NAN, NAN, NAN};
+    const double *a[] = {a0, a1, none}, *b[] = {b0, b1, b0};
+    size_t used;
+    estimate e = estimate_geometric_mean(a, b, 3, 6, &used);
+    assert_int_equal(used, 2);
+    assert_true(fabs(e.median - 2) < 1e-12); // √(4 × 1)
+    e = estimate_geometric_mean(&a[2], &b[2], 1, 6, &used);
+    assert_true(used == 0 && isnan(e.median));
+}
+
+// The interval holds what it says: under the same noise, 25 blocks, few verdicts are false.
+static void false_verdicts_are_rare(void **state) {
+    (void)state;
+    random_state = 1;
+    int wrong = 0;
+    enum { TRIALS = 4000 };
+    for (int trial = 0; trial < TRIALS; trial++) {
+        double a[25], b[25];
+        for (int i = 0; i < 25; i++) a[i] = noisy(7), b[i] = noisy(7);
+        estimate e = estimate_ratio(a, b, 25);
+        wrong += e.low > 1 || e.high < 1;
+    }
+    assert_in_range(wrong, TRIALS / 50, TRIALS / 20 + 40); // 4.3 % by the binomial
+}
+
+static void three_percent_are_seen(void **state) {
+    (void)state;
+    random_state = 2;
+    int seen = 0;
+    for (int trial = 0; trial < 100; trial++) {
+        double a[25], b[25];
+        for (int i = 0; i < 25; i++) a[i] = noisy(7 * 1.03), b[i] = noisy(7);
+        estimate e = estimate_ratio(a, b, 25);
+        seen += verdict_of(&e, 0.01) == VERDICT_SLOWER;
+    }
+    assert_true(seen >= 95);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(median_and_its_bounds),
+        cmocka_unit_test(too_few_values_bound_nothing),
+        cmocka_unit_test(ratio_is_paired),
+        cmocka_unit_test(verdicts),
+        cmocka_unit_test(geometric_mean_over_what_both_have),
+        cmocka_unit_test(false_verdicts_are_rare),
+        cmocka_unit_test(three_percent_are_seen),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

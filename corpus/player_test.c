@@ -1,0 +1,202 @@
+// Programs, the player and its observer: what is played is what the trace says, call for call.
+#include "corpus/player.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+// An allocator that writes down what it is asked, and gives addresses of an arena.
+static struct {
+    char text[4096];
+    char arena[1 << 20] __attribute__((aligned(65536)));
+    size_t used;
+    int fail_after; // allocations that still succeed; −1: all
+} log_;
+
+static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void say(const char *format, ...) {
+    size_t length = strlen(log_.text);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(log_.text + length, sizeof log_.text - length, format, arguments);
+    va_end(arguments);
+}
+
+static long number(const void *block) { return block ? ((const char *)block - log_.arena) >> 12 : -1; }
+
+static void *take(size_t size) {
+    if (log_.fail_after == 0) return NULL;
+    if (log_.fail_after > 0) log_.fail_after--;
+    void *block = log_.arena + log_.used;
+    log_.used += (size + 4096) & ~(size_t)4095;
+    return block;
+}
+
+static void *log_allocate(size_t size, lm_memory *memory) {
+    (void)memory;
+    say("a%zu ", size);
+    return take(size);
+}
+static void *log_zeroed(size_t size, lm_memory *memory) {
+    (void)memory;
+    say("z%zu ", size);
+    return memset(take(size), 0, size);
+}
+static void *log_aligned(size_t alignment, size_t size, lm_memory *memory) {
+    (void)memory;
+    say("A%zu@%zu ", size, alignment);
+    return take(size);
+}
+static void *log_resize(void *block, size_t size, lm_memory *memory) {
+    (void)memory;
+    say("r%ld:%zu ", number(block), size);
+    return take(size);
+}
+static void *log_resize_aligned(void *block, size_t size, size_t alignment, lm_memory *memory) {
+    (void)memory;
+    say("R%ld:%zu@%zu ", number(block), size, alignment);
+    return take(size);
+}
+static void log_free(void *block, size_t size, lm_memory *memory) {
+    (void)memory;
+    assert_int_equal(size, 0); // unsized
+    say("f%ld ", number(block));
+}
+
+static const lm_allocator logging = {.name = "log", .allocate = log_allocate,
+    .allocate_zeroed = log_zeroed, .allocate_aligned = log_aligned, .resize = log_resize,
+    .resize_aligned = log_resize_aligned, .free = log_free};
+
+static const program *compile(const char *text) {
+    trace trace;
+    trace_error error;
+    assert_true(trace_parse(text, strlen(text), &trace, &error));
+    int descriptor = program_compile(&trace, &error);
+    trace_free(&trace);
+    assert_true(descriptor >= 0);
+    const program *program = program_map(descriptor);
+    close(descriptor);
+    assert_non_null(program);
+    return program;
+}
+
+static player new_player(const program *program) {
+    memset(&log_, 0, sizeof log_);
+    log_.fail_after = -1;
+    return (player){&logging, NULL, program, calloc(program->slots, sizeof(void *)), 0};
+}
+
+static void end(player *player) {
+    free(player->slots);
+    munmap((void *)(uintptr_t)player->program, player->program->bytes);
+}
+
+static void plays_each_verb(void **state) {
+    (void)state;
+    player p = new_player(compile("linmem-trace 1\na 0 10\nz 1 20\na 2 30 64\nz 3 5 4096\nt 1\n"
+                                  "r 0 40\nr 2 50\nr 1 0\nf 0\nf 2\na 0 0\ne\nf 1\nf 3\nf 0\n"));
+    assert_int_equal(p.program->operations, 10);
+    assert_int_equal(p.program->peak_live_bytes, 40 + 50 + 20 + 5);
+    player_play(&p);
+    assert_string_equal(log_.text,
+                        "a10 z20 A30@64 A5@4096 r0:40 R2:50@64 r1:1 f4 f5 a0 "); // r 0: as r 1
+    *log_.text = '\0';
+    player_close(&p);
+    assert_string_equal(log_.text, "f6 f3 f7 ");
+    assert_int_equal(p.failures, 0);
+    end(&p);
+}
+
+static void slots_are_reused_last_first(void **state) {
+    (void)state;
+    const program *program = compile("linmem-trace 1\na 0 1\na 1 1\nf 0\na 2 1\nf 1\nf 2\n");
+    assert_int_equal(program->slots, 2);
+    assert_int_equal(program_steps(program)[3].slot_and_verb >> PROGRAM_VERB_BITS, 0);
+    munmap((void *)(uintptr_t)program, program->bytes);
+}
+
+// Every page of a block is written to, and the last byte; nothing else is.
+static void touches_what_is_handed_out(void **state) {
+    (void)state;
+    player p = new_player(compile("linmem-trace 1\na 0 1\na 1 4096\na 2 10000\nr 2 20000\na 3 0\n"
+                                  "f 0\nf 1\nf 2\nf 3\n"));
+    player_play(&p);
+    static const size_t touched[] = {0,     4096,  8191,          12288, 16384, 20480, 22287, // 10000
+                                     24576 + 10000, 24576 + 14096, 24576 + 18192, 24576 + 19999};
+    for (size_t at = 0, i = 0; at < log_.used; at++) {
+        bool expected = i < sizeof touched / sizeof *touched && touched[i] == at;
+        assert_int_equal(log_.arena[at] != 0, expected);
+        i += expected;
+    }
+    end(&p);
+}
+
+static void failures_are_counted_and_left_out(void **state) {
+    (void)state;
+    player p = new_player(compile("linmem-trace 1\na 0 1\na 1 1\nr 1 2\nr 0 9\nf 1\nf 0\n"));
+    log_.fail_after = 1;
+    player_play(&p);
+    assert_int_equal(p.failures, 3); // a 1, r 1 (there is nothing to resize), r 0
+    assert_string_equal(log_.text, "a1 a1 r0:9 f-1 f0 ");
+    end(&p);
+}
+
+typedef struct seen {
+    char text[1024];
+} seen;
+
+static void see(seen *seen, const char *when, const player_event *e) {
+    size_t length = strlen(seen->text);
+    snprintf(seen->text + length, sizeof seen->text - length, "%s%llu:%d/%u/%ld/%zu@%zu<%zu ", when,
+             (unsigned long long)e->step, (int)e->verb, e->slot, number(e->block), e->size,
+             e->alignment, e->old_size);
+}
+static void see_before(void *context, const player_event *e) { see(context, "b", e); }
+static void see_after(void *context, const player_event *e) { see(context, "a", e); }
+
+static void observer_sees_every_call(void **state) {
+    (void)state;
+    player p = new_player(compile("linmem-trace 1\na 0 10 64\nr 0 20\nf 0\n"));
+    seen seen = {""};
+    player_observer observer = {&seen, see_before, see_after};
+    player_play_observed(&p, &observer);
+    assert_string_equal(seen.text, "b0:4/0/-1/10@64<0 a0:4/0/0/10@64<0 "
+                                   "b2:6/0/0/20@64<10 a2:6/0/1/20@64<10 "
+                                   "b4:1/0/1/0@16<0 a4:1/0/-1/0@16<0 ");
+    for (size_t at = 0; at < log_.used; at++) assert_int_equal(log_.arena[at], 0); // its own touch
+    end(&p);
+}
+
+static void what_a_heap_cannot_play_is_refused(void **state) {
+    (void)state;
+    static const char *const texts[] = {
+        "linmem-trace 1\nb 0 8\n- 0\n",                     // a buffer
+        "linmem-trace 1\ng 1\n",                            // nothing to time
+        "linmem-trace 1\na 0 4294967295\na 1 1\nf 0\nf 1\n" // over 4 GiB
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        trace trace;
+        trace_error error = {""};
+        assert_true(trace_parse(texts[i], strlen(texts[i]), &trace, &error));
+        assert_int_equal(program_compile(&trace, &error), -1);
+        assert_true(strlen(error.text) > 10);
+        trace_free(&trace);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(plays_each_verb),
+        cmocka_unit_test(slots_are_reused_last_first),
+        cmocka_unit_test(touches_what_is_handed_out),
+        cmocka_unit_test(failures_are_counted_and_left_out),
+        cmocka_unit_test(observer_sees_every_call),
+        cmocka_unit_test(what_a_heap_cannot_play_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
