@@ -83,19 +83,23 @@ static size_t promised_alignment(const verifier *v, const player_event *event) {
     return alignment;
 }
 
-static void check_place(verifier *v, const player_event *event) {
+// False: the block does not lie where it may, so its content is not to be touched.
+static bool check_place(verifier *v, const player_event *event) {
     uintptr_t address = (uintptr_t)event->block;
     size_t alignment = promised_alignment(v, event);
     if (address & (alignment - 1)) fail(v, event->step, "a block is not aligned to %zu", alignment);
     if (v->memory && v->allocator->capabilities & LM_IN_LINEAR_MEMORY) {
         uint64_t end = (uint64_t)v->memory->pages * LM_PAGE_BYTES;
         uint64_t offset = address - (uintptr_t)v->memory->base;
-        if (offset < v->memory->heap_start || offset > end || event->size > end - offset)
+        if (offset < v->memory->heap_start || offset > end || event->size > end - offset) {
             fail(v, event->step, "a block of %zu bytes lies outside of the memory", event->size);
+            return false;
+        }
     }
     size_t usable = v->allocator->usable_size(event->block, v->memory);
     if (usable < event->size && v->allocator->validate) // the yardsticks know no sizes
         fail(v, event->step, "a block of %zu bytes has only %zu", event->size, usable);
+    return true;
 }
 
 static void before(void *context, const player_event *event) {
@@ -117,8 +121,9 @@ static void walk(verifier *v, uint64_t step, bool at_end) {
 static void after(void *context, const player_event *event) {
     verifier *v = context;
     held *slot = &v->slots[event->slot];
-    if (event->block) {
-        check_place(v, event);
+    if (event->block && !check_place(v, event)) {
+        slot->live = 0;
+    } else if (event->block) {
         bool zeroed = event->verb == PROGRAM_ZEROED || event->verb == PROGRAM_ALIGNED_ZEROED;
         if (zeroed && !is_zero(event->block, event->size))
             fail(v, event->step, "a zeroed block of %zu bytes is not zero", event->size);
