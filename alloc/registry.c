@@ -13,7 +13,9 @@ static const lm_allocator *const strategies[][LM_CHECK_LEVELS] = {
 };
 #undef STRATEGY
 
-size_t lm_strategy_count(void) { return sizeof strategies / sizeof *strategies; }
+size_t lm_strategy_count(void) {
+    return sizeof strategies / sizeof *strategies;
+}
 
 const lm_allocator *lm_strategy_at(size_t index, int check_level) {
     return strategies[index][check_level];

@@ -129,7 +129,7 @@ static inline uint32_t append(lm_memory *memory, uint32_t bytes) {
 static inline uint32_t live(const void *address, const lm_memory *memory) {
     uint32_t block = lm_offset(memory, address);
     LM_CHECK(lm_holds(memory, address) && block % LM_BLOCK_ALIGNMENT == 0);
-    LM_CHECK(block - first_region(memory) >= LM_BLOCK_ALIGNMENT);
+    LM_CHECK(block >= first_region(memory) + LM_BLOCK_ALIGNMENT);
     LM_CHECK(bytes_of(memory, block) != 0 && (*tag(memory, block) & FLAGS) == 0);
     LM_CHECK(bytes_of(memory, block) <= lm_memory_end(memory) - block);
     return block;
