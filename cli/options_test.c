@@ -132,6 +132,7 @@ static void good_usage_is_parsed(void **state) {
         {"--allo=x --js --peers y", "in: a=x json a=y "},
         {"--optional=z - -- --zork", "in: o=z word=- word=--zork "},
         {"-a --zork", "in: a=--zork "},
+        {"-- one --zork", "in: word=one word=--zork "},
         {"one run --zork -x", "in: word=one word=run "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -199,6 +200,10 @@ static void read_number(void *text) {
     printf("%llu", options_number("--n", text, 2, 1000));
 }
 
+static void read_too_large(void *text) {
+    options_number("n", text, 0, UINT64_MAX);
+}
+
 static void numbers_are_whole_and_in_range(void **state) {
     (void)state;
     static const char *const bad[] = {
@@ -208,6 +213,7 @@ static void numbers_are_whole_and_in_range(void **state) {
         assert_int_equal(seen.status, EXIT_USAGE);
         assert_non_null(strstr(seen.text, "--n must be a whole number from 2 to 1000, not '"));
     }
+    assert_int_equal(run(read_too_large, (char[]){"18446744073709551616"}).status, EXIT_USAGE);
     assert_int_equal(options_number("n", "2", 2, 1000), 2);
     assert_int_equal(options_number("n", "1000", 2, 1000), 1000);
     assert_int_equal(options_number("n", "010", 2, 1000), 10);
