@@ -21,7 +21,8 @@ static char *command_text(int argc, char **argv) {
     size_t bytes;
     FILE *stream = open_memstream(&text, &bytes);
     if (!stream) options_fail("%s", strerror(errno));
-    for (int i = 0; i < argc; i++) fprintf(stream, i ? " %s" : "%s", argv[i]);
+    for (int i = 0; i < argc; i++)
+        fprintf(stream, i ? " %s" : "%s", argv[i]);
     fclose(stream);
     return text;
 }

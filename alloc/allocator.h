@@ -1,12 +1,12 @@
 // The allocator interface: one table of functions, behind which strategies and host mallocs stand.
 //
 // The memory is the last argument, so that a host's own malloc, realloc and free stand in the table
-// as they are: an argument that the callee does not read costs nothing in the calling conventions we
-// build for, and no peer pays for an adapter that a strategy is spared.
+// as they are: an argument that the callee does not read costs nothing in the calling conventions
+// we build for, and no peer pays for an adapter that a strategy is spared.
 //
-// A block is at least as large as asked and aligned to LM_BLOCK_ALIGNMENT, or to what was asked. It is
-// live from the call that returned it to the one that frees it. Functions are called by one thread
-// at a time unless LM_SHARES_THREADS is stated.
+// A block is at least as large as asked and aligned to LM_BLOCK_ALIGNMENT, or to what was asked. It
+// is live from the call that returned it to the one that frees it. Functions are called by one
+// thread at a time unless LM_SHARES_THREADS is stated.
 #pragma once
 
 #include "alloc/linear_memory.h"
@@ -22,7 +22,8 @@ typedef enum lm_capability {
     LM_HOLDS_CONTENT = 1 << 4,    // a block keeps what is written to it (all but the floor)
 } lm_capability;
 
-// What a walk over the heap counted. `live_bytes` are those of the blocks as laid out, not as asked.
+// What a walk over the heap counted. `live_bytes` are those of the blocks as laid out, not as
+// asked.
 typedef struct lm_census {
     uint64_t live_blocks, live_bytes;
     uint64_t free_blocks, free_bytes;
@@ -48,9 +49,9 @@ typedef struct lm_allocator {
     // The same as allocate, aligned. `alignment` is a power of two up to LM_PAGE_BYTES.
     void *(*allocate_aligned)(size_t alignment, size_t size, lm_memory *memory);
 
-    // Makes the block `size` bytes large; the first min(old, new) bytes are kept. Returns its address,
-    // perhaps a new one, or NULL, and then the block is as it was. Size 0 keeps a block live in a
-    // strategy; a host's realloc frees it, so nobody asks that of a host.
+    // Makes the block `size` bytes large; the first min(old, new) bytes are kept. Returns its
+    // address, perhaps a new one, or NULL, and then the block is as it was. Size 0 keeps a block
+    // live in a strategy; a host's realloc frees it, so nobody asks that of a host.
     void *(*resize)(void *block, size_t size, lm_memory *memory);
 
     // The same for a block that is to stay aligned: `alignment` is what it was allocated with.
@@ -66,7 +67,7 @@ typedef struct lm_allocator {
     // Frees every block at once. NULL in host mallocs.
     void (*reset)(lm_memory *memory);
 
-    // Walks the heap. Returns the name of the first law found broken, or NULL; fills the census where
-    // one is given. O(heap). NULL in host mallocs.
+    // Walks the heap. Returns the name of the first law found broken, or NULL; fills the census
+    // where one is given. O(heap). NULL in host mallocs.
     const char *(*validate)(lm_memory *memory, lm_census *census);
 } lm_allocator;

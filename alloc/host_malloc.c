@@ -13,9 +13,13 @@ static const lm_host hosts[] = {
 };
 #undef HOST
 
-size_t lm_host_count(void) { return sizeof hosts / sizeof *hosts; }
+size_t lm_host_count(void) {
+    return sizeof hosts / sizeof *hosts;
+}
 
-const lm_host *lm_host_at(size_t index) { return &hosts[index]; }
+const lm_host *lm_host_at(size_t index) {
+    return &hosts[index];
+}
 
 const lm_host *lm_host_named(const char *name) {
     for (size_t i = 0; i < lm_host_count(); i++)

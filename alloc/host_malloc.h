@@ -1,7 +1,7 @@
 // The process's own malloc family, behind the same table as the strategies.
 //
-// Which malloc that is, is decided by the library that the process was started with. The table holds
-// the library's own malloc, free and realloc, found by dlsym: no wrapper stands between.
+// Which malloc that is, is decided by the library that the process was started with. The table
+// holds the library's own malloc, free and realloc, found by dlsym: no wrapper stands between.
 #pragma once
 
 #include "alloc/allocator.h"
@@ -19,6 +19,6 @@ const lm_host *lm_host_named(const char *name); // NULL where there is none
 lm_allocator lm_host_table(const lm_host *host);
 
 // Proves that the malloc of this process is the host's: malloc, calloc, realloc, aligned_alloc and
-// free all lie in its library. Writes "VERSION (FILE)" to `proof`, where the version is the library's
-// own answer; false: `proof` says what was found instead.
+// free all lie in its library. Writes "VERSION (FILE)" to `proof`, where the version is the
+// library's own answer; false: `proof` says what was found instead.
 bool lm_host_prove(const lm_host *host, char *proof, size_t proof_bytes);

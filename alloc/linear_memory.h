@@ -1,8 +1,9 @@
-// Linear memory: one contiguous range that grows at its end and never shrinks, as WebAssembly has it.
+// Linear memory: one contiguous range that grows at its end and never shrinks, as WebAssembly has
+// it.
 //
 // An address in it is an offset from its base: 0 ≤ offset < size ≤ 2^32. Sizes are counted in pages
-// of 64 KiB, and an *end* (one past the last byte) is a 64-bit number, since a memory of 65,536 pages
-// ends at exactly 2^32.
+// of 64 KiB, and an *end* (one past the last byte) is a 64-bit number, since a memory of 65,536
+// pages ends at exactly 2^32.
 //
 // Natively the maximum is reserved when the memory is created and the base stays, except in the
 // moving mode, in which every growth moves it: a strategy that kept a pointer across a growth then
@@ -28,7 +29,8 @@ enum {
 #define LM_REFUSE_ALL   UINT32_MAX
 
 typedef struct lm_memory {
-    uint32_t heap_start; // the first offset a heap may use: a multiple of 16, never 0 (that is NULL)
+    uint32_t
+        heap_start; // the first offset a heap may use: a multiple of 16, never 0 (that is NULL)
     uint32_t pages_max;
 #ifndef __wasm__
     unsigned char *base; // a multiple of LM_PAGE_BYTES
@@ -92,8 +94,12 @@ void lm_memory_refuse(lm_memory *memory, uint32_t count);
 // Moves the base: the content stays, pointers into it die. False: no address space.
 bool lm_memory_move(lm_memory *memory);
 
-static inline unsigned char *lm_memory_base(const lm_memory *memory) { return memory->base; }
-static inline uint32_t lm_memory_pages(const lm_memory *memory) { return memory->pages; }
+static inline unsigned char *lm_memory_base(const lm_memory *memory) {
+    return memory->base;
+}
+static inline uint32_t lm_memory_pages(const lm_memory *memory) {
+    return memory->pages;
+}
 static inline uint32_t lm_memory_grow(lm_memory *memory, uint32_t pages) {
     return lm_memory_grow_native(memory, pages);
 }

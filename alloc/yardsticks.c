@@ -94,4 +94,6 @@ const lm_allocator lm_ideal = {
     .usable_size = usable_size_unknown,
 };
 
-void lm_ideal_place(const uint32_t *placements) { next_placement = placements; }
+void lm_ideal_place(const uint32_t *placements) {
+    next_placement = placements;
+}

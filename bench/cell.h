@@ -36,7 +36,7 @@ typedef struct cell_outcome {
     uint64_t peak_rss_bytes;                  // above it, in the cold pass
     uint64_t peak_heap_bytes;                 // the linear memory's size after the cold pass
     uint64_t page_faults;                     // in the cold pass
-    uint64_t harness_calls;                   // heap calls in a verified pass that were not the program's
+    uint64_t harness_calls; // heap calls in a verified pass that were not the program's
 } cell_outcome;
 
 typedef struct cell {

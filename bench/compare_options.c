@@ -11,8 +11,15 @@
 #define PROFILE   "standard"
 #define DIRECTORY "linmem-results"
 
-enum { OPTION_ALLOCATORS = 256, OPTION_WORKLOADS, OPTION_BASELINE, OPTION_PROFILE, OPTION_OUT,
-       OPTION_BLOCKS, OPTION_SEED };
+enum {
+    OPTION_ALLOCATORS = 256,
+    OPTION_WORKLOADS,
+    OPTION_BASELINE,
+    OPTION_PROFILE,
+    OPTION_OUT,
+    OPTION_BLOCKS,
+    OPTION_SEED
+};
 
 typedef struct asked {
     char *allocators, *workloads;
@@ -23,41 +30,66 @@ typedef struct asked {
 
 static const struct argp_option arguments[] = {
     {"allocators", OPTION_ALLOCATORS, "A,…", 0,
-     "Who plays (default: all, and the baseline once more as a control). NAME#2: the same one again; "
-     "NAME+3%: slowed by 3 %", 0},
+     "Who plays (default: all, and the baseline once more as a control). NAME#2: the same one "
+     "again; "
+     "NAME+3%: slowed by 3 %",
+     0},
     {"workloads", OPTION_WORKLOADS, "W,…", 0,
      "What is played: names of shipped traces, or trace files (default: all shipped)", 0},
-    {"baseline", OPTION_BASELINE, "A", 0, "Whom the report compares with (default: " BASELINE ")", 0},
-    {"profile", OPTION_PROFILE, "P", 0, "How much: smoke, standard or full (default: " PROFILE ")", 0},
+    {"baseline", OPTION_BASELINE, "A", 0, "Whom the report compares with (default: " BASELINE ")",
+     0},
+    {"profile", OPTION_PROFILE, "P", 0, "How much: smoke, standard or full (default: " PROFILE ")",
+     0},
     {"blocks", OPTION_BLOCKS, "N", 0, "How often each cell is played, instead of the profile's", 0},
     {"seed", OPTION_SEED, "N", 0, "Of the random order (default: the clock's)", 0},
-    {"out", OPTION_OUT, "DIR", 0, "Where results.json and report.md go (default: " DIRECTORY ")", 0},
+    {"out", OPTION_OUT, "DIR", 0, "Where results.json and report.md go (default: " DIRECTORY ")",
+     0},
     {0},
 };
 
 static error_t parse(int key, char *value, struct argp_state *state) {
     asked *asked = state->input;
     switch (key) {
-    case OPTION_ALLOCATORS: asked->allocators = value; return 0;
-    case OPTION_WORKLOADS: asked->workloads = value; return 0;
-    case OPTION_BASELINE: asked->baseline = value; return 0;
-    case OPTION_PROFILE: asked->profile = value; return 0;
-    case OPTION_OUT: asked->directory = value; return 0;
-    case OPTION_BLOCKS: asked->blocks = options_number("--blocks", value, 1, 1000); return 0;
-    case OPTION_SEED: asked->seed = options_number("--seed", value, 0, UINT64_MAX); return 0;
-    case ARGP_KEY_ARG: options_fail("unexpected argument '%s'", value);
-    default: return ARGP_ERR_UNKNOWN;
+    case OPTION_ALLOCATORS:
+        asked->allocators = value;
+        return 0;
+    case OPTION_WORKLOADS:
+        asked->workloads = value;
+        return 0;
+    case OPTION_BASELINE:
+        asked->baseline = value;
+        return 0;
+    case OPTION_PROFILE:
+        asked->profile = value;
+        return 0;
+    case OPTION_OUT:
+        asked->directory = value;
+        return 0;
+    case OPTION_BLOCKS:
+        asked->blocks = options_number("--blocks", value, 1, 1000);
+        return 0;
+    case OPTION_SEED:
+        asked->seed = options_number("--seed", value, 0, UINT64_MAX);
+        return 0;
+    case ARGP_KEY_ARG:
+        options_fail("unexpected argument '%s'", value);
+    default:
+        return ARGP_ERR_UNKNOWN;
     }
 }
 
 static const struct argp argp = {
-    arguments, parse, NULL,
+    arguments,
+    parse,
+    NULL,
     "Measure allocators on recorded workloads and compare them: each (allocator, workload) in a "
     "fresh process, in random order, block by block. Prints a table, and writes results.json and "
     "report.md.\v"
     "Exit status: 0 all was measured, 1 some cell failed or it was interrupted (what was measured "
     "is kept), 2 bad usage or input.",
-    NULL, NULL, NULL};
+    NULL,
+    NULL,
+    NULL};
 
 static const profile *find_profile(const asked *asked) {
     const char *names[8];
@@ -76,7 +108,8 @@ static const profile *find_profile(const asked *asked) {
 
 static void *room_for(char **names, size_t size) {
     size_t count = 0;
-    while (names[count]) count++;
+    while (names[count])
+        count++;
     if (!count) options_fail("an empty list of names");
     void *room = calloc(count, size);
     if (!room) options_fail("%s", strerror(errno));

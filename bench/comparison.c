@@ -1,12 +1,12 @@
 #include "bench/comparison.h"
 
 #include "bench/cell.h"
+#include "bench/meters.h"
+#include "bench/statistics.h"
 #include "cli/child.h"
 #include "cli/interrupt.h"
 #include "cli/options.h"
 #include "cli/progress.h"
-#include "bench/meters.h"
-#include "bench/statistics.h"
 
 #include <errno.h>
 #include <math.h>
@@ -36,7 +36,8 @@ cell_record *comparison_cell(const comparison *c, size_t contestant, size_t work
     return &c->cells[contestant * c->workload_count + workload];
 }
 
-// ---- One process ---------------------------------------------------------------------------------
+// ---- One process
+// ---------------------------------------------------------------------------------
 
 typedef struct kernel {
     cell *shared;
@@ -84,8 +85,12 @@ static void kernel_start(kernel *k, const contestant *contestant, const workload
     const char *argv[] = {k->path, NULL};
     const char *environment[] = {k->library, k->pad, counted ? k->libraries : NULL, NULL};
     int descriptors[] = {k->descriptor, workload->program};
-    child_options options = {.argv = argv, .environment = environment, .descriptors = descriptors,
-                             .descriptor_count = 2, .cpu = cpu, .no_huge_pages = true};
+    child_options options = {.argv = argv,
+                             .environment = environment,
+                             .descriptors = descriptors,
+                             .descriptor_count = 2,
+                             .cpu = cpu,
+                             .no_huge_pages = true};
     k->pid = child_start(&options);
     if (k->pid < 0) options_fail("%s: %s", k->path, strerror(errno));
 }
@@ -95,18 +100,24 @@ static void kernel_wait(kernel *k, char *status, size_t bytes) {
     child_end end;
     child_wait(k->pid, CELL_SECONDS_MAX, &end);
     const cell_outcome *outcome = &k->shared->outcome;
-    if (end.interrupted) *status = '\0';
-    else if (*outcome->failure) snprintf(status, bytes, "%s", outcome->failure);
-    else if (!end.ok || !outcome->done) snprintf(status, bytes, "%s", end.text);
-    else snprintf(status, bytes, "ok");
+    if (end.interrupted)
+        *status = '\0';
+    else if (*outcome->failure)
+        snprintf(status, bytes, "%s", outcome->failure);
+    else if (!end.ok || !outcome->done)
+        snprintf(status, bytes, "%s", end.text);
+    else
+        snprintf(status, bytes, "ok");
 }
 
-// ---- Verifying -----------------------------------------------------------------------------------
+// ---- Verifying
+// -----------------------------------------------------------------------------------
 
 // The first contestant that is the same allocator: its verification counts for all of them.
 static size_t first_of_allocator(const comparison *c, size_t contestant) {
     size_t i = 0;
-    while (strcmp(c->contestants[i].allocator, c->contestants[contestant].allocator) != 0) i++;
+    while (strcmp(c->contestants[i].allocator, c->contestants[contestant].allocator) != 0)
+        i++;
     return i;
 }
 
@@ -132,8 +143,10 @@ static void verification_end(const comparison *c, verification *v) {
     for (size_t i = v->contestant; i < c->contestant_count; i++) {
         char *status = comparison_cell(c, i, v->workload)->status;
         if (first_of_allocator(c, i) != v->contestant) continue;
-        if (strcmp(found, "ok") == 0) strcpy(status, "ok");
-        else if (*found) snprintf(status, STATUS_BYTES, "verifying: %s", found);
+        if (strcmp(found, "ok") == 0)
+            strcpy(status, "ok");
+        else if (*found)
+            snprintf(status, STATUS_BYTES, "verifying: %s", found);
     }
 }
 
@@ -144,12 +157,14 @@ static void verify_all(const comparison *c) {
     size_t width = cpus < 1 ? 1 : cpus > VERIFIERS_MAX ? VERIFIERS_MAX : (size_t)cpus;
     size_t total = c->contestant_count * c->workload_count, next = 0;
     verification running[VERIFIERS_MAX];
-    for (size_t i = 0; i < width; i++) running[i].kernel = kernel_new();
+    for (size_t i = 0; i < width; i++)
+        running[i].kernel = kernel_new();
     progress *progress = progress_start("verifying", total);
     for (size_t cell = 0; cell < total && !interrupted(); cell++) {
         size_t contestant = cell / c->workload_count;
         progress_show(progress, cell, c->contestants[contestant].name);
-        if (c->contestants[contestant].yardstick) strcpy(c->cells[cell].status, "ok");
+        if (c->contestants[contestant].yardstick)
+            strcpy(c->cells[cell].status, "ok");
         else if (first_of_allocator(c, contestant) == contestant) {
             verification *v = &running[next++ % width];
             verification_end(c, v);
@@ -163,7 +178,8 @@ static void verify_all(const comparison *c) {
     progress_end(progress);
 }
 
-// ---- Timing --------------------------------------------------------------------------------------
+// ---- Timing
+// --------------------------------------------------------------------------------------
 
 static uint64_t random_below(uint64_t *state, uint64_t bound) { // splitmix64 (Steele et al. 2014)
     uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
@@ -255,7 +271,8 @@ static bool settle(comparison *c) {
         size_t played = estimate_median(cell->ns_per_op[PASS_COLD], c->profile->blocks).count;
         if (ok && played == 0) strcpy(cell->status, "not played");
         for (size_t pass = 0; !ok && pass < PASSES; pass++)
-            for (size_t b = 0; b < c->profile->blocks; b++) cell->ns_per_op[pass][b] = NAN;
+            for (size_t b = 0; b < c->profile->blocks; b++)
+                cell->ns_per_op[pass][b] = NAN;
         all_ok &= ok && played;
     }
     return all_ok;
@@ -279,7 +296,8 @@ static void clean_environment(void) {
 
 static double *no_values(size_t count) {
     double *values = needed(malloc(count * sizeof *values));
-    for (size_t i = 0; i < count; i++) values[i] = NAN;
+    for (size_t i = 0; i < count; i++)
+        values[i] = NAN;
     return values;
 }
 
@@ -287,7 +305,8 @@ bool comparison_run(comparison *c) {
     size_t cells = c->contestant_count * c->workload_count, blocks = c->profile->blocks;
     c->cells = needed(calloc(cells, sizeof *c->cells));
     for (size_t i = 0; i < cells; i++) {
-        for (size_t pass = 0; pass < PASSES; pass++) c->cells[i].ns_per_op[pass] = no_values(blocks);
+        for (size_t pass = 0; pass < PASSES; pass++)
+            c->cells[i].ns_per_op[pass] = no_values(blocks);
         c->cells[i].peak_rss_bytes = no_values(blocks);
         c->cells[i].page_faults = no_values(blocks);
         c->cells[i].peak_heap_bytes = no_values(blocks);
@@ -305,12 +324,14 @@ bool comparison_run(comparison *c) {
 
 void comparison_free(comparison *c) {
     for (size_t i = 0; c->cells && i < c->contestant_count * c->workload_count; i++) {
-        for (size_t pass = 0; pass < PASSES; pass++) free(c->cells[i].ns_per_op[pass]);
+        for (size_t pass = 0; pass < PASSES; pass++)
+            free(c->cells[i].ns_per_op[pass]);
         free(c->cells[i].peak_rss_bytes);
         free(c->cells[i].page_faults);
         free(c->cells[i].peak_heap_bytes);
     }
-    for (size_t i = 0; i < c->workload_count; i++) workload_unload(&c->workloads[i]);
+    for (size_t i = 0; i < c->workload_count; i++)
+        workload_unload(&c->workloads[i]);
     free(c->cells);
     free(c->workloads);
     free(c->contestants);

@@ -1,8 +1,8 @@
 // A comparison: every contestant plays every workload, each time in a fresh process, in blocks.
 //
 // A block plays every cell once: workload after workload, and within a workload the contestants in
-// random order, close together in time, so that ratios can be taken within the block. Before anything is
-// timed, every cell is played once verified. A cell that fails is not played again.
+// random order, close together in time, so that ratios can be taken within the block. Before
+// anything is timed, every cell is played once verified. A cell that fails is not played again.
 #pragma once
 
 #include "bench/contestant.h"
@@ -28,10 +28,10 @@ extern const size_t profile_count;
 enum { STATUS_BYTES = 200 };
 
 typedef struct cell_record {
-    char status[STATUS_BYTES];    // "ok", or why there is no time
-    double *ns_per_op[PASSES];    // by block; NaN where the block was not played
+    char status[STATUS_BYTES]; // "ok", or why there is no time
+    double *ns_per_op[PASSES]; // by block; NaN where the block was not played
     double *peak_rss_bytes, *page_faults, *peak_heap_bytes; // by block, of the cold pass
-    char proof[128];              // the library's own words
+    char proof[128];                                        // the library's own words
 } cell_record;
 
 typedef struct comparison {
@@ -40,8 +40,8 @@ typedef struct comparison {
     workload *workloads;
     size_t workload_count;
     const profile *profile;
-    size_t blocks;      // that were played whole, or begun when it was interrupted
-    uint64_t seed;      // of the order and of what is varied
+    size_t blocks; // that were played whole, or begun when it was interrupted
+    uint64_t seed; // of the order and of what is varied
     double minimum_effect;
     bool interrupted;
     double seconds, verify_seconds;

@@ -16,8 +16,10 @@ const char *const *contestant_names(size_t *count) {
     size_t n = 0;
     names[n++] = lm_floor.name;
     names[n++] = lm_ideal.name;
-    for (size_t i = 0; i < lm_strategy_count(); i++) names[n++] = lm_strategy_at(i, 0)->name;
-    for (size_t i = 0; i < lm_host_count(); i++) names[n++] = lm_host_at(i)->name;
+    for (size_t i = 0; i < lm_strategy_count(); i++)
+        names[n++] = lm_strategy_at(i, 0)->name;
+    for (size_t i = 0; i < lm_host_count(); i++)
+        names[n++] = lm_host_at(i)->name;
     if (count) *count = n;
     return names;
 }
@@ -52,7 +54,8 @@ contestant contestant_parse(const char *text) {
     size_t count;
     const char *const *names = contestant_names(&count);
     bool known = false;
-    for (size_t i = 0; i < count; i++) known |= strcmp(names[i], c.allocator) == 0;
+    for (size_t i = 0; i < count; i++)
+        known |= strcmp(names[i], c.allocator) == 0;
     if (!known) options_unknown("allocator", c.allocator, names, count);
     const lm_host *host = lm_host_named(c.allocator);
     if (host) c.library = host->library;

@@ -1,16 +1,16 @@
 // A contestant: an allocator as it takes part in a comparison.
 //
 // NAME[#N][+P%]: the same allocator may take part several times under different numbers (a control:
-// any verdict between the two is a false one), and may be slowed by P percent (a control as well: the
-// comparison must see it).
+// any verdict between the two is a false one), and may be slowed by P percent (a control as well:
+// the comparison must see it).
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 
 typedef struct contestant {
-    char name[48];      // as it was asked for, and as it stands in the results
-    char allocator[32]; // of the registry, the hosts or the yardsticks
+    char name[48];       // as it was asked for, and as it stands in the results
+    char allocator[32];  // of the registry, the hosts or the yardsticks
     const char *library; // to preload, or ""
     double handicap;
     bool yardstick, host;

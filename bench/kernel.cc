@@ -1,6 +1,6 @@
 // The kernel: one process that plays one cell. Google Benchmark drives the passes and takes their
-// times; the stage does the rest. What C++ needs of memory comes from an arena of our own, so that the
-// measured heap sees the program's calls and no others.
+// times; the stage does the rest. What C++ needs of memory comes from an arena of our own, so that
+// the measured heap sees the program's calls and no others.
 
 #include "bench/cell.h"
 #include "bench/stage.h"
@@ -40,8 +40,12 @@ void *take(std::size_t bytes, std::size_t alignment) {
 
 } // namespace arena
 
-void *operator new(std::size_t bytes) { return arena::take(bytes, alignof(std::max_align_t)); }
-void *operator new[](std::size_t bytes) { return arena::take(bytes, alignof(std::max_align_t)); }
+void *operator new(std::size_t bytes) {
+    return arena::take(bytes, alignof(std::max_align_t));
+}
+void *operator new[](std::size_t bytes) {
+    return arena::take(bytes, alignof(std::max_align_t));
+}
 void *operator new(std::size_t bytes, std::align_val_t alignment) {
     return arena::take(bytes, static_cast<std::size_t>(alignment));
 }
@@ -68,7 +72,8 @@ class CellReporter : public benchmark::BenchmarkReporter {
         for (const Run &run : runs) {
             if (run.run_type != Run::RT_Iteration) continue; // aggregates: the statistics are ours
             double ns = run.GetAdjustedRealTime();           // manual time, in the unit asked for
-            if (run.run_name.function_name == "cold") outcome->cold_ns = ns;
+            if (run.run_name.function_name == "cold")
+                outcome->cold_ns = ns;
             else if (outcome->warm_passes < CELL_PASSES_MAX)
                 outcome->warm_ns[outcome->warm_passes++] = ns;
         }
@@ -105,15 +110,18 @@ void measure(cell *cell) {
 } // namespace
 
 int main() {
-    void *shared = mmap(nullptr, sizeof(cell), PROT_READ | PROT_WRITE, MAP_SHARED, CELL_DESCRIPTOR, 0);
+    void *shared =
+        mmap(nullptr, sizeof(cell), PROT_READ | PROT_WRITE, MAP_SHARED, CELL_DESCRIPTOR, 0);
     if (shared == MAP_FAILED) {
         std::fputs("linmem-kernel: 'linmem compare' starts this\n", stderr);
         return 2;
     }
     auto *ordered = static_cast<cell *>(shared);
     if (!stage_set(ordered)) return 1;
-    if (ordered->order.verify) stage_verify();
-    else measure(ordered);
+    if (ordered->order.verify)
+        stage_verify();
+    else
+        measure(ordered);
     ordered->outcome.done = 1;
     return *ordered->outcome.failure ? 1 : 0;
 }

@@ -11,11 +11,12 @@
 #include <string.h>
 
 static json_t *capabilities_json(unsigned capabilities) {
-    static const struct { lm_capability bit; const char *name; } names[] = {
-        {LM_FREES_BLOCKS, "frees-blocks"},
-        {LM_RESIZES_IN_PLACE, "resizes-in-place"},
-        {LM_SHARES_THREADS, "threads"},
-        {LM_IN_LINEAR_MEMORY, "linear-memory"},
+    static const struct {
+        lm_capability bit;
+        const char *name;
+    } names[] = {
+        {LM_FREES_BLOCKS, "frees-blocks"},   {LM_RESIZES_IN_PLACE, "resizes-in-place"},
+        {LM_SHARES_THREADS, "threads"},      {LM_IN_LINEAR_MEMORY, "linear-memory"},
         {LM_HOLDS_CONTENT, "holds-content"},
     };
     json_t *list = json_array();
@@ -60,7 +61,10 @@ static json_t *workloads(void) {
     return list;
 }
 
-static const struct { const char *name; json_t *(*list)(void); } kinds[] = {
+static const struct {
+    const char *name;
+    json_t *(*list)(void);
+} kinds[] = {
     {"allocators", allocators},
     {"workloads", workloads},
 };
@@ -90,8 +94,12 @@ static error_t parse(int key, char *value, struct argp_state *state) {
 
 static const struct argp_option arguments[] = {
     {"json", 'j', NULL, 0, "An array of objects with a name", 0}, {0}};
-static const struct argp argp = {arguments, parse, "[allocators] [workloads]",
-                                 "What there is: all kinds, or those that are named.", NULL, NULL,
+static const struct argp argp = {arguments,
+                                 parse,
+                                 "[allocators] [workloads]",
+                                 "What there is: all kinds, or those that are named.",
+                                 NULL,
+                                 NULL,
                                  NULL};
 
 // One entry a line, in 80 columns.
@@ -112,7 +120,8 @@ exit_status list_command(int argc, char **argv) {
     asked asked = {0};
     options_parse(&argp, argc, argv, &asked);
     bool all = true;
-    for (size_t i = 0; i < KINDS; i++) all &= !asked.kind[i];
+    for (size_t i = 0; i < KINDS; i++)
+        all &= !asked.kind[i];
     json_t *found = json_array();
     for (size_t i = 0; i < KINDS; i++) {
         if (!all && !asked.kind[i]) continue;

@@ -56,13 +56,13 @@ json_t *machine_context(void) {
     double memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
     return json_pack(
         "{s:s, s:o, s:i, s:f, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:o, s:s}", //
-        "date", date,                                                                   //
-        "processor", processor(),                                                       //
-        "processors", (int)sysconf(_SC_NPROCESSORS_ONLN),                               //
-        "memory_bytes", memory,                                                         //
-        "system", system.sysname,                                                       //
-        "kernel", system.release,                                                       //
-        "architecture", system.machine,                                                 //
+        "date", date,                                                                  //
+        "processor", processor(),                                                      //
+        "processors", (int)sysconf(_SC_NPROCESSORS_ONLN),                              //
+        "memory_bytes", memory,                                                        //
+        "system", system.sysname,                                                      //
+        "kernel", system.release,                                                      //
+        "architecture", system.machine,                                                //
         "governor", line_of_file("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "transparent_huge_pages", line_of_file("/sys/kernel/mm/transparent_hugepage/enabled"),
         "address_space_randomised", line_of_file("/proc/sys/kernel/randomize_va_space"),

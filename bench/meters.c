@@ -20,7 +20,9 @@ static uint64_t status_bytes(const char *name) {
     return found ? strtoull(found + strlen(name), NULL, 10) * 1024 : 0;
 }
 
-uint64_t meter_rss_bytes(void) { return status_bytes("\nVmRSS:"); }
+uint64_t meter_rss_bytes(void) {
+    return status_bytes("\nVmRSS:");
+}
 
 uint64_t meter_peak_rss_bytes(void) {
     uint64_t peak = status_bytes("\nVmHWM:"), now = meter_rss_bytes();
@@ -30,7 +32,8 @@ uint64_t meter_peak_rss_bytes(void) {
 void meter_peak_clear(void) {
     int descriptor = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
     if (descriptor < 0) return;
-    ssize_t written = write(descriptor, "5", 1); // where it is refused the peak is that of the start
+    ssize_t written =
+        write(descriptor, "5", 1); // where it is refused the peak is that of the start
     (void)written;
     close(descriptor);
 }

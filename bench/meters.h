@@ -7,8 +7,8 @@
 extern "C" {
 #endif
 
-// Resident memory now, and the most it was since meter_peak_clear (or the process's start), in bytes.
-// The kernel's peak may lag behind: the larger of the two is the peak.
+// Resident memory now, and the most it was since meter_peak_clear (or the process's start), in
+// bytes. The kernel's peak may lag behind: the larger of the two is the peak.
 uint64_t meter_rss_bytes(void);
 uint64_t meter_peak_rss_bytes(void);
 void meter_peak_clear(void);

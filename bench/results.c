@@ -10,7 +10,9 @@
 // The workload that stands for all of them in a comparison's row.
 #define GEOMETRIC_MEAN "geometric mean"
 
-static json_t *number(double value) { return isnan(value) ? json_null() : json_real(value); }
+static json_t *number(double value) {
+    return isnan(value) ? json_null() : json_real(value);
+}
 
 // The median over the blocks, as a whole number; null where there is none.
 static json_t *median_count(const double *values, size_t count) {
@@ -20,11 +22,14 @@ static json_t *median_count(const double *values, size_t count) {
 
 static json_t *samples(const double *values, size_t count) {
     json_t *array = json_array();
-    for (size_t i = 0; i < count; i++) json_array_append_new(array, number(values[i]));
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(array, number(values[i]));
     return array;
 }
 
-static bool in_linear_memory(const contestant *who) { return !who->host; }
+static bool in_linear_memory(const contestant *who) {
+    return !who->host;
+}
 
 static json_t *cell_json(const comparison *c, size_t contestant, size_t workload, play_pass pass) {
     const cell_record *cell = comparison_cell(c, contestant, workload);
@@ -32,8 +37,8 @@ static json_t *cell_json(const comparison *c, size_t contestant, size_t workload
     const double *values = cell->ns_per_op[pass];
     estimate ns = estimate_median(values, c->blocks);
     bool ok = strcmp(cell->status, "ok") == 0;
-    json_t *heap = ok && in_linear_memory(who) ? median_count(cell->peak_heap_bytes, c->blocks)
-                                               : json_null();
+    json_t *heap =
+        ok && in_linear_memory(who) ? median_count(cell->peak_heap_bytes, c->blocks) : json_null();
     return json_pack(
         "{s:s, s:s, s:s, s:s, s:i, s:s, s:b, s:i, s:s, s:{s:o, s:o, s:o, s:o}, s:o, s:o, s:I, s:o}",
         "allocator", who->name, "workload", c->workloads[workload].name, //
@@ -43,7 +48,7 @@ static json_t *cell_json(const comparison *c, size_t contestant, size_t workload
         "ns_per_op", "median", number(ns.median), "low", number(ns.low), "high", number(ns.high),
         "samples", samples(values, c->blocks), //
         "peak_rss_bytes", ok ? median_count(cell->peak_rss_bytes, c->blocks) : json_null(),
-        "peak_heap_bytes", heap, //
+        "peak_heap_bytes", heap,                                                       //
         "peak_live_bytes", (json_int_t)c->workloads[workload].summary.peak_live_bytes, //
         "page_faults", ok ? median_count(cell->page_faults, c->blocks) : json_null());
 }
@@ -127,7 +132,8 @@ json_t *results_json(const comparison *c, const char *command) {
                 json_array_append_new(cells, cell_json(c, a, w, pass));
     for (play_pass pass = 0; pass < PASSES; pass++)
         for (size_t a = 0; a < c->contestant_count; a++)
-            for (size_t b = a + 1; b < c->contestant_count; b++) compare_pair(rows, c, a, b, pass);
+            for (size_t b = a + 1; b < c->contestant_count; b++)
+                compare_pair(rows, c, a, b, pass);
     return json_pack("{s:s, s:i, s:o, s:o, s:o}", "format", "linmem-results", "version", 1,
                      "context", context_json(c, command), "cells", cells, "comparisons", rows);
 }

@@ -37,10 +37,14 @@ static bool pick_allocator(const cell_order *order) {
         return counted || lm_host_prove(host, proof, sizeof stage.cell->outcome.proof) ||
                fail("not the malloc that was asked for", proof);
     }
-    if (strategy) stage.allocator = *strategy;
-    else if (strcmp(order->allocator, lm_floor.name) == 0) stage.allocator = lm_floor;
-    else if (strcmp(order->allocator, lm_ideal.name) == 0) stage.allocator = lm_ideal;
-    else return fail("unknown allocator", order->allocator);
+    if (strategy)
+        stage.allocator = *strategy;
+    else if (strcmp(order->allocator, lm_floor.name) == 0)
+        stage.allocator = lm_floor;
+    else if (strcmp(order->allocator, lm_ideal.name) == 0)
+        stage.allocator = lm_ideal;
+    else
+        return fail("unknown allocator", order->allocator);
     return true;
 }
 
@@ -110,7 +114,8 @@ double stage_pass(void) {
     double end = meter_now_ns();
     if (stage.cell->order.handicap > 0) {
         double until = end + (end - start) * stage.cell->order.handicap;
-        while (end < until) end = meter_now_ns();
+        while (end < until)
+            end = meter_now_ns();
     }
     if (stage.passes++ == 0) meter_after(outcome);
     player_close(&stage.player);
@@ -134,9 +139,8 @@ static uint64_t heap_calls(const program *program) {
 void stage_verify(void) {
     cell_outcome *outcome = &stage.cell->outcome;
     rewind_allocator();
-    verifier *verifier =
-        verifier_new(&stage.allocator, stage.player.memory, stage.player.program, CELL_WALK_EVERY,
-                     outcome->failure, sizeof outcome->failure);
+    verifier *verifier = verifier_new(&stage.allocator, stage.player.memory, stage.player.program,
+                                      CELL_WALK_EVERY, outcome->failure, sizeof outcome->failure);
     if (!verifier) {
         fail("the verifier", strerror(errno));
         return;

@@ -40,7 +40,8 @@ estimate estimate_median(const double *values, size_t count) {
 estimate estimate_ratio(const double *a, const double *b, size_t count) {
     double ratios[VALUES_MAX];
     if (count > VALUES_MAX) count = VALUES_MAX;
-    for (size_t i = 0; i < count; i++) ratios[i] = b[i] / a[i];
+    for (size_t i = 0; i < count; i++)
+        ratios[i] = b[i] / a[i];
     return estimate_median(ratios, count);
 }
 
@@ -52,7 +53,8 @@ estimate estimate_geometric_mean(const double *const *a, const double *const *b,
     for (size_t w = 0; w < workloads; w++) {
         if (estimate_ratio(a[w], b[w], count).count == 0) continue;
         ++*used;
-        for (size_t i = 0; i < count; i++) means[i] += log(b[w][i] / a[w][i]);
+        for (size_t i = 0; i < count; i++)
+            means[i] += log(b[w][i] / a[w][i]);
     }
     for (size_t i = 0; i < count; i++)
         means[i] = *used ? exp(means[i] / (double)*used) : NAN;

@@ -51,7 +51,8 @@ static void ratio_is_paired(void **state) {
     (void)state;
     // b takes half as long in each block, whatever the blocks take
     double a[12], b[12];
-    for (int i = 0; i < 12; i++) b[i] = (a[i] = 10 + 90 * uniform()) / 2;
+    for (int i = 0; i < 12; i++)
+        b[i] = (a[i] = 10 + 90 * uniform()) / 2;
     a[3] = NAN; // a block that failed leaves the others paired
     estimate e = estimate_ratio(a, b, 12);
     assert_true(e.count == 11 && e.bounded);
@@ -64,11 +65,14 @@ static void ratio_is_paired(void **state) {
 
 static void verdicts(void **state) {
     (void)state;
-    static const struct { double low, high; verdict verdict; } rows[] = {
-        {1.02, 1.05, VERDICT_FASTER},    {0.95, 0.98, VERDICT_SLOWER},
-        {0.995, 1.005, VERDICT_SAME},    {1.001, 1.005, VERDICT_SAME}, // told apart, and no matter
-        {0.98, 1.02, VERDICT_UNCLEAR},   {0.995, 1.02, VERDICT_UNCLEAR},
-        {1.005, 1.02, VERDICT_FASTER},   {0.97, 0.995, VERDICT_SLOWER},
+    static const struct {
+        double low, high;
+        verdict verdict;
+    } rows[] = {
+        {1.02, 1.05, VERDICT_FASTER},  {0.95, 0.98, VERDICT_SLOWER},
+        {0.995, 1.005, VERDICT_SAME},  {1.001, 1.005, VERDICT_SAME}, // told apart, and no matter
+        {0.98, 1.02, VERDICT_UNCLEAR}, {0.995, 1.02, VERDICT_UNCLEAR},
+        {1.005, 1.02, VERDICT_FASTER}, {0.97, 0.995, VERDICT_SLOWER},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         estimate e = {1, rows[i].low, rows[i].high, 20, true};
@@ -99,7 +103,8 @@ static void false_verdicts_are_rare(void **state) {
     enum { TRIALS = 4000 };
     for (int trial = 0; trial < TRIALS; trial++) {
         double a[25], b[25];
-        for (int i = 0; i < 25; i++) a[i] = noisy(7), b[i] = noisy(7);
+        for (int i = 0; i < 25; i++)
+            a[i] = noisy(7), b[i] = noisy(7);
         estimate e = estimate_ratio(a, b, 25);
         wrong += e.low > 1 || e.high < 1;
     }
@@ -112,7 +117,8 @@ static void three_percent_are_seen(void **state) {
     int seen = 0;
     for (int trial = 0; trial < 100; trial++) {
         double a[25], b[25];
-        for (int i = 0; i < 25; i++) a[i] = noisy(7 * 1.03), b[i] = noisy(7);
+        for (int i = 0; i < 25; i++)
+            a[i] = noisy(7 * 1.03), b[i] = noisy(7);
         estimate e = estimate_ratio(a, b, 25);
         seen += verdict_of(&e, 0.01) == VERDICT_SLOWER;
     }

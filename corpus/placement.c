@@ -122,9 +122,12 @@ uint32_t placement_take(placement *p, uint32_t size, uint32_t alignment) {
     if (p->gaps[node].longest < length + slack) return 0;
     for (;;) { // the leftmost gap that is long enough wherever it starts
         const gap *g = &p->gaps[node];
-        if (p->gaps[g->left].longest >= length + slack) node = g->left;
-        else if (g->length >= length + slack) break;
-        else node = g->right;
+        if (p->gaps[g->left].longest >= length + slack)
+            node = g->left;
+        else if (g->length >= length + slack)
+            break;
+        else
+            node = g->right;
     }
     uint64_t start = p->gaps[node].start;
     uint64_t at = slack ? (start + alignment - 1) & ~(uint64_t)(alignment - 1) : start;
@@ -139,7 +142,8 @@ uint32_t placement_take(placement *p, uint32_t size, uint32_t alignment) {
 static uint64_t remove_before(placement *p, uint64_t end) {
     uint32_t before, rest, node;
     split(p, p->root, end, &before, &rest);
-    for (node = before; p->gaps[node].right;) node = p->gaps[node].right;
+    for (node = before; p->gaps[node].right;)
+        node = p->gaps[node].right;
     uint64_t start = p->gaps[node].start;
     bool touches = node && start + p->gaps[node].length == end;
     p->root = merge(p, before, rest);
@@ -173,4 +177,6 @@ bool placement_resize(placement *p, uint32_t offset, uint32_t size, uint32_t new
     return true;
 }
 
-uint64_t placement_end(const placement *p) { return p->end; }
+uint64_t placement_end(const placement *p) {
+    return p->end;
+}

@@ -2,8 +2,8 @@
 // as they come, keep no headers and search for nothing while the program runs.
 //
 // Address-ordered first fit over 16-byte granules, the packing that Wilson et al. (1995) found hard
-// to beat. `gaps` is a treap of the free ranges by address; each node knows the longest gap below it.
-// O(log n) an operation, expected.
+// to beat. `gaps` is a treap of the free ranges by address; each node knows the longest gap below
+// it. O(log n) an operation, expected.
 #pragma once
 
 #include <stdbool.h>

@@ -35,8 +35,10 @@ static void neighbours_merge(void **state) {
                                          {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
         placement *p = placement_new(START, 16);
         uint32_t blocks[4];
-        for (int i = 0; i < 4; i++) blocks[i] = placement_take(p, 16, 16);
-        for (int i = 0; i < 3; i++) placement_give(p, blocks[orders[order][i]], 16);
+        for (int i = 0; i < 4; i++)
+            blocks[i] = placement_take(p, 16, 16);
+        for (int i = 0; i < 3; i++)
+            placement_give(p, blocks[orders[order][i]], 16);
         assert_int_equal(placement_take(p, 48, 16), blocks[0]);
         placement_free(p);
     }
@@ -81,7 +83,9 @@ static void agrees_with_a_map(void **state) {
     (void)state;
     enum { GRANULES = 4096, BLOCKS = 256, STEPS = 50000 };
     static unsigned char taken[GRANULES];
-    struct { uint32_t offset, size; } blocks[BLOCKS] = {0};
+    struct {
+        uint32_t offset, size;
+    } blocks[BLOCKS] = {0};
     placement *p = placement_new(START, BLOCKS);
     memset(taken, 0, sizeof taken);
     taken[0] = 1;
@@ -96,7 +100,8 @@ static void agrees_with_a_map(void **state) {
             continue;
         }
         uint32_t size = 1 + (uint32_t)rand() % 200, count = (size + GRANULE - 1) / GRANULE, at = 1;
-        for (uint32_t run = 0; run < count; at++) run = taken[at] ? 0 : run + 1;
+        for (uint32_t run = 0; run < count; at++)
+            run = taken[at] ? 0 : run + 1;
         at -= count;
         blocks[i].offset = placement_take(p, size, 16);
         blocks[i].size = size;
@@ -108,9 +113,9 @@ static void agrees_with_a_map(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lowest_gap_that_fits),  cmocka_unit_test(neighbours_merge),
+        cmocka_unit_test(lowest_gap_that_fits),     cmocka_unit_test(neighbours_merge),
         cmocka_unit_test(alignment_leaves_no_hole), cmocka_unit_test(resize_takes_what_follows),
-        cmocka_unit_test(full_at_two_to_the_32), cmocka_unit_test(agrees_with_a_map),
+        cmocka_unit_test(full_at_two_to_the_32),    cmocka_unit_test(agrees_with_a_map),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,8 @@ enum { TOUCH_STRIDE = 4096 };
 // Writes one byte in every 4 KiB of bytes from … size − 1 of a block, and the last one.
 static void touch_far(unsigned char *block, size_t from, size_t size) {
     if (from >= size) return;
-    for (size_t at = from; at < size; at += TOUCH_STRIDE) ((volatile unsigned char *)block)[at] = 1;
+    for (size_t at = from; at < size; at += TOUCH_STRIDE)
+        ((volatile unsigned char *)block)[at] = 1;
     ((volatile unsigned char *)block)[size - 1] = 1;
 }
 
@@ -27,13 +28,17 @@ static void rebase(player *player, const unsigned char *old_base) {
         if (player->slots[i]) player->slots[i] = (unsigned char *)player->slots[i] + distance;
 }
 
-// What happens around the heap. A move leaves the timed loop's pointers behind, so they follow here.
+// What happens around the heap. A move leaves the timed loop's pointers behind, so they follow
+// here.
 static void surroundings(player *player, program_verb verb, uint32_t number) {
     if (!player->memory) return; // nobody else can grow a host's memory
     const unsigned char *base = player->memory->base;
-    if (verb == PROGRAM_GROW) lm_memory_grow_foreign(player->memory, number);
-    else if (verb == PROGRAM_REFUSE) lm_memory_refuse(player->memory, number);
-    else lm_memory_move(player->memory);
+    if (verb == PROGRAM_GROW)
+        lm_memory_grow_foreign(player->memory, number);
+    else if (verb == PROGRAM_REFUSE)
+        lm_memory_refuse(player->memory, number);
+    else
+        lm_memory_move(player->memory);
     if (player->memory->base != base) rebase(player, base);
 }
 
@@ -59,20 +64,29 @@ play(player *const player, uint64_t first, uint64_t end, const player_observer *
         const unsigned char *const base = observer && memory ? memory->base : NULL;
         player_event event;
         if (observer) {
-            event = (player_event){(uint64_t)(step - steps), verb, slot, slots[slot], size,
-                                   program_step_alignment(step), program_step_old_size(step)};
+            event = (player_event){(uint64_t)(step - steps),
+                                   verb,
+                                   slot,
+                                   slots[slot],
+                                   size,
+                                   program_step_alignment(step),
+                                   program_step_old_size(step)};
             observer->before(observer->context, &event);
         }
         size_t touched = 0; // bytes of the block that have been touched before
         void *block = slots[slot];
         switch (verb) {
-        case PROGRAM_ALLOCATE: block = table->allocate(size, memory); break;
+        case PROGRAM_ALLOCATE:
+            block = table->allocate(size, memory);
+            break;
         case PROGRAM_FREE:
             table->free(block, 0, memory);
             block = NULL;
             if (observer) break;
             continue;
-        case PROGRAM_ZEROED: block = table->allocate_zeroed(size, memory); break;
+        case PROGRAM_ZEROED:
+            block = table->allocate_zeroed(size, memory);
+            break;
         case PROGRAM_ALIGNED:
         case PROGRAM_ALIGNED_ZEROED:
             block = table->allocate_aligned((++step)->slot_and_verb, size, memory);
@@ -91,14 +105,20 @@ play(player *const player, uint64_t first, uint64_t end, const player_observer *
             continue;
         case PROGRAM_GROW:
         case PROGRAM_REFUSE:
-        case PROGRAM_MOVE: surroundings(player, verb, step->size); continue;
+        case PROGRAM_MOVE:
+            surroundings(player, verb, step->size);
+            continue;
         }
         if (observer) observe_after(player, observer, &event, block, base);
         slots[slot] = block;
-        if (!block) player->failures += verb != PROGRAM_FREE;
-        else if (observer) continue; // which touches as it likes
-        else if (!touched) touch(block, size);
-        else touch_far(block, touched, size);
+        if (!block)
+            player->failures += verb != PROGRAM_FREE;
+        else if (observer)
+            continue; // which touches as it likes
+        else if (!touched)
+            touch(block, size);
+        else
+            touch_far(block, touched, size);
     }
 }
 

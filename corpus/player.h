@@ -1,8 +1,8 @@
 // The player: plays a program on an allocator behind the opaque table.
 //
 // One loop serves every allocator and every use; what is to be checked beside it is an observer's,
-// whose absence costs nothing. Memory that is handed out is touched: one byte in every 4 KiB and the
-// last byte, as the program that was recorded would at least have done.
+// whose absence costs nothing. Memory that is handed out is touched: one byte in every 4 KiB and
+// the last byte, as the program that was recorded would at least have done.
 #pragma once
 
 #include "alloc/allocator.h"

@@ -27,7 +27,9 @@ static void say(const char *format, ...) {
     va_end(arguments);
 }
 
-static long number(const void *block) { return block ? ((const char *)block - log_.arena) >> 12 : -1; }
+static long number(const void *block) {
+    return block ? ((const char *)block - log_.arena) >> 12 : -1;
+}
 
 static void *take(size_t size) {
     if (log_.fail_after == 0) return NULL;
@@ -68,9 +70,13 @@ static void log_free(void *block, size_t size, lm_memory *memory) {
     say("f%ld ", number(block));
 }
 
-static const lm_allocator logging = {.name = "log", .allocate = log_allocate,
-    .allocate_zeroed = log_zeroed, .allocate_aligned = log_aligned, .resize = log_resize,
-    .resize_aligned = log_resize_aligned, .free = log_free};
+static const lm_allocator logging = {.name = "log",
+                                     .allocate = log_allocate,
+                                     .allocate_zeroed = log_zeroed,
+                                     .allocate_aligned = log_aligned,
+                                     .resize = log_resize,
+                                     .resize_aligned = log_resize_aligned,
+                                     .free = log_free};
 
 static const program *compile(const char *text) {
     trace trace;
@@ -126,8 +132,17 @@ static void touches_what_is_handed_out(void **state) {
     player p = new_player(compile("linmem-trace 1\na 0 1\na 1 4096\na 2 10000\nr 2 20000\na 3 0\n"
                                   "f 0\nf 1\nf 2\nf 3\n"));
     player_play(&p);
-    static const size_t touched[] = {0,     4096,  8191,          12288, 16384, 20480, 22287, // 10000
-                                     24576 + 10000, 24576 + 14096, 24576 + 18192, 24576 + 19999};
+    static const size_t touched[] = {0,
+                                     4096,
+                                     8191,
+                                     12288,
+                                     16384,
+                                     20480,
+                                     22287, // 10000
+                                     24576 + 10000,
+                                     24576 + 14096,
+                                     24576 + 18192,
+                                     24576 + 19999};
     for (size_t at = 0, i = 0; at < log_.used; at++) {
         bool expected = i < sizeof touched / sizeof *touched && touched[i] == at;
         assert_int_equal(log_.arena[at] != 0, expected);
@@ -156,8 +171,12 @@ static void see(seen *seen, const char *when, const player_event *e) {
              (unsigned long long)e->step, (int)e->verb, e->slot, number(e->block), e->size,
              e->alignment, e->old_size);
 }
-static void see_before(void *context, const player_event *e) { see(context, "b", e); }
-static void see_after(void *context, const player_event *e) { see(context, "a", e); }
+static void see_before(void *context, const player_event *e) {
+    see(context, "b", e);
+}
+static void see_after(void *context, const player_event *e) {
+    see(context, "a", e);
+}
 
 static void observer_sees_every_call(void **state) {
     (void)state;
@@ -168,7 +187,8 @@ static void observer_sees_every_call(void **state) {
     assert_string_equal(seen.text, "b0:4/0/-1/10@64<0 a0:4/0/0/10@64<0 "
                                    "b2:6/0/0/20@64<10 a2:6/0/1/20@64<10 "
                                    "b4:1/0/1/0@16<0 a4:1/0/-1/0@16<0 ");
-    for (size_t at = 0; at < log_.used; at++) assert_int_equal(log_.arena[at], 0); // its own touch
+    for (size_t at = 0; at < log_.used; at++)
+        assert_int_equal(log_.arena[at], 0); // its own touch
     end(&p);
 }
 

@@ -105,11 +105,20 @@ static bool compile_operation(compiler *c, const trace_operation *operation) {
     case TRACE_FREE:
         c->out->operations += timed;
         return compile_free(c, operation);
-    case TRACE_EXIT: c->out->steps_timed = c->out->steps; return true;
-    case TRACE_LANE: return true; // all lanes are played by one thread, in recorded order
-    case TRACE_GROW: emit(c, 0, PROGRAM_GROW, operation->argument[0]); return true;
-    case TRACE_REFUSE: emit(c, 0, PROGRAM_REFUSE, operation->argument[0]); return true;
-    case TRACE_MOVE: emit(c, 0, PROGRAM_MOVE, 0); return true;
+    case TRACE_EXIT:
+        c->out->steps_timed = c->out->steps;
+        return true;
+    case TRACE_LANE:
+        return true; // all lanes are played by one thread, in recorded order
+    case TRACE_GROW:
+        emit(c, 0, PROGRAM_GROW, operation->argument[0]);
+        return true;
+    case TRACE_REFUSE:
+        emit(c, 0, PROGRAM_REFUSE, operation->argument[0]);
+        return true;
+    case TRACE_MOVE:
+        emit(c, 0, PROGRAM_MOVE, 0);
+        return true;
     default:
         snprintf(c->error->text, sizeof c->error->text,
                  "it has operations on more than one heap ('%c', %s), which compare does not play",
@@ -180,7 +189,7 @@ int program_compile(const trace *trace, trace_error *error) {
 const program *program_map(int descriptor) {
     struct stat status;
     if (fstat(descriptor, &status) != 0) return NULL;
-    void *piece = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED | MAP_POPULATE,
-                       descriptor, 0);
+    void *piece =
+        mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED | MAP_POPULATE, descriptor, 0);
     return piece == MAP_FAILED ? NULL : piece;
 }

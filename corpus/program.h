@@ -1,8 +1,8 @@
 // A program: a trace made ready to be played fast. It lies in one flat, read-only piece of memory
 // without pointers, so that it is compiled once and shared by many processes.
 //
-// Blocks are kept in *slots*, reused last in, first out, so that the table of live blocks is as small
-// as the program's own working set.
+// Blocks are kept in *slots*, reused last in, first out, so that the table of live blocks is as
+// small as the program's own working set.
 #pragma once
 
 #include "alloc/linear_memory.h"
@@ -25,17 +25,17 @@ enum { PROGRAM_VERB_BITS = 4 };
 
 typedef struct program_step {
     uint32_t slot_and_verb; // slot << PROGRAM_VERB_BITS | verb
-    uint32_t size;          // a resize to 0 is played as one to 1, since a host's realloc would free
+    uint32_t size; // a resize to 0 is played as one to 1, since a host's realloc would free
 } program_step;
 
 typedef struct program {
-    uint64_t bytes;               // of the whole piece
-    uint64_t steps, steps_timed;  // the timed ones come first; the rest closes the trace
-    uint64_t operations;          // timed: heap calls, what "ns per operation" divides by
-    uint64_t placements;          // words of the placement list
-    uint64_t peak_live_bytes;     // as asked, the largest sum at any time
-    uint64_t largest_bytes;       // the largest block
-    uint64_t packed_bytes;        // where the placements end, in an empty memory
+    uint64_t bytes;                   // of the whole piece
+    uint64_t steps, steps_timed;      // the timed ones come first; the rest closes the trace
+    uint64_t operations;              // timed: heap calls, what "ns per operation" divides by
+    uint64_t placements;              // words of the placement list
+    uint64_t peak_live_bytes;         // as asked, the largest sum at any time
+    uint64_t largest_bytes;           // the largest block
+    uint64_t packed_bytes;            // where the placements end, in an empty memory
     uint64_t steps_at, placements_at; // where they lie, from the start of the piece
     uint32_t slots;
     uint32_t lanes;
@@ -55,16 +55,15 @@ static inline uint32_t program_step_old_size(const program_step *step) {
 }
 static inline uint32_t program_step_alignment(const program_step *step) {
     uint32_t verb = step->slot_and_verb & ((1u << PROGRAM_VERB_BITS) - 1);
-    return verb >= PROGRAM_ALIGNED && verb <= PROGRAM_ALIGNED_RESIZE 
-               ? step[1].slot_and_verb
-               : (uint32_t)LM_BLOCK_ALIGNMENT;
+    return verb >= PROGRAM_ALIGNED && verb <= PROGRAM_ALIGNED_RESIZE ? step[1].slot_and_verb
+                                                                     : (uint32_t)LM_BLOCK_ALIGNMENT;
 }
 
 // Compiles the heap verbs of a trace, with the placements of an ideal allocator: a word for each
-// block (its offset), two for each resize (its offset, and how many bytes to copy there; 0: it stays).
-// Returns the descriptor of a memory file that holds the program, or −1: the trace has verbs that a
-// heap alone can't play (`error` names the first), or does not fit 2^32 bytes, or the system is out
-// of memory. O(n log n) in time, O(n) in space.
+// block (its offset), two for each resize (its offset, and how many bytes to copy there; 0: it
+// stays). Returns the descriptor of a memory file that holds the program, or −1: the trace has
+// verbs that a heap alone can't play (`error` names the first), or does not fit 2^32 bytes, or the
+// system is out of memory. O(n log n) in time, O(n) in space.
 int program_compile(const trace *trace, trace_error *error);
 
 // Maps a compiled program for reading, every page present. NULL: with errno. Unmapped with munmap

@@ -3,11 +3,11 @@
 // The same trace is a benchmark's workload, a fuzzer's reproducer and an explorer's counterexample.
 // On disk it is text (`.lmt`, readable and diffable) or compact binary, zstd-compressed or not
 // (`.lmt.zst`); reading tells the forms apart by their content. All convert without loss, up to the
-// names of IDs. trace_grammar is the one description of the operations: reader, writer and validator
-// are driven by it.
+// names of IDs. trace_grammar is the one description of the operations: reader, writer and
+// validator are driven by it.
 //
-// In memory, a block, reference or token has a number that is assigned once: 0, 1, 2, … in the order
-// of their beginnings. In files these IDs are reused after their end, which keeps them small.
+// In memory, a block, reference or token has a number that is assigned once: 0, 1, 2, … in the
+// order of their beginnings. In files these IDs are reused after their end, which keeps them small.
 #pragma once
 
 #include <stdbool.h>
@@ -27,38 +27,46 @@ enum {
 #define TRACE_COUNT_ALL UINT32_MAX // `n *`, and `d` without a count
 
 typedef enum trace_verb {
-    TRACE_ALLOCATE,      // a ID SIZE [ALIGN]
-    TRACE_ZEROED,        // z ID SIZE [ALIGN]
-    TRACE_RESIZE,        // r ID SIZE
-    TRACE_FREE,          // f ID
-    TRACE_LANE,          // t LANE
-    TRACE_MEMORY,        // m MEMORY
-    TRACE_EXIT,          // e
-    TRACE_GROW,          // g PAGES
-    TRACE_REFUSE,        // n COUNT
-    TRACE_MOVE,          // w
-    TRACE_BUFFER,        // b REF SIZE [ALIGN]
-    TRACE_RETAIN,        // + REF OF
-    TRACE_RELEASE,       // - REF
-    TRACE_VIEW,          // v REF OF KIND OFFSET LEN
-    TRACE_COPY,          // y TO FROM AT FROMAT LEN
-    TRACE_TRANSFER,      // > REF MEMORY
-    TRACE_ATTACH,        // @ TOKEN REF
-    TRACE_DETACH,        // ~ TOKEN
-    TRACE_COLLECT,       // c TOKEN
-    TRACE_DRAIN,         // d [COUNT]
+    TRACE_ALLOCATE, // a ID SIZE [ALIGN]
+    TRACE_ZEROED,   // z ID SIZE [ALIGN]
+    TRACE_RESIZE,   // r ID SIZE
+    TRACE_FREE,     // f ID
+    TRACE_LANE,     // t LANE
+    TRACE_MEMORY,   // m MEMORY
+    TRACE_EXIT,     // e
+    TRACE_GROW,     // g PAGES
+    TRACE_REFUSE,   // n COUNT
+    TRACE_MOVE,     // w
+    TRACE_BUFFER,   // b REF SIZE [ALIGN]
+    TRACE_RETAIN,   // + REF OF
+    TRACE_RELEASE,  // - REF
+    TRACE_VIEW,     // v REF OF KIND OFFSET LEN
+    TRACE_COPY,     // y TO FROM AT FROMAT LEN
+    TRACE_TRANSFER, // > REF MEMORY
+    TRACE_ATTACH,   // @ TOKEN REF
+    TRACE_DETACH,   // ~ TOKEN
+    TRACE_COLLECT,  // c TOKEN
+    TRACE_DRAIN,    // d [COUNT]
     TRACE_VERBS
 } trace_verb;
 
 // The kind of an argument. A BEGIN names something new, a USE something live, an END ends it.
 typedef enum trace_argument {
     TRACE_NONE,
-    TRACE_BLOCK_BEGIN, TRACE_BLOCK_USE, TRACE_BLOCK_END,
-    TRACE_REFERENCE_BEGIN, TRACE_REFERENCE_USE, TRACE_REFERENCE_END,
-    TRACE_TOKEN_BEGIN, TRACE_TOKEN_USE, TRACE_TOKEN_END,
-    TRACE_SIZE,           // bytes, up to 2^32 − 1
-    TRACE_ALIGNMENT,      // a power of two, 16 where left out
-    TRACE_LANE_NUMBER, TRACE_MEMORY_NUMBER, TRACE_PAGES,
+    TRACE_BLOCK_BEGIN,
+    TRACE_BLOCK_USE,
+    TRACE_BLOCK_END,
+    TRACE_REFERENCE_BEGIN,
+    TRACE_REFERENCE_USE,
+    TRACE_REFERENCE_END,
+    TRACE_TOKEN_BEGIN,
+    TRACE_TOKEN_USE,
+    TRACE_TOKEN_END,
+    TRACE_SIZE,      // bytes, up to 2^32 − 1
+    TRACE_ALIGNMENT, // a power of two, 16 where left out
+    TRACE_LANE_NUMBER,
+    TRACE_MEMORY_NUMBER,
+    TRACE_PAGES,
     TRACE_COUNT_OR_ALL,   // a number or *
     TRACE_COUNT_OPTIONAL, // a number, all where left out
     TRACE_VIEW_KIND,      // i8 u8 c8 i16 …
@@ -74,7 +82,7 @@ extern const trace_grammar_rule trace_grammar[TRACE_VERBS];
 extern const char *const trace_view_kinds[TRACE_VIEW_KINDS];
 
 typedef struct trace_operation {
-    uint32_t verb; // trace_verb
+    uint32_t verb;                          // trace_verb
     uint32_t argument[TRACE_ARGUMENTS_MAX]; // by position, as in the grammar; alignments in bytes
 } trace_operation;
 

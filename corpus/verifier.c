@@ -113,7 +113,8 @@ static void walk(verifier *v, uint64_t step, bool at_end) {
     if (!v->allocator->validate) return;
     lm_census census;
     const char *broken = v->allocator->validate(v->memory, &census);
-    if (broken) fail(v, step, "the heap breaks its law '%s'", broken);
+    if (broken)
+        fail(v, step, "the heap breaks its law '%s'", broken);
     else if (at_end && v->allocator->capabilities & LM_FREES_BLOCKS && census.live_blocks)
         fail(v, step, "%llu blocks are live at the end", (unsigned long long)census.live_blocks);
 }
@@ -142,18 +143,23 @@ static void after(void *context, const player_event *event) {
 verifier *verifier_new(const lm_allocator *allocator, lm_memory *memory, const program *program,
                        uint64_t walk_every, char *failure, size_t failure_bytes) {
     size_t bytes = sizeof(verifier) + program->slots * sizeof(held);
-    verifier *v =
-        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    verifier *v = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (v == MAP_FAILED) return NULL;
-    *v = (verifier){.allocator = allocator, .memory = memory, .program = program,
-                    .walk_every = walk_every, .failure = failure, .failure_bytes = failure_bytes,
+    *v = (verifier){.allocator = allocator,
+                    .memory = memory,
+                    .program = program,
+                    .walk_every = walk_every,
+                    .failure = failure,
+                    .failure_bytes = failure_bytes,
                     .mapped_bytes = bytes};
     v->observer = (player_observer){v, before, after};
     *failure = '\0';
     return v;
 }
 
-const player_observer *verifier_observer(verifier *v) { return &v->observer; }
+const player_observer *verifier_observer(verifier *v) {
+    return &v->observer;
+}
 
 void verifier_end(verifier *v) {
     walk(v, v->program->steps, true);

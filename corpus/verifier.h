@@ -2,8 +2,8 @@
 // other (else its content would change), keeps its content until it is freed or resized, is zero
 // where zero was asked, and the heap holds its laws.
 //
-// Content is a pattern of its own for each block. Blocks of over 64 KiB are filled at both ends (4 KiB
-// each) and with a word in every 4 KiB between. Its tables are mapped, not allocated.
+// Content is a pattern of its own for each block. Blocks of over 64 KiB are filled at both ends (4
+// KiB each) and with a word in every 4 KiB between. Its tables are mapped, not allocated.
 #pragma once
 
 #include "corpus/player.h"

@@ -13,14 +13,25 @@
 enum { HEADER = 16 };
 
 typedef enum bug {
-    NONE, OVERLAP, MISALIGNED, NOT_ZEROED, RESIZE_LOSES, RESIZE_LOSES_TAIL, FREE_SCRIBBLES, OUTSIDE,
-    SMALL_USABLE, BROKEN_LAW, LEAK
+    NONE,
+    OVERLAP,
+    MISALIGNED,
+    NOT_ZEROED,
+    RESIZE_LOSES,
+    RESIZE_LOSES_TAIL,
+    FREE_SCRIBBLES,
+    OUTSIDE,
+    SMALL_USABLE,
+    BROKEN_LAW,
+    LEAK
 } bug;
 
 static bug planted;
 static uint64_t live;
 
-static uint32_t *size_of(void *block) { return (uint32_t *)(void *)((char *)block - HEADER); }
+static uint32_t *size_of(void *block) {
+    return (uint32_t *)(void *)((char *)block - HEADER);
+}
 
 static void *bump(size_t size, size_t alignment, lm_memory *m) {
     uint32_t *top = (uint32_t *)(void *)(m->base + 16);
@@ -32,7 +43,9 @@ static void *bump(size_t size, size_t alignment, lm_memory *m) {
     live++;
     return m->base + at;
 }
-static void *allocate(size_t size, lm_memory *m) { return bump(size, 16, m); }
+static void *allocate(size_t size, lm_memory *m) {
+    return bump(size, 16, m);
+}
 static void *allocate_aligned(size_t alignment, size_t size, lm_memory *m) {
     return bump(size, alignment, m);
 }
@@ -69,16 +82,23 @@ static const char *validate(lm_memory *m, lm_census *census) {
     return planted == BROKEN_LAW ? "a-law" : NULL;
 }
 static const lm_allocator allocator = {.name = "bugged",
-    .capabilities = LM_FREES_BLOCKS | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT, .allocate = allocate,
-    .allocate_zeroed = allocate_zeroed, .allocate_aligned = allocate_aligned, .resize = resize,
-    .resize_aligned = resize_aligned, .free = release, .usable_size = usable_size,
-    .validate = validate};
+                                       .capabilities =
+                                           LM_FREES_BLOCKS | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT,
+                                       .allocate = allocate,
+                                       .allocate_zeroed = allocate_zeroed,
+                                       .allocate_aligned = allocate_aligned,
+                                       .resize = resize,
+                                       .resize_aligned = resize_aligned,
+                                       .free = release,
+                                       .usable_size = usable_size,
+                                       .validate = validate};
 
 // Plays a program with the bug, and returns what the verifier says.
 static const char *verify(bug bug) {
     static char failure[160];
-    static const char text[] = "linmem-trace 1\na 0 5\na 1 100\nz 2 33\na 3 48 256\na 4 77\nf 0\nr 1 200\n"
-                               "a 5 100000\nr 5 150000\nr 3 20\nf 1\nf 2\ne\nf 3\nf 4\nf 5\n";
+    static const char text[] =
+        "linmem-trace 1\na 0 5\na 1 100\nz 2 33\na 3 48 256\na 4 77\nf 0\nr 1 200\n"
+        "a 5 100000\nr 5 150000\nr 3 20\nf 1\nf 2\ne\nf 3\nf 4\nf 5\n";
     trace trace;
     trace_error error;
     assert_true(trace_parse(text, sizeof text - 1, &trace, &error));
@@ -104,7 +124,10 @@ static const char *verify(bug bug) {
 
 static void finds_each_planted_bug(void **state) {
     (void)state;
-    static const struct { bug bug; const char *says; } rows[] = {
+    static const struct {
+        bug bug;
+        const char *says;
+    } rows[] = {
         {NONE, ""},
         {OVERLAP, "content of a block"},
         {MISALIGNED, "not aligned to 256"},
@@ -119,8 +142,10 @@ static void finds_each_planted_bug(void **state) {
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const char *said = verify(rows[i].bug);
-        if (rows[i].bug == NONE) assert_string_equal(said, "");
-        else if (!strstr(said, rows[i].says)) fail_msg("bug %d: '%s'", (int)rows[i].bug, said);
+        if (rows[i].bug == NONE)
+            assert_string_equal(said, "");
+        else if (!strstr(said, rows[i].says))
+            fail_msg("bug %d: '%s'", (int)rows[i].bug, said);
     }
 }
 

@@ -14,8 +14,10 @@ typedef struct report {
 } report;
 
 static void heading(const report *r, const char *text) {
-    if (r->form == TABLE_MARKDOWN) fprintf(r->stream, "\n## %s\n\n", text);
-    else fprintf(r->stream, "\n%s\n", text);
+    if (r->form == TABLE_MARKDOWN)
+        fprintf(r->stream, "\n## %s\n\n", text);
+    else
+        fprintf(r->stream, "\n%s\n", text);
 }
 
 // A mean over fewer workloads than the others' is not comparable with theirs: there is none then.
@@ -47,7 +49,8 @@ static bool is_kind(const report *r, const char *allocator, const char *kind) {
     return strcmp(view_allocator_text(&r->view, allocator, "kind"), kind) == 0;
 }
 
-// ---- Tables: a row for each allocator, a column for each workload ---------------------------------
+// ---- Tables: a row for each allocator, a column for each workload
+// ---------------------------------
 
 static table *workload_table(const report *r, const char *corner, const char *last) {
     const char *headers[VIEW_NAMES_MAX + 2] = {corner};
@@ -63,8 +66,10 @@ static const char *mark_of(const view_ratio *ratio) {
 }
 
 static void set_ratio(table *t, size_t row, size_t column, const view_ratio *ratio) {
-    if (isnan(ratio->ratio)) table_set(t, row, column, "fail");
-    else table_set(t, row, column, "%.2f%s", ratio->ratio, mark_of(ratio));
+    if (isnan(ratio->ratio))
+        table_set(t, row, column, "fail");
+    else
+        table_set(t, row, column, "%.2f%s", ratio->ratio, mark_of(ratio));
 }
 
 static void print_ratios(const report *r, const char *pass) {
@@ -75,12 +80,14 @@ static void print_ratios(const report *r, const char *pass) {
         bool baseline = strcmp(name, r->view.baseline) == 0;
         table_set(t, row, 0, "%s", name);
         for (size_t w = 0; w <= r->view.workload_count; w++) {
-            view_ratio ratio = w == r->view.workload_count
-                                   ? mean_ratio(r, name, pass)
-                                   : view_compare(&r->view, name, r->view.baseline,
-                                                  r->view.workloads[w], pass);
-            if (baseline) table_set(t, row, w + 1, "1 ");
-            else set_ratio(t, row, w + 1, &ratio);
+            view_ratio ratio =
+                w == r->view.workload_count
+                    ? mean_ratio(r, name, pass)
+                    : view_compare(&r->view, name, r->view.baseline, r->view.workloads[w], pass);
+            if (baseline)
+                table_set(t, row, w + 1, "1 ");
+            else
+                set_ratio(t, row, w + 1, &ratio);
         }
     }
     table_print(t, r->form, r->stream);
@@ -97,15 +104,18 @@ static void print_numbers(const report *r, const char *pass, const char *key, do
         for (size_t w = 0; w < r->view.workload_count; w++) {
             const json_t *cell = view_cell(&r->view, r->rows[i], r->view.workloads[w], pass);
             double value = view_number(cell, key) / unit;
-            if (!isnan(value)) table_set(t, row, w + 1, "%.*f", decimals, value);
-            else table_set(t, row, w + 1, "%s", view_ok(cell) ? "-" : "fail");
+            if (!isnan(value))
+                table_set(t, row, w + 1, "%.*f", decimals, value);
+            else
+                table_set(t, row, w + 1, "%s", view_ok(cell) ? "-" : "fail");
         }
     }
     table_print(t, r->form, r->stream);
     table_free(t);
 }
 
-// ---- Sections ------------------------------------------------------------------------------------
+// ---- Sections
+// ------------------------------------------------------------------------------------
 
 // Where strategies lose against the baseline, before anything else.
 static void print_losses(const report *r) {
@@ -185,8 +195,7 @@ static void print_controls(const report *r) {
             size_t wrong = 0, cells = 0;
             for (size_t w = 0; w < v->workload_count; w++)
                 for (size_t p = 0; p < 2; p++, cells++) {
-                    view_ratio ratio =
-                        view_compare(v, a, b, v->workloads[w], p ? "cold" : "warm");
+                    view_ratio ratio = view_compare(v, a, b, v->workloads[w], p ? "cold" : "warm");
                     wrong += strcmp(ratio.verdict, "faster") == 0 ||
                              strcmp(ratio.verdict, "slower") == 0;
                 }
@@ -204,10 +213,20 @@ static const char *context_text(const report *r, const char *key) {
 
 static void print_context(const report *r) {
     heading(r, "Measured on");
-    const char *const keys[] = {"date", "commit", "processor", "kernel", "governor",
-                                "transparent_huge_pages", "address_space_randomised",
-                                "cgroup_memory_max", "compiler", "flags", "google_benchmark",
-                                "command", "profile", "seed"};
+    const char *const keys[] = {"date",
+                                "commit",
+                                "processor",
+                                "kernel",
+                                "governor",
+                                "transparent_huge_pages",
+                                "address_space_randomised",
+                                "cgroup_memory_max",
+                                "compiler",
+                                "flags",
+                                "google_benchmark",
+                                "command",
+                                "profile",
+                                "seed"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         fprintf(r->stream, "- %s: %s\n", keys[i], context_text(r, keys[i]));
     fprintf(r->stream, "- blocks: %lld, in %.0f s (%.0f s of them verifying)\n",
@@ -260,8 +279,9 @@ bool report_print(const json_t *results, table_form form, FILE *stream) {
     sort_rows(&r);
     bool all = form == TABLE_MARKDOWN;
     char title[120];
-    if (all) fprintf(stream, "# Allocators compared on recorded workloads\n\n`%s`\n",
-                     context_text(&r, "command"));
+    if (all)
+        fprintf(stream, "# Allocators compared on recorded workloads\n\n`%s`\n",
+                context_text(&r, "command"));
     print_failures(&r);
     print_losses(&r);
     snprintf(title, sizeof title, "Warm: speed relative to %s (above 1 is faster), slowest first",

@@ -42,10 +42,10 @@ const json_t *view_cell(const results_view *view, const char *allocator, const c
                         const char *pass) {
     size_t index;
     json_t *cell;
-    json_array_foreach(json_object_get(view->results, "cells"), index, cell)
-        if (has(cell, "allocator", allocator) && has(cell, "workload", workload) &&
-            has(cell, "pass", pass))
-            return cell;
+    json_array_foreach(json_object_get(view->results, "cells"), index,
+                       cell) if (has(cell, "allocator", allocator) &&
+                                 has(cell, "workload", workload) &&
+                                 has(cell, "pass", pass)) return cell;
     return NULL;
 }
 
@@ -56,9 +56,13 @@ double view_number(const json_t *cell, const char *key) {
     return json_is_number(value) ? json_number_value(value) : NAN;
 }
 
-bool view_ok(const json_t *cell) { return has(cell, "status", "ok"); }
+bool view_ok(const json_t *cell) {
+    return has(cell, "status", "ok");
+}
 
-static double inverse(double ratio) { return 1 / ratio; }
+static double inverse(double ratio) {
+    return 1 / ratio;
+}
 
 view_ratio view_compare(const results_view *view, const char *a, const char *b,
                         const char *workload, const char *pass) {
@@ -83,8 +87,8 @@ view_ratio view_compare(const results_view *view, const char *a, const char *b,
 static const json_t *allocator_entry(const results_view *view, const char *allocator) {
     size_t index;
     json_t *entry;
-    json_array_foreach(json_object_get(view->context, "allocators"), index, entry)
-        if (has(entry, "name", allocator)) return entry;
+    json_array_foreach(json_object_get(view->context, "allocators"), index,
+                       entry) if (has(entry, "name", allocator)) return entry;
     return NULL;
 }
 

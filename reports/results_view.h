@@ -39,5 +39,6 @@ view_ratio view_compare(const results_view *view, const char *a, const char *b,
 const char *view_allocator_text(const results_view *view, const char *allocator, const char *key);
 bool view_allocator_frees(const results_view *view, const char *allocator);
 
-// The geometric mean over the workloads of a's number ÷ b's, on the cold pass; NaN where some lack it.
+// The geometric mean over the workloads of a's number ÷ b's, on the cold pass; NaN where some lack
+// it.
 double view_mean_of(const results_view *view, const char *a, const char *b, const char *key);

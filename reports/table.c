@@ -23,7 +23,8 @@ table *table_new(size_t columns, const char *const *headers) {
     if (!t) abort();
     t->columns = columns;
     table_row(t);
-    for (size_t i = 0; i < columns; i++) snprintf(*at(t, 0, i), CELL_BYTES, "%s", headers[i]);
+    for (size_t i = 0; i < columns; i++)
+        snprintf(*at(t, 0, i), CELL_BYTES, "%s", headers[i]);
     return t;
 }
 
@@ -44,7 +45,8 @@ void table_set(table *t, size_t row, size_t column, const char *format, ...) {
 // How many characters a terminal shows (UTF-8).
 static size_t shown(const char *text) {
     size_t count = 0;
-    for (; *text; text++) count += ((unsigned char)*text & 0xc0) != 0x80;
+    for (; *text; text++)
+        count += ((unsigned char)*text & 0xc0) != 0x80;
     return count;
 }
 
@@ -60,8 +62,10 @@ static size_t width(const table *t, size_t column) {
 static void print_cell(const table *t, size_t row, size_t column, FILE *stream) {
     const char *text = *at(t, row, column);
     int fill = (int)(width(t, column) - shown(text));
-    if (column == 0) fprintf(stream, "%s%*s", text, fill, "");
-    else fprintf(stream, "%*s%s", fill, "", text);
+    if (column == 0)
+        fprintf(stream, "%s%*s", text, fill, "");
+    else
+        fprintf(stream, "%*s%s", fill, "", text);
 }
 
 // Prints the first column and those from `first` to `end`.
@@ -104,8 +108,10 @@ static void print_markdown(const table *t, FILE *stream) {
 }
 
 void table_print(const table *t, table_form form, FILE *stream) {
-    if (form == TABLE_TERMINAL) print_terminal(t, stream);
-    else print_markdown(t, stream);
+    if (form == TABLE_TERMINAL)
+        print_terminal(t, stream);
+    else
+        print_markdown(t, stream);
 }
 
 void table_free(table *t) {

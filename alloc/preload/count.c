@@ -22,4 +22,6 @@ void hook_resizing(const void *block) {
     linmem_heap_calls++;
 }
 
-void hook_resized(const void *block, size_t size) { (void)block, (void)size; }
+void hook_resized(const void *block, size_t size) {
+    (void)block, (void)size;
+}

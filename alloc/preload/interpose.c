@@ -3,7 +3,8 @@
 //
 // Laws:
 // - Nothing is allocated from the heap that stands behind; errno is what the call left.
-// - Only the program's own calls are told: what the malloc behind us calls itself is not, nor what the
+// - Only the program's own calls are told: what the malloc behind us calls itself is not, nor what
+// the
 //   resolving of that malloc needs, which a small arena serves.
 #include "alloc/preload/interpose.h"
 
@@ -204,7 +205,7 @@ static size_t passing_malloc_usable_size(void *block) {
 // The exported functions: one for each line of the table, no more.
 #define INTERPOSE(result, name, parameters, arguments)                                             \
     __attribute__((visibility("default"))) result name parameters {                                \
-        return passing_##name arguments;                                                            \
+        return passing_##name arguments;                                                           \
     }
 #include "alloc/preload/interposition.def"
 #undef INTERPOSE

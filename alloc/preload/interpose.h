@@ -12,12 +12,12 @@
 // The environment is there: called once or more, before or as the program starts.
 void hook_begin(void);
 
-// A block came, and one is about to be freed: so no thread is told of an address as new before it was
-// told of it as freed.
+// A block came, and one is about to be freed: so no thread is told of an address as new before it
+// was told of it as freed.
 void hook_allocated(const void *block, size_t size, unsigned alignment_log2, bool zeroed);
 void hook_freeing(const void *block);
 
-// The two halves of a resize, on the same thread. `block` is NULL where it failed, or where its size
-// was 0 and it was freed.
+// The two halves of a resize, on the same thread. `block` is NULL where it failed, or where its
+// size was 0 and it was freed.
 void hook_resizing(const void *block);
 void hook_resized(const void *block, size_t size);

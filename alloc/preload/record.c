@@ -157,8 +157,14 @@ void hook_allocated(const void *block, size_t size, unsigned alignment_log2, boo
     append(zeroed ? RECORDING_ZEROED : RECORDING_ALLOCATE, block, size, alignment_log2);
 }
 
-void hook_freeing(const void *block) { append(RECORDING_FREE, block, 0, 0); }
+void hook_freeing(const void *block) {
+    append(RECORDING_FREE, block, 0, 0);
+}
 
-void hook_resizing(const void *block) { append(RECORDING_RESIZE_FROM, block, 0, 0); }
+void hook_resizing(const void *block) {
+    append(RECORDING_RESIZE_FROM, block, 0, 0);
+}
 
-void hook_resized(const void *block, size_t size) { append(RECORDING_RESIZE_TO, block, size, 0); }
+void hook_resized(const void *block, size_t size) {
+    append(RECORDING_RESIZE_TO, block, size, 0);
+}

@@ -1,14 +1,15 @@
 // paged: size classes in runs of pages, with a free list in each run.
 //
-// Idea. Memory is cut into pages of 4 KiB. A *run* of neighbouring pages is free, or holds one large
-// block, or is a *slab*: blocks of one size class, laid side by side without headers. A slab keeps its
-// own free list, so blocks that are handed out one after the other lie together, and a slab whose
-// blocks have all come back is a free run again, for any class. What a run is stands in a table of
-// page descriptors apart from the blocks: a block's address gives its page, the page its slab.
+// Idea. Memory is cut into pages of 4 KiB. A *run* of neighbouring pages is free, or holds one
+// large block, or is a *slab*: blocks of one size class, laid side by side without headers. A slab
+// keeps its own free list, so blocks that are handed out one after the other lie together, and a
+// slab whose blocks have all come back is a free run again, for any class. What a run is stands in
+// a table of page descriptors apart from the blocks: a block's address gives its page, the page its
+// slab.
 //
 // Source. Slabs: Bonwick (1994). Page-local free lists: Leijen, Zorn, de Moura, "Mimalloc" (2019).
-// Runs of pages with a table beside them: Ghemawat's TCMalloc; binned by length, with a bitmap, as in
-// TLSF (Masmano et al. 2004). Four classes to a doubling: Evans's jemalloc (2006).
+// Runs of pages with a table beside them: Ghemawat's TCMalloc; binned by length, with a bitmap, as
+// in TLSF (Masmano et al. 2004). Four classes to a doubling: Evans's jemalloc (2006).
 //
 // Layout, in the order of offsets:
 //
@@ -23,10 +24,11 @@
 // Laws, as `validate` names them:
 //     runs            runs tile the pages from the first to the last
 //     coalesced       no two free runs are neighbours
-//     bins            each free run is in the list of its length, and the bitmap says which have one
-//     slab-count      live blocks + free list + blocks never handed out = the slab's capacity
+//     bins            each free run is in the list of its length, and the bitmap says which have
+//     one slab-count      live blocks + free list + blocks never handed out = the slab's capacity
 //     slab-links      a slab's free list stays in the slab, at multiples of the block size
-//     partial         a slab is on its class's list exactly if it has a free block and is not current
+//     partial         a slab is on its class's list exactly if it has a free block and is not
+//     current
 //
 // Cost. allocate and free of a small block: a few loads and stores, no search; O(1) always, but for
 // the table's moves (O(1) amortised over the pages added). Runs: first fit among the first 8 of the
@@ -43,7 +45,8 @@ enum {
     PAGE_BYTES = 1 << PAGE_SHIFT,
     SMALL_MAX_BYTES = 16384, // the largest class
     CLASSES = 36,            // class_of(SMALL_MAX_BYTES) + 1
-    BINS = 76,               // bin_of(2^20 pages) + 1
+    PAGES_MAX = 1 << 20,     // 4 GiB
+    BINS = 76,               // bin_of(PAGES_MAX) + 1
     BIN_TRIES = 8,
     TABLE_PAGES_FIRST = 128, // descriptors in the first table: 512 KiB
     CARVE_BYTES = 2048,      // how much of a slab is linked at a time
@@ -81,8 +84,11 @@ typedef struct heap {
 
 _Static_assert(sizeof(page) == 24, "a table of 24-byte descriptors is 0.6 % of the memory");
 _Static_assert(LM_PAGE_BYTES % PAGE_BYTES == 0, "memory grows by whole pages of ours");
+_Static_assert((uint64_t)PAGES_MAX *PAGE_BYTES == (uint64_t)1 << 32, "pages fill the memory");
 
-static inline uint32_t most_significant_bit(uint32_t n) { return 31u - (uint32_t)__builtin_clz(n); }
+static inline uint32_t most_significant_bit(uint32_t n) {
+    return 31u - (uint32_t)__builtin_clz(n);
+}
 
 // Four classes to a doubling, from 64 up; 16, 32, 48 before: 0 … 3 are multiples of 16.
 static inline uint32_t class_of(uint32_t size) { // 1 … SMALL_MAX_BYTES
@@ -103,7 +109,9 @@ static uint32_t slab_capacity(uint32_t class) {
     return (slab_pages(class) << PAGE_SHIFT) / class_bytes(class);
 }
 
-static inline heap *heap_of(const lm_memory *memory) { return lm_at(memory, memory->heap_start); }
+static inline heap *heap_of(const lm_memory *memory) {
+    return lm_at(memory, memory->heap_start);
+}
 
 static inline page *page_at(const lm_memory *memory, const heap *h, uint32_t number) {
     return lm_at(memory, h->table + number * (uint32_t)sizeof(page));
@@ -124,7 +132,9 @@ static inline uint32_t *link_of(const lm_memory *memory, uint32_t block) {
 // ---- Free runs ---------------------------------------------------------------------------------
 
 // The bin of a length: exact up to 8 pages, then four to a doubling.
-static uint32_t bin_of(uint32_t pages) { return class_of(pages << 4); } // 1 … 2^20 pages
+static uint32_t bin_of(uint32_t pages) {
+    return class_of(pages << 4);
+} // 1 … PAGES_MAX
 
 static void bin_insert(const lm_memory *m, heap *h, uint32_t first, uint32_t length) {
     page *p = page_at(m, h, first), *last = page_at(m, h, first + length - 1);
@@ -140,8 +150,10 @@ static void bin_remove(const lm_memory *m, heap *h, uint32_t first) {
     const page *p = page_at(m, h, first);
     uint32_t bin = bin_of(p->length);
     if (p->next) page_at(m, h, p->next)->prev = p->prev;
-    if (p->prev) page_at(m, h, p->prev)->next = p->next;
-    else h->bins[bin] = p->next;
+    if (p->prev)
+        page_at(m, h, p->prev)->next = p->next;
+    else
+        h->bins[bin] = p->next;
     if (!h->bins[bin]) h->bin_map[bin / 32] &= ~(1u << bin % 32);
 }
 
@@ -179,9 +191,11 @@ static uint32_t run_find(const lm_memory *m, heap *h, uint32_t pages) {
     return 0;
 }
 
-// ---- The heap's extent ---------------------------------------------------------------------------
+// ---- The heap's extent
+// ---------------------------------------------------------------------------
 
-static void run_claim(const lm_memory *m, heap *h, uint32_t first, uint32_t length, page_kind kind) {
+static void run_claim(const lm_memory *m, heap *h, uint32_t first, uint32_t length,
+                      page_kind kind) {
     page *p = page_at(m, h, first), *last = page_at(m, h, first + length - 1);
     *last = (page){.kind = (uint8_t)kind};
     *p = (page){.length = length, .used = 1, .kind = (uint8_t)kind};
@@ -195,19 +209,25 @@ static uint32_t table_offset(const heap *h) {
 // How many pages a table takes that has room for twice the pages up to `end`.
 static uint32_t table_pages(const heap *h, uint32_t end) {
     uint64_t count = 2 * (uint64_t)(end - h->first + 1) + 32;
-    uint64_t most = (uint64_t)LM_PAGES_MAX * LM_PAGE_BYTES / PAGE_BYTES - h->first + 1;
+    uint64_t most = PAGES_MAX - h->first + 1;
     if (count > most) count = most;
     return (uint32_t)((count * sizeof(page) + PAGE_BYTES - 1) >> PAGE_SHIFT);
 }
 
-// Moves the table to the pages from `to` on, which are new and therefore zero.
+// The table's pages; none while it is the first one.
+static uint32_t table_run(const lm_memory *m, const heap *h, uint32_t *length) {
+    uint32_t first = table_offset(h) >> PAGE_SHIFT;
+    *length = first >= h->first ? page_at(m, h, first)->length : 0;
+    return first;
+}
+
+// Moves the table to other pages.
 static void table_move(lm_memory *m, heap *h, uint32_t to, uint32_t pages) {
-    uint32_t old = table_offset(h), old_pages = 0;
-    if (old >> PAGE_SHIFT >= h->first) old_pages = page_of(m, h, old)->length;
-    memcpy(lm_at(m, to << PAGE_SHIFT), lm_at(m, old), (h->end - h->first + 1) * sizeof(page));
+    memcpy(lm_at(m, to << PAGE_SHIFT), lm_at(m, table_offset(h)),
+           (h->end - h->first + 1) * sizeof(page));
     h->table = (to << PAGE_SHIFT) - (h->first - 1) * (uint32_t)sizeof(page);
     h->capacity = h->first - 1 + (pages << PAGE_SHIFT) / (uint32_t)sizeof(page);
-    if (old_pages) run_release(m, h, old >> PAGE_SHIFT, old_pages);
+    run_claim(m, h, to, pages, PAGE_TABLE);
 }
 
 // Takes over the pages start … end − 1, which are new; those between h->end and start are not ours.
@@ -215,11 +235,13 @@ static void table_move(lm_memory *m, heap *h, uint32_t to, uint32_t pages) {
 static void heap_extend(lm_memory *m, heap *h, uint32_t start, uint32_t end) {
     uint32_t free_end = end;
     if (end > h->capacity) {
-        uint32_t pages = table_pages(h, end);
+        uint32_t pages = table_pages(h, end), old_pages, old = table_run(m, h, &old_pages);
         free_end = end - pages;
         table_move(m, h, free_end, pages);
-        run_claim(m, h, free_end, pages, PAGE_TABLE);
+        if (old_pages) run_release(m, h, old, old_pages);
     }
+    for (uint32_t n = h->end; n < start; n++)
+        *page_at(m, h, n) = (page){.kind = PAGE_NOT_OURS};
     h->end = end;
     if (free_end > start) run_release(m, h, start, free_end - start);
 }
@@ -228,7 +250,8 @@ static uint32_t memory_end(const lm_memory *m) {
     return lm_memory_pages(m) * (LM_PAGE_BYTES / PAGE_BYTES);
 }
 
-// Grows the memory until a free run of `pages` lies at its end. False: refused, nothing has changed.
+// Grows the memory until a free run of `pages` lies at its end. False: refused, nothing has
+// changed.
 static bool heap_grow(lm_memory *m, uint32_t pages) {
     heap *h = heap_of(m);
     uint32_t end = memory_end(m), have = 0;
@@ -261,7 +284,8 @@ static bool paged_start(lm_memory *m) {
     h->first = h->end = first;
     h->table = m->heap_start + (uint32_t)(sizeof *h - (first - 1) * sizeof(page));
     h->capacity = first - 1 + TABLE_PAGES_FIRST;
-    for (uint32_t c = 0; c < CLASSES; c++) h->slab[c] = (first - 1) * (uint32_t)sizeof(page);
+    for (uint32_t c = 0; c < CLASSES; c++)
+        h->slab[c] = (first - 1) * (uint32_t)sizeof(page);
     heap_extend(m, h, first, end);
     return true;
 }
@@ -284,6 +308,7 @@ static void release_idle(const lm_memory *m, heap *h) {
 
 // Takes a run of `pages` pages, as a large block until it is made something else. 0: no memory.
 static uint32_t run_take(lm_memory *m, uint32_t pages) {
+    if (pages > PAGES_MAX) return 0;
     uint32_t n = run_find(m, heap_of(m), pages);
     if (!n) {
         release_idle(m, heap_of(m));
@@ -319,7 +344,8 @@ static void slab_carve(const lm_memory *m, const heap *h, page *p) {
     uint32_t start = number_of(m, h, p) << PAGE_SHIFT;
     uint32_t first = start + (slab_capacity(p->class) - p->uncarved) * size;
     uint32_t last = first + (count - 1) * size;
-    for (uint32_t block = first; block < last; block += size) *link_of(m, block) = block + size;
+    for (uint32_t block = first; block < last; block += size)
+        *link_of(m, block) = block + size;
     *link_of(m, last) = p->free;
     p->free = first;
     p->uncarved = (uint16_t)(p->uncarved - count);
@@ -335,15 +361,20 @@ static void partial_insert(const lm_memory *m, heap *h, page *p) {
 
 static void partial_remove(const lm_memory *m, heap *h, const page *p) {
     if (p->next) page_at(m, h, p->next)->prev = p->prev;
-    if (p->prev) page_at(m, h, p->prev)->next = p->next;
-    else h->partial[p->class] = p->next;
+    if (p->prev)
+        page_at(m, h, p->prev)->next = p->next;
+    else
+        h->partial[p->class] = p->next;
 }
 
-// ---- The interface -------------------------------------------------------------------------------
+// ---- The interface
+// -------------------------------------------------------------------------------
 
 // At check level 1 a free block says so in its second word. A live one may hold the same by chance,
 // so the word is a suspicion, and the slab's list the proof.
-static uint32_t *guard_of(const lm_memory *m, uint32_t block) { return link_of(m, block) + 1; }
+static uint32_t *guard_of(const lm_memory *m, uint32_t block) {
+    return link_of(m, block) + 1;
+}
 
 static bool is_free(const lm_memory *m, const page *p, uint32_t block) {
     if (*guard_of(m, block) != ~block) return false;
@@ -371,8 +402,10 @@ static __attribute__((noinline)) void *allocate_slow(uint32_t class, lm_memory *
     page *p = current(m, h, class);
     if (!p->uncarved) { // it is full: another one becomes current
         uint32_t n = h->partial[class];
-        if (n) partial_remove(m, h, page_at(m, h, n));
-        else n = slab_new(m, class);
+        if (n)
+            partial_remove(m, h, page_at(m, h, n));
+        else
+            n = slab_new(m, class);
         if (!n) return NULL;
         h = heap_of(m);
         h->slab[class] = n * (uint32_t)sizeof(page);
@@ -382,18 +415,18 @@ static __attribute__((noinline)) void *allocate_slow(uint32_t class, lm_memory *
     return pop(m, p, p->free);
 }
 
-static __attribute__((noinline)) void *allocate_large(size_t size, lm_memory *m) {
-    if (size == 0) return allocate_slow(0, m);
-    if ((uint64_t)size > UINT32_MAX) return NULL;
-    uint32_t n = run_take(m, (uint32_t)(((uint64_t)size + PAGE_BYTES - 1) >> PAGE_SHIFT));
-    return n ? lm_at(m, n << PAGE_SHIFT) : NULL;
-}
-
 static inline void *allocate_class(uint32_t class, lm_memory *m) {
     page *p = current(m, heap_of(m), class);
     uint32_t block = p->free;
     if (LM_UNLIKELY(!block)) return allocate_slow(class, m);
     return pop(m, p, block);
+}
+
+static __attribute__((noinline)) void *allocate_large(size_t size, lm_memory *m) {
+    if (size == 0) return allocate_class(0, m);
+    if ((uint64_t)size > UINT32_MAX) return NULL;
+    uint32_t n = run_take(m, (uint32_t)(((uint64_t)size + PAGE_BYTES - 1) >> PAGE_SHIFT));
+    return n ? lm_at(m, n << PAGE_SHIFT) : NULL;
 }
 
 static void *paged_allocate(size_t size, lm_memory *m) {
@@ -402,8 +435,7 @@ static void *paged_allocate(size_t size, lm_memory *m) {
 }
 
 static void *paged_allocate_zeroed(size_t size, lm_memory *m) {
-    void *block = paged_allocate(size, m);
-    return block ? memset(block, 0, size) : NULL;
+    return lm_zero(paged_allocate(size, m), size);
 }
 
 // Classes: blocks lie at multiples of their size from a page's start, so a class whose size is a
@@ -412,7 +444,8 @@ static void *paged_allocate_aligned(size_t alignment, size_t size, lm_memory *m)
     if (alignment <= LM_BLOCK_ALIGNMENT) return paged_allocate(size, m);
     if (alignment <= PAGE_BYTES && size <= SMALL_MAX_BYTES) {
         uint32_t class = class_of(size < alignment ? (uint32_t)alignment : (uint32_t)size);
-        while (class_bytes(class) & (alignment - 1)) class++;
+        while (class_bytes(class) & (alignment - 1))
+            class ++;
         return allocate_class(class, m);
     }
     if (alignment <= PAGE_BYTES) return allocate_large(size, m);
@@ -434,9 +467,11 @@ static uint32_t block_bytes(const page *p) {
 }
 
 // What can be said in constant time of a block that is to be freed or resized.
-static void check_live(const lm_memory *m, uint32_t block, size_t size) {
+static void check_live(const lm_memory *m, const void *address, size_t size) {
     if (LM_CHECK_LEVEL == 0) return;
     const heap *h = heap_of(m);
+    uint32_t block = lm_offset(m, address);
+    LM_CHECK(lm_holds(m, address));
     LM_CHECK(block >> PAGE_SHIFT >= h->first && block >> PAGE_SHIFT < h->end);
     const page *p = page_of(m, h, block);
     LM_CHECK(p->kind == PAGE_SLAB || p->kind == PAGE_LARGE);
@@ -473,28 +508,36 @@ static __attribute__((noinline)) void free_slow(page *p, uint32_t block, lm_memo
 static void paged_free(void *address, size_t size, lm_memory *m) {
     if (LM_UNLIKELY(!address)) return;
     uint32_t block = lm_offset(m, address);
-    check_live(m, block, size);
+    check_live(m, address, size);
     page *p = page_of(m, heap_of(m), block);
     p -= p->back;
-    if (LM_UNLIKELY(!p->free || p->used == 1)) free_slow(p, block, m);
-    else push(m, p, block);
+    if (LM_UNLIKELY(!p->free || p->used == 1))
+        free_slow(p, block, m);
+    else
+        push(m, p, block);
 }
 
-// A large block in place: it gives pages back, or takes them of the free run behind it, for which the
-// memory may grow.
+// How many free pages lie behind a run.
+static uint32_t room_behind(const lm_memory *m, const heap *h, uint32_t end) {
+    const page *next = page_at(m, h, end);
+    return end < h->end && next->kind == PAGE_FREE ? next->length : 0;
+}
+
+// A large block in place: it gives pages back, or takes those of the free run behind it, for which
+// the memory may grow.
 static bool resize_run(lm_memory *m, uint32_t n, uint32_t pages) {
     heap *h = heap_of(m);
     uint32_t length = page_at(m, h, n)->length, end = n + length;
-    if (pages > length && end == h->end && h->end == memory_end(m)) {
-        if (!heap_grow(m, pages - length)) return false;
-        h = heap_of(m);
-    }
     if (pages > length) {
-        const page *next = page_at(m, h, end);
-        if (end == h->end || next->kind != PAGE_FREE || next->length < pages - length) return false;
-        uint32_t rest = next->length - (pages - length);
+        uint32_t more = pages - length, room = room_behind(m, h, end);
+        if (room < more && end + room == h->end && h->end == memory_end(m)) {
+            if (!heap_grow(m, more)) return false;
+            h = heap_of(m);
+            room = room_behind(m, h, end);
+        }
+        if (room < more) return false;
         bin_remove(m, h, end);
-        if (rest) bin_insert(m, h, n + pages, rest);
+        if (room > more) bin_insert(m, h, n + pages, room - more);
     }
     run_claim(m, h, n, pages, PAGE_LARGE);
     if (pages < length) run_release(m, h, n + pages, length - pages);
@@ -514,14 +557,10 @@ static bool resize_in_place(uint32_t block, size_t size, lm_memory *m) {
 
 static void *paged_resize_aligned(void *address, size_t size, size_t alignment, lm_memory *m) {
     uint32_t block = lm_offset(m, address);
-    check_live(m, block, 0);
+    check_live(m, address, 0);
     if (resize_in_place(block, size, m)) return lm_at(m, block);
-    void *moved = paged_allocate_aligned(alignment, size, m);
-    if (!moved) return NULL;
-    uint32_t old = block_bytes(page_of(m, heap_of(m), block));
-    memcpy(moved, lm_at(m, block), old < size ? old : size);
-    paged_free(lm_at(m, block), 0, m);
-    return moved;
+    return lm_resize_by_copy(address, block_bytes(page_of(m, heap_of(m), block)), size, alignment,
+                             m, paged_allocate_aligned, paged_free);
 }
 
 static void *paged_resize(void *address, size_t size, lm_memory *m) {
@@ -529,7 +568,20 @@ static void *paged_resize(void *address, size_t size, lm_memory *m) {
 }
 
 static size_t paged_usable_size(const void *address, lm_memory *m) {
+    check_live(m, address, 0);
     return block_bytes(page_of(m, heap_of(m), lm_offset(m, address)));
+}
+
+// The table goes to the front, where that is free, so that it splits nothing.
+static void table_to_front(lm_memory *m, heap *h) {
+    uint32_t length, old = table_run(m, h, &length);
+    const page *front = page_at(m, h, h->first);
+    if (!length || front->kind != PAGE_FREE || front->length < length) return;
+    uint32_t rest = front->length - length;
+    bin_remove(m, h, h->first);
+    table_move(m, h, h->first, length);
+    if (rest) bin_insert(m, h, h->first + length, rest);
+    run_release(m, h, old, length);
 }
 
 static void paged_reset(lm_memory *m) {
@@ -537,9 +589,9 @@ static void paged_reset(lm_memory *m) {
     memset(h->bins, 0, sizeof h->bins);
     memset(h->bin_map, 0, sizeof h->bin_map);
     memset(h->partial, 0, sizeof h->partial);
-    for (uint32_t c = 0; c < CLASSES; c++) h->slab[c] = (h->first - 1) * (uint32_t)sizeof(page);
-    uint32_t run = h->first; // where the pages that are now free begin
-    for (uint32_t n = h->first; n <= h->end;) {
+    for (uint32_t c = 0; c < CLASSES; c++)
+        h->slab[c] = (h->first - 1) * (uint32_t)sizeof(page);
+    for (uint32_t n = h->first, run = n; n <= h->end;) { // `run`: where what is now free begins
         page_kind kind = n < h->end ? page_at(m, h, n)->kind : PAGE_NOT_OURS;
         uint32_t length = kind == PAGE_NOT_OURS ? 1 : page_at(m, h, n)->length;
         if (kind == PAGE_NOT_OURS || kind == PAGE_TABLE) {
@@ -548,6 +600,7 @@ static void paged_reset(lm_memory *m) {
         }
         n += length;
     }
+    if (h->end > h->first) table_to_front(m, h);
 }
 
 // ---- The walk ----------------------------------------------------------------------------------
@@ -583,7 +636,8 @@ static const char *validate_bins(const lm_memory *m, const heap *h, uint32_t fre
         for (uint32_t n = h->bins[bin], before = 0; n; before = n, n = page_at(m, h, n)->next) {
             if (n < h->first || n >= h->end || ++listed > free_runs) return "bins";
             const page *p = page_at(m, h, n);
-            if (p->kind != PAGE_FREE || p->prev != before || bin_of(p->length) != bin) return "bins";
+            if (p->kind != PAGE_FREE || p->prev != before || bin_of(p->length) != bin)
+                return "bins";
         }
     }
     return listed == free_runs ? NULL : "bins";
