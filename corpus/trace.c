@@ -16,7 +16,7 @@
 enum {
     PAGE_NAMES = 1024,
     IDS_MAX = 1 << 24,        // beyond it an ID must be no larger than dense ones would be
-    OPERATIONS_MAX = 1 << 26, // 1.5 GiB in memory
+    OPERATIONS_MAX = 1 << 25, // 768 MiB in memory
     GROWTH_PAGES_MAX = 65536,
 };
 

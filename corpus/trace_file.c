@@ -12,7 +12,7 @@
 #include <zstd.h>
 
 enum {
-    BYTES_MAX = 1 << 30, // of a file, and of what it unpacks to
+    BYTES_MAX = 1 << 29, // of a file, and of what it unpacks to
     CHUNK_BYTES = 1 << 18,
     LEVEL = 19, // traces are written once and shipped
     MAGIC_BYTES_MAX = 16,
@@ -27,6 +27,8 @@ typedef struct contents {
 static bool reserve(contents *contents, size_t bytes) {
     if (bytes <= contents->capacity - contents->count) return true;
     size_t capacity = 2 * contents->capacity + bytes;
+    size_t enough = BYTES_MAX + CHUNK_BYTES;
+    if (capacity > enough && bytes <= enough - contents->capacity) capacity = enough;
     unsigned char *moved = realloc(contents->bytes, capacity);
     if (!moved) return false;
     contents->bytes = moved;
