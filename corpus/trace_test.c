@@ -293,6 +293,26 @@ static void bad_binaries_name_the_byte(void **unused) {
     free(good);
 }
 
+// Numbers that a careless reader would let wrap.
+static void binary_numbers_do_not_wrap(void **unused) {
+    (void)unused;
+    const char *text = HEADER "a 0 1\nf 0\n";
+    trace trace = parse(text, strlen(text));
+    size_t count;
+    unsigned char *good = trace_binary_form(&trace, &count), wrapped[128] = {0};
+    trace_free(&trace);
+    good[count - 1] = 1; // the age of what f frees: one block has begun, so only 0 can be
+    char message[80];
+    snprintf(message, sizeof message, "byte %zu: a use before the first beginning", count);
+    assert_bad(good, count, message);
+    good[count - 1] = 0;
+    memcpy(wrapped, good, 8);
+    memcpy(wrapped + 8, "\x80\x80\x80\x80\x10", 5); // 2^32 instead of 0, the preamble's length
+    memcpy(wrapped + 13, good + 9, count - 9);
+    assert_bad(wrapped, count + 4, "byte 13: a number above 4294967295");
+    free(good);
+}
+
 static unsigned char *compress(const void *bytes, size_t count, size_t *packed_count) {
     size_t room = ZSTD_compressBound(count);
     unsigned char *packed = malloc(room);
@@ -425,6 +445,7 @@ int main(void) {
         cmocka_unit_test(the_builder_goes_on_after_an_error),
         cmocka_unit_test(dense_ids_have_no_limit),
         cmocka_unit_test(bad_binaries_name_the_byte),
+        cmocka_unit_test(binary_numbers_do_not_wrap),
         cmocka_unit_test(compressed_forms),
         cmocka_unit_test(bombs_are_stopped),
         cmocka_unit_test_setup_teardown(files_go_round, enter, leave),
