@@ -325,7 +325,7 @@ static void random_small(void **state) {
 }
 static void random_large(void **state) {
     (void)state;
-    play_world(&(world){.episodes = 4,
+    play_world(&(world){.episodes = 2,
                         .steps = 50000,
                         .walk_every = 1000,
                         .slots = SLOTS,

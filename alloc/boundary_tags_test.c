@@ -1,0 +1,221 @@
+// What the conformance suite cannot know of first_fit and tlsf: where they place blocks, what they
+// lay out around foreign pages, and that each law of theirs is seen when it is broken.
+#include "alloc/registry.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const char *const names[] = {"first_fit", "tlsf"};
+enum { NAMES = sizeof names / sizeof *names, FREE = 1, PREVIOUS_FREE = 2, GAP = 4 };
+
+static lm_memory started(const lm_allocator *a, uint32_t pages, uint32_t pages_max) {
+    lm_memory memory;
+    assert_true(
+        lm_memory_create(&memory, &(lm_memory_options){.pages = pages, .pages_max = pages_max}));
+    assert_true(a->start(&memory));
+    return memory;
+}
+
+static uint32_t *tag(void *block) {
+    return (void *)((unsigned char *)block - 4);
+}
+static uint32_t *word(void *block, uint32_t at) {
+    return (void *)((unsigned char *)block + at);
+}
+
+// A heap with free blocks at 1, 3 and 5, of 64, 128 and 64 bytes, between live ones.
+typedef struct holes {
+    lm_memory memory;
+    unsigned char *blocks[9];
+} holes;
+
+static holes make_holes(const lm_allocator *a) {
+    holes h = {.memory = started(a, 1, 10)};
+    for (int i = 0; i < 9; i++)
+        h.blocks[i] = a->allocate(i == 3 ? 124 : 60, &h.memory);
+    for (int i = 5; i > 0; i -= 2)
+        a->free(h.blocks[i], 0, &h.memory);
+    assert_null(a->validate(&h.memory, NULL));
+    return h;
+}
+
+static void first_fit_takes_the_lowest(void **state) {
+    (void)state;
+    const lm_allocator *a = lm_strategy_named("first_fit", 1);
+    holes h = make_holes(a);
+    assert_ptr_equal(a->allocate(100, &h.memory), h.blocks[3]); // two lower ones are too small
+    assert_ptr_equal(a->allocate(10, &h.memory), h.blocks[1]);
+    assert_ptr_equal(a->allocate(10, &h.memory), h.blocks[1] + 16);
+    assert_ptr_equal(a->allocate(60, &h.memory), h.blocks[5]);
+    lm_memory_destroy(&h.memory);
+}
+
+static void tlsf_takes_the_best_bin(void **state) {
+    (void)state;
+    const lm_allocator *a = lm_strategy_named("tlsf", 1);
+    holes h = make_holes(a);
+    assert_ptr_equal(a->allocate(124, &h.memory), h.blocks[3]);
+    assert_ptr_equal(a->allocate(60, &h.memory), h.blocks[1]); // the last one freed
+    assert_ptr_equal(a->allocate(60, &h.memory), h.blocks[5]);
+    lm_memory_destroy(&h.memory);
+}
+
+// Many equal holes and ever larger ones: the tree stays right, and is fast enough to end, where its
+// depth is worst.
+static void first_fit_survives_its_worst_order(void **state) {
+    (void)state;
+    const lm_allocator *a = lm_strategy_named("first_fit", 1);
+    for (uint32_t step = 0; step <= 16; step += 16) {
+        lm_memory memory = started(a, 1, 4000);
+        unsigned char *blocks[2000];
+        for (uint32_t i = 0; i < 2000; i++)
+            assert_non_null(blocks[i] = a->allocate(60 + i * step, &memory));
+        for (uint32_t i = 1; i < 2000; i += 2)
+            a->free(blocks[i], 0, &memory);
+        assert_null(a->validate(&memory, NULL));
+        for (uint32_t i = 1; i < 2000; i += 2)
+            assert_ptr_equal(a->allocate(60 + i * step, &memory), blocks[i]);
+        lm_memory_destroy(&memory);
+    }
+}
+
+static void growth_joins_or_leaves_a_gap(void **state) {
+    (void)state;
+    for (int i = 0; i < NAMES; i++) {
+        const lm_allocator *a = lm_strategy_named(names[i], 1);
+        lm_memory memory = started(a, 1, 20);
+        assert_non_null(a->allocate(65536, &memory));
+        assert_int_equal(lm_memory_pages(&memory), 2); // what was left has been used
+        assert_true(lm_memory_grow_foreign(&memory, 3));
+        assert_non_null(a->allocate(3 * 65536 - 20, &memory));
+        assert_int_equal(lm_memory_pages(&memory), 8);
+        lm_census census;
+        assert_null(a->validate(&memory, &census));
+        assert_int_equal(census.heap_bytes, 5 * 65536 - 16);
+        assert_int_equal(census.live_blocks, 2);
+        a->reset(&memory);
+        assert_null(a->validate(&memory, &census));
+        assert_int_equal(census.free_blocks, 2); // on both sides of the gap
+        lm_memory_refuse(&memory, LM_REFUSE_ALL);
+        assert_non_null(a->allocate(3 * 65536 - 20, &memory));
+        assert_non_null(a->allocate(2 * 65536 - 4096, &memory));
+        assert_null(a->allocate(65536, &memory));
+        lm_memory_destroy(&memory);
+    }
+}
+
+static void assert_broken(const lm_allocator *a, holes *h, const char *law) {
+    const char *broken = a->validate(&h->memory, NULL);
+    if (!broken) fail_msg("%s does not see that \"%s\" is broken", a->name, law);
+    assert_string_equal(broken, law);
+    lm_memory_destroy(&h->memory);
+}
+
+static void laws_are_seen_when_broken(void **state) {
+    (void)state;
+    for (int i = 0; i < NAMES; i++) {
+        const lm_allocator *a = lm_strategy_named(names[i], 0);
+        holes h = make_holes(a);
+        *word(lm_memory_base(&h.memory), h.memory.heap_start) += 65536;
+        assert_broken(a, &h, "top");
+        h = make_holes(a);
+        *tag(h.blocks[0]) += 1 << 20;
+        assert_broken(a, &h, "block in heap");
+        h = make_holes(a);
+        *tag(h.blocks[2]) &= 15;
+        assert_broken(a, &h, "block in heap");
+        h = make_holes(a);
+        *tag(h.blocks[2]) &= ~(uint32_t)PREVIOUS_FREE;
+        assert_broken(a, &h, "previous flag");
+        h = make_holes(a);
+        *word(h.blocks[1], 64 - 8) += 16;
+        assert_broken(a, &h, "repeated bytes");
+        h = make_holes(a);
+        *tag(h.blocks[2]) |= FREE;
+        assert_broken(a, &h, "coalesced");
+        h = make_holes(a);
+        *tag(h.blocks[0]) |= GAP;
+        assert_broken(a, &h, "gap");
+        h = make_holes(a);
+        *tag(lm_memory_base(&h.memory) + LM_PAGE_BYTES) |= GAP;
+        assert_broken(a, &h, "fence");
+        h = make_holes(a); // a block that is free and in no index
+        *tag(h.blocks[7]) |= FREE;
+        memset(h.blocks[7], 0, 8);
+        *word(h.blocks[7], 64 - 8) = 64;
+        *tag(h.blocks[7] + 64) &= ~(uint32_t)FREE;
+        *tag(h.blocks[7] + 64) |= PREVIOUS_FREE;
+        assert_broken(a, &h, "free blocks in the index");
+    }
+}
+
+static void laws_of_the_indices(void **state) {
+    (void)state;
+    const lm_allocator *a = lm_strategy_named("tlsf", 0);
+    enum { ROWS_AT = 4, COLUMNS_AT = 8 };
+    holes h = make_holes(a);
+    *word(lm_memory_base(&h.memory), h.memory.heap_start + ROWS_AT) ^= 1 << 5;
+    assert_broken(a, &h, "rows bitmap");
+    h = make_holes(a);
+    *word(lm_memory_base(&h.memory), h.memory.heap_start + COLUMNS_AT) ^= 1 << 5;
+    assert_broken(a, &h, "columns bitmap");
+    h = make_holes(a);
+    *word(h.blocks[5], 0) = (uint32_t)(h.blocks[3] - lm_memory_base(&h.memory));
+    assert_broken(a, &h, "bins hold their size");
+    h = make_holes(a);
+    *word(h.blocks[5], 0) = (uint32_t)(h.blocks[1] - lm_memory_base(&h.memory));
+    assert_broken(a, &h, "links");
+    a = lm_strategy_named("first_fit", 0);
+    h = make_holes(a);
+    *word(h.blocks[1], 0) = (uint32_t)(h.blocks[3] - lm_memory_base(&h.memory));
+    assert_broken(a, &h, "larger above");
+    h = make_holes(a);
+    *word(h.blocks[8], 64 + 4) = 1; // right of the last block
+    assert_broken(a, &h, "index holds free blocks only");
+}
+
+// An overrun is caught by the next call that looks at the tag it hit.
+static void overruns_trap(void **state) {
+    (void)state;
+    for (int i = 0; i < NAMES; i++) {
+        const lm_allocator *a = lm_strategy_named(names[i], 1);
+        for (int hit = 0; hit < 3; hit++) {
+            holes h = make_holes(a);
+            pid_t child = fork();
+            assert_true(child >= 0);
+            if (child == 0) {
+                signal(SIGILL, SIG_DFL);
+                signal(SIGTRAP, SIG_DFL);
+                memset(h.blocks[hit == 2 ? 6 : 2], 0xff, 64); // one tag further
+                if (hit == 0) a->free(h.blocks[2], 0, &h.memory);
+                if (hit == 1) a->allocate(124, &h.memory);
+                if (hit == 2) a->free(h.blocks[6], 0, &h.memory);
+                _exit(0);
+            }
+            int status = 0;
+            assert_int_equal(waitpid(child, &status, 0), child);
+            assert_true(WIFSIGNALED(status));
+            assert_true(WTERMSIG(status) == SIGILL || WTERMSIG(status) == SIGTRAP);
+            lm_memory_destroy(&h.memory);
+        }
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(first_fit_takes_the_lowest),
+        cmocka_unit_test(tlsf_takes_the_best_bin),
+        cmocka_unit_test(first_fit_survives_its_worst_order),
+        cmocka_unit_test(growth_joins_or_leaves_a_gap),
+        cmocka_unit_test(laws_are_seen_when_broken),
+        cmocka_unit_test(laws_of_the_indices),
+        cmocka_unit_test(overruns_trap),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
