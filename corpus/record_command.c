@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -85,6 +86,19 @@ static const struct argp record_argp = {
     .doc = "Run COMMAND and keep its heap calls as a trace.",
 };
 
+// ---- once the options are understood: one line, and no file ----
+
+_Noreturn static void stop(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void stop(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    fputs("linmem record: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+    exit(EXIT_USAGE);
+}
+
 // ---- the temporary directory of streams: gone however we exit ----
 
 static char directory[PATH_MAX - 300]; // "" where there is none; room for names behind it
@@ -107,11 +121,11 @@ static void make_directory(void) {
     const char *parent = getenv("TMPDIR");
     char whole[PATH_MAX];
     if (parent == NULL || parent[0] == '\0') parent = "/tmp";
-    if (realpath(parent, whole) == NULL) options_fail("%s: %s", parent, strerror(errno));
+    if (realpath(parent, whole) == NULL) stop("%s: %s", parent, strerror(errno));
     int length = snprintf(directory, sizeof directory, "%s/linmem-record-XXXXXX", whole);
     if (length < 0 || (size_t)length >= sizeof directory || mkdtemp(directory) == NULL) {
         directory[0] = '\0';
-        options_fail("%s: can't make a temporary directory: %s", whole, strerror(errno));
+        stop("%s: can't make a temporary directory: %s", whole, strerror(errno));
     }
 }
 
@@ -139,17 +153,17 @@ static void outlive_signals(void) {
 static void name_library(char *variable, size_t bytes) {
     char library[PATH_MAX];
     ssize_t length = readlink("/proc/self/exe", library, sizeof library - sizeof LIBRARY);
-    if (length < 0) options_fail("/proc/self/exe: %s", strerror(errno));
+    if (length < 0) stop("/proc/self/exe: %s", strerror(errno));
     library[length] = '\0';
     strcpy(strrchr(library, '/') + 1, LIBRARY);
-    if (access(library, R_OK) != 0) options_fail("%s: %s", library, strerror(errno));
+    if (access(library, R_OK) != 0) stop("%s: %s", library, strerror(errno));
     if (strpbrk(library, " :") != NULL)
-        options_fail("%s: the loader takes no path with a space or colon", library);
+        stop("%s: the loader takes no path with a space or colon", library);
     const char *others = getenv("LD_PRELOAD");
     bool alone = others == NULL || others[0] == '\0';
     int written = snprintf(variable, bytes, "LD_PRELOAD=%s%s%s", library, alone ? "" : ":",
                            alone ? "" : others);
-    if (written < 0 || (size_t)written >= bytes) options_fail("LD_PRELOAD is too long");
+    if (written < 0 || (size_t)written >= bytes) stop("LD_PRELOAD is too long");
 }
 
 static pid_t run(char **command, child_end *end) {
@@ -163,7 +177,7 @@ static pid_t run(char **command, child_end *end) {
                              .foreground = true};
     outlive_signals();
     pid_t pid = child_start(&options);
-    if (pid < 0) options_fail("%s: %s", command[0], strerror(errno));
+    if (pid < 0) stop("%s: %s", command[0], strerror(errno));
     command_pid = pid;
     child_wait(pid, 0, end);
     command_pid = 0;
@@ -191,7 +205,7 @@ static void see(programs_seen *seen, const recording *stream, const char *file_n
         at++;
     if (at == seen->count) {
         seen->items = reallocarray(seen->items, at + 1, sizeof *seen->items);
-        if (seen->items == NULL) options_fail("out of memory");
+        if (seen->items == NULL) stop("out of memory");
         seen->items[at] = (program_seen){0};
         strcpy(seen->items[at].name, stream->header->program);
         seen->count++;
@@ -210,7 +224,7 @@ static int by_records(const void *left, const void *right) {
 static programs_seen list_programs(void) {
     programs_seen seen = {0};
     DIR *entries = opendir(directory);
-    if (entries == NULL) options_fail("%s: %s", directory, strerror(errno));
+    if (entries == NULL) stop("%s: %s", directory, strerror(errno));
     for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
         char path[PATH_MAX];
         recording stream;
@@ -227,7 +241,7 @@ static programs_seen list_programs(void) {
 
 static void fail_unknown_process(const char *process, const programs_seen *seen) {
     const char **names = calloc(seen->count + 1, sizeof *names);
-    if (names == NULL) options_fail("out of memory");
+    if (names == NULL) stop("out of memory");
     for (size_t i = 0; i < seen->count; i++)
         names[i] = seen->items[i].name;
     options_unknown("process", process, names, seen->count);
@@ -243,7 +257,7 @@ static void choose_stream(const record_options *options, const programs_seen *se
         snprintf(name, bytes, "%s", seen->items[i].stream);
         return;
     }
-    if (seen->count == 0) options_fail("no program was seen, so none named '%s'", options->process);
+    if (seen->count == 0) stop("no program was seen, so none named '%s'", options->process);
     fail_unknown_process(options->process, seen);
 }
 
@@ -269,7 +283,7 @@ static void list_others(const programs_seen *seen, const char *chosen) {
 static void title_of(const record_options *options, const recording *stream, char *title) {
     const char *slash = strrchr(options->command[0], '/');
     FILE *text = fmemopen(title, TITLE_BYTES, "w");
-    if (text == NULL) options_fail("out of memory");
+    if (text == NULL) stop("out of memory");
     if (options->note != NULL) fprintf(text, "%.*s\n", ARGUMENT_BYTES, options->note);
     fprintf(text, "command: %s", slash != NULL ? slash + 1 : options->command[0]);
     long start = ftell(text);
@@ -304,12 +318,12 @@ static void keep(const record_options *options, const recording *stream) {
     recording_summary summary;
     title_of(options, stream, title);
     if (stream->count == 0)
-        options_fail("%s made no heap call that could be seen: it has a malloc of its own, or "
-                     "needs none",
-                     stream->header->program);
+        stop("%s made no heap call that could be seen: it has a malloc of its own, or "
+             "needs none",
+             stream->header->program);
     if (!recording_to_trace(stream, title, &made, &summary, &error) ||
         !trace_write(&made, options->output, &error))
-        options_fail("%s: %s", options->output, error.text);
+        stop("%s: %s", options->output, error.text);
     say_summary(&summary, &made, options->output);
     trace_free(&made);
 }
@@ -323,8 +337,8 @@ static exit_status finish(const record_options *options, pid_t pid, const child_
     snprintf(path, sizeof path, "%s/%s", directory, name);
     if (!recording_open(path, &stream, &error)) {
         list_others(&seen, "");
-        options_fail("%s: no heap call was seen: a static or setuid program? (%s)",
-                     options->command[0], end->text);
+        stop("%s: no heap call was seen: a static or setuid program? (%s)", options->command[0],
+             end->text);
     }
     keep(options, &stream);
     list_others(&seen, stream.header->program);

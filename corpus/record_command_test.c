@@ -264,6 +264,7 @@ static void test_nothing_to_record(void **state) {
     for (int i = 0; i < 2; i++) {
         assert_int_equal(record("-o", output, "--", none[i], NULL), EXIT_USAGE);
         assert_non_null(strstr(said, none[i]));
+        assert_ptr_equal(strchr(said, '\n'), said + strlen(said) - 1); // one line
         assert_int_not_equal(access(output, F_OK), 0);
     }
     assert_int_equal(record("-o", output, "--", "env", "-i", calls_path, "plain", NULL), EXIT_HELD);
