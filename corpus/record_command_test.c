@@ -164,6 +164,21 @@ static void test_threads_are_lanes(void **state) {
     trace_free(&made);
 }
 
+// The order of records must hold where it is hard to keep, and a user's own preload is kept.
+static void test_addresses_that_pass_between_threads(void **state) {
+    (void)state;
+    char preload[PATH_MAX];
+    snprintf(preload, sizeof preload, "%.*sslow_free.so",
+             (int)(strrchr(calls_path, '/') + 1 - calls_path), calls_path);
+    setenv("LD_PRELOAD", preload, 1); // for what we start; we ourselves have long been loaded
+    trace made = record_scenario("threads", EXIT_HELD);
+    unsetenv("LD_PRELOAD");
+    assert_int_equal(count(&made, TRACE_ALLOCATE, PRELOAD_SIZE), 1);
+    assert_int_equal(count(&made, TRACE_FREE, THREAD_SIZE), THREADS * THREAD_BLOCKS);
+    assert_null(strstr(made.preamble, "nobody saw"));
+    trace_free(&made);
+}
+
 static void test_every_end_keeps_what_was_recorded(void **state) {
     (void)state;
     static const struct {
@@ -362,6 +377,7 @@ int main(void) {
         cmocka_unit_test(test_the_whole_family),
         cmocka_unit_test(test_refused_calls_leave_no_trace),
         cmocka_unit_test(test_threads_are_lanes),
+        cmocka_unit_test(test_addresses_that_pass_between_threads),
         cmocka_unit_test(test_every_end_keeps_what_was_recorded),
         cmocka_unit_test(test_the_child_of_a_fork_is_not_recorded),
         cmocka_unit_test(test_the_child_of_a_vfork_is_recorded_until_exec),
