@@ -356,7 +356,5 @@ exit_status record_command(int argc, char **argv) {
     make_directory();
     child_end end;
     pid_t pid = run(options.command, &end);
-    exit_status status = finish(&options, pid, &end);
-    remove_directory();
-    return status;
+    return finish(&options, pid, &end);
 }

@@ -26,7 +26,7 @@ static char folder[] = "/tmp/linmem-record-test-XXXXXX"; // traces and what was 
 static char streams[sizeof folder + 16];                 // TMPDIR: empty after each recording
 static char output[sizeof folder + 16], said_path[sizeof folder + 16];
 static char said[SAID_BYTES];
-static char calls_path[PATH_MAX], cpp_path[PATH_MAX];
+static char calls_path[PATH_MAX]; // of the fixture heap_calls; the others lie beside it
 
 // Runs `linmem record ARGUMENTS…` in a child and returns its status; `said` is its standard error.
 // The list ends with NULL.
@@ -86,6 +86,24 @@ static trace record_scenario(const char *scenario, int expected_status) {
     return read_output();
 }
 
+static const char *beside(const char *name) {
+    static char path[2 * PATH_MAX];
+    int folder_length = (int)(strrchr(calls_path, '/') + 1 - calls_path);
+    snprintf(path, sizeof path, "%.*s%s", folder_length, calls_path, name);
+    return path;
+}
+
+// With a user's own preload, which is for what we start: we ourselves have long been loaded.
+static trace record_with_other_malloc(const char *scenario) {
+    setenv("LD_PRELOAD", beside("other_malloc.so"), 1);
+    int status = record("-o", output, "--", calls_path, scenario, NULL);
+    unsetenv("LD_PRELOAD");
+    if (status != EXIT_HELD) fail_msg("%s: status %d: %s", scenario, status, said);
+    trace made = read_output();
+    assert_int_equal(count(&made, TRACE_ALLOCATE, PRELOAD_SIZE), 1);
+    return made;
+}
+
 static void test_calls_before_main_and_after(void **state) {
     (void)state;
     trace made = record_scenario("plain", EXIT_HELD);
@@ -100,34 +118,49 @@ static void test_calls_before_main_and_after(void **state) {
     trace_free(&made);
 }
 
+// `first` is the number of the first block.
+static void assert_family(const trace *made, uint32_t first) {
+    static const trace_operation expected[] = {
+        {TRACE_ZEROED, {0, 2 * FAMILY_SIZE, 16}},
+        {TRACE_FREE, {0}},
+        {TRACE_ALLOCATE, {1, 3 * FAMILY_SIZE, 16}},
+        {TRACE_RESIZE, {1, 4 * FAMILY_SIZE}},
+        {TRACE_RESIZE, {1, 5 * FAMILY_SIZE}},
+        {TRACE_FREE, {1}},
+        {TRACE_ALLOCATE, {2, FAMILY_SIZE, 64}},
+        {TRACE_FREE, {2}},
+        {TRACE_ALLOCATE, {3, FAMILY_SIZE, 128}},
+        {TRACE_FREE, {3}},
+        {TRACE_ALLOCATE, {4, FAMILY_SIZE, 256}},
+        {TRACE_FREE, {4}},
+        {TRACE_ALLOCATE, {5, FAMILY_SIZE, 4096}},
+        {TRACE_FREE, {5}},
+        {TRACE_ALLOCATE, {6, 4096, 4096}},
+        {TRACE_FREE, {6}},
+        {TRACE_ALLOCATE, {7, 0, 16}},
+        {TRACE_FREE, {7}},
+    };
+    enum { EXPECTED = sizeof expected / sizeof *expected };
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        trace_operation shifted = expected[i];
+        shifted.argument[0] += first;
+        assert_memory_equal(&made->operations[first + i], &shifted, sizeof shifted);
+    }
+    assert_int_equal(made->count, first + sizeof expected / sizeof *expected + 1 + first);
+}
+
 static void test_the_whole_family(void **state) {
     (void)state;
     trace made = record_scenario("family", EXIT_HELD);
-    static const trace_operation expected[] = {
-        {TRACE_ZEROED, {3, 2 * FAMILY_SIZE, 16}},
-        {TRACE_FREE, {3}},
-        {TRACE_ALLOCATE, {4, 3 * FAMILY_SIZE, 16}},
-        {TRACE_RESIZE, {4, 4 * FAMILY_SIZE}},
-        {TRACE_RESIZE, {4, 5 * FAMILY_SIZE}},
-        {TRACE_FREE, {4}},
-        {TRACE_ALLOCATE, {5, FAMILY_SIZE, 64}},
-        {TRACE_FREE, {5}},
-        {TRACE_ALLOCATE, {6, FAMILY_SIZE, 128}},
-        {TRACE_FREE, {6}},
-        {TRACE_ALLOCATE, {7, FAMILY_SIZE, 256}},
-        {TRACE_FREE, {7}},
-        {TRACE_ALLOCATE, {8, FAMILY_SIZE, 4096}},
-        {TRACE_FREE, {8}},
-        {TRACE_ALLOCATE, {9, 4096, 4096}},
-        {TRACE_FREE, {9}},
-        {TRACE_ALLOCATE, {10, 0, 16}},
-        {TRACE_FREE, {10}},
-        {TRACE_EXIT, {0}},
-    };
-    enum { EXPECTED = sizeof expected / sizeof *expected };
-    assert_int_equal(made.count, EARLY_COUNT + EXPECTED + EARLY_COUNT);
-    for (int i = 0; i < EXPECTED; i++)
-        assert_memory_equal(&made.operations[EARLY_COUNT + i], &expected[i], sizeof *expected);
+    assert_family(&made, EARLY_COUNT);
+    trace_free(&made);
+}
+
+// What the malloc behind the recorder calls itself is no call of the program's.
+static void test_calls_within_calls_are_not_recorded(void **state) {
+    (void)state;
+    trace made = record_with_other_malloc("family");
+    assert_family(&made, EARLY_COUNT + 1);
     trace_free(&made);
 }
 
@@ -135,10 +168,10 @@ static void test_the_whole_family(void **state) {
 static void test_refused_calls_leave_no_trace(void **state) {
     (void)state;
     trace made = record_scenario("refused", EXIT_HELD);
-    assert_int_equal(count(&made, TRACE_ALLOCATE, -1), EARLY_COUNT + 11);
+    assert_int_equal(count(&made, TRACE_ALLOCATE, -1), EARLY_COUNT + 1 + REFUSED_COUNT);
     assert_int_equal(count(&made, TRACE_RESIZE, REFUSED_SIZE), 1);
     assert_int_equal(count(&made, TRACE_ZEROED, -1), 0);
-    assert_int_equal(count(&made, TRACE_FREE, -1), 10);
+    assert_int_equal(count(&made, TRACE_FREE, -1), REFUSED_COUNT);
     trace_free(&made);
 }
 
@@ -164,16 +197,10 @@ static void test_threads_are_lanes(void **state) {
     trace_free(&made);
 }
 
-// The order of records must hold where it is hard to keep, and a user's own preload is kept.
+// The order of records must hold where it is hard to keep.
 static void test_addresses_that_pass_between_threads(void **state) {
     (void)state;
-    char preload[PATH_MAX];
-    snprintf(preload, sizeof preload, "%.*sslow_free.so",
-             (int)(strrchr(calls_path, '/') + 1 - calls_path), calls_path);
-    setenv("LD_PRELOAD", preload, 1); // for what we start; we ourselves have long been loaded
-    trace made = record_scenario("threads", EXIT_HELD);
-    unsetenv("LD_PRELOAD");
-    assert_int_equal(count(&made, TRACE_ALLOCATE, PRELOAD_SIZE), 1);
+    trace made = record_with_other_malloc("threads");
     assert_int_equal(count(&made, TRACE_FREE, THREAD_SIZE), THREADS * THREAD_BLOCKS);
     assert_null(strstr(made.preamble, "nobody saw"));
     trace_free(&made);
@@ -259,7 +286,7 @@ static void test_a_stream_that_cannot_grow_is_cut_off(void **state) {
 
 static void test_new_and_delete_reach_it(void **state) {
     (void)state;
-    assert_int_equal(record("-o", output, "--", cpp_path, NULL), EXIT_HELD);
+    assert_int_equal(record("-o", output, "--", beside("heap_calls_cpp"), NULL), EXIT_HELD);
     trace made = read_output();
     static const long sizes[] = {NEW_SIZE, NEW_ARRAY_SIZE, NEW_ALIGNED_SIZE};
     for (int i = 0; i < 3; i++) {
@@ -287,6 +314,39 @@ static void test_nothing_to_record(void **state) {
                      EXIT_USAGE);
     assert_non_null(strstr(said, "did you mean 'heap_calls'?"));
     assert_int_not_equal(access(output, F_OK), 0);
+}
+
+static void test_a_program_without_a_call(void **state) {
+    (void)state;
+    assert_int_equal(record("-o", output, "--", beside("no_calls"), NULL), EXIT_USAGE);
+    assert_non_null(strstr(said, "no_calls made no heap call"));
+    assert_int_not_equal(access(output, F_OK), 0);
+}
+
+static void test_the_largest_of_a_name_is_chosen(void **state) {
+    (void)state;
+    static const char script[] = "$0 _exit; $0 plain; $0 threads; $0 plain; $0 _exit";
+    assert_int_equal(
+        record("-o", output, "-p", "heap_calls", "--", "sh", "-c", script, calls_path, NULL),
+        EXIT_HELD);
+    trace made = read_output();
+    assert_int_equal(made.lanes, THREADS + 1);
+    assert_non_null(strstr(said, "calls in the largest of 5"));
+    trace_free(&made);
+}
+
+// What is sent to us alone is passed on, and we live to keep what was recorded.
+static void test_signals_are_for_the_command(void **state) {
+    (void)state;
+    static const char *const scripts[] = {"kill -TERM $PPID; sleep 1", "kill -INT $PPID; sleep 1",
+                                          "kill -HUP $PPID; sleep 1"};
+    static const char *const ends[] = {"killed by SIGTERM", "killed by SIGINT", "killed by SIGHUP"};
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(record("-o", output, "--", "sh", "-c", scripts[i], NULL), EXIT_BROKEN);
+        assert_non_null(strstr(said, ends[i]));
+        trace made = read_output();
+        trace_free(&made);
+    }
 }
 
 // The loader takes no preloads where an environment without them starts a program; nor does a
@@ -347,7 +407,6 @@ static int set_up(void **state) {
     ssize_t length = readlink("/proc/self/exe", calls_path, sizeof calls_path - 32);
     if (length < 0 || mkdir(streams, 0700) != 0) return -1;
     strcpy(strrchr(calls_path, '/'), "/heap_calls");
-    snprintf(cpp_path, sizeof cpp_path, "%.*s_cpp", PATH_MAX - 8, calls_path);
     setenv("TMPDIR", streams, 1);
     setenv("PERL_HASH_SEED", "0", 1);
     setenv("PERL_PERTURB_KEYS", "0", 1);
@@ -375,6 +434,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_calls_before_main_and_after),
         cmocka_unit_test(test_the_whole_family),
+        cmocka_unit_test(test_calls_within_calls_are_not_recorded),
         cmocka_unit_test(test_refused_calls_leave_no_trace),
         cmocka_unit_test(test_threads_are_lanes),
         cmocka_unit_test(test_addresses_that_pass_between_threads),
@@ -386,6 +446,9 @@ int main(void) {
         cmocka_unit_test(test_a_stream_that_cannot_grow_is_cut_off),
         cmocka_unit_test(test_new_and_delete_reach_it),
         cmocka_unit_test(test_nothing_to_record),
+        cmocka_unit_test(test_a_program_without_a_call),
+        cmocka_unit_test(test_the_largest_of_a_name_is_chosen),
+        cmocka_unit_test(test_signals_are_for_the_command),
         cmocka_unit_test(test_a_program_that_takes_no_preload),
         cmocka_unit_test(test_bad_usage),
         {"test_twice_alike_sqlite", test_program, NULL, NULL, sqlite},

@@ -135,8 +135,11 @@ static void test_blocks_of_unknown_origin(void **state) {
     put(0, RECORDING_RESIZE_TO, 0, 0);
     put(0, RECORDING_RESIZE_FROM, 0x940, 0);
     put(0, RECORDING_RESIZE_TO, 0, 50);
+    put(0, RECORDING_RESIZE_FROM, 0x920, 0);
+    put(0, RECORDING_RESIZE_TO, 0x920, 31);
+    put(0, RECORDING_RESIZE_TO, 0x960, 60); // its other half is lost
     put(0, RECORDING_FREE, 0x920, 0);
-    expect("a0:30 f0 e");
+    expect("a0:30 r0:31 a1:60 f0 e f1");
     assert_int_equal(now.summary.unknown_frees, 4);
     assert_non_null(strstr(now.made.preamble, "# 4 frees of blocks that nobody saw allocated"));
 }
