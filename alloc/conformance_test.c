@@ -655,6 +655,19 @@ static void ends_at_two_to_the_32(void **state) {
     lm_memory_destroy(&memory);
 }
 
+// Wherever the heap starts, and whatever it does for itself while it grows.
+static void nothing_fails_while_the_memory_can_grow(void **state) {
+    (void)state;
+    uint64_t random = 11;
+    for (uint32_t round = 0; round < 400; round++) {
+        lm_memory memory = make(1, LM_PAGES_MAX, 16 + 16 * random_below(&random, 512));
+        assert_true(subject->start(&memory));
+        for (int i = 0; i < 60; i++)
+            assert_non_null(subject->allocate(1 + random_below(&random, 300000), &memory));
+        lm_memory_destroy(&memory);
+    }
+}
+
 // Small blocks cost at most as much again, in pages.
 static void pages_follow_the_need(void **state) {
     (void)state;
@@ -756,6 +769,7 @@ static int run(void) {
         cmocka_unit_test(every_alignment),
         cmocka_unit_test(zeroed_on_dirty_ground),
         cmocka_unit_test(resize_keeps_its_place),
+        cmocka_unit_test(nothing_fails_while_the_memory_can_grow),
         cmocka_unit_test(pages_follow_the_need),
         cmocka_unit_test(bytes_are_free_of_the_base),
         cmocka_unit_test(all_that_is_freed_comes_back),

@@ -24,16 +24,16 @@
 // Laws, as `validate` names them:
 //     runs            runs tile the pages from the first to the last
 //     coalesced       no two free runs are neighbours
-//     bins            each free run is in the list of its length, and the bitmap says which have
-//     one slab-count      live blocks + free list + blocks never handed out = the slab's capacity
+//     bins            each free run is in the list of its length; the bitmap says which have one
+//     slab-count      live blocks + free list + blocks never handed out = the slab's capacity
 //     slab-links      a slab's free list stays in the slab, at multiples of the block size
 //     partial         a slab is on its class's list exactly if it has a free block and is not
-//     current
+//                     the class's current one
 //
 // Cost. allocate and free of a small block: a few loads and stores, no search; O(1) always, but for
 // the table's moves (O(1) amortised over the pages added). Runs: first fit among the first 8 of the
-// fitting list, then good fit by bitmap, O(1). resize of a large block extends into a free
-// neighbour or the memory's end.
+// fitting list, then good fit by bitmap, O(1); the whole list before the memory grows. resize of a
+// large block extends into a free neighbour or the memory's end.
 // Waste. Blocks up to 16 KiB: at most a quarter above what was asked (15 bytes below 80 bytes);
 // larger ones: less than a page. A class that is used once takes a whole slab (4 to 64 KiB).
 // Good at speed on programs that allocate many blocks of few sizes. Bad at many sizes used little.
@@ -46,7 +46,8 @@ enum {
     SMALL_MAX_BYTES = 16384, // the largest class
     CLASSES = 36,            // class_of(SMALL_MAX_BYTES) + 1
     PAGES_MAX = 1 << 20,     // 4 GiB
-    BINS = 76,               // bin_of(PAGES_MAX) + 1
+    PAGES_A_GROWTH = LM_PAGE_BYTES / PAGE_BYTES,
+    BINS = 76, // bin_of(PAGES_MAX) + 1
     BIN_TRIES = 8,
     TABLE_PAGES_FIRST = 128, // descriptors in the first table: 512 KiB
     CARVE_BYTES = 2048,      // how much of a slab is linked at a time
@@ -173,9 +174,10 @@ static void run_release(const lm_memory *m, heap *h, uint32_t first, uint32_t le
     bin_insert(m, h, first, length);
 }
 
-// A free run of at least `pages`, out of its list; 0: there is none.
-static uint32_t run_find(const lm_memory *m, heap *h, uint32_t pages) {
-    uint32_t bin = bin_of(pages), tries = BIN_TRIES;
+// A free run of at least `pages`, out of its list; 0: none was found. The list whose runs may be
+// too short is searched for `tries` of them.
+static uint32_t run_find(const lm_memory *m, heap *h, uint32_t pages, uint32_t tries) {
+    uint32_t bin = bin_of(pages);
     for (uint32_t n = h->bins[bin]; n && tries--; n = page_at(m, h, n)->next)
         if (page_at(m, h, n)->length >= pages) {
             bin_remove(m, h, n);
@@ -231,41 +233,39 @@ static void table_move(lm_memory *m, heap *h, uint32_t to, uint32_t pages) {
 }
 
 // Takes over the pages start … end − 1, which are new; those between h->end and start are not ours.
-// Where the table is too small they are enough to hold a larger one, at their end.
-static void heap_extend(lm_memory *m, heap *h, uint32_t start, uint32_t end) {
-    uint32_t free_end = end;
-    if (end > h->capacity) {
-        uint32_t pages = table_pages(h, end), old_pages, old = table_run(m, h, &old_pages);
-        free_end = end - pages;
-        table_move(m, h, free_end, pages);
-        if (old_pages) run_release(m, h, old, old_pages);
+// The table moves to the last `table` of them, where that is not 0.
+static void heap_extend(lm_memory *m, heap *h, uint32_t start, uint32_t end, uint32_t table) {
+    if (table) {
+        uint32_t old_length, old = table_run(m, h, &old_length);
+        table_move(m, h, end - table, table);
+        if (old_length) run_release(m, h, old, old_length);
     }
     for (uint32_t n = h->end; n < start; n++)
         *page_at(m, h, n) = (page){.kind = PAGE_NOT_OURS};
     h->end = end;
-    if (free_end > start) run_release(m, h, start, free_end - start);
+    if (end - table > start) run_release(m, h, start, end - table - start);
 }
 
 static uint32_t memory_end(const lm_memory *m) {
-    return lm_memory_pages(m) * (LM_PAGE_BYTES / PAGE_BYTES);
+    return lm_memory_pages(m) * PAGES_A_GROWTH;
 }
 
 // Grows the memory until a free run of `pages` lies at its end. False: refused, nothing has
 // changed.
 static bool heap_grow(lm_memory *m, uint32_t pages) {
-    heap *h = heap_of(m);
+    const heap *h = heap_of(m);
     uint32_t end = memory_end(m), have = 0;
     if (end == h->end && end > h->first) {
         const page *last = page_at(m, h, end - 1);
         if (last->kind == PAGE_FREE) have = last->length;
     }
-    uint32_t needed = pages > have ? pages - have : 0;
-    uint32_t page_ratio = LM_PAGE_BYTES / PAGE_BYTES;
-    if (end + lm_round_up(needed, page_ratio) > h->capacity)
-        needed += table_pages(h, end + lm_round_up(needed, page_ratio));
-    uint32_t start = lm_memory_grow(m, lm_round_up(needed, page_ratio) / page_ratio);
+    uint32_t needed = pages - have, table = 0; // have < pages, or it would have been found
+    if (end + lm_round_up(needed, PAGES_A_GROWTH) > h->capacity)
+        table = table_pages(h, end + needed); // for twice as many, so for itself and rounding too
+    uint32_t growth = lm_round_up(needed + table, PAGES_A_GROWTH) / PAGES_A_GROWTH;
+    uint32_t start = lm_memory_grow(m, growth);
     if (start == LM_GROW_REFUSED) return false;
-    heap_extend(m, heap_of(m), start * page_ratio, memory_end(m));
+    heap_extend(m, heap_of(m), start * PAGES_A_GROWTH, (start + growth) * PAGES_A_GROWTH, table);
     return true;
 }
 
@@ -274,8 +274,7 @@ static bool paged_start(lm_memory *m) {
     uint32_t first = (uint32_t)((state_end + PAGE_BYTES - 1) >> PAGE_SHIFT);
     uint32_t end = memory_end(m);
     if (end < first) {
-        uint32_t page_ratio = LM_PAGE_BYTES / PAGE_BYTES;
-        uint32_t growth = lm_round_up(first - end, page_ratio) / page_ratio;
+        uint32_t growth = lm_round_up(first - end, PAGES_A_GROWTH) / PAGES_A_GROWTH;
         if (lm_memory_grow(m, growth) == LM_GROW_REFUSED) return false;
         end = memory_end(m);
     }
@@ -286,7 +285,7 @@ static bool paged_start(lm_memory *m) {
     h->capacity = first - 1 + TABLE_PAGES_FIRST;
     for (uint32_t c = 0; c < CLASSES; c++)
         h->slab[c] = (first - 1) * (uint32_t)sizeof(page);
-    heap_extend(m, h, first, end);
+    heap_extend(m, h, first, end, end > h->capacity ? table_pages(h, end) : 0);
     return true;
 }
 
@@ -309,14 +308,14 @@ static void release_idle(const lm_memory *m, heap *h) {
 // Takes a run of `pages` pages, as a large block until it is made something else. 0: no memory.
 static uint32_t run_take(lm_memory *m, uint32_t pages) {
     if (pages > PAGES_MAX) return 0;
-    uint32_t n = run_find(m, heap_of(m), pages);
-    if (!n) {
+    uint32_t n = run_find(m, heap_of(m), pages, BIN_TRIES);
+    if (!n) { // before the memory grows, all that there is
         release_idle(m, heap_of(m));
-        n = run_find(m, heap_of(m), pages);
+        n = run_find(m, heap_of(m), pages, UINT32_MAX);
     }
     if (!n) {
         if (!heap_grow(m, pages)) return 0;
-        n = run_find(m, heap_of(m), pages);
+        n = run_find(m, heap_of(m), pages, 1); // it is the first of its list
     }
     heap *h = heap_of(m);
     uint32_t rest = page_at(m, h, n)->length - pages;
