@@ -127,11 +127,11 @@ double stage_pass(void) {
 static uint64_t heap_calls(const program *program) {
     const program_step *steps = program_steps(program);
     uint64_t calls = 0;
-    for (uint64_t i = 0; i < program->steps; i++) {
-        uint32_t verb = steps[i].slot_and_verb & ((1u << PROGRAM_VERB_BITS) - 1);
+    for (uint64_t i = 0; i < program->steps;) {
+        program_verb verb = program_step_verb(&steps[i]);
         calls += verb < PROGRAM_GROW;
         calls += verb == PROGRAM_ALIGNED_RESIZE; // a new block, and the old one freed
-        i += verb >= PROGRAM_RESIZE && verb <= PROGRAM_ALIGNED_RESIZE; // their second step
+        i += program_verb_steps(verb);
     }
     return calls;
 }

@@ -2,9 +2,10 @@
 
 #include <string.h>
 
-enum { TOUCH_STRIDE = 4096 };
+// A line less than a page: every page is reached, and not always the same set of the cache.
+enum { PAGE_BYTES = 4096, TOUCH_STRIDE = PAGE_BYTES - 64 };
 
-// Writes one byte in every 4 KiB of bytes from … size − 1 of a block, and the last one.
+// Writes a byte in every page that bytes from … size − 1 of a block lie in, and the last one.
 static void touch_far(unsigned char *block, size_t from, size_t size) {
     if (from >= size) return;
     for (size_t at = from; at < size; at += TOUCH_STRIDE)
@@ -13,7 +14,7 @@ static void touch_far(unsigned char *block, size_t from, size_t size) {
 }
 
 static inline void touch(void *block, size_t size) {
-    if (__builtin_expect(size - 1 < TOUCH_STRIDE, 1)) { // 1 … 4096
+    if (__builtin_expect(size - 1 < PAGE_BYTES, 1)) { // 1 … 4096
         ((volatile unsigned char *)block)[0] = 1;
         ((volatile unsigned char *)block)[size - 1] = 1;
     } else {
@@ -49,87 +50,109 @@ static void observe_after(player *player, const player_observer *observer, playe
     observer->after(observer->context, event);
 }
 
-// The one loop. `observer` is a constant NULL in the timed instance, and all that asks for it is
+static inline void came(player *player, const program_step *step, void *block) {
+    player->slots[program_step_slot(step)] = block;
+    if (__builtin_expect(block != NULL, 1)) touch(block, step->size);
+    else player->failures++;
+}
+
+// The verbs that stand in groups. The table's functions are fetched by the caller.
+#define DO_ALLOCATE(step) came(player, step, allocate((step)->size, memory))
+#define DO_ZEROED(step)   came(player, step, allocate_zeroed((step)->size, memory))
+#define DO_FREE(step)     release(slots[program_step_slot(step)], 0, memory)
+
+#define GROUP(first, second, third)                                                                \
+    case PROGRAM_GROUP + (PROGRAM_##first * 3 + PROGRAM_##second) * 3 + PROGRAM_##third:           \
+        DO_##first(step);                                                                          \
+        DO_##second(step + 1);                                                                     \
+        DO_##third(step + 2);                                                                      \
+        step += PROGRAM_GROUP_STEPS;                                                               \
+        continue;
+#define GROUPS_OF_2(first, second)                                                                 \
+    GROUP(first, second, ALLOCATE) GROUP(first, second, FREE) GROUP(first, second, ZEROED)
+#define GROUPS_OF_1(first)                                                                         \
+    GROUPS_OF_2(first, ALLOCATE) GROUPS_OF_2(first, FREE) GROUPS_OF_2(first, ZEROED)
+
+// One step, of any verb. `observer` is a constant NULL in the timed loop, and all that asks for it is
 // gone from its code.
 static inline __attribute__((always_inline)) void
-play(player *const player, uint64_t first, uint64_t end, const player_observer *observer) {
-    const program_step *const steps = program_steps(player->program);
+play_step(player *const player, const program_step *const step, const player_observer *observer) {
     const lm_allocator *const table = player->allocator;
     lm_memory *const memory = player->memory;
-    void **const slots = player->slots;
-    for (const program_step *step = steps + first; step < steps + end; step++) {
-        const program_verb verb = step->slot_and_verb & ((1u << PROGRAM_VERB_BITS) - 1);
-        const uint32_t slot = step->slot_and_verb >> PROGRAM_VERB_BITS;
-        const size_t size = step->size;
-        const unsigned char *const base = observer && memory ? memory->base : NULL;
-        player_event event;
-        if (observer) {
-            event = (player_event){(uint64_t)(step - steps),
-                                   verb,
-                                   slot,
-                                   slots[slot],
-                                   size,
-                                   program_step_alignment(step),
-                                   program_step_old_size(step)};
-            observer->before(observer->context, &event);
-        }
-        size_t touched = 0; // bytes of the block that have been touched before
-        void *block = slots[slot];
-        switch (verb) {
-        case PROGRAM_ALLOCATE:
-            block = table->allocate(size, memory);
-            break;
-        case PROGRAM_FREE:
-            table->free(block, 0, memory);
-            block = NULL;
-            if (observer) break;
-            continue;
-        case PROGRAM_ZEROED:
-            block = table->allocate_zeroed(size, memory);
-            break;
-        case PROGRAM_ALIGNED:
-        case PROGRAM_ALIGNED_ZEROED:
-            block = table->allocate_aligned((++step)->slot_and_verb, size, memory);
-            if (verb == PROGRAM_ALIGNED_ZEROED && block) memset(block, 0, size);
-            break;
-        case PROGRAM_RESIZE:
-        case PROGRAM_ALIGNED_RESIZE:
-            touched = (++step)->size;
-            if (!block) break; // it failed before, and fails again
+    const program_verb verb = program_step_verb(step);
+    const uint32_t slot = program_step_slot(step);
+    const size_t size = step->size, alignment = program_step_alignment(step);
+    const unsigned char *const base = observer && memory ? memory->base : NULL;
+    void *block = player->slots[slot];
+    player_event event;
+    if (verb >= PROGRAM_GROW) {
+        surroundings(player, verb, step->size);
+        return;
+    }
+    if (observer) {
+        event = (player_event){(uint64_t)(step - program_steps(player->program)), verb, slot, block,
+                               size, alignment, program_step_old_size(step)};
+        observer->before(observer->context, &event);
+    }
+    size_t touched = 0; // bytes of the block that have been touched before
+    bool kept = false;  // a failed resize leaves the block as it was
+    switch (verb) {
+    case PROGRAM_ALLOCATE: block = table->allocate(size, memory); break;
+    case PROGRAM_FREE: table->free(block, 0, memory); block = NULL; break;
+    case PROGRAM_ZEROED: block = table->allocate_zeroed(size, memory); break;
+    case PROGRAM_ALIGNED_ZEROED:
+    case PROGRAM_ALIGNED:
+        block = table->allocate_aligned(alignment, size, memory);
+        if (verb == PROGRAM_ALIGNED_ZEROED && block) memset(block, 0, size);
+        break;
+    default: // a resize
+        touched = step[1].size;
+        kept = block != NULL; // else it failed before, and fails again
+        if (kept)
             block = verb == PROGRAM_RESIZE
                         ? table->resize(block, size, memory)
-                        : table->resize_aligned(block, size, step->slot_and_verb, memory);
-            if (block) break;
-            player->failures++; // the block is as it was
-            if (observer) observe_after(player, observer, &event, NULL, base);
-            continue;
-        case PROGRAM_GROW:
-        case PROGRAM_REFUSE:
-        case PROGRAM_MOVE:
-            surroundings(player, verb, step->size);
-            continue;
+                        : table->resize_aligned(block, size, alignment, memory);
+    }
+    player->failures += !block && verb != PROGRAM_FREE;
+    if (observer) observe_after(player, observer, &event, block, base);
+    if (!block && kept) return;
+    player->slots[slot] = block;
+    if (!block || observer) return; // an observer touches as it likes
+    if (touched) touch_far(block, touched, size);
+    else touch(block, size);
+}
+
+static void play(player *const player, uint64_t first, uint64_t end) {
+    const program_step *step = program_steps(player->program) + first;
+    const program_step *const last = program_steps(player->program) + end;
+    lm_memory *const memory = player->memory;
+    void **const slots = player->slots;
+    void *(*const allocate)(size_t, lm_memory *) = player->allocator->allocate;
+    void *(*const allocate_zeroed)(size_t, lm_memory *) = player->allocator->allocate_zeroed;
+    void (*const release)(void *, size_t, lm_memory *) = player->allocator->free;
+    while (step < last) {
+        switch (program_step_code(step)) {
+            GROUPS_OF_1(ALLOCATE)
+            GROUPS_OF_1(FREE)
+            GROUPS_OF_1(ZEROED)
+        default: // not in a group
+            play_step(player, step, NULL);
+            step += program_verb_steps(program_step_verb(step));
         }
-        if (observer) observe_after(player, observer, &event, block, base);
-        slots[slot] = block;
-        if (!block)
-            player->failures += verb != PROGRAM_FREE;
-        else if (observer)
-            continue; // which touches as it likes
-        else if (!touched)
-            touch(block, size);
-        else
-            touch_far(block, touched, size);
     }
 }
 
-__attribute__((noinline)) void player_play(player *player) {
-    play(player, 0, player->program->steps_timed, NULL);
-}
+void player_play(player *player) { play(player, 0, player->program->steps_timed); }
 
 void player_close(player *player) {
-    play(player, player->program->steps_timed, player->program->steps, NULL);
+    play(player, player->program->steps_timed, player->program->steps);
 }
 
 void player_play_observed(player *player, const player_observer *observer) {
-    play(player, 0, player->program->steps, observer);
+    const program_step *step = program_steps(player->program);
+    const program_step *const last = step + player->program->steps;
+    while (step < last) {
+        play_step(player, step, observer);
+        step += program_verb_steps(program_step_verb(step));
+    }
 }

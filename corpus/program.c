@@ -145,6 +145,24 @@ static program layout(const trace *trace) {
     return p;
 }
 
+// Marks the groups among steps first … end − 1.
+static void group(program_step *steps, uint64_t first, uint64_t end) {
+    for (uint64_t i = first; i < end;) {
+        uint32_t codes[PROGRAM_GROUP_STEPS], count = 0;
+        for (; count < PROGRAM_GROUP_STEPS && i + count < end; count++) {
+            codes[count] = program_step_code(&steps[i + count]);
+            if (codes[count] >= PROGRAM_GROUP_VERBS) break;
+        }
+        if (count == PROGRAM_GROUP_STEPS) {
+            steps[i].slot_and_code = program_step_slot(&steps[i]) << PROGRAM_VERB_BITS |
+                                     program_group(codes[0], codes[1], codes[2]);
+            i += PROGRAM_GROUP_STEPS;
+        } else {
+            i += program_verb_steps((program_verb)program_step_code(&steps[i]));
+        }
+    }
+}
+
 static bool compile_into(compiler *c, const trace *trace) {
     c->blocks = calloc((size_t)trace->blocks + 1, sizeof *c->blocks);
     c->spare_slots = calloc((size_t)trace->blocks + 1, sizeof *c->spare_slots);
@@ -155,7 +173,11 @@ static bool compile_into(compiler *c, const trace *trace) {
         ok = compile_operation(c, &trace->operations[i]);
     if (ok && !c->out->operations) ok = fail(c, "it has no heap operation to time");
     if (ok && !c->out->steps_timed) c->out->steps_timed = c->out->steps;
-    if (ok) c->out->packed_bytes = placement_end(c->placement);
+    if (ok) {
+        c->out->packed_bytes = placement_end(c->placement);
+        group(c->steps, 0, c->out->steps_timed);
+        group(c->steps, c->out->steps_timed, c->out->steps);
+    }
     placement_free(c->placement);
     free(c->spare_slots);
     free(c->blocks);

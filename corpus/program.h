@@ -1,15 +1,17 @@
 // A program: a trace made ready to be played fast. It lies in one flat, read-only piece of memory
 // without pointers, so that it is compiled once and shared by many processes.
 //
-// Blocks are kept in *slots*, reused last in, first out, so that the table of live blocks is as
-// small as the program's own working set.
+// Blocks are kept in *slots*, reused last in, first out, so that the table of live blocks is as small
+// as the program's own working set. Three steps in a row that allocate or free are a *group*, which
+// is dispatched at once (a superinstruction, as in Ertl and Gregg 2003): a mispredicted dispatch
+// costs as much as a malloc, and this way it comes once in three.
 #pragma once
 
 #include "alloc/linear_memory.h"
 #include "corpus/trace.h"
 
 typedef enum program_verb {
-    PROGRAM_ALLOCATE,
+    PROGRAM_ALLOCATE, // these three may stand in groups
     PROGRAM_FREE,
     PROGRAM_ZEROED,
     PROGRAM_RESIZE,         // two steps: the second holds {0, old size}
@@ -19,14 +21,57 @@ typedef enum program_verb {
     PROGRAM_GROW,           // size: pages
     PROGRAM_REFUSE,         // size: count
     PROGRAM_MOVE,
+    PROGRAM_GROUP, // + program_group: what stands in the first step of a group
 } program_verb;
 
-enum { PROGRAM_VERB_BITS = 4 };
+enum {
+    PROGRAM_VERB_BITS = 6,
+    PROGRAM_GROUP_STEPS = 3,
+    PROGRAM_GROUP_VERBS = 3,
+    PROGRAM_GROUPS = 27,
+};
 
 typedef struct program_step {
-    uint32_t slot_and_verb; // slot << PROGRAM_VERB_BITS | verb
-    uint32_t size; // a resize to 0 is played as one to 1, since a host's realloc would free
+    uint32_t slot_and_code; // slot << PROGRAM_VERB_BITS | verb, or the group's code
+    uint32_t size;          // a resize to 0 is played as one to 1, since a host's realloc would free
 } program_step;
+
+static inline uint32_t program_step_code(const program_step *step) {
+    return step->slot_and_code & ((1u << PROGRAM_VERB_BITS) - 1);
+}
+static inline uint32_t program_step_slot(const program_step *step) {
+    return step->slot_and_code >> PROGRAM_VERB_BITS;
+}
+
+// The code of a group, by its three verbs.
+static inline uint32_t program_group(uint32_t first, uint32_t second, uint32_t third) {
+    return PROGRAM_GROUP + (first * PROGRAM_GROUP_VERBS + second) * PROGRAM_GROUP_VERBS + third;
+}
+
+// A step's own verb, whether it heads a group or not.
+static inline program_verb program_step_verb(const program_step *step) {
+    uint32_t code = program_step_code(step);
+    return code < PROGRAM_GROUP
+               ? (program_verb)code
+               : (program_verb)((code - PROGRAM_GROUP) / (PROGRAM_GROUPS / PROGRAM_GROUP_VERBS));
+}
+
+// How many steps an operation takes.
+static inline uint32_t program_verb_steps(program_verb verb) {
+    return verb >= PROGRAM_RESIZE && verb <= PROGRAM_ALIGNED_RESIZE ? 2 : 1;
+}
+
+// What the second step of an operation tells; 0 and the default where there is none.
+static inline uint32_t program_step_old_size(const program_step *step) {
+    program_verb verb = program_step_verb(step);
+    return verb == PROGRAM_RESIZE || verb == PROGRAM_ALIGNED_RESIZE ? step[1].size : 0;
+}
+static inline uint32_t program_step_alignment(const program_step *step) {
+    program_verb verb = program_step_verb(step);
+    return verb >= PROGRAM_ALIGNED && verb <= PROGRAM_ALIGNED_RESIZE
+               ? step[1].slot_and_code
+               : (uint32_t)LM_BLOCK_ALIGNMENT;
+}
 
 typedef struct program {
     uint64_t bytes;                   // of the whole piece
@@ -46,17 +91,6 @@ static inline const program_step *program_steps(const program *program) {
 }
 static inline const uint32_t *program_placements(const program *program) {
     return (const uint32_t *)(const void *)((const char *)program + program->placements_at);
-}
-
-// What the second step of an operation tells; 0 and the default where there is none.
-static inline uint32_t program_step_old_size(const program_step *step) {
-    uint32_t verb = step->slot_and_verb & ((1u << PROGRAM_VERB_BITS) - 1);
-    return verb == PROGRAM_RESIZE || verb == PROGRAM_ALIGNED_RESIZE ? step[1].size : 0;
-}
-static inline uint32_t program_step_alignment(const program_step *step) {
-    uint32_t verb = step->slot_and_verb & ((1u << PROGRAM_VERB_BITS) - 1);
-    return verb >= PROGRAM_ALIGNED && verb <= PROGRAM_ALIGNED_RESIZE ? step[1].slot_and_verb
-                                                                     : (uint32_t)LM_BLOCK_ALIGNMENT;
 }
 
 // Compiles the heap verbs of a trace, with the placements of an ideal allocator: a word for each
