@@ -235,6 +235,8 @@ static void play_workload(comparison *c, kernel *k, size_t block, size_t workloa
                       now);
         cell_order cell_order = {
             .warm_passes = warm_passes(c->profile, what),
+            .warm_passes_min = c->profile->warm_passes_min,
+            .warm_ns_max = c->profile->warm_seconds_max * 1e9,
             .heap_start = 16 + 16 * (uint32_t)random_below(random, HEAP_START_RANGE / 16),
             .handicap = who->handicap};
         size_t pad_bytes = 1 + random_below(random, PAD_BYTES_MAX);

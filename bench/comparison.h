@@ -18,6 +18,7 @@ typedef struct profile {
     size_t blocks;
     uint64_t warm_operations;
     uint32_t warm_passes_min;
+    double warm_seconds_max;
     size_t workloads_max;
     const char *summary;
 } profile;

@@ -5,6 +5,7 @@
 #include "bench/cell.h"
 #include "bench/stage.h"
 
+#include <algorithm>
 #include <benchmark/benchmark.h>
 #include <cstdio>
 #include <cstdlib>
@@ -92,19 +93,30 @@ void pass(benchmark::State &state) {
     }
 }
 
+void run(const char *name, std::uint32_t passes, CellReporter *reporter) {
+    benchmark::ClearRegisteredBenchmarks();
+    benchmark::RegisterBenchmark(name, pass)
+        ->UseManualTime()
+        ->Iterations(1)
+        ->Repetitions(static_cast<int>(passes))
+        ->Unit(benchmark::kNanosecond);
+    benchmark::RunSpecifiedBenchmarks(reporter);
+}
+
+std::uint32_t warm_passes(const cell &cell) {
+    double fit = cell.order.warm_ns_max / cell.outcome.cold_ns;
+    if (fit >= cell.order.warm_passes) return cell.order.warm_passes;
+    return std::max(static_cast<std::uint32_t>(fit), cell.order.warm_passes_min);
+}
+
 void measure(cell *cell) {
     char name[] = "linmem-kernel";
     char *arguments[] = {name, nullptr};
     int count = 1;
     benchmark::Initialize(&count, arguments);
-    auto plan = [](benchmark::internal::Benchmark *which, int passes) {
-        which->UseManualTime()->Iterations(1)->Repetitions(passes)->Unit(benchmark::kNanosecond);
-    };
-    plan(benchmark::RegisterBenchmark("cold", pass), 1);
-    if (cell->order.warm_passes)
-        plan(benchmark::RegisterBenchmark("warm", pass), static_cast<int>(cell->order.warm_passes));
     CellReporter reporter(&cell->outcome);
-    benchmark::RunSpecifiedBenchmarks(&reporter);
+    run("cold", 1, &reporter);
+    run("warm", warm_passes(*cell), &reporter);
 }
 
 } // namespace

@@ -50,28 +50,37 @@ static void observe_after(player *player, const player_observer *observer, playe
     observer->after(observer->context, event);
 }
 
-static inline void came(player *player, const program_step *step, void *block) {
-    player->slots[program_step_slot(step)] = block;
+// A block came to a slot, or NULL.
+static inline void came(player *player, void **slot, const program_step *step, void *block) {
+    *slot = block;
     if (__builtin_expect(block != NULL, 1)) touch(block, step->size);
     else player->failures++;
 }
 
-// The verbs that stand in groups. The table's functions are fetched by the caller.
-#define DO_ALLOCATE(step) came(player, step, allocate((step)->size, memory))
-#define DO_ZEROED(step)   came(player, step, allocate_zeroed((step)->size, memory))
-#define DO_FREE(step)     release(slots[program_step_slot(step)], 0, memory)
+// A resized block, or NULL, and then it is as it was.
+static inline void resized(player *player, void **slot, const program_step *step, void *block) {
+    if (__builtin_expect(block != NULL, 1)) touch_far(*slot = block, step[1].size, step->size);
+    else player->failures++;
+}
 
-#define GROUP(first, second, third)                                                                \
-    case PROGRAM_GROUP + (PROGRAM_##first * 3 + PROGRAM_##second) * 3 + PROGRAM_##third:           \
-        DO_##first(step);                                                                          \
-        DO_##second(step + 1);                                                                     \
-        DO_##third(step + 2);                                                                      \
+// The verbs that stand in groups. `slots` and the table's functions are the caller's variables.
+#define SLOT(step)        (&slots[program_step_slot(step)])
+#define DO_ALLOCATE(step) came(player, SLOT(step), step, allocate((step)->size, memory))
+#define DO_ZEROED(step)   came(player, SLOT(step), step, allocate_zeroed((step)->size, memory))
+#define DO_FREE(step)     release(*SLOT(step), 0, memory)
+
+#define GROUP(a, b, c, d)                                                                          \
+    case PROGRAM_GROUP_CODE(PROGRAM_##a, PROGRAM_##b, PROGRAM_##c, PROGRAM_##d):                   \
+        DO_##a(step);                                                                              \
+        DO_##b(step + 1);                                                                          \
+        DO_##c(step + 2);                                                                          \
+        DO_##d(step + 3);                                                                          \
         step += PROGRAM_GROUP_STEPS;                                                               \
         continue;
-#define GROUPS_OF_2(first, second)                                                                 \
-    GROUP(first, second, ALLOCATE) GROUP(first, second, FREE) GROUP(first, second, ZEROED)
-#define GROUPS_OF_1(first)                                                                         \
-    GROUPS_OF_2(first, ALLOCATE) GROUPS_OF_2(first, FREE) GROUPS_OF_2(first, ZEROED)
+#define GROUPS_OF_3(a, b, c) GROUP(a, b, c, ALLOCATE) GROUP(a, b, c, FREE) GROUP(a, b, c, ZEROED)
+#define GROUPS_OF_2(a, b)                                                                          \
+    GROUPS_OF_3(a, b, ALLOCATE) GROUPS_OF_3(a, b, FREE) GROUPS_OF_3(a, b, ZEROED)
+#define GROUPS_OF_1(a) GROUPS_OF_2(a, ALLOCATE) GROUPS_OF_2(a, FREE) GROUPS_OF_2(a, ZEROED)
 
 // One step, of any verb. `observer` is a constant NULL in the timed loop, and all that asks for it is
 // gone from its code.
@@ -129,13 +138,19 @@ static void play(player *const player, uint64_t first, uint64_t end) {
     void **const slots = player->slots;
     void *(*const allocate)(size_t, lm_memory *) = player->allocator->allocate;
     void *(*const allocate_zeroed)(size_t, lm_memory *) = player->allocator->allocate_zeroed;
+    void *(*const resize)(void *, size_t, lm_memory *) = player->allocator->resize;
     void (*const release)(void *, size_t, lm_memory *) = player->allocator->free;
     while (step < last) {
         switch (program_step_code(step)) {
             GROUPS_OF_1(ALLOCATE)
             GROUPS_OF_1(FREE)
             GROUPS_OF_1(ZEROED)
-        default: // not in a group
+        case PROGRAM_RESIZE:
+            if (!*SLOT(step)) player->failures++; // it failed before
+            else resized(player, SLOT(step), step, resize(*SLOT(step), step->size, memory));
+            step += 2;
+            continue;
+        default: // alone between others, and not often
             play_step(player, step, NULL);
             step += program_verb_steps(program_step_verb(step));
         }

@@ -155,7 +155,7 @@ static void group(program_step *steps, uint64_t first, uint64_t end) {
         }
         if (count == PROGRAM_GROUP_STEPS) {
             steps[i].slot_and_code = program_step_slot(&steps[i]) << PROGRAM_VERB_BITS |
-                                     program_group(codes[0], codes[1], codes[2]);
+                                     PROGRAM_GROUP_CODE(codes[0], codes[1], codes[2], codes[3]);
             i += PROGRAM_GROUP_STEPS;
         } else {
             i += program_verb_steps((program_verb)program_step_code(&steps[i]));

@@ -25,10 +25,10 @@ typedef enum program_verb {
 } program_verb;
 
 enum {
-    PROGRAM_VERB_BITS = 6,
-    PROGRAM_GROUP_STEPS = 3,
+    PROGRAM_VERB_BITS = 7,
+    PROGRAM_GROUP_STEPS = 4,
     PROGRAM_GROUP_VERBS = 3,
-    PROGRAM_GROUPS = 27,
+    PROGRAM_GROUPS = 81,
 };
 
 typedef struct program_step {
@@ -44,9 +44,7 @@ static inline uint32_t program_step_slot(const program_step *step) {
 }
 
 // The code of a group, by its three verbs.
-static inline uint32_t program_group(uint32_t first, uint32_t second, uint32_t third) {
-    return PROGRAM_GROUP + (first * PROGRAM_GROUP_VERBS + second) * PROGRAM_GROUP_VERBS + third;
-}
+#define PROGRAM_GROUP_CODE(a, b, c, d) (PROGRAM_GROUP + (((a) * 3 + (b)) * 3 + (c)) * 3 + (d))
 
 // A step's own verb, whether it heads a group or not.
 static inline program_verb program_step_verb(const program_step *step) {
