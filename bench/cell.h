@@ -23,9 +23,9 @@ typedef struct cell_order {
     uint32_t verify;      // play once, observed and walked, and take no time
     uint32_t warm_passes; // after the cold one: at most so many,
     uint32_t warm_passes_min;
-    double warm_ns_max; // and no more than fit here if each takes as long as the cold one did
-    uint32_t heap_start;  // varied from process to process: one layout is one sample
-    double handicap;      // of a pass's time, spent waiting inside of it: a slowdown of known size
+    double warm_ns_max;  // and no more than fit here if each takes as long as the cold one did
+    uint32_t heap_start; // varied from process to process: one layout is one sample
+    double handicap;     // of a pass's time, spent waiting inside of it: a slowdown of known size
 } cell_order;
 
 typedef struct cell_outcome {

@@ -53,14 +53,18 @@ static void observe_after(player *player, const player_observer *observer, playe
 // A block came to a slot, or NULL.
 static inline void came(player *player, void **slot, const program_step *step, void *block) {
     *slot = block;
-    if (__builtin_expect(block != NULL, 1)) touch(block, step->size);
-    else player->failures++;
+    if (__builtin_expect(block != NULL, 1))
+        touch(block, step->size);
+    else
+        player->failures++;
 }
 
 // A resized block, or NULL, and then it is as it was.
 static inline void resized(player *player, void **slot, const program_step *step, void *block) {
-    if (__builtin_expect(block != NULL, 1)) touch_far(*slot = block, step[1].size, step->size);
-    else player->failures++;
+    if (__builtin_expect(block != NULL, 1))
+        touch_far(*slot = block, step[1].size, step->size);
+    else
+        player->failures++;
 }
 
 // The verbs that stand in groups. `slots` and the table's functions are the caller's variables.
@@ -82,8 +86,8 @@ static inline void resized(player *player, void **slot, const program_step *step
     GROUPS_OF_3(a, b, ALLOCATE) GROUPS_OF_3(a, b, FREE) GROUPS_OF_3(a, b, ZEROED)
 #define GROUPS_OF_1(a) GROUPS_OF_2(a, ALLOCATE) GROUPS_OF_2(a, FREE) GROUPS_OF_2(a, ZEROED)
 
-// One step, of any verb. `observer` is a constant NULL in the timed loop, and all that asks for it is
-// gone from its code.
+// One step, of any verb. `observer` is a constant NULL in the timed loop, and all that asks for it
+// is gone from its code.
 static inline __attribute__((always_inline)) void
 play_step(player *const player, const program_step *const step, const player_observer *observer) {
     const lm_allocator *const table = player->allocator;
@@ -99,16 +103,28 @@ play_step(player *const player, const program_step *const step, const player_obs
         return;
     }
     if (observer) {
-        event = (player_event){(uint64_t)(step - program_steps(player->program)), verb, slot, block,
-                               size, alignment, program_step_old_size(step)};
+        event = (player_event){(uint64_t)(step - program_steps(player->program)),
+                               verb,
+                               slot,
+                               block,
+                               size,
+                               alignment,
+                               program_step_old_size(step)};
         observer->before(observer->context, &event);
     }
     size_t touched = 0; // bytes of the block that have been touched before
     bool kept = false;  // a failed resize leaves the block as it was
     switch (verb) {
-    case PROGRAM_ALLOCATE: block = table->allocate(size, memory); break;
-    case PROGRAM_FREE: table->free(block, 0, memory); block = NULL; break;
-    case PROGRAM_ZEROED: block = table->allocate_zeroed(size, memory); break;
+    case PROGRAM_ALLOCATE:
+        block = table->allocate(size, memory);
+        break;
+    case PROGRAM_FREE:
+        table->free(block, 0, memory);
+        block = NULL;
+        break;
+    case PROGRAM_ZEROED:
+        block = table->allocate_zeroed(size, memory);
+        break;
     case PROGRAM_ALIGNED_ZEROED:
     case PROGRAM_ALIGNED:
         block = table->allocate_aligned(alignment, size, memory);
@@ -118,17 +134,18 @@ play_step(player *const player, const program_step *const step, const player_obs
         touched = step[1].size;
         kept = block != NULL; // else it failed before, and fails again
         if (kept)
-            block = verb == PROGRAM_RESIZE
-                        ? table->resize(block, size, memory)
-                        : table->resize_aligned(block, size, alignment, memory);
+            block = verb == PROGRAM_RESIZE ? table->resize(block, size, memory)
+                                           : table->resize_aligned(block, size, alignment, memory);
     }
     player->failures += !block && verb != PROGRAM_FREE;
     if (observer) observe_after(player, observer, &event, block, base);
     if (!block && kept) return;
     player->slots[slot] = block;
     if (!block || observer) return; // an observer touches as it likes
-    if (touched) touch_far(block, touched, size);
-    else touch(block, size);
+    if (touched)
+        touch_far(block, touched, size);
+    else
+        touch(block, size);
 }
 
 static void play(player *const player, uint64_t first, uint64_t end) {
@@ -146,8 +163,10 @@ static void play(player *const player, uint64_t first, uint64_t end) {
             GROUPS_OF_1(FREE)
             GROUPS_OF_1(ZEROED)
         case PROGRAM_RESIZE:
-            if (!*SLOT(step)) player->failures++; // it failed before
-            else resized(player, SLOT(step), step, resize(*SLOT(step), step->size, memory));
+            if (!*SLOT(step))
+                player->failures++; // it failed before
+            else
+                resized(player, SLOT(step), step, resize(*SLOT(step), step->size, memory));
             step += 2;
             continue;
         default: // alone between others, and not often
@@ -157,7 +176,9 @@ static void play(player *const player, uint64_t first, uint64_t end) {
     }
 }
 
-void player_play(player *player) { play(player, 0, player->program->steps_timed); }
+void player_play(player *player) {
+    play(player, 0, player->program->steps_timed);
+}
 
 void player_close(player *player) {
     play(player, player->program->steps_timed, player->program->steps);

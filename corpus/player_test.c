@@ -134,10 +134,17 @@ static void touches_what_is_handed_out(void **state) {
     player_play(&p);
     enum { LINE = 4096 - 64 }; // one page's distance from a touch to the next, less a cache line
     static const size_t touched[] = {
-        0,                                                                            // 1 byte
-        4096, 8191,                                                                   // 4096
-        12288, 12288 + LINE, 12288 + 2 * LINE, 12288 + 9999,                          // 10000
-        24576 + 10000, 24576 + 10000 + LINE, 24576 + 10000 + 2 * LINE, 24576 + 19999, // resized
+        0, // 1 byte
+        4096,
+        8191, // 4096
+        12288,
+        12288 + LINE,
+        12288 + 2 * LINE,
+        12288 + 9999, // 10000
+        24576 + 10000,
+        24576 + 10000 + LINE,
+        24576 + 10000 + 2 * LINE,
+        24576 + 19999, // resized
     };
     for (size_t at = 0, i = 0; at < log_.used; at++) {
         bool expected = i < sizeof touched / sizeof *touched && touched[i] == at;

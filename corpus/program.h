@@ -1,10 +1,10 @@
 // A program: a trace made ready to be played fast. It lies in one flat, read-only piece of memory
 // without pointers, so that it is compiled once and shared by many processes.
 //
-// Blocks are kept in *slots*, reused last in, first out, so that the table of live blocks is as small
-// as the program's own working set. Three steps in a row that allocate or free are a *group*, which
-// is dispatched at once (a superinstruction, as in Ertl and Gregg 2003): a mispredicted dispatch
-// costs as much as a malloc, and this way it comes once in three.
+// Blocks are kept in *slots*, reused last in, first out, so that the table of live blocks is as
+// small as the program's own working set. Four steps in a row that allocate or free are a *group*,
+// which is dispatched at once (a superinstruction, as in Ertl and Gregg 2003): a mispredicted
+// dispatch costs as much as a malloc, and this way it comes once in four.
 #pragma once
 
 #include "alloc/linear_memory.h"
@@ -33,7 +33,7 @@ enum {
 
 typedef struct program_step {
     uint32_t slot_and_code; // slot << PROGRAM_VERB_BITS | verb, or the group's code
-    uint32_t size;          // a resize to 0 is played as one to 1, since a host's realloc would free
+    uint32_t size; // a resize to 0 is played as one to 1, since a host's realloc would free
 } program_step;
 
 static inline uint32_t program_step_code(const program_step *step) {
@@ -66,9 +66,8 @@ static inline uint32_t program_step_old_size(const program_step *step) {
 }
 static inline uint32_t program_step_alignment(const program_step *step) {
     program_verb verb = program_step_verb(step);
-    return verb >= PROGRAM_ALIGNED && verb <= PROGRAM_ALIGNED_RESIZE
-               ? step[1].slot_and_code
-               : (uint32_t)LM_BLOCK_ALIGNMENT;
+    return verb >= PROGRAM_ALIGNED && verb <= PROGRAM_ALIGNED_RESIZE ? step[1].slot_and_code
+                                                                     : (uint32_t)LM_BLOCK_ALIGNMENT;
 }
 
 typedef struct program {

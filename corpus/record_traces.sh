@@ -90,8 +90,8 @@ record_cc1plus() {
 # Pictures of megabytes and their tiles, each copied by each step.
 record_convert() {
     record convert imagemagick-6.q16 "none: it draws its pictures" \
-        -- convert-im6.q16 -seed 7 -size 300x230 plasma:tomato-steelblue plasma:gold-navy -morph 4 \
-        -resize 110% -crop 110x110 +repage -rotate 3 -unsharp 0x0.7 -shave 6x6 -normalize \
+        -- convert-im6.q16 -seed 7 -size 240x180 plasma:tomato-steelblue plasma:gold-navy -morph 4 \
+        -resize 110% -crop 90x90 +repage -rotate 3 -unsharp 0x0.7 -shave 6x6 -normalize \
         -roll +20+10 -modulate 110,80 -border 4 -colorspace Lab -gaussian-blur 0x0.5 \
         -colorspace sRGB -flip -resize 75% -emboss 1 -charcoal 1 -swirl 30 -resize 180% -negate \
         -sepia-tone 80% -transpose -flatten -format '%w %h' info:

@@ -1,11 +1,12 @@
 #!/bin/sh
-# link_test.sh SOURCE_DIR STRATEGY: compiles one strategy to wasm32, freestanding,
-# at every check level, links it with no undefined symbol, prints its size, and runs it where node is.
+# link_test.sh STRATEGY SOURCE…: compiles a strategy and the other sources to wasm32, freestanding, at
+# every check level, links them with no undefined symbol, prints the size, and runs it where node is.
+# From the repository's root.
 set -eu
-root=$1 strategy=$2
+strategy=$1
+shift
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
-cd "$root"
 
 # Offset 0 is an address like others here: the base is 0. -c and wasm-ld apart, as the clang driver
 # runs any wasm-opt it finds.
@@ -16,11 +17,11 @@ compile() {
 }
 
 for level in 0 1 2; do
-  compile -DLM_CHECK_LEVEL=$level -c "alloc/strategies/$strategy.c" -o "$out/strategy.o"
-  compile -DLM_CHECK_LEVEL=$level -DSTRATEGY="$strategy" -c alloc/wasm/exports.c -o "$out/exports.o"
-  compile -c alloc/wasm/memory.c -o "$out/memory.o"
-  wasm-ld-19 --no-entry --gc-sections -z stack-size=4096 -s "$out/strategy.o" "$out/exports.o" \
-    "$out/memory.o" -o "$out/$strategy.$level.wasm"
+  for source in "alloc/strategies/$strategy.c" "$@"; do
+    compile -DLM_CHECK_LEVEL=$level -DSTRATEGY="$strategy" -c "$source" \
+      -o "$out/$(basename "$source" .c).o"
+  done
+  wasm-ld-19 --no-entry --gc-sections -z stack-size=4096 -s "$out"/*.o -o "$out/$strategy.$level.wasm"
   echo "$strategy, check level $level: $(wc -c <"$out/$strategy.$level.wasm") bytes of wasm32"
   if command -v node >/dev/null; then
     node alloc/wasm/play.mjs "$out/$strategy.$level.wasm"

@@ -1,0 +1,347 @@
+// linmem compare as people use it: the built command, its messages, its files.
+// compare_test LINMEM all|ours: the command, and whether this build can play the host's mallocs.
+#include "bench/cell.h"
+#include "cli/child.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const char *linmem;
+static char playable[1024]; // allocators, with commas
+static char folder[] = "/tmp/linmem-compare-XXXXXX", trace[64], out[64], said_path[64];
+static char said[65536];
+
+static pid_t start(const char *first, va_list rest) {
+    const char *argv[32] = {linmem, "compare", "--out", out, first};
+    for (int argc = 5; argv[argc - 1] && argc < 31; argc++)
+        argv[argc] = va_arg(rest, const char *);
+    pid_t pid = fork();
+    if (pid == 0) {
+        int file = open(said_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        dup2(file, 1);
+        dup2(file, 2);
+        execv(linmem, (char *const *)(uintptr_t)argv);
+        _exit(99);
+    }
+    assert_true(pid > 0);
+    return pid;
+}
+
+static pid_t begin(const char *first, ...) {
+    va_list rest;
+    va_start(rest, first);
+    pid_t pid = start(first, rest);
+    va_end(rest);
+    return pid;
+}
+
+// Waits for the command, and reads what it said. Returns its exit status.
+static int finish(pid_t pid) {
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    FILE *file = fopen(said_path, "r");
+    assert_non_null(file);
+    said[fread(said, 1, sizeof said - 1, file)] = '\0';
+    fclose(file);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static int compare(const char *first, ...) {
+    va_list rest;
+    va_start(rest, first);
+    pid_t pid = start(first, rest);
+    va_end(rest);
+    return finish(pid);
+}
+
+static json_t *results(void) {
+    char path[96];
+    snprintf(path, sizeof path, "%s/results.json", out);
+    json_t *json = json_load_file(path, 0, NULL);
+    assert_non_null(json);
+    assert_string_equal(json_string_value(json_object_get(json, "format")), "linmem-results");
+    return json;
+}
+
+static const char *text(const json_t *object, const char *key) {
+    return json_string_value(json_object_get(object, key));
+}
+
+static json_t *find_cell(const json_t *json, const char *allocator, const char *pass) {
+    size_t i;
+    json_t *cell;
+    json_array_foreach(json_object_get(json, "cells"), i,
+                       cell) if (strcmp(text(cell, "allocator"), allocator) == 0 &&
+                                 strcmp(text(cell, "pass"), pass) == 0) return cell;
+    fail_msg("no cell of %s", allocator);
+    return NULL;
+}
+
+static json_t *median(const json_t *cell) {
+    return json_object_get(json_object_get(cell, "ns_per_op"), "median");
+}
+
+static void the_smoke_profile_measures_all(void **state) {
+    (void)state;
+    assert_int_equal(compare("--profile", "smoke", "--allocators", playable, NULL), 0);
+    json_t *json = results(), *cell;
+    size_t i, allocators = 1;
+    for (const char *c = playable; *c; c++)
+        allocators += *c == ',';
+    json_t *cells = json_object_get(json, "cells"), *rows = json_object_get(json, "comparisons");
+    assert_int_equal(json_array_size(cells), allocators * 2 * 2); // 2 workloads, warm and cold
+    assert_int_equal(json_array_size(rows), allocators * (allocators - 1) / 2 * 2 * (2 + 1));
+    json_array_foreach(cells, i, cell) {
+        assert_string_equal(text(cell, "status"), "ok");
+        assert_true(json_real_value(median(cell)) > 0);
+        json_t *samples = json_object_get(json_object_get(cell, "ns_per_op"), "samples");
+        assert_int_equal(json_array_size(samples), 2);
+        assert_true(json_integer_value(json_object_get(cell, "peak_live_bytes")) > 0);
+    }
+    assert_non_null(strstr(said, "Losses"));
+    json_decref(json);
+}
+
+// No line of what is printed is wider than a terminal.
+static void the_table_fits_80_columns(void **state) {
+    (void)state;
+    for (char *line = strtok(said, "\n"); line; line = strtok(NULL, "\n"))
+        if (strstr(line, "results.json") == NULL) assert_in_range(strlen(line), 0, 80);
+}
+
+static void bad_usage_names_what_was_meant(void **state) {
+    (void)state;
+    static const struct {
+        const char *option, *value, *says;
+    } rows[] = {
+        {"--allocators", "tlfs", "tlsf"},
+        {"--workloads", "sqlite", "sqlite3"},
+        {"--allocater", "tlsf", "--allocators"},
+        {"--profile", "standart", "standard"},
+        {"--baseline", "tslf", "tlsf"},
+        {"--allocators", "tlsf,tlsf", "tlsf#2"},
+        {"--allocators", "tlsf+x%", "tlsf+x%"},
+        {"--allocators", ",", "empty"},
+        {"--workloads", "/nowhere.lmt", "/nowhere.lmt"},
+        {"--blocks", "0", "--blocks"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_int_equal(compare(rows[i].option, rows[i].value, NULL), 2);
+        if (!strstr(said, rows[i].says)) fail_msg("%s: '%s'", rows[i].value, said);
+        assert_int_equal(access(out, F_OK), -1); // nothing was made
+    }
+}
+
+static void a_bad_trace_is_one_line(void **state) {
+    (void)state;
+    char bad[96];
+    snprintf(bad, sizeof bad, "%s/bad.lmt", folder);
+    FILE *file = fopen(bad, "w");
+    fputs("linmem-trace 1\na 0 8\nf 0\nf 0\n", file);
+    fclose(file);
+    assert_int_equal(compare("--workloads", bad, NULL), 2);
+    assert_non_null(strstr(said, "bad.lmt: line 4: "));
+    unlink(bad);
+}
+
+static void a_slowdown_is_seen(void **state) {
+    (void)state;
+    assert_int_equal(compare("--workloads", trace, "--allocators", "paged,paged+100%", "--blocks",
+                             "8", "--baseline", "paged", NULL),
+                     0);
+    json_t *json = results(), *row;
+    size_t i;
+    json_array_foreach(json_object_get(json, "comparisons"), i, row)
+        assert_string_equal(text(row, "verdict"), "faster"); // a is the one that was not slowed
+    assert_int_equal(i, 4); // warm and cold, the workload and the mean
+    json_decref(json);
+}
+
+// bump never frees: 70 times 64 MiB are more than a linear memory has.
+static void a_failed_cell_has_no_time_and_the_rest_goes_on(void **state) {
+    (void)state;
+    char large[96];
+    snprintf(large, sizeof large, "%s/large.lmt", folder);
+    FILE *file = fopen(large, "w");
+    fputs("linmem-trace 1\n", file);
+    for (int i = 0; i < 70; i++)
+        fputs("a 0 67108864\nf 0\n", file);
+    fclose(file);
+    assert_int_equal(
+        compare("--workloads", large, "--allocators", "bump,tlsf", "--blocks", "1", NULL), 1);
+    json_t *json = results(), *bump = find_cell(json, "bump", "warm");
+    assert_non_null(strstr(text(bump, "status"), "out of memory"));
+    assert_true(json_is_null(median(bump)));
+    assert_string_equal(text(find_cell(json, "tlsf", "warm"), "status"), "ok");
+    assert_non_null(strstr(said, "bump on large: "));
+    json_decref(json);
+    unlink(large);
+}
+
+// A child of `parent`, or 0.
+static pid_t child_of(pid_t parent) {
+    pid_t found = 0;
+    DIR *processes = opendir("/proc");
+    for (struct dirent *entry; !found && (entry = readdir(processes));) {
+        char path[300], state;
+        int pid, of;
+        snprintf(path, sizeof path, "/proc/%s/stat", entry->d_name);
+        FILE *file = fopen(path, "r");
+        if (!file) continue;
+        if (fscanf(file, "%d (linmem-kernel) %c %d", &pid, &state, &of) == 3 && of == parent)
+            found = pid;
+        fclose(file);
+    }
+    closedir(processes);
+    return found;
+}
+
+static void a_killed_cell_is_reported(void **state) {
+    (void)state;
+    pid_t pid = begin("--workloads", trace, "--allocators", "floor,ideal", "--blocks", "40", NULL);
+    pid_t kernel = 0;
+    while (!kernel)
+        kernel = child_of(pid);
+    kill(kernel, SIGKILL);
+    assert_int_equal(finish(pid), 1);
+    json_t *json = results();
+    size_t failed = 0;
+    static const char *const names[] = {"floor", "ideal"};
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *cell = find_cell(json, names[i], "cold");
+        if (strcmp(text(cell, "status"), "ok") == 0) continue;
+        assert_non_null(strstr(text(cell, "status"), "SIGKILL"));
+        assert_true(json_is_null(median(cell)));
+        failed++;
+    }
+    assert_int_equal(failed, 1);
+    json_decref(json);
+}
+
+static void an_interrupt_keeps_what_was_measured(void **state) {
+    (void)state;
+    pid_t pid =
+        begin("--workloads", trace, "--allocators", "floor,ideal", "--blocks", "1000", NULL);
+    usleep(1500000);
+    kill(pid, SIGINT);
+    assert_int_equal(finish(pid), 0); // every cell was played, if not to the last block
+    json_t *json = results(), *context = json_object_get(json, "context");
+    assert_true(json_is_true(json_object_get(context, "interrupted")));
+    json_int_t blocks = json_integer_value(json_object_get(context, "blocks"));
+    assert_in_range(blocks, 1, 999);
+    assert_true(json_real_value(median(find_cell(json, "floor", "warm"))) > 0);
+    assert_non_null(strstr(said, "Interrupted"));
+    assert_int_equal(child_of(pid), 0);
+    json_decref(json);
+}
+
+// Without the library that was asked for, nothing is timed.
+static void another_malloc_is_not_measured(void **state) {
+    (void)state;
+    char path[512];
+    snprintf(path, sizeof path, "%s-kernel", linmem);
+    int shared = memfd_create("cell", 0), program = memfd_create("program", 0);
+    assert_int_equal(ftruncate(shared, sizeof(cell)), 0);
+    assert_int_equal(ftruncate(program, 4096), 0);
+    cell *c = mmap(NULL, sizeof *c, PROT_READ | PROT_WRITE, MAP_SHARED, shared, 0);
+    strcpy(c->order.allocator, "jemalloc");
+    const char *argv[] = {path, NULL};
+    int descriptors[] = {shared, program};
+    child_options options = {
+        .argv = argv, .descriptors = descriptors, .descriptor_count = 2, .cpu = -1, .quiet = true};
+    child_end end;
+    child_wait(child_start(&options), 60, &end);
+    assert_int_equal(end.exit_status, 1);
+    assert_non_null(strstr(c->outcome.failure, "malloc is answered by "));
+    assert_int_equal(c->outcome.done, 0);
+    assert_true(c->outcome.cold_ns == 0);
+    munmap(c, sizeof *c);
+    close(shared);
+    close(program);
+}
+
+// Asks the command for its allocators.
+static bool list_playable(bool hosts) {
+    char command[1024];
+    snprintf(command, sizeof command, "'%s' list allocators --json", linmem);
+    FILE *stream = popen(command, "r");
+    json_t *list = stream ? json_loadf(stream, 0, NULL) : NULL, *entry;
+    size_t i;
+    json_array_foreach(list, i, entry) {
+        if (!hosts && strcmp(text(entry, "kind"), "host") == 0) continue;
+        if (*playable) strcat(playable, ",");
+        strcat(playable, text(entry, "name"));
+    }
+    json_decref(list);
+    return stream && pclose(stream) == 0 && *playable;
+}
+
+static int make_folder(void **state) {
+    (void)state;
+    if (!mkdtemp(folder)) return -1;
+    snprintf(trace, sizeof trace, "%s/small.lmt", folder);
+    snprintf(out, sizeof out, "%s/out", folder);
+    snprintf(said_path, sizeof said_path, "%s/said", folder);
+    FILE *file = fopen(trace, "w");
+    if (!file) return -1;
+    fputs("linmem-trace 1\n", file);
+    for (int i = 0; i < 30000; i++)
+        fprintf(file, "a %d %d\n", i, i % 300);
+    for (int i = 0; i < 30000; i++)
+        fprintf(file, "f %d\n", i * 7 % 30000);
+    return fclose(file);
+}
+
+static int clear_out(void **state) {
+    (void)state;
+    static const char *const names[] = {"results.json", "report.md"};
+    char path[96];
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%s", out, names[i]);
+        unlink(path);
+    }
+    rmdir(out);
+    return 0;
+}
+
+static int remove_folder(void **state) {
+    clear_out(state);
+    unlink(trace);
+    unlink(said_path);
+    return rmdir(folder);
+}
+
+int main(int argc, char **argv) {
+    if (argc == 3) linmem = argv[1];
+    if (!linmem || !list_playable(strcmp(argv[2], "all") == 0)) {
+        fprintf(stderr, "usage: compare_test LINMEM all|ours\n");
+        return 2;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(bad_usage_names_what_was_meant, clear_out),
+        cmocka_unit_test_teardown(the_smoke_profile_measures_all, clear_out),
+        cmocka_unit_test(the_table_fits_80_columns),
+        cmocka_unit_test_teardown(a_bad_trace_is_one_line, clear_out),
+        cmocka_unit_test_teardown(a_slowdown_is_seen, clear_out),
+        cmocka_unit_test_teardown(a_failed_cell_has_no_time_and_the_rest_goes_on, clear_out),
+        cmocka_unit_test_teardown(a_killed_cell_is_reported, clear_out),
+        cmocka_unit_test_teardown(an_interrupt_keeps_what_was_measured, clear_out),
+        cmocka_unit_test_teardown(another_malloc_is_not_measured, clear_out),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
