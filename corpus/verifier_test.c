@@ -60,7 +60,7 @@ static void *resize_aligned(void *block, size_t size, size_t alignment, lm_memor
     size_t old = *size_of(block), kept = old < size ? old : size;
     if (planted == RESIZE_LOSES) kept = 0;
     if (planted == RESIZE_LOSES_TAIL && kept) kept--;
-    memcpy(moved, block, kept);
+    memmove(moved, block, kept); // a planted overlap is for the verifier to find
     live--;
     return moved;
 }

@@ -6,7 +6,9 @@
 
 #include "alloc/allocator.h"
 
-#include <string.h>
+// All that a strategy asks of a C library; freestanding, there is no <string.h>.
+void *memcpy(void *restrict to, const void *restrict from, size_t count);
+void *memset(void *to, int byte, size_t count);
 
 #ifndef LM_CHECK_LEVEL
 #define LM_CHECK_LEVEL 0

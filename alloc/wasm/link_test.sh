@@ -12,7 +12,7 @@ trap 'rm -rf "$out"' EXIT
 # runs any wasm-opt it finds.
 compile() {
   clang-19 --target=wasm32-unknown-unknown -std=c17 -ffreestanding -nostdlib -mcpu=mvp \
-    -mno-bulk-memory -Oz -fno-builtin -fno-delete-null-pointer-checks -I. -Ialloc/wasm/include \
+    -mno-bulk-memory -Oz -fno-builtin -fno-delete-null-pointer-checks -I. \
     -Wall -Wextra -Wundef -Wshadow -Wconversion -Wstrict-prototypes -Werror "$@"
 }
 

@@ -1,6 +1,6 @@
 // What freestanding C may ask of its surroundings: memcpy and memset. Byte by byte; the compiler is
 // told not to make calls of these loops to themselves.
-#include <string.h>
+#include "alloc/strategies/strategy.h"
 
 void *memcpy(void *restrict to, const void *restrict from, size_t bytes) {
     unsigned char *t = to;
