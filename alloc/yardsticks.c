@@ -39,7 +39,7 @@ static void *floor_resize_aligned(void *block, size_t size, size_t alignment, lm
 
 const lm_allocator lm_floor = {
     .name = "floor",
-    .idea = "one constant address: what the harness itself costs",
+    .idea = "one constant address: what the harness costs",
     .capabilities = LM_FREES_BLOCKS | LM_IN_LINEAR_MEMORY,
     .start = start,
     .allocate = floor_allocate,
@@ -82,7 +82,7 @@ static void *ideal_resize_aligned(void *block, size_t size, size_t alignment, lm
 
 const lm_allocator lm_ideal = {
     .name = "ideal",
-    .idea = "placements computed before the run: what touching the memory costs",
+    .idea = "placements computed before: what touching memory costs",
     .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT,
     .start = start,
     .allocate = ideal_allocate,

@@ -1,5 +1,6 @@
 #include "bench/compare_options.h"
 
+#include "alloc/yardsticks.h"
 #include "cli/options.h"
 
 #include <errno.h>
@@ -10,6 +11,8 @@
 #define BASELINE  "jemalloc"
 #define PROFILE   "standard"
 #define DIRECTORY "linmem-results"
+
+enum { YARDSTICKS = 2 };
 
 enum {
     OPTION_ALLOCATORS = 256,
@@ -36,8 +39,8 @@ static const struct argp_option arguments[] = {
      0},
     {"workloads", OPTION_WORKLOADS, "W,…", 0,
      "What is played: names of shipped traces, or trace files (default: all shipped)", 0},
-    {"baseline", OPTION_BASELINE, "A", 0, "Whom the report compares with (default: " BASELINE ")",
-     0},
+    {"baseline", OPTION_BASELINE, "A", 0,
+     "Whom the report compares with (default: " BASELINE ", or else the first)", 0},
     {"profile", OPTION_PROFILE, "P", 0, "How much: smoke, standard or full (default: " PROFILE ")",
      0},
     {"blocks", OPTION_BLOCKS, "N", 0, "How often each cell is played, instead of the profile's", 0},
@@ -106,27 +109,36 @@ static const profile *find_profile(const asked *asked) {
     options_unknown("profile", asked->profile, names, profile_count);
 }
 
-static void *room_for(char **names, size_t size) {
+static void *room_for(char **names, size_t more, size_t size) {
     size_t count = 0;
     while (names[count])
         count++;
     if (!count) options_fail("an empty list of names");
-    void *room = calloc(count, size);
+    void *room = calloc(count + more, size);
     if (!room) options_fail("%s", strerror(errno));
     return room;
 }
 
+// Adds a contestant. False: there is one of that name already.
+static bool add_contestant(comparison *c, const char *name) {
+    contestant who = contestant_parse(name);
+    for (size_t i = 0; i < c->contestant_count; i++)
+        if (strcmp(c->contestants[i].name, who.name) == 0) return false;
+    c->contestants[c->contestant_count++] = who;
+    return true;
+}
+
+// Those that are named, and the yardsticks in any case: they belong to every table.
 static void take_contestants(comparison *c, char *list, const char *baseline) {
     char **names = options_split(list);
-    c->contestants = room_for(names, sizeof *c->contestants);
-    for (; names[c->contestant_count]; c->contestant_count++) {
-        contestant *who = &c->contestants[c->contestant_count];
-        *who = contestant_parse(names[c->contestant_count]);
-        for (size_t i = 0; i < c->contestant_count; i++)
-            if (strcmp(c->contestants[i].name, who->name) == 0)
-                options_fail("'%s' is named twice; '%s#2' plays it again", who->name, who->name);
-    }
-    const char *wanted = baseline ? contestant_parse(baseline).name : BASELINE;
+    c->contestants = room_for(names, YARDSTICKS, sizeof *c->contestants);
+    for (size_t i = 0; names[i]; i++)
+        if (!add_contestant(c, names[i]))
+            options_fail("'%s' is named twice; '%s#2' plays it again", names[i], names[i]);
+    add_contestant(c, lm_ideal.name);
+    add_contestant(c, lm_floor.name);
+    if (baseline) contestant_parse(baseline); // for its complaints
+    const char *wanted = baseline ? baseline : BASELINE;
     while (c->baseline < c->contestant_count &&
            strcmp(c->contestants[c->baseline].name, wanted) != 0)
         c->baseline++;
@@ -140,7 +152,7 @@ static void take_contestants(comparison *c, char *list, const char *baseline) {
 static void take_workloads(comparison *c, char *list) {
     size_t count, most = c->profile->workloads_max;
     char **names = list ? options_split(list) : workload_names(&count);
-    c->workloads = room_for(names, sizeof *c->workloads);
+    c->workloads = room_for(names, 0, sizeof *c->workloads);
     for (size_t i = 0; names[i] && (list || !most || i < most); i++) {
         workload_load(&c->workloads[i], names[i]);
         c->workload_count++;

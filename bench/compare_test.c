@@ -166,9 +166,14 @@ static void a_slowdown_is_seen(void **state) {
                      0);
     json_t *json = results(), *row;
     size_t i;
-    json_array_foreach(json_object_get(json, "comparisons"), i, row)
-        assert_string_equal(text(row, "verdict"), "faster"); // a is the one that was not slowed
-    assert_int_equal(i, 4); // warm and cold, the workload and the mean
+    size_t seen = 0;
+    json_array_foreach(json_object_get(json, "comparisons"), i, row) {
+        if (strcmp(text(row, "a"), "paged") != 0 || strcmp(text(row, "b"), "paged+100%") != 0)
+            continue;
+        assert_string_equal(text(row, "verdict"), "faster");
+        seen++;
+    }
+    assert_int_equal(seen, 4); // warm and cold, the workload and the mean
     json_decref(json);
 }
 

@@ -249,7 +249,7 @@ static const char *validate(lm_memory *memory, lm_census *census) {
 
 const lm_allocator LM_TABLE(bump) = {
     .name = "bump",
-    .idea = "the next block begins where the last one ended; only all are freed, at once",
+    .idea = "each block behind the last one; all are freed at once",
     .capabilities = LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT,
     .check_level = LM_CHECK_LEVEL,
     .start = start,

@@ -152,7 +152,7 @@ static const char *index_law(heap h, uint64_t free_blocks) {
 
 const lm_allocator LM_TABLE(first_fit) = {
     .name = "first_fit",
-    .idea = "the lowest free block that fits, from a tree by address and size; merges at once",
+    .idea = "the lowest free block that fits, by a Cartesian tree",
     .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT,
     .check_level = LM_CHECK_LEVEL,
     .start = start,

@@ -679,7 +679,7 @@ static const char *paged_validate(lm_memory *m, lm_census *out) {
 
 const lm_allocator LM_TABLE(paged) = {
     .name = "paged",
-    .idea = "size classes in runs of pages, with a free list in each run",
+    .idea = "size classes in runs of pages, each with a free list",
     .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT,
     .check_level = LM_CHECK_LEVEL,
     .start = paged_start,

@@ -155,7 +155,7 @@ static const char *index_law(heap h, uint64_t free_blocks) {
 
 const lm_allocator LM_TABLE(tlsf) = {
     .name = "tlsf",
-    .idea = "bins by size in two levels, found by bitmaps; merges at once; all in constant time",
+    .idea = "bins by size in two levels, bitmaps, merging: all O(1)",
     .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT,
     .check_level = LM_CHECK_LEVEL,
     .start = start,
