@@ -65,11 +65,16 @@ static const char *mark_of(const view_ratio *ratio) {
     return strcmp(ratio->verdict, "same") == 0 ? "=" : "?";
 }
 
+// Two decimals, or as many as a small ratio needs.
+static int decimals(double ratio) {
+    return ratio < 0.01 ? 4 : ratio < 0.1 ? 3 : 2;
+}
+
 static void set_ratio(table *t, size_t row, size_t column, const view_ratio *ratio) {
     if (isnan(ratio->ratio))
         table_set(t, row, column, "fail");
     else
-        table_set(t, row, column, "%.2f%s", ratio->ratio, mark_of(ratio));
+        table_set(t, row, column, "%.*f%s", decimals(ratio->ratio), ratio->ratio, mark_of(ratio));
 }
 
 static void print_ratios(const report *r, const char *pass) {
@@ -94,11 +99,21 @@ static void print_ratios(const report *r, const char *pass) {
     table_free(t);
 }
 
-// A number of each cell of a pass, divided by `unit`.
+// Whether an allocator has such a number anywhere, or failed, which is to be seen.
+static bool has_numbers(const report *r, const char *name, const char *pass, const char *key) {
+    for (size_t w = 0; w < r->view.workload_count; w++) {
+        const json_t *cell = view_cell(&r->view, name, r->view.workloads[w], pass);
+        if (!isnan(view_number(cell, key)) || !view_ok(cell)) return true;
+    }
+    return false;
+}
+
+// A number of each cell of a pass, divided by `unit`. Hosts have no linear memory, so no row there.
 static void print_numbers(const report *r, const char *pass, const char *key, double unit,
                           int decimals) {
     table *t = workload_table(r, "allocator", NULL);
     for (size_t i = 0; i < r->view.allocator_count; i++) {
+        if (!has_numbers(r, r->rows[i], pass, key)) continue;
         size_t row = table_row(t);
         table_set(t, row, 0, "%s", r->rows[i]);
         for (size_t w = 0; w < r->view.workload_count; w++) {
@@ -136,7 +151,8 @@ static void print_losses(const report *r) {
                             r->rows[i], passes[p]);
                 else if (here % 4 == 1 && r->form == TABLE_TERMINAL)
                     fprintf(r->stream, "\n%*s", 17, "");
-                fprintf(r->stream, " %s %.2f", r->view.workloads[w], ratio.ratio);
+                fprintf(r->stream, " %s %.*f", r->view.workloads[w], decimals(ratio.ratio),
+                        ratio.ratio);
             }
             if (here) fputc('\n', r->stream);
             losses += here;
