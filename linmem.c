@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 // "linmem compare --profile smoke", as it was typed. To be freed.
 static char *command_text(int argc, char **argv) {
@@ -42,8 +43,8 @@ static exit_status compare(int argc, char **argv) {
     if (asprintf(&results_path, "%s/results.json", options.directory) < 0 ||
         asprintf(&report_path, "%s/report.md", options.directory) < 0)
         options_fail("%s", strerror(errno));
-    if (!file_make_directory(options.directory))
-        options_fail("%s: %s", options.directory, strerror(errno));
+    if (!file_make_directory(options.directory) || access(options.directory, W_OK) != 0)
+        options_fail("%s: %s", options.directory, strerror(errno)); // now, not after the measuring
     bool ok = comparison_run(&options.comparison);
     json_t *results = results_json(&options.comparison, command);
     if (!file_write_json(results_path, results))

@@ -271,7 +271,7 @@ static bool settle(comparison *c) {
         cell_record *cell = &c->cells[i];
         bool ok = strcmp(cell->status, "ok") == 0;
         size_t played = estimate_median(cell->ns_per_op[PASS_COLD], c->profile->blocks).count;
-        if (ok && played == 0) strcpy(cell->status, "not played");
+        if (!*cell->status || (ok && played == 0)) strcpy(cell->status, "interrupted before it");
         for (size_t pass = 0; !ok && pass < PASSES; pass++)
             for (size_t b = 0; b < c->profile->blocks; b++)
                 cell->ns_per_op[pass][b] = NAN;
@@ -321,7 +321,7 @@ bool comparison_run(comparison *c) {
     if (!interrupted()) play_all(c);
     c->interrupted = interrupted();
     c->seconds = (meter_now_ns() - start) / 1e9;
-    return settle(c);
+    return settle(c) && !c->interrupted;
 }
 
 void comparison_free(comparison *c) {

@@ -53,6 +53,7 @@ cell_record *comparison_cell(const comparison *comparison, size_t contestant, si
 
 // Plays it all. Progress goes to a terminal's standard error; Ctrl-C ends it early, and what was
 // measured stays. The caller has filled in all above `blocks`, the seed and the minimum effect.
-// Returns whether every cell is ok. Dies (options_fail) only where no kernel can be started at all.
+// Returns whether every cell is ok and all blocks were played. Dies (options_fail) only where no
+// kernel can be started at all.
 bool comparison_run(comparison *comparison);
 void comparison_free(comparison *comparison);

@@ -5,7 +5,7 @@
 // - It allocates nothing from the heap it watches, and keeps no descriptor open.
 // - errno is kept; a failure to record never becomes the program's.
 // - The child of a fork records nothing: its pointer to the stream lies in a page that the kernel
-//   wipes on fork. A vfork child shares the memory, is for now the program, and is recorded.
+//   wipes on fork. A vfork child shares the memory, is the program until it execs, and is recorded.
 #include "alloc/preload/interpose.h"
 #include "alloc/preload/recording.h"
 
