@@ -110,7 +110,7 @@ static json_t *context_json(const comparison *c, const char *command) {
     for (size_t i = 0; i < c->workload_count; i++)
         json_array_append_new(workloads, workload_json(&c->workloads[i]));
     char seed[24];
-    snprintf(seed, sizeof seed, "%016llx", (unsigned long long)c->seed);
+    snprintf(seed, sizeof seed, "%llu", (unsigned long long)c->seed); // as --seed takes it
     json_t *own = json_pack("{s:s, s:s, s:s, s:I, s:f, s:s, s:b, s:f, s:f, s:o, s:o}", //
                             "command", command, "profile", c->profile->name,           //
                             "baseline", c->contestants[c->baseline].name,              //
