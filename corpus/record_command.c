@@ -337,6 +337,9 @@ static exit_status finish(const record_options *options, pid_t pid, const child_
     snprintf(path, sizeof path, "%s/%s", directory, name);
     if (!recording_open(path, &stream, &error)) {
         list_others(&seen, "");
+        if (access(path, F_OK) == 0)
+            stop("%s: the recording could not begin: no room in %s?", options->command[0],
+                 directory);
         stop("%s: no heap call was seen: a static or setuid program? (%s)", options->command[0],
              end->text);
     }

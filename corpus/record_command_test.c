@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -323,6 +324,20 @@ static void test_a_program_without_a_call(void **state) {
     assert_int_not_equal(access(output, F_OK), 0);
 }
 
+static void test_no_room_for_a_stream(void **state) {
+    (void)state;
+    struct rlimit before, low;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    low = before;
+    low.rlim_cur = SAID_BYTES;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
+    int status = record("-o", output, "--", calls_path, "plain", NULL);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(status, EXIT_USAGE);
+    assert_non_null(strstr(said, "the recording could not begin: no room"));
+    assert_int_not_equal(access(output, F_OK), 0);
+}
+
 static void test_the_largest_of_a_name_is_chosen(void **state) {
     (void)state;
     static const char script[] = "$0 _exit; $0 plain; $0 threads; $0 plain; $0 _exit";
@@ -447,6 +462,7 @@ int main(void) {
         cmocka_unit_test(test_new_and_delete_reach_it),
         cmocka_unit_test(test_nothing_to_record),
         cmocka_unit_test(test_a_program_without_a_call),
+        cmocka_unit_test(test_no_room_for_a_stream),
         cmocka_unit_test(test_the_largest_of_a_name_is_chosen),
         cmocka_unit_test(test_signals_are_for_the_command),
         cmocka_unit_test(test_a_program_that_takes_no_preload),
