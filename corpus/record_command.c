@@ -131,13 +131,18 @@ static void make_directory(void) {
 
 // ---- the command ----
 
-static volatile sig_atomic_t command_pid;
+static volatile sig_atomic_t command_pid; // 0: it has not started, or has ended
+static volatile sig_atomic_t unsent;      // a signal that came before it started
 
 // The terminal's signals reach the command by themselves; what somebody sent us alone is passed on.
 static void pass_on(int number, siginfo_t *info, void *context) {
     (void)context;
+    if (info->si_code == SI_KERNEL) return;
     int kept = errno;
-    if (info->si_code != SI_KERNEL && command_pid > 0) kill(command_pid, number);
+    if (command_pid > 0)
+        kill(command_pid, number);
+    else
+        unsent = number;
     errno = kept;
 }
 
@@ -179,6 +184,7 @@ static pid_t run(char **command, child_end *end) {
     pid_t pid = child_start(&options);
     if (pid < 0) stop("%s: %s", command[0], strerror(errno));
     command_pid = pid;
+    if (unsent != 0) kill(pid, unsent);
     child_wait(pid, 0, end);
     command_pid = 0;
     return pid;
