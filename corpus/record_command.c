@@ -18,6 +18,7 @@
 #define LIBRARY "linmem-record.so"
 
 enum {
+    REMOVE_TRIES_MAX = 1000,
     TITLE_BYTES = 4096,
     ARGUMENT_BYTES = 1000, // of the command, in the preamble
     OTHERS_MAX = 12,       // programs that are named to choose from
@@ -103,16 +104,18 @@ static void stop(const char *format, ...) {
 
 static char directory[PATH_MAX - 300]; // "" where there is none; room for names behind it
 
+// What the command left running may still open a stream while we remove them, and then the directory
+// is not empty; once it is gone, nobody can.
 static void remove_directory(void) {
-    if (directory[0] == '\0') return;
-    DIR *entries = opendir(directory);
-    if (entries != NULL) {
-        for (struct dirent *entry; (entry = readdir(entries)) != NULL;)
-            unlinkat(dirfd(entries), entry->d_name, 0);
-        closedir(entries);
+    for (int tries = 0; directory[0] != '\0' && tries < REMOVE_TRIES_MAX; tries++) {
+        DIR *entries = opendir(directory);
+        if (entries != NULL) {
+            for (struct dirent *entry; (entry = readdir(entries)) != NULL;)
+                unlinkat(dirfd(entries), entry->d_name, 0);
+            closedir(entries);
+        }
+        if (rmdir(directory) == 0 || (errno != ENOTEMPTY && errno != EEXIST)) directory[0] = '\0';
     }
-    rmdir(directory);
-    directory[0] = '\0';
 }
 
 static void make_directory(void) {
