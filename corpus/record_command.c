@@ -104,8 +104,8 @@ static void stop(const char *format, ...) {
 
 static char directory[PATH_MAX - 300]; // "" where there is none; room for names behind it
 
-// What the command left running may still open a stream while we remove them, and then the directory
-// is not empty; once it is gone, nobody can.
+// What the command left running may still open a stream while we remove them, and then the
+// directory is not empty; once it is gone, nobody can.
 static void remove_directory(void) {
     for (int tries = 0; directory[0] != '\0' && tries < REMOVE_TRIES_MAX; tries++) {
         DIR *entries = opendir(directory);

@@ -26,13 +26,6 @@ void *memset(void *to, int byte, size_t count);
 #define LM_CHECK(law) ((void)(0 && (law)))
 #endif
 
-// The same for laws that take longer to see, at check level 2.
-#if LM_CHECK_LEVEL >= 2
-#define LM_CHECK_SLOW(law) LM_CHECK(law)
-#else
-#define LM_CHECK_SLOW(law) ((void)(0 && (law)))
-#endif
-
 #define LM_LIKELY(x)   __builtin_expect(!!(x), 1)
 #define LM_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
