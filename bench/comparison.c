@@ -36,8 +36,7 @@ cell_record *comparison_cell(const comparison *c, size_t contestant, size_t work
     return &c->cells[contestant * c->workload_count + workload];
 }
 
-// ---- One process
-// ---------------------------------------------------------------------------------
+// ---- One process --------------------------------------------------------------------------------
 
 typedef struct kernel {
     cell *shared;
@@ -110,8 +109,7 @@ static void kernel_wait(kernel *k, char *status, size_t bytes) {
         snprintf(status, bytes, "ok");
 }
 
-// ---- Verifying
-// -----------------------------------------------------------------------------------
+// ---- Verifying ----------------------------------------------------------------------------------
 
 // The first contestant that is the same allocator: its verification counts for all of them.
 static size_t first_of_allocator(const comparison *c, size_t contestant) {
@@ -178,8 +176,7 @@ static void verify_all(const comparison *c) {
     progress_end(progress);
 }
 
-// ---- Timing
-// --------------------------------------------------------------------------------------
+// ---- Timing -------------------------------------------------------------------------------------
 
 static uint64_t random_below(uint64_t *state, uint64_t bound) { // splitmix64 (Steele et al. 2014)
     uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);

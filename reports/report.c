@@ -49,8 +49,7 @@ static bool is_kind(const report *r, const char *allocator, const char *kind) {
     return strcmp(view_allocator_text(&r->view, allocator, "kind"), kind) == 0;
 }
 
-// ---- Tables: a row for each allocator, a column for each workload
-// ---------------------------------
+// ---- Tables: a row for each allocator, a column for each workload -------------------------------
 
 static table *workload_table(const report *r, const char *corner, const char *last) {
     const char *headers[VIEW_NAMES_MAX + 2] = {corner};
@@ -129,8 +128,7 @@ static void print_numbers(const report *r, const char *pass, const char *key, do
     table_free(t);
 }
 
-// ---- Sections
-// ------------------------------------------------------------------------------------
+// ---- Sections -----------------------------------------------------------------------------------
 
 // Where strategies lose against the baseline, before anything else.
 static void print_losses(const report *r) {

@@ -193,8 +193,7 @@ static uint32_t run_find(const lm_memory *m, heap *h, uint32_t pages, uint32_t t
     return 0;
 }
 
-// ---- The heap's extent
-// ---------------------------------------------------------------------------
+// ---- The heap's extent --------------------------------------------------------------------------
 
 static void run_claim(const lm_memory *m, heap *h, uint32_t first, uint32_t length,
                       page_kind kind) {
@@ -366,8 +365,7 @@ static void partial_remove(const lm_memory *m, heap *h, const page *p) {
         h->partial[p->class] = p->next;
 }
 
-// ---- The interface
-// -------------------------------------------------------------------------------
+// ---- The interface ------------------------------------------------------------------------------
 
 // At check level 1 a free block says so in its second word. A live one may hold the same by chance,
 // so the word is a suspicion, and the slab's list the proof.
