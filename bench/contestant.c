@@ -61,6 +61,7 @@ contestant contestant_parse(const char *text) {
     if (host) c.library = host->library;
     c.host = host != NULL;
     c.yardstick = !host && !lm_strategy_named(c.allocator, 0);
+    c.holds_content = strcmp(c.allocator, lm_floor.name) != 0;
     return c;
 }
 

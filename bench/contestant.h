@@ -14,6 +14,7 @@ typedef struct contestant {
     const char *library; // to preload, or ""
     double handicap;
     bool yardstick, host;
+    bool holds_content; // so it can be verified: all but the floor
 } contestant;
 
 // Reads one. Does not return where the allocator is unknown (options_unknown) or the rest is wrong.
