@@ -20,6 +20,8 @@ typedef enum lm_capability {
     LM_SHARES_THREADS = 1 << 2,   // several threads may call at once
     LM_IN_LINEAR_MEMORY = 1 << 3, // its heap lies in the lm_memory it is given, whole
     LM_HOLDS_CONTENT = 1 << 4,    // a block keeps what is written to it (all but the floor)
+    LM_NESTS_SCOPES = 1 << 5,     // open_scope and close_scope are there
+    LM_CONSTANT_TIME = 1 << 6,    // allocate and free take a bounded number of steps in any heap
 } lm_capability;
 
 // What a walk over the heap counted. `live_bytes` are those of the blocks as laid out, not as
@@ -64,8 +66,20 @@ typedef struct lm_allocator {
     // How many bytes of the block may be used: at least what was asked.
     size_t (*usable_size)(const void *block, lm_memory *memory);
 
-    // Frees every block at once. NULL in host mallocs.
+    // The most bytes that a block allocated with `size` and `alignment` takes of the heap, its own
+    // header included; so the most that usable_size may be, and the most by which live_bytes grows.
+    // A resize may leave a block at up to twice that. Of sizes that no heap can serve: anything.
+    // NULL in host mallocs.
+    uint64_t (*block_bytes_max)(size_t size, size_t alignment);
+
+    // Frees every block at once, and closes all scopes. NULL in host mallocs.
     void (*reset)(lm_memory *memory);
+
+    // With LM_NESTS_SCOPES, else NULL: what is allocated from here on is freed when the scope is
+    // closed. False: out of memory, and no scope was opened. Closing ends the one opened last; to
+    // close where none is open is misuse.
+    bool (*open_scope)(lm_memory *memory);
+    void (*close_scope)(lm_memory *memory);
 
     // Walks the heap. Returns the name of the first law found broken, or NULL; fills the census
     // where one is given. O(heap). NULL in host mallocs.

@@ -30,6 +30,33 @@ static bool commit(unsigned char *base, uint32_t from_page, uint32_t pages) {
                                   (uint64_t)pages * LM_PAGE_BYTES, PROT_READ | PROT_WRITE) == 0;
 }
 
+// Views grow at once, without a lock: a page is first made accessible and then counted, and who
+// comes second with the count begins again behind it. To make a page accessible twice is harmless.
+static uint32_t grow_shared(lm_memory *whole, uint32_t pages) {
+    uint32_t before = __atomic_load_n(&whole->pages, __ATOMIC_ACQUIRE);
+    do {
+        if (pages > whole->pages_max - before || !commit(whole->base, before, pages))
+            return LM_GROW_REFUSED;
+    } while (!__atomic_compare_exchange_n(&whole->pages, &before, before + pages, false,
+                                          __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+    return before;
+}
+
+bool lm_memory_share(lm_memory *memory, lm_memory *view, uint32_t thread) {
+    if (thread >= LM_THREADS_MAX || memory->moving) {
+        errno = EINVAL;
+        return false;
+    }
+    *view = (lm_memory){
+        .heap_start = memory->heap_start,
+        .pages_max = memory->pages_max,
+        .thread = thread,
+        .base = memory->base,
+        .whole = memory->whole ? memory->whole : memory,
+    };
+    return true;
+}
+
 bool lm_memory_create(lm_memory *memory, const lm_memory_options *options) {
     uint32_t heap_start = options->heap_start ? options->heap_start : LM_BLOCK_ALIGNMENT;
     if (options->pages_max == 0 || options->pages_max > LM_PAGES_MAX ||
@@ -53,6 +80,8 @@ bool lm_memory_create(lm_memory *memory, const lm_memory_options *options) {
         .base = base,
         .pages = options->pages,
         .moving = options->moving,
+        .commit = options->commit,
+        .pages_committed = options->pages,
         .reservation = reservation,
         .reservation_bytes = bytes,
     };
@@ -108,6 +137,7 @@ uint32_t lm_memory_grow_native(lm_memory *memory, uint32_t pages) {
         if (memory->refusals != LM_REFUSE_ALL) memory->refusals--;
         return LM_GROW_REFUSED;
     }
+    if (memory->whole) return grow_shared(memory->whole, pages);
     uint32_t before = memory->pages;
     return lm_memory_grow_foreign(memory, pages) ? before : LM_GROW_REFUSED;
 }

@@ -13,7 +13,8 @@
 // Anyone may grow the memory between two of our calls, and growth may be refused at any time: where
 // a growth begins is known from its answer only.
 //
-// A memory is used by one thread at a time.
+// A memory is used by one thread at a time. Several threads share one through views, one a thread;
+// the memory then grows and never moves.
 #pragma once
 
 #include <stdbool.h>
@@ -23,21 +24,33 @@ enum {
     LM_PAGE_BYTES = 65536, // WebAssembly's page
     LM_PAGES_MAX = 65536,  // 4 GiB
     LM_BLOCK_ALIGNMENT = 16,
+    LM_THREADS_MAX = 64,
 };
 
 #define LM_GROW_REFUSED UINT32_MAX // memory.grow's −1
 #define LM_REFUSE_ALL   UINT32_MAX
 
+// How growth gets memory of the system: a choice of the memory, which no strategy knows of.
+typedef enum lm_memory_commit {
+    LM_COMMIT_4K,   // page by page, where they are touched
+    LM_COMMIT_2M,   // 2 MiB at once, as soon as the growth reaches into them
+    LM_COMMIT_HUGE, // huge pages where the system has them, else as 4K
+} lm_memory_commit;
+
 typedef struct lm_memory {
     uint32_t
         heap_start; // the first offset a heap may use: a multiple of 16, never 0 (that is NULL)
     uint32_t pages_max;
+    uint32_t thread; // which of the threads that share the memory calls: 0 … LM_THREADS_MAX − 1
 #ifndef __wasm__
-    unsigned char *base; // a multiple of LM_PAGE_BYTES
-    uint32_t pages;
-    uint32_t refusals; // growths still to be refused; LM_REFUSE_ALL: for good
+    unsigned char *base;     // a multiple of LM_PAGE_BYTES
+    struct lm_memory *whole; // of a view: the memory that was created; else NULL
+    uint32_t pages;          // of a view: nothing, the whole one's count
+    uint32_t refusals;       // growths still to be refused; LM_REFUSE_ALL: for good
     bool moving;
-    void *reservation; // what was mapped, to be unmapped
+    lm_memory_commit commit;
+    uint32_t pages_committed; // from the start; at least `pages`
+    void *reservation;        // what was mapped, to be unmapped
     uint64_t reservation_bytes;
 #endif
 } lm_memory;
@@ -74,12 +87,18 @@ typedef struct lm_memory_options {
     uint32_t pages_max;  // 1 … LM_PAGES_MAX
     uint32_t heap_start; // as in lm_memory; 0: 16
     bool moving;         // every growth moves the base (a test mode)
+    lm_memory_commit commit;
 } lm_memory_options;
 
 // Reserves a memory. Returns false, with errno, where the options contradict each other (EINVAL) or
 // the system refuses the address space. The memory must be destroyed in the end.
 bool lm_memory_create(lm_memory *memory, const lm_memory_options *options);
 void lm_memory_destroy(lm_memory *memory);
+
+// Makes a view of a memory for another thread. False (EINVAL): the thread's number is too large, or
+// the memory moves. A view is not destroyed; it ends with the memory, which must not be copied
+// meanwhile. Views may grow the memory and read its size at once.
+bool lm_memory_share(lm_memory *memory, lm_memory *view, uint32_t thread);
 
 // What lm_memory_grow does natively.
 uint32_t lm_memory_grow_native(lm_memory *memory, uint32_t pages);
@@ -98,7 +117,8 @@ static inline unsigned char *lm_memory_base(const lm_memory *memory) {
     return memory->base;
 }
 static inline uint32_t lm_memory_pages(const lm_memory *memory) {
-    return memory->pages;
+    const lm_memory *whole = memory->whole ? memory->whole : memory;
+    return __atomic_load_n(&whole->pages, __ATOMIC_ACQUIRE);
 }
 static inline uint32_t lm_memory_grow(lm_memory *memory, uint32_t pages) {
     return lm_memory_grow_native(memory, pages);

@@ -263,6 +263,11 @@ static size_t usable_size(const void *address, lm_memory *memory) {
     return bytes_of(heap_of(memory), live(address, memory)) - LM_WORD_BYTES;
 }
 
+static uint64_t block_bytes_max(size_t size, size_t alignment) {
+    (void)alignment;
+    return lm_block_bytes(size);
+}
+
 // Gives the block `bytes` where it lies, of its own, of the free block behind it, or of new memory
 // where it is the last.
 static bool resize_in_place(uint32_t block, uint32_t bytes, lm_memory *memory) {

@@ -180,6 +180,11 @@ static size_t usable_size(const void *address, lm_memory *memory) {
     return bytes_of(memory, live(address, memory)) - LM_WORD_BYTES;
 }
 
+static uint64_t block_bytes_max(size_t size, size_t alignment) {
+    (void)alignment;
+    return lm_block_bytes(size);
+}
+
 static bool resize_in_place(uint32_t block, uint32_t bytes, lm_memory *memory) {
     uint32_t had = bytes_of(memory, block);
     if (block + had != control_of(memory)->next) return bytes <= had;
@@ -260,6 +265,7 @@ const lm_allocator LM_TABLE(bump) = {
     .resize_aligned = resize_aligned,
     .free = release_block,
     .usable_size = usable_size,
+    .block_bytes_max = block_bytes_max,
     .reset = reset,
     .validate = validate,
 };

@@ -569,6 +569,19 @@ static size_t paged_usable_size(const void *address, lm_memory *m) {
     return block_bytes(page_of(m, heap_of(m), lm_offset(m, address)));
 }
 
+static uint64_t paged_block_bytes_max(size_t size, size_t alignment) {
+    if (size < alignment && alignment > LM_BLOCK_ALIGNMENT && alignment <= PAGE_BYTES)
+        size = alignment;
+    if (size > SMALL_MAX_BYTES)
+        return ((uint64_t)size + PAGE_BYTES - 1) & ~((uint64_t)PAGE_BYTES - 1);
+    uint32_t class = size ? class_of((uint32_t)size) : 0;
+    if (alignment <= PAGE_BYTES)
+        while (class_bytes(class) & (alignment - 1) & ~(size_t)15)
+            class ++;
+    return alignment > PAGE_BYTES ? lm_round_up(size ? (uint32_t)size : 1, PAGE_BYTES)
+                                  : class_bytes(class);
+}
+
 // The table goes to the front, where that is free, so that it splits nothing.
 static void table_to_front(lm_memory *m, heap *h) {
     uint32_t length, old = table_run(m, h, &length);
@@ -688,6 +701,7 @@ const lm_allocator LM_TABLE(paged) = {
     .resize_aligned = paged_resize_aligned,
     .free = paged_free,
     .usable_size = paged_usable_size,
+    .block_bytes_max = paged_block_bytes_max,
     .reset = paged_reset,
     .validate = paged_validate,
 };

@@ -166,6 +166,7 @@ const lm_allocator LM_TABLE(tlsf) = {
     .resize_aligned = resize_aligned,
     .free = release_block,
     .usable_size = usable_size,
+    .block_bytes_max = block_bytes_max,
     .reset = reset,
     .validate = validate,
 };
