@@ -1,4 +1,4 @@
-// What the conformance suite cannot know of first_fit and tlsf: where they place blocks, what they
+// What the conformance suite cannot know of the strategies with boundary tags: where they place blocks, what they
 // lay out around foreign pages, and that each law of theirs is seen when it is broken.
 #include "alloc/registry.h"
 
@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-static const char *const names[] = {"first_fit", "tlsf"};
-enum { NAMES = sizeof names / sizeof *names, FREE = 1, PREVIOUS_FREE = 2, GAP = 4 };
+static const char *const names[] = {"first_fit", "next_fit", "best_fit", "half_fit", "tlsf"};
+enum { NAMES = sizeof names / sizeof *names, FREE = 1, PREVIOUS_FREE = 2, GAP = 4, LAST = 8 };
 
 static lm_memory started(const lm_allocator *a, uint32_t pages, uint32_t pages_max) {
     lm_memory memory;
@@ -50,9 +50,47 @@ static void first_fit_takes_the_lowest(void **state) {
     const lm_allocator *a = lm_strategy_named("first_fit", 1);
     holes h = make_holes(a);
     assert_ptr_equal(a->allocate(100, &h.memory), h.blocks[3]); // two lower ones are too small
-    assert_ptr_equal(a->allocate(10, &h.memory), h.blocks[1]);
-    assert_ptr_equal(a->allocate(10, &h.memory), h.blocks[1] + 16);
+    assert_ptr_equal(a->allocate(28, &h.memory), h.blocks[1]);
+    assert_ptr_equal(a->allocate(10, &h.memory), h.blocks[1] + 32);
     assert_ptr_equal(a->allocate(60, &h.memory), h.blocks[5]);
+    assert_ptr_equal(a->allocate(60, &h.memory), h.blocks[8] + 64); // the wilderness, last of all
+    lm_memory_destroy(&h.memory);
+}
+
+static void next_fit_goes_round(void **state) {
+    (void)state;
+    const lm_allocator *a = lm_strategy_named("next_fit", 1);
+    holes h = make_holes(a);
+    assert_ptr_equal(a->allocate(100, &h.memory), h.blocks[3]);
+    assert_ptr_equal(a->allocate(28, &h.memory), h.blocks[5]); // not back to 1
+    assert_ptr_equal(a->allocate(28, &h.memory), h.blocks[5] + 32);
+    assert_ptr_equal(a->allocate(28, &h.memory), h.blocks[1]);
+    a->free(h.blocks[3], 0, &h.memory);
+    assert_ptr_equal(a->allocate(28, &h.memory), h.blocks[1] + 32);
+    assert_ptr_equal(a->allocate(28, &h.memory), h.blocks[3]);
+    lm_memory_destroy(&h.memory);
+}
+
+static void best_fit_takes_the_smallest(void **state) {
+    (void)state;
+    const lm_allocator *a = lm_strategy_named("best_fit", 1);
+    holes h = make_holes(a);
+    assert_ptr_equal(a->allocate(28, &h.memory), h.blocks[1]); // the lowest of equals
+    assert_ptr_equal(a->allocate(60, &h.memory), h.blocks[5]); // the other one is too small now
+    assert_ptr_equal(a->allocate(20, &h.memory), h.blocks[1] + 32);
+    assert_ptr_equal(a->allocate(60, &h.memory), h.blocks[3]);
+    lm_memory_destroy(&h.memory);
+}
+
+static void half_fit_passes_by_what_might_not_fit(void **state) {
+    (void)state;
+    const lm_allocator *a = lm_strategy_named("half_fit", 1);
+    holes h = make_holes(a);
+    assert_ptr_equal(a->allocate(60, &h.memory), h.blocks[1]); // a power of two with its word
+    assert_ptr_equal(a->allocate(50, &h.memory), h.blocks[5]);
+    assert_ptr_equal(a->allocate(76, &h.memory), h.blocks[3]);      // 80 bytes, from bin 7
+    assert_ptr_equal(a->allocate(44, &h.memory), h.blocks[8] + 64); // 48 are left, in bin 5
+    assert_ptr_equal(a->allocate(28, &h.memory), h.blocks[3] + 80);
     lm_memory_destroy(&h.memory);
 }
 
@@ -64,6 +102,43 @@ static void tlsf_takes_the_best_bin(void **state) {
     assert_ptr_equal(a->allocate(60, &h.memory), h.blocks[1]); // the last one freed
     assert_ptr_equal(a->allocate(60, &h.memory), h.blocks[5]);
     lm_memory_destroy(&h.memory);
+}
+
+// What only our own growth has brought, and nobody has written, is not cleared again; all else is.
+static void zeroed_blocks_know_clean_memory(void **state) {
+    (void)state;
+    for (int i = 0; i < NAMES; i++) {
+        const lm_allocator *a = lm_strategy_named(names[i], 1);
+        lm_memory memory;
+        assert_true(lm_memory_create(&memory, &(lm_memory_options){.pages = 1, .pages_max = 64}));
+        memset(lm_memory_base(&memory), 0xdd, LM_PAGE_BYTES); // dirty before the heap starts
+        assert_true(a->start(&memory));
+        unsigned char *first = a->allocate_zeroed(3 * LM_PAGE_BYTES, &memory);
+        for (uint32_t at = 0; at < 3 * LM_PAGE_BYTES; at++)
+            assert_int_equal(first[at], 0);
+        // Clean memory is left alone: what is planted there shows through.
+        first[4 * LM_PAGE_BYTES - 2000 - (first - lm_memory_base(&memory))] = 7;
+        unsigned char *second = a->allocate_zeroed(LM_PAGE_BYTES, &memory);
+        uint32_t planted = (uint32_t)(lm_memory_base(&memory) + 4 * LM_PAGE_BYTES - 2000 - second);
+        assert_in_range(planted, 0, LM_PAGE_BYTES - 1);
+        assert_int_equal(second[planted], 7);
+        // What was used once is cleared, wherever the wilderness begins again.
+        memset(second, 0xee, LM_PAGE_BYTES);
+        a->free(second, 0, &memory);
+        second = a->allocate_zeroed(2 * LM_PAGE_BYTES, &memory);
+        for (uint32_t at = 0; at < 2 * LM_PAGE_BYTES; at++)
+            assert_int_equal(second[at], 0);
+        memset(second, 0xee, 2 * LM_PAGE_BYTES);
+        a->reset(&memory);
+        assert_true(lm_memory_grow_foreign(&memory, 1));
+        for (int part = 0; part < 3; part++) {
+            unsigned char *block = a->allocate_zeroed(5 * LM_PAGE_BYTES / 2, &memory);
+            for (uint32_t at = 0; at < 5 * LM_PAGE_BYTES / 2; at++)
+                assert_int_equal(block[at], 0);
+        }
+        assert_null(a->validate(&memory, NULL));
+        lm_memory_destroy(&memory);
+    }
 }
 
 // Many equal holes and ever larger ones: the tree stays right, and is fast enough to end, where its
@@ -104,7 +179,8 @@ static void growth_joins_or_leaves_a_gap(void **state) {
         assert_int_equal(census.free_blocks, 2); // on both sides of the gap
         lm_memory_refuse(&memory, LM_REFUSE_ALL);
         assert_non_null(a->allocate(3 * 65536 - 20, &memory));
-        assert_non_null(a->allocate(2 * 65536 - 4096, &memory));
+        bool passes_by = strcmp(names[i], "half_fit") == 0; // what might not fit
+        assert_non_null(a->allocate(passes_by ? 65532 : 2 * 65536 - 4096, &memory));
         assert_null(a->allocate(65536, &memory));
         lm_memory_destroy(&memory);
     }
@@ -143,8 +219,16 @@ static void laws_are_seen_when_broken(void **state) {
         *tag(h.blocks[0]) |= GAP;
         assert_broken(a, &h, "gap");
         h = make_holes(a);
-        *tag(lm_memory_base(&h.memory) + LM_PAGE_BYTES) |= GAP;
-        assert_broken(a, &h, "fence");
+        *tag(h.blocks[8] + 64) = 0; // where the wilderness begins
+        assert_broken(a, &h, "wilderness");
+        h = make_holes(a);
+        *word(lm_memory_base(&h.memory), h.memory.heap_start + 8) -=
+            65536; // clean before it begins
+        assert_broken(a, &h, "wilderness");
+        h = make_holes(a); // a free block in front of the wilderness
+        *tag(h.blocks[8]) |= FREE;
+        *word(h.blocks[8], 64 - 8) = 64;
+        assert_broken(a, &h, "coalesced");
         h = make_holes(a); // a block that is free and in no index
         *tag(h.blocks[7]) |= FREE;
         memset(h.blocks[7], 0, 8);
@@ -155,29 +239,58 @@ static void laws_are_seen_when_broken(void **state) {
     }
 }
 
-static void laws_of_the_indices(void **state) {
+static uint32_t offset(const holes *h, const unsigned char *block) { // as links have it
+    return (uint32_t)(block - lm_memory_base(&h->memory)) - h->memory.heap_start;
+}
+
+static void laws_of_the_bins(void **state) {
     (void)state;
+    enum { MAP_AT = 12, COLUMNS_AT = 16 };
+    for (int i = 3; i < NAMES; i++) {
+        const lm_allocator *a = lm_strategy_named(names[i], 0);
+        holes h = make_holes(a); // of 64 bytes: bin 6 of half_fit, row 0 and column 4 of tlsf
+        *word(lm_memory_base(&h.memory), h.memory.heap_start + MAP_AT) ^= i == 3 ? 1 << 6 : 1;
+        assert_broken(a, &h, "map");
+        h = make_holes(a);
+        *word(h.blocks[5], 0) = offset(&h, h.blocks[3]);
+        assert_broken(a, &h, "bins hold their size");
+        h = make_holes(a);
+        *word(h.blocks[5], 0) = offset(&h, h.blocks[1]);
+        assert_broken(a, &h, "links");
+    }
     const lm_allocator *a = lm_strategy_named("tlsf", 0);
-    enum { ROWS_AT = 4, COLUMNS_AT = 8 };
     holes h = make_holes(a);
-    *word(lm_memory_base(&h.memory), h.memory.heap_start + ROWS_AT) ^= 1 << 5;
-    assert_broken(a, &h, "rows bitmap");
-    h = make_holes(a);
     *word(lm_memory_base(&h.memory), h.memory.heap_start + COLUMNS_AT) ^= 1 << 5;
-    assert_broken(a, &h, "columns bitmap");
-    h = make_holes(a);
-    *word(h.blocks[5], 0) = (uint32_t)(h.blocks[3] - lm_memory_base(&h.memory));
-    assert_broken(a, &h, "bins hold their size");
-    h = make_holes(a);
-    *word(h.blocks[5], 0) = (uint32_t)(h.blocks[1] - lm_memory_base(&h.memory));
-    assert_broken(a, &h, "links");
-    a = lm_strategy_named("first_fit", 0);
-    h = make_holes(a);
-    *word(h.blocks[1], 0) = (uint32_t)(h.blocks[3] - lm_memory_base(&h.memory));
-    assert_broken(a, &h, "larger above");
-    h = make_holes(a);
-    *word(h.blocks[8], 64 + 4) = 1; // right of the last block
-    assert_broken(a, &h, "index holds free blocks only");
+    assert_broken(a, &h, "map");
+}
+
+static void laws_of_the_trees(void **state) {
+    (void)state;
+    enum { ROOT_AT = 12, LEFT = 0, RIGHT = 4, PARENT = 8, LARGEST = 12 };
+    for (int i = 0; i < 3; i++) {
+        const lm_allocator *a = lm_strategy_named(names[i], 0);
+        holes h = make_holes(a);
+        uint32_t root = *word(lm_memory_base(&h.memory), h.memory.heap_start + ROOT_AT);
+        unsigned char *top = lm_memory_base(&h.memory) + h.memory.heap_start + root;
+        uint32_t left = *word(top, LEFT), right = *word(top, RIGHT);
+        assert_true(left || right);
+        *word(top, LEFT) = right;
+        *word(top, RIGHT) = left;
+        assert_broken(a, &h, "order");
+        h = make_holes(a);
+        top = lm_memory_base(&h.memory) + h.memory.heap_start + root;
+        *word(top, left ? LEFT : RIGHT) += 8;
+        assert_broken(a, &h, "free blocks in the index");
+        h = make_holes(a);
+        top = lm_memory_base(&h.memory) + h.memory.heap_start + root;
+        *word(top, PARENT) =
+            offset(&h, h.blocks[1]) == root ? offset(&h, h.blocks[3]) : offset(&h, h.blocks[1]);
+        assert_broken(a, &h, "free blocks in the index");
+        if (i == 2) continue; // best_fit's blocks know of themselves only
+        h = make_holes(a);
+        *word(h.blocks[3], LARGEST) += 16;
+        assert_broken(a, &h, "largest");
+    }
 }
 
 // An overrun is caught by the next call that looks at the tag it hit.
@@ -210,11 +323,16 @@ static void overruns_trap(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_fit_takes_the_lowest),
+        cmocka_unit_test(next_fit_goes_round),
+        cmocka_unit_test(best_fit_takes_the_smallest),
+        cmocka_unit_test(half_fit_passes_by_what_might_not_fit),
         cmocka_unit_test(tlsf_takes_the_best_bin),
+        cmocka_unit_test(zeroed_blocks_know_clean_memory),
         cmocka_unit_test(first_fit_survives_its_worst_order),
         cmocka_unit_test(growth_joins_or_leaves_a_gap),
         cmocka_unit_test(laws_are_seen_when_broken),
-        cmocka_unit_test(laws_of_the_indices),
+        cmocka_unit_test(laws_of_the_bins),
+        cmocka_unit_test(laws_of_the_trees),
         cmocka_unit_test(overruns_trap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
