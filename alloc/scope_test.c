@@ -1,0 +1,166 @@
+// What the conformance suite cannot know of the arenas: scopes, and regions that idle.
+#include "alloc/registry.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { DEPTH = 1000 };
+
+static lm_memory started(const lm_allocator *a, uint32_t pages_max) {
+    lm_memory memory;
+    assert_true(
+        lm_memory_create(&memory, &(lm_memory_options){.pages = 1, .pages_max = pages_max}));
+    assert_true(a->start(&memory));
+    return memory;
+}
+
+static lm_census walk(const lm_allocator *a, lm_memory *memory) {
+    lm_census census;
+    const char *broken = a->validate(memory, &census);
+    if (broken) fail_msg("law broken: %s", broken);
+    return census;
+}
+
+static void scopes_nest(void **state) {
+    (void)state;
+    const lm_allocator *a = lm_strategy_named("scope", 1);
+    lm_memory memory = started(a, 100);
+    unsigned char *outer[DEPTH];
+    lm_census before[DEPTH];
+    for (uint32_t i = 0; i < DEPTH; i++) {
+        outer[i] = a->allocate(i % 300, &memory);
+        memset(outer[i], (int)i, i % 300);
+        before[i] = walk(a, &memory);
+        assert_true(a->open_scope(&memory));
+    }
+    for (uint32_t i = DEPTH; i-- > 0;) {
+        assert_non_null(a->allocate(1000, &memory));
+        a->close_scope(&memory);
+        lm_census after = walk(a, &memory);
+        assert_int_equal(after.live_blocks, before[i].live_blocks);
+        assert_int_equal(after.live_bytes, before[i].live_bytes);
+        for (uint32_t at = 0; at < i % 300; at++)
+            assert_int_equal(outer[i][at], i & 255);
+    }
+    lm_memory_destroy(&memory);
+}
+
+static void memory_is_used_again(void **state) {
+    (void)state;
+    const lm_allocator *a = lm_strategy_named("scope", 1);
+    lm_memory memory = started(a, 100);
+    void *first = NULL;
+    for (int round = 0; round < 1000; round++) {
+        assert_true(a->open_scope(&memory));
+        void *block = a->allocate_zeroed(100000, &memory);
+        for (int i = 0; i < 100000; i++)
+            if (((unsigned char *)block)[i] != 0) fail_msg("byte %d in round %d", i, round);
+        memset(block, 0xee, 100000);
+        if (round == 0) first = block;
+        assert_ptr_equal(block, first);
+        a->close_scope(&memory);
+    }
+    assert_int_equal(lm_memory_pages(&memory), 2);
+    lm_memory_destroy(&memory);
+}
+
+// Regions that were entered inside a scope serve again after it, and all of them after a reset.
+static void growth_stays(void **state) {
+    (void)state;
+    const char *names[] = {"scope", "bump"};
+    for (int n = 0; n < 2; n++) {
+        const lm_allocator *a = lm_strategy_named(names[n], 1);
+        lm_memory memory = started(a, 100);
+        unsigned char *kept = a->allocate(1000, &memory);
+        memset(kept, 0x5a, 1000);
+        for (int round = 0; round < 10; round++) {
+            if (a->open_scope) assert_true(a->open_scope(&memory));
+            for (int i = 0; i < 5; i++) {
+                if (round == 0) assert_true(lm_memory_grow_foreign(&memory, 1));
+                memset(a->allocate(90000, &memory), round, 90000);
+            }
+            walk(a, &memory);
+            if (a->close_scope)
+                a->close_scope(&memory);
+            else
+                a->reset(&memory);
+            if (round == 0) lm_memory_refuse(&memory, LM_REFUSE_ALL);
+            walk(a, &memory);
+        }
+        if (a->open_scope)
+            for (int i = 0; i < 1000; i++)
+                assert_int_equal(kept[i], 0x5a);
+        lm_memory_destroy(&memory);
+    }
+}
+
+static void a_refused_scope_changes_nothing(void **state) {
+    (void)state;
+    const lm_allocator *a = lm_strategy_named("scope", 1);
+    lm_memory memory = started(a, 100);
+    assert_true(a->open_scope(&memory));
+    lm_memory_refuse(&memory, LM_REFUSE_ALL);
+    while (a->allocate(12, &memory))
+        continue;
+    lm_census before = walk(a, &memory);
+    assert_false(a->open_scope(&memory));
+    lm_census after = walk(a, &memory);
+    assert_memory_equal(&before, &after, sizeof before);
+    a->close_scope(&memory); // the outer one
+    assert_int_equal(walk(a, &memory).live_blocks, 0);
+    assert_non_null(a->allocate(12, &memory));
+    a->reset(&memory);
+    lm_memory_destroy(&memory);
+}
+
+// Without checks, to close what is not open does nothing.
+static void closing_none_is_harmless(void **state) {
+    (void)state;
+    const lm_allocator *a = lm_strategy_named("scope", 0);
+    lm_memory memory = started(a, 100);
+    unsigned char *block = a->allocate(10, &memory);
+    a->close_scope(&memory);
+    assert_int_equal(walk(a, &memory).live_blocks, 1);
+    assert_ptr_equal(a->allocate(10, &memory), block + 16);
+    lm_memory_destroy(&memory);
+}
+
+static uint32_t *word(lm_memory *memory, uint32_t at) {
+    return (void *)(lm_memory_base(memory) + memory->heap_start + at);
+}
+
+static void laws_are_seen_when_broken(void **state) {
+    (void)state;
+    static const struct {
+        uint32_t at, value;
+        const char *law;
+    } broken[] = {{0, 1 << 20, "next in region"}, {4, 12345, "regions"},
+                  {20, 4000, "scopes"},           {16, 1 << 16, "regions"},
+                  {44, 0, "block in region"},     {44, 1 << 24, "block in region"}};
+    const lm_allocator *a = lm_strategy_named("scope", 0);
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+        lm_memory memory = started(a, 100);
+        assert_non_null(a->allocate(5000, &memory));
+        assert_true(a->open_scope(&memory));
+        *word(&memory, broken[i].at) = broken[i].value;
+        const char *seen = a->validate(&memory, NULL);
+        if (!seen) fail_msg("case %zu is not seen", i);
+        assert_string_equal(seen, broken[i].law);
+        lm_memory_destroy(&memory);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(scopes_nest),
+        cmocka_unit_test(memory_is_used_again),
+        cmocka_unit_test(growth_stays),
+        cmocka_unit_test(a_refused_scope_changes_nothing),
+        cmocka_unit_test(closing_none_is_harmless),
+        cmocka_unit_test(laws_are_seen_when_broken),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
