@@ -246,24 +246,31 @@ static bool runs_start(lm_memory *m, uint32_t state_bytes) {
     return true;
 }
 
-// Takes a run of `pages` pages, as a large block until it is made something else. `reclaim` frees
-// runs that are kept in reserve, before the memory grows. 0: no memory.
-static uint32_t run_take(lm_memory *m, uint32_t pages, void (*reclaim)(lm_memory *)) {
-    if (pages > PAGES_MAX) return 0;
-    uint32_t n = run_find(m, runs_of(m), pages, BIN_TRIES);
-    if (!n) {
-        reclaim(m);
-        n = run_find(m, runs_of(m), pages, BIN_TRIES_LAST);
-    }
-    if (!n) {
-        if (!runs_grow(m, pages)) return 0;
-        n = run_find(m, runs_of(m), pages, 1); // it is the first of its list
-    }
+// Takes a run of `pages` pages out of the free ones, as a large block until it is made something
+// else. 0: none was found.
+static uint32_t run_take_free(lm_memory *m, uint32_t pages, uint32_t tries) {
     page_runs *r = runs_of(m);
+    uint32_t n = run_find(m, r, pages, tries);
+    if (!n) return 0;
     uint32_t rest = page_at(m, r, n)->length - pages;
     if (rest) bin_insert(m, r, n + pages, rest);
     run_claim(m, r, n, pages, PAGE_LARGE);
     return n;
+}
+
+// The same, for which the memory grows. 0: refused, nothing has changed.
+static uint32_t run_take_new(lm_memory *m, uint32_t pages) {
+    return runs_grow(m, pages) ? run_take_free(m, pages, 1) : 0; // it is the first of its list
+}
+
+// The same: free pages, what `reclaim` frees of those kept in reserve, or new ones. 0: no memory.
+static uint32_t run_take(lm_memory *m, uint32_t pages, void (*reclaim)(lm_memory *)) {
+    if (pages > PAGES_MAX) return 0;
+    uint32_t n = run_take_free(m, pages, BIN_TRIES);
+    if (n) return n;
+    reclaim(m);
+    n = run_take_free(m, pages, BIN_TRIES_LAST);
+    return n ? n : run_take_new(m, pages);
 }
 
 // The same, at a page number that is a multiple of `step`, a power of two.

@@ -1,0 +1,507 @@
+// paged: size classes in runs of pages, with a free list in each run.
+//
+// Idea. Memory is cut into pages of 4 KiB. A *run* of neighbouring pages is free, or holds one
+// large block, or is a *slab*: blocks of one size class, laid side by side without headers. A slab
+// keeps its own free list, so blocks that are handed out one after the other lie together, and a
+// slab whose blocks have all come back is a free run again, for any class. What a run is stands in
+// a table of page descriptors apart from the blocks: a block's address gives its page, the page its
+// slab.
+//
+// Source. Slabs: Bonwick (1994). Page-local free lists: Leijen, Zorn, de Moura, "Mimalloc" (2019).
+// Runs of pages with a table beside them: Ghemawat's TCMalloc; binned by length, with a bitmap, as
+// in TLSF (Masmano et al. 2004). Four classes to a doubling: Evans's jemalloc (2006).
+//
+// Layout, in the order of offsets:
+//
+//     heap_start                first page
+//     [ heap | first table ... ][ page ][ page ][ page ] ...            -> end of memory
+//                               [ slab: block block block ][ large block ][ free run ][ not ours ]
+//
+// The table has a descriptor for each page from the one before the first (a slab without blocks, on
+// which every class starts) to the last. When it is full it moves into pages of its own, twice as
+// large.
+//
+// Laws, as `validate` names them:
+//     runs            runs tile the pages from the first to the last
+//     coalesced       no two free runs are neighbours
+//     bins            each free run is in the list of its length; the bitmap says which have one
+//     slab-count      live blocks + free list + blocks never handed out = the slab's capacity
+//     slab-links      a slab's free list stays in the slab, at multiples of the block size
+//     partial         a slab is on its class's list exactly if it has a free block and is not
+//                     the class's current one
+//
+// Cost. allocate and free of a small block: a few loads and stores, no search; O(1) always, but for
+// the table's moves (O(1) amortised over the pages added). Runs: first fit among the first 8 of the
+// fitting list, then good fit by bitmap, O(1); the whole list before the memory grows. resize of a
+// large block extends into a free neighbour or the memory's end.
+// Waste. Blocks up to 16 KiB: at most a quarter above what was asked (15 bytes below 80 bytes);
+// larger ones: less than a page. A class that is used once takes a whole slab (4 to 64 KiB).
+// Good at speed on programs that allocate many blocks of few sizes. Bad at many sizes used little.
+#pragma once
+
+#include <stdint.h>
+
+// Geometry. A page may be as small as the table's share allows: 24 bytes of each.
+#ifndef PAGE_SHIFT
+#define PAGE_SHIFT 12
+#endif
+#ifndef SMALL_MAX_BYTES
+#define SMALL_MAX_BYTES  16384 // the largest class
+#define SMALL_HEAP_BYTES (1 << 21)
+#endif
+enum {
+    SLAB_BLOCKS = 8,            // a slab that holds as many
+    SLAB_BYTES_MAX = 16384,     // or is as large is no reason for a larger one
+    CARVE_BYTES = 2048,         // how much of a slab is linked at a time
+    CLASSES_ABOVE = 3,          // how much further up a block may be rented: at most twice its size
+    TABLE_DESCRIPTORS_MIN = 32, // in the first table
+};
+
+// A page's descriptor. In a slab all pages tell kind, class and how far back the first one is; the
+// rest stands in a run's first page.
+typedef struct page {
+    uint32_t free;       // slab: its first free block; else 0
+    uint32_t next, prev; // slab with free blocks, free run: neighbours in its list, page numbers
+    uint32_t length;     // the run, in pages
+    uint16_t used;       // slab: live blocks
+    uint16_t uncarved;   // slab: blocks at its end that were never handed out
+    uint8_t kind, class, back, unused;
+} page;
+
+#include "alloc/strategies/page_runs.h"
+
+enum {
+    CLASSES = 4 * (31 - __builtin_clz(SMALL_MAX_BYTES)) - 20, // class_of(SMALL_MAX_BYTES) + 1
+    RENT_BYTES = PAGE_BYTES / 2,                              // that a class rents before it buys
+};
+
+typedef struct heap {
+    page_runs runs;
+    uint32_t slab[CLASSES];    // the current slab of each class: its descriptor, from the table
+    uint32_t partial[CLASSES]; // other slabs with free blocks
+    uint16_t rents[CLASSES];   // how many blocks of larger ones a class has taken
+    uint8_t pages[CLASSES];    // how many its next slab takes
+} heap;
+
+_Static_assert(sizeof(page) == 24, "a table of 24-byte descriptors is 0.6 % of the memory");
+
+static inline heap *heap_of(const lm_memory *memory) {
+    return lm_at(memory, memory->heap_start);
+}
+
+// The smallest slab: at most an eighth of it is no block.
+static uint32_t slab_pages_min(uint32_t class) {
+    uint32_t bytes = class_bytes(class), pages = pages_for(bytes);
+    while ((pages << PAGE_SHIFT) % bytes * 8 > pages << PAGE_SHIFT)
+        pages++;
+    return pages;
+}
+
+static uint32_t slab_capacity(const page *p) {
+    return (p->length << PAGE_SHIFT) / class_bytes(p->class);
+}
+
+static inline uint32_t *link_of(const lm_memory *memory, uint32_t block) {
+    return lm_at(memory, block);
+}
+
+// ---- Runs and slabs ----------------------------------------------------------------------------
+
+static page *current(const lm_memory *m, const heap *h, uint32_t class) {
+    return lm_at(m, h->runs.table + h->slab[class]);
+}
+
+// The heap is small: a page of its memory counts for more than a few steps.
+static bool is_small(const heap *h) {
+    return h->runs.end <= SMALL_HEAP_BYTES >> PAGE_SHIFT;
+}
+
+static uint32_t no_slab(const heap *h) {
+    return (h->runs.first - 1) * (uint32_t)sizeof(page);
+}
+
+// Current slabs without a live block become free runs; while the heap is small, so do the pages of
+// the others in which no block was ever handed out.
+static void reclaim(lm_memory *m) {
+    heap *h = heap_of(m);
+    for (uint32_t c = 0; c < CLASSES; c++) {
+        if (h->slab[c] == no_slab(h)) continue;
+        page *p = current(m, h, c);
+        uint32_t n = number_of(m, &h->runs, p), length = p->length;
+        uint32_t carved = slab_capacity(p) - p->uncarved;
+        uint32_t keep = p->used == 0  ? 0
+                        : is_small(h) ? pages_for(carved * class_bytes(c))
+                                      : length;
+        if (keep == length) continue;
+        if (keep == 0) h->slab[c] = no_slab(h);
+        p->length = keep;
+        p->uncarved = (uint16_t)(slab_capacity(p) - carved);
+        run_release(m, &h->runs, n + keep, length - keep);
+    }
+}
+
+// A run becomes a slab, its class's current one.
+static page *slab_make(const lm_memory *m, uint32_t class, uint32_t n) {
+    heap *h = heap_of(m);
+    page *p = page_at(m, &h->runs, n);
+    uint32_t pages = p->length;
+    for (uint32_t i = 0; i < pages; i++)
+        p[i] = (page){.kind = PAGE_SLAB, .class = (uint8_t)class, .back = (uint8_t)i};
+    p->length = pages;
+    p->uncarved = (uint16_t)slab_capacity(p);
+    h->slab[class] = n * (uint32_t)sizeof(page);
+    uint32_t enough = SLAB_BLOCKS * class_bytes(class);
+    if (enough > SLAB_BYTES_MAX) enough = SLAB_BYTES_MAX;
+    h->pages[class] = (uint8_t)(pages << PAGE_SHIFT < enough ? 2 * pages : pages);
+    return p;
+}
+
+// Links some blocks that were never handed out, in the order of addresses.
+static void slab_carve(const lm_memory *m, const heap *h, page *p) {
+    uint32_t size = class_bytes(p->class), count = CARVE_BYTES / size;
+    if (count == 0) count = 1;
+    if (count > p->uncarved) count = p->uncarved;
+    uint32_t start = number_of(m, &h->runs, p) << PAGE_SHIFT;
+    uint32_t first = start + (slab_capacity(p) - p->uncarved) * size;
+    uint32_t last = first + (count - 1) * size;
+    for (uint32_t block = first; block < last; block += size)
+        *link_of(m, block) = block + size;
+    *link_of(m, last) = p->free;
+    p->free = first;
+    p->uncarved = (uint16_t)(p->uncarved - count);
+}
+
+static void partial_insert(const lm_memory *m, heap *h, page *p) {
+    uint32_t n = number_of(m, &h->runs, p), next = h->partial[p->class];
+    p->prev = 0;
+    p->next = next;
+    if (next) page_at(m, &h->runs, next)->prev = n;
+    h->partial[p->class] = n;
+}
+
+static void partial_remove(const lm_memory *m, heap *h, const page *p) {
+    if (p->next) page_at(m, &h->runs, p->next)->prev = p->prev;
+    if (p->prev)
+        page_at(m, &h->runs, p->prev)->next = p->next;
+    else
+        h->partial[p->class] = p->next;
+}
+
+// ---- The interface ------------------------------------------------------------------------------
+
+// At check level 1 a free block says so in its second word. A live one may hold the same by chance,
+// so the word is a suspicion, and the slab's list the proof.
+static uint32_t *guard_of(const lm_memory *m, uint32_t block) {
+    return link_of(m, block) + 1;
+}
+
+static bool is_free(const lm_memory *m, const page *p, uint32_t block) {
+    if (*guard_of(m, block) != ~block) return false;
+    for (uint32_t b = p->free; b; b = *link_of(m, b))
+        if (b == block) return true;
+    return false;
+}
+
+static inline void *pop(const lm_memory *m, page *p, uint32_t block) {
+    p->free = *link_of(m, block);
+    p->used++;
+    if (LM_CHECK_LEVEL >= 1) *guard_of(m, block) = 0;
+    return lm_at(m, block);
+}
+
+static inline void push(const lm_memory *m, page *p, uint32_t block) {
+    *link_of(m, block) = p->free;
+    p->free = block;
+    p->used--;
+    if (LM_CHECK_LEVEL >= 1) *guard_of(m, block) = ~block;
+}
+
+// A slab of the class with a block on its free list, which is then the current one. NULL: there is
+// none.
+static page *slab_ready(const lm_memory *m, uint32_t class) {
+    heap *h = heap_of(m);
+    page *p = current(m, h, class);
+    if (p->free) return p;
+    if (!p->uncarved) { // it is full: another one becomes current
+        uint32_t n = h->partial[class];
+        if (!n) return NULL;
+        p = page_at(m, &h->runs, n);
+        partial_remove(m, h, p);
+        h->slab[class] = n * (uint32_t)sizeof(page);
+    }
+    if (!p->free) slab_carve(m, h, p);
+    return p;
+}
+
+// The same of a class a little further up, of which each block is aligned as asked.
+static page *slab_above(const lm_memory *m, uint32_t class, uint32_t above) {
+    for (uint32_t c = class + 1; c <= class + above && c < CLASSES; c++) {
+        page *p = slab_ready(m, c);
+        if (p) return p;
+    }
+    return NULL;
+}
+
+static page *slab_buy(lm_memory *m, uint32_t class, uint32_t above) {
+    uint32_t least = slab_pages_min(class), most = heap_of(m)->pages[class];
+    if (most < least) most = least;
+    uint32_t n = run_take_free(m, most, BIN_TRIES);
+    if (!n) {
+        reclaim(m);
+        bool small = is_small(heap_of(m));
+        n = run_take_free(m, small ? least : most, BIN_TRIES_LAST);
+        page *p = n || !small ? NULL : slab_above(m, class, above);
+        if (p) return p;
+        if (!n) n = run_take_new(m, small ? least : most);
+        if (!n) n = run_take_free(m, least, BIN_TRIES_LAST);
+        if (!n) return slab_above(m, class, above);
+    }
+    page *p = slab_make(m, class, n);
+    slab_carve(m, heap_of(m), p);
+    return p;
+}
+
+// Whether a class that has no block left is to rent one. In a small heap, always what a run of its
+// own serves with little loss.
+static bool may_rent(heap *h, uint32_t class) {
+    uint32_t bytes = class_bytes(class);
+    if (is_small(h) && bytes >= PAGE_BYTES && pages_for(bytes) << PAGE_SHIFT <= bytes + bytes / 4)
+        return true;
+    if (h->rents[class] > RENT_BYTES / bytes) return false;
+    h->rents[class]++;
+    return true;
+}
+
+static __attribute__((noinline)) void *allocate_slow(uint32_t class, uint32_t above, lm_memory *m) {
+    heap *h = heap_of(m);
+    page *p = slab_ready(m, class);
+    if (!p && above && may_rent(h, class)) {
+        p = slab_above(m, class, above);
+        if (!p && class_bytes(class) >= PAGE_BYTES) {
+            uint32_t n = run_take(m, pages_for(class_bytes(class)), reclaim);
+            return n ? lm_at(m, n << PAGE_SHIFT) : NULL;
+        }
+    }
+    if (!p) p = slab_buy(m, class, above);
+    return p ? pop(m, p, p->free) : NULL;
+}
+
+static inline void *allocate_class(uint32_t class, uint32_t above, lm_memory *m) {
+    page *p = current(m, heap_of(m), class);
+    uint32_t block = p->free;
+    if (LM_UNLIKELY(!block)) return allocate_slow(class, above, m);
+    return pop(m, p, block);
+}
+
+static __attribute__((noinline)) void *allocate_large(size_t size, lm_memory *m) {
+    if (size == 0) return allocate_class(0, CLASSES_ABOVE, m);
+    if ((uint64_t)size > UINT32_MAX) return NULL;
+    uint32_t n = run_take(m, pages_for(size), reclaim);
+    return n ? lm_at(m, n << PAGE_SHIFT) : NULL;
+}
+
+static void *paged_allocate(size_t size, lm_memory *m) {
+    if (LM_UNLIKELY(size - 1 >= SMALL_MAX_BYTES)) return allocate_large(size, m); // also 0
+    return allocate_class(class_of((uint32_t)size), CLASSES_ABOVE, m);
+}
+
+// Of a large block, what lies from the clean page on is zero as it is.
+static void *paged_allocate_zeroed(size_t size, lm_memory *m) {
+    uint32_t clean = runs_of(m)->clean;
+    unsigned char *block = paged_allocate(size, m);
+    if (!block || size <= SMALL_MAX_BYTES) return lm_zero(block, size);
+    uint32_t n = lm_offset(m, block) >> PAGE_SHIFT, dirty = clean > n ? clean - n : 0;
+    memset(block, 0, dirty < size >> PAGE_SHIFT ? (size_t)dirty << PAGE_SHIFT : size);
+    return block;
+}
+
+// The class whose blocks serve a size and lie at multiples of an alignment.
+static uint32_t class_for(size_t size, size_t alignment) {
+    uint32_t class = class_of(size < alignment ? (uint32_t)alignment : (uint32_t)size);
+    while (class_bytes(class) & (alignment - 1))
+        class ++;
+    return class;
+}
+
+// Classes: blocks lie at multiples of their size from a page's start, so a class whose size is a
+// multiple of the alignment serves. Runs: enough pages to find an aligned one among them.
+static void *paged_allocate_aligned(size_t alignment, size_t size, lm_memory *m) {
+    if (alignment <= LM_BLOCK_ALIGNMENT) return paged_allocate(size, m);
+    if (alignment <= PAGE_BYTES && size <= SMALL_MAX_BYTES) {
+        uint32_t class = class_for(size, alignment);
+        return allocate_class(class, 0, m);
+    }
+    if (alignment <= PAGE_BYTES) return allocate_large(size, m);
+    uint32_t n =
+        (uint64_t)size > UINT32_MAX
+            ? 0
+            : run_take_aligned(m, pages_for(size), (uint32_t)alignment >> PAGE_SHIFT, reclaim);
+    return n ? lm_at(m, n << PAGE_SHIFT) : NULL;
+}
+
+static uint32_t block_bytes(const page *p) {
+    return p->kind == PAGE_SLAB ? class_bytes(p->class) : p->length << PAGE_SHIFT;
+}
+
+// What can be said in constant time of a block that is to be freed or resized.
+static void check_live(const lm_memory *m, const void *address, size_t size) {
+    if (LM_CHECK_LEVEL == 0) return;
+    const heap *h = heap_of(m);
+    uint32_t block = lm_offset(m, address);
+    LM_CHECK(lm_holds(m, address));
+    LM_CHECK(block >> PAGE_SHIFT >= h->runs.first && block >> PAGE_SHIFT < h->runs.end);
+    const page *p = page_of(m, &h->runs, block);
+    LM_CHECK(p->kind == PAGE_SLAB || p->kind == PAGE_LARGE);
+    if (p->kind == PAGE_SLAB) {
+        p -= p->back;
+        uint32_t start = number_of(m, &h->runs, p) << PAGE_SHIFT, bytes = class_bytes(p->class);
+        LM_CHECK((block - start) % bytes == 0 && p->used > 0);
+        LM_CHECK((block - start) / bytes < slab_capacity(p) - p->uncarved);
+        LM_CHECK(!is_free(m, p, block));
+    } else {
+        LM_CHECK((block & (PAGE_BYTES - 1)) == 0 && p->length > 0);
+    }
+    LM_CHECK(size <= block_bytes(p));
+}
+
+// The last block of a slab, the first to come back to a full one, or a large one.
+static __attribute__((noinline)) void free_slow(page *p, uint32_t block, lm_memory *m) {
+    heap *h = heap_of(m);
+    if (p->kind == PAGE_LARGE) {
+        run_release(m, &h->runs, block >> PAGE_SHIFT, p->length);
+        return;
+    }
+    bool was_full = !p->free;
+    push(m, p, block);
+    if (p == current(m, h, p->class)) return;
+    if (p->used) { // it was full, and is not now
+        partial_insert(m, h, p);
+    } else {
+        if (!was_full) partial_remove(m, h, p);
+        run_release(m, &h->runs, number_of(m, &h->runs, p), p->length);
+    }
+}
+
+static void paged_free(void *address, size_t size, lm_memory *m) {
+    if (LM_UNLIKELY(!address)) return;
+    uint32_t block = lm_offset(m, address);
+    check_live(m, address, size);
+    page *p = page_of(m, runs_of(m), block);
+    p -= p->back;
+    if (LM_UNLIKELY(!p->free || p->used == 1))
+        free_slow(p, block, m);
+    else
+        push(m, p, block);
+}
+
+static bool resize_in_place(uint32_t block, size_t size, lm_memory *m) {
+    heap *h = heap_of(m);
+    const page *p = page_of(m, &h->runs, block);
+    if (p->kind == PAGE_LARGE)
+        return size > SMALL_MAX_BYTES && (uint64_t)size <= UINT32_MAX &&
+               run_resize(m, block >> PAGE_SHIFT, pages_for(size));
+    uint32_t bytes = class_bytes(p->class);
+    return size <= bytes && size >= bytes / 2;
+}
+
+static void *paged_resize_aligned(void *address, size_t size, size_t alignment, lm_memory *m) {
+    uint32_t block = lm_offset(m, address);
+    check_live(m, address, 0);
+    if (resize_in_place(block, size, m)) return lm_at(m, block);
+    return lm_resize_by_copy(address, block_bytes(page_of(m, runs_of(m), block)), size, alignment,
+                             m, paged_allocate_aligned, paged_free);
+}
+
+static void *paged_resize(void *address, size_t size, lm_memory *m) {
+    return paged_resize_aligned(address, size, CLASSES_ABOVE, m);
+}
+
+static size_t paged_usable_size(const void *address, lm_memory *m) {
+    check_live(m, address, 0);
+    return block_bytes(page_of(m, runs_of(m), lm_offset(m, address)));
+}
+
+static uint64_t paged_block_bytes_max(size_t size, size_t alignment) {
+    uint64_t run = (uint64_t)pages_for(size) << PAGE_SHIFT;
+    if (size > SMALL_MAX_BYTES || alignment > PAGE_BYTES) return run;
+    if (alignment > LM_BLOCK_ALIGNMENT) return class_bytes(class_for(size, alignment));
+    uint32_t class = class_for(size, LM_BLOCK_ALIGNMENT) + CLASSES_ABOVE;
+    uint32_t bytes = class_bytes(class < CLASSES ? class : CLASSES - 1);
+    return size > PAGE_BYTES / 2 && run > bytes ? run : bytes;
+}
+
+static void slabs_none(heap *h) {
+    memset(h->slab, 0, sizeof *h - offsetof(heap, slab));
+    for (uint32_t c = 0; c < CLASSES; c++)
+        h->slab[c] = no_slab(h);
+}
+
+static bool paged_start(lm_memory *m) {
+    if (!runs_start(m, sizeof(heap))) return false;
+    slabs_none(heap_of(m));
+    return true;
+}
+
+static void paged_reset(lm_memory *m) {
+    runs_reset(m);
+    slabs_none(heap_of(m));
+}
+
+// ---- The walk ----------------------------------------------------------------------------------
+
+static const char *validate_slab(const lm_memory *m, const heap *h, const page *p,
+                                 lm_census *census) {
+    uint32_t size = class_bytes(p->class), capacity = slab_capacity(p), listed = 0;
+    uint32_t start = number_of(m, &h->runs, p) << PAGE_SHIFT;
+    for (uint32_t block = p->free; block; block = *link_of(m, block)) {
+        uint32_t carved = (capacity - p->uncarved) * size;
+        if (block < start || block - start >= carved || (block - start) % size != 0)
+            return "slab-links";
+        if (++listed > capacity) return "slab-links";
+    }
+    if (p->used + listed + p->uncarved != capacity) return "slab-count";
+    for (uint32_t i = 0; i < p->length; i++)
+        if (p[i].kind != PAGE_SLAB || p[i].class != p->class || p[i].back != i) return "runs";
+    bool on_list = h->partial[p->class] == number_of(m, &h->runs, p) ||
+                   (p->prev && page_at(m, &h->runs, p->prev)->next == number_of(m, &h->runs, p));
+    if (on_list != (p != current(m, h, p->class) && p->free)) return "partial";
+    census->live_blocks += p->used;
+    census->live_bytes += (uint64_t)p->used * size;
+    census->free_blocks += capacity - p->used;
+    census->free_bytes += (uint64_t)(capacity - p->used) * size;
+    return NULL;
+}
+
+static const char *validate_used(const lm_memory *m, const page *p, lm_census *census) {
+    if (p->kind == PAGE_SLAB)
+        return p->class < CLASSES ? validate_slab(m, heap_of(m), p, census) : "runs";
+    if (p->kind != PAGE_LARGE) return "runs";
+    census->live_blocks++;
+    census->live_bytes += (uint64_t)p->length << PAGE_SHIFT;
+    return NULL;
+}
+
+static const char *paged_validate(lm_memory *m, lm_census *out) {
+    lm_census census = {0};
+    const char *broken = runs_validate(m, &census, validate_used);
+    if (!broken && out) *out = census;
+    return broken;
+}
+
+const lm_allocator LM_TABLE(PAGED) = {
+    .name = PAGED_NAME,
+    .idea = PAGED_IDEA,
+    .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT,
+    .check_level = LM_CHECK_LEVEL,
+    .start = paged_start,
+    .allocate = paged_allocate,
+    .allocate_zeroed = paged_allocate_zeroed,
+    .allocate_aligned = paged_allocate_aligned,
+    .resize = paged_resize,
+    .resize_aligned = paged_resize_aligned,
+    .free = paged_free,
+    .usable_size = paged_usable_size,
+    .block_bytes_max = paged_block_bytes_max,
+    .reset = paged_reset,
+    .validate = paged_validate,
+};
