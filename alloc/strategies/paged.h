@@ -41,20 +41,21 @@
 
 #include <stdint.h>
 
-// Geometry. A page may be as small as the table's share allows: 24 bytes of each.
+// Geometry. A page may be as small as the table's share allows, 24 bytes of each page.
 #ifndef PAGE_SHIFT
 #define PAGE_SHIFT 12
 #endif
 #ifndef SMALL_MAX_BYTES
-#define SMALL_MAX_BYTES  16384 // the largest class
-#define SMALL_HEAP_BYTES (1 << 21)
+#define SMALL_MAX_BYTES    16384     // the largest class
+#define SMALL_HEAP_BYTES   (1 << 21) // up to here a page of the memory counts for more than steps
+#define TABLE_MEMORY_BYTES (1 << 18) // that the first table has room for
 #endif
 enum {
-    SLAB_BLOCKS = 8,            // a slab that holds as many
-    SLAB_BYTES_MAX = 16384,     // or is as large is no reason for a larger one
-    CARVE_BYTES = 2048,         // how much of a slab is linked at a time
-    CLASSES_ABOVE = 3,          // how much further up a block may be rented: at most twice its size
-    TABLE_DESCRIPTORS_MIN = 32, // in the first table
+    SLAB_BLOCKS = 8,        // a slab that holds as many
+    SLAB_BYTES_MAX = 16384, // or is as large is no reason for a larger one
+    CARVE_BYTES = 2048,     // how much of a slab is linked at a time
+    CLASSES_ABOVE = 3,      // how much further up a block may be rented: at most twice its size
+    TABLE_DESCRIPTORS_MIN = TABLE_MEMORY_BYTES >> PAGE_SHIFT,
 };
 
 // A page's descriptor. In a slab all pages tell kind, class and how far back the first one is; the
@@ -136,6 +137,7 @@ static void reclaim(lm_memory *m) {
         if (keep == 0) h->slab[c] = no_slab(h);
         p->length = keep;
         p->uncarved = (uint16_t)(slab_capacity(p) - carved);
+        run_forget(m, &h->runs, n + keep, length - keep);
         run_release(m, &h->runs, n + keep, length - keep);
     }
 }
@@ -306,13 +308,17 @@ static void *paged_allocate(size_t size, lm_memory *m) {
 }
 
 // Of a large block, what lies from the clean page on is zero as it is.
-static void *paged_allocate_zeroed(size_t size, lm_memory *m) {
+static __attribute__((noinline)) void *allocate_large_zeroed(size_t size, lm_memory *m) {
     uint32_t clean = runs_of(m)->clean;
-    unsigned char *block = paged_allocate(size, m);
-    if (!block || size <= SMALL_MAX_BYTES) return lm_zero(block, size);
+    void *block = allocate_large(size, m);
+    if (!block) return NULL;
     uint32_t n = lm_offset(m, block) >> PAGE_SHIFT, dirty = clean > n ? clean - n : 0;
-    memset(block, 0, dirty < size >> PAGE_SHIFT ? (size_t)dirty << PAGE_SHIFT : size);
-    return block;
+    return memset(block, 0, dirty < pages_for(size) ? (size_t)dirty << PAGE_SHIFT : size);
+}
+
+static void *paged_allocate_zeroed(size_t size, lm_memory *m) {
+    if (LM_UNLIKELY(size > SMALL_MAX_BYTES)) return allocate_large_zeroed(size, m);
+    return lm_zero(paged_allocate(size, m), size);
 }
 
 // The class whose blocks serve a size and lie at multiples of an alignment.
@@ -378,7 +384,9 @@ static __attribute__((noinline)) void free_slow(page *p, uint32_t block, lm_memo
         partial_insert(m, h, p);
     } else {
         if (!was_full) partial_remove(m, h, p);
-        run_release(m, &h->runs, number_of(m, &h->runs, p), p->length);
+        uint32_t n = number_of(m, &h->runs, p);
+        run_forget(m, &h->runs, n, p->length);
+        run_release(m, &h->runs, n, p->length);
     }
 }
 
@@ -398,18 +406,26 @@ static bool resize_in_place(uint32_t block, size_t size, lm_memory *m) {
     heap *h = heap_of(m);
     const page *p = page_of(m, &h->runs, block);
     if (p->kind == PAGE_LARGE)
-        return size > SMALL_MAX_BYTES && (uint64_t)size <= UINT32_MAX &&
+        return size >= PAGE_BYTES && (uint64_t)size <= UINT32_MAX &&
                run_resize(m, block >> PAGE_SHIFT, pages_for(size));
     uint32_t bytes = class_bytes(p->class);
     return size <= bytes && size >= bytes / 2;
 }
 
+// A large block that has to move as it grows gets an eighth more, where there is room: growing on
+// in small steps then costs O(1) amortised a byte.
 static void *paged_resize_aligned(void *address, size_t size, size_t alignment, lm_memory *m) {
     uint32_t block = lm_offset(m, address);
     check_live(m, address, 0);
     if (resize_in_place(block, size, m)) return lm_at(m, block);
-    return lm_resize_by_copy(address, block_bytes(page_of(m, runs_of(m), block)), size, alignment,
-                             m, paged_allocate_aligned, paged_free);
+    uint32_t bytes = block_bytes(page_of(m, runs_of(m), block));
+    void *moved = NULL;
+    if (size > bytes && size > SMALL_MAX_BYTES && size < UINT32_MAX / 2)
+        moved = lm_resize_by_copy(lm_at(m, block), bytes, size + size / 8, alignment, m,
+                                  paged_allocate_aligned, paged_free);
+    return moved ? moved
+                 : lm_resize_by_copy(lm_at(m, block), bytes, size, alignment, m,
+                                     paged_allocate_aligned, paged_free);
 }
 
 static void *paged_resize(void *address, size_t size, lm_memory *m) {

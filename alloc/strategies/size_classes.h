@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 static inline uint32_t most_significant_bit(uint32_t n) {
-    return 31u - (uint32_t)__builtin_clz(n);
+    return 31u ^ (uint32_t)__builtin_clz(n); // gcc makes one bsr of this, of 31 − … three steps
 }
 
 // The class that serves a size, 1 … 2^31. Two bits below the leading one tell the quarter; sizes up
