@@ -109,17 +109,16 @@ static void bin_remove(const lm_memory *m, page_runs *r, uint32_t first) {
     if (!r->bins[bin]) r->bin_map[bin / 32] &= ~(1u << bin % 32);
 }
 
-// At check level 1, no page inside of a run may look like the first one of a block, or an interior
-// pointer would pass: pages that were the first of something, or of a slab, forget it.
-static void run_forget(const lm_memory *m, const page_runs *r, uint32_t first, uint32_t pages) {
-    for (uint32_t i = 0; LM_CHECK_LEVEL >= 1 && i < pages; i++)
-        page_at(m, r, first + i)->kind = PAGE_FREE;
+// At check level 1, no page inside of a run may look like the first one of a block, or a pointer to
+// it would pass: what was the first page of something forgets it.
+static void run_forget(const lm_memory *m, const page_runs *r, uint32_t first) {
+    if (LM_CHECK_LEVEL >= 1) page_at(m, r, first)->kind = PAGE_FREE;
 }
 
 // Frees pages:  [ free ][ these ][ free ] => [ ------- free ------- ]. O(1).
 static void run_release(const lm_memory *m, page_runs *r, uint32_t first, uint32_t length) {
     uint32_t end = first + length;
-    run_forget(m, r, first, 1);
+    run_forget(m, r, first);
     if (end < r->end && page_at(m, r, end)->kind == PAGE_FREE) {
         length += page_at(m, r, end)->length;
         bin_remove(m, r, end);
@@ -339,8 +338,7 @@ static void runs_reset(lm_memory *m) {
     for (uint32_t n = r->first, run = n; n <= r->end;) { // `run`: where what is now free begins
         page_kind kind = n < r->end ? page_at(m, r, n)->kind : PAGE_NOT_OURS;
         uint32_t length = kind == PAGE_NOT_OURS ? 1 : page_at(m, r, n)->length;
-        if (kind == PAGE_SLAB || kind == PAGE_LARGE)
-            run_forget(m, r, n, kind == PAGE_SLAB ? length : 1);
+        if (kind == PAGE_SLAB || kind == PAGE_LARGE) run_forget(m, r, n);
         if (kind == PAGE_NOT_OURS || kind == PAGE_TABLE) {
             if (n > run) bin_insert(m, r, run, n - run);
             run = n + length;

@@ -137,7 +137,6 @@ static void reclaim(lm_memory *m) {
         if (keep == 0) h->slab[c] = no_slab(h);
         p->length = keep;
         p->uncarved = (uint16_t)(slab_capacity(p) - carved);
-        run_forget(m, &h->runs, n + keep, length - keep);
         run_release(m, &h->runs, n + keep, length - keep);
     }
 }
@@ -384,9 +383,7 @@ static __attribute__((noinline)) void free_slow(page *p, uint32_t block, lm_memo
         partial_insert(m, h, p);
     } else {
         if (!was_full) partial_remove(m, h, p);
-        uint32_t n = number_of(m, &h->runs, p);
-        run_forget(m, &h->runs, n, p->length);
-        run_release(m, &h->runs, n, p->length);
+        run_release(m, &h->runs, number_of(m, &h->runs, p), p->length);
     }
 }
 
@@ -402,14 +399,15 @@ static void paged_free(void *address, size_t size, lm_memory *m) {
         push(m, p, block);
 }
 
+// Whether a size leaves a block as it is: at least half of it is used, of a large block seven
+// eighths. Or a large block gets or gives pages.
 static bool resize_in_place(uint32_t block, size_t size, lm_memory *m) {
-    heap *h = heap_of(m);
-    const page *p = page_of(m, &h->runs, block);
-    if (p->kind == PAGE_LARGE)
-        return size >= PAGE_BYTES && (uint64_t)size <= UINT32_MAX &&
-               run_resize(m, block >> PAGE_SHIFT, pages_for(size));
-    uint32_t bytes = class_bytes(p->class);
-    return size <= bytes && size >= bytes / 2;
+    const page *p = page_of(m, runs_of(m), block);
+    uint32_t bytes = block_bytes(p);
+    if (size <= bytes && size >= (p->kind == PAGE_LARGE ? bytes - bytes / 8 : bytes / 2))
+        return true;
+    return p->kind == PAGE_LARGE && size >= PAGE_BYTES && (uint64_t)size <= UINT32_MAX &&
+           run_resize(m, block >> PAGE_SHIFT, pages_for(size));
 }
 
 // A large block that has to move as it grows gets an eighth more, where there is room: growing on
