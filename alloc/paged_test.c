@@ -234,6 +234,28 @@ static void many_sizes_used_once_stay_small(void **state) {
     }
 }
 
+// No block is larger than stated, whatever its class rents, and a resize at most doubles that.
+static void blocks_are_as_large_as_stated(void **state) {
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        const lm_allocator *a = i < 2 ? lm_strategy_named(registered[i], 0) : tiny;
+        lm_memory m = started(a, 1, 2000);
+        for (size_t size = 0; size < 40000; size += 1 + size / 16) {
+            for (size_t alignment = 1; alignment <= LM_PAGE_BYTES; alignment *= 2) {
+                void *block = a->allocate_aligned(alignment, size, &m);
+                assert_true(a->usable_size(block, &m) <= a->block_bytes_max(size, alignment));
+                if (alignment % 3 == 1) a->free(block, 0, &m);
+            }
+            void *block = a->resize(a->allocate(size, &m), size + size / 2, &m);
+            assert_true(a->usable_size(block, &m) <= 2 * a->block_bytes_max(size + size / 2, 16));
+            block = a->resize(block, size / 3, &m);
+            assert_true(a->usable_size(block, &m) <= 2 * a->block_bytes_max(size / 3, 16));
+        }
+        assert_null(a->validate(&m, NULL));
+        lm_memory_destroy(&m);
+    }
+}
+
 // ---- Large blocks ------------------------------------------------------------------------------
 
 // Somebody takes the page behind a block, where it is free.
@@ -584,6 +606,7 @@ int main(void) {
         cmocka_unit_test(only_a_small_heap_is_stingy),
         cmocka_unit_test(refused_growth_finds_what_there_is),
         cmocka_unit_test(many_sizes_used_once_stay_small),
+        cmocka_unit_test(blocks_are_as_large_as_stated),
         cmocka_unit_test(a_block_that_grows_by_steps_seldom_moves),
         cmocka_unit_test(a_growing_block_takes_what_is_there),
         cmocka_unit_test(the_table_moves_among_foreign_pages),

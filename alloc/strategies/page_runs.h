@@ -19,8 +19,8 @@
 //     bins            each free run is in the list of its length; the bitmap says which have one
 //     clean           no page from the clean one on is in use
 //
-// Who includes this has defined PAGE_SHIFT, TABLE_DESCRIPTORS_MIN and `page`, a descriptor: a struct
-// with at least
+// Who includes this has defined PAGE_SHIFT, TABLE_DESCRIPTORS_MIN and `page`, a descriptor: a
+// struct with at least
 //     uint32_t next, prev; // free run: neighbours in its list, page numbers
 //     uint32_t length;     // the run, in pages; also in a free run's last page
 //     uint8_t kind;        // a page_kind
@@ -239,8 +239,8 @@ static bool runs_grow(lm_memory *m, uint32_t pages) {
     return true;
 }
 
-// Lays out a state of `state_bytes`, zero behind its page_runs, the first table up to the next page,
-// and one free run. False: the memory could not grow.
+// Lays out a state of `state_bytes`, zero behind its page_runs, the first table up to the next
+// page, and one free run. False: the memory could not grow.
 static bool runs_start(lm_memory *m, uint32_t state_bytes) {
     uint64_t table = (uint64_t)m->heap_start + state_bytes;
     uint32_t first = pages_for(table + TABLE_DESCRIPTORS_MIN * sizeof(page));

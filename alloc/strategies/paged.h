@@ -21,22 +21,34 @@
 // which every class starts) to the last. When it is full it moves into pages of its own, twice as
 // large.
 //
-// Laws, as `validate` names them:
-//     runs            runs tile the pages from the first to the last
-//     coalesced       no two free runs are neighbours
-//     bins            each free run is in the list of its length; the bitmap says which have one
+// How a small heap stays small. A class that has no block left *rents* before it buys: it takes a
+// block of one of the three classes above, at most twice as large, or a run of its own, until it
+// has taken half a page's worth so; only then it gets a slab. Its first slab is the smallest that
+// loses at most an eighth at its end, each further one twice as large, up to 8 blocks or 16 KiB.
+// Before the memory grows, slabs without a live block become free runs; in a heap of up to 2 MiB,
+// so do the pages of slabs that no block was handed out of, and a larger class's block is taken
+// first.
+//
+// Laws, as `validate` names them; those of page_runs.h, and
 //     slab-count      live blocks + free list + blocks never handed out = the slab's capacity
 //     slab-links      a slab's free list stays in the slab, at multiples of the block size
 //     partial         a slab is on its class's list exactly if it has a free block and is not
 //                     the class's current one
 //
-// Cost. allocate and free of a small block: a few loads and stores, no search; O(1) always, but for
-// the table's moves (O(1) amortised over the pages added). Runs: first fit among the first 8 of the
-// fitting list, then good fit by bitmap, O(1); the whole list before the memory grows. resize of a
-// large block extends into a free neighbour or the memory's end.
-// Waste. Blocks up to 16 KiB: at most a quarter above what was asked (15 bytes below 80 bytes);
-// larger ones: less than a page. A class that is used once takes a whole slab (4 to 64 KiB).
-// Good at speed on programs that allocate many blocks of few sizes. Bad at many sizes used little.
+// Cost. allocate and free of a small block: a few loads and stores, no search. Else a bounded
+// number of steps: at most 64 runs of the fitting list are looked at, then the bitmap's first; but
+// that the table moves when it is full, O(1) amortised over the pages added and not constant.
+// resize of a large block extends into a free neighbour or the memory's end; where it must move it
+// gets an eighth more, so that growing by steps costs O(1) amortised a byte. allocate_zeroed of a
+// large block clears only what may be dirty. Check level 1 takes constant time too, but where a
+// live block holds by chance what a free one says of itself: then its slab's free list is walked.
+// Waste. Blocks up to 16 KiB: at most a quarter above what was asked (15 bytes below 80 bytes), or
+// twice where rented; larger ones: less than a page. Beside the blocks: a slab's uncarved end, and
+// 24 bytes a page for the table, twice that after it has moved.
+// Fragmentation: no better bound than a slab for each live block, as wherever classes are kept
+// apart: a slab stays its class's while one block in it lives.
+// Good at speed, and at programs with many blocks of few sizes. Bad at heaps of a few pages with
+// many sizes: there a page is too much for a class, and paged_2k takes less.
 #pragma once
 
 #include <stdint.h>
