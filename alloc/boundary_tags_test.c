@@ -1,5 +1,6 @@
-// What the conformance suite cannot know of the strategies with boundary tags: where they place blocks, what they
-// lay out around foreign pages, and that each law of theirs is seen when it is broken.
+// What the conformance suite cannot know of the strategies with boundary tags: where they place
+// blocks, what they lay out around foreign pages, and that each law of theirs is seen when it is
+// broken.
 #include "alloc/registry.h"
 
 #include <setjmp.h>

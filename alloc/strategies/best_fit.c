@@ -1,9 +1,9 @@
 // best_fit: the smallest free block that is large enough, the lowest of equal ones.
 //
 // Idea: what is left over is as small as can be, and large blocks stay whole for those who need
-// them. Wilson et al. (1995) and Johnstone and Wilson (1998) found best fit, with the lowest address
-// among equals, to waste least or next to least of all policies on real programs. No list is
-// scanned: the blocks stand in a tree by size and address (free_tree.h).
+// them. Wilson et al. (1995) and Johnstone and Wilson (1998) found best fit, with the lowest
+// address among equals, to waste least or next to least of all policies on real programs. No list
+// is scanned: the blocks stand in a tree by size and address (free_tree.h).
 //
 // Blocks, merging and growth: boundary_tags.h.
 //

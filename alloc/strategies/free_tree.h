@@ -8,11 +8,11 @@
 //
 // and index_find of boundary_tags.h.
 //
-// Source: a treap (Seidel and Aragon 1996): from the root down the priorities fall, which are hashes
-// of the offsets, so that the tree is as deep as a random one, about 2 ln n, whatever the sizes and
-// the order of the calls: Stephenson's Cartesian tree (1983), in which the largest block is the
-// root, degenerates where sizes follow the addresses. It needs no random numbers: the same blocks
-// give the same tree.
+// Source: a treap (Seidel and Aragon 1996): from the root down the priorities fall, which are
+// hashes of the offsets, so that the tree is as deep as a random one, about 2 ln n, whatever the
+// sizes and the order of the calls: Stephenson's Cartesian tree (1983), in which the largest block
+// is the root, degenerates where sizes follow the addresses. It needs no random numbers: the same
+// blocks give the same tree.
 //
 // A free block begins with its links, so it has 32 bytes at least.
 //
@@ -67,8 +67,8 @@ static inline void link_to(heap *h, word *link, uint32_t block, uint32_t parent)
     if (block) *parent_of(h, block) = parent;
 }
 
-// From a block up to `end`, which is left as it is; where `must` is false, no further than something
-// changes.
+// From a block up to `end`, which is left as it is; where `must` is false, no further than
+// something changes.
 static inline void refresh_up(heap *h, uint32_t block, uint32_t end, bool must) {
     for (; block != end && (refresh(h, block) || must); block = *parent_of(h, block))
         continue;

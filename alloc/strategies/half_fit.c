@@ -1,9 +1,9 @@
 // half_fit: bins by powers of two, a request served from the first bin whose every block fits.
 //
-// Idea: a free block of 2^k … 2^(k+1) − 1 bytes is in bin k. A request is looked for from the bin of
-// the next power of two up, where whichever block comes first fits: one look at a word of bits, no
-// search. What a block has too much goes back as a block of its own. Every operation takes constant
-// time, and less of it than in tlsf, whose bins are finer.
+// Idea: a free block of 2^k … 2^(k+1) − 1 bytes is in bin k. A request is looked for from the bin
+// of the next power of two up, where whichever block comes first fits: one look at a word of bits,
+// no search. What a block has too much goes back as a block of its own. Every operation takes
+// constant time, and less of it than in tlsf, whose bins are finer.
 //
 // Source: T. Ogasawara, "An algorithm with constant execution time for dynamic storage allocation",
 // RTCSA 1995. Blocks, merging and growth: boundary_tags.h; lists and their laws: size_bins.h.
@@ -21,8 +21,8 @@
 // fit's (o1heap, after Robson 1977). A request may pass by blocks of up to twice its size less one
 // granule that would fit (incomplete memory use, in Ogasawara's words).
 //
-// Good at: bounded time with a proven bound of memory, little code. Bad at: waste: equal blocks that
-// were freed are not found again unless their size is a power of two.
+// Good at: bounded time with a proven bound of memory, little code. Bad at: waste: equal blocks
+// that were freed are not found again unless their size is a power of two.
 #include <stdbool.h>
 #include <stdint.h>
 

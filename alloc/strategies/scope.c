@@ -1,7 +1,7 @@
 // scope: a bump allocator whose scopes open and close like brackets.
 //
-// Idea: what a function allocates for its own use dies when it returns, and so do the scopes that it
-// opened: one step back frees all of it. The obstack of GNU, the mark and release of Pascal, the
+// Idea: what a function allocates for its own use dies when it returns, and so do the scopes that
+// it opened: one step back frees all of it. The obstack of GNU, the mark and release of Pascal, the
 // nested arenas of Hanson (1990); Kotlin/Wasm gives its callers linear memory in this way only
 // (withScopedMemoryAllocator). Layout and laws: arena.h.
 //
@@ -17,8 +17,8 @@
 //
 // Costs: allocate O(1), and one growth where the region is used up, before which idle regions are
 // looked at, as many as foreign growths have left. Free O(1): it does nothing. Resize O(1) for the
-// last block, else O(size). Open O(1), close and reset O(regions entered since). Validate O(blocks).
-// 4 bytes a block, rounded up to 16; 32 bytes a scope, 48 for the heap.
+// last block, else O(size). Open O(1), close and reset O(regions entered since). Validate
+// O(blocks). 4 bytes a block, rounded up to 16; 32 bytes a scope, 48 for the heap.
 //
 // Bound: none. The heap is the sum of all requests since the innermost scope was opened and
 // of all outer ones.

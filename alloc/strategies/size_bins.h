@@ -1,5 +1,6 @@
-// Bins: doubly linked lists of free blocks by size, the index that half_fit and tlsf share. The file
-// that includes this one defines which sizes a bin holds and how a bin that holds some is found:
+// Bins: doubly linked lists of free blocks by size, the index that half_fit and tlsf share. The
+// file that includes this one defines which sizes a bin holds and how a bin that holds some is
+// found:
 //
 //     BINS             how many there are
 //     bin_map          a type: what says which bins hold something; all zero, none does

@@ -16,8 +16,8 @@
 //     row 2      1024 1056 1088 ... 2016
 //     row 23     2^31 ...
 //
-// Lists and their laws: size_bins.h; the bits of the map are two levels here, and a row's bit is set
-// where one of its columns' is.
+// Lists and their laws: size_bins.h; the bits of the map are two levels here, and a row's bit is
+// set where one of its columns' is.
 //
 // Costs: allocate, free, resize in place O(1); growth O(1) and one growth; allocate_zeroed and a
 // resize that copies O(size); reset and validate O(blocks). 4 bytes a live block, rounded up to 16;
