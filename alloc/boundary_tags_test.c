@@ -12,7 +12,8 @@
 
 #include <cmocka.h>
 
-static const char *const names[] = {"first_fit", "next_fit", "best_fit", "half_fit", "tlsf"};
+static const char *const names[] = {"first_fit", "next_fit", "best_fit",
+                                    "half_fit",  "tlsf",     "bins"};
 enum { NAMES = sizeof names / sizeof *names, FREE = 1, PREVIOUS_FREE = 2, GAP = 4, LAST = 8 };
 
 static lm_memory started(const lm_allocator *a, uint32_t pages, uint32_t pages_max) {
@@ -103,6 +104,91 @@ static void tlsf_takes_the_best_bin(void **state) {
     assert_ptr_equal(a->allocate(60, &h.memory), h.blocks[1]); // the last one freed
     assert_ptr_equal(a->allocate(60, &h.memory), h.blocks[5]);
     lm_memory_destroy(&h.memory);
+}
+
+// What is asked for in a row lies in a row, in what the last split left; a free block of the very
+// size goes first.
+static void bins_cut_the_victim(void **state) {
+    (void)state;
+    const lm_allocator *a = lm_strategy_named("bins", 1);
+    holes h = make_holes(a);
+    assert_ptr_equal(a->allocate(28, &h.memory), h.blocks[1]); // the last one freed of 64 bytes
+    assert_ptr_equal(a->allocate(60, &h.memory), h.blocks[5]); // of the very size
+    assert_ptr_equal(a->allocate(12, &h.memory), h.blocks[1] + 32);
+    assert_ptr_equal(a->allocate(28, &h.memory), h.blocks[3]); // what is left is too small
+    assert_ptr_equal(a->allocate(28, &h.memory), h.blocks[3] + 32);
+    assert_ptr_equal(a->allocate(12, &h.memory), h.blocks[1] + 48);
+    assert_null(a->validate(&h.memory, NULL));
+    lm_memory_destroy(&h.memory);
+}
+
+enum { LARGE = 300 };
+
+static uint32_t large_bytes(uint32_t i) { // some sizes twice and more
+    return 16 * (32 + (i % 200) * (i % 200) * 7919 % 1013);
+}
+
+// Free blocks of 512 bytes and more, and live ones between them.
+static lm_memory large_holes(const lm_allocator *a, unsigned char **blocks) {
+    lm_memory memory = started(a, 1, 100);
+    for (uint32_t i = 0; i < LARGE; i++) {
+        assert_non_null(blocks[i] = a->allocate(large_bytes(i) - 4, &memory));
+        assert_non_null(a->allocate(12, &memory));
+    }
+    for (uint32_t i = 0; i < LARGE; i++)
+        a->free(blocks[i], 0, &memory);
+    assert_null(a->validate(&memory, NULL));
+    return memory;
+}
+
+// Whatever the order, a large request gets the smallest block that fits.
+static void bins_fit_large_blocks_best(void **state) {
+    (void)state;
+    const lm_allocator *a = lm_strategy_named("bins", 1);
+    unsigned char *blocks[LARGE];
+    lm_memory memory = large_holes(a, blocks);
+    for (uint32_t round = 0; round < 2000; round++) {
+        uint32_t asked = large_bytes(round * 31 + 7) - 16 * (round % 3), best = UINT32_MAX;
+        for (uint32_t i = 0; i < LARGE; i++)
+            if (large_bytes(i) >= asked && large_bytes(i) < best) best = large_bytes(i);
+        if (best == UINT32_MAX) continue;
+        unsigned char *block = a->allocate(asked - 4, &memory);
+        uint32_t had = 0;
+        for (uint32_t i = 0; i < LARGE; i++)
+            if (blocks[i] == block) had = large_bytes(i);
+        assert_int_equal(had, best);
+        assert_null(a->validate(&memory, NULL));
+        a->free(block, 0, &memory);
+    }
+    lm_memory_destroy(&memory);
+}
+
+static void laws_of_the_tries(void **state) {
+    (void)state;
+    enum { LINK = 4, CHILD = 8 };
+    const lm_allocator *a = lm_strategy_named("bins", 0);
+    unsigned char *blocks[LARGE];
+    bool crossed = false, cut = false;
+    for (uint32_t i = 0; i < LARGE && !(crossed && cut); i++) {
+        lm_memory memory = large_holes(a, blocks);
+        unsigned char *heap = lm_memory_base(&memory) + memory.heap_start;
+        uint32_t *link = word(blocks[i], LINK), *child = word(blocks[i], CHILD);
+        if (*link % 16 != 0 && child[0] && child[1]) { // a node with two children: crossed
+            uint32_t left = child[0];
+            child[0] = child[1];
+            child[1] = left;
+            for (uint32_t bit = 0; bit < 2; bit++)
+                *word(heap, child[bit] + LINK) = (uint32_t)((unsigned char *)&child[bit] - heap);
+            assert_string_equal(a->validate(&memory, NULL), "trie");
+            crossed = true;
+        } else if (*link % 16 != 0 && *word(blocks[i], 0)) { // a node with an equal: cut off
+            *word(blocks[i], 0) = 0;
+            assert_non_null(a->validate(&memory, NULL));
+            cut = true;
+        }
+        lm_memory_destroy(&memory);
+    }
+    assert_true(crossed && cut);
 }
 
 // What only our own growth has brought, and nobody has written, is not cleared again; all else is.
@@ -328,6 +414,9 @@ int main(void) {
         cmocka_unit_test(best_fit_takes_the_smallest),
         cmocka_unit_test(half_fit_passes_by_what_might_not_fit),
         cmocka_unit_test(tlsf_takes_the_best_bin),
+        cmocka_unit_test(bins_cut_the_victim),
+        cmocka_unit_test(bins_fit_large_blocks_best),
+        cmocka_unit_test(laws_of_the_tries),
         cmocka_unit_test(zeroed_blocks_know_clean_memory),
         cmocka_unit_test(first_fit_survives_its_worst_order),
         cmocka_unit_test(growth_joins_or_leaves_a_gap),

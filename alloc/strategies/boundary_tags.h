@@ -80,6 +80,9 @@ enum { // the first block
 static inline uint32_t index_find(heap *h, uint32_t bytes); // a block of at least that, or 0
 static void index_insert(heap *h, uint32_t block, uint32_t bytes);
 static void index_remove(heap *h, uint32_t block);
+#ifdef INDEX_KNOWS_RESTS
+static inline void index_insert_rest(heap *h, uint32_t block, uint32_t bytes, uint32_t taken);
+#endif
 static bool index_holds(heap *h, uint32_t block);            // for validate
 static const char *index_law(heap *h, uint64_t free_blocks); // the first one broken, or NULL
 
@@ -125,6 +128,19 @@ static void make_free(heap *h, uint32_t block, uint32_t bytes) {
     index_insert(h, block, bytes);
 }
 
+// What a split of which `taken` were asked for leaves over is free like any other block, unless the
+// index wants to know of it.
+static inline void make_rest(heap *h, uint32_t block, uint32_t bytes, uint32_t taken) {
+#ifdef INDEX_KNOWS_RESTS
+    *tag(h, block) = bytes | FREE;
+    *bytes_before(h, block + bytes) = bytes;
+    index_insert_rest(h, block, bytes, taken);
+#else
+    (void)taken;
+    make_free(h, block, bytes);
+#endif
+}
+
 static inline void make_last(heap *h, uint32_t block) {
     *tag(h, block) = LAST;
     h->last = block;
@@ -168,7 +184,7 @@ static void take(heap *h, uint32_t block, uint32_t bytes) {
     index_remove(h, block);
     if (had - bytes >= BLOCK_BYTES_MIN) {
         *tag(h, block) = bytes;
-        make_free(h, block + bytes, had - bytes);
+        make_rest(h, block + bytes, had - bytes, bytes);
     } else {
         *tag(h, block) = had;
         *tag(h, block + had) &= ~(word)PREVIOUS_FREE;

@@ -1,13 +1,14 @@
-// Bins: doubly linked lists of free blocks by size, the index that half_fit and tlsf share. The
-// file that includes this one defines which sizes a bin holds and how a bin that holds some is
-// found:
+// Bins: doubly linked lists of free blocks by size, the index that half_fit and tlsf share, and
+// part of that of bins. The file that includes this one defines which sizes a bin holds and how a
+// bin that holds some is found:
 //
 //     BINS             how many there are
 //     bin_map          a type: what says which bins hold something; all zero, none does
 //     bin_of(bytes)    the bin of a size, rising with it
 //     bin_mark(map, bin, holds), bin_marked(map, bin)
 //
-// and index_find of boundary_tags.h.
+// and index_find of boundary_tags.h; with BINS_AND_MORE, the rest of its index as well, on
+// bin_insert, bin_remove and bin_law.
 //
 // A free block begins with two links: the next block of its bin, and the offset of the word that
 // links here, in the block before or in the bin's head. Who leaves a list needs no more than that.
@@ -23,6 +24,11 @@
 #pragma once
 
 #include "alloc/strategies/strategy.h"
+
+// A bin that holds blocks of any size; here, none.
+#ifndef BIN_OF_ANY
+#define BIN_OF_ANY BINS
+#endif
 
 typedef struct block_index {
     bin_map map;
@@ -41,8 +47,8 @@ static inline uint32_t head_of(heap *h, uint32_t bin) {
     return offset_of(h, &h->index.heads[bin]);
 }
 
-static void index_insert(heap *h, uint32_t block, uint32_t bytes) {
-    uint32_t bin = bin_of(bytes), next = h->index.heads[bin];
+static inline void bin_insert(heap *h, uint32_t block, uint32_t bin) {
+    uint32_t next = h->index.heads[bin];
     *next_of(h, block) = next;
     *link_of(h, block) = head_of(h, bin);
     h->index.heads[bin] = block;
@@ -52,7 +58,7 @@ static void index_insert(heap *h, uint32_t block, uint32_t bytes) {
         bin_mark(&h->index.map, bin, true);
 }
 
-static void index_remove(heap *h, uint32_t block) {
+static inline void bin_remove(heap *h, uint32_t block) {
     uint32_t next = *next_of(h, block), link = *link_of(h, block);
     LM_CHECK(*word_at(h, link) == block);
     LM_CHECK(!next || *link_of(h, next) == block);
@@ -76,11 +82,21 @@ static const char *bin_law(heap *h, uint32_t bin, uint64_t most, uint64_t *found
     for (; block; link = block, block = *next_of(h, block)) {
         if (++*found > most) return "index holds free blocks only";
         if (block % LM_BLOCK_ALIGNMENT || block - FIRST >= h->last - FIRST ||
-            !(*tag(h, block) & FREE) || bin_of(bytes_of(h, block)) != bin)
+            !(*tag(h, block) & FREE) || (bin != BIN_OF_ANY && bin_of(bytes_of(h, block)) != bin))
             return "bins hold their size";
         if (*link_of(h, block) != link) return "links";
     }
     return NULL;
+}
+
+#ifndef BINS_AND_MORE
+
+static void index_insert(heap *h, uint32_t block, uint32_t bytes) {
+    bin_insert(h, block, bin_of(bytes));
+}
+
+static void index_remove(heap *h, uint32_t block) {
+    bin_remove(h, block);
 }
 
 static const char *index_law(heap *h, uint64_t free_blocks) {
@@ -91,3 +107,5 @@ static const char *index_law(heap *h, uint64_t free_blocks) {
     }
     return found == free_blocks ? NULL : "index holds free blocks only";
 }
+
+#endif

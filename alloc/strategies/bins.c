@@ -1,0 +1,268 @@
+// bins: small bins, tree bins, a designated victim, and a top that comes last.
+//
+// Idea: the policy of the malloc that most programs were written on. A small request takes a free
+// block of its very size; else a piece of the victim, the rest of the last split, so that what is
+// asked for in a row lies in a row; else the smallest free block that fits, whose rest is the next
+// victim. A large request takes the best fit. Only what nothing serves is cut from the wilderness.
+//
+// Source: D. Lea, "A memory allocator" (1996 to 2012), dlmalloc 2.8: its bins, its tries and its
+// victim, in the layout of boundary_tags.h. It differs in that a bin with a trie holds a whole
+// power of two, not half of one; that nothing is mapped apart; and that blocks are 16 bytes apart.
+//
+// Layout: bins 1 to 31 are lists of blocks of one size, 16 to 496 bytes (size_bins.h). Bins 32 to
+// 54 are tries, a power of two each, 512 bytes and up. Bin 64 holds the victim, if there is one.
+//
+//     block  +4     +8       +12      +16
+//     [next] [link] [child 0][child 1]              of a trie; of a list, only the first two
+//
+// A node of a trie holds a size of its own; equal blocks hang on its list of `next`. Its `link` is
+// the offset of the word that points to it: a bin's head, or a child of its parent. That of a block
+// on a list is the `next` of the one before, and tells the two apart: only it is a multiple of 16.
+// The bits of the size below the leading one, from the top, say which child leads to it: a node of
+// depth d shares d bits with all below it.
+//
+//     heads[bin] --> [640] --0--> [512] ...           512 … 1008: 1xxxxx0000
+//                      |   --1--> [896] --0--> [784]
+//                    [640] (equal)
+//
+// Laws, besides those of size_bins.h (validate's names):
+//     trie      each node is where its size says, and its list is of its size
+//
+// Costs: a trie has as many levels as sizes have bits, so allocate and free take at most some 30
+// steps in any heap, and mostly one or two; growth O(1) and one growth; allocate_zeroed and a
+// resize that copies O(size); reset and validate O(blocks). 4 bytes a live block, rounded up to 16;
+// 288 bytes for the heap.
+//
+// Bound: best fit's for large blocks, about M(n - 2) for M bytes live and blocks up to n (Robson
+// 1977); the victim makes it no better. In programs it wastes little (Johnstone and Wilson 1998).
+//
+// Good at: everything a bit: low waste, locality, short paths where sizes repeat. Bad at: nothing
+// much; tlsf bounds its steps more tightly, and paged does less in each of them.
+#include <stdbool.h>
+#include <stdint.h>
+
+// Geometry.
+enum {
+    LISTS = 32,        // bins 0 … 31, of steps of 16 bytes
+    TRIE_LOG2 = 4 + 5, // of the first trie: behind the last list
+    TRIES = LISTS,     // its bin
+    VICTIM = 64,
+    BINS,
+};
+
+typedef struct bin_map {
+    uint32_t words[(BINS + 31) / 32];
+} bin_map;
+
+static inline uint32_t log2_of(uint32_t bytes) {
+    return 31 - (uint32_t)__builtin_clz(bytes);
+}
+static inline uint32_t bin_of(uint32_t bytes) {
+    return bytes >> TRIE_LOG2 ? TRIES + log2_of(bytes) - TRIE_LOG2 : bytes >> 4;
+}
+static inline bool bin_marked(const bin_map *map, uint32_t bin) {
+    return map->words[bin / 32] >> bin % 32 & 1;
+}
+static inline void bin_mark(bin_map *map, uint32_t bin, bool holds) {
+    uint32_t *bits = &map->words[bin / 32];
+    *bits = (*bits & ~(1u << bin % 32)) | (uint32_t)holds << bin % 32;
+}
+
+#define BIN_OF_ANY VICTIM
+#define BINS_AND_MORE
+#define INDEX_KNOWS_RESTS
+#include "alloc/strategies/size_bins.h"
+
+// Tries.
+
+static inline uint32_t child_of(uint32_t node, uint32_t bit) { // the word's offset
+    return node + 2 * LM_WORD_BYTES + bit * LM_WORD_BYTES;
+}
+static inline bool is_node(heap *h, uint32_t block) {
+    return *link_of(h, block) % LM_BLOCK_ALIGNMENT != 0 || *link_of(h, block) < FIRST;
+}
+
+// The bits that choose the children, from the top.
+static inline uint32_t path_of(uint32_t bytes) {
+    return bytes << (32 - log2_of(bytes));
+}
+
+static void link_to(heap *h, uint32_t link, uint32_t block) {
+    *word_at(h, link) = block;
+    *link_of(h, block) = link;
+}
+
+static void trie_insert(heap *h, uint32_t block, uint32_t bytes) {
+    uint32_t bin = bin_of(bytes), link = head_of(h, bin), node;
+    if (!*word_at(h, link)) bin_mark(&h->index.map, bin, true);
+    for (uint32_t path = path_of(bytes); (node = *word_at(h, link)) != 0; path <<= 1) {
+        if (bytes_of(h, node) == bytes) {
+            uint32_t next = *next_of(h, node);
+            if (next) link_to(h, block, next);
+            *next_of(h, block) = next;
+            link_to(h, node, block);
+            return;
+        }
+        link = child_of(node, path >> 31);
+    }
+    *next_of(h, block) = *word_at(h, child_of(block, 0)) = *word_at(h, child_of(block, 1)) = 0;
+    link_to(h, link, block);
+}
+
+// A node's place is taken by the next of its size, or by some leaf below it: any shares its bits.
+static void trie_remove(heap *h, uint32_t node) {
+    uint32_t heir = *next_of(h, node), link = *link_of(h, node);
+    LM_CHECK(*word_at(h, link) == node);
+    if (!heir) {
+        uint32_t leaf = link, below;
+        while ((below = *word_at(h, leaf)) != 0) {
+            heir = below;
+            uint32_t right = child_of(below, 1);
+            leaf = *word_at(h, right) ? right : child_of(below, 0);
+        }
+        *word_at(h, *link_of(h, heir)) = 0;
+        if (heir == node) {
+            if (link < FIRST)
+                bin_mark(&h->index.map, (link - head_of(h, 0)) / LM_WORD_BYTES, false);
+            return;
+        }
+    }
+    for (uint32_t bit = 0; bit < 2; bit++) {
+        uint32_t child = *word_at(h, child_of(node, bit));
+        *word_at(h, child_of(heir, bit)) = 0;
+        if (child) link_to(h, child_of(heir, bit), child);
+    }
+    link_to(h, link, heir);
+}
+
+// The smallest block of the tries that has `bytes` and leaves less over than `most`; 0: none.
+static __attribute__((noinline)) uint32_t trie_find(heap *h, uint32_t bytes, uint32_t most) {
+    uint32_t best = 0, later = 0, node = 0, bin = bin_of(bytes), tries = h->index.map.words[1];
+    if (bin >= TRIES) { // down the path of the size; what branches off to the right is larger
+        node = h->index.heads[bin];
+        for (uint32_t path = path_of(bytes); node; path <<= 1) {
+            uint32_t rest = bytes_of(h, node) - bytes, right = *word_at(h, child_of(node, 1));
+            if (rest < most) {
+                most = rest;
+                best = node;
+            }
+            node = *word_at(h, child_of(node, path >> 31));
+            if (right && right != node) later = right;
+        }
+        node = later;
+        tries &= ~1u << (bin - TRIES);
+    }
+    if (!node && !best && tries) node = h->index.heads[TRIES + (uint32_t)__builtin_ctz(tries)];
+    while (node) { // all of these fit, the leftmost best
+        uint32_t rest = bytes_of(h, node) - bytes, left = *word_at(h, child_of(node, 0));
+        if (rest < most) {
+            most = rest;
+            best = node;
+        }
+        node = left ? left : *word_at(h, child_of(node, 1));
+    }
+    return best;
+}
+
+// The index.
+
+static void index_insert(heap *h, uint32_t block, uint32_t bytes) {
+    uint32_t bin = bin_of(bytes);
+    if (bin < LISTS)
+        bin_insert(h, block, bin);
+    else
+        trie_insert(h, block, bytes);
+}
+
+// A victim may be of a trie's size, and is on a list for itself.
+static void index_remove(heap *h, uint32_t block) {
+    if (bytes_of(h, block) >> TRIE_LOG2 && is_node(h, block) && block != h->index.heads[VICTIM])
+        trie_remove(h, block);
+    else
+        bin_remove(h, block);
+}
+
+static inline void index_insert_rest(heap *h, uint32_t block, uint32_t bytes, uint32_t taken) {
+    uint32_t victim = h->index.heads[VICTIM];
+    if (victim && taken >> TRIE_LOG2) {
+        index_insert(h, block, bytes);
+        return;
+    }
+    if (victim) {
+        bin_remove(h, victim);
+        index_insert(h, victim, bytes_of(h, victim));
+    }
+    bin_insert(h, block, VICTIM);
+}
+
+static inline uint32_t index_find(heap *h, uint32_t bytes) {
+    uint32_t victim = h->index.heads[VICTIM],
+             most = -bytes; // less than what is too small leaves, modulo 2^32
+    bool small = bytes >> TRIE_LOG2 == 0;
+    if (small && bin_marked(&h->index.map, bytes >> 4)) return h->index.heads[bytes >> 4];
+    if (victim && bytes_of(h, victim) >= bytes) {
+        if (small) return victim;
+        most = bytes_of(h, victim) - bytes;
+    } else {
+        victim = 0;
+        uint32_t lists = small ? h->index.map.words[0] & ~0u << (bytes >> 4) : 0;
+        if (lists) return h->index.heads[__builtin_ctz(lists)];
+    }
+    uint32_t best = h->index.map.words[1] ? trie_find(h, bytes, most) : 0;
+    return best ? best : victim;
+}
+
+// Walks a trie whose root shares `depth` bits of the path, adding to *found.
+static const char *trie_law(heap *h, uint32_t bin, uint32_t link, uint32_t depth, uint32_t shared,
+                            uint64_t most, uint64_t *found) {
+    uint32_t node = *word_at(h, link), before = link;
+    if (depth == 0 && !!node != bin_marked(&h->index.map, bin)) return "map";
+    if (!node) return NULL;
+    if (depth == 32) return "trie";
+    for (uint32_t block = node; block; before = block, block = *next_of(h, block)) {
+        if (++*found > most) return "index holds free blocks only";
+        if (block % LM_BLOCK_ALIGNMENT || block - FIRST >= h->last - FIRST ||
+            !(*tag(h, block) & FREE) || bin_of(bytes_of(h, block)) != bin)
+            return "bins hold their size";
+        if (*link_of(h, block) != before) return "links";
+        if (bytes_of(h, block) != bytes_of(h, node)) return "trie";
+    }
+    uint32_t path = path_of(bytes_of(h, node));
+    if (depth && path >> (32 - depth) != shared) return "trie";
+    for (uint32_t bit = 0; bit < 2; bit++) {
+        const char *broken =
+            trie_law(h, bin, child_of(node, bit), depth + 1, shared << 1 | bit, most, found);
+        if (broken) return broken;
+    }
+    return NULL;
+}
+
+static const char *index_law(heap *h, uint64_t free_blocks) {
+    uint64_t found = 0;
+    for (uint32_t bin = 0; bin < BINS; bin++) {
+        bool lists = bin < LISTS || bin == VICTIM;
+        const char *broken = lists ? bin_law(h, bin, free_blocks, &found)
+                                   : trie_law(h, bin, head_of(h, bin), 0, 0, free_blocks, &found);
+        if (broken) return broken;
+    }
+    return found == free_blocks ? NULL : "index holds free blocks only";
+}
+
+const lm_allocator LM_TABLE(bins) = {
+    .name = "bins",
+    .idea = "small bins, tree bins, a victim, a top (dlmalloc's)",
+    .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT |
+                    LM_CONSTANT_TIME,
+    .check_level = LM_CHECK_LEVEL,
+    .start = start,
+    .allocate = allocate,
+    .allocate_zeroed = allocate_zeroed,
+    .allocate_aligned = allocate_aligned,
+    .resize = resize,
+    .resize_aligned = resize_aligned,
+    .free = release_block,
+    .usable_size = usable_size,
+    .block_bytes_max = block_bytes_max,
+    .reset = reset,
+    .validate = validate,
+};
