@@ -637,6 +637,10 @@ static void ends_at_two_to_the_32(void **state) {
         subject->reset(&memory);
         assert_int_equal(walk(&memory).live_blocks, 0);
     }
+    if (can(LM_SHARES_THREADS)) { // its table stays where other threads may look, and splits the rest
+        lm_memory_destroy(&memory);
+        return;
+    }
     size_t half = (size_t)1 << 31;
     unsigned char *block = subject->allocate(half, &memory);
     unsigned char *rest = subject->allocate(half - SLACK_BYTES, &memory);

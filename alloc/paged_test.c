@@ -52,7 +52,7 @@ static void assert_whole(lm_memory *m) {
 static lm_memory large_heap(void) {
     lm_memory m = started(tiny, 1, 1000);
     assert_non_null(tiny->allocate(SMALL_HEAP_BYTES, &m));
-    assert_false(is_small(heap_of(&m)));
+    assert_false(is_small(&m));
     return m;
 }
 
@@ -153,12 +153,12 @@ static void idle_slabs_are_reclaimed(void **state) {
         blocks[i] = tiny->allocate(32, &m);
     for (int i = 0; i < 40; i++)
         tiny->free(blocks[i], 0, &m);
-    assert_true(heap_of(&m)->slab[class_of(32)] != no_slab(heap_of(&m))); // one is kept
+    assert_true(heap_of(&m)->slab[class_of(32)] != no_slab(&m)); // one is kept
     fill_runs(&m);
     uint32_t pages = lm_memory_pages(&m);
     assert_non_null(tiny->allocate(250, &m)); // its page serves
     assert_int_equal(lm_memory_pages(&m), pages);
-    assert_true(heap_of(&m)->slab[class_of(32)] == no_slab(heap_of(&m)));
+    assert_true(heap_of(&m)->slab[class_of(32)] == no_slab(&m));
     assert_whole(&m);
     lm_memory_destroy(&m);
 }
@@ -172,7 +172,7 @@ static void only_a_small_heap_is_stingy(void **state) {
         heap *h = heap_of(&m);
         slab_make(&m, class_of(1024), run_take_free(&m, 16, 1));
         h->rents[class_of(640)] = h->rents[class_of(32)] = UINT16_MAX;
-        slab_carve(&m, h, current(&m, h, class_of(1024)));
+        slab_carve(&m, current(&m, h, class_of(1024)));
         slab_make(&m, class_of(64), run_take_free(&m, 1, 1));
         tiny->allocate(1024, &m);
         tiny->allocate(64, &m);
@@ -204,7 +204,7 @@ static void refused_growth_finds_what_there_is(void **state) {
     tiny->allocate(320, &m);
     uint32_t n = run_take_free(&m, 1, 1);
     fill_runs(&m);
-    run_release(&m, &h->runs, n, 1);
+    run_release(&m, runs_of(&m), n, 1);
     lm_memory_refuse(&m, LM_REFUSE_ALL);
     const page *p = run_of(&m, tiny->allocate(256, &m));
     assert_true(p->class == class_of(256) && p->length == 1);
@@ -320,14 +320,14 @@ static void the_table_moves_among_foreign_pages(void **state) {
     for (; moves < 3 && count < 2000; count++) {
         if (count % 7 == 0) assert_true(lm_memory_grow_foreign(&m, 1));
         if (count % 3 == 0) lm_memory_refuse(&m, 1);
-        uint32_t table = table_offset(runs_of(&m));
+        uint32_t table = table_offset(&runs_of(&m)->table);
         void *block = tiny->allocate(3000 + count, &m);
         if (!block) {
-            assert_int_equal(table_offset(runs_of(&m)), table);
+            assert_int_equal(table_offset(&runs_of(&m)->table), table);
             refused++;
             block = tiny->allocate(3000 + count, &m);
         }
-        moves += table_offset(runs_of(&m)) != table;
+        moves += table_offset(&runs_of(&m)->table) != table;
         memset(block, (int)count, 3000 + count);
         blocks[count] = lm_offset(&m, block);
         assert_whole(&m);
@@ -338,7 +338,7 @@ static void the_table_moves_among_foreign_pages(void **state) {
         for (uint32_t at = 0; at < 3000 + i; at++)
             assert_int_equal(block[at], i & 255);
     }
-    assert_int_equal(table_offset(runs_of(&m)) % PAGE_BYTES, 0);
+    assert_int_equal(table_offset(&runs_of(&m)->table) % PAGE_BYTES, 0);
     tiny->reset(&m);
     assert_whole(&m);
     lm_memory_destroy(&m);
@@ -351,7 +351,7 @@ static void reset_brings_the_table_to_the_front(void **state) {
     assert_true(table_length(&m) > 0);
     tiny->reset(&m);
     const page_runs *r = runs_of(&m);
-    assert_int_equal(table_offset(r) >> PAGE_SHIFT, r->first);
+    assert_int_equal(table_offset(&r->table) >> PAGE_SHIFT, r->first);
     lm_census census;
     assert_null(tiny->validate(&m, &census));
     assert_int_equal(census.free_blocks, 1);
@@ -418,6 +418,7 @@ static void dirty_memory_is_cleared(void **state) {
 
 typedef struct scene {
     lm_memory memory;
+    page_runs *runs;
     heap *h;
     page *slab, *partial, *large, *free_run;
 } scene;
@@ -441,31 +442,31 @@ static void break_runs_free_end(scene *s) {
     s->free_run[s->free_run->length - 1].length++;
 }
 static void break_coalesced(scene *s) {
-    uint32_t n = number_of(&s->memory, &s->h->runs, s->free_run), length = s->free_run->length;
-    bin_remove(&s->memory, &s->h->runs, n);
-    bin_insert(&s->memory, &s->h->runs, n, 1);
-    bin_insert(&s->memory, &s->h->runs, n + 1, length - 1);
+    uint32_t n = number_of(&s->memory, s->runs, s->free_run), length = s->free_run->length;
+    bin_remove(&s->memory, s->runs, n);
+    bin_insert(&s->memory, s->runs, n, 1);
+    bin_insert(&s->memory, s->runs, n + 1, length - 1);
 }
 static void break_bins_map(scene *s) {
-    s->h->runs.bin_map[0] ^= 1u << 30;
+    s->runs->bin_map[0] ^= 1u << 30;
 }
 static void break_bins_lost(scene *s) {
-    bin_remove(&s->memory, &s->h->runs, number_of(&s->memory, &s->h->runs, s->free_run));
+    bin_remove(&s->memory, s->runs, number_of(&s->memory, s->runs, s->free_run));
 }
 static void break_bins_prev(scene *s) {
     s->free_run->prev = 5;
 }
 static void break_bins_beyond(scene *s) {
-    s->free_run->next = s->h->runs.end;
+    s->free_run->next = s->runs->end;
 }
 static void break_clean(scene *s) {
-    s->h->runs.clean = s->h->runs.first;
+    s->runs->clean = s->runs->first;
 }
 static void break_slab_count(scene *s) {
     s->slab->used++;
 }
 static void break_slab_links_outside(scene *s) {
-    *link_of(&s->memory, s->partial->free) = s->h->runs.first << PAGE_SHIFT;
+    *link_of(&s->memory, s->partial->free) = s->runs->first << PAGE_SHIFT;
 }
 static void break_slab_links_between(scene *s) {
     s->partial->free += 8;
@@ -512,11 +513,12 @@ static void each_broken_law_is_seen(void **state) {
         while (!last || run_of(m, last) == run_of(m, first))
             last = tiny->allocate(64, m);
         tiny->free(first, 0, m);
+        s.runs = runs_of(m);
         s.h = heap_of(m);
         s.slab = run_of(m, last);
         s.partial = run_of(m, lm_at(m, lm_offset(m, first)));
         s.large = run_of(m, large);
-        s.free_run = page_at(m, &s.h->runs, s.h->runs.end - 1);
+        s.free_run = page_at(m, s.runs, s.runs->end - 1);
         s.free_run -= s.free_run->length - 1;
         assert_true(s.free_run->kind == PAGE_FREE && s.free_run->length > 1);
         assert_whole(m);

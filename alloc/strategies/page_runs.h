@@ -11,7 +11,8 @@
 //
 // The state begins with a page_runs. The table has a descriptor for each page from the one before
 // the first (of no page: whoever includes this may use it as an empty run) to the last. When it is
-// full it moves into pages of its own, for twice as many.
+// full it gets pages of its own, for twice as many: it moves there (page_table_moves.h) or, with
+// TABLE_STAYS, goes on there (page_table_stays.h).
 //
 // Laws, as `runs_validate` names them:
 //     runs            runs tile the pages from the first to the last
@@ -30,6 +31,11 @@
 
 #include "alloc/strategies/size_classes.h"
 #include "alloc/strategies/strategy.h"
+#ifdef TABLE_STAYS
+#include "alloc/strategies/page_table_stays.h"
+#else
+#include "alloc/strategies/page_table_moves.h"
+#endif
 
 enum {
     PAGE_BYTES = 1 << PAGE_SHIFT,
@@ -46,13 +52,13 @@ typedef enum page_kind {
     PAGE_SLAB,  // many blocks
     PAGE_LARGE, // one block
     PAGE_TABLE,
+    PAGE_HEAP, // records of the includer's
 } page_kind;
 
 typedef struct page_runs {
-    uint32_t table;      // offset of the descriptor of page 0, were there one (modulo 2^32)
+    page_table table;
     uint32_t first;      // our first page
     uint32_t end;        // one past the last page that has a descriptor, ours or not
-    uint32_t capacity;   // one past the last page that the table has room for
     uint32_t clean;      // from this page on nobody has written: they read as zero
     uint32_t bins[BINS]; // free runs
     uint32_t bin_map[(BINS + 31) / 32];
@@ -65,7 +71,7 @@ static inline page_runs *runs_of(const lm_memory *m) {
 }
 
 static inline page *page_at(const lm_memory *m, const page_runs *r, uint32_t number) {
-    return lm_at(m, r->table + number * (uint32_t)sizeof(page));
+    return table_at(m, &r->table, number);
 }
 
 static inline page *page_of(const lm_memory *m, const page_runs *r, uint32_t offset) {
@@ -73,7 +79,7 @@ static inline page *page_of(const lm_memory *m, const page_runs *r, uint32_t off
 }
 
 static uint32_t number_of(const lm_memory *m, const page_runs *r, const page *p) {
-    return (lm_offset(m, p) - r->table) / (uint32_t)sizeof(page);
+    return table_number(m, &r->table, p);
 }
 
 // How many pages `size` bytes take, at least one; up to 2^32.
@@ -170,48 +176,30 @@ static uint32_t room_behind(const lm_memory *m, const page_runs *r, uint32_t end
 
 // ---- The heap's extent --------------------------------------------------------------------------
 
-// The offset at which the table lies; its first descriptor is that of the page before the first.
-static uint32_t table_offset(const page_runs *r) {
-    return r->table + (r->first - 1) * (uint32_t)sizeof(page);
-}
-
-// How many pages a table takes that has room for twice the pages up to `end`.
-static uint32_t table_pages(const page_runs *r, uint32_t end) {
-    uint64_t count = 2 * ((uint64_t)(end - r->first + 1) + PAGES_A_GROWTH);
-    uint64_t most = PAGES_MAX - r->first + 1;
-    return pages_for((count < most ? count : most) * sizeof(page));
-}
-
 // The table's pages; none while it is the first one.
 static uint32_t table_run(const lm_memory *m, const page_runs *r, uint32_t *length) {
-    uint32_t first = table_offset(r) >> PAGE_SHIFT;
+    uint32_t first = table_offset(&r->table) >> PAGE_SHIFT;
     *length = first >= r->first ? page_at(m, r, first)->length : 0;
     return first;
 }
 
-// Moves the table to other pages; descriptors of pages to come are written when they come.
-static void table_move(lm_memory *m, page_runs *r, uint32_t to, uint32_t pages) {
-    memcpy(lm_at(m, to << PAGE_SHIFT), lm_at(m, table_offset(r)),
-           (r->end - r->first + 1) * sizeof(page));
-    r->table = (to << PAGE_SHIFT) - (r->first - 1) * (uint32_t)sizeof(page);
-    r->capacity = r->first - 1 + (pages << PAGE_SHIFT) / (uint32_t)sizeof(page);
-    uint32_t used = (r->end - r->first + 1) * (uint32_t)sizeof(page);
-    if (LM_CHECK_LEVEL >= 1)
-        memset(lm_at(m, (to << PAGE_SHIFT) + used), 0, (pages << PAGE_SHIFT) - used);
+// The table goes to, or on in, other pages.
+static void runs_table(lm_memory *m, page_runs *r, uint32_t to, uint32_t pages) {
+    table_extend(m, &r->table, to, pages, r->end);
     run_claim(m, r, to, pages, PAGE_TABLE);
 }
 
 // Takes over the pages start … end − 1, which are new; those between r->end and start are not ours.
-// The table moves to the last `table` of them, where that is not 0.
+// The table gets the last `table` of them, where that is not 0.
 static void runs_extend(lm_memory *m, page_runs *r, uint32_t start, uint32_t end, uint32_t table) {
     if (table) {
         uint32_t old_length, old = table_run(m, r, &old_length);
-        table_move(m, r, end - table, table);
+        runs_table(m, r, end - table, table);
         if (old_length) run_release(m, r, old, old_length);
     }
     for (uint32_t n = r->end; n < start; n++)
         *page_at(m, r, n) = (page){.kind = PAGE_NOT_OURS};
-    r->end = end;
+    __atomic_store_n(&r->end, end, __ATOMIC_RELAXED); // checks look at it without the lock
     if (end - table > start) run_release(m, r, start, end - table - start);
 }
 
@@ -221,7 +209,8 @@ static uint32_t memory_end(const lm_memory *m) {
 
 // Grows the memory until a free run of `pages`, more than there are, lies at its end. False:
 // refused, nothing has changed. O(1), but for the table's move: O(1) amortised over the pages
-// added.
+// added. Where threads share the memory, somebody else's growth may come between the look at its
+// end and ours; the table may then be too small for what we got, which is left as not ours.
 static bool runs_grow(lm_memory *m, uint32_t pages) {
     const page_runs *r = runs_of(m);
     uint32_t end = memory_end(m), have = 0;
@@ -230,11 +219,12 @@ static bool runs_grow(lm_memory *m, uint32_t pages) {
         if (last->kind == PAGE_FREE) have = last->length;
     }
     uint32_t needed = pages - have, table = 0; // have < pages, or it would have been found
-    if (end + lm_round_up(needed, PAGES_A_GROWTH) > r->capacity)
-        table = table_pages(r, end + needed); // for twice as many, so for itself and rounding too
+    if (end + lm_round_up(needed, PAGES_A_GROWTH) > r->table.capacity)
+        table = table_pages(&r->table, end + needed);
     uint32_t growth = lm_round_up(needed + table, PAGES_A_GROWTH) / PAGES_A_GROWTH;
     uint32_t start = lm_memory_grow(m, growth);
     if (start == LM_GROW_REFUSED) return false;
+    if (!TABLE_MOVES && start * PAGES_A_GROWTH != end) return runs_grow(m, pages);
     runs_extend(m, runs_of(m), start * PAGES_A_GROWTH, (start + growth) * PAGES_A_GROWTH, table);
     return true;
 }
@@ -249,10 +239,9 @@ static bool runs_start(lm_memory *m, uint32_t state_bytes) {
     page_runs *r = runs_of(m);
     memset(r, 0, state_bytes + table_bytes);
     r->first = r->end = first;
-    r->table = (uint32_t)(table - (first - 1) * sizeof(page));
-    r->capacity = first - 1 + table_bytes / (uint32_t)sizeof(page);
+    table_start(&r->table, first - 1, (uint32_t)table, table_bytes);
     r->clean = end; // what was there before may hold anything
-    runs_extend(m, r, first, end, end > r->capacity ? table_pages(r, end) : 0);
+    runs_extend(m, r, first, end, end > r->table.capacity ? table_pages(&r->table, end) : 0);
     return true;
 }
 
@@ -325,7 +314,7 @@ static void table_to_front(lm_memory *m, page_runs *r) {
     if (!length || front->kind != PAGE_FREE || front->length < length) return;
     uint32_t rest = front->length - length;
     bin_remove(m, r, r->first);
-    table_move(m, r, r->first, length);
+    runs_table(m, r, r->first, length);
     if (rest) bin_insert(m, r, r->first + length, rest);
     run_release(m, r, old, length);
 }

@@ -78,7 +78,12 @@ typedef struct page {
     uint32_t length;     // the run, in pages
     uint16_t used;       // slab: live blocks
     uint16_t uncarved;   // slab: blocks at its end that were never handed out
-    uint8_t kind, class, back, unused;
+    uint8_t kind, class, back;
+    uint8_t thread; // slab: whose it is, where threads share the heap
+#ifdef PAGED_SHARED
+    uint32_t number; // slab: its first page
+    uint32_t remote; // slab: blocks that other threads have freed, or UNLISTED
+#endif
 } page;
 
 #include "alloc/strategies/page_runs.h"
@@ -89,18 +94,24 @@ enum {
 };
 
 typedef struct heap {
-    page_runs runs;
-    uint32_t slab[CLASSES];    // the current slab of each class: its descriptor, from the table
+    uint32_t slab[CLASSES];    // the current slab of each class: its descriptor's handle
     uint32_t partial[CLASSES]; // other slabs with free blocks
     uint16_t rents[CLASSES];   // how many blocks of larger ones a class has taken
     uint8_t pages[CLASSES];    // how many its next slab takes
+    uint32_t mail;             // blocks that other threads have freed for us, of slabs on no list
 } heap;
 
-_Static_assert(sizeof(page) == 24, "a table of 24-byte descriptors is 0.6 % of the memory");
-
-static inline heap *heap_of(const lm_memory *memory) {
-    return lm_at(memory, memory->heap_start);
+static inline uint32_t *link_of(const lm_memory *memory, uint32_t block) {
+    return lm_at(memory, block);
 }
+static void partial_insert(const lm_memory *m, heap *h, page *p);
+static void slabs_none(const lm_memory *m, heap *h);
+
+#ifdef PAGED_SHARED
+#include "alloc/strategies/paged_threads.h"
+#else
+#include "alloc/strategies/paged_alone.h"
+#endif
 
 // The smallest slab: at most an eighth of it is no block.
 static uint32_t slab_pages_min(uint32_t class) {
@@ -114,23 +125,26 @@ static uint32_t slab_capacity(const page *p) {
     return (p->length << PAGE_SHIFT) / class_bytes(p->class);
 }
 
-static inline uint32_t *link_of(const lm_memory *memory, uint32_t block) {
-    return lm_at(memory, block);
-}
-
 // ---- Runs and slabs ----------------------------------------------------------------------------
 
-static page *current(const lm_memory *m, const heap *h, uint32_t class) {
-    return lm_at(m, h->runs.table + h->slab[class]);
+static inline page *current(const lm_memory *m, const heap *h, uint32_t class) {
+    return page_by(m, h->slab[class]);
 }
 
 // The heap is small: a page of its memory counts for more than a few steps.
-static bool is_small(const heap *h) {
-    return h->runs.end <= SMALL_HEAP_BYTES >> PAGE_SHIFT;
+static bool is_small(const lm_memory *m) {
+    return runs_of(m)->end <= SMALL_HEAP_BYTES >> PAGE_SHIFT;
 }
 
-static uint32_t no_slab(const heap *h) {
-    return (h->runs.first - 1) * (uint32_t)sizeof(page);
+// What is current in a class without a slab: the page before the first, full and without blocks.
+static uint32_t no_slab(const lm_memory *m) {
+    return handle_of(m, page_at(m, runs_of(m), runs_of(m)->first - 1));
+}
+
+// The slab of a block whose page is p.
+static inline page *slab_of(const lm_memory *m, page *p, uint32_t block) {
+    if (TABLE_MOVES || !p->back) return p - p->back;
+    return page_at(m, runs_of(m), (block >> PAGE_SHIFT) - p->back);
 }
 
 // Current slabs without a live block become free runs; while the heap is small, so do the pages of
@@ -138,31 +152,37 @@ static uint32_t no_slab(const heap *h) {
 static void reclaim(lm_memory *m) {
     heap *h = heap_of(m);
     for (uint32_t c = 0; c < CLASSES; c++) {
-        if (h->slab[c] == no_slab(h)) continue;
+        if (h->slab[c] == no_slab(m)) continue;
         page *p = current(m, h, c);
-        uint32_t n = number_of(m, &h->runs, p), length = p->length;
+        collect(m, p);
+        uint32_t n = number_of(m, runs_of(m), p), length = p->length;
         uint32_t carved = slab_capacity(p) - p->uncarved;
         uint32_t keep = p->used == 0  ? 0
-                        : is_small(h) ? pages_for(carved * class_bytes(c))
+                        : is_small(m) ? pages_for(carved * class_bytes(c))
                                       : length;
         if (keep == length) continue;
-        if (keep == 0) h->slab[c] = no_slab(h);
+        if (keep == 0) h->slab[c] = no_slab(m);
         p->length = keep;
         p->uncarved = (uint16_t)(slab_capacity(p) - carved);
-        run_release(m, &h->runs, n + keep, length - keep);
+        run_release(m, runs_of(m), n + keep, length - keep);
     }
 }
 
 // A run becomes a slab, its class's current one.
 static page *slab_make(const lm_memory *m, uint32_t class, uint32_t n) {
     heap *h = heap_of(m);
-    page *p = page_at(m, &h->runs, n);
+    page *p = page_at(m, runs_of(m), n);
     uint32_t pages = p->length;
     for (uint32_t i = 0; i < pages; i++)
-        p[i] = (page){.kind = PAGE_SLAB, .class = (uint8_t)class, .back = (uint8_t)i};
+        *page_at(m, runs_of(m), n + i) = (page){.kind = PAGE_SLAB,
+                                                .class = (uint8_t)class,
+                                                .back = (uint8_t)i,
+                                                .thread = (uint8_t)m->thread};
     p->length = pages;
     p->uncarved = (uint16_t)slab_capacity(p);
-    h->slab[class] = n * (uint32_t)sizeof(page);
+    name_slab(p, n);
+    retire(m, h, current(m, h, class));
+    h->slab[class] = handle_of(m, p);
     uint32_t enough = SLAB_BLOCKS * class_bytes(class);
     if (enough > SLAB_BYTES_MAX) enough = SLAB_BYTES_MAX;
     h->pages[class] = (uint8_t)(pages << PAGE_SHIFT < enough ? 2 * pages : pages);
@@ -170,11 +190,11 @@ static page *slab_make(const lm_memory *m, uint32_t class, uint32_t n) {
 }
 
 // Links some blocks that were never handed out, in the order of addresses.
-static void slab_carve(const lm_memory *m, const heap *h, page *p) {
+static void slab_carve(const lm_memory *m, page *p) {
     uint32_t size = class_bytes(p->class), count = CARVE_BYTES / size;
     if (count == 0) count = 1;
     if (count > p->uncarved) count = p->uncarved;
-    uint32_t start = number_of(m, &h->runs, p) << PAGE_SHIFT;
+    uint32_t start = number_of(m, runs_of(m), p) << PAGE_SHIFT;
     uint32_t first = start + (slab_capacity(p) - p->uncarved) * size;
     uint32_t last = first + (count - 1) * size;
     for (uint32_t block = first; block < last; block += size)
@@ -185,17 +205,17 @@ static void slab_carve(const lm_memory *m, const heap *h, page *p) {
 }
 
 static void partial_insert(const lm_memory *m, heap *h, page *p) {
-    uint32_t n = number_of(m, &h->runs, p), next = h->partial[p->class];
+    uint32_t n = number_of(m, runs_of(m), p), next = h->partial[p->class];
     p->prev = 0;
     p->next = next;
-    if (next) page_at(m, &h->runs, next)->prev = n;
+    if (next) page_at(m, runs_of(m), next)->prev = n;
     h->partial[p->class] = n;
 }
 
 static void partial_remove(const lm_memory *m, heap *h, const page *p) {
-    if (p->next) page_at(m, &h->runs, p->next)->prev = p->prev;
+    if (p->next) page_at(m, runs_of(m), p->next)->prev = p->prev;
     if (p->prev)
-        page_at(m, &h->runs, p->prev)->next = p->next;
+        page_at(m, runs_of(m), p->prev)->next = p->next;
     else
         h->partial[p->class] = p->next;
 }
@@ -234,15 +254,16 @@ static inline void push(const lm_memory *m, page *p, uint32_t block) {
 static page *slab_ready(const lm_memory *m, uint32_t class) {
     heap *h = heap_of(m);
     page *p = current(m, h, class);
-    if (p->free) return p;
+    if (p->free || collect(m, p)) return p;
     if (!p->uncarved) { // it is full: another one becomes current
         uint32_t n = h->partial[class];
         if (!n) return NULL;
-        p = page_at(m, &h->runs, n);
+        retire(m, h, p);
+        p = page_at(m, runs_of(m), n);
         partial_remove(m, h, p);
-        h->slab[class] = n * (uint32_t)sizeof(page);
+        h->slab[class] = handle_of(m, p);
     }
-    if (!p->free) slab_carve(m, h, p);
+    if (!p->free) slab_carve(m, p);
     return p;
 }
 
@@ -261,7 +282,7 @@ static page *slab_buy(lm_memory *m, uint32_t class, uint32_t above) {
     uint32_t n = run_take_free(m, most, BIN_TRIES);
     if (!n) {
         reclaim(m);
-        bool small = is_small(heap_of(m));
+        bool small = is_small(m);
         n = run_take_free(m, small ? least : most, BIN_TRIES_LAST);
         page *p = n || !small ? NULL : slab_above(m, class, above);
         if (p) return p;
@@ -270,25 +291,26 @@ static page *slab_buy(lm_memory *m, uint32_t class, uint32_t above) {
         if (!n) return slab_above(m, class, above);
     }
     page *p = slab_make(m, class, n);
-    slab_carve(m, heap_of(m), p);
+    slab_carve(m, p);
     return p;
 }
 
 // Whether a class that has no block left is to rent one. In a small heap, always what a run of its
 // own serves with little loss.
-static bool may_rent(heap *h, uint32_t class) {
+static bool may_rent(const lm_memory *m, uint32_t class) {
+    heap *h = heap_of(m);
     uint32_t bytes = class_bytes(class);
-    if (is_small(h) && bytes >= PAGE_BYTES && pages_for(bytes) << PAGE_SHIFT <= bytes + bytes / 4)
+    if (is_small(m) && bytes >= PAGE_BYTES && pages_for(bytes) << PAGE_SHIFT <= bytes + bytes / 4)
         return true;
     if (h->rents[class] > RENT_BYTES / bytes) return false;
     h->rents[class]++;
     return true;
 }
 
-static __attribute__((noinline)) void *allocate_slow(uint32_t class, uint32_t above, lm_memory *m) {
-    heap *h = heap_of(m);
-    page *p = slab_ready(m, class);
-    if (!p && above && may_rent(h, class)) {
+// Of a class without a block: one from elsewhere. Called with the lock.
+static void *allocate_more(uint32_t class, uint32_t above, lm_memory *m) {
+    page *p = NULL;
+    if (above && may_rent(m, class)) {
         p = slab_above(m, class, above);
         if (!p && class_bytes(class) >= PAGE_BYTES) {
             uint32_t n = run_take(m, pages_for(class_bytes(class)), reclaim);
@@ -299,6 +321,19 @@ static __attribute__((noinline)) void *allocate_slow(uint32_t class, uint32_t ab
     return p ? pop(m, p, p->free) : NULL;
 }
 
+static void release_block(uint32_t block, lm_memory *m);
+
+static __attribute__((noinline)) void *allocate_slow(uint32_t class, uint32_t above, lm_memory *m) {
+    if (!heap_ready(m)) return NULL;
+    take_mail(m, release_block);
+    page *p = slab_ready(m, class);
+    if (p) return pop(m, p, p->free);
+    lock(m);
+    void *block = allocate_more(class, above, m);
+    unlock(m);
+    return block;
+}
+
 static inline void *allocate_class(uint32_t class, uint32_t above, lm_memory *m) {
     page *p = current(m, heap_of(m), class);
     uint32_t block = p->free;
@@ -306,11 +341,22 @@ static inline void *allocate_class(uint32_t class, uint32_t above, lm_memory *m)
     return pop(m, p, block);
 }
 
-static __attribute__((noinline)) void *allocate_large(size_t size, lm_memory *m) {
-    if (size == 0) return allocate_class(0, CLASSES_ABOVE, m);
+// A run at a page number that is a multiple of `step`. `*clean` is the page from which on all were
+// clean before.
+static void *allocate_run(size_t size, uint32_t step, lm_memory *m, uint32_t *clean) {
     if ((uint64_t)size > UINT32_MAX) return NULL;
-    uint32_t n = run_take(m, pages_for(size), reclaim);
+    lock(m);
+    *clean = runs_of(m)->clean;
+    uint32_t pages = pages_for(size);
+    uint32_t n =
+        step == 1 ? run_take(m, pages, reclaim) : run_take_aligned(m, pages, step, reclaim);
+    unlock(m);
     return n ? lm_at(m, n << PAGE_SHIFT) : NULL;
+}
+
+static __attribute__((noinline)) void *allocate_large(size_t size, lm_memory *m) {
+    uint32_t clean;
+    return size ? allocate_run(size, 1, m, &clean) : allocate_class(0, CLASSES_ABOVE, m);
 }
 
 static void *paged_allocate(size_t size, lm_memory *m) {
@@ -320,8 +366,8 @@ static void *paged_allocate(size_t size, lm_memory *m) {
 
 // Of a large block, what lies from the clean page on is zero as it is.
 static __attribute__((noinline)) void *allocate_large_zeroed(size_t size, lm_memory *m) {
-    uint32_t clean = runs_of(m)->clean;
-    void *block = allocate_large(size, m);
+    uint32_t clean;
+    void *block = allocate_run(size, 1, m, &clean);
     if (!block) return NULL;
     uint32_t n = lm_offset(m, block) >> PAGE_SHIFT, dirty = clean > n ? clean - n : 0;
     return memset(block, 0, dirty < pages_for(size) ? (size_t)dirty << PAGE_SHIFT : size);
@@ -349,11 +395,8 @@ static void *paged_allocate_aligned(size_t alignment, size_t size, lm_memory *m)
         return allocate_class(class, 0, m);
     }
     if (alignment <= PAGE_BYTES) return allocate_large(size, m);
-    uint32_t n =
-        (uint64_t)size > UINT32_MAX
-            ? 0
-            : run_take_aligned(m, pages_for(size), (uint32_t)alignment >> PAGE_SHIFT, reclaim);
-    return n ? lm_at(m, n << PAGE_SHIFT) : NULL;
+    uint32_t clean;
+    return allocate_run(size, (uint32_t)alignment >> PAGE_SHIFT, m, &clean);
 }
 
 static uint32_t block_bytes(const page *p) {
@@ -363,52 +406,69 @@ static uint32_t block_bytes(const page *p) {
 // What can be said in constant time of a block that is to be freed or resized.
 static void check_live(const lm_memory *m, const void *address, size_t size) {
     if (LM_CHECK_LEVEL == 0) return;
-    const heap *h = heap_of(m);
+    const page_runs *r = runs_of(m);
     uint32_t block = lm_offset(m, address);
     LM_CHECK(lm_holds(m, address));
-    LM_CHECK(block >> PAGE_SHIFT >= h->runs.first && block >> PAGE_SHIFT < h->runs.end);
-    const page *p = page_of(m, &h->runs, block);
+    LM_CHECK(block >> PAGE_SHIFT >= r->first);
+    LM_CHECK(block >> PAGE_SHIFT < __atomic_load_n(&r->end, __ATOMIC_RELAXED));
+    page *p = page_of(m, r, block);
     LM_CHECK(p->kind == PAGE_SLAB || p->kind == PAGE_LARGE);
     if (p->kind == PAGE_SLAB) {
-        p -= p->back;
-        uint32_t start = number_of(m, &h->runs, p) << PAGE_SHIFT, bytes = class_bytes(p->class);
-        LM_CHECK((block - start) % bytes == 0 && p->used > 0);
-        LM_CHECK((block - start) / bytes < slab_capacity(p) - p->uncarved);
-        LM_CHECK(!is_free(m, p, block));
+        p = slab_of(m, p, block);
+        uint32_t start = number_of(m, r, p) << PAGE_SHIFT, bytes = class_bytes(p->class);
+        LM_CHECK((block - start) % bytes == 0 && (block - start) / bytes < slab_capacity(p));
+        if (is_ours(m, p)) {
+            LM_CHECK(p->used > 0 && (block - start) / bytes < slab_capacity(p) - p->uncarved);
+            LM_CHECK(!is_free(m, p, block));
+        } else { // its list is another thread's: the suspicion must do, wrong once in 2^32
+            LM_CHECK(*guard_of(m, block) != ~block);
+        }
     } else {
         LM_CHECK((block & (PAGE_BYTES - 1)) == 0 && p->length > 0);
     }
     LM_CHECK(size <= block_bytes(p));
 }
 
-// The last block of a slab, the first to come back to a full one, or a large one.
+// The last block of a slab, the first to come back to a full one, a large one, or another thread's.
 static __attribute__((noinline)) void free_slow(page *p, uint32_t block, lm_memory *m) {
-    heap *h = heap_of(m);
     if (p->kind == PAGE_LARGE) {
-        run_release(m, &h->runs, block >> PAGE_SHIFT, p->length);
+        lock(m);
+        run_release(m, runs_of(m), block >> PAGE_SHIFT, p->length);
+        unlock(m);
         return;
     }
+    if (!is_ours(m, p)) {
+        if (LM_CHECK_LEVEL >= 1) *guard_of(m, block) = ~block;
+        give_back(m, p, block);
+        return;
+    }
+    heap *h = heap_of(m);
     bool was_full = !p->free;
     push(m, p, block);
     if (p == current(m, h, p->class)) return;
     if (p->used) { // it was full, and is not now
+        relist(p);
         partial_insert(m, h, p);
     } else {
         if (!was_full) partial_remove(m, h, p);
-        run_release(m, &h->runs, number_of(m, &h->runs, p), p->length);
+        lock(m);
+        run_release(m, runs_of(m), number_of(m, runs_of(m), p), p->length);
+        unlock(m);
     }
+}
+
+static void release_block(uint32_t block, lm_memory *m) {
+    page *p = slab_of(m, page_of(m, runs_of(m), block), block);
+    if (LM_UNLIKELY(!is_ours(m, p) || !p->free || p->used == 1))
+        free_slow(p, block, m);
+    else
+        push(m, p, block);
 }
 
 static void paged_free(void *address, size_t size, lm_memory *m) {
     if (LM_UNLIKELY(!address)) return;
-    uint32_t block = lm_offset(m, address);
     check_live(m, address, size);
-    page *p = page_of(m, runs_of(m), block);
-    p -= p->back;
-    if (LM_UNLIKELY(!p->free || p->used == 1))
-        free_slow(p, block, m);
-    else
-        push(m, p, block);
+    release_block(lm_offset(m, address), m);
 }
 
 // Whether a size leaves a block as it is: at least half of it is used, of a large block seven
@@ -418,8 +478,11 @@ static bool resize_in_place(uint32_t block, size_t size, lm_memory *m) {
     uint32_t bytes = block_bytes(p);
     if (size <= bytes && size >= (p->kind == PAGE_LARGE ? bytes - bytes / 8 : bytes / 2))
         return true;
-    return p->kind == PAGE_LARGE && size >= PAGE_BYTES && (uint64_t)size <= UINT32_MAX &&
-           run_resize(m, block >> PAGE_SHIFT, pages_for(size));
+    if (p->kind != PAGE_LARGE || size < PAGE_BYTES || (uint64_t)size > UINT32_MAX) return false;
+    lock(m);
+    bool resized = run_resize(m, block >> PAGE_SHIFT, pages_for(size));
+    unlock(m);
+    return resized;
 }
 
 // A large block that has to move as it grows gets an eighth more, where there is room: growing on
@@ -456,68 +519,94 @@ static uint64_t paged_block_bytes_max(size_t size, size_t alignment) {
     return size > PAGE_BYTES / 2 && run > bytes ? run : bytes;
 }
 
-static void slabs_none(heap *h) {
-    memset(h->slab, 0, sizeof *h - offsetof(heap, slab));
+static void slabs_none(const lm_memory *m, heap *h) {
+    memset(h, 0, sizeof *h);
     for (uint32_t c = 0; c < CLASSES; c++)
-        h->slab[c] = no_slab(h);
+        h->slab[c] = no_slab(m);
 }
 
 static bool paged_start(lm_memory *m) {
-    if (!runs_start(m, sizeof(heap))) return false;
-    slabs_none(heap_of(m));
+    if (!runs_start(m, sizeof(state))) return false;
+    heaps_none(m);
+    heap_ready(m); // here, at the front, it splits nothing; if it cannot be, it comes later
     return true;
 }
 
 static void paged_reset(lm_memory *m) {
     runs_reset(m);
-    slabs_none(heap_of(m));
+    heaps_none(m);
+    heap_ready(m);
 }
 
 // ---- The walk ----------------------------------------------------------------------------------
 
-static const char *validate_slab(const lm_memory *m, const heap *h, const page *p,
-                                 lm_census *census) {
-    uint32_t size = class_bytes(p->class), capacity = slab_capacity(p), listed = 0;
-    uint32_t start = number_of(m, &h->runs, p) << PAGE_SHIFT;
-    for (uint32_t block = p->free; block; block = *link_of(m, block)) {
+// Adds how many blocks a list has to *count; those of a slab lie at multiples of its size.
+static const char *validate_list(const lm_memory *m, const page *p, uint32_t first,
+                                 uint32_t *count) {
+    uint32_t size = class_bytes(p->class), capacity = slab_capacity(p);
+    uint32_t start = number_of(m, runs_of(m), p) << PAGE_SHIFT;
+    for (uint32_t block = first; block; block = *link_of(m, block)) {
         uint32_t carved = (capacity - p->uncarved) * size;
         if (block < start || block - start >= carved || (block - start) % size != 0)
             return "slab-links";
-        if (++listed > capacity) return "slab-links";
+        if (++*count > capacity) return "slab-links";
     }
-    if (p->used + listed + p->uncarved != capacity) return "slab-count";
-    for (uint32_t i = 0; i < p->length; i++)
-        if (p[i].kind != PAGE_SLAB || p[i].class != p->class || p[i].back != i) return "runs";
-    bool on_list = h->partial[p->class] == number_of(m, &h->runs, p) ||
-                   (p->prev && page_at(m, &h->runs, p->prev)->next == number_of(m, &h->runs, p));
+    return NULL;
+}
+
+static const char *validate_slab(const lm_memory *m, const page *p, lm_census *census) {
+    const page_runs *r = runs_of(m);
+    const heap *h = heap_by(m, p->thread);
+    uint32_t n = number_of(m, r, p), size = class_bytes(p->class), capacity = slab_capacity(p);
+    uint32_t listed = 0, remote = 0;
+    const char *broken = validate_list(m, p, p->free, &listed);
+    if (!broken) broken = validate_list(m, p, remote_of(p), &remote);
+    if (broken) return broken;
+    if (p->used + listed + p->uncarved != capacity || remote > p->used) return "slab-count";
+    for (uint32_t i = 0; i < p->length; i++) {
+        const page *other = page_at(m, r, n + i);
+        if (other->kind != PAGE_SLAB || other->class != p->class || other->back != i) return "runs";
+    }
+    bool on_list = h->partial[p->class] == n || (p->prev && page_at(m, r, p->prev)->next == n);
     if (on_list != (p != current(m, h, p->class) && p->free)) return "partial";
-    census->live_blocks += p->used;
-    census->live_bytes += (uint64_t)p->used * size;
-    census->free_blocks += capacity - p->used;
-    census->free_bytes += (uint64_t)(capacity - p->used) * size;
+    census->live_blocks += p->used - remote;
+    census->live_bytes += (uint64_t)(p->used - remote) * size;
+    census->free_blocks += capacity - p->used + remote;
+    census->free_bytes += (uint64_t)(capacity - p->used + remote) * size;
     return NULL;
 }
 
 static const char *validate_used(const lm_memory *m, const page *p, lm_census *census) {
-    if (p->kind == PAGE_SLAB)
-        return p->class < CLASSES ? validate_slab(m, heap_of(m), p, census) : "runs";
+    if (p->kind == PAGE_SLAB) return p->class < CLASSES ? validate_slab(m, p, census) : "runs";
+    if (p->kind == PAGE_HEAP) return NULL;
     if (p->kind != PAGE_LARGE) return "runs";
     census->live_blocks++;
     census->live_bytes += (uint64_t)p->length << PAGE_SHIFT;
     return NULL;
 }
 
+static void count_mail(const lm_memory *m, uint32_t block, lm_census *census) {
+    uint32_t bytes = class_bytes(page_of(m, runs_of(m), block)->class);
+    census->live_blocks--;
+    census->live_bytes -= bytes;
+    census->free_blocks++;
+    census->free_bytes += bytes;
+}
+
 static const char *paged_validate(lm_memory *m, lm_census *out) {
     lm_census census = {0};
     const char *broken = runs_validate(m, &census, validate_used);
-    if (!broken && out) *out = census;
-    return broken;
+    if (broken) return broken;
+    count_all_mail(m, count_mail, &census);
+    if (out) *out = census;
+    return NULL;
 }
 
 const lm_allocator LM_TABLE(PAGED) = {
     .name = PAGED_NAME,
     .idea = PAGED_IDEA,
-    .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT,
+    .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT |
+                    PAGED_CAPABILITIES,
     .check_level = LM_CHECK_LEVEL,
     .start = paged_start,
     .allocate = paged_allocate,

@@ -1,0 +1,52 @@
+// The table of page descriptors in one piece, which moves to a larger place when it is full: a
+// descriptor is found with one addition, and nobody may keep its address across a growth.
+//
+// Who includes this has defined PAGE_SHIFT and page. The first descriptor is that of the page
+// before the first.
+#pragma once
+
+#include "alloc/strategies/strategy.h"
+
+enum { TABLE_MOVES = 1 };
+
+typedef struct page_table {
+    uint32_t at;       // offset of the descriptor of page 0, were there one (modulo 2^32)
+    uint32_t first;    // the page that the first descriptor is of
+    uint32_t capacity; // one past the last page that there is room for
+} page_table;
+
+static inline page *table_at(const lm_memory *m, const page_table *t, uint32_t number) {
+    return lm_at(m, t->at + number * (uint32_t)sizeof(page));
+}
+
+static inline uint32_t table_number(const lm_memory *m, const page_table *t, const page *p) {
+    return (lm_offset(m, p) - t->at) / (uint32_t)sizeof(page);
+}
+
+// The offset at which the table lies.
+static uint32_t table_offset(const page_table *t) {
+    return t->at + t->first * (uint32_t)sizeof(page);
+}
+
+static void table_start(page_table *t, uint32_t first, uint32_t offset, uint32_t bytes) {
+    t->first = first;
+    t->at = offset - first * (uint32_t)sizeof(page);
+    t->capacity = first + bytes / (uint32_t)sizeof(page);
+}
+
+// How many pages a table takes that has room for twice the pages up to `end`, so for its own too.
+static uint32_t table_pages(const page_table *t, uint32_t end) {
+    uint64_t count = 2 * ((uint64_t)(end - t->first) + LM_PAGE_BYTES / (1 << PAGE_SHIFT));
+    uint64_t most = ((uint64_t)1 << (32 - PAGE_SHIFT)) - t->first;
+    uint64_t bytes = (count < most ? count : most) * sizeof(page);
+    return (uint32_t)((bytes + (1 << PAGE_SHIFT) - 1) >> PAGE_SHIFT);
+}
+
+// The table, with descriptors up to page `end`, goes to other pages; those of pages to come are
+// written when they come.
+static void table_extend(lm_memory *m, page_table *t, uint32_t to, uint32_t pages, uint32_t end) {
+    uint32_t used = (end - t->first) * (uint32_t)sizeof(page), bytes = pages << PAGE_SHIFT;
+    memcpy(lm_at(m, to << PAGE_SHIFT), lm_at(m, table_offset(t)), used);
+    table_start(t, t->first, to << PAGE_SHIFT, bytes);
+    if (LM_CHECK_LEVEL >= 1) memset(lm_at(m, (to << PAGE_SHIFT) + used), 0, bytes - used);
+}
