@@ -232,7 +232,7 @@ static bool is_free(const lm_memory *m, const page *p, uint32_t block) {
     if (*guard_of(m, block) != ~block) return false;
     for (uint32_t b = p->free; b; b = *link_of(m, b))
         if (b == block) return true;
-    return false;
+    return has_come_back(m, p, block);
 }
 
 static inline void *pop(const lm_memory *m, page *p, uint32_t block) {

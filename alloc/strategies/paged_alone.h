@@ -48,6 +48,10 @@ static inline bool is_ours(const lm_memory *m, const page *p) {
 static inline void give_back(const lm_memory *m, page *p, uint32_t block) {
     (void)m, (void)p, (void)block;
 }
+static inline bool has_come_back(const lm_memory *m, const page *p, uint32_t block) {
+    (void)m, (void)p, (void)block;
+    return false;
+}
 static inline bool collect(const lm_memory *m, page *p) {
     (void)m, (void)p;
     return false;

@@ -120,6 +120,18 @@ static void give_back(const lm_memory *m, page *p, uint32_t block) {
     push_shared(m, mail, __atomic_load_n(mail, __ATOMIC_RELAXED), block);
 }
 
+// Whether another thread has freed a block of ours that we have not collected: nobody else takes
+// blocks off these lists.
+static bool has_come_back(const lm_memory *m, const page *p, uint32_t block) {
+    const uint32_t *lists[] = {&p->remote, &heap_of(m)->mail};
+    for (uint32_t i = 0; i < 2; i++) {
+        uint32_t b = __atomic_load_n(lists[i], __ATOMIC_ACQUIRE);
+        for (; b && b != UNLISTED; b = *link_of(m, b))
+            if (b == block) return true;
+    }
+    return false;
+}
+
 // What others have freed comes on the slab's own list. False: nothing did.
 static bool collect(const lm_memory *m, page *p) {
     if (!__atomic_load_n(&p->remote, __ATOMIC_RELAXED)) return false;
