@@ -1,0 +1,330 @@
+// The contract, one law a test: what every call promises, on heaps made for it.
+#include "alloc/conformance/model.h"
+
+// The same calls give the same bytes wherever the memory lies: nothing in a heap is an address.
+static void bytes_are_free_of_the_base(void **state) {
+    (void)state;
+    static model models[2];
+    for (int i = 0; i < 2; i++) {
+        model *m = &models[i];
+        *m = (model){.memory = started(1, 100), .random = 5};
+        for (; m->step < 5000; m->step++)
+            step(m, &(world){.slots = 200});
+    }
+    assert_ptr_not_equal(lm_memory_base(&models[0].memory), lm_memory_base(&models[1].memory));
+    assert_int_equal(models[0].memory.pages, models[1].memory.pages);
+    assert_memory_equal(lm_memory_base(&models[0].memory), lm_memory_base(&models[1].memory),
+                        (size_t)models[0].memory.pages * LM_PAGE_BYTES);
+    for (int i = 0; i < 2; i++)
+        lm_memory_destroy(&models[i].memory);
+}
+
+// The largest block that is served without growth, to 16 bytes; the heap is empty before and after.
+static uint32_t largest(lm_memory *memory) {
+    lm_memory_refuse(memory, LM_REFUSE_ALL);
+    uint32_t low = 0, high = UINT32_MAX;
+    while (high - low > 16) {
+        uint32_t size = low + (high - low) / 2;
+        void *block = subject->allocate(size, memory);
+        *(block ? &low : &high) = size;
+        subject->free(block, 0, memory);
+    }
+    lm_memory_refuse(memory, 0);
+    return low;
+}
+
+static void all_that_is_freed_comes_back(void **state) {
+    (void)state;
+    if (!can(LM_FREES_BLOCKS)) skip();
+    static model m;
+    m = (model){.memory = started(20, 200), .random = 11};
+    uint32_t before = largest(&m.memory), pages = 0;
+    for (m.episode = 0; m.episode < 20; m.episode++) {
+        m.random = 11;
+        for (m.step = 0; m.step < 3000; m.step++)
+            step(&m, &(world){.slots = 300});
+        while (m.count)
+            step_free(&m, random_below(&m.random, m.count));
+        lm_census census = walk(&m.memory);
+        HOLDS(&m, census.live_blocks == 0 && census.live_bytes == 0);
+        HOLDS(&m, largest(&m.memory) >= before);
+        if (m.episode == 0) pages = lm_memory_pages(&m.memory);
+        HOLDS(&m, lm_memory_pages(&m.memory) <= pages + pages / 4);
+    }
+    lm_memory_destroy(&m.memory);
+}
+
+static void starts_anywhere(void **state) {
+    (void)state;
+    static const struct {
+        uint32_t pages, heap_start;
+    } places[] = {{0, 16},    {0, 65520}, {1, 65520}, {1, 65536},          {1, 5 * 65536},
+                  {2, 65520}, {2, 61440}, {3, 16},    {65536, 4294901760u}};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        lm_memory memory = make(places[i].pages, LM_PAGES_MAX, places[i].heap_start);
+        assert_true(subject->start(&memory));
+        walk(&memory);
+        unsigned char *block = subject->allocate(1000, &memory);
+        assert_non_null(block);
+        assert_true(block - lm_memory_base(&memory) >= places[i].heap_start);
+        memset(block, 0xff, 1000);
+        assert_int_equal(walk(&memory).live_blocks, 1);
+        lm_memory_destroy(&memory);
+    }
+}
+
+static void start_is_refused_and_tried_again(void **state) {
+    (void)state;
+    lm_memory memory = make(0, 10, 0);
+    lm_memory_refuse(&memory, 2);
+    assert_false(subject->start(&memory));
+    assert_false(subject->start(&memory));
+    assert_int_equal(lm_memory_pages(&memory), 0);
+    assert_true(subject->start(&memory));
+    assert_non_null(subject->allocate(1, &memory));
+    lm_memory_destroy(&memory);
+    memory = make(1, 1, 65536);
+    assert_false(subject->start(&memory));
+    assert_int_equal(lm_memory_pages(&memory), 1);
+    lm_memory_destroy(&memory);
+}
+
+static void empty_blocks_are_unique(void **state) {
+    (void)state;
+    lm_memory memory = started(1, 10);
+    void *blocks[100];
+    for (int i = 0; i < 100; i++) {
+        blocks[i] = i % 2 ? subject->allocate(0, &memory) : subject->allocate_zeroed(0, &memory);
+        assert_non_null(blocks[i]);
+        for (int j = 0; j < i; j++)
+            assert_ptr_not_equal(blocks[i], blocks[j]);
+    }
+    void *block = subject->resize(subject->allocate(100, &memory), 0, &memory);
+    assert_non_null(block);
+    assert_int_equal(walk(&memory).live_blocks, 101);
+    subject->free(block, 0, &memory);
+    subject->free(NULL, 0, &memory);
+    subject->free(NULL, 10, &memory);
+    lm_memory_destroy(&memory);
+}
+
+static void assert_unchanged(lm_memory *memory, const lm_census *before, uint32_t pages) {
+    lm_census after = walk(memory);
+    assert_memory_equal(before, &after, sizeof after);
+    assert_int_equal(lm_memory_pages(memory), pages);
+}
+
+static void absurd_sizes_are_refused(void **state) {
+    (void)state;
+    static const uint32_t maxima[] = {2, 1000, LM_PAGES_MAX};
+    const size_t sizes[] = {SIZE_MAX,
+                            SIZE_MAX - 1,
+                            SIZE_MAX - 15,
+                            SIZE_MAX - 20,
+                            SIZE_MAX - 31,
+                            SIZE_MAX - 65535,
+                            SIZE_MAX - 65552,
+                            (size_t)1 << 63,
+                            ((size_t)1 << 32) + 100,
+                            ((size_t)1 << 32),
+                            UINT32_MAX,
+                            UINT32_MAX - 15,
+                            UINT32_MAX - 19,
+                            UINT32_MAX - 20,
+                            UINT32_MAX - 31,
+                            ((size_t)1 << 33) - 1};
+    for (size_t m = 0; m < 3; m++) {
+        lm_memory memory = started(1, maxima[m]);
+        unsigned char *block = subject->allocate_aligned(64, 100, &memory);
+        fill(block, 100, 3);
+        lm_census census = walk(&memory);
+        uint32_t pages = lm_memory_pages(&memory);
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+            assert_null(subject->allocate(sizes[i], &memory));
+            assert_null(subject->allocate_zeroed(sizes[i], &memory));
+            assert_null(subject->resize(block, sizes[i], &memory));
+            for (size_t alignment = 1; alignment <= LM_PAGE_BYTES; alignment *= 2) {
+                assert_null(subject->allocate_aligned(alignment, sizes[i], &memory));
+                assert_null(subject->resize_aligned(block, sizes[i], alignment, &memory));
+            }
+            assert_unchanged(&memory, &census, pages);
+        }
+        assert_true(filled(block, 100, 100, 3));
+        lm_memory_destroy(&memory);
+    }
+}
+
+static void a_failed_resize_keeps_the_block(void **state) {
+    (void)state;
+    lm_memory memory = started(2, 30);
+    unsigned char *block = subject->allocate(1000, &memory);
+    assert_non_null(subject->allocate(1000, &memory));
+    fill(block, 1000, 9);
+    lm_census census = walk(&memory);
+    uint32_t pages = lm_memory_pages(&memory);
+    size_t usable = subject->usable_size(block, &memory);
+    lm_memory_refuse(&memory, LM_REFUSE_ALL);
+    for (size_t size = 200000; size < 2000000; size += 100000) {
+        assert_null(subject->resize(block, size, &memory));
+        assert_null(subject->resize_aligned(block, size, 16, &memory));
+        assert_unchanged(&memory, &census, pages);
+        assert_int_equal(subject->usable_size(block, &memory), usable);
+    }
+    assert_true(filled(block, 1000, 1000, 9));
+    lm_memory_destroy(&memory);
+}
+
+static void every_alignment(void **state) {
+    (void)state;
+    lm_memory memory = started(1, 2000);
+    for (int round = 0; round < 3; round++) {
+        for (size_t alignment = 1; alignment <= LM_PAGE_BYTES; alignment *= 2) {
+            for (size_t size = 0; size < 40000; size = size * 3 + 1) {
+                unsigned char *block = subject->allocate_aligned(alignment, size, &memory);
+                assert_non_null(block);
+                assert_int_equal((uintptr_t)block % alignment, 0);
+                assert_int_equal((uintptr_t)block % LM_BLOCK_ALIGNMENT, 0);
+                fill(block, size, 77);
+                assert_non_null(subject->allocate(1 + size % 50, &memory)); // in the way
+                block = subject->resize_aligned(block, size * 2 + 30, alignment, &memory);
+                assert_non_null(block);
+                assert_int_equal((uintptr_t)block % alignment, 0);
+                assert_true(filled(block, size, size, 77));
+                if (size % 2) subject->free(block, size * 2 + 30, &memory);
+            }
+        }
+        walk(&memory);
+    }
+    lm_memory_destroy(&memory);
+}
+
+static void zeroed_on_dirty_ground(void **state) {
+    (void)state;
+    lm_memory memory = started(8, 8);
+    for (int round = 0; round < 20; round++) {
+        for (size_t size = 1; size < 100000; size = size * 2 + 5) {
+            unsigned char *block = subject->allocate_zeroed(size, &memory);
+            assert_non_null(block);
+            assert_true(zero(block, size));
+            memset(block, 0xee, subject->usable_size(block, &memory));
+            subject->free(block, size, &memory);
+        }
+        subject->reset(&memory);
+    }
+    lm_memory_destroy(&memory);
+}
+
+// A block at the end of the memory grows there, and shrinks where it is.
+static void resize_keeps_its_place(void **state) {
+    (void)state;
+    if (!can(LM_RESIZES_IN_PLACE)) skip();
+    lm_memory memory = started(1, 100);
+    memory.moving = true;
+    unsigned char *block = subject->allocate(100000, &memory);
+    uint64_t offset = (uint64_t)(block - lm_memory_base(&memory));
+    fill(block, 100, 1);
+    for (size_t size = 150000; size < 450000; size += size / 2) {
+        block = subject->resize(block, size, &memory);
+        assert_non_null(block);
+        assert_true((uint64_t)(block - lm_memory_base(&memory)) == offset);
+        assert_true(filled(block, 100, 100, 1));
+    }
+    assert_true(lm_memory_pages(&memory) <= 450000 / LM_PAGE_BYTES + 3);
+    block = subject->resize(block, 70000, &memory);
+    assert_true((uint64_t)(block - lm_memory_base(&memory)) == offset);
+    if (can(LM_FREES_BLOCKS)) assert_true(walk(&memory).free_bytes > 250000);
+    lm_memory_destroy(&memory);
+}
+
+// Takes all up to 2^32, in halving sizes; only the edges of the blocks are touched.
+static void take_all(lm_memory *memory) {
+    uint64_t highest = 0;
+    for (size_t size = (size_t)1 << 30; size > 0; size /= 2) {
+        unsigned char *block;
+        while ((block = subject->allocate(size, memory)) != NULL) {
+            block[0] = block[size - 1] = 0x5a;
+            uint64_t end = (uint64_t)(block - lm_memory_base(memory)) + size;
+            highest = end > highest ? end : highest;
+        }
+    }
+    assert_int_equal(lm_memory_pages(memory), LM_PAGES_MAX);
+    assert_true(highest <= (uint64_t)1 << 32);
+    assert_true(highest > ((uint64_t)1 << 32) - LM_PAGE_BYTES);
+}
+
+static void ends_at_two_to_the_32(void **state) {
+    enum { SLACK_BYTES = 1 << 26 }; // what a heap of 4 GiB may need for itself: 1.6 %
+    (void)state;
+    lm_memory memory = started(1, LM_PAGES_MAX);
+    for (int round = 0; round < 2; round++) {
+        take_all(&memory);
+        walk(&memory);
+        subject->reset(&memory);
+        assert_int_equal(walk(&memory).live_blocks, 0);
+    }
+    if (can(LM_SHARES_THREADS)) { // its table stays where threads may look, and splits the rest
+        lm_memory_destroy(&memory);
+        return;
+    }
+    size_t half = (size_t)1 << 31;
+    unsigned char *block = subject->allocate(half, &memory);
+    unsigned char *rest = subject->allocate(half - SLACK_BYTES, &memory);
+    assert_non_null(block);
+    assert_non_null(rest);
+    block[half - 1] = rest[half - SLACK_BYTES - 1] = 1;
+    subject->free(block, half, &memory);
+    subject->free(rest, 0, &memory);
+    walk(&memory);
+    if (can(LM_FREES_BLOCKS)) {
+        block = subject->allocate(2 * half - SLACK_BYTES, &memory);
+        assert_non_null(block);
+        block[2 * half - SLACK_BYTES - 1] = 1;
+        subject->free(block, 0, &memory);
+    }
+    lm_memory_destroy(&memory);
+}
+
+// Wherever the heap starts, and whatever it does for itself while it grows.
+static void nothing_fails_while_the_memory_can_grow(void **state) {
+    (void)state;
+    uint64_t random = 11;
+    for (uint32_t round = 0; round < 400; round++) {
+        lm_memory memory = make(1, LM_PAGES_MAX, 16 + 16 * random_below(&random, 512));
+        assert_true(subject->start(&memory));
+        for (int i = 0; i < 60; i++)
+            assert_non_null(subject->allocate(1 + random_below(&random, 300000), &memory));
+        lm_memory_destroy(&memory);
+    }
+}
+
+// Small blocks cost at most as much again, in pages.
+static void pages_follow_the_need(void **state) {
+    (void)state;
+    lm_memory memory = started(1, 1000);
+    for (int i = 0; i < 10000; i++)
+        assert_non_null(subject->allocate(100, &memory));
+    assert_true(lm_memory_pages(&memory) <= 2 * 10000 * 100 / LM_PAGE_BYTES);
+    uint32_t pages = lm_memory_pages(&memory);
+    assert_non_null(subject->allocate(10 * LM_PAGE_BYTES, &memory));
+    assert_true(lm_memory_pages(&memory) <= pages + 12);
+    lm_memory_destroy(&memory);
+}
+
+int run_laws(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(starts_anywhere),
+        cmocka_unit_test(start_is_refused_and_tried_again),
+        cmocka_unit_test(empty_blocks_are_unique),
+        cmocka_unit_test(absurd_sizes_are_refused),
+        cmocka_unit_test(a_failed_resize_keeps_the_block),
+        cmocka_unit_test(every_alignment),
+        cmocka_unit_test(zeroed_on_dirty_ground),
+        cmocka_unit_test(resize_keeps_its_place),
+        cmocka_unit_test(nothing_fails_while_the_memory_can_grow),
+        cmocka_unit_test(pages_follow_the_need),
+        cmocka_unit_test(bytes_are_free_of_the_base),
+        cmocka_unit_test(all_that_is_freed_comes_back),
+        cmocka_unit_test(ends_at_two_to_the_32),
+    };
+    return cmocka_run_group_tests_name("laws", tests, NULL, NULL);
+}

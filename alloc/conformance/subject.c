@@ -1,0 +1,86 @@
+#include "alloc/conformance/subject.h"
+
+const lm_allocator *subject;
+
+bool can(lm_capability capability) {
+    return subject->capabilities & capability;
+}
+
+lm_memory make(uint32_t pages, uint32_t pages_max, uint32_t heap_start) {
+    lm_memory memory;
+    assert_true(lm_memory_create(
+        &memory,
+        &(lm_memory_options){.pages = pages, .pages_max = pages_max, .heap_start = heap_start}));
+    return memory;
+}
+
+lm_memory started(uint32_t pages, uint32_t pages_max) {
+    lm_memory memory = make(pages, pages_max, 0);
+    assert_true(subject->start(&memory));
+    return memory;
+}
+
+lm_census walk(lm_memory *memory) {
+    lm_census census;
+    const char *broken = subject->validate(memory, &census);
+    if (broken) fail_msg("law broken: %s", broken);
+    return census;
+}
+
+uint64_t bytes_max(size_t size, size_t alignment) {
+    return subject->block_bytes_max(size, alignment);
+}
+
+size_t size_within(uint64_t bytes) {
+    size_t low = 0, high = (size_t)1 << 32;
+    while (high - low > 1) {
+        size_t size = low + (high - low) / 2;
+        *(bytes_max(size, LM_BLOCK_ALIGNMENT) <= bytes ? &low : &high) = size;
+    }
+    return low;
+}
+
+uint64_t random_next(uint64_t *state) { // splitmix64
+    uint64_t z = *state += 0x9e3779b97f4a7c15;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+    z = (z ^ z >> 27) * 0x94d049bb133111eb;
+    return z ^ z >> 31;
+}
+uint32_t random_below(uint64_t *state, uint32_t bound) {
+    return (uint32_t)(random_next(state) % bound);
+}
+
+// Random bytes: a mark says where in them a block's content begins.
+static const unsigned char *content(uint8_t mark) {
+    static unsigned char bytes[2 * EDGE_BYTES + UINT8_MAX + 1];
+    if (bytes[0] == 0) {
+        uint64_t state = 3;
+        for (size_t i = 0; i < sizeof bytes; i++)
+            bytes[i] = (unsigned char)random_next(&state);
+        bytes[0] = 1;
+    }
+    return bytes + mark;
+}
+
+void fill(unsigned char *block, size_t bytes, uint8_t mark) {
+    const unsigned char *expected = content(mark);
+    if (bytes <= 2 * EDGE_BYTES) {
+        memcpy(block, expected, bytes);
+    } else {
+        memcpy(block, expected, EDGE_BYTES);
+        memcpy(block + bytes - EDGE_BYTES, expected + EDGE_BYTES, EDGE_BYTES);
+    }
+}
+
+bool filled(const unsigned char *block, size_t bytes, size_t filled_bytes, uint8_t mark) {
+    const unsigned char *expected = content(mark);
+    if (bytes > filled_bytes) bytes = filled_bytes;
+    if (filled_bytes <= 2 * EDGE_BYTES) return memcmp(block, expected, bytes) == 0;
+    size_t second = filled_bytes - EDGE_BYTES;
+    if (memcmp(block, expected, bytes < EDGE_BYTES ? bytes : EDGE_BYTES) != 0) return false;
+    return bytes <= second || memcmp(block + second, expected + EDGE_BYTES, bytes - second) == 0;
+}
+
+bool zero(const unsigned char *block, size_t bytes) {
+    return bytes == 0 || (block[0] == 0 && memcmp(block, block + 1, bytes - 1) == 0);
+}

@@ -1,0 +1,49 @@
+// The strategy under test, memories for it, and the content of its blocks: what every part of the
+// suite (model, laws, hostile, misuse) stands on.
+#pragma once
+
+#include "alloc/allocator.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+extern const lm_allocator *subject;
+
+// Whether the subject states the capability. A test of one that it lacks calls skip(), which says
+// so.
+bool can(lm_capability capability);
+
+// A memory, and one in which the subject has started; to be destroyed. heap_start 0: 16.
+lm_memory make(uint32_t pages, uint32_t pages_max, uint32_t heap_start);
+lm_memory started(uint32_t pages, uint32_t pages_max);
+
+// Walks the heap; a broken law fails the test.
+lm_census walk(lm_memory *memory);
+
+// What a block costs at most of the heap.
+uint64_t bytes_max(size_t size, size_t alignment);
+
+// The largest size whose block costs at most `bytes`.
+size_t size_within(uint64_t bytes);
+
+// A random number, and one below a bound. The state is any number.
+uint64_t random_next(uint64_t *state);
+uint32_t random_below(uint64_t *state, uint32_t bound);
+
+// Content: bytes that depend on their place in the block and on its mark, without a period. Of a
+// block larger than 2 * EDGE_BYTES, its ends only. `filled` looks at the first `bytes` of a block
+// of which `filled_bytes` were filled.
+enum { EDGE_BYTES = 2048 };
+void fill(unsigned char *block, size_t bytes, uint8_t mark);
+bool filled(const unsigned char *block, size_t bytes, size_t filled_bytes, uint8_t mark);
+bool zero(const unsigned char *block, size_t bytes);
+
+// The parts of the suite: each returns how many of its tests failed.
+int run_model(void);
+int run_laws(void);
+int run_hostile(void);
+int run_misuse(void);
