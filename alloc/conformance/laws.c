@@ -288,7 +288,7 @@ static void ends_at_two_to_the_32(void **state) {
 static void nothing_fails_while_the_memory_can_grow(void **state) {
     (void)state;
     uint64_t random = 11;
-    for (uint32_t round = 0; round < 400; round++) {
+    for (uint32_t round = 0; round < 250; round++) {
         lm_memory memory = make(1, LM_PAGES_MAX, 16 + 16 * random_below(&random, 512));
         assert_true(subject->start(&memory));
         for (int i = 0; i < 60; i++)

@@ -200,7 +200,7 @@ void step(model *m, const world *w) {
     step_event(m, w);
     uint32_t blocks = m->count - m->foreign, kind = random_below(&m->random, 100);
     // Tides: episodes fill and drain, so that the heap is seen both near empty and near full.
-    uint32_t appetite = m->step / 512 % 2 ? 35 : 60;
+    uint32_t appetite = w->hungry ? 85 : m->step / 512 % 2 ? 35 : 60;
     bool full = blocks == w->slots && !can(LM_FREES_BLOCKS) && m->scopes == 0;
     if (full || random_below(&m->random, 1000) < w->resets_in_1000) {
         step_reset(m);
@@ -257,9 +257,9 @@ static void play_world(void **state) {
     }
 }
 
-static world small = {.episodes = 50,
+static world small = {.episodes = 40,
                       .steps = 4000,
-                      .walk_every = 1,
+                      .walk_every = 2,
                       .slots = 60,
                       .pages_max = 40,
                       .resets_in_1000 = 1,
@@ -270,32 +270,31 @@ static world large = {.episodes = 2,
                       .slots = SLOTS,
                       .pages_max = 300,
                       .copying = true};
-static world moving = {.episodes = 40,
+static world moving = {.episodes = 20,
                        .steps = 1000,
                        .walk_every = 1,
-                       .slots = 100,
-                       .pages_max = 60,
+                       .slots = 80,
+                       .pages_max = 40,
                        .moving = true};
-static world refusing = {.episodes = 40,
+static world refusing = {.episodes = 20,
                          .steps = 2000,
                          .walk_every = 1,
                          .slots = 100,
-                         .pages_max = 50,
+                         .pages_max = 40,
                          .refusing = true,
-                         .moving = true,
                          .resets_in_1000 = 1};
-static world foreign = {.episodes = 40,
+static world foreign = {.episodes = 30,
                         .steps = 2000,
-                        .walk_every = 1,
+                        .walk_every = 2,
                         .slots = 100,
                         .pages_max = 150,
                         .foreign = true,
                         .resets_in_1000 = 2};
-static world everything = {.episodes = 15,
+static world everything = {.episodes = 10,
                            .steps = 2000,
                            .walk_every = 1,
-                           .slots = 100,
-                           .pages_max = 70,
+                           .slots = 80,
+                           .pages_max = 45,
                            .foreign = true,
                            .moving = true,
                            .refusing = true,

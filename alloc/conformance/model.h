@@ -32,6 +32,7 @@ typedef struct world {
     unsigned episodes, steps, walk_every, resets_in_1000;
     uint32_t slots, pages_max;
     bool moving, refusing, foreign, copying;
+    bool hungry; // allocates more than it frees
 } world;
 
 #define HOLDS(m, law)                                                                              \

@@ -1,0 +1,210 @@
+// A hostile memory: growth is refused at each place where it is asked for, somebody else grows the
+// memory between any two growths, and the heap begins where its page is nearly used up.
+#include "alloc/conformance/model.h"
+
+enum { STEPS = 300, STEPS_AFTER = 100 };
+
+static const world plain = {.slots = SLOTS, .hungry = true};
+
+static void begin(model *m, uint32_t pages, uint32_t heap_start) {
+    *m = (model){.memory = make(pages, 1000, heap_start), .random = heap_start};
+    m->memory.moving = heap_start == 16;
+    HOLDS(m, subject->start(&m->memory));
+}
+
+static void end(model *m) {
+    check_contents(m);
+    while (m->scopes)
+        step_close_scope(m);
+    free_all(m);
+    check_census(m);
+    lm_memory_destroy(&m->memory);
+}
+
+// The steps of the fixed sequence at which the memory grows. Returns how many there are.
+static unsigned growing_steps(uint32_t heap_start, unsigned growing[STEPS]) {
+    static model m;
+    unsigned count = 0;
+    begin(&m, 1, heap_start);
+    for (; m.step < STEPS; m.step++) {
+        uint32_t pages = lm_memory_pages(&m.memory);
+        step(&m, &plain);
+        if (lm_memory_pages(&m.memory) != pages) growing[count++] = m.step;
+    }
+    end(&m);
+    return count;
+}
+
+// Plays up to a growth, refuses it once or for ever, and plays on.
+static void refuse_at(uint32_t heap_start, unsigned growing, uint32_t growths) {
+    static model m;
+    begin(&m, 1, heap_start);
+    for (; m.step < growing; m.step++)
+        step(&m, &plain);
+    lm_census before = check_census(&m);
+    lm_memory_refuse(&m.memory, growths);
+    m.growth_refused = true;
+    step(&m, &plain);
+    lm_census after = check_census(&m);
+    if (m.refusals) { // else it did without; reserves may have become free on the way
+        HOLDS(&m, after.live_blocks == before.live_blocks && after.live_bytes == before.live_bytes);
+        HOLDS(&m, after.heap_bytes == before.heap_bytes);
+    }
+    check_contents(&m);
+    for (unsigned last = m.step + STEPS_AFTER; m.step < last; m.step++) {
+        step(&m, &plain);
+        if (m.step % 16 == 0) check_census(&m);
+        if (growths == LM_REFUSE_ALL && m.step == last - STEPS_AFTER / 2)
+            lm_memory_refuse(&m.memory, 0);
+    }
+    end(&m);
+}
+
+static void each_growth_is_refused(void **state) {
+    (void)state;
+    static const uint32_t starts[] = {16, 65520};
+    for (int i = 0; i < 2; i++) {
+        unsigned growing[STEPS], count = growing_steps(starts[i], growing);
+        assert_true(count >= 5);
+        for (unsigned n = 0; n < count; n++) {
+            refuse_at(starts[i], growing[n], 1);
+            refuse_at(starts[i], growing[n], LM_REFUSE_ALL);
+        }
+    }
+}
+
+// No growth continues the last one.
+static void somebody_grows_before_each_growth(void **state) {
+    (void)state;
+    static model m;
+    static const uint32_t starts[] = {16, 65520, 65536 - 256, 65536 - 4096 - 16, 4 * 65536 - 16};
+    for (uint32_t i = 0; i < 5; i++) {
+        for (uint32_t pages = 0; pages < 2; pages++) {
+            begin(&m, pages, starts[i]);
+            for (uint32_t before = UINT32_MAX; m.step < STEPS; m.step++) {
+                uint32_t now = lm_memory_pages(&m.memory);
+                if (now != before) step_foreign(&m);
+                before = lm_memory_pages(&m.memory);
+                step(&m, &plain);
+                check_census(&m);
+            }
+            HOLDS(&m, m.foreign >= 10);
+            subject->reset(&m.memory);
+            walk(&m.memory);
+            lm_memory_destroy(&m.memory);
+        }
+    }
+}
+
+// Little room is left in the heap's first page, and nothing has grown yet.
+static void the_first_page_is_nearly_used_up(void **state) {
+    (void)state;
+    for (uint32_t left = 16; left <= 8192; left += left < 1024 ? 16 : 1024) {
+        for (uint32_t pages = 0; pages < 2; pages++) {
+            lm_memory memory = make(pages, 4, LM_PAGE_BYTES - left);
+            assert_true(subject->start(&memory));
+            assert_int_equal(walk(&memory).live_blocks, 0);
+            unsigned char *first = subject->allocate(100, &memory);
+            unsigned char *second = subject->allocate_zeroed(3000, &memory);
+            assert_non_null(first);
+            assert_non_null(second);
+            assert_true(zero(second, 3000));
+            fill(first, 100, 1);
+            fill(second, 3000, 2);
+            lm_census census = walk(&memory);
+            assert_true(census.heap_bytes <=
+                        (uint64_t)(memory.pages - 1) * LM_PAGE_BYTES + left);
+            assert_true(filled(first, 100, 100, 1) && filled(second, 3000, 3000, 2));
+            lm_memory_destroy(&memory);
+        }
+    }
+}
+
+// Whatever was in the memory before the heap started.
+static void the_memory_was_used_before(void **state) {
+    (void)state;
+    lm_memory memory = make(4, 20, 48);
+    memset(lm_memory_base(&memory), 0xee, 4 * LM_PAGE_BYTES);
+    assert_true(subject->start(&memory));
+    for (size_t size = 1; size < 60000; size = size * 2 + 5) {
+        unsigned char *block = subject->allocate_zeroed(size, &memory);
+        assert_non_null(block);
+        assert_true(zero(block, size));
+        fill(block, size, 7);
+        walk(&memory);
+    }
+    for (int i = 0; i < 48; i++)
+        assert_int_equal(lm_memory_base(&memory)[i], 0xee);
+    lm_memory_destroy(&memory);
+}
+
+// Sizes around every power of two. All that fit are served, what is too large is refused, and
+// nothing between is cut to 32 bits.
+static void try_size(lm_memory *memory, size_t size, size_t alignment) {
+    enum { SLACK_BYTES = 1 << 27 }; // what a heap of 4 GiB may need for itself and its alignments
+    uint64_t most = bytes_max(size, alignment);
+    unsigned char *block = subject->allocate_aligned(alignment, size, memory);
+    if (!block) {
+        assert_true(size + SLACK_BYTES > (size_t)1 << 31);
+        assert_true(most > (uint64_t)1 << 31 || size + SLACK_BYTES > (size_t)1 << 32);
+        return;
+    }
+    uint64_t offset = (uint64_t)(block - lm_memory_base(memory));
+    uint64_t end = (uint64_t)lm_memory_pages(memory) * LM_PAGE_BYTES;
+    size_t usable = subject->usable_size(block, memory);
+    assert_true(offset % alignment == 0 && offset < end && usable <= end - offset);
+    assert_true(usable >= size && usable <= most);
+    if (size) block[0] = block[size - 1] = block[usable - 1] = 0x5a;
+    lm_census census = walk(memory);
+    assert_true(census.live_blocks == 1 && census.live_bytes <= most);
+    subject->free(block, size, memory);
+}
+
+static void try_resize(lm_memory *memory, size_t size) {
+    unsigned char *block = subject->allocate(40, memory);
+    assert_non_null(block);
+    fill(block, 40, 9);
+    unsigned char *larger = subject->resize(block, size, memory);
+    if (larger) {
+        assert_true(subject->usable_size(larger, memory) >= size);
+        assert_true(filled(larger, size < 40 ? size : 40, 40, 9));
+        if (size) larger[size - 1] = 1;
+        fill(larger, size < 40 ? size : 40, 9);
+        block = subject->resize(larger, 50, memory);
+        assert_non_null(block);
+    }
+    assert_true(filled(block, size < 40 ? size : 40, 40, 9));
+    walk(memory);
+    subject->free(block, 0, memory);
+}
+
+static void sizes_around_powers_of_two(void **state) {
+    (void)state;
+    static const int around[] = {-4096, -65, -33, -20, -17, -16, -12, -5, -4, -1, 0, 1, 15, 16, 17};
+    static const size_t alignments[] = {16, 64, 4096, 65536};
+    lm_memory memory = started(1, LM_PAGES_MAX);
+    for (int log2 = 0; log2 <= 32; log2++) {
+        for (size_t i = 0; i < sizeof around / sizeof *around; i++) {
+            int64_t size = ((int64_t)1 << log2) + around[i];
+            if (size < 0 || size > UINT32_MAX) continue;
+            for (size_t j = 0; j < 4; j++) {
+                try_size(&memory, (size_t)size, alignments[j]);
+                if (!can(LM_FREES_BLOCKS)) subject->reset(&memory);
+            }
+            try_resize(&memory, (size_t)size);
+            if (!can(LM_FREES_BLOCKS)) subject->reset(&memory);
+        }
+    }
+    lm_memory_destroy(&memory);
+}
+
+int run_hostile(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_growth_is_refused),
+        cmocka_unit_test(somebody_grows_before_each_growth),
+        cmocka_unit_test(the_first_page_is_nearly_used_up),
+        cmocka_unit_test(the_memory_was_used_before),
+        cmocka_unit_test(sizes_around_powers_of_two),
+    };
+    return cmocka_run_group_tests_name("hostile", tests, NULL, NULL);
+}
