@@ -189,6 +189,16 @@ static page *slab_make(const lm_memory *m, uint32_t class, uint32_t n) {
     return p;
 }
 
+// At check level 1 a free block says so in its second word. A live one may hold the same by chance,
+// so the word is a suspicion, and the slab's list the proof.
+static uint32_t *guard_of(const lm_memory *m, uint32_t block) {
+    return link_of(m, block) + 1;
+}
+
+static inline void guard(const lm_memory *m, uint32_t block) {
+    if (LM_CHECK_LEVEL >= 1) *guard_of(m, block) = ~block;
+}
+
 // Links some blocks that were never handed out, in the order of addresses.
 static void slab_carve(const lm_memory *m, page *p) {
     uint32_t size = class_bytes(p->class), count = CARVE_BYTES / size;
@@ -197,9 +207,12 @@ static void slab_carve(const lm_memory *m, page *p) {
     uint32_t start = number_of(m, runs_of(m), p) << PAGE_SHIFT;
     uint32_t first = start + (slab_capacity(p) - p->uncarved) * size;
     uint32_t last = first + (count - 1) * size;
-    for (uint32_t block = first; block < last; block += size)
+    for (uint32_t block = first; block < last; block += size) {
         *link_of(m, block) = block + size;
+        guard(m, block);
+    }
     *link_of(m, last) = p->free;
+    guard(m, last);
     p->free = first;
     p->uncarved = (uint16_t)(p->uncarved - count);
 }
@@ -222,12 +235,6 @@ static void partial_remove(const lm_memory *m, heap *h, const page *p) {
 
 // ---- The interface ------------------------------------------------------------------------------
 
-// At check level 1 a free block says so in its second word. A live one may hold the same by chance,
-// so the word is a suspicion, and the slab's list the proof.
-static uint32_t *guard_of(const lm_memory *m, uint32_t block) {
-    return link_of(m, block) + 1;
-}
-
 static bool is_free(const lm_memory *m, const page *p, uint32_t block) {
     if (*guard_of(m, block) != ~block) return false;
     for (uint32_t b = p->free; b; b = *link_of(m, b))
@@ -246,7 +253,7 @@ static inline void push(const lm_memory *m, page *p, uint32_t block) {
     *link_of(m, block) = p->free;
     p->free = block;
     p->used--;
-    if (LM_CHECK_LEVEL >= 1) *guard_of(m, block) = ~block;
+    guard(m, block);
 }
 
 // A slab of the class with a block on its free list, which is then the current one. NULL: there is
