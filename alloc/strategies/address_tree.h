@@ -23,8 +23,10 @@ static inline uint32_t largest_below(heap *h, uint32_t block) {
     return block ? *summary_of(h, block) : 0;
 }
 
+// With the flag of a free block, which changes no comparison with bytes: the summary is the word
+// before an address, and must not look like the tag of a live block there.
 static inline uint32_t largest_of(heap *h, uint32_t block) {
-    uint32_t largest = bytes_of(h, block);
+    uint32_t largest = bytes_of(h, block) | FREE;
     uint32_t left = largest_below(h, *left_of(h, block));
     uint32_t right = largest_below(h, *right_of(h, block));
     if (left > largest) largest = left;
