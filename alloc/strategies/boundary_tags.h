@@ -388,6 +388,8 @@ static void reset(lm_memory *memory) {
             *tag(h, block) = block == first ? own & ~(uint32_t)PREVIOUS_FREE : own | PREVIOUS_FREE;
             if (block != first) make_free(h, first, block - first);
             first = end;
+        } else if (LM_CHECK_LEVEL >= 1) {
+            *tag(h, block) = own | FREE; // a pointer from before the reset is seen
         }
         block = end;
     }
