@@ -230,7 +230,7 @@ static void *resize_aligned(void *address, size_t size, size_t alignment, lm_mem
         if (last) h->next = next;
     } else if (to != from) {
         memcpy(to, from, kept < size ? kept : size);
-        if (!last) release_block(from, 0, memory);
+        if (LM_CHECK_LEVEL >= 1) *tag(h, block) |= FREED; // also behind its region's last block
     }
     return to;
 }
@@ -239,11 +239,20 @@ static void *resize(void *address, size_t size, lm_memory *memory) {
     return resize_aligned(address, size, LM_BLOCK_ALIGNMENT, memory);
 }
 
+// At check level 1, no block from `from` on looks live any more: what is laid over it later may
+// leave its tag as it is. O(1) amortised over the blocks.
+static void mark_freed(heap *h, uint32_t from) {
+    if (LM_CHECK_LEVEL == 0) return;
+    for (uint32_t block = from; block != h->next; block += bytes_of(h, block))
+        *tag(h, block) |= FREED;
+}
+
 // The current region becomes idle, and the one below it current again; what lies behind its blocks
 // counts as dirty.
 static void leave(heap *h) {
     uint32_t first = h->current;
     region *r = region_of(h, first);
+    mark_freed(h, first);
     h->current = r->link;
     *r = (region){.link = h->idle, .end = h->end, .used = first};
     h->idle = first;
@@ -257,6 +266,7 @@ static void go_back(heap *h, uint32_t region, uint32_t next) {
     while (h->current != region)
         leave(h);
     if (h->clean - region < h->next - region) h->clean = h->next;
+    mark_freed(h, next);
     h->next = next;
 }
 
