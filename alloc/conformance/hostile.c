@@ -112,8 +112,7 @@ static void the_first_page_is_nearly_used_up(void **state) {
             fill(first, 100, 1);
             fill(second, 3000, 2);
             lm_census census = walk(&memory);
-            assert_true(census.heap_bytes <=
-                        (uint64_t)(memory.pages - 1) * LM_PAGE_BYTES + left);
+            assert_true(census.heap_bytes <= (uint64_t)(memory.pages - 1) * LM_PAGE_BYTES + left);
             assert_true(filled(first, 100, 100, 1) && filled(second, 3000, 3000, 2));
             lm_memory_destroy(&memory);
         }

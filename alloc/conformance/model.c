@@ -270,12 +270,8 @@ static world large = {.episodes = 2,
                       .slots = SLOTS,
                       .pages_max = 300,
                       .copying = true};
-static world moving = {.episodes = 20,
-                       .steps = 1000,
-                       .walk_every = 1,
-                       .slots = 80,
-                       .pages_max = 40,
-                       .moving = true};
+static world moving = {
+    .episodes = 20, .steps = 1000, .walk_every = 1, .slots = 80, .pages_max = 40, .moving = true};
 static world refusing = {.episodes = 20,
                          .steps = 2000,
                          .walk_every = 1,
