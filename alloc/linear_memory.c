@@ -4,12 +4,22 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { COPY_BYTES = 4096 };
+enum {
+    SYSTEM_PAGE_BYTES = 4096,
+    STEP_BYTES = 2 << 20, // a huge page
+    STEP_PAGES = STEP_BYTES / LM_PAGE_BYTES,
+};
 
-// A reservation holds the memory at its maximum, what aligning the base to a page of ours may skip,
-// and a guard of one page behind it.
-static uint64_t reservation_bytes(uint32_t pages_max) {
-    return ((uint64_t)pages_max + 2) * LM_PAGE_BYTES;
+// Of the base: a huge page begins at a multiple of its size only.
+static uint64_t alignment_bytes(lm_memory_commit commit) {
+    return commit == LM_COMMIT_HUGE ? STEP_BYTES : LM_PAGE_BYTES;
+}
+
+// A reservation holds the memory at its maximum, what aligning the base may skip, and a guard of
+// one page behind it.
+static uint64_t reservation_bytes(const lm_memory *memory) {
+    return (uint64_t)memory->pages_max * LM_PAGE_BYTES + alignment_bytes(memory->commit) +
+           LM_PAGE_BYTES;
 }
 
 // Reserves address space, below `above` where that is free: successive moves then go down and don't
@@ -20,9 +30,9 @@ static void *reserve(uint64_t bytes, const void *above) {
     return got == MAP_FAILED ? NULL : got;
 }
 
-static unsigned char *first_page(void *reservation) {
+static unsigned char *first_page(void *reservation, uint64_t alignment) {
     uintptr_t address = (uintptr_t)reservation;
-    return (unsigned char *)((address + LM_PAGE_BYTES - 1) & ~(uintptr_t)(LM_PAGE_BYTES - 1));
+    return (unsigned char *)((address + alignment - 1) & ~(uintptr_t)(alignment - 1));
 }
 
 static bool commit(unsigned char *base, uint32_t from_page, uint32_t pages) {
@@ -30,12 +40,67 @@ static bool commit(unsigned char *base, uint32_t from_page, uint32_t pages) {
                                   (uint64_t)pages * LM_PAGE_BYTES, PROT_READ | PROT_WRITE) == 0;
 }
 
+// Makes a range present. False: the system has no memory. Linux before 5.14 has no call for it;
+// each page is then written to by replacing a zero with a zero, which disturbs no other thread and
+// which no compiler leaves out.
+static bool populate(unsigned char *from, uint64_t bytes) {
+    if (madvise(from, bytes, MADV_POPULATE_WRITE) == 0) return true;
+    if (errno != EINVAL) return false;
+    for (uint64_t at = 0; at < bytes; at += SYSTEM_PAGE_BYTES) {
+        unsigned char zero = 0;
+        __atomic_compare_exchange_n(from + at, &zero, 0, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    }
+    return true;
+}
+
+// Commits the pages from `before` to `end`; 2M and HUGE in whole steps, cut by the maximum only.
+//
+// A step becomes accessible as a whole, also where it lies beyond the size. For HUGE it must: the
+// system backs a range with a huge page only where all of it is accessible. For 2M it saves the
+// system call of the other 31 growths; and access is only ever added, so that threads that grow at
+// once need no lock. What strays beyond the size is caught with 4K.
+static bool commit_until(lm_memory *memory, uint32_t before, uint32_t end) {
+    if (memory->commit == LM_COMMIT_4K) return commit(memory->base, before, end - before);
+    uint32_t from = __atomic_load_n(&memory->pages_committed, __ATOMIC_ACQUIRE);
+    if (end <= from) return true;
+    uint32_t room = memory->pages_max - from, wanted = end - from;
+    uint32_t rounded = (wanted + STEP_PAGES - 1) / STEP_PAGES * STEP_PAGES; // `from` is a multiple
+    uint32_t pages = rounded < room ? rounded : room;
+    if (!commit(memory->base, from, pages)) return false;
+    if (memory->commit == LM_COMMIT_2M &&
+        !populate(memory->base + (uint64_t)from * LM_PAGE_BYTES, (uint64_t)pages * LM_PAGE_BYTES))
+        return false;
+    for (uint32_t until = from + pages; from < until;)
+        if (__atomic_compare_exchange_n(&memory->pages_committed, &from, until, false,
+                                        __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+            break;
+    return true;
+}
+
+// Reserves the memory's address space, below `above` where that is free, and commits `pages` of it.
+// False, with errno: nothing is held.
+static bool occupy(lm_memory *memory, uint32_t pages, const void *above) {
+    memory->reservation_bytes = reservation_bytes(memory);
+    memory->reservation = reserve(memory->reservation_bytes, above);
+    if (!memory->reservation) return false;
+    memory->base = first_page(memory->reservation, alignment_bytes(memory->commit));
+    memory->pages = pages;
+    memory->pages_committed = 0;
+    if (memory->commit == LM_COMMIT_HUGE) // refused where there are none: then as 4K
+        madvise(memory->reservation, memory->reservation_bytes, MADV_HUGEPAGE);
+    if (commit_until(memory, 0, pages)) return true;
+    int reason = errno;
+    munmap(memory->reservation, memory->reservation_bytes);
+    errno = reason;
+    return false;
+}
+
 // Views grow at once, without a lock: a page is first made accessible and then counted, and who
 // comes second with the count begins again behind it. To make a page accessible twice is harmless.
 static uint32_t grow_shared(lm_memory *whole, uint32_t pages) {
     uint32_t before = __atomic_load_n(&whole->pages, __ATOMIC_ACQUIRE);
     do {
-        if (pages > whole->pages_max - before || !commit(whole->base, before, pages))
+        if (pages > whole->pages_max - before || !commit_until(whole, before, before + pages))
             return LM_GROW_REFUSED;
     } while (!__atomic_compare_exchange_n(&whole->pages, &before, before + pages, false,
                                           __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
@@ -60,32 +125,18 @@ bool lm_memory_share(lm_memory *memory, lm_memory *view, uint32_t thread) {
 bool lm_memory_create(lm_memory *memory, const lm_memory_options *options) {
     uint32_t heap_start = options->heap_start ? options->heap_start : LM_BLOCK_ALIGNMENT;
     if (options->pages_max == 0 || options->pages_max > LM_PAGES_MAX ||
-        options->pages > options->pages_max || heap_start % LM_BLOCK_ALIGNMENT != 0) {
+        options->pages > options->pages_max || heap_start % LM_BLOCK_ALIGNMENT != 0 ||
+        options->commit > LM_COMMIT_HUGE) {
         errno = EINVAL;
-        return false;
-    }
-    uint64_t bytes = reservation_bytes(options->pages_max);
-    void *reservation = reserve(bytes, NULL);
-    if (!reservation) return false;
-    unsigned char *base = first_page(reservation);
-    if (!commit(base, 0, options->pages)) {
-        int reason = errno;
-        munmap(reservation, bytes);
-        errno = reason;
         return false;
     }
     *memory = (lm_memory){
         .heap_start = heap_start,
         .pages_max = options->pages_max,
-        .base = base,
-        .pages = options->pages,
         .moving = options->moving,
         .commit = options->commit,
-        .pages_committed = options->pages,
-        .reservation = reservation,
-        .reservation_bytes = bytes,
     };
-    return true;
+    return occupy(memory, options->pages, NULL);
 }
 
 void lm_memory_destroy(lm_memory *memory) {
@@ -95,27 +146,20 @@ void lm_memory_destroy(lm_memory *memory) {
 
 // Copies what is not zero, so that pages that nobody has touched stay unbacked.
 static void copy_touched(unsigned char *to, const unsigned char *from, uint64_t bytes) {
-    for (uint64_t at = 0; at < bytes; at += COPY_BYTES) {
+    for (uint64_t at = 0; at < bytes; at += SYSTEM_PAGE_BYTES) {
         const unsigned char *page = from + at;
-        if (page[0] != 0 || memcmp(page, page + 1, COPY_BYTES - 1) != 0)
-            memcpy(to + at, page, COPY_BYTES);
+        if (page[0] != 0 || memcmp(page, page + 1, SYSTEM_PAGE_BYTES - 1) != 0)
+            memcpy(to + at, page, SYSTEM_PAGE_BYTES);
     }
 }
 
 // Moves the content to a new reservation with `pages` pages. The old one is unmapped: it faults.
 static bool move(lm_memory *memory, uint32_t pages) {
-    void *reservation = reserve(memory->reservation_bytes, memory->reservation);
-    if (!reservation) return false;
-    unsigned char *base = first_page(reservation);
-    if (!commit(base, 0, pages)) {
-        munmap(reservation, memory->reservation_bytes);
-        return false;
-    }
-    copy_touched(base, memory->base, (uint64_t)memory->pages * LM_PAGE_BYTES);
+    lm_memory moved = *memory;
+    if (!occupy(&moved, pages, memory->reservation)) return false;
+    copy_touched(moved.base, memory->base, (uint64_t)memory->pages * LM_PAGE_BYTES);
     munmap(memory->reservation, memory->reservation_bytes);
-    memory->reservation = reservation;
-    memory->base = base;
-    memory->pages = pages;
+    *memory = moved;
     return true;
 }
 
@@ -124,10 +168,11 @@ bool lm_memory_move(lm_memory *memory) {
 }
 
 bool lm_memory_grow_foreign(lm_memory *memory, uint32_t pages) {
+    if (memory->whole) return grow_shared(memory->whole, pages) != LM_GROW_REFUSED;
     if (pages > memory->pages_max - memory->pages) return false;
     if (pages == 0) return true;
     if (memory->moving) return move(memory, memory->pages + pages);
-    if (!commit(memory->base, memory->pages, pages)) return false;
+    if (!commit_until(memory, memory->pages, memory->pages + pages)) return false;
     memory->pages += pages;
     return true;
 }

@@ -7,8 +7,8 @@
 //
 // Natively the maximum is reserved when the memory is created and the base stays, except in the
 // moving mode, in which every growth moves it: a strategy that kept a pointer across a growth then
-// faults. What lies beyond the size faults as well. On wasm32 the base is 0 and the memory is the
-// module's own.
+// faults. What lies beyond the size faults as well; where memory is committed in steps, what lies
+// beyond the last step. On wasm32 the base is 0 and the memory is the module's own.
 //
 // Anyone may grow the memory between two of our calls, and growth may be refused at any time: where
 // a growth begins is known from its answer only.
@@ -32,9 +32,9 @@ enum {
 
 // How growth gets memory of the system: a choice of the memory, which no strategy knows of.
 typedef enum lm_memory_commit {
-    LM_COMMIT_4K,   // page by page, where they are touched
-    LM_COMMIT_2M,   // 2 MiB at once, as soon as the growth reaches into them
-    LM_COMMIT_HUGE, // huge pages where the system has them, else as 4K
+    LM_COMMIT_4K,   // 4 KiB at a time, where they are touched
+    LM_COMMIT_2M,   // 2 MiB at once, as soon as a growth reaches into them
+    LM_COMMIT_HUGE, // huge pages, where they are touched and the system has them; else as 4K
 } lm_memory_commit;
 
 typedef struct lm_memory {
@@ -43,13 +43,13 @@ typedef struct lm_memory {
     uint32_t pages_max;
     uint32_t thread; // which of the threads that share the memory calls: 0 … LM_THREADS_MAX − 1
 #ifndef __wasm__
-    unsigned char *base;     // a multiple of LM_PAGE_BYTES
+    unsigned char *base;     // a multiple of LM_PAGE_BYTES; with HUGE of 2 MiB
     struct lm_memory *whole; // of a view: the memory that was created; else NULL
     uint32_t pages;          // of a view: nothing, the whole one's count
     uint32_t refusals;       // growths still to be refused; LM_REFUSE_ALL: for good
     bool moving;
     lm_memory_commit commit;
-    uint32_t pages_committed; // from the start; at least `pages`
+    uint32_t pages_committed; // in whole steps, from the start: at least `pages`; with 4K nothing
     void *reservation;        // what was mapped, to be unmapped
     uint64_t reservation_bytes;
 #endif

@@ -1,11 +1,20 @@
-// The linear memory's contract: what grows, what is refused, what faults, what moves.
+// The linear memory's contract: what grows and how, what is refused, what faults, what moves, what
+// is shared.
 #include "alloc/linear_memory.h"
 
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -142,6 +151,7 @@ static void options_that_contradict(void **state) {
         {.pages = 2, .pages_max = 1},
         {.pages = 0, .pages_max = LM_PAGES_MAX + 1},
         {.pages = 1, .pages_max = 1, .heap_start = 8},
+        {.pages = 1, .pages_max = 1, .commit = LM_COMMIT_HUGE + 1},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         lm_memory memory;
@@ -156,6 +166,325 @@ static void options_that_contradict(void **state) {
     lm_memory_destroy(&memory);
 }
 
+// ---- How growth commits -------------------------------------------------------------------------
+
+enum { STEP_PAGES = 32, STEP_BYTES = STEP_PAGES * LM_PAGE_BYTES };
+
+static const lm_memory_commit commits[] = {LM_COMMIT_4K, LM_COMMIT_2M, LM_COMMIT_HUGE};
+enum { COMMITS = sizeof commits / sizeof *commits };
+
+static lm_memory make_committing(lm_memory_commit commit, uint32_t pages, uint32_t pages_max,
+                                 bool moving) {
+    lm_memory memory;
+    assert_true(lm_memory_create(
+        &memory, &(lm_memory_options){
+                     .pages = pages, .pages_max = pages_max, .moving = moving, .commit = commit}));
+    assert_int_equal(lm_memory_pages(&memory), pages);
+    return memory;
+}
+
+static uint32_t alignment_of(lm_memory_commit commit) {
+    return commit == LM_COMMIT_HUGE ? STEP_BYTES : LM_PAGE_BYTES;
+}
+
+// The same laws whichever way: sizes, refusals, content, and a base that is aligned and stays.
+static void every_commit_grows_alike(void **state) {
+    (void)state;
+    for (size_t c = 0; c < COMMITS; c++)
+        for (uint32_t pages_max = 1; pages_max < 3 * STEP_PAGES; pages_max += 21) {
+            lm_memory memory = make_committing(commits[c], 1, pages_max, false);
+            unsigned char *base = lm_memory_base(&memory);
+            assert_int_equal((uintptr_t)base % alignment_of(commits[c]), 0);
+            for (uint32_t size = 1; size <= pages_max; size++) {
+                uint64_t end = (uint64_t)size * LM_PAGE_BYTES;
+                for (uint64_t i = end - LM_PAGE_BYTES; i < end; i++)
+                    if (base[i] != 0) fail_msg("commit %zu: not zero", c);
+                base[end - 1] = (unsigned char)size;
+                assert_int_equal(lm_memory_grow(&memory, pages_max - size + 1), LM_GROW_REFUSED);
+                assert_int_equal(lm_memory_pages(&memory), size);
+                assert_int_equal(lm_memory_grow(&memory, size < pages_max), size);
+                assert_ptr_equal(lm_memory_base(&memory), base);
+            }
+            assert_int_equal(lm_memory_grow(&memory, 1), LM_GROW_REFUSED);
+            for (uint32_t size = 1; size <= pages_max; size++)
+                assert_int_equal(base[(uint64_t)size * LM_PAGE_BYTES - 1], size);
+            assert_false(readable(base + (uint64_t)pages_max * LM_PAGE_BYTES));
+            lm_memory_destroy(&memory);
+        }
+}
+
+// Nothing is accessible behind the last step that the size reaches into; with 4K behind the size.
+static void what_lies_beyond_the_steps_faults(void **state) {
+    (void)state;
+    static const uint32_t sizes[] = {0, 1, STEP_PAGES, STEP_PAGES + 1};
+    for (size_t c = 0; c < COMMITS; c++)
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+            for (int grown = 0; grown < 2; grown++) {
+                lm_memory memory =
+                    make_committing(commits[c], grown ? 0 : sizes[i], 3 * STEP_PAGES, false);
+                if (grown) assert_int_equal(lm_memory_grow(&memory, sizes[i]), 0);
+                uint32_t steps = (sizes[i] + STEP_PAGES - 1) / STEP_PAGES;
+                uint32_t end = commits[c] == LM_COMMIT_4K ? sizes[i] : steps * STEP_PAGES;
+                unsigned char *beyond = lm_memory_base(&memory) + (uint64_t)end * LM_PAGE_BYTES;
+                assert_false(readable(beyond));
+                if (end) assert_true(readable(beyond - 1));
+                lm_memory_destroy(&memory);
+            }
+}
+
+static void every_commit_moves_with_its_content(void **state) {
+    (void)state;
+    for (size_t c = 0; c < COMMITS; c++) {
+        lm_memory memory = make_committing(commits[c], 1, 3 * STEP_PAGES, true);
+        for (uint32_t i = 1; i < 3 * STEP_PAGES; i += 5) {
+            unsigned char *old = lm_memory_base(&memory);
+            old[i - 1] = (unsigned char)i;
+            assert_int_equal(lm_memory_grow(&memory, 5), i);
+            unsigned char *base = lm_memory_base(&memory);
+            assert_ptr_not_equal(base, old);
+            assert_false(readable(old));
+            assert_int_equal((uintptr_t)base % alignment_of(commits[c]), 0);
+            for (uint32_t j = 0; j < i + 4; j++)
+                assert_int_equal(base[j], j % 5 == 0 ? j + 1 : 0);
+            base[(uint64_t)(i + 5) * LM_PAGE_BYTES - 1] = 0; // the new pages are there
+        }
+        assert_int_equal(lm_memory_grow(&memory, 1), LM_GROW_REFUSED);
+        lm_memory_destroy(&memory);
+    }
+}
+
+// How many of the 4 KiB pages from `address` on are present.
+static size_t present(const unsigned char *address, size_t bytes) {
+    unsigned char pages[3 * STEP_BYTES / 4096];
+    assert_in_range(bytes / 4096, 1, sizeof pages);
+    assert_int_equal(mincore((void *)(uintptr_t)address, bytes, pages), 0);
+    size_t count = 0;
+    for (size_t i = 0; i < bytes / 4096; i++)
+        count += pages[i] & 1;
+    return count;
+}
+
+// Whether the steps are all there after each growth, and no further.
+static bool steps_are_present(void) {
+    bool holds = true;
+    lm_memory memory = make_committing(LM_COMMIT_2M, 0, 2 * STEP_PAGES + 3, false);
+    const unsigned char *base = lm_memory_base(&memory);
+    for (uint32_t step = 0; step < 2; step++) {
+        holds &= present(base + (size_t)step * STEP_BYTES, STEP_BYTES) == 0;
+        lm_memory_grow(&memory, 1);
+        holds &= present(base + (size_t)step * STEP_BYTES, STEP_BYTES) == STEP_BYTES / 4096;
+        lm_memory_grow(&memory, STEP_PAGES - 1);
+    }
+    holds &= present(base + 2 * STEP_BYTES, 3 * LM_PAGE_BYTES) == 0;
+    lm_memory_grow(&memory, 1); // the last step, which the maximum cuts
+    holds &= present(base + 2 * STEP_BYTES, 3 * LM_PAGE_BYTES) == 3 * LM_PAGE_BYTES / 4096;
+    lm_memory_destroy(&memory);
+    return holds;
+}
+
+static void steps_of_2m_are_present_at_once(void **state) {
+    (void)state;
+    assert_true(steps_are_present());
+    lm_memory memory = make_committing(LM_COMMIT_4K, 1, 10, false);
+    assert_int_equal(present(lm_memory_base(&memory), LM_PAGE_BYTES), 0);
+    lm_memory_base(&memory)[5000] = 1;
+    assert_int_equal(present(lm_memory_base(&memory), LM_PAGE_BYTES), 1);
+    lm_memory_destroy(&memory);
+}
+
+// From here on the system answers MADV_POPULATE_WRITE with `error`. For good, so in a child.
+static bool deny_populating(unsigned error) {
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MADV_POPULATE_WRITE, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof code / sizeof *code, code};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0;
+}
+
+static bool a_growth_is_refused(void) {
+    lm_memory memory = make_committing(LM_COMMIT_2M, 0, 100, false);
+    bool holds = lm_memory_grow(&memory, 1) == LM_GROW_REFUSED && lm_memory_pages(&memory) == 0;
+    lm_memory_destroy(&memory);
+    return holds &&
+           !lm_memory_create(
+               &memory, &(lm_memory_options){.pages = 1, .pages_max = 1, .commit = LM_COMMIT_2M}) &&
+           errno == ENOMEM;
+}
+
+// Where the system cannot make memory present at once each page is written to; where there is no
+// memory the growth is refused.
+static void populating_may_be_denied(void **state) {
+    (void)state;
+    static const struct {
+        unsigned error;
+        bool (*holds)(void);
+    } rows[] = {{EINVAL, steps_are_present}, {ENOMEM, a_growth_is_refused}};
+    for (size_t i = 0; i < 2; i++) {
+        pid_t pid = fork();
+        if (pid == 0) _exit(!deny_populating(rows[i].error) ? 2 : rows[i].holds() ? 0 : 1);
+        int status;
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFEXITED(status));
+        if (WEXITSTATUS(status) == 2) {
+            print_message("skipped: the system lets us deny nothing\n");
+            skip();
+        }
+        assert_int_equal(WEXITSTATUS(status), 0);
+    }
+}
+
+// The bytes in huge pages of the mapping that holds `address`.
+static unsigned long huge_bytes(const void *address) {
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    assert_non_null(maps);
+    unsigned long from, to, kib, bytes = 0;
+    char line[512];
+    bool inside = false;
+    while (fgets(line, sizeof line, maps)) {
+        if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+            inside = from <= (uintptr_t)address && (uintptr_t)address < to;
+        else if (inside && sscanf(line, "AnonHugePages: %lu kB", &kib) == 1)
+            bytes = kib * 1024;
+    }
+    fclose(maps);
+    return bytes;
+}
+
+// One touch in a step gives all of it, though the size reaches into it by one page only.
+static void growth_is_backed_by_huge_pages(void **state) {
+    (void)state;
+    char enabled[64] = "[never]";
+    FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "r");
+    if (file && !fgets(enabled, sizeof enabled, file)) strcpy(enabled, "[never]");
+    if (file) fclose(file);
+    if (strstr(enabled, "[never]") || prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) != 0) {
+        print_message("skipped: the system gives no huge pages\n");
+        skip();
+    }
+    lm_memory memory = make_committing(LM_COMMIT_HUGE, 0, 4 * STEP_PAGES, false);
+    unsigned char *base = lm_memory_base(&memory);
+    for (uint32_t step = 0; step < 3; step++) {
+        assert_int_equal(lm_memory_grow(&memory, 1), step * STEP_PAGES);
+        base[(size_t)step * STEP_BYTES] = 1;
+        assert_int_equal(huge_bytes(base), (step + 1) * STEP_BYTES);
+        assert_int_equal(lm_memory_grow(&memory, STEP_PAGES - 1), step * STEP_PAGES + 1);
+    }
+    lm_memory_destroy(&memory);
+}
+
+// ---- Views --------------------------------------------------------------------------------------
+
+static void views_that_cannot_be(void **state) {
+    (void)state;
+    lm_memory memory = make(1, 10, false), moving = make(1, 10, true), view;
+    errno = 0;
+    assert_false(lm_memory_share(&memory, &view, LM_THREADS_MAX));
+    assert_int_equal(errno, EINVAL);
+    errno = 0;
+    assert_false(lm_memory_share(&moving, &view, 0));
+    assert_int_equal(errno, EINVAL);
+    assert_true(lm_memory_share(&memory, &view, LM_THREADS_MAX - 1));
+    lm_memory_destroy(&memory);
+    lm_memory_destroy(&moving);
+}
+
+static void views_see_one_memory(void **state) {
+    (void)state;
+    lm_memory memory, first, second;
+    assert_true(lm_memory_create(
+        &memory, &(lm_memory_options){.pages = 1, .pages_max = 10, .heap_start = 64}));
+    assert_true(lm_memory_share(&memory, &first, 3));
+    assert_true(lm_memory_share(&first, &second, 4)); // a view's view is the memory's
+    assert_int_equal(first.thread, 3);
+    assert_int_equal(second.thread, 4);
+    assert_int_equal(second.heap_start, 64);
+    assert_int_equal(lm_memory_grow(&first, 2), 1);
+    assert_true(lm_memory_grow_foreign(&second, 1));
+    assert_int_equal(lm_memory_pages(&memory), 4);
+    assert_int_equal(lm_memory_pages(&second), 4);
+    lm_memory_refuse(&second, 1);
+    assert_int_equal(lm_memory_grow(&second, 1), LM_GROW_REFUSED);
+    assert_false(lm_memory_grow_foreign(&second, 7));
+    assert_int_equal(lm_memory_grow(&second, 7), LM_GROW_REFUSED);
+    assert_int_equal(lm_memory_grow(&second, 6), 4);
+    assert_int_equal(lm_memory_grow(&first, 0), 10);
+    assert_ptr_equal(lm_memory_base(&second), lm_memory_base(&memory));
+    lm_memory_base(&second)[10 * LM_PAGE_BYTES - 1] = 7;
+    assert_int_equal(lm_memory_base(&first)[10 * LM_PAGE_BYTES - 1], 7);
+    lm_memory_destroy(&memory);
+}
+
+enum { GROWERS = 4, GROWERS_PAGES = 40 * STEP_PAGES + 5 };
+
+typedef struct grower {
+    lm_memory view;
+    pthread_barrier_t *start;
+    unsigned char *owner; // by page: who was given it, 0 nobody
+    uint32_t pages;
+    bool wrong;
+} grower;
+
+// Grows by 1, 2 and 3 pages until it is refused, and writes to each page it was given.
+static void *grow_to_the_end(void *argument) {
+    grower *g = argument;
+    unsigned char me = (unsigned char)(g->view.thread + 1);
+    pthread_barrier_wait(g->start);
+    for (uint32_t want = 3; want > 0;) {
+        uint32_t at = lm_memory_grow(&g->view, want);
+        if (at == LM_GROW_REFUSED) {
+            want--; // there may be room for less
+            continue;
+        }
+        g->wrong |= at + want > GROWERS_PAGES || lm_memory_pages(&g->view) < at + want;
+        for (uint32_t page = at; page < at + want && !g->wrong; page++) {
+            unsigned char *byte = lm_memory_base(&g->view) + (uint64_t)page * LM_PAGE_BYTES;
+            g->wrong |= __atomic_exchange_n(&g->owner[page], me, __ATOMIC_RELAXED) != 0;
+            g->wrong |= *byte != 0;
+            *byte = me;
+        }
+        g->pages += want;
+    }
+    return NULL;
+}
+
+// What growths at once are given is disjoint, zero, and all there is.
+static void growths_at_once_lose_nothing(void **state) {
+    (void)state;
+    for (size_t round = 0; round < 30; round++) {
+        lm_memory_commit commit = commits[round % COMMITS];
+        lm_memory memory = make_committing(commit, 5, GROWERS_PAGES, false);
+        unsigned char owner[GROWERS_PAGES] = {0};
+        grower growers[GROWERS];
+        pthread_t threads[GROWERS];
+        pthread_barrier_t start;
+        assert_int_equal(pthread_barrier_init(&start, NULL, GROWERS), 0);
+        for (uint32_t i = 0; i < GROWERS; i++) {
+            growers[i] = (grower){.start = &start, .owner = owner};
+            assert_true(lm_memory_share(&memory, &growers[i].view, i));
+            assert_int_equal(pthread_create(&threads[i], NULL, grow_to_the_end, &growers[i]), 0);
+        }
+        uint32_t sum = 5;
+        for (uint32_t i = 0; i < GROWERS; i++) {
+            assert_int_equal(pthread_join(threads[i], NULL), 0);
+            assert_false(growers[i].wrong);
+            sum += growers[i].pages;
+        }
+        assert_int_equal(sum, GROWERS_PAGES);
+        assert_int_equal(lm_memory_pages(&memory), GROWERS_PAGES);
+        assert_int_equal(memory.pages_committed, commit == LM_COMMIT_4K ? 0 : GROWERS_PAGES);
+        for (uint32_t page = 5; page < GROWERS_PAGES; page++)
+            assert_int_equal(lm_memory_base(&memory)[(uint64_t)page * LM_PAGE_BYTES], owner[page]);
+        pthread_barrier_destroy(&start);
+        lm_memory_destroy(&memory);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(grows_at_its_end),
@@ -164,6 +493,15 @@ int main(void) {
         cmocka_unit_test(every_growth_moves_in_the_moving_mode),
         cmocka_unit_test(ends_at_two_to_the_32),
         cmocka_unit_test(options_that_contradict),
+        cmocka_unit_test(every_commit_grows_alike),
+        cmocka_unit_test(what_lies_beyond_the_steps_faults),
+        cmocka_unit_test(every_commit_moves_with_its_content),
+        cmocka_unit_test(steps_of_2m_are_present_at_once),
+        cmocka_unit_test(populating_may_be_denied),
+        cmocka_unit_test(growth_is_backed_by_huge_pages),
+        cmocka_unit_test(views_that_cannot_be),
+        cmocka_unit_test(views_see_one_memory),
+        cmocka_unit_test(growths_at_once_lose_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
