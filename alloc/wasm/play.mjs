@@ -36,7 +36,7 @@ const enter = (offset, size, alignment, step) => {
 const intact = ({ offset, mark }, count) =>
   bytes().subarray(offset, offset + count).every((byte) => byte === mark);
 
-holds(heap.start(65536), "start", 0);
+holds(heap.start(), "start", 0);
 for (let step = 1; step <= 5000; step++) {
   const kind = random(10), size = random([20, 100, 1000, 40000][random(4)]);
   if (live.length < 100 && kind < 5) {
