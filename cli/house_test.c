@@ -76,12 +76,13 @@ static const source *find_source(const char *path) {
 }
 
 static int keep_source(const char *path, const struct stat *status, int kind, struct FTW *where) {
+    const char *name = path + where->base;
+    bool git = where->level == 1 && strcmp(name, ".git") == 0; // in a worktree it is a file
     if (kind == FTW_D) {
-        const char *name = path + where->base;
-        bool skipped =
-            where->level == 1 && (strcmp(name, "build") == 0 || strcmp(name, ".git") == 0);
+        bool skipped = git || (where->level == 1 && strcmp(name, "build") == 0);
         return skipped || strcmp(name, "node_modules") == 0 ? FTW_SKIP_SUBTREE : FTW_CONTINUE;
     }
+    if (git) return FTW_CONTINUE;
     if (kind != FTW_F || source_count == FILES_MAX) return kind == FTW_F;
     char *text = calloc((size_t)status->st_size + 1, 1);
     FILE *stream = fopen(path, "r");
@@ -277,6 +278,8 @@ static void build_good_house(void) {
     put("README.md", "https://example.org/ho"
                      "me/page\n");
     put("build/x.c", "#include \"nothing\"\n");
+    put(".git", "gitdir: /ho"
+                "me/me/linmem/.git/worktrees/x\n");
     char *function =
         repeated("static int f(int a,\n             int b) {\n", "    a++;\n", 68, "}\n");
     put("cli/long.c", function);
