@@ -3,12 +3,19 @@
 #include "alloc/host_malloc.h"
 #include "alloc/registry.h"
 #include "alloc/yardsticks.h"
+#include "bench/wasm_module.h"
 #include "bench/workload.h"
 #include "cli/options.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static json_t *capabilities_json(unsigned capabilities) {
     static const struct {
@@ -25,10 +32,34 @@ static json_t *capabilities_json(unsigned capabilities) {
     return list;
 }
 
+// The code's size in the module that was built beside this program, wasm32/NAME.wasm; null where
+// none was.
+static json_t *wasm32_code_bytes(const char *name) {
+    char path[PATH_MAX + 64];
+    ssize_t length = readlink("/proc/self/exe", path, PATH_MAX);
+    if (length < 0) options_fail("/proc/self/exe: %s", strerror(errno));
+    path[length] = '\0';
+    snprintf(strrchr(path, '/'), 64, "/wasm32/%.40s.wasm", name);
+    struct stat status;
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) return json_null();
+    size_t bytes = fstat(file, &status) == 0 ? (size_t)status.st_size : 0;
+    void *module = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, file, 0);
+    close(file);
+    if (module == MAP_FAILED) return json_null();
+    uint32_t code_bytes;
+    bool read = wasm_code_bytes(module, bytes, &code_bytes);
+    munmap(module, bytes);
+    return read ? json_integer(code_bytes) : json_null();
+}
+
 static void add_allocator(json_t *list, const lm_allocator *allocator, const char *kind) {
-    json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o}", "name", allocator->name, "kind",
-                                          kind, "about", allocator->idea, "capabilities",
-                                          capabilities_json(allocator->capabilities)));
+    bool strategy = lm_strategy_named(allocator->name, 0);
+    json_t *code = strategy ? wasm32_code_bytes(allocator->name) : json_null();
+    json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o, s:o}", "name", allocator->name,
+                                          "kind", kind, "about", allocator->idea, "capabilities",
+                                          capabilities_json(allocator->capabilities),
+                                          "wasm32_code_bytes", code));
 }
 
 static json_t *allocators(void) {
@@ -61,12 +92,62 @@ static json_t *workloads(void) {
     return list;
 }
 
+// Lists for people: one entry a line, in 80 columns.
+static const char *text_of(const json_t *entry, const char *key) {
+    return json_string_value(json_object_get(entry, key));
+}
+
+static void print_allocator(const json_t *entry) {
+    const json_t *code = json_object_get(entry, "wasm32_code_bytes");
+    long long bytes = json_integer_value(code);
+    char size[32] = "";
+    if (bytes >= 1000)
+        snprintf(size, sizeof size, "%lld,%03lld B", bytes / 1000, bytes % 1000);
+    else if (json_is_integer(code))
+        snprintf(size, sizeof size, "%lld B", bytes);
+    else if (strcmp(text_of(entry, "kind"), "strategy") == 0)
+        strcpy(size, "-");
+    printf("  %-12s %8s %.56s\n", text_of(entry, "name"), size, text_of(entry, "about"));
+}
+
+// Under a heading for each kind.
+static void print_allocators(const json_t *list) {
+    static const struct {
+        const char *kind, *heading;
+    } headings[] = {
+        {"strategy", "strategies  wasm32 code"},
+        {"host", "host mallocs"},
+        {"yardstick", "yardsticks"},
+    };
+    size_t index;
+    json_t *entry;
+    for (size_t i = 0; i < sizeof headings / sizeof *headings; i++) {
+        puts(headings[i].heading);
+        json_array_foreach(list, index, entry) {
+            if (strcmp(text_of(entry, "kind"), headings[i].kind) == 0) print_allocator(entry);
+        }
+    }
+}
+
+static void print_workloads(const json_t *list) {
+    puts("workloads");
+    size_t index;
+    json_t *entry;
+    json_array_foreach(list, index, entry) {
+        double live = (double)json_integer_value(json_object_get(entry, "peak_live_bytes"));
+        printf("  %-10s %7lld operations, %6.1f MiB live  %.30s\n", text_of(entry, "name"),
+               json_integer_value(json_object_get(entry, "operations")), live / (1 << 20),
+               text_of(entry, "about"));
+    }
+}
+
 static const struct {
     const char *name;
     json_t *(*list)(void);
+    void (*print)(const json_t *list);
 } kinds[] = {
-    {"allocators", allocators},
-    {"workloads", workloads},
+    {"allocators", allocators, print_allocators},
+    {"workloads", workloads, print_workloads},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -102,20 +183,6 @@ static const struct argp argp = {arguments,
                                  NULL,
                                  NULL};
 
-// One entry a line, in 80 columns.
-static void print_entry(const json_t *entry) {
-    const char *kind = json_string_value(json_object_get(entry, "kind"));
-    const char *about = json_string_value(json_object_get(entry, "about"));
-    printf("  %-10s ", json_string_value(json_object_get(entry, "name")));
-    if (kind) {
-        printf("%-9s  %.56s\n", kind, about);
-        return;
-    }
-    double live = (double)json_integer_value(json_object_get(entry, "peak_live_bytes"));
-    printf("%7lld operations, %6.1f MiB live  %.34s\n",
-           json_integer_value(json_object_get(entry, "operations")), live / (1 << 20), about);
-}
-
 exit_status list_command(int argc, char **argv) {
     asked asked = {0};
     options_parse(&argp, argc, argv, &asked);
@@ -125,12 +192,8 @@ exit_status list_command(int argc, char **argv) {
     json_t *found = json_array();
     for (size_t i = 0; i < KINDS; i++) {
         if (!all && !asked.kind[i]) continue;
-        json_t *list = kinds[i].list(), *entry;
-        size_t index;
-        if (!asked.json) printf("%s\n", kinds[i].name);
-        json_array_foreach(list, index, entry) {
-            if (!asked.json) print_entry(entry);
-        }
+        json_t *list = kinds[i].list();
+        if (!asked.json) kinds[i].print(list);
         json_array_extend(found, list);
         json_decref(list);
     }
