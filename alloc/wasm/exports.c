@@ -2,6 +2,7 @@
 // functions the module exports, and drops the others with all that only they need. The memory is
 // the module's own, and the heap starts behind what the linker laid out.
 #include "alloc/strategies/strategy.h"
+#include "alloc/wasm/same_bytes.h"
 
 #define TABLE LM_TABLE(STRATEGY)
 
@@ -9,6 +10,7 @@ extern const lm_allocator TABLE;
 extern unsigned char __heap_base;
 
 static lm_memory memory = {.pages_max = LM_PAGES_MAX};
+static same_bytes player;
 
 bool start(void) {
     memory.heap_start = lm_round_up((uint32_t)(uintptr_t)&__heap_base, LM_BLOCK_ALIGNMENT);
@@ -37,4 +39,20 @@ void reset(void) {
 }
 const char *validate(void) {
     return TABLE.validate(&memory, NULL);
+}
+
+// The player of same_bytes.h, in place of all above, on a heap that starts where the caller says.
+// False: the linker laid something there, or there is no memory.
+bool player_start(uint32_t heap_start) {
+    memory.heap_start = heap_start;
+    return heap_start >= (uintptr_t)&__heap_base && same_bytes_start(&player, &TABLE, &memory);
+}
+bool player_play(uint32_t steps) {
+    return same_bytes_play(&player, steps);
+}
+uint64_t player_answers(void) {
+    return player.answers;
+}
+uint64_t player_hash(void) {
+    return same_bytes_hash(&memory);
 }
