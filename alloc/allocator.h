@@ -22,6 +22,7 @@ typedef enum lm_capability {
     LM_HOLDS_CONTENT = 1 << 4,    // a block keeps what is written to it (all but the floor)
     LM_NESTS_SCOPES = 1 << 5,     // open_scope and close_scope are there
     LM_CONSTANT_TIME = 1 << 6,    // allocate and free take a bounded number of steps in any heap
+    LM_MERGES = 1 << 7,           // freed neighbours serve larger blocks again
 } lm_capability;
 
 // What a walk over the heap counted. `live_bytes` are those of the blocks as laid out, not as

@@ -165,7 +165,7 @@ static void bins_fit_large_blocks_best(void **state) {
 
 static void laws_of_the_tries(void **state) {
     (void)state;
-    enum { LINK = 4, CHILD = 8 };
+    enum { LINK = 4, CHILD = 20 };
     const lm_allocator *a = lm_strategy_named("bins", 0);
     unsigned char *blocks[LARGE];
     bool crossed = false, cut = false;

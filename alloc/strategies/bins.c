@@ -12,12 +12,13 @@
 // Layout: bins 1 to 31 are lists of blocks of one size, 16 to 496 bytes (size_bins.h). Bins 32 to
 // 54 are tries, a power of two each, 512 bytes and up. Bin 64 holds the victim, if there is one.
 //
-//     block  +4     +8       +12      +16
-//     [next] [link] [child 0][child 1]              of a trie; of a list, only the first two
+//     block  +4            +20      +24
+//     [next] [link] ...... [child 0][child 1]       of a trie; of a list, only the first two
 //
 // A node of a trie holds a size of its own; equal blocks hang on its list of `next`. Its `link` is
 // the offset of the word that points to it: a bin's head, or a child of its parent. That of a block
 // on a list is the `next` of the one before, and tells the two apart: only it is a multiple of 16.
+// (No link lies before a multiple of 16, where a tag would lie, as which it might pass.)
 // The bits of the size below the leading one, from the top, say which child leads to it: a node of
 // depth d shares d bits with all below it.
 //
@@ -76,7 +77,7 @@ static inline void bin_mark(bin_map *map, uint32_t bin, bool holds) {
 // Tries.
 
 static inline uint32_t child_of(uint32_t node, uint32_t bit) { // the word's offset
-    return node + 2 * LM_WORD_BYTES + bit * LM_WORD_BYTES;
+    return node + LM_BLOCK_ALIGNMENT + (1 + bit) * LM_WORD_BYTES;
 }
 static inline bool is_node(heap *h, uint32_t block) {
     return *link_of(h, block) % LM_BLOCK_ALIGNMENT != 0 || *link_of(h, block) < FIRST;

@@ -52,7 +52,7 @@ const lm_allocator LM_TABLE(half_fit) = {
     .name = "half_fit",
     .idea = "bins by powers of two, the first where all fit: O(1)",
     .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT |
-                    LM_CONSTANT_TIME,
+                    LM_CONSTANT_TIME | LM_MERGES,
     .check_level = LM_CHECK_LEVEL,
     .start = start,
     .allocate = allocate,

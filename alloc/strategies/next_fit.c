@@ -52,7 +52,8 @@ static inline uint32_t index_find(heap *h, uint32_t bytes) {
 const lm_allocator LM_TABLE(next_fit) = {
     .name = "next_fit",
     .idea = "first fit from where the last search ended",
-    .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT,
+    .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT |
+                    LM_MERGES,
     .check_level = LM_CHECK_LEVEL,
     .start = start,
     .allocate = allocate,

@@ -613,7 +613,7 @@ const lm_allocator LM_TABLE(PAGED) = {
     .name = PAGED_NAME,
     .idea = PAGED_IDEA,
     .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT |
-                    PAGED_CAPABILITIES,
+                    LM_MERGES | PAGED_CAPABILITIES,
     .check_level = LM_CHECK_LEVEL,
     .start = paged_start,
     .allocate = paged_allocate,

@@ -1,0 +1,395 @@
+// segregated: power-of-two classes, one list each; never split, never merged.
+//
+// Idea: a block's class is written before it once, when it is carved off the uncarved end, and
+// stays. Allocate takes the first free block of the class, free puts it back: two or three accesses
+// to memory, and no neighbour is ever looked at. What was a block of a class once serves no other
+// class again, until reset.
+//
+// Source: C. Kingsley's malloc of 4.2BSD (1982); Knuth calls the lists segregated storage, Wilson
+// et al. (1995) simple segregated storage. The original carves a page of small blocks at once; here
+// a block is carved when it is asked for, so that no class takes more than its peak.
+//
+// Layout: offsets are from the heap, modulo 2^32. A block of 2^k bytes is its word and the payload,
+// a multiple of 16, that other allocators' words lie before as well:
+//
+//     [heap][region][word] block [word] block ... | uncarved ....... zero ......
+//     heap_start      first                       next       clean         end
+//
+//     word = seal + 4 * offset | FREE | class       of a free block, a link follows
+//
+// The memory that is ours is a list of regions, the newest first: one, and one more for each time
+// that somebody else has grown the memory between two growths of ours. Each has an uncarved end.
+// From `clean` on no byte has been written since our own growth brought it.
+//
+// An aligned block lies inside one that is large enough for any skip of 16 bytes up to its
+// alignment. Three words before the payload lead back, and say how much of it was asked for:
+//
+//     [word] ......... [skipped][asked][word of class ALIGNED] payload ...
+//
+// The seal, which reset changes, and the offset in each word tell a block's start from anything
+// else that lies there: other data passes for a word by chance only.
+//
+// Laws (validate's names):
+//     regions           each ends with a page within the memory, its next block lies in it
+//     words             a block's word tells its class and its place
+//     blocks in region  the last block ends where the next one is to be carved
+//     lists             what a list holds is free and of its class
+//     free is listed    as many blocks in lists as free ones in the heap
+//
+// Costs: allocate and free O(1); where a class has no free block and the current region no room,
+// O(regions), and one growth. Resize within the class, or of the last block, O(1), else O(size).
+// Reset O(regions). Validate O(blocks). 160 bytes for the heap.
+//
+// Waste: a block of 2^k bytes serves 2^k - 4, so a request wastes up to half of it, a quarter where
+// sizes are spread evenly, and just as much where they are powers of two themselves. An aligned one
+// is served as if it were larger by its alignment.
+//
+// Bound: each class keeps its own peak. For M bytes live at most in blocks of 16 up to n bytes, the
+// heap is at most 2M(1 + log2(n/16)), and some order of requests comes near it.
+//
+// Good at: time, and programs whose sizes stay what they are. Bad at: programs in phases, of which
+// each leaves its own classes behind, and large blocks.
+#include "alloc/strategies/strategy.h"
+
+// Geometry: classes of 2^4 bytes and up.
+#ifndef CLASSES
+#define CLASSES 28
+#endif
+
+enum {
+    CLASS = 31,
+    ALIGNED = CLASS, // the class that a payload inside a block shows
+    FREE = 32,
+    SEAL_STEP = 0x1e3779c0, // a multiple of 64: the bits below are class and flag
+};
+#define SIZE_LIMIT ((1u << (CLASSES + 3)) - LM_WORD_BYTES)
+_Static_assert(CLASSES <= 28, "a block's bytes and four times its offset fit with the flags");
+
+typedef struct region {
+    uint32_t link; // the one before it in time; 0: none
+    uint32_t next; // the block to be carved next
+    uint32_t clean;
+    uint32_t end;
+} region;
+
+typedef struct heap {
+    uint32_t current; // the region that blocks are carved of
+    uint32_t newest;
+    uint32_t seal;
+    uint32_t free[CLASSES];
+    _Alignas(LM_BLOCK_ALIGNMENT) region oldest;
+} heap;
+
+enum { OLDEST = offsetof(heap, oldest), FIRST_BYTES = 2 * LM_BLOCK_ALIGNMENT };
+_Static_assert(sizeof(region) + LM_WORD_BYTES <= FIRST_BYTES, "the first block's word fits");
+
+typedef uint32_t __attribute__((may_alias)) word;
+
+static inline heap *heap_of(const lm_memory *memory) {
+    return lm_at(memory, memory->heap_start);
+}
+static inline void *address_of(heap *h, uint32_t offset) {
+    return (unsigned char *)h + offset;
+}
+static inline word *word_at(heap *h, uint32_t offset) {
+    return address_of(h, offset);
+}
+static inline word *tag(heap *h, uint32_t block) {
+    return word_at(h, block - LM_WORD_BYTES);
+}
+static inline word *asked(heap *h, uint32_t payload) { // of an aligned one
+    return word_at(h, payload - 2 * LM_WORD_BYTES);
+}
+static inline word *skipped(heap *h, uint32_t payload) {
+    return word_at(h, payload - 3 * LM_WORD_BYTES);
+}
+static inline region *region_of(heap *h, uint32_t offset) {
+    return address_of(h, offset);
+}
+static inline uint32_t memory_end(const lm_memory *memory) { // from the heap, modulo 2^32
+    return (uint32_t)lm_memory_end(memory) - memory->heap_start;
+}
+static inline uint32_t sealed(const heap *h, uint32_t block, uint32_t class) {
+    return (h->seal + (block << 2)) | class;
+}
+static inline uint32_t class_bytes(uint32_t class) {
+    return (uint32_t)LM_BLOCK_ALIGNMENT << class;
+}
+
+// The class whose blocks have at least `bytes`.
+static inline uint32_t class_of(uint32_t bytes) {
+    return 28 - (uint32_t)__builtin_clz((bytes - 1) | (LM_BLOCK_ALIGNMENT - 1));
+}
+
+// The same for a size with its word and all that its alignment may skip. CLASSES: there is none.
+static inline uint32_t class_for(size_t size, size_t alignment) {
+    if (alignment <= LM_BLOCK_ALIGNMENT) alignment = 0;
+    if (size > SIZE_LIMIT || alignment > SIZE_LIMIT - size) return CLASSES;
+    return class_of((uint32_t)(size + alignment) + LM_WORD_BYTES);
+}
+
+// Whether an offset may be a block's.
+static inline bool holds(const lm_memory *memory, uint32_t block) {
+    const uint32_t first = OLDEST + FIRST_BYTES;
+    return block % LM_BLOCK_ALIGNMENT == 0 && block - first < memory_end(memory) - first;
+}
+
+// Grows the memory until the newest region, or a new one, has room for `bytes`, and makes it the
+// current one. False: refused, nothing has changed.
+static bool grow(lm_memory *memory, uint32_t bytes) {
+    heap *h = heap_of(memory);
+    const region *newest = region_of(h, h->newest);
+    uint64_t missing = (uint64_t)bytes + FIRST_BYTES;
+    if (memory_end(memory) == newest->end) missing = bytes - (newest->end - newest->next);
+    uint32_t pages = (uint32_t)((missing + LM_PAGE_BYTES - 1) / LM_PAGE_BYTES);
+    uint32_t before = lm_memory_grow(memory, pages);
+    if (before == LM_GROW_REFUSED) return false;
+    uint32_t start = before * LM_PAGE_BYTES - memory->heap_start; // modulo 2^32
+    h = heap_of(memory);
+    if (start != region_of(h, h->newest)->end) {
+        uint32_t first = start + FIRST_BYTES;
+        *region_of(h, start) = (region){.link = h->newest, .next = first, .clean = first};
+        h->newest = start;
+    }
+    h->current = h->newest;
+    region_of(h, h->newest)->end = start + pages * LM_PAGE_BYTES;
+    return true;
+}
+
+// Makes a region with room for `bytes` the current one. False: growth was refused.
+static bool make_room(lm_memory *memory, uint32_t bytes) {
+    heap *h = heap_of(memory);
+    if (bytes <= region_of(h, h->current)->end - region_of(h, h->current)->next) return true;
+    for (uint32_t at = h->newest; at; at = region_of(h, at)->link) {
+        if (bytes > region_of(h, at)->end - region_of(h, at)->next) continue;
+        h->current = at;
+        return true;
+    }
+    return grow(memory, bytes);
+}
+
+// Carves a block of the class, of which the first `dirty` bytes may not be zero. 0: no memory.
+static __attribute__((noinline)) uint32_t carve(lm_memory *memory, uint32_t class,
+                                                uint32_t *dirty) {
+    uint32_t bytes = class_bytes(class);
+    if (!make_room(memory, bytes)) return 0;
+    heap *h = heap_of(memory);
+    region *r = region_of(h, h->current);
+    uint32_t block = r->next, written = r->clean - block;
+    r->next = block + bytes;
+    *dirty = written < bytes ? written : bytes;
+    if (written < bytes) r->clean = r->next;
+    *tag(h, block) = sealed(h, block, class);
+    return block;
+}
+
+// A live block of the class. 0: no memory.
+static inline uint32_t claim(lm_memory *memory, uint32_t class, uint32_t *dirty) {
+    heap *h = heap_of(memory);
+    uint32_t block = h->free[class];
+    if (LM_UNLIKELY(!block)) return carve(memory, class, dirty);
+    LM_CHECK(holds(memory, block) && *tag(h, block) == (sealed(h, block, class) | FREE));
+    h->free[class] = *word_at(h, block);
+    *tag(h, block) &= ~(word)FREE;
+    *dirty = UINT32_MAX;
+    return block;
+}
+
+// The block that holds the payload that a caller says is live.
+static inline uint32_t live(const void *address, const lm_memory *memory) {
+    heap *h = heap_of(memory);
+    uint32_t payload = (uint32_t)((uintptr_t)address - (uintptr_t)h), block = payload;
+    LM_CHECK(lm_holds(memory, address) && holds(memory, payload));
+    if (LM_UNLIKELY((*tag(h, payload) & CLASS) == ALIGNED)) {
+        LM_CHECK(*tag(h, payload) == sealed(h, payload, ALIGNED));
+        block -= *skipped(h, payload);
+        LM_CHECK(holds(memory, block) && block < payload);
+    }
+    LM_CHECK((*tag(h, block) & CLASS) < CLASSES);
+    LM_CHECK(*tag(h, block) == sealed(h, block, *tag(h, block) & CLASS));
+    return block;
+}
+
+static bool start(lm_memory *memory) {
+    if (!lm_reach(memory, (uint64_t)memory->heap_start + OLDEST + FIRST_BYTES)) return false;
+    heap *h = heap_of(memory);
+    memset(h, 0, sizeof *h);
+    h->current = h->newest = OLDEST;
+    h->seal = SEAL_STEP;
+    h->oldest.next = OLDEST + FIRST_BYTES;
+    h->oldest.clean = h->oldest.end = memory_end(memory);
+    return true;
+}
+
+static void *allocate(size_t size, lm_memory *memory) {
+    if (LM_UNLIKELY(size > SIZE_LIMIT)) return NULL;
+    uint32_t dirty, block = claim(memory, class_of((uint32_t)size + LM_WORD_BYTES), &dirty);
+    return LM_LIKELY(block) ? address_of(heap_of(memory), block) : NULL;
+}
+
+static void *allocate_zeroed(size_t size, lm_memory *memory) {
+    if (size > SIZE_LIMIT) return NULL;
+    uint32_t dirty, block = claim(memory, class_of((uint32_t)size + LM_WORD_BYTES), &dirty);
+    if (!block) return NULL;
+    return memset(address_of(heap_of(memory), block), 0, size < dirty ? size : dirty);
+}
+
+static void *allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
+    if (alignment <= LM_BLOCK_ALIGNMENT) return allocate(size, memory);
+    uint32_t class = class_for(size, alignment), step = (uint32_t)alignment, dirty;
+    uint32_t block = class < CLASSES ? claim(memory, class, &dirty) : 0;
+    if (!block) return NULL;
+    heap *h = heap_of(memory);
+    uint32_t over = (uint32_t)(uintptr_t)address_of(h, block) & (step - 1);
+    uint32_t payload = block + step - over;
+    *skipped(h, payload) = step - over;
+    *asked(h, payload) = (uint32_t)size;
+    *tag(h, payload) = sealed(h, payload, ALIGNED);
+    return address_of(h, payload);
+}
+
+static size_t usable_size(const void *address, lm_memory *memory) {
+    heap *h = heap_of(memory);
+    uint32_t payload = (uint32_t)((uintptr_t)address - (uintptr_t)h), block = live(address, memory);
+    if (block != payload) return *asked(h, payload);
+    return class_bytes(*tag(h, block) & CLASS) - LM_WORD_BYTES;
+}
+
+static void release_block(void *address, size_t size, lm_memory *memory) {
+    if (LM_UNLIKELY(!address)) return;
+    heap *h = heap_of(memory);
+    uint32_t payload = (uint32_t)((uintptr_t)address - (uintptr_t)h), block = live(address, memory);
+    LM_CHECK(size <= usable_size(address, memory));
+    (void)size;
+    if (block != payload) *tag(h, payload) = 0; // no payload begins here any more
+    uint32_t class = *tag(h, block) & CLASS;
+    *tag(h, block) |= FREE;
+    *word_at(h, block) = h->free[class];
+    h->free[class] = block;
+}
+
+static uint64_t block_bytes_max(size_t size, size_t alignment) {
+    uint32_t class = class_for(size, alignment);
+    return class < CLASSES ? class_bytes(class) : (uint64_t)UINT32_MAX + 1;
+}
+
+// The last block of the current region becomes one of another class, for which the region may grow.
+static bool resize_last(uint32_t block, uint32_t class, lm_memory *memory) {
+    heap *h = heap_of(memory);
+    const region *r = region_of(h, h->current);
+    if (block + class_bytes(*tag(h, block) & CLASS) != r->next) return false;
+    uint32_t had = r->next - block, bytes = class_bytes(class);
+    if (bytes > had && bytes - had > r->end - r->next) {
+        if (h->current != h->newest || memory_end(memory) != r->end) return false;
+        if (!grow(memory, bytes - had)) return false;
+    }
+    h = heap_of(memory);
+    region *now = region_of(h, h->current);
+    now->next = block + bytes;
+    if (bytes > had && now->clean - block < bytes) now->clean = now->next;
+    *tag(h, block) = sealed(h, block, class);
+    return true;
+}
+
+// A block stays where at least a quarter of it is needed, counting what its alignment may skip.
+static void *resize_aligned(void *address, size_t size, size_t alignment, lm_memory *memory) {
+    heap *h = heap_of(memory);
+    uint32_t payload = (uint32_t)((uintptr_t)address - (uintptr_t)h), block = live(address, memory);
+    uint32_t had = *tag(h, block) & CLASS, class = class_for(size, alignment);
+    if (class == CLASSES) return NULL;
+    uint32_t need = class_of((uint32_t)size + (payload - block) + LM_WORD_BYTES);
+    if ((need <= had && had <= class + 1) ||
+        (need < CLASSES && need <= class + 1 && resize_last(block, need, memory))) {
+        h = heap_of(memory);
+        if (block != payload) *asked(h, payload) = (uint32_t)size;
+        return address_of(h, payload);
+    }
+    return lm_resize_by_copy(address, usable_size(address, memory), size, alignment, memory,
+                             allocate_aligned, release_block);
+}
+
+static void *resize(void *address, size_t size, lm_memory *memory) {
+    return resize_aligned(address, size, LM_BLOCK_ALIGNMENT, memory);
+}
+
+static void reset(lm_memory *memory) {
+    heap *h = heap_of(memory);
+    memset(h->free, 0, sizeof h->free);
+    for (uint32_t at = h->newest; at; at = region_of(h, at)->link)
+        region_of(h, at)->next = at + FIRST_BYTES;
+    h->current = OLDEST;
+    h->seal += SEAL_STEP; // what was a block's word is none any more
+}
+
+// Walks a region's blocks.
+static const char *region_law(heap *h, const region *r, uint32_t first, lm_census *census) {
+    for (uint32_t block = first, bytes; block != r->next; block += bytes) {
+        uint32_t own = *tag(h, block), class = own & CLASS;
+        if (class >= CLASSES || (own & ~(uint32_t)FREE) != sealed(h, block, class)) return "words";
+        bytes = class_bytes(class);
+        if (bytes > r->next - block) return "blocks in region";
+        *(own & FREE ? &census->free_blocks : &census->live_blocks) += 1;
+        *(own & FREE ? &census->free_bytes : &census->live_bytes) += bytes;
+    }
+    return NULL;
+}
+
+static const char *regions_law(lm_memory *memory, lm_census *census) {
+    heap *h = heap_of(memory);
+    uint32_t most = lm_memory_pages(memory), at = h->newest;
+    for (bool current = false; at; at = region_of(h, at)->link) {
+        if (most-- == 0 || at % LM_BLOCK_ALIGNMENT || at - OLDEST >= memory_end(memory) - OLDEST)
+            return "regions";
+        const region *r = region_of(h, at);
+        uint32_t first = at + FIRST_BYTES;
+        uint64_t bytes = (uint32_t)(r->end - first), end = memory->heap_start + first + bytes;
+        if (end % LM_PAGE_BYTES != 0 || end > lm_memory_end(memory)) return "regions";
+        if (r->next - first > bytes || r->clean - r->next > r->end - r->next) return "regions";
+        current |= at == h->current;
+        if (at == OLDEST ? !current || r->link : !r->link) return "regions";
+        census->heap_bytes += bytes + FIRST_BYTES + (at == OLDEST ? OLDEST : 0);
+        const char *broken = region_law(h, r, first, census);
+        if (broken) return broken;
+    }
+    return NULL;
+}
+
+static const char *validate(lm_memory *memory, lm_census *census) {
+    heap *h = heap_of(memory);
+    lm_census seen = {0};
+    const char *broken = regions_law(memory, &seen);
+    if (broken) return broken;
+    uint64_t listed = 0;
+    for (uint32_t class = 0; class < CLASSES; class ++)
+        for (uint32_t block = h->free[class]; block; block = *word_at(h, block)) {
+            if (!holds(memory, block) || *tag(h, block) != (sealed(h, block, class) | FREE))
+                return "lists";
+            if (++listed > seen.free_blocks) return "free is listed";
+        }
+    if (listed != seen.free_blocks) return "free is listed";
+    for (uint32_t at = h->newest; at; at = region_of(h, at)->link) { // what is not carved is free
+        uint32_t left = region_of(h, at)->end - region_of(h, at)->next;
+        seen.free_blocks += left != 0;
+        seen.free_bytes += left;
+    }
+    if (census) *census = seen;
+    return NULL;
+}
+
+const lm_allocator LM_TABLE(segregated) = {
+    .name = "segregated",
+    .idea = "power-of-two classes, a list each; no split, no merge",
+    .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT,
+    .check_level = LM_CHECK_LEVEL,
+    .start = start,
+    .allocate = allocate,
+    .allocate_zeroed = allocate_zeroed,
+    .allocate_aligned = allocate_aligned,
+    .resize = resize,
+    .resize_aligned = resize_aligned,
+    .free = release_block,
+    .usable_size = usable_size,
+    .block_bytes_max = block_bytes_max,
+    .reset = reset,
+    .validate = validate,
+};
