@@ -33,12 +33,13 @@ typedef struct choices {
 typedef struct description {
     uint64_t seed, operations, live_blocks, live_bytes;
     choices sizes, lifetimes;
-    double resize, zeroed, aligned;
+    uint32_t lanes;
+    double resize, zeroed, aligned, remote;
 } description;
 
 typedef struct block {
     uint64_t dies;
-    uint32_t id, bytes;
+    uint32_t id, bytes, lane;
 } block;
 
 typedef struct generator {
@@ -48,7 +49,7 @@ typedef struct generator {
     block *heap; // the soonest death first
     size_t count;
     uint64_t live_bytes, now;
-    uint32_t next_id;
+    uint32_t next_id, lane;
 } generator;
 
 // splitmix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
@@ -149,10 +150,21 @@ static bool append(generator *generator, trace_verb verb, uint32_t id, uint32_t 
     return trace_builder_append(generator->builder, &operation, error);
 }
 
+// What follows is a lane's.
+static bool go_to_lane(generator *generator, uint32_t lane, trace_error *error) {
+    if (lane == generator->lane) return true;
+    generator->lane = lane;
+    return append(generator, TRACE_LANE, lane, 0, 0, error);
+}
+
 static bool free_first(generator *generator, trace_error *error) {
     block block = heap_take(generator);
     generator->live_bytes -= block.bytes;
-    return append(generator, TRACE_FREE, block.id, 0, 0, error);
+    uint32_t lanes = generator->description->lanes, lane = block.lane;
+    if (lanes > 1 && next_share(generator) < generator->description->remote)
+        lane = (lane + 1 + (uint32_t)next_below(generator, lanes - 1)) % lanes;
+    return go_to_lane(generator, lane, error) &&
+           append(generator, TRACE_FREE, block.id, 0, 0, error);
 }
 
 static bool resize_any(generator *generator, trace_error *error) {
@@ -160,7 +172,8 @@ static bool resize_any(generator *generator, trace_error *error) {
     uint32_t bytes = next_size(generator);
     generator->live_bytes += (uint64_t)bytes - block->bytes;
     block->bytes = bytes;
-    return append(generator, TRACE_RESIZE, block->id, bytes, 0, error);
+    return go_to_lane(generator, block->lane, error) &&
+           append(generator, TRACE_RESIZE, block->id, bytes, 0, error);
 }
 
 static bool allocate(generator *generator, uint32_t bytes, trace_error *error) {
@@ -169,10 +182,13 @@ static bool allocate(generator *generator, uint32_t bytes, trace_error *error) {
     uint32_t alignment = TRACE_ALIGNMENT_DEFAULT;
     if (next_share(generator) < description->aligned)
         alignment = UINT32_C(32) << next_below(generator, 8);
-    block block = {next_death(generator), generator->next_id++, bytes};
+    uint32_t lane =
+        description->lanes > 1 ? (uint32_t)next_below(generator, description->lanes) : 0;
+    block block = {next_death(generator), generator->next_id++, bytes, lane};
     generator->live_bytes += bytes;
     heap_add(generator, block);
-    return append(generator, zeroed ? TRACE_ZEROED : TRACE_ALLOCATE, block.id, bytes, alignment,
+    return go_to_lane(generator, lane, error) &&
+           append(generator, zeroed ? TRACE_ZEROED : TRACE_ALLOCATE, block.id, bytes, alignment,
                   error);
 }
 
@@ -253,21 +269,27 @@ static bool read_description(json_t *json, description *description, trace_error
     json_t *sizes, *lifetimes;
     json_error_t reason;
     const char *about, *source;
-    json_int_t seed, operations, live_blocks = OPERATIONS_MAX, live_bytes = (json_int_t)BYTES_MAX;
+    json_int_t seed, operations, live_blocks = OPERATIONS_MAX, live_bytes = (json_int_t)BYTES_MAX,
+                                 lanes = 1;
     *description = (struct description){0};
-    if (json_unpack_ex(json, &reason, JSON_STRICT, "{ss ss sI sI s?I s?I so so s?F s?F s?F}",
-                       "about", &about, "source", &source, "seed", &seed, "operations", &operations,
-                       "live_blocks", &live_blocks, "live_bytes", &live_bytes, "sizes", &sizes,
-                       "lifetimes", &lifetimes, "resize", &description->resize, "zeroed",
-                       &description->zeroed, "aligned", &description->aligned) != 0)
+    if (json_unpack_ex(
+            json, &reason, JSON_STRICT, "{ss ss sI sI s?I s?I so so s?F s?F s?F s?I s?F}", "about",
+            &about, "source", &source, "seed", &seed, "operations", &operations, "live_blocks",
+            &live_blocks, "live_bytes", &live_bytes, "sizes", &sizes, "lifetimes", &lifetimes,
+            "resize", &description->resize, "zeroed", &description->zeroed, "aligned",
+            &description->aligned, "lanes", &lanes, "remote", &description->remote) != 0)
         return trace_fail(error, "%s", reason.text);
     if (operations < 1 || operations > OPERATIONS_MAX)
         return trace_fail(error, "operations must be in 1 ... %d", OPERATIONS_MAX);
     if (live_blocks < 1 || live_bytes < 1) return trace_fail(error, "nothing may live");
-    const double shares[] = {description->resize, description->zeroed, description->aligned};
-    for (int i = 0; i < 3; i++)
+    if (lanes < 1 || lanes > TRACE_LANES_MAX)
+        return trace_fail(error, "lanes must be in 1 ... %d", TRACE_LANES_MAX);
+    const double shares[] = {description->resize, description->zeroed, description->aligned,
+                             description->remote};
+    for (int i = 0; i < 4; i++)
         if (!(shares[i] >= 0 && shares[i] <= 1))
-            return trace_fail(error, "resize, zeroed and aligned are shares, in 0 ... 1");
+            return trace_fail(error, "resize, zeroed, aligned and remote are shares, in 0 ... 1");
+    description->lanes = (uint32_t)lanes;
     description->seed = (uint64_t)seed;
     description->operations = (uint64_t)operations;
     description->live_blocks = (uint64_t)live_blocks;

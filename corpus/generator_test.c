@@ -26,15 +26,15 @@ static trace run(json_t *json) {
 
 static void shipped_descriptions_work(void **unused) {
     (void)unused;
-    const char *names[] = {"uniform_small", "power_law", "batches", "large_blocks"};
-    for (size_t i = 0; i < 4; i++) {
+    const char *names[] = {"uniform_small", "power_law", "batches", "large_blocks", "exchange"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         json_t *json = read_description(names[i]);
         json_object_set_new(json, "operations", json_integer(50000));
         trace trace = run(json);
-        size_t exit_at = 0;
-        while (trace.operations[exit_at].verb != TRACE_EXIT)
-            exit_at++;
-        assert_int_equal(exit_at, 50000);
+        size_t calls = 0;
+        for (size_t at = 0; trace.operations[at].verb != TRACE_EXIT; at++)
+            calls += trace.operations[at].verb != TRACE_LANE;
+        assert_int_equal(calls, 50000);
         trace_stat stat;
         assert_true(trace_stat_take(&trace, &stat));
         assert_int_equal(stat.verbs[TRACE_FREE], stat.blocks);
@@ -43,6 +43,35 @@ static void shipped_descriptions_work(void **unused) {
         trace_free(&trace);
         json_decref(json);
     }
+}
+
+// Each lane does about its share, and another one's blocks are freed as often as described.
+static void lanes_exchange_blocks(void **unused) {
+    (void)unused;
+    json_t *json = read_description("exchange");
+    json_object_set_new(json, "operations", json_integer(100000));
+    json_object_set_new(json, "lanes", json_integer(3));
+    trace trace = run(json);
+    uint8_t *owners = calloc(trace.blocks, 1);
+    size_t lane = 0, calls[3] = {0}, frees = 0, remote = 0;
+    for (size_t i = 0; trace.operations[i].verb != TRACE_EXIT; i++) {
+        const trace_operation *operation = &trace.operations[i];
+        if (operation->verb == TRACE_LANE) {
+            lane = operation->argument[0];
+            continue;
+        }
+        calls[lane]++;
+        if (operation->verb == TRACE_ALLOCATE) owners[operation->argument[0]] = (uint8_t)lane;
+        if (operation->verb != TRACE_FREE) continue;
+        frees++;
+        remote += owners[operation->argument[0]] != lane;
+    }
+    for (int i = 0; i < 3; i++)
+        assert_in_range(calls[i], 30000, 36000);
+    assert_in_range(1000 * remote / frees, 480, 520);
+    free(owners);
+    trace_free(&trace);
+    json_decref(json);
 }
 
 // FNV-1a of the operations: a change of the generator changes every published synthetic trace.
@@ -142,7 +171,7 @@ static void bad_descriptions_are_named(void **unused) {
         {"{\"weight\":1,\"bytes\":9,\"to\":10}", life, "", "sizes[0]: \"bytes\" stands beside"},
         {"{\"weight\":1}", life, "", "sizes[0]: a size has bytes, or from and to"},
         {size, "{\"weight\":1,\"batch\":0}", "", "lifetimes[0]: \"batch\" is out of range"},
-        {size, life, ",\"resize\":2", "resize, zeroed and aligned are shares"},
+        {size, life, ",\"resize\":2", "resize, zeroed, aligned and remote are shares"},
         {size, life, ",\"live_blocks\":0", "nothing may live"},
         {size, life, ",\"operations\":0", "operations must be in 1 ... 16777216"},
         {size, life, ",\"sise\":1", "1 object item(s) left unpacked: sise"},
@@ -161,6 +190,7 @@ static void bad_descriptions_are_named(void **unused) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shipped_descriptions_work),
+        cmocka_unit_test(lanes_exchange_blocks),
         cmocka_unit_test(the_seed_decides),
         cmocka_unit_test(distributions_are_as_described),
         cmocka_unit_test(bad_descriptions_are_named),

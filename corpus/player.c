@@ -1,5 +1,6 @@
 #include "corpus/player.h"
 
+#include <sched.h>
 #include <string.h>
 
 // A line less than a page: every page is reached, and not always the same set of the cache.
@@ -173,6 +174,26 @@ static void play(player *const player, uint64_t first, uint64_t end) {
             play_step(player, step, NULL);
             step += program_verb_steps(program_step_verb(step));
         }
+    }
+}
+
+// Waits until all that was recorded before on a slot is done.
+static inline void await(const uint32_t *turn, uint32_t wanted) {
+    enum { SPINS = 4096 };
+    for (uint32_t spins = 0; __atomic_load_n(turn, __ATOMIC_ACQUIRE) != wanted; spins++)
+        if (spins % SPINS == SPINS - 1) sched_yield(); // fewer cores than lanes
+}
+
+void player_play_lane(player *player, uint32_t lane, uint32_t *turns) {
+    const program_turn *all = program_turns(player->program);
+    const program_turn *turn = all + (lane ? player->program->lane_ends[lane - 1] : 0);
+    const program_turn *const last = all + player->program->lane_ends[lane];
+    for (; turn < last; turn++) {
+        const program_step steps[2] = {{turn->slot << PROGRAM_VERB_BITS | turn->verb, turn->size},
+                                       {turn->alignment, turn->old_size}};
+        await(&turns[turn->slot], turn->turn);
+        play_step(player, steps, NULL);
+        __atomic_store_n(&turns[turn->slot], turn->turn + 1, __ATOMIC_RELEASE);
     }
 }
 

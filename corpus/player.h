@@ -38,5 +38,10 @@ void player_play(player *player);
 // Plays the steps that close the trace, after which none of its blocks is live.
 void player_close(player *player);
 
-// Both, observed.
+// Plays what a lane of the timed steps does, on a thread of its own, while the others play theirs.
+// `turns` is common to all, a word for each of the program's slots, 0 at the start of a pass; of
+// the player, all but the slots is the thread's own.
+void player_play_lane(player *player, uint32_t lane, uint32_t *turns);
+
+// All of it, observed.
 void player_play_observed(player *player, const player_observer *observer);

@@ -1,6 +1,10 @@
 // Programs, the player and its observer: what is played is what the trace says, call for call.
 #include "corpus/player.h"
 
+#include "alloc/registry.h"
+#include "corpus/generator.h"
+
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -212,6 +216,97 @@ static void what_a_heap_cannot_play_is_refused(void **state) {
     }
 }
 
+// Each lane's own operations in their order, and of each slot, how many come before.
+static void lanes_have_turns(void **state) {
+    (void)state;
+    const program *p = compile("linmem-trace 1\na 0 10\na 1 20 64\nt 1\nr 0 40\na 2 7\nt 0\n"
+                               "f 0\nt 1\nf 1\nz 3 9\ne\nf 2\nf 3\n");
+    static const program_turn expected[] = {
+        {0, 0, PROGRAM_ALLOCATE, 10, 16, 0}, {1, 0, PROGRAM_ALIGNED, 20, 64, 0},
+        {0, 2, PROGRAM_FREE, 0, 16, 0},      {0, 1, PROGRAM_RESIZE, 40, 16, 10},
+        {64, 0, PROGRAM_ALLOCATE, 7, 16, 0}, {1, 1, PROGRAM_FREE, 0, 64, 0},
+        {65, 0, PROGRAM_ZEROED, 9, 16, 0},
+    };
+    assert_int_equal(p->lanes, 2);
+    assert_int_equal(p->lane_ends[0], 3);
+    assert_int_equal(p->lane_ends[1], 7);
+    assert_memory_equal(program_turns(p), expected, sizeof expected);
+    munmap((void *)(uintptr_t)p, p->bytes);
+    p = compile("linmem-trace 1\na 0 10\nt 1\ng 1\nf 0\n"); // what is around has no turn
+    assert_int_equal(p->turns_at, 0);
+    munmap((void *)(uintptr_t)p, p->bytes);
+}
+
+enum { LANES = 3 };
+
+typedef struct lane_player {
+    player player;
+    lm_memory memory;
+    uint32_t lane, *turns;
+} lane_player;
+
+static void *play_lane(void *argument) {
+    lane_player *l = argument;
+    player_play_lane(&l->player, l->lane, l->turns);
+    return NULL;
+}
+
+// Lanes at once do what one thread does in recorded order: all is freed in the end, no call fails.
+static void lanes_play_at_once(void **state) {
+    (void)state;
+    static const char description[] =
+        "{\"about\":\"\",\"source\":\"\",\"seed\":1,\"operations\":200000,\"live_blocks\":500,"
+        "\"sizes\":[{\"weight\":1,\"from\":1,\"to\":3000}],\"resize\":0.1,\"zeroed\":0.1,"
+        "\"aligned\":0.1,\"lifetimes\":[{\"weight\":1,\"geometric\":300}],\"lanes\":3,"
+        "\"remote\":0.7}";
+    json_t *json = json_loads(description, 0, NULL);
+    trace trace;
+    trace_error error;
+    assert_true(generator_run(json, &trace, &error));
+    json_decref(json);
+    int descriptor = program_compile(&trace, &error);
+    trace_free(&trace);
+    const program *program = program_map(descriptor);
+    close(descriptor);
+    const lm_allocator *shared = lm_strategy_named("paged_shared", 1);
+    lm_memory memory;
+    assert_true(lm_memory_create(&memory, &(lm_memory_options){.pages_max = 1000}));
+    assert_true(shared->start(&memory));
+    void **slots = calloc(program->slots, sizeof *slots);
+    uint32_t *turns = calloc(program->slots, sizeof *turns);
+    lane_player lanes[LANES];
+    pthread_t threads[LANES];
+    for (uint32_t i = 0; i < LANES; i++) {
+        lane_player *l = &lanes[i];
+        assert_true(lm_memory_share(&memory, &l->memory, i));
+        l->player = (player){shared, &l->memory, program, slots, 0};
+        l->lane = i;
+        l->turns = turns;
+        assert_int_equal(pthread_create(&threads[i], NULL, play_lane, l), 0);
+    }
+    for (uint32_t i = 0; i < LANES; i++)
+        pthread_join(threads[i], NULL);
+    uint64_t live = 0, done = 0;
+    for (uint32_t i = 0; i < program->slots; i++) {
+        live += slots[i] != NULL;
+        done += turns[i];
+    }
+    lm_census census;
+    const char *broken = shared->validate(&memory, &census);
+    if (broken) fail_msg("law broken: %s", broken);
+    assert_int_equal(census.live_blocks, live);
+    assert_int_equal(done, program->operations);
+    player_close(&lanes[0].player);
+    assert_null(shared->validate(&memory, &census));
+    assert_int_equal(census.live_blocks, 0);
+    for (uint32_t i = 0; i < LANES; i++)
+        assert_int_equal(lanes[i].player.failures, 0);
+    free(turns);
+    free(slots);
+    munmap((void *)(uintptr_t)program, program->bytes);
+    lm_memory_destroy(&memory);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plays_each_verb),
@@ -220,6 +315,8 @@ int main(void) {
         cmocka_unit_test(failures_are_counted_and_left_out),
         cmocka_unit_test(observer_sees_every_call),
         cmocka_unit_test(what_a_heap_cannot_play_is_refused),
+        cmocka_unit_test(lanes_have_turns),
+        cmocka_unit_test(lanes_play_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,18 +8,39 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PLACEMENTS_START = 16 }; // offset 0 is NULL
+enum {
+    PLACEMENTS_START = 16, // offset 0 is NULL
+    LANE_SPARE_MIN = 4096, // slots that wait, so that lanes seldom wait for each other's
+    LANE_SLOTS = 64,       // neighbours: lanes do not write to each other's cache lines
+};
 
 typedef struct block {
     uint32_t slot, size, alignment, offset;
 } block;
+
+// The slots that a lane may use next: spare ones, linked, and some that are fresh.
+typedef struct lane {
+    uint32_t first, last, count;
+    uint32_t fresh, fresh_end;
+} lane;
+
+typedef struct slot {
+    uint32_t next; // spare: the next one of its lane's
+    uint32_t lane;
+    uint32_t turn;
+} slot;
 
 typedef struct compiler {
     program *out;
     program_step *steps;
     uint32_t *placements;
     block *blocks;
-    uint32_t *spare_slots, spare_count;
+    slot *slots;
+    lane lanes[LM_THREADS_MAX];
+    uint32_t lane;
+    program_turn *turns; // in recorded order; NULL: lanes are not played
+    uint8_t *turn_lanes;
+    uint64_t turn_count;
     uint64_t live_bytes;
     placement *placement;
     trace_error *error;
@@ -40,18 +61,62 @@ static void count_live(compiler *c, const block *b) {
     if (b->size > c->out->largest_bytes) c->out->largest_bytes = b->size;
 }
 
+// A program of one lane takes the spare slot that came last, so that it needs few; one of several
+// the first of many, or a lane would wait for another to be done with it.
+static uint32_t take_slot(compiler *c) {
+    lane *l = &c->lanes[c->lane];
+    if (l->count > (c->turns ? LANE_SPARE_MIN : 0)) {
+        uint32_t first = l->first;
+        l->first = c->slots[first].next;
+        l->count--;
+        return first;
+    }
+    if (l->fresh == l->fresh_end) {
+        l->fresh = c->out->slots;
+        c->out->slots += c->turns ? LANE_SLOTS : 1;
+        l->fresh_end = c->out->slots;
+    }
+    c->slots[l->fresh].lane = c->lane;
+    return l->fresh++;
+}
+
+static void give_slot(compiler *c, uint32_t slot) {
+    lane *l = &c->lanes[c->slots[slot].lane];
+    if (l->count++ == 0) {
+        l->first = l->last = slot;
+    } else if (c->turns) {
+        c->slots[l->last].next = slot;
+        l->last = slot;
+    } else {
+        c->slots[slot].next = l->first;
+        l->first = slot;
+    }
+}
+
+static void add_turn(compiler *c, const block *b, program_verb verb, uint32_t size, uint32_t old) {
+    if (!c->turns || c->out->steps_timed) return;
+    c->turn_lanes[c->turn_count] = (uint8_t)c->lane;
+    c->turns[c->turn_count++] = (program_turn){.slot = b->slot,
+                                               .turn = c->slots[b->slot].turn++,
+                                               .verb = verb,
+                                               .size = size,
+                                               .alignment = b->alignment,
+                                               .old_size = old};
+}
+
 static bool compile_allocate(compiler *c, const trace_operation *operation) {
     block *b = &c->blocks[operation->argument[0]];
     b->size = operation->argument[1];
     b->alignment = operation->argument[2];
-    b->slot = c->spare_count ? c->spare_slots[--c->spare_count] : c->out->slots++;
+    b->slot = take_slot(c);
     bool zeroed = operation->verb == TRACE_ZEROED;
-    if (b->alignment > TRACE_ALIGNMENT_DEFAULT) {
-        emit(c, b->slot, zeroed ? PROGRAM_ALIGNED_ZEROED : PROGRAM_ALIGNED, b->size);
-        c->steps[c->out->steps++] = (program_step){b->alignment, 0};
-    } else {
-        emit(c, b->slot, zeroed ? PROGRAM_ZEROED : PROGRAM_ALLOCATE, b->size);
-    }
+    bool aligned = b->alignment > TRACE_ALIGNMENT_DEFAULT;
+    program_verb verb = aligned  ? zeroed ? PROGRAM_ALIGNED_ZEROED : PROGRAM_ALIGNED
+                        : zeroed ? PROGRAM_ZEROED
+                                 : PROGRAM_ALLOCATE;
+    emit(c, b->slot, verb, b->size);
+    if (aligned) c->steps[c->out->steps++] = (program_step){b->alignment, 0};
+    add_turn(c, b, verb, b->size, 0);
     b->offset = placement_take(c->placement, b->size, b->alignment);
     if (!b->offset) return fail(c, "its blocks do not fit a linear memory of 2^32 bytes");
     c->placements[c->out->placements++] = b->offset;
@@ -64,7 +129,9 @@ static bool compile_resize(compiler *c, const trace_operation *operation) {
     uint32_t old = b->size;
     uint32_t size = operation->argument[1] ? operation->argument[1] : 1;
     bool aligned = b->alignment > TRACE_ALIGNMENT_DEFAULT;
-    emit(c, b->slot, aligned ? PROGRAM_ALIGNED_RESIZE : PROGRAM_RESIZE, size);
+    program_verb verb = aligned ? PROGRAM_ALIGNED_RESIZE : PROGRAM_RESIZE;
+    emit(c, b->slot, verb, size);
+    add_turn(c, b, verb, size, old);
     c->steps[c->out->steps++] = (program_step){aligned ? b->alignment : 0, old};
 
     uint32_t copied = 0;
@@ -86,8 +153,9 @@ static bool compile_resize(compiler *c, const trace_operation *operation) {
 static bool compile_free(compiler *c, const trace_operation *operation) {
     const block *b = &c->blocks[operation->argument[0]];
     emit(c, b->slot, PROGRAM_FREE, 0);
+    add_turn(c, b, PROGRAM_FREE, 0, 0);
     placement_give(c->placement, b->offset, b->size);
-    c->spare_slots[c->spare_count++] = b->slot;
+    give_slot(c, b->slot);
     c->live_bytes -= b->size;
     return true;
 }
@@ -109,7 +177,8 @@ static bool compile_operation(compiler *c, const trace_operation *operation) {
         c->out->steps_timed = c->out->steps;
         return true;
     case TRACE_LANE:
-        return true; // all lanes are played by one thread, in recorded order
+        if (c->turns) c->lane = operation->argument[0];
+        return true;
     case TRACE_GROW:
         emit(c, 0, PROGRAM_GROW, operation->argument[0]);
         return true;
@@ -127,6 +196,16 @@ static bool compile_operation(compiler *c, const trace_operation *operation) {
     }
 }
 
+// Whether each lane can be played by a thread: what happens around the heap has no turn.
+static bool lanes_are_playable(const trace *trace) {
+    if (trace->lanes < 2 || trace->lanes > LM_THREADS_MAX) return false;
+    for (size_t i = 0; i < trace->count && trace->operations[i].verb != TRACE_EXIT; i++) {
+        trace_verb verb = trace->operations[i].verb;
+        if (verb == TRACE_GROW || verb == TRACE_REFUSE || verb == TRACE_MOVE) return false;
+    }
+    return true;
+}
+
 // How much room the program takes at most; what is left over is cut off in the end.
 static program layout(const trace *trace) {
     program p = {.lanes = trace->lanes};
@@ -142,6 +221,9 @@ static program layout(const trace *trace) {
     p.steps_at = sizeof p;
     p.placements_at = p.steps_at + (trace->count + resizes + aligned) * sizeof(program_step);
     p.bytes = p.placements_at + (begun + 2 * resizes) * sizeof(uint32_t);
+    if (!lanes_are_playable(trace)) return p;
+    p.turns_at = p.bytes;
+    p.bytes += trace->count * sizeof(program_turn);
     return p;
 }
 
@@ -163,11 +245,31 @@ static void group(program_step *steps, uint64_t first, uint64_t end) {
     }
 }
 
-static bool compile_into(compiler *c, const trace *trace) {
+// The turns, lane after lane.
+static void sort_turns(const compiler *c) {
+    program *out = c->out;
+    program_turn *to = (program_turn *)(void *)((char *)out + out->turns_at);
+    for (uint32_t lane = 0; lane < out->lanes; lane++) {
+        for (uint64_t i = 0; i < c->turn_count; i++)
+            if (c->turn_lanes[i] == lane) *to++ = c->turns[i];
+        out->lane_ends[lane] = (uint64_t)(to - program_turns(out));
+    }
+}
+
+static bool make_room(compiler *c, const trace *trace) {
     c->blocks = calloc((size_t)trace->blocks + 1, sizeof *c->blocks);
-    c->spare_slots = calloc((size_t)trace->blocks + 1, sizeof *c->spare_slots);
+    c->slots = calloc((size_t)trace->blocks + LANE_SLOTS * LM_THREADS_MAX, sizeof *c->slots);
     c->placement = placement_new(PLACEMENTS_START, trace->blocks);
-    bool ok = c->blocks && c->spare_slots && c->placement;
+    bool playable = c->out->turns_at != 0;
+    if (playable) {
+        c->turns = calloc(trace->count, sizeof *c->turns);
+        c->turn_lanes = calloc(trace->count, sizeof *c->turn_lanes);
+    }
+    return c->blocks && c->slots && c->placement && (!playable || (c->turns && c->turn_lanes));
+}
+
+static bool compile_into(compiler *c, const trace *trace) {
+    bool ok = make_room(c, trace);
     if (!ok) fail(c, strerror(ENOMEM));
     for (size_t i = 0; ok && i < trace->count; i++)
         ok = compile_operation(c, &trace->operations[i]);
@@ -175,11 +277,14 @@ static bool compile_into(compiler *c, const trace *trace) {
     if (ok && !c->out->steps_timed) c->out->steps_timed = c->out->steps;
     if (ok) {
         c->out->packed_bytes = placement_end(c->placement);
+        if (c->turns) sort_turns(c);
         group(c->steps, 0, c->out->steps_timed);
         group(c->steps, c->out->steps_timed, c->out->steps);
     }
     placement_free(c->placement);
-    free(c->spare_slots);
+    free(c->turn_lanes);
+    free(c->turns);
+    free(c->slots);
     free(c->blocks);
     return ok;
 }

@@ -70,6 +70,14 @@ static inline uint32_t program_step_alignment(const program_step *step) {
                                                                      : (uint32_t)LM_BLOCK_ALIGNMENT;
 }
 
+// A timed operation as a lane's own thread plays it. What is done to a slot is done in the recorded
+// order, whichever lanes do it: an operation waits for its turn.
+typedef struct program_turn {
+    uint32_t slot, turn; // how many operations on the slot come before
+    uint32_t verb;       // a heap's
+    uint32_t size, alignment, old_size;
+} program_turn;
+
 typedef struct program {
     uint64_t bytes;                   // of the whole piece
     uint64_t steps, steps_timed;      // the timed ones come first; the rest closes the trace
@@ -79,6 +87,8 @@ typedef struct program {
     uint64_t largest_bytes;           // the largest block
     uint64_t packed_bytes;            // where the placements end, in an empty memory
     uint64_t steps_at, placements_at; // where they lie, from the start of the piece
+    uint64_t turns_at;                // of the lanes, one after the other; 0: they cannot be played
+    uint64_t lane_ends[LM_THREADS_MAX]; // in turns
     uint32_t slots;
     uint32_t lanes;
 } program;
@@ -86,15 +96,19 @@ typedef struct program {
 static inline const program_step *program_steps(const program *program) {
     return (const program_step *)(const void *)((const char *)program + program->steps_at);
 }
+static inline const program_turn *program_turns(const program *program) {
+    return (const program_turn *)(const void *)((const char *)program + program->turns_at);
+}
 static inline const uint32_t *program_placements(const program *program) {
     return (const uint32_t *)(const void *)((const char *)program + program->placements_at);
 }
 
-// Compiles the heap verbs of a trace, with the placements of an ideal allocator: a word for each
-// block (its offset), two for each resize (its offset, and how many bytes to copy there; 0: it
-// stays). Returns the descriptor of a memory file that holds the program, or −1: the trace has
-// verbs that a heap alone can't play (`error` names the first), or does not fit 2^32 bytes, or the
-// system is out of memory. O(n log n) in time, O(n) in space.
+// Compiles the heap verbs of a trace, the lanes' turns where it has two or more (up to
+// LM_THREADS_MAX, and nothing but heap calls among what is timed), with the placements of an ideal
+// allocator: a word for each block (its offset), two for each resize (its offset, and how many
+// bytes to copy there; 0: it stays). Returns the descriptor of a memory file that holds the
+// program, or −1: the trace has verbs that a heap alone can't play (`error` names the first), or
+// does not fit 2^32 bytes, or the system is out of memory. O(n log n) in time, O(n) in space.
 int program_compile(const trace *trace, trace_error *error);
 
 // Maps a compiled program for reading, every page present. NULL: with errno. Unmapped with munmap

@@ -148,7 +148,8 @@ static bool collect(const lm_memory *m, page *p) {
 static void retire(const lm_memory *m, heap *h, page *p) {
     uint32_t none = 0;
     if (p->kind != PAGE_SLAB) return; // there was no slab
-    if (__atomic_compare_exchange_n(&p->remote, &none, UNLISTED, false, __ATOMIC_RELAXED,
+    if (!p->free && // else something came back while more was looked for
+        __atomic_compare_exchange_n(&p->remote, &none, UNLISTED, false, __ATOMIC_RELAXED,
                                     __ATOMIC_RELAXED))
         return;
     collect(m, p);
