@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HOST(name, library) {#name, library},
+#define HOST(name, library, huge_pages) {#name, library, huge_pages},
 static const lm_host hosts[] = {
 #include "alloc/hosts.def"
 };

@@ -8,7 +8,8 @@
 
 typedef struct lm_host {
     const char *name;
-    const char *library; // preloaded; "" for the C library
+    const char *library;    // preloaded; "" for the C library
+    const char *huge_pages; // NAME=VALUE for its environment, read when it starts; "" for none
 } lm_host;
 
 size_t lm_host_count(void);

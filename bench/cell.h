@@ -24,6 +24,7 @@ typedef struct cell_order {
     uint32_t warm_passes; // after the cold one: at most so many,
     uint32_t warm_passes_min;
     double warm_ns_max;  // and no more than fit here if each takes as long as the cold one did
+    uint32_t commit;     // an lm_memory_commit
     uint32_t heap_start; // varied from process to process: one layout is one sample
     double handicap;     // of a pass's time, spent waiting inside of it: a slowdown of known size
 } cell_order;
@@ -34,11 +35,13 @@ typedef struct cell_outcome {
     char failure[160]; // what went wrong, or ""
     uint32_t warm_passes;
     double cold_ns, warm_ns[CELL_PASSES_MAX]; // of whole passes
-    uint64_t baseline_rss_bytes;              // all is loaded and mapped, nothing played
-    uint64_t peak_rss_bytes;                  // above it, in the cold pass
-    uint64_t peak_heap_bytes;                 // the linear memory's size after the cold pass
-    uint64_t page_faults;                     // in the cold pass
-    uint64_t harness_calls; // heap calls in a verified pass that were not the program's
+    uint64_t baseline_rss_bytes; // all is loaded and mapped, nothing played; without the pieces of
+                                 // 2 MiB that the heap holds by the memory option
+    uint64_t peak_rss_bytes;     // above it, in the cold pass
+    uint64_t peak_heap_bytes;    // the linear memory's size after the cold pass
+    uint64_t page_faults;        // in the cold pass
+    double huge_bytes;           // in huge pages after it, the whole process; NaN: not known
+    uint64_t harness_calls;      // heap calls in a verified pass that were not the program's
 } cell_outcome;
 
 typedef struct cell {

@@ -19,6 +19,7 @@ enum {
     OPTION_WORKLOADS,
     OPTION_BASELINE,
     OPTION_PROFILE,
+    OPTION_MEMORY,
     OPTION_OUT,
     OPTION_BLOCKS,
     OPTION_SEED
@@ -27,6 +28,7 @@ enum {
 typedef struct asked {
     char *allocators, *workloads;
     const char *baseline, *profile, *directory;
+    lm_memory_commit commit;
     size_t blocks;
     uint64_t seed;
 } asked;
@@ -43,12 +45,22 @@ static const struct argp_option arguments[] = {
      "Whom the report compares with (default: " BASELINE ", or else the first)", 0},
     {"profile", OPTION_PROFILE, "P", 0, "How much: smoke, standard or full (default: " PROFILE ")",
      0},
+    {"memory", OPTION_MEMORY, "M", 0,
+     "How memory is got of the system: 4k, page by page (default); 2m, 2 MiB at once, which the "
+     "hosts' mallocs have no setting for; huge, huge pages, for them too",
+     0},
     {"blocks", OPTION_BLOCKS, "N", 0, "How often each cell is played, instead of the profile's", 0},
     {"seed", OPTION_SEED, "N", 0, "Of the random order (default: the clock's)", 0},
     {"out", OPTION_OUT, "DIR", 0, "Where results.json and report.md go (default: " DIRECTORY ")",
      0},
     {0},
 };
+
+static lm_memory_commit find_memory_option(const char *name) {
+    for (size_t i = 0; i < MEMORY_OPTIONS; i++)
+        if (strcmp(name, memory_option_names[i]) == 0) return (lm_memory_commit)i;
+    options_unknown("memory option", name, memory_option_names, MEMORY_OPTIONS);
+}
 
 static error_t parse(int key, char *value, struct argp_state *state) {
     asked *asked = state->input;
@@ -64,6 +76,9 @@ static error_t parse(int key, char *value, struct argp_state *state) {
         return 0;
     case OPTION_PROFILE:
         asked->profile = value;
+        return 0;
+    case OPTION_MEMORY:
+        asked->commit = find_memory_option(value);
         return 0;
     case OPTION_OUT:
         asked->directory = value;
@@ -169,6 +184,7 @@ void compare_options_read(compare_options *options, int argc, char **argv) {
     *options = (compare_options){.directory = asked.directory};
     comparison *c = &options->comparison;
     c->profile = find_profile(&asked);
+    c->commit = asked.commit;
     c->seed = asked.seed;
     c->minimum_effect = 0.01;
     char standard[1024];

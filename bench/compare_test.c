@@ -82,6 +82,10 @@ static const char *text(const json_t *object, const char *key) {
     return json_string_value(json_object_get(object, key));
 }
 
+static json_int_t whole(const json_t *object, const char *key) {
+    return json_integer_value(json_object_get(object, key));
+}
+
 static json_t *find_cell(const json_t *json, const char *allocator, const char *pass) {
     size_t i;
     json_t *cell;
@@ -94,6 +98,34 @@ static json_t *find_cell(const json_t *json, const char *allocator, const char *
 
 static json_t *median(const json_t *cell) {
     return json_object_get(json_object_get(cell, "ns_per_op"), "median");
+}
+
+static bool system_gives_huge_pages(void) {
+    char enabled[64] = "[never]";
+    FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "r");
+    bool known = file && fgets(enabled, sizeof enabled, file);
+    if (file) fclose(file);
+    return known && !strstr(enabled, "[never]");
+}
+
+// Huge pages are there with "huge", where the system has them, and with nothing else. What a step
+// or a huge page holds before the first pass is in the cold pass's memory.
+static void check_memory_option(const json_t *json, const char *name) {
+    size_t i;
+    json_t *entry;
+    assert_string_equal(text(json_object_get(json, "context"), "memory_options"), name);
+    json_array_foreach(json_object_get(json, "comparisons"), i, entry)
+        assert_string_equal(text(entry, "memory_options"), name);
+    bool huge = strcmp(name, "huge") == 0 && system_gives_huge_pages();
+    bool pieces = huge || strcmp(name, "2m") == 0;
+    json_array_foreach(json_object_get(json, "cells"), i, entry) {
+        assert_string_equal(text(entry, "memory_options"), name);
+        const json_t *bytes = json_object_get(entry, "huge_bytes");
+        if (!json_is_null(bytes)) // the system doesn't say
+            assert_int_equal(json_integer_value(bytes) > 0, huge);
+        bool linear = !json_is_null(json_object_get(entry, "peak_heap_bytes"));
+        if (linear && pieces) assert_in_range(whole(entry, "peak_rss_bytes"), 2 << 20, 1 << 30);
+    }
 }
 
 static void the_smoke_profile_measures_all(void **state) {
@@ -113,8 +145,42 @@ static void the_smoke_profile_measures_all(void **state) {
         assert_int_equal(json_array_size(samples), 2);
         assert_true(json_integer_value(json_object_get(cell, "peak_live_bytes")) > 0);
     }
+    check_memory_option(json, "4k");
     assert_non_null(strstr(said, "Losses"));
+    assert_null(strstr(said, "Memory: "));
     json_decref(json);
+}
+
+// The options hold for whole comparisons, hosts included, and are written wherever a figure is.
+static void a_memory_option_is_recorded(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *says, *environment;
+    } rows[] = {{"2m", "in steps of 2 MiB", ""},
+                {"huge", "Memory: huge pages", "MALLOC_CONF=thp:always"}};
+    bool hosts = strstr(playable, "jemalloc") != NULL;
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(compare("--profile", "smoke", "--memory", rows[i].name, "--allocators",
+                                 hosts ? "paged,jemalloc" : "paged", NULL),
+                         0);
+        json_t *json = results(), *who;
+        check_memory_option(json, rows[i].name);
+        const char *title = strstr(said, rows[i].says);
+        assert_true(title && title < strstr(said, "Losses"));
+        size_t index;
+        json_array_foreach(json_object_get(json_object_get(json, "context"), "allocators"), index,
+                           who) {
+            bool host = strcmp(text(who, "kind"), "host") == 0;
+            assert_string_equal(text(who, "environment"), host ? rows[i].environment : "");
+        }
+        json_decref(json);
+    }
+}
+
+static void help_tells_the_memory_options(void **state) {
+    (void)state;
+    assert_int_equal(compare("--help", NULL), 0);
+    assert_non_null(strstr(said, "--memory=M"));
 }
 
 // No line of what is printed is wider than a terminal.
@@ -139,10 +205,13 @@ static void bad_usage_names_what_was_meant(void **state) {
         {"--allocators", ",", "empty"},
         {"--workloads", "/nowhere.lmt", "/nowhere.lmt"},
         {"--blocks", "0", "--blocks"},
+        {"--memory", "hugh", "did you mean 'huge'"},
+        {"--memory", "hugepages", "4k, 2m, huge"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         assert_int_equal(compare(rows[i].option, rows[i].value, NULL), 2);
         if (!strstr(said, rows[i].says)) fail_msg("%s: '%s'", rows[i].value, said);
+        assert_string_equal(strchr(said, '\n'), "\nTry 'linmem compare --help'.\n"); // one line
         assert_int_equal(access(out, F_OK), -1); // nothing was made
     }
 }
@@ -175,10 +244,6 @@ static void a_slowdown_is_seen(void **state) {
     }
     assert_int_equal(seen, 4); // warm and cold, the workload and the mean
     json_decref(json);
-}
-
-static json_int_t whole(const json_t *object, const char *key) {
-    return json_integer_value(json_object_get(object, key));
 }
 
 // What is resident is what is live, in the order of magnitude that a good allocator keeps to.
@@ -367,6 +432,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test_teardown(bad_usage_names_what_was_meant, clear_out),
         cmocka_unit_test_teardown(the_smoke_profile_measures_all, clear_out),
         cmocka_unit_test(the_table_fits_80_columns),
+        cmocka_unit_test_teardown(a_memory_option_is_recorded, clear_out),
+        cmocka_unit_test(help_tells_the_memory_options),
         cmocka_unit_test_teardown(a_bad_trace_is_one_line, clear_out),
         cmocka_unit_test_teardown(a_slowdown_is_seen, clear_out),
         cmocka_unit_test_teardown(memory_is_metered, clear_out),

@@ -25,6 +25,9 @@ enum {
 
 const char *const play_pass_names[PASSES] = {"warm", "cold"};
 
+const char *const memory_option_names[MEMORY_OPTIONS] = {
+    [LM_COMMIT_4K] = "4k", [LM_COMMIT_2M] = "2m", [LM_COMMIT_HUGE] = "huge"};
+
 #define PROFILE(name, ...) {#name, __VA_ARGS__},
 const profile profiles[] = {
 #include "bench/profile.def"
@@ -70,6 +73,10 @@ static void kernel_free(kernel *k) {
     free(k);
 }
 
+const char *comparison_setting(const contestant *contestant, lm_memory_commit commit) {
+    return commit == LM_COMMIT_HUGE ? contestant->huge_pages : "";
+}
+
 // Starts a kernel on its order. The environment's size varies, and with it where the stack lies.
 static void kernel_start(kernel *k, const contestant *contestant, const workload *workload,
                          const cell_order *order, int cpu, size_t pad_bytes) {
@@ -82,14 +89,18 @@ static void kernel_start(kernel *k, const contestant *contestant, const workload
              (int)(strrchr(k->path, '/') - k->path), k->path); // a preloaded path may hold no space
     snprintf(k->pad, sizeof k->pad, "LINMEM_PAD=%0*d", (int)pad_bytes, 0);
     const char *argv[] = {k->path, NULL};
-    const char *environment[] = {k->library, k->pad, counted ? k->libraries : NULL, NULL};
+    const char *setting = comparison_setting(contestant, (lm_memory_commit)order->commit);
+    const char *environment[5] = {k->library, k->pad};
+    size_t variables = 2;
+    if (counted) environment[variables++] = k->libraries;
+    if (*setting) environment[variables++] = setting;
     int descriptors[] = {k->descriptor, workload->program};
     child_options options = {.argv = argv,
                              .environment = environment,
                              .descriptors = descriptors,
                              .descriptor_count = 2,
                              .cpu = cpu,
-                             .no_huge_pages = true};
+                             .no_huge_pages = order->commit != LM_COMMIT_HUGE};
     k->pid = child_start(&options);
     if (k->pid < 0) options_fail("%s: %s", k->path, strerror(errno));
 }
@@ -128,7 +139,10 @@ typedef struct verification {
 static void verification_start(const comparison *c, verification *v, size_t cell) {
     v->contestant = cell / c->workload_count;
     v->workload = cell % c->workload_count;
-    cell_order order = {.check_level = 2, .verify = 1, .heap_start = LM_BLOCK_ALIGNMENT};
+    cell_order order = {.check_level = 2,
+                        .verify = 1,
+                        .commit = (uint32_t)c->commit,
+                        .heap_start = LM_BLOCK_ALIGNMENT};
     kernel_start(v->kernel, &c->contestants[v->contestant], &c->workloads[v->workload], &order, -1,
                  1);
 }
@@ -209,6 +223,7 @@ static void record(cell_record *record, size_t block, const cell_outcome *outcom
     record->peak_rss_bytes[block] = (double)outcome->peak_rss_bytes;
     record->page_faults[block] = (double)outcome->page_faults;
     record->peak_heap_bytes[block] = (double)outcome->peak_heap_bytes;
+    record->huge_bytes[block] = outcome->huge_bytes;
     memcpy(record->proof, outcome->proof, sizeof record->proof);
 }
 
@@ -234,6 +249,7 @@ static void play_workload(comparison *c, kernel *k, size_t block, size_t workloa
             .warm_passes = warm_passes(c->profile, what),
             .warm_passes_min = c->profile->warm_passes_min,
             .warm_ns_max = c->profile->warm_seconds_max * 1e9,
+            .commit = (uint32_t)c->commit,
             .heap_start = 16 + 16 * (uint32_t)random_below(random, HEAP_START_RANGE / 16),
             .handicap = who->handicap};
         size_t pad_bytes = 1 + random_below(random, PAD_BYTES_MAX);
@@ -309,6 +325,7 @@ bool comparison_run(comparison *c) {
         c->cells[i].peak_rss_bytes = no_values(blocks);
         c->cells[i].page_faults = no_values(blocks);
         c->cells[i].peak_heap_bytes = no_values(blocks);
+        c->cells[i].huge_bytes = no_values(blocks);
     }
     clean_environment();
     interrupt_catch();
@@ -328,6 +345,7 @@ void comparison_free(comparison *c) {
         free(c->cells[i].peak_rss_bytes);
         free(c->cells[i].page_faults);
         free(c->cells[i].peak_heap_bytes);
+        free(c->cells[i].huge_bytes);
     }
     for (size_t i = 0; i < c->workload_count; i++)
         workload_unload(&c->workloads[i]);

@@ -5,6 +5,7 @@
 // anything is timed, every cell is played once verified. A cell that fails is not played again.
 #pragma once
 
+#include "alloc/linear_memory.h"
 #include "bench/contestant.h"
 #include "bench/workload.h"
 
@@ -12,6 +13,10 @@
 
 typedef enum play_pass { PASS_WARM, PASS_COLD, PASSES } play_pass;
 extern const char *const play_pass_names[PASSES];
+
+// How memory is got of the system, by lm_memory_commit: "4k" (the headline), "2m", "huge".
+enum { MEMORY_OPTIONS = LM_COMMIT_HUGE + 1 };
+extern const char *const memory_option_names[MEMORY_OPTIONS];
 
 typedef struct profile {
     const char *name;
@@ -31,8 +36,9 @@ enum { STATUS_BYTES = 200 };
 typedef struct cell_record {
     char status[STATUS_BYTES]; // "ok", or why there is no time
     double *ns_per_op[PASSES]; // by block; NaN where the block was not played
-    double *peak_rss_bytes, *page_faults, *peak_heap_bytes; // by block, of the cold pass
-    char proof[128];                                        // the library's own words
+    // By block, of the cold pass:
+    double *peak_rss_bytes, *page_faults, *peak_heap_bytes, *huge_bytes;
+    char proof[128]; // the library's own words
 } cell_record;
 
 typedef struct comparison {
@@ -41,8 +47,9 @@ typedef struct comparison {
     workload *workloads;
     size_t workload_count;
     const profile *profile;
-    size_t blocks; // that were played whole, or begun when it was interrupted
-    uint64_t seed; // of the order and of what is varied
+    lm_memory_commit commit; // of the linear memories; the hosts get what they have for it
+    size_t blocks;           // that were played whole, or begun when it was interrupted
+    uint64_t seed;           // of the order and of what is varied
     double minimum_effect;
     bool interrupted;
     double seconds, verify_seconds;
@@ -57,3 +64,7 @@ cell_record *comparison_cell(const comparison *comparison, size_t contestant, si
 // kernel can be started at all.
 bool comparison_run(comparison *comparison);
 void comparison_free(comparison *comparison);
+
+// What a contestant's environment is given for a memory option: NAME=VALUE, or "". The hosts'
+// mallocs have a setting for huge pages, and none that makes memory present before it is touched.
+const char *comparison_setting(const contestant *contestant, lm_memory_commit commit);

@@ -35,7 +35,7 @@ const char *contestant_standard(void) {
 }
 
 contestant contestant_parse(const char *text) {
-    contestant c = {.library = ""};
+    contestant c = {.library = "", .huge_pages = ""};
     size_t length = strcspn(text, "#+");
     if (length >= sizeof c.allocator || strlen(text) >= sizeof c.name)
         options_fail("the allocator '%.60s…' has too long a name", text);
@@ -58,7 +58,10 @@ contestant contestant_parse(const char *text) {
         known |= strcmp(names[i], c.allocator) == 0;
     if (!known) options_unknown("allocator", c.allocator, names, count);
     const lm_host *host = lm_host_named(c.allocator);
-    if (host) c.library = host->library;
+    if (host) {
+        c.library = host->library;
+        c.huge_pages = host->huge_pages;
+    }
     c.host = host != NULL;
     c.yardstick = !host && !lm_strategy_named(c.allocator, 0);
     c.holds_content = strcmp(c.allocator, lm_floor.name) != 0;

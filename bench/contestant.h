@@ -9,9 +9,10 @@
 #include <stddef.h>
 
 typedef struct contestant {
-    char name[48];       // as it was asked for, and as it stands in the results
-    char allocator[32];  // of the registry, the hosts or the yardsticks
-    const char *library; // to preload, or ""
+    char name[48];          // as it was asked for, and as it stands in the results
+    char allocator[32];     // of the registry, the hosts or the yardsticks
+    const char *library;    // to preload, or ""
+    const char *huge_pages; // for its environment where it shall use them, or ""
     double handicap;
     bool yardstick, host;
     bool holds_content; // so it can be verified: all but the floor

@@ -1,23 +1,32 @@
 #include "bench/meters.h"
 
 #include <fcntl.h>
+#include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
-// The number behind `name` in /proc/self/status, which is in KiB.
-static uint64_t status_bytes(const char *name) {
+// The number behind `name` in a file of /proc, which is in KiB. False: there is none.
+static bool find_bytes(const char *path, const char *name, uint64_t *bytes) {
     char text[4096];
-    int descriptor = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) return 0;
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) return false;
     ssize_t count = read(descriptor, text, sizeof text - 1);
     close(descriptor);
-    if (count <= 0) return 0;
+    if (count <= 0) return false;
     text[count] = '\0';
     const char *found = strstr(text, name);
-    return found ? strtoull(found + strlen(name), NULL, 10) * 1024 : 0;
+    if (found) *bytes = strtoull(found + strlen(name), NULL, 10) * 1024;
+    return found;
+}
+
+static uint64_t status_bytes(const char *name) {
+    uint64_t bytes = 0;
+    find_bytes("/proc/self/status", name, &bytes);
+    return bytes;
 }
 
 uint64_t meter_rss_bytes(void) {
@@ -36,6 +45,12 @@ void meter_peak_clear(void) {
         write(descriptor, "5", 1); // where it is refused the peak is that of the start
     (void)written;
     close(descriptor);
+}
+
+double meter_huge_bytes(void) {
+    uint64_t bytes;
+    bool known = find_bytes("/proc/self/smaps_rollup", "\nAnonHugePages:", &bytes);
+    return known ? (double)bytes : NAN;
 }
 
 uint64_t meter_page_faults(void) {

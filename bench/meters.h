@@ -13,6 +13,8 @@ uint64_t meter_rss_bytes(void);
 uint64_t meter_peak_rss_bytes(void);
 void meter_peak_clear(void);
 
+double meter_huge_bytes(void); // in transparent huge pages now; NaN: the system doesn't say
+
 uint64_t meter_page_faults(void); // minor and major, so far
 double meter_now_ns(void);        // CLOCK_MONOTONIC
 

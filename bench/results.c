@@ -40,17 +40,19 @@ static json_t *cell_json(const comparison *c, size_t contestant, size_t workload
     json_t *heap =
         ok && in_linear_memory(who) ? median_count(cell->peak_heap_bytes, c->blocks) : json_null();
     return json_pack(
-        "{s:s, s:s, s:s, s:s, s:i, s:s, s:b, s:i, s:s, s:{s:o, s:o, s:o, s:o}, s:o, s:o, s:I, s:o}",
-        "allocator", who->name, "workload", c->workloads[workload].name, //
-        "engine", "native", "pass", play_pass_names[pass], "threads", 1, //
-        "memory_options", "4k", "sized_free", 0, "check_level", 0,       //
-        "status", cell->status,                                          //
+        "{s:s, s:s, s:s, s:s, s:i, s:s, s:b, s:i, s:s, s:{s:o, s:o, s:o, s:o}, s:o, s:o, s:I, s:o, "
+        "s:o}",
+        "allocator", who->name, "workload", c->workloads[workload].name,                     //
+        "engine", "native", "pass", play_pass_names[pass], "threads", 1,                     //
+        "memory_options", memory_option_names[c->commit], "sized_free", 0, "check_level", 0, //
+        "status", cell->status,                                                              //
         "ns_per_op", "median", number(ns.median), "low", number(ns.low), "high", number(ns.high),
         "samples", samples(values, c->blocks), //
         "peak_rss_bytes", ok ? median_count(cell->peak_rss_bytes, c->blocks) : json_null(),
         "peak_heap_bytes", heap,                                                       //
         "peak_live_bytes", (json_int_t)c->workloads[workload].summary.peak_live_bytes, //
-        "page_faults", ok ? median_count(cell->page_faults, c->blocks) : json_null());
+        "page_faults", ok ? median_count(cell->page_faults, c->blocks) : json_null(),  //
+        "huge_bytes", ok ? median_count(cell->huge_bytes, c->blocks) : json_null());
 }
 
 static json_t *ratio_json(const comparison *c, size_t a, size_t b, const char *workload,
@@ -59,7 +61,7 @@ static json_t *ratio_json(const comparison *c, size_t a, size_t b, const char *w
                      "a", c->contestants[a].name, "b", c->contestants[b].name,            //
                      "workload", workload, "engine", "native",                            //
                      "pass", play_pass_names[pass], "threads", 1,                         //
-                     "memory_options", "4k", "sized_free", 0,                             //
+                     "memory_options", memory_option_names[c->commit], "sized_free", 0,   //
                      "ratio", number(ratio->median), "low", number(ratio->low),           //
                      "high", number(ratio->high),                                         //
                      "verdict", verdict_name(verdict_of(ratio, c->minimum_effect)),       //
@@ -87,9 +89,10 @@ static json_t *contestant_json(const comparison *c, size_t index) {
         proof = comparison_cell(c, index, w)->proof;
     const char *kind = who->host ? "host" : who->yardstick ? "yardstick" : "strategy";
     json_t *single_frees = json_boolean(contestant_frees(who));
-    return json_pack("{s:s, s:s, s:s, s:f, s:o, s:s}", "name", who->name, "allocator",
+    return json_pack("{s:s, s:s, s:s, s:f, s:o, s:s, s:s}", "name", who->name, "allocator",
                      who->allocator, "kind", kind, "handicap", who->handicap, "frees_blocks",
-                     single_frees, "answered_by", proof);
+                     single_frees, "answered_by", proof, "environment",
+                     comparison_setting(who, c->commit));
 }
 
 static json_t *workload_json(const workload *w) {
@@ -111,13 +114,14 @@ static json_t *context_json(const comparison *c, const char *command) {
         json_array_append_new(workloads, workload_json(&c->workloads[i]));
     char seed[24];
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)c->seed); // as --seed takes it
-    json_t *own = json_pack("{s:s, s:s, s:s, s:I, s:f, s:s, s:b, s:f, s:f, s:o, s:o}", //
-                            "command", command, "profile", c->profile->name,           //
-                            "baseline", c->contestants[c->baseline].name,              //
-                            "blocks", (json_int_t)c->blocks,                           //
-                            "minimum_effect", c->minimum_effect, "seed", seed,         //
-                            "interrupted", (int)c->interrupted, "seconds", c->seconds, //
-                            "verify_seconds", c->verify_seconds,                       //
+    json_t *own = json_pack("{s:s, s:s, s:s, s:s, s:I, s:f, s:s, s:b, s:f, s:f, s:o, s:o}", //
+                            "command", command, "profile", c->profile->name,                //
+                            "memory_options", memory_option_names[c->commit],               //
+                            "baseline", c->contestants[c->baseline].name,                   //
+                            "blocks", (json_int_t)c->blocks,                                //
+                            "minimum_effect", c->minimum_effect, "seed", seed,              //
+                            "interrupted", (int)c->interrupted, "seconds", c->seconds,      //
+                            "verify_seconds", c->verify_seconds,                            //
                             "allocators", contestants, "workloads", workloads);
     json_object_update_missing(context, own);
     json_decref(own);

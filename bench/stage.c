@@ -9,6 +9,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -70,7 +71,8 @@ bool stage_set(cell *cell) {
     if (!(stage.allocator.capabilities & LM_IN_LINEAR_MEMORY)) return true;
     lm_memory_options options = {.pages = pages_at_start(program),
                                  .pages_max = LM_PAGES_MAX,
-                                 .heap_start = cell->order.heap_start};
+                                 .heap_start = cell->order.heap_start,
+                                 .commit = (lm_memory_commit)cell->order.commit};
     if (!lm_memory_create(&stage.memory, &options)) return fail("no memory", strerror(errno));
     stage.player.memory = &stage.memory;
     return stage.allocator.start(&stage.memory) || fail("no memory", "the heap cannot start");
@@ -83,10 +85,21 @@ static void rewind_allocator(void) {
     stage.player.failures = 0;
 }
 
+// What is present of the heap before anything is played because the memory option works in pieces
+// of 2 MiB: steps of a linear memory, huge pages of strategies and hosts alike. It is the cold
+// pass's, which would disappear in it else. With 4K nothing is taken off.
+static uint64_t heap_bytes_before(void) {
+    double huge = 0;
+    if (stage.cell->order.commit == LM_COMMIT_2M)
+        return (uint64_t)stage.memory.pages_committed * LM_PAGE_BYTES;
+    if (stage.cell->order.commit == LM_COMMIT_HUGE) huge = meter_huge_bytes();
+    return isnan(huge) ? 0 : (uint64_t)huge;
+}
+
 // The cold pass's memory, beside the time.
 static void meter_before(cell_outcome *outcome) {
     meter_peak_clear();
-    outcome->baseline_rss_bytes = meter_rss_bytes();
+    outcome->baseline_rss_bytes = meter_rss_bytes() - heap_bytes_before();
     outcome->page_faults = meter_page_faults();
 }
 
@@ -94,6 +107,7 @@ static void meter_after(cell_outcome *outcome) {
     outcome->page_faults = meter_page_faults() - outcome->page_faults;
     uint64_t peak = meter_peak_rss_bytes(), baseline = outcome->baseline_rss_bytes;
     outcome->peak_rss_bytes = peak > baseline ? peak - baseline : 0;
+    outcome->huge_bytes = meter_huge_bytes();
     if (stage.player.memory)
         outcome->peak_heap_bytes = (uint64_t)stage.memory.pages * LM_PAGE_BYTES;
 }

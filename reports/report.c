@@ -158,6 +158,48 @@ static void print_losses(const report *r) {
     if (!losses) fprintf(r->stream, "  none\n");
 }
 
+static const char *context_text(const report *r, const char *key) {
+    const char *value = json_string_value(json_object_get(r->view.context, key));
+    return value ? value : "unknown";
+}
+
+// The memory options, as results.json names them. Results without one are older than the choice.
+static const struct memory_option {
+    const char *name, *title, *asked, *pages;
+} memory_options[] = {
+    {"4k", NULL, NULL, "on 4 KiB pages, and nothing is prefaulted"},
+    {"2m", "Memory: 2m, present in steps of 2 MiB (the headline: 4k, page by page)",
+     "linear memory grows by 2 MiB at once",
+     "on 4 KiB pages; linear memory is prefaulted by 2 MiB at a time as it grows, inside of the "
+     "pass (`ideal`'s and `floor`'s before it), a host's not at all"},
+    {"huge", "Memory: huge pages where the system gives them (the headline: 4k)",
+     "linear memory asks for huge pages",
+     "on transparent huge pages where they were asked for and given, and nothing is prefaulted"},
+};
+
+static const struct memory_option *memory_option_of(const report *r) {
+    const char *name = context_text(r, "memory_options");
+    for (size_t i = 1; i < sizeof memory_options / sizeof *memory_options; i++)
+        if (strcmp(name, memory_options[i].name) == 0) return &memory_options[i];
+    return &memory_options[0];
+}
+
+// Another memory than the headline's is said before all, and who got what.
+static void print_memory_option(const report *r) {
+    const struct memory_option *option = memory_option_of(r);
+    if (!option->title) return;
+    heading(r, option->title);
+    const char *bullet = r->form == TABLE_MARKDOWN ? "- " : "  ";
+    fprintf(r->stream, "%s%s\n", bullet, option->asked);
+    for (size_t i = 0; i < r->view.allocator_count; i++) {
+        const char *name = r->view.allocators[i];
+        const char *setting = view_allocator_text(&r->view, name, "environment");
+        if (is_kind(r, name, "host"))
+            fprintf(r->stream, "%s%s: %s\n", bullet, name,
+                    *setting ? setting : "has no setting for it");
+    }
+}
+
 static void print_failures(const report *r) {
     bool any = false;
     for (size_t i = 0; i < r->view.allocator_count; i++)
@@ -190,7 +232,7 @@ static void print_means(const report *r) {
             table_set(t, row, 2 + 2 * p, "%.3f-%.3f", ratio.low, ratio.high);
         }
         double mean = view_mean_of(&r->view, name, r->view.baseline, "peak_rss_bytes");
-        if (!isnan(mean)) table_set(t, row, 5, "%.2f", mean);
+        if (isfinite(mean)) table_set(t, row, 5, "%.2f", mean);
     }
     table_print(t, r->form, r->stream);
     table_free(t);
@@ -220,11 +262,6 @@ static void print_controls(const report *r) {
         }
 }
 
-static const char *context_text(const report *r, const char *key) {
-    const char *value = json_string_value(json_object_get(r->view.context, key));
-    return value ? value : "unknown";
-}
-
 static void print_context(const report *r) {
     heading(r, "Measured on");
     const char *const keys[] = {"date",
@@ -240,6 +277,7 @@ static void print_context(const report *r) {
                                 "google_benchmark",
                                 "command",
                                 "profile",
+                                "memory_options",
                                 "seed"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         fprintf(r->stream, "- %s: %s\n", keys[i], context_text(r, keys[i]));
@@ -262,8 +300,8 @@ static void print_method(const report *r) {
             "a fresh process. `+` faster and `-` slower: the 95 %% interval (sign test) lies on "
             "one side of 1; `=` same: it lies within %.0f %%; `?`: unclear.\n"
             "- Everyone is called through one table of function pointers (the host's own malloc "
-            "stands in it, without a wrapper), by one thread, frees without a size, on 4 KiB "
-            "pages, and nothing is prefaulted. Blocks are touched once in every 4 KiB.\n"
+            "stands in it, without a wrapper), by one thread, frees without a size, %s. Blocks "
+            "are touched once in every 4 KiB.\n"
             "- Before it was timed each cell was played once verified: content, alignment and "
             "bounds of every block, and of a strategy (at check level 2) a walk over the heap "
             "every 4,096 calls. The times are of check level 0.\n"
@@ -272,7 +310,7 @@ static void print_method(const report *r) {
             "- `floor` hands out one address: it is what the harness costs. `ideal` places "
             "blocks where a first fit without headers would, computed before the run. Neither "
             "is an allocator. Strategies without single frees (",
-            r->view.baseline, effect * 100);
+            r->view.baseline, effect * 100, memory_option_of(r)->pages);
     const char *comma = "";
     for (size_t i = 0; i < r->view.allocator_count; i++)
         if (!view_allocator_frees(&r->view, r->view.allocators[i])) {
@@ -300,6 +338,7 @@ bool report_print(const json_t *results, table_form form, FILE *stream) {
     if (all)
         fprintf(stream, "# Allocators compared on recorded workloads\n\n`%s`\n",
                 context_text(&r, "command"));
+    print_memory_option(&r);
     print_failures(&r);
     print_losses(&r);
     snprintf(title, sizeof title, "Warm: speed relative to %s (above 1 is faster), slowest first",
@@ -324,6 +363,10 @@ bool report_print(const json_t *results, table_form form, FILE *stream) {
     if (all) {
         heading(&r, "Page faults in the cold pass");
         print_numbers(&r, "cold", "page_faults", 1, 0);
+    }
+    if (strcmp(memory_option_of(&r)->name, "huge") == 0) {
+        heading(&r, "Huge pages of 2 MiB after the cold pass, of the whole process");
+        print_numbers(&r, "cold", "huge_bytes", 2 << 20, 0);
     }
     print_controls(&r);
     if (all) {

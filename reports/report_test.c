@@ -149,6 +149,38 @@ static void markdown_tells_the_method_and_the_machine(void **state) {
         if (!strstr(text, told[i])) fail_msg("'%s' is missing", told[i]);
 }
 
+// Another memory than the headline's is told first, with what the hosts were given.
+static void another_memory_is_told(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *title, *method;
+    } rows[] = {
+        {NULL, NULL, "on 4 KiB pages, and nothing is prefaulted"},
+        {"4k", NULL, "on 4 KiB pages, and nothing is prefaulted"},
+        {"2m", "Memory: 2m, present in steps", "prefaulted by 2 MiB at a time"},
+        {"huge", "Memory: huge pages", "on transparent huge pages"},
+    };
+    for (size_t i = 0; i < 2 * sizeof rows / sizeof *rows; i++) {
+        const char *name = rows[i / 2].name, *title = rows[i / 2].title;
+        json_t *results = some_results(), *context = json_object_get(results, "context");
+        json_t *base = json_array_get(json_object_get(context, "allocators"), 0);
+        if (name) json_object_set_new(context, "memory_options", json_string(name));
+        if (i % 2) json_object_set_new(base, "environment", json_string("BASE_CONF=huge"));
+        FILE *stream = sheet();
+        assert_true(report_print(results, TABLE_MARKDOWN, stream));
+        fclose(stream);
+        json_decref(results);
+        assert_non_null(strstr(printed, rows[i / 2].method));
+        const char *told =
+            strstr(printed, i % 2 ? "- base: BASE_CONF=huge\n" : "- base: has no setting for it\n");
+        assert_int_equal(told != NULL, title != NULL);
+        assert_int_equal(strstr(printed, "Memory: ") != NULL, title != NULL);
+        assert_int_equal(strstr(printed, "Huge pages of 2 MiB") != NULL, i / 2 == 3);
+        if (title)
+            assert_true(strstr(printed, title) < told && told < strstr(printed, "## Failed"));
+    }
+}
+
 static void other_json_is_refused(void **state) {
     (void)state;
     static const char *const keys[] = {"format", "version", "context", "cells", "comparisons"};
@@ -176,6 +208,7 @@ int main(void) {
         cmocka_unit_test(failures_and_losses_come_first),
         cmocka_unit_test(a_failed_cell_has_neither_ratio_nor_mean),
         cmocka_unit_test(markdown_tells_the_method_and_the_machine),
+        cmocka_unit_test(another_memory_is_told),
         cmocka_unit_test(other_json_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, free_sheet);
