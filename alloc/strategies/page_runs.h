@@ -362,6 +362,7 @@ static const char *runs_validate(const lm_memory *m, lm_census *census,
     const page_runs *r = runs_of(m);
     uint32_t free_runs = 0, length;
     bool after_free = false;
+    if (r->end > memory_end(m)) return "runs";
     for (uint32_t n = r->first; n < r->end; n += length) {
         const page *p = page_at(m, r, n);
         page_kind kind = p->kind;
