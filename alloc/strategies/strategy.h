@@ -14,10 +14,12 @@ void *memset(void *to, int byte, size_t count);
 #define LM_CHECK_LEVEL 0
 #endif
 
-#define LM_PASTE_(a, b, c)  a##b##c
-#define LM_PASTE(a, b, c)   LM_PASTE_(a, b, c)
-#define LM_TABLE_(name, lv) LM_PASTE(lm_##name, _level, lv)
-#define LM_TABLE(name)      LM_TABLE_(name, LM_CHECK_LEVEL)
+#ifndef LM_VARIANT // which of its compilations this is, where it is none of the registry's
+#define LM_VARIANT LM_PASTE(_, level, LM_CHECK_LEVEL)
+#endif
+#define LM_PASTE_(a, b, c) a##b##c
+#define LM_PASTE(a, b, c)  LM_PASTE_(a, b, c)
+#define LM_TABLE(name)     LM_PASTE(lm_, name, LM_VARIANT)
 
 // A law that must hold, at check level 1 and above: it costs constant time, and traps where broken.
 #if LM_CHECK_LEVEL >= 1

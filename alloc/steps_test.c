@@ -1,0 +1,168 @@
+// Constant time, counted: a strategy that states LM_CONSTANT_TIME takes no more steps for an
+// allocation or a free in a large heap than in a small one, and no more than STEPS_MAX in any.
+//
+// A step is a basic block of the strategy's code: the strategies are compiled once more, at check
+// level 0, and call us at the start of each (-fsanitize-coverage=trace-pc). What memcpy, memset and
+// the memory's growth do is not counted, and no clock is read.
+//
+// The heaps are those that lists and trees are bad at: many free blocks of one size below what is
+// asked for, of all sizes, of rising sizes, and heaps that were filled and drained.
+#include "alloc/allocator.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum {
+    STEPS_MAX = 160,
+    STEPS_MORE = 32, // that a larger heap may take: a path that no call took in the small one
+    PROBES = 3000,
+    BLOCKS_LOG2_MIN = 10,
+    BLOCKS_LOG2_MAX = 16,
+};
+
+static unsigned steps;
+
+void __sanitizer_cov_trace_pc(void);
+void __sanitizer_cov_trace_pc(void) {
+    steps++;
+}
+
+typedef struct heap {
+    const lm_allocator *subject;
+    lm_memory memory;
+    void *blocks[1 << BLOCKS_LOG2_MAX];
+    uint32_t count;
+    uint64_t random;
+    unsigned steps_max; // of any call so far
+} heap;
+
+static uint32_t random_below(heap *h, uint32_t bound) {
+    h->random = h->random * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)((h->random >> 33) % bound);
+}
+
+static void counted(heap *h) {
+    if (steps > h->steps_max) h->steps_max = steps;
+}
+
+static void *allocate(heap *h, size_t size) {
+    steps = 0;
+    void *block = h->subject->allocate(size, &h->memory);
+    counted(h);
+    assert_non_null(block);
+    return block;
+}
+
+static void release(heap *h, void *block) {
+    steps = 0;
+    h->subject->free(block, 0, &h->memory);
+    counted(h);
+}
+
+// ---- Heaps --------------------------------------------------------------------------------------
+
+typedef size_t size_rule(heap *h, uint32_t i);
+
+static size_t equal_sizes(heap *h, uint32_t i) {
+    (void)h, (void)i;
+    return 1100;
+}
+static size_t random_sizes(heap *h, uint32_t i) {
+    (void)i;
+    return random_below(h, 1500);
+}
+static size_t rising_sizes(heap *h, uint32_t i) {
+    return (size_t)i * 2000 / h->count;
+}
+static size_t sizes_below_a_power_of_two(heap *h, uint32_t i) {
+    (void)i;
+    return 1025 + random_below(h, 900);
+}
+
+static void fill(heap *h, size_rule *size_of) {
+    for (uint32_t i = 0; i < h->count; i++)
+        h->blocks[i] = allocate(h, size_of(h, i));
+}
+
+// Random allocations and frees, of blocks in the heap's holes and of larger ones.
+static void probe(heap *h) {
+    static const uint32_t bounds[] = {64, 300, 1200, 2100, 9000};
+    for (uint32_t probes = 0; probes < PROBES; probes++) {
+        uint32_t i = random_below(h, h->count);
+        if (h->blocks[i]) {
+            release(h, h->blocks[i]);
+            h->blocks[i] = NULL;
+        } else {
+            h->blocks[i] = allocate(h, random_below(h, bounds[random_below(h, 5)]));
+        }
+    }
+}
+
+// Every `keep`th block lives on.
+static void thin(heap *h, uint32_t keep) {
+    for (uint32_t i = 0; i < h->count; i++) {
+        if (i % keep == 0) continue;
+        release(h, h->blocks[i]);
+        h->blocks[i] = NULL;
+    }
+}
+
+static void drain_at_random(heap *h) {
+    for (uint32_t i = h->count; i-- > 0;) {
+        uint32_t j = random_below(h, i + 1);
+        void *block = h->blocks[j];
+        h->blocks[j] = h->blocks[i];
+        h->blocks[i] = NULL;
+        if (block) release(h, block);
+    }
+}
+
+// The most steps that a call took in heaps of so many blocks.
+static unsigned most_steps(const lm_allocator *subject, unsigned blocks_log2) {
+    static size_rule *const rules[] = {equal_sizes, random_sizes, rising_sizes,
+                                       sizes_below_a_power_of_two};
+    static heap h;
+    h = (heap){.subject = subject, .count = 1u << blocks_log2, .random = 7};
+    for (int i = 0; i < 4; i++) {
+        assert_true(
+            lm_memory_create(&h.memory, &(lm_memory_options){.pages = 1, .pages_max = 1 << 13}));
+        assert_true(subject->start(&h.memory));
+        for (uint32_t keep = 2; keep < 6; keep += 2) { // checkerboards; then the tide goes out
+            fill(&h, rules[i]);
+            thin(&h, keep);
+            probe(&h);
+            drain_at_random(&h);
+        }
+        lm_memory_destroy(&h.memory);
+    }
+    return h.steps_max;
+}
+
+static void steps_do_not_grow_with_the_heap(void **state) {
+    const lm_allocator *subject = *state;
+    if (!(subject->capabilities & LM_CONSTANT_TIME)) skip();
+    unsigned small = most_steps(subject, BLOCKS_LOG2_MIN);
+    unsigned large = most_steps(subject, BLOCKS_LOG2_MAX);
+    print_message("%s: %u steps with 2^%d blocks, %u with 2^%d\n", subject->name, small,
+                  BLOCKS_LOG2_MIN, large, BLOCKS_LOG2_MAX);
+    assert_in_range(small, 1, STEPS_MAX); // 0: nobody counts
+    assert_in_range(large, 1, STEPS_MAX);
+    assert_in_range(large, 1, small + STEPS_MORE);
+}
+
+#define STRATEGY(name) extern const lm_allocator lm_##name##_counted;
+#include "alloc/strategies.def"
+#undef STRATEGY
+
+int main(void) {
+#define STRATEGY(name)                                                                             \
+    {#name, steps_do_not_grow_with_the_heap, NULL, NULL, (void *)(uintptr_t)&lm_##name##_counted},
+    const struct CMUnitTest tests[] = {
+#include "alloc/strategies.def"
+    };
+#undef STRATEGY
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
