@@ -57,9 +57,12 @@ static inline word *root_of(heap *h) {
     return &h->index.root;
 }
 
-// Fibonacci hashing (Knuth 3, 6.4), whose low bits are weak: they count least here.
+// Two multiplications with a shift between them (after Appleby's murmur3): the offsets of equal
+// blocks are evenly spaced, and one multiplication would leave their priorities in runs that rise
+// or fall, in which the tree is as deep as the run is long.
 static inline uint32_t priority(uint32_t block) {
-    return block / LM_BLOCK_ALIGNMENT * 2654435769u;
+    uint32_t n = block / LM_BLOCK_ALIGNMENT * 0x85ebca6bu;
+    return (n ^ n >> 15) * 0xc2b2ae35u;
 }
 
 static inline void link_to(heap *h, word *link, uint32_t block, uint32_t parent) {
