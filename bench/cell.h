@@ -21,6 +21,7 @@ typedef struct cell_order {
     char allocator[32]; // a strategy, a yardstick or a host
     int32_t check_level;
     uint32_t verify;      // play once, observed and walked, and take no time
+    uint32_t threads;     // a thread plays each lane
     uint32_t warm_passes; // after the cold one: at most so many,
     uint32_t warm_passes_min;
     double warm_ns_max;  // and no more than fit here if each takes as long as the cold one did

@@ -20,6 +20,7 @@ enum {
     OPTION_BASELINE,
     OPTION_PROFILE,
     OPTION_MEMORY,
+    OPTION_THREADS,
     OPTION_OUT,
     OPTION_BLOCKS,
     OPTION_SEED
@@ -29,6 +30,7 @@ typedef struct asked {
     char *allocators, *workloads;
     const char *baseline, *profile, *directory;
     lm_memory_commit commit;
+    bool threads;
     size_t blocks;
     uint64_t seed;
 } asked;
@@ -48,6 +50,10 @@ static const struct argp_option arguments[] = {
     {"memory", OPTION_MEMORY, "M", 0,
      "How memory is got of the system: 4k, page by page (default); 2m, 2 MiB at once, which the "
      "hosts' mallocs have no setting for; huge, huge pages, for them too",
+     0},
+    {"threads", OPTION_THREADS, NULL, 0,
+     "A thread plays each lane of a workload, all at once; without, one plays all, in recorded "
+     "order",
      0},
     {"blocks", OPTION_BLOCKS, "N", 0, "How often each cell is played, instead of the profile's", 0},
     {"seed", OPTION_SEED, "N", 0, "Of the random order (default: the clock's)", 0},
@@ -79,6 +85,9 @@ static error_t parse(int key, char *value, struct argp_state *state) {
         return 0;
     case OPTION_MEMORY:
         asked->commit = find_memory_option(value);
+        return 0;
+    case OPTION_THREADS:
+        asked->threads = true;
         return 0;
     case OPTION_OUT:
         asked->directory = value;
@@ -143,15 +152,20 @@ static bool add_contestant(comparison *c, const char *name) {
     return true;
 }
 
-// Those that are named, and the yardsticks in any case: they belong to every table.
+// Those that are named, and the yardsticks: they belong to every table that threads do not play.
 static void take_contestants(comparison *c, char *list, const char *baseline) {
     char **names = options_split(list);
     c->contestants = room_for(names, YARDSTICKS, sizeof *c->contestants);
     for (size_t i = 0; names[i]; i++)
         if (!add_contestant(c, names[i]))
             options_fail("'%s' is named twice; '%s#2' plays it again", names[i], names[i]);
-    add_contestant(c, lm_ideal.name);
-    add_contestant(c, lm_floor.name);
+    for (size_t i = 0; c->threads && i < c->contestant_count; i++)
+        if (!c->contestants[i].shares_threads)
+            options_fail("--threads: '%s' serves one thread at a time", c->contestants[i].name);
+    if (!c->threads) {
+        add_contestant(c, lm_ideal.name);
+        add_contestant(c, lm_floor.name);
+    }
     if (baseline) contestant_parse(baseline); // for its complaints
     const char *wanted = baseline ? baseline : BASELINE;
     while (c->baseline < c->contestant_count &&
@@ -171,6 +185,10 @@ static void take_workloads(comparison *c, char *list) {
     for (size_t i = 0; names[i] && (list || !most || i < most); i++) {
         workload_load(&c->workloads[i], names[i]);
         c->workload_count++;
+        if (c->threads && !c->workloads[i].summary.turns_at)
+            options_fail("--threads: '%s' has no lanes that threads could play at once (corpus/"
+                         "synthetic/exchange.json makes one that has)",
+                         c->workloads[i].name);
         for (size_t j = 0; j < i; j++)
             if (strcmp(c->workloads[i].name, c->workloads[j].name) == 0)
                 options_fail("two workloads are called '%s'", c->workloads[i].name);
@@ -185,10 +203,11 @@ void compare_options_read(compare_options *options, int argc, char **argv) {
     comparison *c = &options->comparison;
     c->profile = find_profile(&asked);
     c->commit = asked.commit;
+    c->threads = asked.threads;
     c->seed = asked.seed;
     c->minimum_effect = 0.01;
     char standard[1024];
-    snprintf(standard, sizeof standard, "%s", contestant_standard());
+    snprintf(standard, sizeof standard, "%s", contestant_standard(c->threads));
     take_contestants(c, asked.allocators ? asked.allocators : standard, asked.baseline);
     take_workloads(c, asked.workloads);
 }

@@ -177,10 +177,53 @@ static void a_memory_option_is_recorded(void **state) {
     }
 }
 
-static void help_tells_the_memory_options(void **state) {
+static void help_tells_the_options(void **state) {
     (void)state;
     assert_int_equal(compare("--help", NULL), 0);
     assert_non_null(strstr(said, "--memory=M"));
+    assert_non_null(strstr(said, "--threads"));
+}
+
+// Two lanes that free each other's blocks.
+static void write_lanes(const char *path) {
+    FILE *stream = fopen(path, "w");
+    assert_non_null(stream);
+    fprintf(stream, "linmem-trace 1\n");
+    for (int i = 0; i < 3000; i++)
+        fprintf(stream, "t %d\na %d %d\nt %d\n%c %d%s\n", i & 1, i, 10 + i % 300, i >> 1 & 1,
+                i % 3 ? 'f' : 'r', i, i % 3 ? "" : " 500");
+    fprintf(stream, "e\n");
+    for (int i = 0; i < 3000; i += 3)
+        fprintf(stream, "f %d\n", i);
+    assert_int_equal(fclose(stream), 0);
+}
+
+static void threads_play_lanes(void **state) {
+    (void)state;
+    bool hosts = strstr(playable, "jemalloc") != NULL;
+    write_lanes("lanes.lmt");
+    assert_int_equal(compare("--profile", "smoke", "--threads", "--workloads", "lanes.lmt",
+                             "--allocators", hosts ? "paged_shared,jemalloc" : "paged_shared",
+                             NULL),
+                     0);
+    assert_non_null(strstr(said, "Threads: one for each lane"));
+    json_t *json = results(), *row;
+    size_t index;
+    assert_true(json_is_true(json_object_get(json_object_get(json, "context"), "threads")));
+    assert_int_equal(json_array_size(json_object_get(json, "cells")), hosts ? 4 : 2);
+    json_array_foreach(json_object_get(json, "cells"), index, row) {
+        assert_string_equal(text(row, "status"), "ok");
+        assert_int_equal(json_integer_value(json_object_get(row, "threads")), 2);
+    }
+    json_array_foreach(json_object_get(json, "comparisons"), index, row)
+        assert_int_equal(json_integer_value(json_object_get(row, "threads")), 2);
+    json_decref(json);
+    assert_int_equal(compare("--threads", "--workloads", "lanes.lmt", "--allocators", "tlsf", NULL),
+                     2);
+    assert_non_null(strstr(said, "'tlsf' serves one thread at a time"));
+    assert_int_equal(
+        compare("--threads", "--workloads", "bc", "--allocators", "paged_shared", NULL), 2);
+    assert_non_null(strstr(said, "'bc' has no lanes"));
 }
 
 // No line of what is printed is wider than a terminal.
@@ -433,7 +476,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test_teardown(the_smoke_profile_measures_all, clear_out),
         cmocka_unit_test(the_table_fits_80_columns),
         cmocka_unit_test_teardown(a_memory_option_is_recorded, clear_out),
-        cmocka_unit_test(help_tells_the_memory_options),
+        cmocka_unit_test(help_tells_the_options),
+        cmocka_unit_test_teardown(threads_play_lanes, clear_out),
         cmocka_unit_test_teardown(a_bad_trace_is_one_line, clear_out),
         cmocka_unit_test_teardown(a_slowdown_is_seen, clear_out),
         cmocka_unit_test_teardown(memory_is_metered, clear_out),

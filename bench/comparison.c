@@ -141,6 +141,7 @@ static void verification_start(const comparison *c, verification *v, size_t cell
     v->workload = cell % c->workload_count;
     cell_order order = {.check_level = 2,
                         .verify = 1,
+                        .threads = c->threads,
                         .commit = (uint32_t)c->commit,
                         .heap_start = LM_BLOCK_ALIGNMENT};
     kernel_start(v->kernel, &c->contestants[v->contestant], &c->workloads[v->workload], &order, -1,
@@ -250,6 +251,7 @@ static void play_workload(comparison *c, kernel *k, size_t block, size_t workloa
             .warm_passes_min = c->profile->warm_passes_min,
             .warm_ns_max = c->profile->warm_seconds_max * 1e9,
             .commit = (uint32_t)c->commit,
+            .threads = c->threads,
             .heap_start = 16 + 16 * (uint32_t)random_below(random, HEAP_START_RANGE / 16),
             .handicap = who->handicap};
         size_t pad_bytes = 1 + random_below(random, PAD_BYTES_MAX);
@@ -266,7 +268,7 @@ static void play_workload(comparison *c, kernel *k, size_t block, size_t workloa
 
 static void play_all(comparison *c) {
     kernel *k = kernel_new();
-    int cpu = timing_cpu();
+    int cpu = c->threads ? -1 : timing_cpu();
     uint64_t random = c->seed;
     progress *progress =
         progress_start("measuring", c->profile->blocks * c->workload_count * c->contestant_count);

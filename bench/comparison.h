@@ -47,6 +47,7 @@ typedef struct comparison {
     workload *workloads;
     size_t workload_count;
     const profile *profile;
+    bool threads;            // a thread plays each lane; else one plays all, in recorded order
     lm_memory_commit commit; // of the linear memories; the hosts get what they have for it
     size_t blocks;           // that were played whole, or begun when it was interrupted
     uint64_t seed;           // of the order and of what is varied

@@ -24,10 +24,16 @@ const char *const *contestant_names(size_t *count) {
     return names;
 }
 
-const char *contestant_standard(void) {
+static bool shares_threads(const char *allocator) {
+    const lm_allocator *strategy = lm_strategy_named(allocator, 0);
+    return strategy ? strategy->capabilities & LM_SHARES_THREADS : lm_host_named(allocator) != NULL;
+}
+
+const char *contestant_standard(bool threads) {
     static char list[NAMES_MAX * 32];
     *list = '\0';
     for (const char *const *name = contestant_names(NULL); *name; name++) {
+        if (threads && !shares_threads(*name)) continue;
         strcat(list, *name);
         strcat(list, ",");
     }
@@ -63,6 +69,7 @@ contestant contestant_parse(const char *text) {
         c.huge_pages = host->huge_pages;
     }
     c.host = host != NULL;
+    c.shares_threads = shares_threads(c.allocator);
     c.yardstick = !host && !lm_strategy_named(c.allocator, 0);
     c.holds_content = strcmp(c.allocator, lm_floor.name) != 0;
     return c;

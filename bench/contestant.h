@@ -15,6 +15,7 @@ typedef struct contestant {
     const char *huge_pages; // for its environment where it shall use them, or ""
     double handicap;
     bool yardstick, host;
+    bool shares_threads;
     bool holds_content; // so it can be verified: all but the floor
 } contestant;
 
@@ -28,4 +29,4 @@ bool contestant_frees(const contestant *contestant);
 const char *const *contestant_names(size_t *count);
 
 // Those of the standard comparison, the baseline once more at the end as a control.
-const char *contestant_standard(void);
+const char *contestant_standard(bool threads); // only those that threads may share

@@ -31,6 +31,10 @@ static bool in_linear_memory(const contestant *who) {
     return !who->host;
 }
 
+static int threads_of(const comparison *c, size_t workload) {
+    return c->threads ? (int)c->workloads[workload].summary.lanes : 1;
+}
+
 static json_t *cell_json(const comparison *c, size_t contestant, size_t workload, play_pass pass) {
     const cell_record *cell = comparison_cell(c, contestant, workload);
     const struct contestant *who = &c->contestants[contestant];
@@ -42,10 +46,10 @@ static json_t *cell_json(const comparison *c, size_t contestant, size_t workload
     return json_pack(
         "{s:s, s:s, s:s, s:s, s:i, s:s, s:b, s:i, s:s, s:{s:o, s:o, s:o, s:o}, s:o, s:o, s:I, s:o, "
         "s:o}",
-        "allocator", who->name, "workload", c->workloads[workload].name,                     //
-        "engine", "native", "pass", play_pass_names[pass], "threads", 1,                     //
-        "memory_options", memory_option_names[c->commit], "sized_free", 0, "check_level", 0, //
-        "status", cell->status,                                                              //
+        "allocator", who->name, "workload", c->workloads[workload].name,                       //
+        "engine", "native", "pass", play_pass_names[pass], "threads", threads_of(c, workload), //
+        "memory_options", memory_option_names[c->commit], "sized_free", 0, "check_level", 0,   //
+        "status", cell->status,                                                                //
         "ns_per_op", "median", number(ns.median), "low", number(ns.low), "high", number(ns.high),
         "samples", samples(values, c->blocks), //
         "peak_rss_bytes", ok ? median_count(cell->peak_rss_bytes, c->blocks) : json_null(),
@@ -56,11 +60,11 @@ static json_t *cell_json(const comparison *c, size_t contestant, size_t workload
 }
 
 static json_t *ratio_json(const comparison *c, size_t a, size_t b, const char *workload,
-                          play_pass pass, const estimate *ratio, size_t workloads) {
+                          int threads, play_pass pass, const estimate *ratio, size_t workloads) {
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:b, s:o, s:o, s:o, s:s, s:i}", //
                      "a", c->contestants[a].name, "b", c->contestants[b].name,            //
                      "workload", workload, "engine", "native",                            //
-                     "pass", play_pass_names[pass], "threads", 1,                         //
+                     "pass", play_pass_names[pass], "threads", threads,                   //
                      "memory_options", memory_option_names[c->commit], "sized_free", 0,   //
                      "ratio", number(ratio->median), "low", number(ratio->low),           //
                      "high", number(ratio->high),                                         //
@@ -71,15 +75,18 @@ static json_t *ratio_json(const comparison *c, size_t a, size_t b, const char *w
 // One pair on one pass: a row for each workload, and one for all.
 static void compare_pair(json_t *rows, const comparison *c, size_t a, size_t b, play_pass pass) {
     const double *times_a[c->workload_count], *times_b[c->workload_count];
+    int threads = 1; // the most
     for (size_t w = 0; w < c->workload_count; w++) {
         times_a[w] = comparison_cell(c, a, w)->ns_per_op[pass];
         times_b[w] = comparison_cell(c, b, w)->ns_per_op[pass];
+        if (threads_of(c, w) > threads) threads = threads_of(c, w);
         estimate ratio = estimate_ratio(times_a[w], times_b[w], c->blocks);
-        json_array_append_new(rows, ratio_json(c, a, b, c->workloads[w].name, pass, &ratio, 1));
+        json_array_append_new(
+            rows, ratio_json(c, a, b, c->workloads[w].name, threads_of(c, w), pass, &ratio, 1));
     }
     size_t used;
     estimate mean = estimate_geometric_mean(times_a, times_b, c->workload_count, c->blocks, &used);
-    json_array_append_new(rows, ratio_json(c, a, b, GEOMETRIC_MEAN, pass, &mean, used));
+    json_array_append_new(rows, ratio_json(c, a, b, GEOMETRIC_MEAN, threads, pass, &mean, used));
 }
 
 static json_t *contestant_json(const comparison *c, size_t index) {
@@ -114,14 +121,15 @@ static json_t *context_json(const comparison *c, const char *command) {
         json_array_append_new(workloads, workload_json(&c->workloads[i]));
     char seed[24];
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)c->seed); // as --seed takes it
-    json_t *own = json_pack("{s:s, s:s, s:s, s:s, s:I, s:f, s:s, s:b, s:f, s:f, s:o, s:o}", //
-                            "command", command, "profile", c->profile->name,                //
-                            "memory_options", memory_option_names[c->commit],               //
-                            "baseline", c->contestants[c->baseline].name,                   //
-                            "blocks", (json_int_t)c->blocks,                                //
-                            "minimum_effect", c->minimum_effect, "seed", seed,              //
-                            "interrupted", (int)c->interrupted, "seconds", c->seconds,      //
-                            "verify_seconds", c->verify_seconds,                            //
+    json_t *own = json_pack("{s:s, s:s, s:s, s:b, s:s, s:I, s:f, s:s, s:b, s:f, s:f, s:o, s:o}", //
+                            "command", command, "profile", c->profile->name,                     //
+                            "memory_options", memory_option_names[c->commit],                    //
+                            "threads", (int)c->threads,                                          //
+                            "baseline", c->contestants[c->baseline].name,                        //
+                            "blocks", (json_int_t)c->blocks,                                     //
+                            "minimum_effect", c->minimum_effect, "seed", seed,                   //
+                            "interrupted", (int)c->interrupted, "seconds", c->seconds,           //
+                            "verify_seconds", c->verify_seconds,                                 //
                             "allocators", contestants, "workloads", workloads);
     json_object_update_missing(context, own);
     json_decref(own);

@@ -3,6 +3,7 @@
 #include "alloc/host_malloc.h"
 #include "alloc/registry.h"
 #include "alloc/yardsticks.h"
+#include "bench/lanes.h"
 #include "bench/meters.h"
 #include "corpus/player.h"
 #include "corpus/verifier.h"
@@ -58,6 +59,18 @@ static uint32_t pages_at_start(const program *program) {
     return pages < LM_PAGES_MAX ? (uint32_t)pages : LM_PAGES_MAX;
 }
 
+// Where the heap lies in one, the linear memory, and the heap in it.
+static bool set_memory(const program *program) {
+    if (!(stage.allocator.capabilities & LM_IN_LINEAR_MEMORY)) return true;
+    lm_memory_options options = {.pages = pages_at_start(program),
+                                 .pages_max = LM_PAGES_MAX,
+                                 .heap_start = stage.cell->order.heap_start,
+                                 .commit = (lm_memory_commit)stage.cell->order.commit};
+    if (!lm_memory_create(&stage.memory, &options)) return fail("no memory", strerror(errno));
+    stage.player.memory = &stage.memory;
+    return stage.allocator.start(&stage.memory) || fail("no memory", "the heap cannot start");
+}
+
 bool stage_set(cell *cell) {
     stage.cell = cell;
     const program *program = program_map(PROGRAM_DESCRIPTOR);
@@ -68,14 +81,8 @@ bool stage_set(cell *cell) {
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (slots == MAP_FAILED) return fail("the table of blocks", strerror(errno));
     stage.player = (player){&stage.allocator, NULL, program, slots, 0};
-    if (!(stage.allocator.capabilities & LM_IN_LINEAR_MEMORY)) return true;
-    lm_memory_options options = {.pages = pages_at_start(program),
-                                 .pages_max = LM_PAGES_MAX,
-                                 .heap_start = cell->order.heap_start,
-                                 .commit = (lm_memory_commit)cell->order.commit};
-    if (!lm_memory_create(&stage.memory, &options)) return fail("no memory", strerror(errno));
-    stage.player.memory = &stage.memory;
-    return stage.allocator.start(&stage.memory) || fail("no memory", "the heap cannot start");
+    return set_memory(program) &&
+           (!cell->order.threads || lanes_start(&stage.player) || fail("threads", strerror(errno)));
 }
 
 static void rewind_allocator(void) {
@@ -123,9 +130,13 @@ double stage_pass(void) {
     cell_outcome *outcome = &stage.cell->outcome;
     rewind_allocator();
     if (stage.passes == 0) meter_before(outcome);
-    double start = meter_now_ns();
-    player_play(&stage.player);
-    double end = meter_now_ns();
+    double start = meter_now_ns(), end;
+    if (stage.cell->order.threads) {
+        end = start + lanes_play(&stage.player.failures);
+    } else {
+        player_play(&stage.player);
+        end = meter_now_ns();
+    }
     if (stage.cell->order.handicap > 0) {
         double until = end + (end - start) * stage.cell->order.handicap;
         while (end < until)
@@ -150,6 +161,17 @@ static uint64_t heap_calls(const program *program) {
     return calls;
 }
 
+// The lanes at once, after which the heap must be sound and hold none of their blocks.
+static void verify_lanes(void) {
+    lm_census census = {0};
+    lanes_play(&stage.player.failures);
+    player_close(&stage.player);
+    if (!stage.player.memory) return; // a host's heap cannot be walked
+    const char *broken = stage.allocator.validate(&stage.memory, &census);
+    if (broken) fail("a law is broken after the lanes played at once", broken);
+    if (census.live_blocks) fail("after the lanes played at once", "blocks are live");
+}
+
 void stage_verify(void) {
     cell_outcome *outcome = &stage.cell->outcome;
     rewind_allocator();
@@ -164,6 +186,7 @@ void stage_verify(void) {
     player_play_observed(&stage.player, verifier_observer(verifier));
     if (calls) outcome->harness_calls = *calls - before - heap_calls(stage.player.program);
     verifier_end(verifier);
+    if (stage.cell->order.threads) verify_lanes();
     check_failures();
     if (outcome->harness_calls) fail("not measurable", "the harness uses the measured heap");
 }

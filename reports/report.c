@@ -338,6 +338,8 @@ bool report_print(const json_t *results, table_form form, FILE *stream) {
     if (all)
         fprintf(stream, "# Allocators compared on recorded workloads\n\n`%s`\n",
                 context_text(&r, "command"));
+    if (json_is_true(json_object_get(r.view.context, "threads")))
+        heading(&r, "Threads: one for each lane of a workload, all at once");
     print_memory_option(&r);
     print_failures(&r);
     print_losses(&r);
