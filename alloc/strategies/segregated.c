@@ -280,7 +280,7 @@ static bool resize_last(uint32_t block, uint32_t class, lm_memory *memory) {
     if (block + class_bytes(*tag(h, block) & CLASS) != r->next) return false;
     uint32_t had = r->next - block, bytes = class_bytes(class);
     if (bytes > had && bytes - had > r->end - r->next) {
-        if (h->current != h->newest || memory_end(memory) != r->end) return false;
+        if (memory_end(memory) != r->end) return false; // of the newest only
         if (!grow(memory, bytes - had)) return false;
     }
     h = heap_of(memory);
