@@ -1,0 +1,262 @@
+// Page maps: two bits for each granule of 16 bytes, in a table that lies in the memory it maps. What
+// buddy and bitmap stand on.
+//
+// Layout: positions are granules from offset 0, at most 2^28. The table maps the pages of 64 KiB
+// from the one that the heap starts in; it has 64 words of two times 64 bits and a note for each.
+// The first one lies at the front, behind the heap's state. When the memory outgrows it, it moves
+// into pages of its own, with room for twice as many, and what it leaves becomes free:
+//
+//     heap_start    front
+//     [ heap ][ words | notes ] free and in use ........................... | not yet ours
+//     [ heap ] free and in use ........ [ words | notes ] ................. | not yet ours
+//                                       table
+//
+// It lies before what else is new, or behind it where that is to join a free end. Reset brings it
+// back to the front where nobody else's page is in the way. A page that is somebody else's, or the
+// table's, is *closed*: the maps say that a block in use begins there, and the note, that none does.
+//
+// Who includes this puts a page_maps at the beginning of its heap, and defines open_range.
+//
+// Laws (page_maps_law):
+//     table    it lies in the memory, in closed pages or at the front, and maps all of ours
+//     clean    it lies in what counts as written
+#pragma once
+
+#include "alloc/strategies/strategy.h"
+
+enum {
+    GRANULE_SHIFT = 4,
+    PAGE_GRANULES = LM_PAGE_BYTES >> GRANULE_SHIFT,
+    WORD_GRANULES = 64,
+    PAGE_WORDS = PAGE_GRANULES / WORD_GRANULES,
+};
+
+typedef enum page_note_bits { // the others are the includer's
+    FOREIGN = 1 << 30,
+    TABLE = 1 << 29,
+    CLOSED = FOREIGN | TABLE,
+} page_note_bits;
+
+typedef struct map_word {
+    uint64_t begins; // a block, here
+    uint64_t free;
+} map_word;
+
+typedef uint32_t page_note;
+
+enum { PAGE_MAP_BYTES = PAGE_WORDS * sizeof(map_word) + sizeof(page_note) };
+
+typedef struct page_maps {
+    uint32_t table;    // its offset
+    uint32_t first;    // the first page
+    uint32_t end;      // one past the last page that was ours or somebody else's when we grew last
+    uint32_t capacity; // how many pages the table has room for
+    uint32_t clean;    // from this granule on nothing but free blocks' links has been written
+} page_maps;
+
+// What the including file defines: granules that lie in our pages, of which all bits are 0, become
+// free.
+static void open_range(lm_memory *m, uint32_t from, uint32_t to);
+
+static inline page_maps *maps_of(const lm_memory *m) {
+    return lm_at(m, m->heap_start);
+}
+static inline map_word *map_word_of(const lm_memory *m, uint32_t granule) {
+    const page_maps *maps = maps_of(m);
+    uint32_t word = granule / WORD_GRANULES - maps->first * PAGE_WORDS;
+    return (map_word *)lm_at(m, maps->table) + word;
+}
+static inline page_note *note_of(const lm_memory *m, uint32_t page) {
+    const page_maps *maps = maps_of(m);
+    map_word *words = lm_at(m, maps->table);
+    return (page_note *)(words + maps->capacity * PAGE_WORDS) + (page - maps->first);
+}
+static inline bool begins(const lm_memory *m, uint32_t granule) {
+    return map_word_of(m, granule)->begins >> granule % WORD_GRANULES & 1;
+}
+static inline bool is_free(const lm_memory *m, uint32_t granule) {
+    return map_word_of(m, granule)->free >> granule % WORD_GRANULES & 1;
+}
+static inline uint64_t map_bit(uint32_t granule) {
+    return (uint64_t)1 << granule % WORD_GRANULES;
+}
+static inline uint32_t granules_for(uint64_t bytes) {
+    return (uint32_t)((bytes + LM_BLOCK_ALIGNMENT - 1) >> GRANULE_SHIFT);
+}
+static inline uint32_t pages_for(uint32_t granules) {
+    return (granules + PAGE_GRANULES - 1) / PAGE_GRANULES;
+}
+static inline uint32_t table_granules(const page_maps *maps) {
+    return granules_for((uint64_t)maps->capacity * PAGE_MAP_BYTES);
+}
+static inline uint32_t maps_end(const lm_memory *m) {
+    return maps_of(m)->end * PAGE_GRANULES;
+}
+static inline uint32_t maps_front(const lm_memory *m, uint32_t heap_bytes) {
+    return granules_for((uint64_t)m->heap_start + heap_bytes);
+}
+
+static void close_pages(const lm_memory *m, uint32_t from, uint32_t to, page_note_bits note) {
+    for (uint32_t page = from; page < to; page++) {
+        *map_word_of(m, page * PAGE_GRANULES) = (map_word){.begins = 1};
+        *note_of(m, page) = note;
+    }
+}
+
+// What a table leaves, which is pages but at the front.
+static void open_table(lm_memory *m, uint32_t table, uint32_t granules) {
+    uint32_t from = table >> GRANULE_SHIFT, to = from + granules, page = from / PAGE_GRANULES;
+    if (*note_of(m, page) & TABLE) to = lm_round_up(to, PAGE_GRANULES);
+    for (; *note_of(m, page) & TABLE && page * PAGE_GRANULES < to; page++) {
+        *map_word_of(m, page * PAGE_GRANULES) = (map_word){0};
+        *note_of(m, page) = 0;
+    }
+    open_range(m, from, to);
+}
+
+// The table moves to pages that are new, thus zero, with room for `capacity` pages.
+static void move_table(lm_memory *m, uint32_t page, uint32_t capacity) {
+    page_maps *maps = maps_of(m);
+    page_maps old = *maps;
+    uint32_t pages = old.end - old.first;
+    const void *words = map_word_of(m, old.first * PAGE_GRANULES), *notes = note_of(m, old.first);
+    maps->table = page * LM_PAGE_BYTES;
+    maps->capacity = capacity;
+    memcpy(map_word_of(m, old.first * PAGE_GRANULES), words,
+           (size_t)pages * PAGE_WORDS * sizeof(map_word));
+    memcpy(note_of(m, old.first), notes, pages * sizeof(page_note));
+    uint32_t end = page + pages_for(table_granules(maps));
+    close_pages(m, page, end, TABLE);
+    if (maps->clean < end * PAGE_GRANULES) maps->clean = end * PAGE_GRANULES;
+    open_table(m, old.table, table_granules(&old));
+}
+
+// Room for twice as many pages; for all that there can be where that is not much more.
+static uint32_t capacity_for(const lm_memory *m, uint32_t pages) {
+    uint32_t most = m->pages_max - maps_of(m)->first;
+    return pages < most / 8 * 3 ? 2 * pages + 2 : most;
+}
+
+// Grows the memory until it has `granules` at a multiple of `step`, a power of two, from `tail` on,
+// where a free end of ours begins, or behind the end. Returns where; 0: refused, and nothing has
+// changed. O(pages added), and the table's move, O(1) amortised over them.
+static uint32_t maps_grow(lm_memory *m, uint32_t tail, uint32_t granules, uint32_t step) {
+    const page_maps *old = maps_of(m);
+    uint32_t start = lm_memory_pages(m), ours = old->end, first = old->first, table = 0;
+    uint32_t behind = start * PAGE_GRANULES, capacity = old->capacity;
+    bool joins = start == ours && tail < behind;
+    uint32_t place = lm_round_up(joins ? tail : behind, step), end = pages_for(place + granules);
+    if (end - first > capacity) {
+        capacity = capacity_for(m, end - first + step / PAGE_GRANULES);
+        table = pages_for(granules_for((uint64_t)capacity * PAGE_MAP_BYTES));
+        if (!joins) place = lm_round_up(behind + table * PAGE_GRANULES, step);
+        end = joins ? end + table : pages_for(place + granules);
+        if (end - first > capacity) return 0; // more than the memory can have
+    }
+    if (end > LM_PAGES_MAX || lm_memory_grow(m, end - start) == LM_GROW_REFUSED) return 0;
+    if (table) move_table(m, joins ? end - table : start, capacity);
+    maps_of(m)->end = end;
+    close_pages(m, ours, start, FOREIGN);
+    if (table && joins)
+        end -= table;
+    else
+        start += table;
+    open_range(m, start * PAGE_GRANULES, end * PAGE_GRANULES);
+    return place;
+}
+
+// Lays out the state, `heap_bytes` of zero, and the table, and opens the rest. False: the memory
+// could not grow.
+static bool maps_start(lm_memory *m, uint32_t heap_bytes) {
+    uint32_t first = m->heap_start / LM_PAGE_BYTES, front = maps_front(m, heap_bytes);
+    uint32_t pages = lm_memory_pages(m), capacity = pages_for(front);
+    if (capacity < pages) capacity = pages;
+    capacity += (capacity < LM_PAGES_MAX) - first; // one more, for the table
+    page_maps maps = {front << GRANULE_SHIFT, first, 0, capacity, 0};
+    uint32_t opened = front + table_granules(&maps);
+    if (!lm_reach(m, (uint64_t)opened << GRANULE_SHIFT)) return false;
+    memset(lm_at(m, m->heap_start), 0, ((size_t)opened << GRANULE_SHIFT) - m->heap_start);
+    maps.end = lm_memory_pages(m);
+    maps.clean = maps.end * PAGE_GRANULES; // what was there before may hold anything
+    *maps_of(m) = maps;
+    open_range(m, opened, maps.clean);
+    return true;
+}
+
+// Where the table can begin after a reset: at the front, or where it is.
+static uint32_t table_place(const lm_memory *m, uint32_t front) {
+    const page_maps *maps = maps_of(m);
+    uint32_t end = front + table_granules(maps);
+    for (uint32_t page = front / PAGE_GRANULES; page * PAGE_GRANULES < end; page++)
+        if (page >= maps->end || (*note_of(m, page) & FOREIGN)) return maps->table;
+    return front << GRANULE_SHIFT;
+}
+
+// Opens what is not closed from a granule on.
+static void open_all(lm_memory *m, uint32_t from) {
+    const page_maps *maps = maps_of(m);
+    for (uint32_t page = from / PAGE_GRANULES; page < maps->end; page++) {
+        page_note note = *note_of(m, page);
+        if (!(note & CLOSED)) continue;
+        close_pages(m, page, page + 1, note);
+        if (from < page * PAGE_GRANULES) open_range(m, from, page * PAGE_GRANULES);
+        from = (page + 1) * PAGE_GRANULES;
+    }
+    if (from < maps_end(m)) open_range(m, from, maps_end(m));
+}
+
+// All but the state, the table and foreign pages is free again. O(table).
+static void maps_reset(lm_memory *m, uint32_t heap_bytes) {
+    page_maps *maps = maps_of(m);
+    uint32_t front = maps_front(m, heap_bytes), pages = maps->end - maps->first;
+    const page_note *old = note_of(m, maps->first);
+    maps->table = table_place(m, front);
+    page_note *notes = note_of(m, maps->first);
+    for (uint32_t i = 0; i < maps->capacity; i++) // upwards, as they may overlap
+        notes[i] = i < pages ? old[i] & FOREIGN : 0;
+    memset(map_word_of(m, maps->first * PAGE_GRANULES), 0,
+           (size_t)maps->capacity * PAGE_WORDS * sizeof(map_word));
+    uint32_t table = maps->table >> GRANULE_SHIFT, end = table + table_granules(maps);
+    if (table != front) close_pages(m, table / PAGE_GRANULES, pages_for(end), TABLE);
+    open_all(m, table == front ? end : front);
+}
+
+// Whether an offset from a caller is a block's; what it may be at check level 1.
+static inline uint32_t live(const lm_memory *m, const void *address) {
+    uint32_t granule = lm_offset(m, address) >> GRANULE_SHIFT;
+    LM_CHECK(lm_holds(m, address) && lm_offset(m, address) % LM_BLOCK_ALIGNMENT == 0);
+    LM_CHECK(granule / PAGE_GRANULES >= maps_of(m)->first && granule < maps_end(m));
+    LM_CHECK(begins(m, granule) && !is_free(m, granule));
+    LM_CHECK(!(*note_of(m, granule / PAGE_GRANULES) & CLOSED));
+    return granule;
+}
+
+// Takes the granules from … to - 1 into use. Returns how many bytes of them may not be zero.
+static inline uint64_t soil(const lm_memory *m, uint32_t from, uint32_t to) {
+    page_maps *maps = maps_of(m);
+    uint32_t clean = maps->clean;
+    if (clean < to) maps->clean = to;
+    return clean > from ? (uint64_t)(clean - from) << GRANULE_SHIFT : 0;
+}
+
+// Sets *from to where granules that are not the state's or the first table's begin.
+static const char *page_maps_law(const lm_memory *m, uint32_t heap_bytes, uint32_t *from,
+                                 lm_census *census) {
+    const page_maps *maps = maps_of(m);
+    uint32_t front = maps_front(m, heap_bytes), table = maps->table >> GRANULE_SHIFT;
+    if (maps->first != m->heap_start / LM_PAGE_BYTES || maps->end > lm_memory_pages(m) ||
+        maps->end - maps->first > maps->capacity || maps->capacity > LM_PAGES_MAX - maps->first)
+        return "table";
+    if (table < front || table + table_granules(maps) > maps_end(m)) return "table";
+    if (table + table_granules(maps) > maps->clean) return "clean";
+    *from = table == front ? front + table_granules(maps) : front;
+    uint32_t pages = 0;
+    for (uint32_t page = maps->first; page < maps->end; page++) {
+        page_note note = *note_of(m, page);
+        pages += !!(note & TABLE);
+        census->heap_bytes += note & FOREIGN ? 0 : LM_PAGE_BYTES;
+        if ((note & CLOSED) && !begins(m, page * PAGE_GRANULES)) return "table";
+    }
+    census->heap_bytes -= m->heap_start % LM_PAGE_BYTES;
+    return pages == (table == front ? 0 : pages_for(table_granules(maps))) ? NULL : "table";
+}
