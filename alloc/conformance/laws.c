@@ -157,6 +157,72 @@ static void a_block_costs_what_is_stated(void **state) {
     lm_memory_destroy(&memory);
 }
 
+// Robson's adversary: rounds of blocks, each twice as large as in the round before, as many as the
+// budget of live bytes allows. Then the memory is cut into windows as large as the next round's
+// blocks, and of each window only the block at one place in it stays: the holes are just too small.
+// The place is that of the round before, in the first half of the window or in the second.
+typedef struct adversary {
+    lm_memory memory;
+    unsigned char *blocks[1 << 17];
+    uint64_t costs[1 << 17];
+    uint32_t count;
+    uint64_t origin, live, budget, live_max;
+} adversary;
+
+static void play_round(adversary *a, size_t bytes) {
+    size_t size = size_within(bytes);
+    while (a->live + bytes <= a->budget) {
+        unsigned char *block = subject->allocate(size, &a->memory);
+        assert_non_null(block);
+        a->costs[a->count] = bytes;
+        a->blocks[a->count++] = block;
+        a->live += bytes;
+    }
+    lm_census census = walk(&a->memory);
+    if (census.live_bytes > a->live_max) a->live_max = census.live_bytes;
+}
+
+static void free_all_but_pins(adversary *a, uint64_t window, uint64_t place) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < a->count; i++) {
+        uint64_t offset = (uint64_t)(a->blocks[i] - lm_memory_base(&a->memory)) - a->origin;
+        uint64_t within = (offset + window - place) % window; // the place is the window's start
+        if (within == 0 || within + a->costs[i] > window) {
+            a->costs[kept] = a->costs[i];
+            a->blocks[kept++] = a->blocks[i];
+        } else {
+            subject->free(a->blocks[i], 0, &a->memory);
+            a->live -= a->costs[i];
+        }
+    }
+    a->count = kept;
+}
+
+static void the_heap_keeps_its_bound(void **state) {
+    (void)state;
+    if (!subject->heap_bytes_max) skip();
+    enum { BUDGET_BYTES = 1 << 20, LARGEST_BYTES = 1 << 17 };
+    static adversary a;
+    static const unsigned halves[] = {0, ~0u, 0x5555, 0x0f36, 0xaaaa}; // a bit a round: which
+    a = (adversary){.memory = started(1, 2000), .budget = BUDGET_BYTES};
+    for (unsigned i = 0; i < 5; i++) { // one after the other in the same heap
+        uint64_t place = 0;
+        for (unsigned log2 = 5; 1 << log2 <= LARGEST_BYTES; log2++) {
+            play_round(&a, (size_t)1 << log2);
+            if (log2 == 5) a.origin = (uint64_t)(a.blocks[0] - lm_memory_base(&a.memory));
+            if (halves[i] >> log2 & 1) place += (uint64_t)1 << log2;
+            free_all_but_pins(&a, (uint64_t)2 << log2, place);
+        }
+        uint64_t heap_bytes = walk(&a.memory).heap_bytes;
+        assert_true(heap_bytes <= subject->heap_bytes_max(a.live_max, LARGEST_BYTES));
+        assert_true(heap_bytes >= 2 * a.live_max); // it is an adversary
+        while (a.count)
+            subject->free(a.blocks[--a.count], 0, &a.memory);
+        a.live = 0;
+    }
+    lm_memory_destroy(&a.memory);
+}
+
 // What a scope took is there again for the next one, and what lies outside of it stays.
 static void a_closed_scope_gives_back(void **state) {
     (void)state;
@@ -502,6 +568,7 @@ int run_laws(void) {
         cmocka_unit_test(the_same_again_needs_no_growth),
         cmocka_unit_test(freed_between_foreign_pages_comes_back),
         cmocka_unit_test(a_block_costs_what_is_stated),
+        cmocka_unit_test(the_heap_keeps_its_bound),
         cmocka_unit_test(a_closed_scope_gives_back),
         cmocka_unit_test(clean_memory_is_not_touched),
         cmocka_unit_test(ends_at_two_to_the_32),

@@ -24,6 +24,10 @@ static inline uint32_t index_find(heap *h, uint32_t bytes) {
     return first_that_fits(h, *root_of(h), bytes);
 }
 
+static uint64_t heap_bytes_max(uint64_t live_bytes, uint64_t block_bytes) {
+    return lm_heap_bytes(live_bytes * (1 + lm_granules_log2(block_bytes)), FIRST);
+}
+
 const lm_allocator LM_TABLE(first_fit) = {
     .name = "first_fit",
     .idea = "the lowest free block that fits, found in a tree",
@@ -39,6 +43,7 @@ const lm_allocator LM_TABLE(first_fit) = {
     .free = release_block,
     .usable_size = usable_size,
     .block_bytes_max = block_bytes_max,
+    .heap_bytes_max = heap_bytes_max,
     .reset = reset,
     .validate = validate,
 };

@@ -48,6 +48,10 @@ static inline uint32_t index_find(heap *h, uint32_t bytes) {
     return bins ? h->index.heads[__builtin_ctz(bins)] : 0;
 }
 
+static uint64_t heap_bytes_max(uint64_t live_bytes, uint64_t block_bytes) {
+    return lm_heap_bytes(2 * live_bytes * (1 + lm_granules_log2(block_bytes)), FIRST);
+}
+
 const lm_allocator LM_TABLE(half_fit) = {
     .name = "half_fit",
     .idea = "bins by powers of two, the first where all fit: O(1)",
@@ -63,6 +67,7 @@ const lm_allocator LM_TABLE(half_fit) = {
     .free = release_block,
     .usable_size = usable_size,
     .block_bytes_max = block_bytes_max,
+    .heap_bytes_max = heap_bytes_max,
     .reset = reset,
     .validate = validate,
 };

@@ -79,6 +79,16 @@ static inline uint32_t lm_block_bytes(size_t size) {
     return lm_round_up((uint32_t)size + LM_WORD_BYTES, LM_BLOCK_ALIGNMENT);
 }
 
+// What heap_bytes_max is made of: log2, rounded up, of how many granules of 16 bytes a block takes,
+// and the heap that holds so many bytes of blocks, in whole pages and with its records.
+static inline uint64_t lm_granules_log2(uint64_t block_bytes) {
+    uint64_t granules = block_bytes / LM_BLOCK_ALIGNMENT;
+    return granules > 1 ? 64 - (uint64_t)__builtin_clzll(granules - 1) : 0;
+}
+static inline uint64_t lm_heap_bytes(uint64_t blocks_bytes, uint64_t own_bytes) {
+    return blocks_bytes + own_bytes + LM_PAGE_BYTES;
+}
+
 // Fills with zero what an allocation returned; NULL stays NULL.
 static inline void *lm_zero(void *block, size_t size) {
     return block ? memset(block, 0, size) : NULL;
