@@ -97,6 +97,71 @@ static void growth_stays(void **state) {
     }
 }
 
+// A region that was left last stands in the way of none that is larger.
+static void the_largest_idle_region_serves(void **state) {
+    (void)state;
+    const lm_allocator *a = lm_strategy_named("bump", 1);
+    const size_t sizes[] = {300000, 70000, 200000};
+    lm_memory memory = started(a, 100);
+    for (int i = 0; i < 3; i++) {
+        assert_true(lm_memory_grow_foreign(&memory, 1));
+        assert_non_null(a->allocate(sizes[i], &memory));
+    }
+    lm_memory_refuse(&memory, LM_REFUSE_ALL);
+    for (int round = 0; round < 2; round++) {
+        a->reset(&memory);
+        assert_non_null(a->allocate(300000, &memory));
+        assert_non_null(a->allocate(200000, &memory));
+        assert_null(a->allocate(200000, &memory));
+        assert_non_null(a->allocate(70000, &memory));
+    }
+    a->reset(&memory);
+    uint32_t *first_end = (void *)(lm_memory_base(&memory) + 2 * LM_PAGE_BYTES + 4);
+    *first_end -= 4 * LM_PAGE_BYTES;
+    assert_string_equal(a->validate(&memory, NULL), "idle regions");
+    lm_memory_destroy(&memory);
+}
+
+// What is behind all that was ever laid is not written by an allocation of zeros.
+static void clean_memory_stays_untouched(void **state) {
+    (void)state;
+    const char *names[] = {"scope", "bump"};
+    for (int n = 0; n < 2; n++) {
+        const lm_allocator *a = lm_strategy_named(names[n], 0);
+        lm_memory memory = started(a, 1000);
+        assert_true(lm_memory_grow_foreign(&memory, 1));
+        assert_non_null(a->allocate(100000, &memory));
+        unsigned char *last = lm_memory_base(&memory) + lm_memory_pages(&memory) * LM_PAGE_BYTES;
+        last[-20000] = 1; // stands for what a memset would not leave
+        unsigned char *block = a->allocate_zeroed(90000, &memory);
+        assert_true(block < last - 20000 && last - 20000 < block + 90000);
+        assert_int_equal(last[-20000], 1);
+        lm_memory_destroy(&memory);
+    }
+}
+
+// An idle region below was entered and left: what is free of the one above is dirty all the same.
+static void zero_where_a_scope_was_closed(void **state) {
+    (void)state;
+    const lm_allocator *a = lm_strategy_named("scope", 1);
+    const size_t low = 2 * LM_PAGE_BYTES - 20, high = 5 * LM_PAGE_BYTES - 20;
+    lm_memory memory = started(a, 100);
+    assert_true(lm_memory_grow_foreign(&memory, 1));
+    memset(a->allocate(low, &memory), 0xee, low);
+    assert_true(lm_memory_grow_foreign(&memory, 1));
+    memset(a->allocate(high, &memory), 0xee, high);
+    a->reset(&memory);
+    unsigned char *block = a->allocate(high - 20000, &memory);
+    assert_true(a->open_scope(&memory));
+    assert_true((unsigned char *)a->allocate(low, &memory) < block);
+    a->close_scope(&memory);
+    const unsigned char *zeros = a->allocate_zeroed(19000, &memory);
+    assert_true(zeros > block && zeros < block + high);
+    for (int i = 0; i < 19000; i++)
+        assert_int_equal(zeros[i], 0);
+    lm_memory_destroy(&memory);
+}
+
 static void a_refused_scope_changes_nothing(void **state) {
     (void)state;
     const lm_allocator *a = lm_strategy_named("scope", 1);
@@ -137,9 +202,12 @@ static void laws_are_seen_when_broken(void **state) {
     static const struct {
         uint32_t at, value;
         const char *law;
-    } broken[] = {{0, 1 << 20, "next in region"}, {4, 12345, "regions"},
-                  {20, 4000, "scopes"},           {16, 1 << 16, "regions"},
-                  {44, 0, "block in region"},     {44, 1 << 24, "block in region"}};
+    } broken[] = {
+        {0, 1 << 20, "next in region"},   {0, 5001, "next in region"}, {4, 12345, "regions"},
+        {4, 1 << 20, "regions"},          {8, 1 << 16, "regions"},     {8, 48, "regions"},
+        {12, 1 << 16, "regions"},         {24, 4000, "scopes"},        {28, 0, "block in region"},
+        {28, 1 << 24, "block in region"},
+    };
     const lm_allocator *a = lm_strategy_named("scope", 0);
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
         lm_memory memory = started(a, 100);
@@ -158,6 +226,9 @@ int main(void) {
         cmocka_unit_test(scopes_nest),
         cmocka_unit_test(memory_is_used_again),
         cmocka_unit_test(growth_stays),
+        cmocka_unit_test(the_largest_idle_region_serves),
+        cmocka_unit_test(clean_memory_stays_untouched),
+        cmocka_unit_test(zero_where_a_scope_was_closed),
         cmocka_unit_test(a_refused_scope_changes_nothing),
         cmocka_unit_test(closing_none_is_harmless),
         cmocka_unit_test(laws_are_seen_when_broken),

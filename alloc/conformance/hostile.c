@@ -88,7 +88,7 @@ static void somebody_grows_before_each_growth(void **state) {
                 step(&m, &plain);
                 check_census(&m);
             }
-            HOLDS(&m, m.foreign >= 10);
+            HOLDS(&m, m.foreign >= 5);
             subject->reset(&m.memory);
             walk(&m.memory);
             lm_memory_destroy(&m.memory);

@@ -1,208 +1,185 @@
 // An arena: blocks laid one behind the other, none freed alone. What bump and scope share.
 //
-// Layout: a block is known by the offset of its payload from the heap, a multiple of 16; the word
-// before it, its tag, holds its bytes up to the next payload. A resize must know how much to copy
-// and whether the block is the last: without the tag it could know neither. The tags also make a
-// region a chain that can be walked. The heap's memory is one region, and one more for each time
-// that somebody else has grown the memory between two of our growths. Offsets are modulo 2^32, as a
-// region may end there.
+// Layout: the word before a block, its tag, holds its bytes up to the next block. A resize must
+// know how much to copy and whether the block is the last: without the tag it could know neither.
+// The tags also make a region a chain that can be walked. The heap's memory is one region, and one
+// more for each time that somebody else has grown the memory between two of our growths. A region
+// that is entered begins with a record of the one that was left for it, so that those in use are a
+// stack. Offsets are the memory's, modulo 2^32, as a region may end there.
 //
-//     [heap][region][tag] block [tag] block ... | ...... | zero ......
-//     heap_start   FIRST                        next     clean        end
+//     [heap][tag] block [tag] block ... | free    foreign    [record][tag] block ... | free
+//           ^bottom                     next                 ^top.start              ^top.next
 //
-//     [heap][region][tag] block ...   foreign   [region][tag] block ...
-//               \______________ link ______________/
-//
-// Regions in use are a stack, the current one on top; idle ones are a list. What lies behind both
-// `next` and `clean` no one has written since our growth brought it. What an alignment skips is a
-// block that is never handed out.
+// Idle regions are a list, the largest one first: where it is too small, all are. It ends with the
+// bottom, an empty region within the heap, so that nobody asks whether there is one. What an
+// alignment skips is a block that is never handed out.
 //
 // Laws (validate's names):
-//     regions         each ends with a page within the memory and holds its first block's tag
+//     regions         each begins and ends with a page within the memory
 //     next in region  a region's blocks end in it
 //     block in region every block has at least 16 bytes, and the chain ends where it should
-//     scopes          open scopes are nested, the innermost one below next (scope's)
+//     idle regions    none is larger than the one before it
 #pragma once
 
 #include "alloc/strategies/strategy.h"
 
 enum { SKIPPED = 1, FREED = 2, RECORD = 4, FLAGS = LM_BLOCK_ALIGNMENT - 1 };
 
-// Before a region's first tag. Of the current one, `end` and `used` are the heap's own.
 typedef struct region {
-    uint32_t link; // the one below in the stack, or the next idle one; 0: none
+    uint32_t next; // where the next block will lie
     uint32_t end;
-    uint32_t used; // where its blocks end
+    uint32_t start; // the record lies there. In an idle region's record: the next idle one
 } region;
 
 typedef struct heap {
-    uint32_t next, end;
-    uint32_t current; // the region's first block
-    uint32_t clean;
-    uint32_t idle;
-    uint32_t scope; // the innermost open one's record; 0: none
-    uint32_t padding[2];
-    region bottom;
-    uint32_t bottom_tag;
+    region top;     // the current one
+    uint32_t idle;  // the first idle one
+    uint32_t dirty; // what lies both here or behind and behind top.next no one has written
+    uint32_t bottom_end;
+    uint32_t scope; // scope's: the innermost open one's record; 0: none
+    uint32_t first_tag;
 } heap;
 
-enum { FIRST = sizeof(heap) };
-_Static_assert(FIRST % LM_BLOCK_ALIGNMENT == 0, "the first block follows");
+enum { FIRST = sizeof(heap), BOTTOM = offsetof(heap, dirty) };
+_Static_assert(FIRST == BOTTOM + LM_BLOCK_ALIGNMENT, "a block follows as it follows a record");
+_Static_assert(offsetof(heap, bottom_end) == BOTTOM + offsetof(region, end), "the bottom's end");
 
 typedef uint32_t __attribute__((may_alias)) word;
 
 static inline heap *heap_of(const lm_memory *memory) {
     return lm_at(memory, memory->heap_start);
 }
-static inline void *address_of(heap *h, uint32_t offset) {
-    return (unsigned char *)h + offset;
+static inline region *region_at(const lm_memory *memory, uint32_t offset) {
+    return lm_at(memory, offset);
 }
-static inline word *tag(heap *h, uint32_t block) {
-    return address_of(h, block - LM_WORD_BYTES);
+static inline word *tag(const lm_memory *memory, uint32_t block) {
+    return lm_at(memory, block - LM_WORD_BYTES);
 }
-static inline uint32_t bytes_of(heap *h, uint32_t block) {
-    return *tag(h, block) & ~(word)FLAGS;
+static inline uint32_t bytes_of(const lm_memory *memory, uint32_t block) {
+    return *tag(memory, block) & ~(word)FLAGS;
 }
-static inline region *region_of(heap *h, uint32_t first) {
-    return address_of(h, first - LM_BLOCK_ALIGNMENT);
+static inline uint32_t memory_end(const lm_memory *memory) { // modulo 2^32
+    return (uint32_t)lm_memory_end(memory);
 }
-static inline uint32_t memory_end(const lm_memory *memory) { // from the heap, modulo 2^32
-    return (uint32_t)lm_memory_end(memory) - memory->heap_start;
+static inline uint32_t first_of(const region *r) {
+    return r->start + LM_BLOCK_ALIGNMENT;
 }
-
-static void leave_current(heap *h) {
-    region_of(h, h->current)->end = h->end;
-    region_of(h, h->current)->used = h->next;
+static inline uint32_t bottom_of(const lm_memory *memory) {
+    return memory->heap_start + BOTTOM;
 }
 
-// Whether an offset may be a block's.
-static inline bool holds(const lm_memory *memory, uint32_t block) {
-    return block - FIRST < memory_end(memory) - FIRST;
-}
-
-// Puts a region on the stack, empty. From `clean` on it is zero.
-static void enter(heap *h, uint32_t first, uint32_t end, uint32_t clean) {
-    region_of(h, first)->link = h->current;
-    h->current = h->next = first;
-    h->end = end;
-    h->clean = clean;
-}
-
-// Grows the current region, or enters a new one where somebody else's pages lie between.
-static bool grow(lm_memory *memory, uint32_t bytes) {
-    heap *h = heap_of(memory);
-    uint64_t missing = (uint64_t)bytes + LM_BLOCK_ALIGNMENT;
-    if (memory_end(memory) == h->end) missing = bytes - (h->end - h->next);
-    uint32_t pages = (uint32_t)((missing + LM_PAGE_BYTES - 1) / LM_PAGE_BYTES);
-    uint32_t before = lm_memory_grow(memory, pages);
-    if (before == LM_GROW_REFUSED) return false;
-    uint32_t start = before * LM_PAGE_BYTES - memory->heap_start; // modulo 2^32
-    h = heap_of(memory);
-    uint32_t end = start + pages * LM_PAGE_BYTES, first = start + LM_BLOCK_ALIGNMENT;
-    if (start != h->end) {
-        leave_current(h);
-        enter(h, first, end, first);
+// Makes room for `bytes` at top.next: in the first idle region, or by growth, in a new one where
+// somebody else's pages lie between. False: refused, or somebody else grew at the same time, and
+// nothing has changed. All are multiples of 16, and as many of a region are its record's: one of
+// more than `bytes` has room for them.
+static inline bool make_room(lm_memory *memory, uint32_t bytes) {
+    uint32_t at = memory->heap_start;
+    heap *h = lm_at(memory, at);
+    uint32_t start = h->idle, end = region_at(memory, start)->end;
+    if (end - start > bytes) {
+        h->idle = region_at(memory, start)->start;
+        h->dirty = end;
+    } else {
+        uint32_t before = lm_memory_pages(memory), has = 0;
+        start = before * LM_PAGE_BYTES;
+        if (start == h->top.end) has = start - h->top.next + LM_BLOCK_ALIGNMENT;
+        uint32_t pages = (bytes - has) / LM_PAGE_BYTES + 1;
+        if (lm_memory_grow(memory, pages) != before) return false;
+        end = start + pages * LM_PAGE_BYTES;
+        h = lm_at(memory, at);
     }
-    h->end = end;
+    if (start != h->top.end) {
+        region *record = region_at(memory, start);
+        record->next = h->top.next;
+        record->end = h->top.end;
+        record->start = h->top.start;
+        h->top.start = start;
+        h->top.next = start + LM_BLOCK_ALIGNMENT;
+    }
+    h->top.end = end;
     return true;
-}
-
-// Makes room for `bytes` at `next`: in an idle region, or by growth. False: refused, and nothing
-// has changed.
-static __attribute__((noinline)) bool make_room(lm_memory *memory, uint32_t bytes) {
-    heap *h = heap_of(memory);
-    for (uint32_t *link = &h->idle, first; (first = *link) != 0;) {
-        region *r = region_of(h, first);
-        if (r->end - first >= bytes) {
-            *link = r->link;
-            leave_current(h);
-            enter(h, first, r->end, r->end);
-            return true;
-        }
-        link = &r->link;
-    }
-    return grow(memory, bytes);
-}
-
-static inline uint32_t append(heap *h, uint32_t bytes) {
-    uint32_t block = h->next;
-    *tag(h, block) = bytes;
-    h->next = block + bytes;
-    return block;
 }
 
 // The offset of a block that the caller says is live.
 static inline uint32_t live(const void *address, const lm_memory *memory) {
-    heap *h = heap_of(memory);
-    uint32_t block = (uint32_t)((uintptr_t)address - (uintptr_t)h);
+    uint32_t block = lm_offset(memory, address);
     LM_CHECK(lm_holds(memory, address) && block % LM_BLOCK_ALIGNMENT == 0);
-    LM_CHECK(holds(memory, block));
-    uint32_t bytes = bytes_of(h, block), in_current = block - h->current;
-    LM_CHECK((*tag(h, block) & FLAGS) == 0 && bytes != 0 && bytes <= memory_end(memory) - block);
-    // In the current region blocks end at next: what a closed scope held there is no block.
-    LM_CHECK(in_current >= h->end - h->current ||
-             (in_current < h->next - h->current && bytes <= h->next - block));
-    (void)bytes, (void)in_current;
+    LM_CHECK(block >= memory->heap_start + FIRST);
+#if LM_CHECK_LEVEL >= 1
+    const region *top = &heap_of(memory)->top;
+    uint32_t bytes = bytes_of(memory, block), first = first_of(top);
+    LM_CHECK((*tag(memory, block) & FLAGS) == 0 && bytes != 0 &&
+             bytes <= memory_end(memory) - block);
+    // In the current region blocks end at next.
+    LM_CHECK(block - first >= top->end - first ||
+             (block - first < top->next - first && bytes <= top->next - block));
+#endif
     return block;
 }
 
 static bool start(lm_memory *memory) {
-    if (!lm_reach(memory, (uint64_t)memory->heap_start + FIRST)) return false;
-    heap *h = heap_of(memory);
-    memset(h, 0, sizeof *h);
-    h->end = h->clean = memory_end(memory);
-    h->current = h->next = FIRST;
+    uint32_t at = memory->heap_start, pages = lm_memory_pages(memory);
+    uint32_t last_page = (at / LM_BLOCK_ALIGNMENT + 1) / (LM_PAGE_BYTES / LM_BLOCK_ALIGNMENT);
+    if (last_page >= pages && lm_memory_grow(memory, last_page - pages + 1) == LM_GROW_REFUSED)
+        return false;
+    heap *h = lm_at(memory, at);
+    h->top.next = at + FIRST;
+    h->top.end = h->dirty = memory_end(memory);
+    h->top.start = h->idle = h->bottom_end = at + BOTTOM;
     return true;
+}
+
+static void *allocate(size_t size, lm_memory *memory);
+
+// Apart, so that the common way through allocate saves no registers.
+static __attribute__((noinline)) void *allocate_elsewhere(size_t size, lm_memory *memory) {
+    return make_room(memory, lm_block_bytes(size)) ? allocate(size, memory) : NULL;
 }
 
 static void *allocate(size_t size, lm_memory *memory) {
     if (LM_UNLIKELY(size > LM_SIZE_MAX)) return NULL;
     uint32_t bytes = lm_block_bytes(size);
     heap *h = heap_of(memory);
-    if (LM_UNLIKELY(bytes > h->end - h->next)) {
-        if (!make_room(memory, bytes)) return NULL;
-        h = heap_of(memory);
-    }
-    return address_of(h, append(h, bytes));
-}
-
-// Bytes of what begins at `block` that may not be zero.
-static uint32_t dirty_from(const heap *h, uint32_t block) {
-    return h->clean - h->current > block - h->current ? h->clean - block : 0;
+    if (LM_UNLIKELY(bytes > h->top.end - h->top.next)) return allocate_elsewhere(size, memory);
+    uint32_t block = h->top.next;
+    *tag(memory, block) = bytes;
+    h->top.next = block + bytes;
+    return lm_at(memory, block);
 }
 
 static void *allocate_zeroed(size_t size, lm_memory *memory) {
     void *block = allocate(size, memory);
     if (!block) return NULL;
-    heap *h = heap_of(memory);
-    uint32_t dirty = dirty_from(h, (uint32_t)((uintptr_t)block - (uintptr_t)h));
+    uint32_t offset = lm_offset(memory, block), end = heap_of(memory)->dirty;
+    uint32_t dirty = end - 1 >= offset ? end - offset : 0; // an end of 2^32 is 0
     return memset(block, 0, size < dirty ? size : dirty);
 }
 
+// Takes what any alignment may need, and gives back what is behind the block.
 static void *allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
     if (alignment <= LM_BLOCK_ALIGNMENT) return allocate(size, memory);
     if (size > LM_SIZE_MAX - alignment) return NULL;
-    uint32_t bytes = lm_block_bytes(size), step = (uint32_t)alignment;
-    heap *h = heap_of(memory);
-    if (bytes + step - LM_BLOCK_ALIGNMENT > h->end - h->next) {
-        if (!make_room(memory, bytes + step - LM_BLOCK_ALIGNMENT)) return NULL;
-        h = heap_of(memory);
-    }
-    uint32_t skipped = -(uint32_t)(uintptr_t)address_of(h, h->next) & (step - 1);
-    if (skipped) *tag(h, append(h, skipped)) |= SKIPPED;
-    return address_of(h, append(h, bytes));
+    void *room = allocate(size + alignment - LM_BLOCK_ALIGNMENT, memory);
+    if (!room) return NULL;
+    uint32_t block = lm_offset(memory, room), bytes = lm_block_bytes(size);
+    uint32_t skipped = -block & ((uint32_t)alignment - 1);
+    if (skipped) *tag(memory, block) = skipped | SKIPPED;
+    block += skipped;
+    *tag(memory, block) = bytes;
+    heap_of(memory)->top.next = block + bytes;
+    return lm_at(memory, block);
 }
 
 static void release_block(void *address, size_t size, lm_memory *memory) {
     if (LM_CHECK_LEVEL == 0 || !address) return;
     uint32_t block = live(address, memory);
-    LM_CHECK(size <= bytes_of(heap_of(memory), block) - LM_WORD_BYTES);
+    LM_CHECK(size <= bytes_of(memory, block) - LM_WORD_BYTES);
     (void)size;
-    *tag(heap_of(memory), block) |= FREED; // for the second free to trap
+    *tag(memory, block) |= FREED; // for the second free to trap
 }
 
 static size_t usable_size(const void *address, lm_memory *memory) {
-    return bytes_of(heap_of(memory), live(address, memory)) - LM_WORD_BYTES;
+    return bytes_of(memory, live(address, memory)) - LM_WORD_BYTES;
 }
 
 static uint64_t block_bytes_max(size_t size, size_t alignment) {
@@ -211,26 +188,25 @@ static uint64_t block_bytes_max(size_t size, size_t alignment) {
 }
 
 // The last block is taken back and laid again, where it lies if there is room or the region grows.
+// What is free of the region then counts as dirty.
 static void *resize_aligned(void *address, size_t size, size_t alignment, lm_memory *memory) {
     uint32_t block = live(address, memory);
     heap *h = heap_of(memory);
-    uint32_t had = bytes_of(h, block), next = h->next;
+    uint32_t had = bytes_of(memory, block), next = h->top.next;
     size_t kept = had - LM_WORD_BYTES;
     bool last = block + had == next;
     if (last) {
-        if (h->clean - h->current < next - h->current) h->clean = next;
-        h->next = block;
-    } else if (size <= kept && size >= kept / 2) {
+        h->dirty = h->top.end;
+        h->top.next = block;
+    } else if (kept - size <= kept / 2) { // not where size is larger: that wraps
         return address;
     }
-    void *to = allocate_aligned(alignment, size, memory);
-    h = heap_of(memory);
-    void *from = address_of(h, block);
+    void *to = allocate_aligned(alignment, size, memory), *from = lm_at(memory, block);
     if (!to) {
-        if (last) h->next = next;
+        heap_of(memory)->top.next = next;
     } else if (to != from) {
         memcpy(to, from, kept < size ? kept : size);
-        if (LM_CHECK_LEVEL >= 1) *tag(h, block) |= FREED; // also behind its region's last block
+        if (LM_CHECK_LEVEL >= 1) *tag(memory, block) |= FREED; // also behind its region's last
     }
     return to;
 }
@@ -241,84 +217,83 @@ static void *resize(void *address, size_t size, lm_memory *memory) {
 
 // At check level 1, no block from `from` on looks live any more: what is laid over it later may
 // leave its tag as it is. O(1) amortised over the blocks.
-static void mark_freed(heap *h, uint32_t from) {
+static void mark_freed(const lm_memory *memory, uint32_t from) {
     if (LM_CHECK_LEVEL == 0) return;
-    for (uint32_t block = from; block != h->next; block += bytes_of(h, block))
-        *tag(h, block) |= FREED;
+    for (uint32_t next = heap_of(memory)->top.next; from != next; from += bytes_of(memory, from))
+        *tag(memory, from) |= FREED;
 }
 
-// The current region becomes idle, and the one below it current again; what lies behind its blocks
-// counts as dirty.
-static void leave(heap *h) {
-    uint32_t first = h->current;
-    region *r = region_of(h, first);
-    mark_freed(h, first);
-    h->current = r->link;
-    *r = (region){.link = h->idle, .end = h->end, .used = first};
-    h->idle = first;
-    const region *below = region_of(h, h->current);
-    h->next = below->used;
-    h->end = h->clean = below->end;
+// The current region becomes idle, and the one below it current again; what is free of it counts as
+// dirty.
+static void leave(lm_memory *memory) {
+    heap *h = heap_of(memory);
+    uint32_t start = h->top.start, bytes = h->top.end - start, *link = &h->idle;
+    while (region_at(memory, *link)->end - *link > bytes)
+        link = &region_at(memory, *link)->start;
+    mark_freed(memory, first_of(&h->top));
+    region *record = region_at(memory, start), below = *record;
+    *record = (region){.end = h->top.end, .start = *link};
+    *link = start;
+    h->top = below;
+    h->dirty = below.end;
 }
 
-// Goes back to where `next` was when `region` was the current one. All that was laid since is gone.
-static void go_back(heap *h, uint32_t region, uint32_t next) {
-    while (h->current != region)
-        leave(h);
-    if (h->clean - region < h->next - region) h->clean = h->next;
-    mark_freed(h, next);
-    h->next = next;
+// Goes back to where top.next was when the current region was the one that starts at `start`. All
+// that was laid since is gone.
+static void go_back(lm_memory *memory, uint32_t start, uint32_t next) {
+    heap *h = heap_of(memory);
+    while (h->top.start != start)
+        leave(memory);
+    if (h->dirty - 1 < h->top.next - 1) h->dirty = h->top.next;
+    mark_freed(memory, next);
+    h->top.next = next;
 }
 
 static void reset(lm_memory *memory) {
-    heap *h = heap_of(memory);
-    h->scope = 0;
-    go_back(h, FIRST, FIRST);
+    uint32_t bottom = bottom_of(memory);
+    go_back(memory, bottom, bottom + LM_BLOCK_ALIGNMENT);
 }
 
-// What the including file defines: NULL where its open scopes are right.
-static const char *scopes_law(lm_memory *memory);
-
-// Walks a region's blocks, from its first one to where they end.
-static const char *region_law(heap *h, uint32_t first, uint32_t used, uint32_t end,
-                              lm_census *census) {
-    if (used - first > end - first || used % LM_BLOCK_ALIGNMENT) return "next in region";
-    for (uint32_t block = first; block != used; block += bytes_of(h, block)) {
-        uint32_t own = *tag(h, block), bytes = bytes_of(h, block);
-        if (bytes == 0 || bytes > used - block) return "block in region";
-        if (own & (SKIPPED | RECORD)) continue;
+// Walks a region, from its first block to `next`. Returns a broken law or NULL.
+static const char *region_law(const lm_memory *memory, const region *r, lm_census *census) {
+    uint32_t bottom = bottom_of(memory), first = first_of(r);
+    if (r->start != bottom && (r->start % LM_PAGE_BYTES || r->start < bottom)) return "regions";
+    uint64_t end = r->start + (uint64_t)(uint32_t)(r->end - r->start);
+    if (end % LM_PAGE_BYTES || end == r->start || end > lm_memory_end(memory)) return "regions";
+    if (r->next - first > r->end - first || r->next % LM_BLOCK_ALIGNMENT) return "next in region";
+    for (uint32_t block = first, bytes; block != r->next; block += bytes) {
+        bytes = bytes_of(memory, block);
+        if (bytes == 0 || bytes > r->next - block) return "block in region";
+        if (*tag(memory, block) & (SKIPPED | RECORD)) continue;
         census->live_blocks++;
         census->live_bytes += bytes;
     }
+    census->heap_bytes += end - r->start;
     return NULL;
 }
 
-// A list of regions, idle ones or those in use from the current one down, adding up what they hold.
-static const char *regions_law(lm_memory *memory, uint32_t first, bool in_use, lm_census *census) {
-    heap *h = heap_of(memory);
-    for (uint32_t most = lm_memory_pages(memory); first; first = region_of(h, first)->link) {
-        if (first % LM_BLOCK_ALIGNMENT || first - FIRST > memory_end(memory) - FIRST)
-            return "regions"; // one without room for a block may begin at the end
-        const region *r = region_of(h, first);
-        bool current = first == h->current;
-        uint64_t bytes = (uint32_t)((current ? h->end : r->end) - first);
-        uint64_t end = memory->heap_start + first + bytes;
-        if (most-- == 0 || end % LM_PAGE_BYTES != 0 || end > lm_memory_end(memory))
-            return "regions";
-        uint32_t used = !in_use ? first : current ? h->next : r->used;
-        const char *broken = region_law(h, first, used, (uint32_t)(first + bytes), census);
+// From the first idle region on, adding up what they hold.
+static const char *idle_law(const lm_memory *memory, uint32_t most, lm_census *census) {
+    uint32_t bottom = bottom_of(memory), bytes = UINT32_MAX;
+    for (uint32_t at = heap_of(memory)->idle; at != bottom; at = region_at(memory, at)->start) {
+        if (most-- == 0 || at >= lm_memory_end(memory)) return "regions";
+        region r = {at + LM_BLOCK_ALIGNMENT, region_at(memory, at)->end, at};
+        const char *broken = region_law(memory, &r, census);
         if (broken) return broken;
-        census->heap_bytes += bytes + (first == FIRST ? FIRST : LM_BLOCK_ALIGNMENT);
+        if (r.end - at > bytes) return "idle regions";
+        bytes = r.end - at;
     }
     return NULL;
 }
 
 static const char *validate(lm_memory *memory, lm_census *census) {
-    heap *h = heap_of(memory);
-    lm_census seen = {0};
-    const char *broken = regions_law(memory, h->current, true, &seen);
-    if (!broken) broken = regions_law(memory, h->idle, false, &seen);
-    if (!broken) broken = scopes_law(memory);
+    const heap *h = heap_of(memory);
+    lm_census seen = {.heap_bytes = BOTTOM};
+    uint32_t bottom = bottom_of(memory), most = lm_memory_pages(memory);
+    const char *broken = region_law(memory, &h->top, &seen);
+    for (uint32_t at = h->top.start; at != bottom && !broken; at = region_at(memory, at)->start)
+        broken = most-- ? region_law(memory, region_at(memory, at), &seen) : "regions";
+    if (!broken) broken = idle_law(memory, lm_memory_pages(memory), &seen);
     if (!broken && census) *census = seen;
     return broken;
 }

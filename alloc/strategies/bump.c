@@ -4,19 +4,15 @@
 // Hanson, "Fast allocation and deallocation of memory based on object lifetimes" (1990), and the
 // arena of every compiler. Layout and laws: arena.h.
 //
-// Costs: allocate O(1), and one growth where the region is used up, before which idle regions are
-// looked at, as many as foreign growths have left. Free O(1): it does nothing. Resize O(1) for the
-// last block, else O(size). Reset O(regions). Validate O(blocks). 4 bytes a block, rounded up
-// to 16; 48 bytes for the heap.
+// Costs: allocate O(1), and one growth where the region is used up and the largest idle one is too
+// small. Free O(1): it does nothing. Resize O(1) for the last block, else O(size). Reset O(1), or
+// O(regions^2) where foreign growths have left several. Validate O(blocks). 4 bytes a block,
+// rounded up to 16; 32 bytes for the heap.
 //
 // Bound: none. The heap is the sum of all requests since the last reset.
 //
 // Good at: time, where everything dies at once. Bad at: everything that lives on.
 #include "alloc/strategies/arena.h"
-
-static const char *scopes_law(lm_memory *memory) {
-    return heap_of(memory)->scope ? "scopes" : NULL;
-}
 
 const lm_allocator LM_TABLE(bump) = {
     .name = "bump",

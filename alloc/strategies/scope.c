@@ -15,10 +15,10 @@
 // Laws, besides those of arena.h (validate's name):
 //     scopes    open ones are nested, each recorded below the one it encloses
 //
-// Costs: allocate O(1), and one growth where the region is used up, before which idle regions are
-// looked at, as many as foreign growths have left. Free O(1): it does nothing. Resize O(1) for the
-// last block, else O(size). Open O(1), close and reset O(regions entered since). Validate
-// O(blocks). 4 bytes a block, rounded up to 16; 32 bytes a scope, 48 for the heap.
+// Costs: allocate O(1), and one growth where the region is used up and the largest idle one is too
+// small. Free O(1): it does nothing. Resize O(1) for the last block, else O(size). Open O(1). Close
+// and reset O(1), and O(idle regions) for each region that was entered since. Validate O(blocks).
+// 4 bytes a block, rounded up to 16; 16 bytes a scope, 32 for the heap.
 //
 // Bound: none. The heap is the sum of all requests since the innermost scope was opened and
 // of all outer ones.
@@ -29,21 +29,30 @@
 
 // In a block of its own.
 typedef struct record {
-    uint32_t outer;  // the enclosing scope's record, or 0
-    uint32_t region; // the current one when it was opened; the record may lie in the next
-    uint32_t next;   // as it was
+    uint32_t outer; // the enclosing scope's record, or 0
+    uint32_t start; // the current region when it was opened; the record may lie in the next
+    uint32_t next;  // as it was
 } record;
 
+static inline record *record_at(const lm_memory *memory, uint32_t offset) {
+    return lm_at(memory, offset);
+}
+
+static bool start_without_scopes(lm_memory *memory) {
+    if (!start(memory)) return false;
+    heap_of(memory)->scope = 0;
+    return true;
+}
+
 static bool open_scope(lm_memory *memory) {
-    heap *h = heap_of(memory);
-    record r = {h->scope, h->current, h->next};
+    const heap *h = heap_of(memory);
+    record r = {h->scope, h->top.start, h->top.next};
     void *block = allocate(sizeof r, memory);
     if (!block) return false;
-    h = heap_of(memory);
-    uint32_t offset = (uint32_t)((uintptr_t)block - (uintptr_t)h);
-    *tag(h, offset) |= RECORD;
-    memcpy(block, &r, sizeof r);
-    h->scope = offset;
+    uint32_t offset = lm_offset(memory, block);
+    *tag(memory, offset) |= RECORD;
+    *record_at(memory, offset) = r;
+    heap_of(memory)->scope = offset;
     return true;
 }
 
@@ -51,19 +60,26 @@ static void close_scope(lm_memory *memory) {
     heap *h = heap_of(memory);
     LM_CHECK(h->scope != 0);
     if (!h->scope) return; // misuse, and nothing to go back to
-    LM_CHECK(*tag(h, h->scope) & RECORD);
-    const record r = *(const record *)address_of(h, h->scope);
+    LM_CHECK(*tag(memory, h->scope) & RECORD);
+    const record r = *record_at(memory, h->scope);
     h->scope = r.outer;
-    go_back(h, r.region, r.next);
+    go_back(memory, r.start, r.next);
 }
 
-static const char *scopes_law(lm_memory *memory) {
-    heap *h = heap_of(memory);
-    uint32_t most = memory_end(memory) / LM_BLOCK_ALIGNMENT;
-    for (uint32_t at = h->scope; at; at = ((const record *)address_of(h, at))->outer)
-        if (at % LM_BLOCK_ALIGNMENT || !holds(memory, at) || !(*tag(h, at) & RECORD) || !most--)
-            return "scopes";
-    return NULL;
+static void reset_all(lm_memory *memory) {
+    heap_of(memory)->scope = 0;
+    reset(memory);
+}
+
+static const char *validate_scopes(lm_memory *memory, lm_census *census) {
+    const char *broken = validate(memory, census);
+    uint64_t end = lm_memory_end(memory);
+    uint32_t most = (uint32_t)(end / LM_BLOCK_ALIGNMENT);
+    for (uint32_t at = heap_of(memory)->scope; at && !broken; at = record_at(memory, at)->outer)
+        if (at % LM_BLOCK_ALIGNMENT || at < memory->heap_start + FIRST || at >= end ||
+            !(*tag(memory, at) & RECORD) || !most--)
+            broken = "scopes";
+    return broken;
 }
 
 const lm_allocator LM_TABLE(scope) = {
@@ -71,7 +87,7 @@ const lm_allocator LM_TABLE(scope) = {
     .idea = "a bump allocator whose scopes open and close",
     .capabilities = LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT | LM_NESTS_SCOPES,
     .check_level = LM_CHECK_LEVEL,
-    .start = start,
+    .start = start_without_scopes,
     .allocate = allocate,
     .allocate_zeroed = allocate_zeroed,
     .allocate_aligned = allocate_aligned,
@@ -80,8 +96,8 @@ const lm_allocator LM_TABLE(scope) = {
     .free = release_block,
     .usable_size = usable_size,
     .block_bytes_max = block_bytes_max,
-    .reset = reset,
+    .reset = reset_all,
     .open_scope = open_scope,
     .close_scope = close_scope,
-    .validate = validate,
+    .validate = validate_scopes,
 };
