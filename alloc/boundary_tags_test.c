@@ -344,6 +344,19 @@ static void laws_of_the_bins(void **state) {
         h = make_holes(a);
         *word(h.blocks[5], 0) = offset(&h, h.blocks[1]);
         assert_broken(a, &h, "links");
+        for (int wrong = 0; wrong < 3; wrong++) { // within a block, behind the last, a live one
+            h = make_holes(a);
+            uint32_t offsets[] = {offset(&h, h.blocks[1]) + 8, offset(&h, h.blocks[8]) + 4096,
+                                  offset(&h, h.blocks[4])};
+            *word(h.blocks[5], 0) = offsets[wrong];
+            assert_broken(a, &h, "bins hold their size");
+        }
+        h = make_holes(a);
+        *word(h.blocks[5], 4) += 1;
+        assert_broken(a, &h, "free blocks in the index");
+        h = make_holes(a);
+        *word(h.blocks[5], 4) = 1 << 30;
+        assert_broken(a, &h, "free blocks in the index");
     }
     const lm_allocator *a = lm_strategy_named("tlsf", 0);
     holes h = make_holes(a);

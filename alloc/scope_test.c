@@ -206,7 +206,8 @@ static void laws_are_seen_when_broken(void **state) {
         {0, 1 << 20, "next in region"},   {0, 5001, "next in region"}, {4, 12345, "regions"},
         {4, 1 << 20, "regions"},          {8, 1 << 16, "regions"},     {8, 48, "regions"},
         {12, 1 << 16, "regions"},         {24, 4000, "scopes"},        {28, 0, "block in region"},
-        {28, 1 << 24, "block in region"},
+        {28, 1 << 24, "block in region"}, {4, 1 << 30, "regions"},     {12, 1 << 30, "regions"},
+        {24, 1 << 30, "scopes"},
     };
     const lm_allocator *a = lm_strategy_named("scope", 0);
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {

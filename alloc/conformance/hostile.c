@@ -96,6 +96,34 @@ static void somebody_grows_before_each_growth(void **state) {
     }
 }
 
+// Somebody grows the memory when a heap's last page has nearly been used up, to each remainder.
+static void somebody_grows_at_every_remainder(void **state) {
+    (void)state;
+    for (size_t size = LM_PAGE_BYTES - 1024; size <= LM_PAGE_BYTES; size += LM_BLOCK_ALIGNMENT) {
+        for (uint32_t heap_start = 16; heap_start <= 32768; heap_start += 32752) {
+            lm_memory memory = make(1, 10, heap_start);
+            assert_true(subject->start(&memory));
+            size_t taken = lm_memory_pages(&memory) * (size_t)LM_PAGE_BYTES;
+            taken = (taken - LM_PAGE_BYTES) + size - heap_start;
+            while (taken > 8192) { // in pieces, for the sake of those who round up
+                assert_non_null(subject->allocate(4000, &memory));
+                taken -= 4016;
+            }
+            unsigned char *last = subject->allocate(taken, &memory);
+            assert_non_null(last);
+            fill(last, taken, 1);
+            assert_true(lm_memory_grow_foreign(&memory, 1));
+            unsigned char *next = subject->allocate_zeroed(70000, &memory);
+            assert_non_null(next);
+            assert_true(zero(next, 70000));
+            fill(next, 70000, 2);
+            walk(&memory);
+            assert_true(filled(last, taken, taken, 1));
+            lm_memory_destroy(&memory);
+        }
+    }
+}
+
 // Little room is left in the heap's first page, and nothing has grown yet.
 static void the_first_page_is_nearly_used_up(void **state) {
     (void)state;
@@ -202,6 +230,7 @@ int run_hostile(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_growth_is_refused),
         cmocka_unit_test(somebody_grows_before_each_growth),
+        cmocka_unit_test(somebody_grows_at_every_remainder),
         cmocka_unit_test(the_first_page_is_nearly_used_up),
         cmocka_unit_test(the_memory_was_used_before),
         cmocka_unit_test(sizes_around_powers_of_two),

@@ -46,8 +46,8 @@
 // (Knuth's 2.5, exercise 42 has what is known), in units of the smallest block. In practice, what
 // is lost is inside the blocks (Peterson and Norman 1977).
 //
-// Good at: bounded time, sizes near powers of two, alignment, which costs nothing. Bad at: all other
-// sizes.
+// Good at: bounded time, sizes near powers of two, alignment, which costs nothing. Bad at: all
+// other sizes.
 #include <stdint.h>
 
 // Geometry: orders from 16 bytes up.

@@ -1,5 +1,5 @@
-// Page maps: two bits for each granule of 16 bytes, in a table that lies in the memory it maps. What
-// buddy and bitmap stand on.
+// Page maps: two bits for each granule of 16 bytes, in a table that lies in the memory it maps.
+// What buddy and bitmap stand on.
 //
 // Layout: positions are granules from offset 0, at most 2^28. The table maps the pages of 64 KiB
 // from the one that the heap starts in; it has 64 words of two times 64 bits and a note for each.
@@ -13,7 +13,8 @@
 //
 // It lies before what else is new, or behind it where that is to join a free end. Reset brings it
 // back to the front where nobody else's page is in the way. A page that is somebody else's, or the
-// table's, is *closed*: the maps say that a block in use begins there, and the note, that none does.
+// table's, is *closed*: the maps say that a block in use begins there, and the note, that none
+// does.
 //
 // Who includes this puts a page_maps at the beginning of its heap, and defines open_range.
 //
