@@ -17,7 +17,7 @@ typedef struct request {
     char **files;
     size_t count;
     const char *output;
-    json_t *seed, *operations; // NULL: the description's
+    json_t *seed, *operations, *live_bytes; // NULL: the description's
     bool json;
 } request;
 
@@ -99,6 +99,7 @@ static exit_status generate(const request *request) {
     if (!description) return fail(request, request->files[0], error.text);
     if (request->seed) json_object_set(description, "seed", request->seed);
     if (request->operations) json_object_set(description, "operations", request->operations);
+    if (request->live_bytes) json_object_set(description, "live_bytes", request->live_bytes);
     bool good = generator_run(description, &trace, &error);
     json_decref(description);
     return good ? write_trace(request, &trace, request->output)
@@ -114,6 +115,8 @@ static const struct argp_option options[] = {
     {"output", 'o', "FILE", 0, "generate: the trace to write, .lmt or .lmt.zst", 0},
     {"seed", 's', "N", 0, "generate: instead of the description's seed", 0},
     {"operations", 'n', "N", 0, "generate: instead of the description's number", 0},
+    {"live-bytes", 'l', "N", 0, "generate: how much may live at once, instead of the description's",
+     0},
     {0},
 };
 
@@ -142,6 +145,9 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     case 'n':
         request->operations = number("operations", argument);
         return 0;
+    case 'l':
+        request->live_bytes = number("live-bytes", argument);
+        return 0;
     case ARGP_KEY_ARG:
         if (request->action == ACTIONS) {
             request->action = find_action(argument);
@@ -164,7 +170,8 @@ exit_status trace_command(int argc, char **argv) {
         options,
         parse,
         "check FILE...\nstat [--json] FILE...\nconvert IN OUT\n"
-        "generate DESCRIPTION.json -o FILE [--seed N] [--operations N]",
+        "generate DESCRIPTION.json -o FILE [--seed N] [--operations N] "
+        "[--live-bytes N]",
         "Validate, describe, convert and generate traces.",
         NULL,
         NULL,
@@ -177,5 +184,6 @@ exit_status trace_command(int argc, char **argv) {
     free(request.files);
     json_decref(request.seed);
     json_decref(request.operations);
+    json_decref(request.live_bytes);
     return status;
 }

@@ -32,8 +32,7 @@ static void read_file(const char *path, char *text, size_t bytes) {
 }
 
 // Runs `linmem trace ARGUMENTS…` in a child and returns its status; `said` is what it printed.
-static int run(const char *first, const char *second, const char *third, const char *fourth) {
-    const char *argv[] = {"linmem trace", first, second, third, fourth, NULL};
+static int run_with(const char **argv) {
     int argc = 0;
     while (argv[argc])
         argc++;
@@ -47,6 +46,11 @@ static int run(const char *first, const char *second, const char *third, const c
     assert_true(WIFEXITED(status));
     read_file(said_path, said, sizeof said);
     return WEXITSTATUS(status);
+}
+
+static int run(const char *first, const char *second, const char *third, const char *fourth) {
+    const char *argv[] = {"linmem trace", first, second, third, fourth, NULL};
+    return run_with(argv);
 }
 
 static void good_files_pass_and_bad_ones_get_a_line(void **state) {
@@ -101,6 +105,30 @@ static void what_was_meant_is_named(void **state) {
     assert_int_equal(run(NULL, NULL, NULL, NULL), 2);
 }
 
+// What the command says goes before the description.
+static void a_description_is_overruled(void **state) {
+    (void)state;
+    const char *argv[] = {"linmem trace",
+                          "generate",
+                          "corpus/synthetic/uniform_small.json",
+                          "-o",
+                          back,
+                          "--operations",
+                          "5000",
+                          "--live-bytes",
+                          "1000",
+                          "--seed",
+                          "9",
+                          NULL};
+    assert_int_equal(run_with(argv), 0);
+    assert_int_equal(run("stat", back, NULL, NULL), 0);
+    unsigned long long operations = 0, peak = 0;
+    assert_int_equal(sscanf(strstr(said, "operations"), "operations %llu", &operations), 1);
+    assert_int_equal(sscanf(strstr(said, "peak live bytes"), "peak live bytes %llu", &peak), 1);
+    assert_in_range(operations, 5000, 5020); // those that close it beside
+    assert_in_range(peak, 800, 1000);
+}
+
 static int make_folder(void **state) {
     (void)state;
     if (!mkdtemp(folder)) return -1;
@@ -129,6 +157,7 @@ int main(void) {
         cmocka_unit_test(nothing_is_half_written),
         cmocka_unit_test(stat_counts),
         cmocka_unit_test(what_was_meant_is_named),
+        cmocka_unit_test(a_description_is_overruled),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
