@@ -1,7 +1,6 @@
 // What the conformance suite cannot know of segregated: that blocks are carved one after the other
 // and never split, which block serves next, what aligned ones leave behind, regions among foreign
-// pages, and that each law is seen when it is broken. On a tiny geometry, which is compiled in
-// here.
+// pages, and that each law is seen when it is broken. On a tiny geometry, compiled in here.
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>

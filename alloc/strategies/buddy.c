@@ -12,9 +12,9 @@
 // in its middle, and that is the only one that it can have there: so the one bitmap is the tree of
 // all splits.
 //
-//     begins   1 . . . 1 . 1 1 1 . . . . . . .         order of the block at g: the least k of which
-//     orders   |   2   | 1 |0|0|      3      |         g is an odd multiple of 2^k, or a block
-//                                                      begins at g + 2^k
+//     begins   1 . . . 1 . 1 1 1 . . . . . . .     order of the block at g: the least k of which
+//     orders   |   2   | 1 |0|0|      3      |     g is an odd multiple of 2^k, or a block begins
+//                                                  at g + 2^k
 //     buddy of g at order k: g ^ 2^k. It is whole and free where begins and free are set there, and
 //     no block begins in its middle, at + 2^(k-1).
 //
@@ -35,19 +35,18 @@
 // Costs: allocate, free, resize in place: at most 28 orders to split, merge or look at; growth as
 // many, besides the growth and the table's move, O(1) amortised over the pages added. Resize that
 // copies and allocate_zeroed O(size), reset O(table), validate O(heap). No bytes a block; 1.6 % of
-// the memory for the table, 2 to 3 % where that has just moved; 160 bytes for the heap.
+// the memory for the table, 2 to 3 % where that has just moved; 136 bytes for the heap.
 //
 // Waste: a request takes the next power of two, a quarter of it unused where sizes are spread
 // evenly, a half at worst. The heap grows to where a multiple of the block's size is.
 //
-// Bound: for M bytes live at most, in blocks of powers of two up to n, M(1 + log2(n) / 2) bytes are
-// enough for any allocator of such blocks that does not move them, and some order of requests needs
-// nearly that (Robson 1971); a buddy system is held to its own positions and may need M log2(n)
-// (Knuth's 2.5, exercise 42 has what is known), in units of the smallest block. In practice, what
-// is lost is inside the blocks (Peterson and Norman 1977).
+// Bound: for M bytes live at most, rounded up, in blocks of 16 up to 16n bytes, some order of
+// requests needs about M(1 + log2(n) / 2) bytes of any allocator that does not move them (Robson
+// 1971), and the bounds for buddies are of that order (Defoe, Cholleti and Cytron 2005). What is
+// lost in practice is lost inside the blocks (Peterson and Norman 1977).
 //
-// Good at: bounded time, sizes near powers of two, alignment, which costs nothing. Bad at: all
-// other sizes.
+// Good at: bounded time, sizes near powers of two, alignment, which costs nothing. Bad at: other
+// sizes.
 #include <stdint.h>
 
 // Geometry: orders from 16 bytes up.

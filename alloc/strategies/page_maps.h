@@ -13,8 +13,7 @@
 //
 // It lies before what else is new, or behind it where that is to join a free end. Reset brings it
 // back to the front where nobody else's page is in the way. A page that is somebody else's, or the
-// table's, is *closed*: the maps say that a block in use begins there, and the note, that none
-// does.
+// table's, is *closed*: the maps say that a block in use begins there, the note, that none does.
 //
 // Who includes this puts a page_maps at the beginning of its heap, and defines open_range.
 //
@@ -209,12 +208,12 @@ static void open_all(lm_memory *m, uint32_t from) {
 // All but the state, the table and foreign pages is free again. O(table).
 static void maps_reset(lm_memory *m, uint32_t heap_bytes) {
     page_maps *maps = maps_of(m);
-    uint32_t front = maps_front(m, heap_bytes), pages = maps->end - maps->first;
+    uint32_t front = maps_front(m, heap_bytes);
     const page_note *old = note_of(m, maps->first);
     maps->table = table_place(m, front);
     page_note *notes = note_of(m, maps->first);
     for (uint32_t i = 0; i < maps->capacity; i++) // upwards, as they may overlap
-        notes[i] = i < pages ? old[i] & FOREIGN : 0;
+        notes[i] = old[i] & FOREIGN;
     memset(map_word_of(m, maps->first * PAGE_GRANULES), 0,
            (size_t)maps->capacity * PAGE_WORDS * sizeof(map_word));
     uint32_t table = maps->table >> GRANULE_SHIFT, end = table + table_granules(maps);
