@@ -75,11 +75,12 @@ static const char *validate_scopes(lm_memory *memory, lm_census *census) {
     const char *broken = validate(memory, census);
     uint64_t end = lm_memory_end(memory);
     uint32_t most = (uint32_t)(end / LM_BLOCK_ALIGNMENT);
-    for (uint32_t at = heap_of(memory)->scope; at && !broken; at = record_at(memory, at)->outer)
+    if (broken) return broken;
+    for (uint32_t at = heap_of(memory)->scope; at; at = record_at(memory, at)->outer)
         if (at % LM_BLOCK_ALIGNMENT || at < memory->heap_start + FIRST || at >= end ||
             !(*tag(memory, at) & RECORD) || !most--)
-            broken = "scopes";
-    return broken;
+            return "scopes";
+    return NULL;
 }
 
 const lm_allocator LM_TABLE(scope) = {
