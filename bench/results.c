@@ -96,10 +96,10 @@ static json_t *contestant_json(const comparison *c, size_t index) {
         proof = comparison_cell(c, index, w)->proof;
     const char *kind = who->host ? "host" : who->yardstick ? "yardstick" : "strategy";
     json_t *single_frees = json_boolean(contestant_frees(who));
-    return json_pack("{s:s, s:s, s:s, s:f, s:o, s:s, s:s}", "name", who->name, "allocator",
+    return json_pack("{s:s, s:s, s:s, s:f, s:o, s:b, s:s, s:s}", "name", who->name, "allocator",
                      who->allocator, "kind", kind, "handicap", who->handicap, "frees_blocks",
-                     single_frees, "answered_by", proof, "environment",
-                     comparison_setting(who, c->commit));
+                     single_frees, "shares_threads", (int)who->shares_threads, "answered_by", proof,
+                     "environment", comparison_setting(who, c->commit));
 }
 
 static json_t *workload_json(const workload *w) {

@@ -238,6 +238,25 @@ static void print_means(const report *r) {
     table_free(t);
 }
 
+// Who may be called by several threads: the others are spared what that costs.
+static void print_threads(const report *r) {
+    const char *comma =
+        r->form == TABLE_MARKDOWN ? "\nSeveral threads may call " : "Several threads may call ";
+    size_t others = 0;
+    for (size_t i = 0; i < r->view.allocator_count; i++) {
+        const char *name = r->view.allocators[i];
+        if (is_kind(r, name, "yardstick") || strpbrk(name, "#+")) continue;
+        if (view_allocator_can(&r->view, name, "shares_threads")) {
+            fprintf(r->stream, "%s%s", comma, name);
+            comma = ", ";
+        } else {
+            others++;
+        }
+    }
+    if (*comma == ',')
+        fprintf(r->stream, others ? ";\nthe other strategies serve one thread.\n" : ".\n");
+}
+
 // Whether the same allocator under two names was told apart: every such verdict is a false one.
 static void print_controls(const report *r) {
     const results_view *v = &r->view;
@@ -313,7 +332,7 @@ static void print_method(const report *r) {
             r->view.baseline, effect * 100, memory_option_of(r)->pages);
     const char *comma = "";
     for (size_t i = 0; i < r->view.allocator_count; i++)
-        if (!view_allocator_frees(&r->view, r->view.allocators[i])) {
+        if (!view_allocator_can(&r->view, r->view.allocators[i], "frees_blocks")) {
             fprintf(r->stream, "%s`%s`", comma, r->view.allocators[i]);
             comma = ", ";
         }
@@ -352,6 +371,7 @@ bool report_print(const json_t *results, table_form form, FILE *stream) {
     print_ratios(&r, "cold");
     heading(&r, "Geometric means, and peak resident memory in the cold pass");
     print_means(&r);
+    print_threads(&r);
     if (all) {
         heading(&r, "Warm: ns an operation");
         print_numbers(&r, "warm", "ns_per_op", 1, 2);

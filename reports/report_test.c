@@ -101,13 +101,14 @@ static json_t *some_results(void) {
                               row("base", "broken", "geometric mean", passes[p], 4, "faster"));
     }
     json_t *context = json_pack(
-        "{s:s, s:f, s:s, s:i, s:[{s:s, s:s, s:s, s:b}, {s:s, s:s, s:s, s:b}, {s:s, s:s, s:s, s:b}],"
+        "{s:s, s:f, s:s, s:i, s:[{s:s, s:s, s:s, s:b, s:b}, {s:s, s:s, s:s, s:b}, {s:s, s:s, s:s, "
+        "s:b}],"
         " s:[{s:s}, {s:s}]}",
         "baseline", "base", "minimum_effect", 0.01, "command", "linmem compare", "blocks", 7,
         "allocators", "name", "base", "kind", "host", "allocator", "base", "frees_blocks", 1,
-        "name", "quick", "kind", "strategy", "allocator", "quick", "frees_blocks", 0, "name",
-        "broken", "kind", "strategy", "allocator", "broken", "frees_blocks", 1, "workloads", "name",
-        "one", "name", "two");
+        "shares_threads", 1, "name", "quick", "kind", "strategy", "allocator", "quick",
+        "frees_blocks", 0, "name", "broken", "kind", "strategy", "allocator", "broken",
+        "frees_blocks", 1, "workloads", "name", "one", "name", "two");
     return json_pack("{s:s, s:i, s:o, s:o, s:o}", "format", "linmem-results", "version", 1,
                      "context", context, "cells", cells, "comparisons", rows);
 }
@@ -119,6 +120,13 @@ static const char *report(table_form form) {
     fclose(stream);
     json_decref(results);
     return printed;
+}
+
+static void who_serves_threads_is_said(void **state) {
+    (void)state;
+    assert_non_null(
+        strstr(report(TABLE_TERMINAL),
+               "Several threads may call base;\nthe other strategies serve one thread."));
 }
 
 static void failures_and_losses_come_first(void **state) {
@@ -206,6 +214,7 @@ int main(void) {
         cmocka_unit_test(table_is_aligned),
         cmocka_unit_test(a_wide_table_is_printed_in_parts),
         cmocka_unit_test(failures_and_losses_come_first),
+        cmocka_unit_test(who_serves_threads_is_said),
         cmocka_unit_test(a_failed_cell_has_neither_ratio_nor_mean),
         cmocka_unit_test(markdown_tells_the_method_and_the_machine),
         cmocka_unit_test(another_memory_is_told),

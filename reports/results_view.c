@@ -96,8 +96,8 @@ const char *view_allocator_text(const results_view *view, const char *allocator,
     return text(allocator_entry(view, allocator), key);
 }
 
-bool view_allocator_frees(const results_view *view, const char *allocator) {
-    return json_is_true(json_object_get(allocator_entry(view, allocator), "frees_blocks"));
+bool view_allocator_can(const results_view *view, const char *allocator, const char *what) {
+    return json_is_true(json_object_get(allocator_entry(view, allocator), what));
 }
 
 double view_mean_of(const results_view *view, const char *a, const char *b, const char *key) {

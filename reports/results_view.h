@@ -37,7 +37,9 @@ view_ratio view_compare(const results_view *view, const char *a, const char *b,
 
 // A text field of an allocator's entry in the context ("kind", "answered_by", …), or "".
 const char *view_allocator_text(const results_view *view, const char *allocator, const char *key);
-bool view_allocator_frees(const results_view *view, const char *allocator);
+
+// Whether an allocator's entry states what is asked ("frees_blocks", "shares_threads").
+bool view_allocator_can(const results_view *view, const char *allocator, const char *what);
 
 // The geometric mean over the workloads of a's number ÷ b's, on the cold pass; NaN where some lack
 // it.
