@@ -40,7 +40,7 @@ static lm_memory started(const lm_allocator *a, uint32_t pages, uint32_t pages_m
 // The descriptor of a block's run.
 static page *run_of(const lm_memory *m, const void *block) {
     page *p = page_of(m, runs_of(m), lm_offset(m, block));
-    return p - p->back;
+    return slab_of(m, p, 0);
 }
 
 static void assert_whole(lm_memory *m) {
@@ -436,7 +436,7 @@ static void break_runs_class(scene *s) {
     s->slab->class = CLASSES;
 }
 static void break_runs_back(scene *s) {
-    s->slab->back = 1;
+    s->slab->back += sizeof(page);
 }
 static void break_runs_free_end(scene *s) {
     s->free_run[s->free_run->length - 1].length++;

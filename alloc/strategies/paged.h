@@ -78,11 +78,14 @@ typedef struct page {
     uint32_t length;     // the run, in pages
     uint16_t used;       // slab: live blocks
     uint16_t uncarved;   // slab: blocks at its end that were never handed out
-    uint8_t kind, class, back;
-    uint8_t thread; // slab: whose it is, where threads share the heap
+    uint8_t kind, class;
 #ifdef PAGED_SHARED
+    uint8_t back;    // slab: how many pages back its first one is
+    uint8_t thread;  // slab: whose it is
     uint32_t number; // slab: its first page
     uint32_t remote; // slab: blocks that other threads have freed, or UNLISTED
+#else
+    uint16_t back; // slab: how many bytes of descriptors back its first one is
 #endif
 } page;
 
@@ -141,12 +144,6 @@ static uint32_t no_slab(const lm_memory *m) {
     return handle_of(m, page_at(m, runs_of(m), runs_of(m)->first - 1));
 }
 
-// The slab of a block whose page is p.
-static inline page *slab_of(const lm_memory *m, page *p, uint32_t block) {
-    if (TABLE_MOVES || !p->back) return p - p->back;
-    return page_at(m, runs_of(m), (block >> PAGE_SHIFT) - p->back);
-}
-
 // Current slabs without a live block become free runs; while the heap is small, so do the pages of
 // the others in which no block was ever handed out.
 static void reclaim(lm_memory *m) {
@@ -173,14 +170,13 @@ static page *slab_make(const lm_memory *m, uint32_t class, uint32_t n) {
     heap *h = heap_of(m);
     page *p = page_at(m, runs_of(m), n);
     uint32_t pages = p->length;
-    for (uint32_t i = 0; i < pages; i++)
-        *page_at(m, runs_of(m), n + i) = (page){.kind = PAGE_SLAB,
-                                                .class = (uint8_t)class,
-                                                .back = (uint8_t)i,
-                                                .thread = (uint8_t)m->thread};
+    for (uint32_t i = 0; i < pages; i++) {
+        page *part = page_at(m, runs_of(m), n + i);
+        *part = (page){.kind = PAGE_SLAB, .class = (uint8_t)class};
+        set_slab(m, part, n, i);
+    }
     p->length = pages;
     p->uncarved = (uint16_t)slab_capacity(p);
-    name_slab(p, n);
     retire(m, h, current(m, h, class));
     h->slab[class] = handle_of(m, p);
     uint32_t enough = SLAB_BLOCKS * class_bytes(class);
@@ -563,7 +559,7 @@ static const char *validate_list(const lm_memory *m, const page *p, uint32_t fir
 
 static const char *validate_slab(const lm_memory *m, const page *p, lm_census *census) {
     const page_runs *r = runs_of(m);
-    const heap *h = heap_by(m, p->thread);
+    const heap *h = owner_of(m, p);
     uint32_t n = number_of(m, r, p), size = class_bytes(p->class), capacity = slab_capacity(p);
     uint32_t listed = 0, remote = 0;
     const char *broken = validate_list(m, p, p->free, &listed);
@@ -572,7 +568,8 @@ static const char *validate_slab(const lm_memory *m, const page *p, lm_census *c
     if (p->used + listed + p->uncarved != capacity || remote > p->used) return "slab-count";
     for (uint32_t i = 0; i < p->length; i++) {
         const page *other = page_at(m, r, n + i);
-        if (other->kind != PAGE_SLAB || other->class != p->class || other->back != i) return "runs";
+        if (other->kind != PAGE_SLAB || other->class != p->class || pages_back(other) != i)
+            return "runs";
     }
     bool on_list = h->partial[p->class] == n || (p->prev && page_at(m, r, p->prev)->next == n);
     if (on_list != (p != current(m, h, p->class) && p->free)) return "partial";

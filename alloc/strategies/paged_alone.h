@@ -12,8 +12,8 @@ typedef struct state {
 static inline heap *heap_of(const lm_memory *m) {
     return &((state *)lm_at(m, m->heap_start))->heap;
 }
-static inline heap *heap_by(const lm_memory *m, uint32_t thread) {
-    (void)thread;
+static inline heap *owner_of(const lm_memory *m, const page *p) {
+    (void)p;
     return heap_of(m);
 }
 static void heaps_none(const lm_memory *m) {
@@ -38,8 +38,17 @@ static inline void lock(const lm_memory *m) {
 static inline void unlock(const lm_memory *m) {
     (void)m;
 }
-static inline void name_slab(page *p, uint32_t number) {
-    (void)p, (void)number;
+// The slab of a block whose page is p: `back` counts bytes, which are subtracted as they are.
+static inline page *slab_of(const lm_memory *m, page *p, uint32_t block) {
+    (void)m, (void)block;
+    return (page *)(void *)((unsigned char *)p - p->back);
+}
+static inline uint32_t pages_back(const page *p) {
+    return p->back / (uint32_t)sizeof(page);
+}
+static inline void set_slab(const lm_memory *m, page *p, uint32_t first, uint32_t back) {
+    (void)m, (void)first;
+    p->back = (uint16_t)(back * sizeof(page));
 }
 static inline bool is_ours(const lm_memory *m, const page *p) {
     (void)m, (void)p;

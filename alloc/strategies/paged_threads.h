@@ -91,8 +91,19 @@ static inline uint32_t handle_of(const lm_memory *m, const page *p) {
     return lm_offset(m, p);
 }
 
-static inline void name_slab(page *p, uint32_t number) {
-    p->number = number;
+static inline heap *owner_of(const lm_memory *m, const page *p) {
+    return heap_by(m, p->thread);
+}
+static inline page *slab_of(const lm_memory *m, page *p, uint32_t block) {
+    return p->back ? page_at(m, runs_of(m), (block >> PAGE_SHIFT) - p->back) : p;
+}
+static inline uint32_t pages_back(const page *p) {
+    return p->back;
+}
+static inline void set_slab(const lm_memory *m, page *p, uint32_t first, uint32_t back) {
+    p->back = (uint8_t)back;
+    p->thread = (uint8_t)m->thread;
+    p->number = first;
 }
 static inline bool is_ours(const lm_memory *m, const page *p) {
     return p->thread == m->thread;
@@ -116,7 +127,7 @@ static void give_back(const lm_memory *m, page *p, uint32_t block) {
             break;
     }
     if (head != UNLISTED) return;
-    uint32_t *mail = &heap_by(m, p->thread)->mail;
+    uint32_t *mail = &owner_of(m, p)->mail;
     push_shared(m, mail, __atomic_load_n(mail, __ATOMIC_RELAXED), block);
 }
 
@@ -148,7 +159,7 @@ static bool collect(const lm_memory *m, page *p) {
 static void retire(const lm_memory *m, heap *h, page *p) {
     uint32_t none = 0;
     if (p->kind != PAGE_SLAB) return; // there was no slab
-    if (!p->free && // else something came back while more was looked for
+    if (!p->free &&                   // else something came back while more was looked for
         __atomic_compare_exchange_n(&p->remote, &none, UNLISTED, false, __ATOMIC_RELAXED,
                                     __ATOMIC_RELAXED))
         return;
