@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#define TABLE_PAGES_MIN 1
 #define LM_CHECK_LEVEL 2
 #define ORDERS         16 // up to 512 KiB
 #define buddy          tiny_buddy

@@ -259,8 +259,10 @@ static void misuse_moved(scene *s) {
         if (i % 3 == 0) lm_memory_grow_foreign(&s->memory, 1);
         unsigned char *block = s->blocks[i];
         size_t size = i % 3 ? s->sizes[i] * 3 + 50 : s->sizes[i] + 2 * LM_PAGE_BYTES;
-        s->blocks[i] = subject->resize(block, size, &s->memory);
-        if (s->blocks[i] != block && !is_block(s, block)) see_all(s, block, "a moved block");
+        unsigned char *moved = subject->resize(block, size, &s->memory);
+        if (!moved) continue; // the memory is full, and the block is as it was
+        s->blocks[i] = moved;
+        if (moved != block && !is_block(s, block)) see_all(s, block, "a moved block");
     }
 }
 static void misuse_after_reset(scene *s) {

@@ -24,14 +24,14 @@
 //     clean    no block in use lies beyond what counts as written
 //
 // Costs: allocate O(pages before the run), a few words where a run may be; a page whose note is
-// wrong is looked through once, 64 words. Marking a block, finding its end: O(size / 1 KiB), the end
-// of a large one O(size / 64 KiB). Free with the size need not look for the end. Resize O(size) bits
-// or bytes; reset O(table), validate O(table). No bytes a block but the rounding to 16; 1.6 %
+// wrong is looked through once, 64 words. Marking a block, finding its end: O(size / 1 KiB), the
+// end of a large one O(size / 64 KiB). Free with the size need not look for the end. Resize O(size)
+// bits or bytes; reset O(table), validate O(table). No bytes a block but the rounding to 16; 1.6 %
 // of the memory for the table, 2 to 3 % where that has just moved; 24 bytes for the heap.
 //
 // Bound: first fit's. For M bytes live at most and sizes from 16 up to 16n bytes, the heap is at
-// most about M log2(n) (Robson 1977), seen in no program: little is lost in practice, as low addresses
-// fill up first.
+// most about M log2(n) (Robson 1977), seen in no program: little is lost in practice, as low
+// addresses fill up first.
 //
 // Good at: low waste, large blocks, aligned blocks, misuse: no bit of it can be overwritten by one
 // who writes past a block's end. Bad at: time where the heap is large and full of small holes, as

@@ -19,10 +19,15 @@
 //
 // Laws (page_maps_law):
 //     table    it lies in the memory, in closed pages or at the front, and maps all of ours
-//     clean    it lies in what counts as written
 #pragma once
 
 #include "alloc/strategies/strategy.h"
+
+// The first table has room for so many pages, each of which takes 1 KiB of it: it moves seldom
+// while the heap is small.
+#ifndef TABLE_PAGES_MIN
+#define TABLE_PAGES_MIN 8
+#endif
 
 enum {
     GRANULE_SHIFT = 4,
@@ -111,6 +116,7 @@ static void open_table(lm_memory *m, uint32_t table, uint32_t granules) {
         *map_word_of(m, page * PAGE_GRANULES) = (map_word){0};
         *note_of(m, page) = 0;
     }
+    if (maps_of(m)->clean < to) maps_of(m)->clean = to;
     open_range(m, from, to);
 }
 
@@ -127,7 +133,6 @@ static void move_table(lm_memory *m, uint32_t page, uint32_t capacity) {
     memcpy(note_of(m, old.first), notes, pages * sizeof(page_note));
     uint32_t end = page + pages_for(table_granules(maps));
     close_pages(m, page, end, TABLE);
-    if (maps->clean < end * PAGE_GRANULES) maps->clean = end * PAGE_GRANULES;
     open_table(m, old.table, table_granules(&old));
 }
 
@@ -161,7 +166,7 @@ static uint32_t maps_grow(lm_memory *m, uint32_t tail, uint32_t granules, uint32
         end -= table;
     else
         start += table;
-    open_range(m, start * PAGE_GRANULES, end * PAGE_GRANULES);
+    if (start < end) open_range(m, start * PAGE_GRANULES, end * PAGE_GRANULES); // none was missing
     return place;
 }
 
@@ -172,6 +177,8 @@ static bool maps_start(lm_memory *m, uint32_t heap_bytes) {
     uint32_t pages = lm_memory_pages(m), capacity = pages_for(front);
     if (capacity < pages) capacity = pages;
     capacity += (capacity < LM_PAGES_MAX) - first; // one more, for the table
+    if (capacity < TABLE_PAGES_MIN) capacity = TABLE_PAGES_MIN;
+    if (capacity > LM_PAGES_MAX - first) capacity = LM_PAGES_MAX - first;
     page_maps maps = {front << GRANULE_SHIFT, first, 0, capacity, 0};
     uint32_t opened = front + table_granules(&maps);
     if (!lm_reach(m, (uint64_t)opened << GRANULE_SHIFT)) return false;
@@ -210,6 +217,8 @@ static void maps_reset(lm_memory *m, uint32_t heap_bytes) {
     page_maps *maps = maps_of(m);
     uint32_t front = maps_front(m, heap_bytes);
     const page_note *old = note_of(m, maps->first);
+    uint32_t written = (maps->table >> GRANULE_SHIFT) + table_granules(maps);
+    if (maps->clean < written) maps->clean = written;
     maps->table = table_place(m, front);
     page_note *notes = note_of(m, maps->first);
     for (uint32_t i = 0; i < maps->capacity; i++) // upwards, as they may overlap
@@ -248,7 +257,6 @@ static const char *page_maps_law(const lm_memory *m, uint32_t heap_bytes, uint32
         maps->end - maps->first > maps->capacity || maps->capacity > LM_PAGES_MAX - maps->first)
         return "table";
     if (table < front || table + table_granules(maps) > maps_end(m)) return "table";
-    if (table + table_granules(maps) > maps->clean) return "clean";
     *from = table == front ? front + table_granules(maps) : front;
     uint32_t pages = 0;
     for (uint32_t page = maps->first; page < maps->end; page++) {

@@ -22,7 +22,8 @@
 // From `clean` on no byte has been written since our own growth brought it.
 //
 // An aligned block lies inside one that is large enough for any skip of 16 bytes up to its
-// alignment. Three words before the payload lead back, and say how much of it was asked for:
+// alignment, and whose word then says HOLDER, as its own start is no payload. Three words before
+// the payload lead back, and say how much of it was asked for:
 //
 //     [word] ......... [skipped][asked][word of class ALIGNED] payload ...
 //
@@ -62,6 +63,7 @@ enum {
     FREE = 32,
     SEAL_STEP = 0x1e3779c0, // a multiple of 64: the bits below are class and flag
 };
+#define HOLDER     (1u << 31) // flips the highest bit of the word
 #define SIZE_LIMIT ((1u << (CLASSES + 3)) - LM_WORD_BYTES)
 _Static_assert(CLASSES <= 28, "a block's bytes and four times its offset fit with the flags");
 
@@ -206,7 +208,8 @@ static inline uint32_t live(const void *address, const lm_memory *memory) {
         LM_CHECK(holds(memory, block) && block < payload);
     }
     LM_CHECK((*tag(h, block) & CLASS) < CLASSES);
-    LM_CHECK(*tag(h, block) == sealed(h, block, *tag(h, block) & CLASS));
+    LM_CHECK(*tag(h, block) ==
+             (sealed(h, block, *tag(h, block) & CLASS) ^ (block == payload ? 0 : HOLDER)));
     return block;
 }
 
@@ -242,6 +245,7 @@ static void *allocate_aligned(size_t alignment, size_t size, lm_memory *memory) 
     heap *h = heap_of(memory);
     uint32_t over = (uint32_t)(uintptr_t)address_of(h, block) & (step - 1);
     uint32_t payload = block + step - over;
+    *tag(h, block) ^= HOLDER;
     *skipped(h, payload) = step - over;
     *asked(h, payload) = (uint32_t)size;
     *tag(h, payload) = sealed(h, payload, ALIGNED);
@@ -261,7 +265,10 @@ static void release_block(void *address, size_t size, lm_memory *memory) {
     uint32_t payload = (uint32_t)((uintptr_t)address - (uintptr_t)h), block = live(address, memory);
     LM_CHECK(size <= usable_size(address, memory));
     (void)size;
-    if (block != payload) *tag(h, payload) = 0; // no payload begins here any more
+    if (block != payload) {
+        *tag(h, payload) = 0; // no payload begins here any more
+        *tag(h, block) ^= HOLDER;
+    }
     uint32_t class = *tag(h, block) & CLASS;
     *tag(h, block) |= FREE;
     *word_at(h, block) = h->free[class];
@@ -287,7 +294,7 @@ static bool resize_last(uint32_t block, uint32_t class, lm_memory *memory) {
     region *now = region_of(h, h->current);
     now->next = block + bytes;
     if (bytes > had && now->clean - block < bytes) now->clean = now->next;
-    *tag(h, block) = sealed(h, block, class);
+    *tag(h, block) += class - (*tag(h, block) & CLASS);
     return true;
 }
 
@@ -325,7 +332,8 @@ static void reset(lm_memory *memory) {
 static const char *region_law(heap *h, const region *r, uint32_t first, lm_census *census) {
     for (uint32_t block = first, bytes; block != r->next; block += bytes) {
         uint32_t own = *tag(h, block), class = own & CLASS;
-        if (class >= CLASSES || (own & ~(uint32_t)FREE) != sealed(h, block, class)) return "words";
+        uint32_t flags = own ^ sealed(h, block, class); // free, a holder, or neither
+        if (class >= CLASSES || (flags && flags != FREE && flags != HOLDER)) return "words";
         bytes = class_bytes(class);
         if (bytes > r->next - block) return "blocks in region";
         *(own & FREE ? &census->free_blocks : &census->live_blocks) += 1;
