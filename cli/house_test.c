@@ -189,8 +189,8 @@ static bool is_included(const char *path) {
     return false;
 }
 
-// A source is built by its room's glob, by the registry, or by its name or folder in
-// CMakeLists.txt.
+// A source is built by its room's glob, by the registry, by its folder in the CMakeLists.txt, or by
+// its name in any.
 static bool is_built(const char *path) {
     const source *cmake = find_source("CMakeLists.txt");
     const source *registry = find_source("alloc/strategies.def");
@@ -205,7 +205,10 @@ static bool is_built(const char *path) {
         snprintf(line, sizeof line, "STRATEGY(%.*s)", (int)strcspn(path + 17, "."), path + 17);
         if (strstr(registry->text, line)) return true;
     }
-    return strstr(cmake->text, path) != NULL;
+    for (size_t i = 0; i < source_count; i++)
+        if (ends_with(sources[i].path, "CMakeLists.txt") && strstr(sources[i].text, path))
+            return true;
+    return false;
 }
 
 // Holds the laws against the working directory. Returns the offences, a line each, to be freed.

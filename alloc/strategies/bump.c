@@ -2,17 +2,247 @@
 //
 // Idea: nothing is searched, merged or freed; a whole heap is thrown away at once. The region of
 // Hanson, "Fast allocation and deallocation of memory based on object lifetimes" (1990), and the
-// arena of every compiler. Layout and laws: arena.h.
+// arena of every compiler. It is here as the smallest allocator that holds the contract: on wasm32
+// allocate, resize and free take 346 bytes of code.
 //
-// Costs: allocate O(1), and one growth where the region is used up and the largest idle one is too
-// small. Free O(1): it does nothing. Resize O(1) for the last block, else O(size). Reset O(1), or
-// O(regions^2) where foreign growths have left several. Validate O(blocks). 4 bytes a block,
-// rounded up to 16; 32 bytes for the heap.
+// Layout: the word before a block, its tag, holds its bytes up to the next block. A resize must
+// know how much to copy and whether the block is the last: without the tag it could know neither.
+// The heap's memory is one region, and one more for each time that somebody else has grown the
+// memory between two of our growths. A region begins with 12 bytes that describe the one that was
+// left for it, and the heap with those of the current one: a stack. Offsets are the memory's,
+// modulo 2^32, as a region may end there. What an alignment skips is a block that is never handed
+// out.
 //
-// Bound: none. The heap is the sum of all requests since the last reset.
+//     [heap][tag] block [tag] block | left    foreign    [left][tag] block [tag] block | free
+//                                   ^left.next           ^heap.start                   ^heap.next
 //
-// Good at: time, where everything dies at once. Bad at: everything that lives on.
-#include "alloc/strategies/arena.h"
+// Where a growth begins is known from its answer only. So it is always large enough for a region
+// of its own; where it turns out to continue the current one, that is extended.
+//
+// What somebody else's growth cuts off is given up, for the sake of simplicity: the rest of the
+// region at once, and all of it with the reset, which goes back to the start of the current region.
+// scope keeps such regions, in 571 bytes.
+//
+// Laws (validate's names):
+//     regions         each begins and ends with a page within the memory, above the one it was
+//                     entered from
+//     next in region  a region's blocks end in it
+//     block in region every block has at least 16 bytes, and the chain ends where it should
+//
+// Costs: allocate O(1), and one growth where the region is used up. Free O(1): it does nothing.
+// Resize O(1) for the last block, else O(size). Reset O(regions). Validate O(blocks). 4 bytes a
+// block, rounded up to 16; 16 bytes for the heap and for each further region.
+//
+// Bound: none. The heap is the sum of all requests since the last reset, at most the largest of
+// them once more and a page, and what was given up.
+//
+// Good at: time, where everything dies at once, and code size. Bad at: everything that lives on,
+// and a memory that others often grow.
+#include "alloc/strategies/strategy.h"
+
+enum { SKIPPED = 1, FREED = 2, FLAGS = LM_BLOCK_ALIGNMENT - 1 };
+
+typedef uint32_t __attribute__((may_alias)) word;
+
+typedef struct region {
+    uint32_t next; // where the next block will lie
+    struct {
+        uint32_t end, start;
+    } is; // what it extends over; one struct, as they are copied together
+    uint32_t first_tag;
+} region;
+
+enum { FIRST = sizeof(region) };
+_Static_assert(sizeof(region) == LM_BLOCK_ALIGNMENT, "the heap's own bytes lie in one page");
+
+static inline region *region_at(const lm_memory *memory, uint32_t offset) {
+    return lm_at(memory, offset);
+}
+static inline region *current(const lm_memory *memory) {
+    return region_at(memory, memory->heap_start);
+}
+static inline word *tag(const lm_memory *memory, uint32_t block) {
+    return lm_at(memory, block - LM_WORD_BYTES);
+}
+static inline uint32_t bytes_of(const lm_memory *memory, uint32_t block) {
+    return *tag(memory, block) & ~(word)FLAGS;
+}
+static inline uint32_t first_of(const region *r) {
+    return r->is.start + FIRST;
+}
+
+// The offset of a block that the caller says is live.
+static inline uint32_t live(const void *address, const lm_memory *memory) {
+    uint32_t block = lm_offset(memory, address);
+    LM_CHECK(lm_holds(memory, address) && block % LM_BLOCK_ALIGNMENT == 0);
+    LM_CHECK(block >= memory->heap_start + FIRST);
+#if LM_CHECK_LEVEL >= 1
+    const region *r = current(memory);
+    uint32_t bytes = bytes_of(memory, block), first = first_of(r);
+    LM_CHECK((*tag(memory, block) & FLAGS) == 0 && bytes != 0 &&
+             bytes <= lm_memory_end(memory) - block);
+    // In the current region blocks end at next.
+    LM_CHECK(block - first >= r->is.end - first ||
+             (block - first < r->next - first && bytes <= r->next - block));
+#endif
+    return block;
+}
+
+static bool start(lm_memory *memory) {
+    uint32_t at = memory->heap_start;
+    int32_t missing = (int32_t)(at / LM_PAGE_BYTES + 1 - lm_memory_pages(memory));
+    if (missing > 0 && lm_memory_grow(memory, (uint32_t)missing) == LM_GROW_REFUSED) return false;
+    region *r = current(memory);
+    r->next = at + FIRST;
+    r->is.end = (uint32_t)lm_memory_end(memory);
+    r->is.start = at;
+    return true;
+}
+
+// Lays a block at `next` in the current region, or in what a growth adds. NULL: refused, and
+// nothing has changed.
+static void *lay(size_t size, uint32_t next, lm_memory *memory) {
+    uint32_t heap = memory->heap_start, bytes = lm_block_bytes(size);
+    bytes |= -(uint32_t)(size > LM_SIZE_MAX); // which no room is enough for, and no growth
+    uint32_t end = region_at(memory, heap)->is.end;
+    if (LM_UNLIKELY(bytes > end - next)) {
+        uint32_t pages = bytes / LM_PAGE_BYTES + 1, before = lm_memory_grow(memory, pages);
+        if (before == LM_GROW_REFUSED) return NULL;
+        uint32_t at = before * LM_PAGE_BYTES;
+        region *r = region_at(memory, heap);
+        if (at != end) {
+            region *left = region_at(memory, at);
+            left->next = next;
+            left->is = r->is;
+            r->is.start = at;
+            next = at + FIRST;
+        }
+        r->is.end = at + pages * LM_PAGE_BYTES;
+    }
+    region_at(memory, heap)->next = next + bytes;
+    *tag(memory, next) = bytes;
+    return lm_at(memory, next);
+}
+
+// Takes what any alignment may need, and gives back what is behind the block.
+static void *lay_aligned(size_t alignment, size_t size, uint32_t next, lm_memory *memory) {
+    if (alignment <= LM_BLOCK_ALIGNMENT) return lay(size, next, memory);
+    if (size > LM_SIZE_MAX - alignment) return NULL;
+    void *room = lay(size + alignment - LM_BLOCK_ALIGNMENT, next, memory);
+    if (!room) return NULL;
+    uint32_t block = lm_offset(memory, room), bytes = lm_block_bytes(size);
+    uint32_t skipped = -block & ((uint32_t)alignment - 1);
+    if (skipped) *tag(memory, block) = skipped | SKIPPED;
+    block += skipped;
+    *tag(memory, block) = bytes;
+    current(memory)->next = block + bytes;
+    return lm_at(memory, block);
+}
+
+static void *allocate(size_t size, lm_memory *memory) {
+    return lay(size, current(memory)->next, memory);
+}
+
+static void *allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
+    return lay_aligned(alignment, size, current(memory)->next, memory);
+}
+
+// What the allocation itself has added to the memory is zero.
+static void *allocate_zeroed(size_t size, lm_memory *memory) {
+    uint64_t end = lm_memory_end(memory);
+    void *block = allocate(size, memory);
+    if (!block) return NULL;
+    uint32_t offset = lm_offset(memory, block);
+    uint64_t dirty = end > offset ? end - offset : 0;
+    return memset(block, 0, size < dirty ? size : (size_t)dirty);
+}
+
+static void release_block(void *address, size_t size, lm_memory *memory) {
+    if (LM_CHECK_LEVEL == 0 || !address) return;
+    uint32_t block = live(address, memory);
+    LM_CHECK(size <= bytes_of(memory, block) - LM_WORD_BYTES);
+    (void)size;
+    *tag(memory, block) |= FREED; // for the second free to trap
+}
+
+static size_t usable_size(const void *address, lm_memory *memory) {
+    return *tag(memory, live(address, memory)) - LM_WORD_BYTES;
+}
+
+static uint64_t block_bytes_max(size_t size, size_t alignment) {
+    (void)alignment;
+    return lm_block_bytes(size);
+}
+
+// The last block is laid again where it lies, if there is room or the region grows.
+static void *resize_aligned(void *address, size_t size, size_t alignment, lm_memory *memory) {
+    uint32_t block = live(address, memory), had = *tag(memory, block), next = current(memory)->next;
+    size_t kept = had - LM_WORD_BYTES;
+    if (block + had == next)
+        next = block;
+    else if (kept - size <= kept / 2) // not where size is larger: that wraps
+        return address;
+    void *to = lay_aligned(alignment, size, next, memory), *from = lm_at(memory, block);
+    if (to && to != from) {
+        memcpy(to, from, kept < size ? kept : size);
+        if (LM_CHECK_LEVEL >= 1) *tag(memory, block) |= FREED;
+    }
+    return to;
+}
+
+static void *resize(void *address, size_t size, lm_memory *memory) {
+    return resize_aligned(address, size, LM_BLOCK_ALIGNMENT, memory);
+}
+
+// At check level 1, no block of the region looks live any more: what is laid over it later may
+// leave its tag as it is. O(blocks).
+static void mark_freed(const lm_memory *memory, const region *r) {
+    if (LM_CHECK_LEVEL == 0) return;
+    for (uint32_t block = first_of(r); block != r->next; block += bytes_of(memory, block))
+        *tag(memory, block) |= FREED;
+}
+
+static void reset(lm_memory *memory) {
+    region *r = current(memory);
+    for (;; r = region_at(memory, r->is.start)) {
+        mark_freed(memory, r);
+        r->next = first_of(r);
+        if (r->is.start == memory->heap_start) return;
+    }
+}
+
+// Walks a region, from its first block to `next`. Returns a broken law or NULL.
+static const char *region_law(const lm_memory *memory, const region *r, lm_census *census) {
+    uint32_t at = r->is.start, first = first_of(r);
+    if (at != memory->heap_start && (at % LM_PAGE_BYTES || at < memory->heap_start))
+        return "regions";
+    uint64_t end = at + (uint64_t)(uint32_t)(r->is.end - at);
+    if (end % LM_PAGE_BYTES || end == at || end > lm_memory_end(memory)) return "regions";
+    if (r->next - first > r->is.end - first || r->next % LM_BLOCK_ALIGNMENT)
+        return "next in region";
+    for (uint32_t block = first, bytes; block != r->next; block += bytes) {
+        bytes = bytes_of(memory, block);
+        if (bytes == 0 || bytes > r->next - block) return "block in region";
+        if (*tag(memory, block) & SKIPPED) continue;
+        census->live_blocks++;
+        census->live_bytes += bytes;
+    }
+    census->heap_bytes += end - at;
+    return NULL;
+}
+
+static const char *validate(lm_memory *memory, lm_census *census) {
+    const region *r = current(memory);
+    lm_census seen = {0};
+    const char *broken = region_law(memory, r, &seen);
+    while (!broken && r->is.start != memory->heap_start) {
+        uint32_t above = r->is.start;
+        r = region_at(memory, above);
+        broken = r->is.start < above ? region_law(memory, r, &seen) : "regions";
+    }
+    if (!broken && census) *census = seen;
+    return broken;
+}
 
 const lm_allocator LM_TABLE(bump) = {
     .name = "bump",

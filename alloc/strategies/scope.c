@@ -2,18 +2,37 @@
 //
 // Idea: what a function allocates for its own use dies when it returns, and so do the scopes that
 // it opened: one step back frees all of it. The obstack of GNU, the mark and release of Pascal, the
-// nested arenas of Hanson (1990); Kotlin/Wasm gives its callers linear memory in this way only
-// (withScopedMemoryAllocator). Layout and laws: arena.h.
+// nested arenas of Hanson, "Fast allocation and deallocation of memory based on object lifetimes"
+// (1990); Kotlin/Wasm gives its callers linear memory in this way only
+// (withScopedMemoryAllocator).
 //
-// Opening lays a record into the arena, which tells where to go back to. Closing goes back: to the
-// region and the place of the record. Regions that were entered meanwhile become idle and serve
-// whoever needs one next, so that growth inside a scope stays with the heap.
+// Layout: the word before a block, its tag, holds its bytes up to the next block. A resize must
+// know how much to copy and whether the block is the last: without the tag it could know neither.
+// The tags also make a region a chain that can be walked. The heap's memory is one region, and one
+// more for each time that somebody else has grown the memory between two of our growths. A region
+// that is entered begins with a record of the one that was left for it, so that those in use are a
+// stack. Offsets are the memory's, modulo 2^32, as a region may end there.
+//
+//     [heap][tag] block [tag] block ... | free    foreign    [record][tag] block ... | free
+//           ^bottom                     next                 ^top.start              ^top.next
+//
+// Idle regions are a list, the largest one first: where it is too small, all are. It ends with the
+// bottom, an empty region within the heap, so that nobody asks whether there is one. What an
+// alignment skips is a block that is never handed out.
+//
+// Opening a scope lays a record into the arena, which tells where to go back to. Closing goes back:
+// to the region and the place of the record. Regions that were entered meanwhile become idle and
+// serve whoever needs one next, so that growth inside a scope stays with the heap.
 //
 //     ... block [record] block block [record] block | next
 //                 ^------- outer ------'               scope: the inner record
 //
-// Laws, besides those of arena.h (validate's name):
-//     scopes    open ones are nested, each recorded below the one it encloses
+// Laws (validate's names):
+//     regions         each begins and ends with a page within the memory
+//     next in region  a region's blocks end in it
+//     block in region every block has at least 16 bytes, and the chain ends where it should
+//     idle regions    none is larger than the one before it
+//     scopes          open ones are nested, each recorded below the one it encloses
 //
 // Costs: allocate O(1), and one growth where the region is used up and the largest idle one is too
 // small. Free O(1): it does nothing. Resize O(1) for the last block, else O(size). Open O(1). Close
@@ -25,7 +44,234 @@
 //
 // Good at: time, and memory that is given back in the order of the calls. Bad at: what outlives the
 // scope it was allocated in; to resize anything but the last block copies it.
-#include "alloc/strategies/arena.h"
+#include "alloc/strategies/strategy.h"
+
+enum { SKIPPED = 1, FREED = 2, RECORD = 4, FLAGS = LM_BLOCK_ALIGNMENT - 1 };
+
+typedef struct region {
+    uint32_t next; // where the next block will lie
+    uint32_t end;
+    uint32_t start; // the record lies there. In an idle region's record: the next idle one
+} region;
+
+typedef struct heap {
+    region top;     // the current one
+    uint32_t idle;  // the first idle one
+    uint32_t dirty; // what lies both here or behind and behind top.next no one has written
+    uint32_t bottom_end;
+    uint32_t scope; // the innermost open one's record; 0: none
+    uint32_t first_tag;
+} heap;
+
+enum { FIRST = sizeof(heap), BOTTOM = offsetof(heap, dirty) };
+_Static_assert(FIRST == BOTTOM + LM_BLOCK_ALIGNMENT, "a block follows as it follows a record");
+_Static_assert(offsetof(heap, bottom_end) == BOTTOM + offsetof(region, end), "the bottom's end");
+
+typedef uint32_t __attribute__((may_alias)) word;
+
+static inline heap *heap_of(const lm_memory *memory) {
+    return lm_at(memory, memory->heap_start);
+}
+static inline region *region_at(const lm_memory *memory, uint32_t offset) {
+    return lm_at(memory, offset);
+}
+static inline word *tag(const lm_memory *memory, uint32_t block) {
+    return lm_at(memory, block - LM_WORD_BYTES);
+}
+static inline uint32_t bytes_of(const lm_memory *memory, uint32_t block) {
+    return *tag(memory, block) & ~(word)FLAGS;
+}
+static inline uint32_t memory_end(const lm_memory *memory) { // modulo 2^32
+    return (uint32_t)lm_memory_end(memory);
+}
+static inline uint32_t first_of(const region *r) {
+    return r->start + LM_BLOCK_ALIGNMENT;
+}
+static inline uint32_t bottom_of(const lm_memory *memory) {
+    return memory->heap_start + BOTTOM;
+}
+
+// Makes room for `bytes` at top.next: in the first idle region, or by growth, in a new one where
+// somebody else's pages lie between. False: refused, or somebody else grew at the same time, and
+// nothing has changed. All are multiples of 16, and as many of a region are its record's: one of
+// more than `bytes` has room for them.
+static inline bool make_room(lm_memory *memory, uint32_t bytes) {
+    uint32_t at = memory->heap_start;
+    heap *h = lm_at(memory, at);
+    uint32_t start = h->idle, end = region_at(memory, start)->end;
+    if (end - start > bytes) {
+        h->idle = region_at(memory, start)->start;
+        h->dirty = end;
+    } else {
+        uint32_t before = lm_memory_pages(memory), has = 0;
+        start = before * LM_PAGE_BYTES;
+        if (start == h->top.end) has = start - h->top.next + LM_BLOCK_ALIGNMENT;
+        uint32_t pages = (bytes - has) / LM_PAGE_BYTES + 1;
+        if (lm_memory_grow(memory, pages) != before) return false;
+        end = start + pages * LM_PAGE_BYTES;
+        h = lm_at(memory, at);
+    }
+    if (start != h->top.end) {
+        region *record = region_at(memory, start);
+        record->next = h->top.next;
+        record->end = h->top.end;
+        record->start = h->top.start;
+        h->top.start = start;
+        h->top.next = start + LM_BLOCK_ALIGNMENT;
+    }
+    h->top.end = end;
+    return true;
+}
+
+// The offset of a block that the caller says is live.
+static inline uint32_t live(const void *address, const lm_memory *memory) {
+    uint32_t block = lm_offset(memory, address);
+    LM_CHECK(lm_holds(memory, address) && block % LM_BLOCK_ALIGNMENT == 0);
+    LM_CHECK(block >= memory->heap_start + FIRST);
+#if LM_CHECK_LEVEL >= 1
+    const region *top = &heap_of(memory)->top;
+    uint32_t bytes = bytes_of(memory, block), first = first_of(top);
+    LM_CHECK((*tag(memory, block) & FLAGS) == 0 && bytes != 0 &&
+             bytes <= memory_end(memory) - block);
+    // In the current region blocks end at next.
+    LM_CHECK(block - first >= top->end - first ||
+             (block - first < top->next - first && bytes <= top->next - block));
+#endif
+    return block;
+}
+
+static bool start(lm_memory *memory) {
+    uint32_t at = memory->heap_start, pages = lm_memory_pages(memory);
+    uint32_t last_page = (at / LM_BLOCK_ALIGNMENT + 1) / (LM_PAGE_BYTES / LM_BLOCK_ALIGNMENT);
+    if (last_page >= pages && lm_memory_grow(memory, last_page - pages + 1) == LM_GROW_REFUSED)
+        return false;
+    heap *h = lm_at(memory, at);
+    h->top.next = at + FIRST;
+    h->top.end = h->dirty = memory_end(memory);
+    h->top.start = h->idle = h->bottom_end = at + BOTTOM;
+    h->scope = 0;
+    return true;
+}
+
+static void *allocate(size_t size, lm_memory *memory);
+
+// Apart, so that the common way through allocate saves no registers.
+static __attribute__((noinline)) void *allocate_elsewhere(size_t size, lm_memory *memory) {
+    return make_room(memory, lm_block_bytes(size)) ? allocate(size, memory) : NULL;
+}
+
+static void *allocate(size_t size, lm_memory *memory) {
+    if (LM_UNLIKELY(size > LM_SIZE_MAX)) return NULL;
+    uint32_t bytes = lm_block_bytes(size);
+    heap *h = heap_of(memory);
+    if (LM_UNLIKELY(bytes > h->top.end - h->top.next)) return allocate_elsewhere(size, memory);
+    uint32_t block = h->top.next;
+    *tag(memory, block) = bytes;
+    h->top.next = block + bytes;
+    return lm_at(memory, block);
+}
+
+static void *allocate_zeroed(size_t size, lm_memory *memory) {
+    void *block = allocate(size, memory);
+    if (!block) return NULL;
+    uint32_t offset = lm_offset(memory, block), end = heap_of(memory)->dirty;
+    uint32_t dirty = end - 1 >= offset ? end - offset : 0; // an end of 2^32 is 0
+    return memset(block, 0, size < dirty ? size : dirty);
+}
+
+// Takes what any alignment may need, and gives back what is behind the block.
+static void *allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
+    if (alignment <= LM_BLOCK_ALIGNMENT) return allocate(size, memory);
+    if (size > LM_SIZE_MAX - alignment) return NULL;
+    void *room = allocate(size + alignment - LM_BLOCK_ALIGNMENT, memory);
+    if (!room) return NULL;
+    uint32_t block = lm_offset(memory, room), bytes = lm_block_bytes(size);
+    uint32_t skipped = -block & ((uint32_t)alignment - 1);
+    if (skipped) *tag(memory, block) = skipped | SKIPPED;
+    block += skipped;
+    *tag(memory, block) = bytes;
+    heap_of(memory)->top.next = block + bytes;
+    return lm_at(memory, block);
+}
+
+static void release_block(void *address, size_t size, lm_memory *memory) {
+    if (LM_CHECK_LEVEL == 0 || !address) return;
+    uint32_t block = live(address, memory);
+    LM_CHECK(size <= bytes_of(memory, block) - LM_WORD_BYTES);
+    (void)size;
+    *tag(memory, block) |= FREED; // for the second free to trap
+}
+
+static size_t usable_size(const void *address, lm_memory *memory) {
+    return bytes_of(memory, live(address, memory)) - LM_WORD_BYTES;
+}
+
+static uint64_t block_bytes_max(size_t size, size_t alignment) {
+    (void)alignment;
+    return lm_block_bytes(size);
+}
+
+// The last block is taken back and laid again, where it lies if there is room or the region grows.
+// What is free of the region then counts as dirty.
+static void *resize_aligned(void *address, size_t size, size_t alignment, lm_memory *memory) {
+    uint32_t block = live(address, memory);
+    heap *h = heap_of(memory);
+    uint32_t had = bytes_of(memory, block), next = h->top.next;
+    size_t kept = had - LM_WORD_BYTES;
+    bool last = block + had == next;
+    if (last) {
+        h->dirty = h->top.end;
+        h->top.next = block;
+    } else if (kept - size <= kept / 2) { // not where size is larger: that wraps
+        return address;
+    }
+    void *to = allocate_aligned(alignment, size, memory), *from = lm_at(memory, block);
+    if (!to) {
+        heap_of(memory)->top.next = next;
+    } else if (to != from) {
+        memcpy(to, from, kept < size ? kept : size);
+        if (LM_CHECK_LEVEL >= 1) *tag(memory, block) |= FREED; // also behind its region's last
+    }
+    return to;
+}
+
+static void *resize(void *address, size_t size, lm_memory *memory) {
+    return resize_aligned(address, size, LM_BLOCK_ALIGNMENT, memory);
+}
+
+// At check level 1, no block from `from` on looks live any more: what is laid over it later may
+// leave its tag as it is. O(1) amortised over the blocks.
+static void mark_freed(const lm_memory *memory, uint32_t from) {
+    if (LM_CHECK_LEVEL == 0) return;
+    for (uint32_t next = heap_of(memory)->top.next; from != next; from += bytes_of(memory, from))
+        *tag(memory, from) |= FREED;
+}
+
+// The current region becomes idle, and the one below it current again; what is free of it counts as
+// dirty.
+static void leave(lm_memory *memory) {
+    heap *h = heap_of(memory);
+    uint32_t start = h->top.start, bytes = h->top.end - start, *link = &h->idle;
+    while (region_at(memory, *link)->end - *link > bytes)
+        link = &region_at(memory, *link)->start;
+    mark_freed(memory, first_of(&h->top));
+    region *record = region_at(memory, start), below = *record;
+    *record = (region){.end = h->top.end, .start = *link};
+    *link = start;
+    h->top = below;
+    h->dirty = below.end;
+}
+
+// Goes back to where top.next was when the current region was the one that starts at `start`. All
+// that was laid since is gone.
+static void go_back(lm_memory *memory, uint32_t start, uint32_t next) {
+    heap *h = heap_of(memory);
+    while (h->top.start != start)
+        leave(memory);
+    if (h->dirty - 1 < h->top.next - 1) h->dirty = h->top.next;
+    mark_freed(memory, next);
+    h->top.next = next;
+}
 
 // In a block of its own.
 typedef struct record {
@@ -36,12 +282,6 @@ typedef struct record {
 
 static inline record *record_at(const lm_memory *memory, uint32_t offset) {
     return lm_at(memory, offset);
-}
-
-static bool start_without_scopes(lm_memory *memory) {
-    if (!start(memory)) return false;
-    heap_of(memory)->scope = 0;
-    return true;
 }
 
 static bool open_scope(lm_memory *memory) {
@@ -66,16 +306,48 @@ static void close_scope(lm_memory *memory) {
     go_back(memory, r.start, r.next);
 }
 
-static void reset_all(lm_memory *memory) {
+static void reset(lm_memory *memory) {
+    uint32_t bottom = bottom_of(memory);
     heap_of(memory)->scope = 0;
-    reset(memory);
+    go_back(memory, bottom, bottom + LM_BLOCK_ALIGNMENT);
 }
 
-static const char *validate_scopes(lm_memory *memory, lm_census *census) {
-    const char *broken = validate(memory, census);
+// Walks a region, from its first block to `next`. Returns a broken law or NULL.
+static const char *region_law(const lm_memory *memory, const region *r, lm_census *census) {
+    uint32_t bottom = bottom_of(memory), first = first_of(r);
+    if (r->start != bottom && (r->start % LM_PAGE_BYTES || r->start < bottom)) return "regions";
+    uint64_t end = r->start + (uint64_t)(uint32_t)(r->end - r->start);
+    if (end % LM_PAGE_BYTES || end == r->start || end > lm_memory_end(memory)) return "regions";
+    if (r->next - first > r->end - first || r->next % LM_BLOCK_ALIGNMENT) return "next in region";
+    for (uint32_t block = first, bytes; block != r->next; block += bytes) {
+        bytes = bytes_of(memory, block);
+        if (bytes == 0 || bytes > r->next - block) return "block in region";
+        if (*tag(memory, block) & (SKIPPED | RECORD)) continue;
+        census->live_blocks++;
+        census->live_bytes += bytes;
+    }
+    census->heap_bytes += end - r->start;
+    return NULL;
+}
+
+// From the first idle region on, adding up what they hold.
+static const char *idle_law(const lm_memory *memory, uint32_t most, lm_census *census) {
+    uint32_t bottom = bottom_of(memory), bytes = UINT32_MAX;
+    for (uint32_t at = heap_of(memory)->idle; at != bottom; at = region_at(memory, at)->start) {
+        if (most-- == 0 || at >= lm_memory_end(memory)) return "regions";
+        region r = {at + LM_BLOCK_ALIGNMENT, region_at(memory, at)->end, at};
+        const char *broken = region_law(memory, &r, census);
+        if (broken) return broken;
+        if (r.end - at > bytes) return "idle regions";
+        bytes = r.end - at;
+    }
+    return NULL;
+}
+
+// The open scopes, from the innermost on.
+static const char *scopes_law(const lm_memory *memory) {
     uint64_t end = lm_memory_end(memory);
     uint32_t most = (uint32_t)(end / LM_BLOCK_ALIGNMENT);
-    if (broken) return broken;
     for (uint32_t at = heap_of(memory)->scope; at; at = record_at(memory, at)->outer)
         if (at % LM_BLOCK_ALIGNMENT || at < memory->heap_start + FIRST || at >= end ||
             !(*tag(memory, at) & RECORD) || !most--)
@@ -83,12 +355,25 @@ static const char *validate_scopes(lm_memory *memory, lm_census *census) {
     return NULL;
 }
 
+static const char *validate(lm_memory *memory, lm_census *census) {
+    const heap *h = heap_of(memory);
+    lm_census seen = {.heap_bytes = BOTTOM};
+    uint32_t bottom = bottom_of(memory), most = lm_memory_pages(memory);
+    const char *broken = region_law(memory, &h->top, &seen);
+    for (uint32_t at = h->top.start; at != bottom && !broken; at = region_at(memory, at)->start)
+        broken = most-- ? region_law(memory, region_at(memory, at), &seen) : "regions";
+    if (!broken) broken = idle_law(memory, lm_memory_pages(memory), &seen);
+    if (!broken) broken = scopes_law(memory);
+    if (!broken && census) *census = seen;
+    return broken;
+}
+
 const lm_allocator LM_TABLE(scope) = {
     .name = "scope",
     .idea = "a bump allocator whose scopes open and close",
     .capabilities = LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT | LM_NESTS_SCOPES,
     .check_level = LM_CHECK_LEVEL,
-    .start = start_without_scopes,
+    .start = start,
     .allocate = allocate,
     .allocate_zeroed = allocate_zeroed,
     .allocate_aligned = allocate_aligned,
@@ -97,8 +382,8 @@ const lm_allocator LM_TABLE(scope) = {
     .free = release_block,
     .usable_size = usable_size,
     .block_bytes_max = block_bytes_max,
-    .reset = reset_all,
+    .reset = reset,
     .open_scope = open_scope,
     .close_scope = close_scope,
-    .validate = validate_scopes,
+    .validate = validate,
 };
