@@ -142,9 +142,8 @@ static lm_memory large_holes(const lm_allocator *a, unsigned char **blocks) {
 }
 
 // Whatever the order, a large request gets the smallest block that fits.
-static void bins_fit_large_blocks_best(void **state) {
-    (void)state;
-    const lm_allocator *a = lm_strategy_named("bins", 1);
+static void large_blocks_fit_best(void **state) {
+    const lm_allocator *a = lm_strategy_named(*state, 1);
     unsigned char *blocks[LARGE];
     lm_memory memory = large_holes(a, blocks);
     for (uint32_t round = 0; round < 2000; round++) {
@@ -164,9 +163,8 @@ static void bins_fit_large_blocks_best(void **state) {
 }
 
 static void laws_of_the_tries(void **state) {
-    (void)state;
     enum { LINK = 4, CHILD = 20 };
-    const lm_allocator *a = lm_strategy_named("bins", 0);
+    const lm_allocator *a = lm_strategy_named(*state, 0);
     unsigned char *blocks[LARGE];
     bool crossed = false, cut = false;
     for (uint32_t i = 0; i < LARGE && !(crossed && cut); i++) {
@@ -267,7 +265,7 @@ static void growth_joins_or_leaves_a_gap(void **state) {
         lm_memory_refuse(&memory, LM_REFUSE_ALL);
         assert_non_null(a->allocate(3 * 65536 - 20, &memory));
         bool passes_by = strcmp(names[i], "half_fit") == 0; // what might not fit
-        assert_non_null(a->allocate(passes_by ? 65532 : 2 * 65536 - 4096, &memory));
+        assert_non_null(a->allocate(passes_by ? 65532 : 2 * 65536 - 8192, &memory));
         assert_null(a->allocate(65536, &memory));
         lm_memory_destroy(&memory);
     }
@@ -333,7 +331,7 @@ static uint32_t offset(const holes *h, const unsigned char *block) { // as links
 static void laws_of_the_bins(void **state) {
     (void)state;
     enum { MAP_AT = 12, COLUMNS_AT = 16 };
-    for (int i = 3; i < NAMES; i++) {
+    for (int i = 2; i < NAMES; i++) {
         const lm_allocator *a = lm_strategy_named(names[i], 0);
         holes h = make_holes(a); // of 64 bytes: bin 6 of half_fit, row 0 and column 4 of tlsf
         *word(lm_memory_base(&h.memory), h.memory.heap_start + MAP_AT) ^= i == 3 ? 1 << 6 : 1;
@@ -364,33 +362,82 @@ static void laws_of_the_bins(void **state) {
     assert_broken(a, &h, "map");
 }
 
-static void laws_of_the_trees(void **state) {
+// Two free blocks, 3 below 5, share a bucket, and a third one is alone.
+static void laws_of_the_address_tries(void **state) {
     (void)state;
-    enum { ROOT_AT = 12, LEFT = 0, RIGHT = 4, PARENT = 8, LARGEST = 12 };
-    for (int i = 0; i < 3; i++) {
+    enum { CHILDREN = 0, LINK = 8, LARGEST = 12 };
+    enum { GROUPS_AT = 20, LARGEST_AT = GROUPS_AT + 16 * 4, ROOTS_AT = LARGEST_AT + 512 * 4 };
+    for (int i = 0; i < 2; i++) {
         const lm_allocator *a = lm_strategy_named(names[i], 0);
-        holes h = make_holes(a);
-        uint32_t root = *word(lm_memory_base(&h.memory), h.memory.heap_start + ROOT_AT);
-        unsigned char *top = lm_memory_base(&h.memory) + h.memory.heap_start + root;
-        uint32_t left = *word(top, LEFT), right = *word(top, RIGHT);
-        assert_true(left || right);
-        *word(top, LEFT) = right;
-        *word(top, RIGHT) = left;
-        assert_broken(a, &h, "order");
-        h = make_holes(a);
-        top = lm_memory_base(&h.memory) + h.memory.heap_start + root;
-        *word(top, left ? LEFT : RIGHT) += 8;
-        assert_broken(a, &h, "free blocks in the index");
-        h = make_holes(a);
-        top = lm_memory_base(&h.memory) + h.memory.heap_start + root;
-        *word(top, PARENT) =
-            offset(&h, h.blocks[1]) == root ? offset(&h, h.blocks[3]) : offset(&h, h.blocks[1]);
-        assert_broken(a, &h, "free blocks in the index");
-        if (i == 2) continue; // best_fit's blocks know of themselves only
-        h = make_holes(a);
-        *word(h.blocks[3], LARGEST) += 16;
-        assert_broken(a, &h, "largest");
+        for (int broken = 0; broken < 9; broken++) {
+            holes h = make_holes(a);
+            unsigned char *heap = lm_memory_base(&h.memory) + h.memory.heap_start;
+            uint32_t *children = word(h.blocks[5], CHILDREN), *link = word(h.blocks[3], LINK);
+            uint32_t bucket = (*word(h.blocks[5], LINK) - ROOTS_AT) / 4;
+            assert_int_equal(children[0], offset(&h, h.blocks[3]));
+            static const char *const laws[] = {"place",
+                                               "place",
+                                               "free blocks in the index",
+                                               "free blocks in the index",
+                                               "index holds free blocks only",
+                                               "index holds free blocks only",
+                                               "largest",
+                                               "largest",
+                                               "largest"};
+            if (broken == 0) { // the other child
+                children[1] = children[0];
+                children[0] = 0;
+                *link += 4;
+            }
+            if (broken == 1) { // another bucket
+                *word(heap, ROOTS_AT + (bucket + 1) * 4) = offset(&h, h.blocks[5]);
+                *word(h.blocks[5], LINK) += 4;
+            }
+            if (broken == 2) children[0] += 8;
+            if (broken == 3) *link = offset(&h, h.blocks[1]);
+            if (broken == 4) { // a live block that tells of nothing
+                *word(heap, ROOTS_AT + (bucket + 1) * 4) = offset(&h, h.blocks[4]);
+                *word(h.blocks[4], LARGEST) = 0;
+            }
+            if (broken == 5) children[1] = 1 << 30;
+            if (broken == 6) *word(h.blocks[3], LARGEST) += 16;
+            if (broken == 7) *word(heap, LARGEST_AT + bucket * 4) += 16;
+            if (broken == 8) *word(heap, GROUPS_AT + bucket / 32 * 4) = 32;
+            assert_broken(a, &h, laws[broken]);
+        }
     }
+}
+
+// Ranges double where free blocks lie higher and higher, and the lowest one that fits still serves.
+static void ranges_fold(void **state) {
+    (void)state;
+    enum { HOLES = 2000 };
+    const lm_allocator *a = lm_strategy_named("first_fit", 1);
+    lm_memory memory = started(a, 1, 8000);
+    static unsigned char *holes[HOLES];
+    static size_t bytes[HOLES]; // that are left of each
+    for (uint32_t i = 0; i < HOLES; i++) {
+        size_t large = i % 100 == 99 ? 1000000 : i * 7919 % 3000;
+        assert_non_null(holes[i] = a->allocate(large, &memory));
+        assert_non_null(a->allocate(12, &memory));
+        bytes[i] = a->usable_size(holes[i], &memory) + 4;
+    }
+    for (uint32_t i = 0; i < HOLES; i++) {
+        a->free(holes[i], 0, &memory);
+        if (i % 100 == 50) assert_null(a->validate(&memory, NULL));
+    }
+    for (uint32_t round = 0; round < HOLES; round++) {
+        size_t asked = 16 * (2 + round * 31 % 300);
+        uint32_t lowest = 0;
+        while (bytes[lowest] < asked)
+            lowest++;
+        assert_ptr_equal(a->allocate(asked - 4, &memory), holes[lowest]);
+        size_t taken = bytes[lowest] - asked < 32 ? bytes[lowest] : asked;
+        bytes[lowest] -= taken;
+        holes[lowest] += taken;
+        if (round % 100 == 50) assert_null(a->validate(&memory, NULL));
+    }
+    lm_memory_destroy(&memory);
 }
 
 // An overrun is caught by the next call that looks at the tag it hit.
@@ -428,14 +475,17 @@ int main(void) {
         cmocka_unit_test(half_fit_passes_by_what_might_not_fit),
         cmocka_unit_test(tlsf_takes_the_best_bin),
         cmocka_unit_test(bins_cut_the_victim),
-        cmocka_unit_test(bins_fit_large_blocks_best),
-        cmocka_unit_test(laws_of_the_tries),
+        {"bins: large blocks fit best", large_blocks_fit_best, NULL, NULL, "bins"},
+        {"best_fit: large blocks fit best", large_blocks_fit_best, NULL, NULL, "best_fit"},
+        {"bins: laws of the tries", laws_of_the_tries, NULL, NULL, "bins"},
+        {"best_fit: laws of the tries", laws_of_the_tries, NULL, NULL, "best_fit"},
         cmocka_unit_test(zeroed_blocks_know_clean_memory),
         cmocka_unit_test(first_fit_survives_its_worst_order),
         cmocka_unit_test(growth_joins_or_leaves_a_gap),
         cmocka_unit_test(laws_are_seen_when_broken),
         cmocka_unit_test(laws_of_the_bins),
-        cmocka_unit_test(laws_of_the_trees),
+        cmocka_unit_test(laws_of_the_address_tries),
+        cmocka_unit_test(ranges_fold),
         cmocka_unit_test(overruns_trap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

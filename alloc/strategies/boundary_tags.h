@@ -80,6 +80,9 @@ enum { // the first block
 static inline uint32_t index_find(heap *h, uint32_t bytes); // a block of at least that, or 0
 static void index_insert(heap *h, uint32_t block, uint32_t bytes);
 static void index_remove(heap *h, uint32_t block);
+#ifdef INDEX_MOVES // the same as the one and the other, where no free block lies between
+static void index_move(heap *h, uint32_t from, uint32_t to, uint32_t bytes);
+#endif
 #ifdef INDEX_KNOWS_RESTS
 static inline void index_insert_rest(heap *h, uint32_t block, uint32_t bytes, uint32_t taken);
 #endif
@@ -128,16 +131,28 @@ static void make_free(heap *h, uint32_t block, uint32_t bytes) {
     index_insert(h, block, bytes);
 }
 
-// What a split of which `taken` were asked for leaves over is free like any other block, unless the
-// index wants to know of it.
+// A free block grows or shrinks: it begins at `to` now and has `bytes`.
+static inline void move_free(heap *h, uint32_t from, uint32_t to, uint32_t bytes) {
+#ifdef INDEX_MOVES
+    index_move(h, from, to, bytes);
+    *tag(h, to) = bytes | FREE;
+    *bytes_before(h, to + bytes) = bytes;
+#else
+    index_remove(h, from);
+    make_free(h, to, bytes);
+#endif
+}
+
+// A free block's first bytes, `taken` of them, are in use now; the rest is free like any other
+// block, unless the index wants to know of it.
 static inline void make_rest(heap *h, uint32_t block, uint32_t bytes, uint32_t taken) {
 #ifdef INDEX_KNOWS_RESTS
-    *tag(h, block) = bytes | FREE;
-    *bytes_before(h, block + bytes) = bytes;
-    index_insert_rest(h, block, bytes, taken);
+    index_remove(h, block);
+    *tag(h, block + taken) = bytes | FREE;
+    *bytes_before(h, block + taken + bytes) = bytes;
+    index_insert_rest(h, block + taken, bytes, taken);
 #else
-    (void)taken;
-    make_free(h, block, bytes);
+    move_free(h, block, block + taken, bytes);
 #endif
 }
 
@@ -148,23 +163,24 @@ static inline void make_last(heap *h, uint32_t block) {
 
 // A block that is not in the index becomes free, merged with its neighbours.
 static void release(heap *h, uint32_t block) {
-    uint32_t own = *tag(h, block), end = block + (own & BYTES), next = *tag(h, end);
+    uint32_t own = *tag(h, block), end = block + (own & BYTES), next = *tag(h, end), before = 0;
     *tag(h, block) = own | FREE; // stays behind in the merged block: a second free sees it
-    if (own & PREVIOUS_FREE) {
-        block -= *bytes_before(h, block);
-        index_remove(h, block);
-    }
+    if (own & PREVIOUS_FREE) block = before = block - *bytes_before(h, block);
     if (next & LAST) {
+        if (before) index_remove(h, before);
         make_last(h, block);
         return;
     }
-    if (next & FREE) {
-        index_remove(h, end);
+    uint32_t behind = next & FREE ? end : 0;
+    if (behind)
         end += next & BYTES;
-    } else {
+    else
         *tag(h, end) = next | PREVIOUS_FREE;
-    }
-    make_free(h, block, end - block);
+    if (before && behind) index_remove(h, behind);
+    if (before || behind)
+        move_free(h, before ? before : behind, block, end - block);
+    else
+        make_free(h, block, end - block);
 }
 
 // A live block keeps `bytes` of its own; the rest goes back, where it can be a block.
@@ -181,11 +197,11 @@ static void take(heap *h, uint32_t block, uint32_t bytes) {
     uint32_t had = bytes_of(h, block);
     LM_CHECK((*tag(h, block) & FLAGS) == FREE && had >= bytes);
     LM_CHECK(*bytes_before(h, block + had) == had);
-    index_remove(h, block);
     if (had - bytes >= BLOCK_BYTES_MIN) {
+        make_rest(h, block, had - bytes, bytes);
         *tag(h, block) = bytes;
-        make_rest(h, block + bytes, had - bytes, bytes);
     } else {
+        index_remove(h, block);
         *tag(h, block) = had;
         *tag(h, block + had) &= ~(word)PREVIOUS_FREE;
     }

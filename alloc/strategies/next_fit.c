@@ -1,8 +1,8 @@
 // next_fit: first fit from where the last search ended, around the heap.
 //
 // Idea: a list search that begins at the front meets the same small remains each time; one that
-// roves does not (Knuth 1, 2.5, exercise 6). What it saves in a list, a tree saves anyway
-// (address_tree.h); what it does to the heap stays: blocks of all sizes and ages are laid side by
+// roves does not (Knuth 1, 2.5, exercise 6). What it saves in a list, a table saves anyway
+// (address_tries.h); what it does to the heap stays: blocks of all sizes and ages are laid side by
 // side all over it, and fragmentation is worse than first fit's and best fit's in nearly every
 // program (Wilson et al. 1995; Johnstone and Wilson 1998). It is here to be compared with.
 //
@@ -14,37 +14,37 @@
 // as any policy that does not grow without need.
 //
 // Good at: nothing that first_fit is not better at, but for blocks that die in the order of their
-// birth. Bad at: fragmentation, and locality, as it visits the whole heap in turn.
-#include "alloc/strategies/address_tree.h"
+// birth. Bad at: fragmentation, and locality, as it visits the whole heap in turn: lua's heap grows
+// to 8.2 MiB instead of 1.4 and holds 2,650 free blocks on average instead of 480, so that nearly
+// every free makes one and every allocation cuts one. 50 ns an operation, against 13 of tlsf and 5
+// of paged; 39 against 10 and 4 in cc1plus, 48 against 10 and 4 in python3.
+#include "alloc/strategies/address_tries.h"
 
-// The first block at `from` or above that has at least `bytes`; 0: none has. Down to the block that
-// would come next; then up, past what lies below it.
-static inline uint32_t first_from(heap *h, uint32_t from, uint32_t bytes) {
-    uint32_t block = 0;
-    for (uint32_t at = *root_of(h); at;) {
-        if (at < from) {
-            at = *right_of(h, at);
-        } else {
-            block = at;
-            at = *left_of(h, at);
-        }
+// The first block of a bucket at `from`, which lies in it, or above; 0: none has `bytes`. Down the
+// path of `from`: what branches off to the right of it comes later, all of it.
+static uint32_t first_in_bucket(heap *h, uint32_t from, uint32_t bytes) {
+    uint32_t log2 = bucket_log2(h), later = 0, first = UINT32_MAX;
+    uint32_t node = h->index.roots[from >> log2], path = from << (32 - log2);
+    for (; node; path <<= 1) {
+        if (node >= from && node < first && bytes_of(h, node) >= bytes) first = node;
+        uint32_t right = *word_at(h, child_of(node, 1));
+        if (!(path >> 31) && largest_below(h, right) >= bytes) later = right;
+        node = *word_at(h, child_of(node, path >> 31));
     }
-    while (block) {
-        if (bytes_of(h, block) >= bytes) return block;
-        uint32_t found = first_that_fits(h, *right_of(h, block), bytes);
-        if (found) return found;
-        uint32_t below = block;
-        do { // to the first one of which we come from the left
-            below = block;
-            block = *parent_of(h, below);
-        } while (block && *right_of(h, block) == below);
+    if (later) {
+        uint32_t found = first_that_fits(h, later, bytes);
+        if (found < first) first = found;
     }
-    return 0;
+    return first == UINT32_MAX ? 0 : first;
 }
 
 static inline uint32_t index_find(heap *h, uint32_t bytes) {
-    uint32_t block = first_from(h, h->index.rover, bytes);
-    if (!block) block = first_that_fits(h, *root_of(h), bytes);
+    uint32_t bucket = h->index.rover >> bucket_log2(h), block = 0;
+    if (bucket < BUCKETS) {
+        if (h->index.largest[bucket] >= bytes) block = first_in_bucket(h, h->index.rover, bytes);
+        if (!block) block = first_from_bucket(h, bucket + 1, bytes);
+    }
+    if (!block) block = first_from_bucket(h, 0, bytes);
     if (block) h->index.rover = block;
     return block;
 }
