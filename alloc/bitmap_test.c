@@ -1,4 +1,4 @@
-// What the conformance suite cannot know of bitmap: that the lowest run serves, what the notes say,
+// What the conformance suite cannot know of bitmap: that the lowest run serves, what the hints say,
 // how blocks end, where the table goes, and that each law is seen when it is broken.
 #include <setjmp.h>
 #include <signal.h>
@@ -11,8 +11,8 @@
 #include <cmocka.h>
 
 #define TABLE_PAGES_MIN 1
-#define LM_CHECK_LEVEL 2
-#define bitmap         tested_bitmap
+#define LM_CHECK_LEVEL  2
+#define bitmap          tested_bitmap
 #include "alloc/strategies/bitmap.c"
 
 static const lm_allocator *const tested = &LM_TABLE(bitmap);
@@ -116,8 +116,45 @@ static void runs_cross_pages(void **state) {
     lm_memory_destroy(&m);
 }
 
-// A page that was searched in vain is passed by, until something is freed in it.
-static void notes_learn(void **state) {
+// By one bit after the other, where the lowest run begins. 0: there is none.
+static uint32_t lowest_run(const lm_memory *m, uint32_t count) {
+    for (uint32_t at = maps_of(m)->first * PAGE_GRANULES, run = 0; at < maps_end(m); at++) {
+        run = is_free(m, at) ? run + 1 : 0;
+        if (run == count) return at + 1 - count;
+    }
+    return 0;
+}
+
+// Whatever is allocated, freed and resized, and whatever the hints have learnt from it.
+static void no_hint_hides_a_run(void **state) {
+    (void)state;
+    enum { BLOCKS = 300 };
+    lm_memory m = started(20, 20);
+    void *blocks[BLOCKS] = {0};
+    uint64_t random = 5;
+    for (uint32_t round = 0; round < 20000; round++) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        uint32_t i = (uint32_t)(random >> 33) % BLOCKS, log2 = (uint32_t)(random >> 50) % 14;
+        size_t size = 16 * (1 + ((random >> 20) & ((1u << log2) - 1)));
+        if (blocks[i] && round % 3 == 0) {
+            void *now = tested->resize(blocks[i], size, &m);
+            if (now) blocks[i] = now;
+        } else if (blocks[i]) {
+            tested->free(blocks[i], 0, &m);
+            blocks[i] = NULL;
+        } else {
+            uint32_t at = lowest_run(&m, (uint32_t)size / 16);
+            blocks[i] = tested->allocate(size, &m);
+            if (blocks[i] ? granule_of(&m, blocks[i]) != at : at != 0)
+                fail_msg("round %u: %zu bytes fit at granule %u", round, size, at);
+        }
+        if (round % 16 == 0) walk(&m);
+    }
+    lm_memory_destroy(&m);
+}
+
+// What was searched in vain is passed by, until something is freed in it.
+static void hints_learn(void **state) {
     (void)state;
     lm_memory m = started(4, 4);
     lm_memory_refuse(&m, LM_REFUSE_ALL);
@@ -127,15 +164,26 @@ static void notes_learn(void **state) {
         blocks[count++] = whole;
     while (tested->allocate(16, &m))
         continue;
-    assert_int_equal(heap_of(&m)->lowest, 4);
+    assert_null(tested->allocate(16, &m)); // the pages have been told, now the group is
+    assert_int_equal(heap_of(&m)->groups[0], 0);
+    assert_int_equal(hints_of(&m, 0)[1], 0);
     for (uint32_t i = 0; i < count; i += 2)
         tested->free(blocks[i], 64, &m);
-    assert_int_equal(heap_of(&m)->lowest, 0);
-    assert_int_equal(*note_of(&m, 1) & LONGEST, 4);
-    *note_of(&m, 1) |= LONGEST - 8; // too large, as after a run was used up
+    assert_int_equal(heap_of(&m)->groups[0], 4);
+    assert_int_equal(hints_of(&m, 0)[1], 4);
+    assert_int_equal(hints_of(&m, 1)[PAGE_WORDS + 5], 4);
+    heap_of(&m)->groups[0] = hints_of(&m, 0)[1] = UNBOUNDED; // as after a run was used up
+    memset(hints_of(&m, 1) + PAGE_WORDS, UNBOUNDED, PAGE_WORDS);
+    walk(&m);
+    assert_null(tested->allocate(80, &m)); // the page's note knows better still
+    assert_int_equal(hints_of(&m, 1)[PAGE_WORDS + 5], UNBOUNDED);
+    *note_of(&m, 1) |= LONGEST;
+    heap_of(&m)->groups[0] = hints_of(&m, 0)[1] = UNBOUNDED;
     walk(&m);
     assert_null(tested->allocate(80, &m));
-    assert_int_equal(*note_of(&m, 1) & LONGEST, 4);
+    assert_int_equal(hints_of(&m, 1)[PAGE_WORDS + 5], 4);
+    assert_null(tested->allocate(80, &m));
+    assert_int_equal(heap_of(&m)->groups[0], 4);
     tested->free(blocks[count / 2 | 1], 64, &m);
     assert_ptr_equal(tested->allocate(80, &m), blocks[(count / 2 | 1) - 1]);
     walk(&m);
@@ -296,14 +344,20 @@ static void break_blocks_both(scene *s) {
 static void break_blocks_in_the_state(scene *s) {
     word_of(s, 2)->begins |= map_bit(2);
 }
-static void break_notes_first(scene *s) {
-    *note_of(&s->memory, 0) ^= FIRST_FREE;
+static void break_hint_of_a_word(scene *s) {
+    hints_of(&s->memory, 1)[(s->live - 1) / WORD_GRANULES] = 3;
 }
-static void break_notes_last(scene *s) {
-    *note_of(&s->memory, 0) ^= LAST_FREE;
+static void break_hint_of_a_page(scene *s) {
+    hints_of(&s->memory, 0)[0] = 3;
 }
-static void break_notes_longest(scene *s) {
-    *note_of(&s->memory, 0) = (*note_of(&s->memory, 0) & ~(page_note)LONGEST) | 3;
+static void break_note(scene *s) {
+    *note_of(&s->memory, 0) = 3;
+}
+static void break_hint_of_a_group(scene *s) {
+    s->h->groups[0] = 3;
+}
+static void break_hint_across(scene *s) { // the last page is free
+    hints_of(&s->memory, 1)[words_end(&s->memory) - 2] = WORD_GRANULES;
 }
 static void break_notes_inside(scene *s) {
     *note_of(&s->memory, 0) |= INSIDE;
@@ -311,30 +365,20 @@ static void break_notes_inside(scene *s) {
 static void break_notes_begin_inside(scene *s) {
     word_of(s, s->inner * PAGE_GRANULES + 9)->begins = 1;
 }
-static void break_lowest(scene *s) {
-    s->h->lowest = 1;
-}
-
 static void each_broken_law_is_seen(void **state) {
     (void)state;
     static const struct {
         void (*damage)(scene *);
         const char *law;
     } cases[] = {
-        {break_table_end, "table"},
-        {break_table_place, "table"},
-        {break_table_note, "table"},
-        {break_clean, "clean"},
-        {break_blocks_lost, "blocks"},
-        {break_blocks_neither, "blocks"},
-        {break_blocks_both, "blocks"},
-        {break_blocks_in_the_state, "blocks"},
-        {break_notes_first, "notes"},
-        {break_notes_last, "notes"},
-        {break_notes_longest, "notes"},
-        {break_notes_inside, "notes"},
-        {break_notes_begin_inside, "notes"},
-        {break_lowest, "lowest"},
+        {break_table_end, "table"},      {break_table_place, "table"},
+        {break_table_note, "table"},     {break_clean, "clean"},
+        {break_blocks_lost, "blocks"},   {break_blocks_neither, "blocks"},
+        {break_blocks_both, "blocks"},   {break_blocks_in_the_state, "blocks"},
+        {break_notes_inside, "notes"},   {break_notes_begin_inside, "notes"},
+        {break_hint_of_a_word, "hints"}, {break_hint_of_a_page, "hints"},
+        {break_note, "notes"},           {break_hint_of_a_group, "hints"},
+        {break_hint_across, "hints"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         scene s = {.memory = started(5, 10), .inner = 2};
@@ -361,7 +405,8 @@ int main(void) {
         cmocka_unit_test(bits_by_the_word),
         cmocka_unit_test(the_lowest_run_serves),
         cmocka_unit_test(runs_cross_pages),
-        cmocka_unit_test(notes_learn),
+        cmocka_unit_test(no_hint_hides_a_run),
+        cmocka_unit_test(hints_learn),
         cmocka_unit_test(large_blocks_end_where_they_end),
         cmocka_unit_test(the_table_moves),
         cmocka_unit_test(fresh_memory_is_not_cleared),

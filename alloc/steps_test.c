@@ -11,10 +11,10 @@
 // asked for, of all sizes, of rising sizes, and heaps that were filled and drained.
 #include "alloc/allocator.h"
 
-#include <string.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -23,8 +23,7 @@ enum {
     STEPS_MORE = 64, // that a larger heap may take: a path that no call took in the small one
     PROBES = 3000,
     GROWTH_MAX = 3,
-    GROWTH_MAX_BY_PAGES =
-        16, // of who passes by pages of 64 KiB, 64 times as many, with a look at each
+    GROWTH_MAX_BY_PAGES = 40, // of bitmap, which each of 64 times as many pages may mislead once
     BLOCKS_LOG2_MIN = 10,
     BLOCKS_LOG2_MAX = 16,
 };

@@ -41,7 +41,7 @@ static inline uint32_t index_find(heap *h, uint32_t bytes) {
 
 const lm_allocator LM_TABLE(best_fit) = {
     .name = "best_fit",
-    .idea = "the smallest free block that fits, by a list a size and tries",
+    .idea = "the smallest free block that fits: bins and tries",
     .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT |
                     LM_CONSTANT_TIME | LM_MERGES,
     .check_level = LM_CHECK_LEVEL,

@@ -49,7 +49,14 @@ typedef struct map_word {
 
 typedef uint32_t page_note;
 
-enum { PAGE_MAP_BYTES = PAGE_WORDS * sizeof(map_word) + sizeof(page_note) };
+// With WORD_HINTS, a byte for each page and one for each word follow the notes, in this order.
+#ifdef WORD_HINTS
+enum { PAGE_HINTS_BYTES = 1 + PAGE_WORDS };
+#else
+enum { PAGE_HINTS_BYTES = 0 };
+#endif
+
+enum { PAGE_MAP_BYTES = PAGE_WORDS * sizeof(map_word) + sizeof(page_note) + PAGE_HINTS_BYTES };
 
 typedef struct page_maps {
     uint32_t table;    // its offset
@@ -75,6 +82,11 @@ static inline page_note *note_of(const lm_memory *m, uint32_t page) {
     const page_maps *maps = maps_of(m);
     map_word *words = lm_at(m, maps->table);
     return (page_note *)(words + maps->capacity * PAGE_WORDS) + (page - maps->first);
+}
+// Of the first page and, with 1, of the first word.
+static inline uint8_t *hints_of(const lm_memory *m, uint32_t level) {
+    const page_maps *maps = maps_of(m);
+    return (uint8_t *)(note_of(m, maps->first) + maps->capacity) + level * maps->capacity;
 }
 static inline bool begins(const lm_memory *m, uint32_t granule) {
     return map_word_of(m, granule)->begins >> granule % WORD_GRANULES & 1;
@@ -126,11 +138,16 @@ static void move_table(lm_memory *m, uint32_t page, uint32_t capacity) {
     page_maps old = *maps;
     uint32_t pages = old.end - old.first;
     const void *words = map_word_of(m, old.first * PAGE_GRANULES), *notes = note_of(m, old.first);
+    const void *of_pages = hints_of(m, 0), *of_words = hints_of(m, 1);
     maps->table = page * LM_PAGE_BYTES;
     maps->capacity = capacity;
     memcpy(map_word_of(m, old.first * PAGE_GRANULES), words,
            (size_t)pages * PAGE_WORDS * sizeof(map_word));
     memcpy(note_of(m, old.first), notes, pages * sizeof(page_note));
+    if (PAGE_HINTS_BYTES) {
+        memcpy(hints_of(m, 0), of_pages, pages);
+        memcpy(hints_of(m, 1), of_words, (size_t)pages * PAGE_WORDS);
+    }
     uint32_t end = page + pages_for(table_granules(maps));
     close_pages(m, page, end, TABLE);
     open_table(m, old.table, table_granules(&old));
@@ -225,6 +242,7 @@ static void maps_reset(lm_memory *m, uint32_t heap_bytes) {
         notes[i] = old[i] & FOREIGN;
     memset(map_word_of(m, maps->first * PAGE_GRANULES), 0,
            (size_t)maps->capacity * PAGE_WORDS * sizeof(map_word));
+    memset(hints_of(m, 0), 0, (size_t)maps->capacity * PAGE_HINTS_BYTES);
     uint32_t table = maps->table >> GRANULE_SHIFT, end = table + table_granules(maps);
     if (table != front) close_pages(m, table / PAGE_GRANULES, pages_for(end), TABLE);
     open_all(m, table == front ? end : front);
