@@ -50,9 +50,9 @@
 //
 // Good at: low waste, large blocks, aligned blocks, misuse: no bit of it can be overwritten by one
 // who writes past a block's end. Bad at: time, as a word, its hint, the page's and the group's are
-// read and written for a block that others find at the head of a list: 544 instructions an operation
-// in lua and 481 in jq, against 76 and 51 of paged (callgrind). It must be the lowest run, so an
-// allocation cannot take what was freed last, nor look at one place only.
+// read and written for a block that others find at the head of a list: 544 instructions for each
+// operation of lua and 481 in jq, against 76 and 51 of paged (callgrind). It must be the lowest
+// run, so an allocation cannot take what was freed last, nor look at one place only.
 #define WORD_HINTS
 #include "alloc/strategies/page_maps.h"
 
