@@ -17,7 +17,13 @@
 extern const lm_allocator lm_paged_shared_level1;
 static const lm_allocator *const heap = &lm_paged_shared_level1;
 
-enum { THREADS = 4, SLOTS = 256, STEPS = 40000, SIZES_MAX = 700 };
+enum {
+    THREADS = 4,
+    SLOTS = 8192,
+    STEPS = 40000,
+    SIZES_MAX = 700,
+    CACHE_BYTES = 16384, // what a thread keeps of a class
+};
 
 typedef struct shared {
     lm_memory memory, views[THREADS];
@@ -40,7 +46,8 @@ static lm_census walk(shared *s) {
 
 // ---- One after the other -----------------------------------------------------------------------
 
-// Whatever slab they are of, blocks freed by others serve their owner again, and nothing grows.
+// Whatever slab they are of, blocks freed by others serve their owner again, and nothing grows once
+// the others' caches are full.
 static void what_others_free_comes_back(void **state) {
     (void)state;
     enum { BLOCKS = 3000 };
@@ -52,7 +59,7 @@ static void what_others_free_comes_back(void **state) {
         for (int i = 0; i < BLOCKS; i++)
             assert_non_null(blocks[i] = heap->allocate(48, &s.views[1]));
         assert_int_equal(walk(&s).live_blocks, BLOCKS);
-        if (round == 0) pages = lm_memory_pages(&s.memory);
+        if (round < 3) pages = lm_memory_pages(&s.memory); // both have freed once before
         assert_int_equal(lm_memory_pages(&s.memory), pages);
         for (int i = 0; i < BLOCKS; i++) // every second one, then the others: backwards
             heap->free(blocks[i < BLOCKS / 2 ? 2 * i : 2 * (BLOCKS - i) - 1], 48,
@@ -62,34 +69,80 @@ static void what_others_free_comes_back(void **state) {
     lm_memory_destroy(&s.memory);
 }
 
-// One block of each full slab, by mail: exactly these are handed out next.
-static void full_slabs_send_mail(void **state) {
+// Blocks that thread 1 allocates and thread 2 frees, up to `kept` of which stay in its cache.
+enum { BYTES = 64, KEPT = CACHE_BYTES / BYTES, IN_MESSAGE = BYTES / 4 - 2 + 1 };
+static void send_blocks(shared *s, unsigned char **blocks, int kept, int sent) {
+    for (int i = 0; i < kept + sent; i++)
+        assert_non_null(blocks[i] = heap->allocate(BYTES, &s->views[1]));
+    for (int i = 0; i < kept + sent; i++)
+        heap->free(blocks[i], 0, &s->views[2]);
+}
+
+// What one frees it gets next, whosever it was.
+static void who_frees_a_block_gets_it(void **state) {
     (void)state;
-    enum { SLABS = 8 };
+    static unsigned char *blocks[KEPT];
     shared s;
     make(&s, 1, 1000);
-    unsigned char *freed[SLABS], *first = NULL;
-    uint32_t a_slab = 0;
-    for (int slab = 0; slab < SLABS;) { // 4 KiB of blocks of 64
-        unsigned char *block = heap->allocate(64, &s.views[1]);
-        if (!first || block < first || block >= first + 4096) {
-            first = block;
-            if (a_slab++ > 0) freed[slab++] = block;
-        }
+    send_blocks(&s, blocks, KEPT, 0);
+    for (int i = KEPT; i-- > 0;)
+        assert_ptr_equal(heap->allocate(BYTES, &s.views[2]), blocks[i]);
+    assert_int_equal(walk(&s).live_blocks, KEPT);
+    lm_memory_destroy(&s.memory);
+}
+
+// Full messages reach the owner before it takes a new slab; one that is not full waits.
+static void full_messages_come_back(void **state) {
+    (void)state;
+    enum { MESSAGES = 5, SENT = MESSAGES * IN_MESSAGE + 1, ALLOCATED = 2000 };
+    static unsigned char *blocks[KEPT + SENT];
+    shared s;
+    make(&s, 1, 1000);
+    send_blocks(&s, blocks, KEPT, SENT);
+    assert_int_equal(walk(&s).live_blocks, 0);
+    int found[KEPT + SENT] = {0};
+    for (int i = 0; i < ALLOCATED; i++) {
+        const unsigned char *block = heap->allocate(BYTES, &s.views[1]);
+        for (int j = 0; j < KEPT + SENT; j++)
+            found[j] += blocks[j] == block;
     }
-    while ((uintptr_t)(heap->allocate(64, &s.views[1])) % 4096 != 4096 - 64)
-        ; // the last slab is full too
-    for (int slab = 0; slab < SLABS; slab++)
-        heap->free(freed[slab], 0, &s.views[2]);
-    uint64_t live = walk(&s).live_blocks;
-    for (int i = 0; i < SLABS; i++) {
-        unsigned char *block = heap->allocate(64, &s.views[1]);
-        bool found = false;
-        for (int slab = 0; slab < SLABS; slab++)
-            found |= freed[slab] == block;
-        assert_true(found);
-    }
-    assert_int_equal(walk(&s).live_blocks, live + SLABS);
+    for (int j = 0; j < KEPT + SENT; j++)
+        assert_int_equal(found[j], j >= KEPT && j < KEPT + SENT - 1);
+    assert_int_equal(walk(&s).live_blocks, ALLOCATED);
+    lm_memory_destroy(&s.memory);
+}
+
+// A thread that runs out of memory gives back what it keeps of others, and then they have it.
+static void caches_are_given_back_at_the_end(void **state) {
+    (void)state;
+    static unsigned char *blocks[KEPT + 1];
+    shared s;
+    make(&s, 1, 2);
+    send_blocks(&s, blocks, KEPT, 1);
+    assert_null(heap->allocate(3 * LM_PAGE_BYTES, &s.views[2]));
+    assert_int_equal(walk(&s).live_blocks, 0);
+    int live = 0, found = 0;
+    for (unsigned char *block; (block = heap->allocate(BYTES, &s.views[1])) != NULL; live++)
+        for (int j = 0; j < KEPT + 1; j++)
+            found += blocks[j] == block;
+    assert_int_equal(found, KEPT + 1);
+    assert_int_equal(walk(&s).live_blocks, live);
+    lm_memory_destroy(&s.memory);
+}
+
+// Without memory for a heap, what a thread frees is sent at once.
+static void a_thread_without_a_heap_frees(void **state) {
+    (void)state;
+    shared s;
+    make(&s, 1, 1);
+    unsigned char *block = NULL, *last = NULL;
+    uint64_t live = 0;
+    for (size_t bytes = LM_PAGE_BYTES; bytes >= BYTES; bytes /= 2)
+        for (; (block = heap->allocate(bytes, &s.views[0])) != NULL; last = block)
+            live++;
+    heap->free(last, 0, &s.views[2]);
+    assert_int_equal(walk(&s).live_blocks, live - 1);
+    assert_ptr_equal(heap->allocate(BYTES, &s.views[0]), last);
     lm_memory_destroy(&s.memory);
 }
 
@@ -149,7 +202,7 @@ static void *play(void *argument) {
     lm_memory *m = &p->s->views[p->thread];
     uint32_t random = p->thread + 1;
     for (uint32_t step = 0; step < STEPS; step++) {
-        bool fills = step / 5000 % 2 == 0 || next_random(&random) % 2;
+        bool fills = step / 5000 % 2 == 0 || next_random(&random) % 8 == 0;
         unsigned char *block = fills ? make_block(m, next_random(&random)) : NULL;
         unsigned char **slot = &p->slots[next_random(&random) % SLOTS];
         block = __atomic_exchange_n(slot, block, __ATOMIC_ACQ_REL);
@@ -186,20 +239,23 @@ static void threads_exchange_blocks(void **state) {
 
 // ---- Misuse and laws ---------------------------------------------------------------------------
 
+// Wherever the block is: in the cache of who freed it, or on its way.
 static void a_second_free_from_elsewhere_traps(void **state) {
     (void)state;
+    static unsigned char *blocks[KEPT];
     shared s;
     make(&s, 1, 100);
-    for (uint32_t second = 0; second < THREADS; second++) {
-        unsigned char *block = heap->allocate(100, &s.views[1]);
-        assert_non_null(heap->allocate(100, &s.views[1]));
+    for (uint32_t second = 0; second < 2 * THREADS; second++) {
+        if (second == THREADS) send_blocks(&s, blocks, KEPT, 0);
+        unsigned char *block = heap->allocate(BYTES, &s.views[1]);
+        assert_non_null(heap->allocate(BYTES, &s.views[1]));
         pid_t child = fork();
         assert_true(child >= 0);
         if (child == 0) {
             signal(SIGILL, SIG_DFL);
             signal(SIGTRAP, SIG_DFL);
             heap->free(block, 0, &s.views[2]);
-            heap->free(block, 0, &s.views[second]);
+            heap->free(block, 0, &s.views[second % THREADS]);
             _exit(0);
         }
         int status = 0;
@@ -210,27 +266,50 @@ static void a_second_free_from_elsewhere_traps(void **state) {
     lm_memory_destroy(&s.memory);
 }
 
-static void a_remote_list_that_leaves_its_slab_is_seen(void **state) {
+// A link in a cache, in a message that is being filled, and in one that was sent.
+static void broken_lists_are_seen(void **state) {
     (void)state;
+    static unsigned char *blocks[KEPT + IN_MESSAGE];
+    static const struct {
+        int sent, broken;
+        const char *law;
+    } cases[] = {{0, 0, "caches"}, {1, KEPT, "mail"}, {IN_MESSAGE, KEPT, "mail"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        shared s;
+        make(&s, 1, 100);
+        send_blocks(&s, blocks, KEPT, cases[i].sent);
+        walk(&s);
+        memset(blocks[cases[i].broken], 0x11, 4);
+        assert_string_equal(heap->validate(&s.memory, NULL), cases[i].law);
+        lm_memory_destroy(&s.memory);
+    }
+}
+
+// A block in a list twice is counted as free twice, or makes a circle.
+static void a_block_in_a_list_twice_is_seen(void **state) {
+    (void)state;
+    static unsigned char *blocks[3];
     shared s;
     make(&s, 1, 100);
-    unsigned char *block = heap->allocate(100, &s.views[1]);
-    assert_non_null(heap->allocate(100, &s.views[1]));
-    heap->free(block, 0, &s.views[2]);
+    send_blocks(&s, blocks, 3, 0);
     walk(&s);
-    memset(block, 0x11, 4);
-    assert_string_equal(heap->validate(&s.memory, NULL), "slab-links");
+    memcpy(blocks[0], blocks[2], 4); // the last one's link now follows the first one too
+    assert_string_equal(heap->validate(&s.memory, NULL), "caches");
     lm_memory_destroy(&s.memory);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_others_free_comes_back),
-        cmocka_unit_test(full_slabs_send_mail),
+        cmocka_unit_test(who_frees_a_block_gets_it),
+        cmocka_unit_test(full_messages_come_back),
+        cmocka_unit_test(caches_are_given_back_at_the_end),
+        cmocka_unit_test(a_thread_without_a_heap_frees),
         cmocka_unit_test(large_blocks_are_anyones),
         cmocka_unit_test(threads_exchange_blocks),
         cmocka_unit_test(a_second_free_from_elsewhere_traps),
-        cmocka_unit_test(a_remote_list_that_leaves_its_slab_is_seen),
+        cmocka_unit_test(broken_lists_are_seen),
+        cmocka_unit_test(a_block_in_a_list_twice_is_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,8 +39,7 @@ static lm_memory started(const lm_allocator *a, uint32_t pages, uint32_t pages_m
 
 // The descriptor of a block's run.
 static page *run_of(const lm_memory *m, const void *block) {
-    page *p = page_of(m, runs_of(m), lm_offset(m, block));
-    return slab_of(m, p, 0);
+    return slab_of(m, tag_of(m, lm_offset(m, block)));
 }
 
 static void assert_whole(lm_memory *m) {

@@ -233,13 +233,13 @@ static bool runs_grow(lm_memory *m, uint32_t pages) {
 // page, and one free run. False: the memory could not grow.
 static bool runs_start(lm_memory *m, uint32_t state_bytes) {
     uint64_t table = (uint64_t)m->heap_start + state_bytes;
-    uint32_t first = pages_for(table + TABLE_DESCRIPTORS_MIN * sizeof(page));
+    uint32_t first = pages_for(table + TABLE_DESCRIPTORS_MIN * TABLE_ENTRY_BYTES);
     if (!lm_reach(m, (uint64_t)first << PAGE_SHIFT)) return false;
     uint32_t end = memory_end(m), table_bytes = (uint32_t)(((uint64_t)first << PAGE_SHIFT) - table);
     page_runs *r = runs_of(m);
     memset(r, 0, state_bytes + table_bytes);
     r->first = r->end = first;
-    table_start(&r->table, first - 1, (uint32_t)table, table_bytes);
+    table_start(m, &r->table, first - 1, (uint32_t)table, table_bytes);
     r->clean = end; // what was there before may hold anything
     runs_extend(m, r, first, end, end > r->table.capacity ? table_pages(&r->table, end) : 0);
     return true;

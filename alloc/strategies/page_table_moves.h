@@ -7,7 +7,10 @@
 
 #include "alloc/strategies/strategy.h"
 
-enum { TABLE_MOVES = 1 };
+enum {
+    TABLE_MOVES = 1,
+    TABLE_ENTRY_BYTES = sizeof(page),
+};
 
 typedef struct page_table {
     uint32_t at;       // offset of the descriptor of page 0, were there one (modulo 2^32)
@@ -28,7 +31,9 @@ static uint32_t table_offset(const page_table *t) {
     return t->at + t->first * (uint32_t)sizeof(page);
 }
 
-static void table_start(page_table *t, uint32_t first, uint32_t offset, uint32_t bytes) {
+static void table_start(const lm_memory *m, page_table *t, uint32_t first, uint32_t offset,
+                        uint32_t bytes) {
+    (void)m;
     t->first = first;
     t->at = offset - first * (uint32_t)sizeof(page);
     t->capacity = first + bytes / (uint32_t)sizeof(page);
@@ -47,6 +52,6 @@ static uint32_t table_pages(const page_table *t, uint32_t end) {
 static void table_extend(lm_memory *m, page_table *t, uint32_t to, uint32_t pages, uint32_t end) {
     uint32_t used = (end - t->first) * (uint32_t)sizeof(page), bytes = pages << PAGE_SHIFT;
     memcpy(lm_at(m, to << PAGE_SHIFT), lm_at(m, table_offset(t)), used);
-    table_start(t, t->first, to << PAGE_SHIFT, bytes);
+    table_start(m, t, t->first, to << PAGE_SHIFT, bytes);
     if (LM_CHECK_LEVEL >= 1) memset(lm_at(m, (to << PAGE_SHIFT) + used), 0, bytes - used);
 }

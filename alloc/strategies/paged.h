@@ -30,7 +30,7 @@
 // first.
 //
 // Laws, as `validate` names them; those of page_runs.h, and
-//     slab-count      live blocks + free list + blocks never handed out = the slab's capacity
+//     slab-count      blocks handed out + free list + those that never were = the slab's capacity
 //     slab-links      a slab's free list stays in the slab, at multiples of the block size
 //     partial         a slab is on its class's list exactly if it has a free block and is not
 //                     the class's current one
@@ -70,45 +70,87 @@ enum {
     TABLE_DESCRIPTORS_MIN = TABLE_MEMORY_BYTES >> PAGE_SHIFT,
 };
 
-// A page's descriptor. In a slab all pages tell kind, class and how far back the first one is; the
-// rest stands in a run's first page.
+// A page's descriptor. In a slab all pages tell kind and class, and `back` or their tags where the
+// slab begins; the rest stands in a run's first page.
 typedef struct page {
     uint32_t free;       // slab: its first free block; else 0
     uint32_t next, prev; // slab with free blocks, free run: neighbours in its list, page numbers
     uint32_t length;     // the run, in pages
-    uint16_t used;       // slab: live blocks
+    uint16_t used;       // slab: blocks handed out
     uint16_t uncarved;   // slab: blocks at its end that were never handed out
     uint8_t kind, class;
 #ifdef PAGED_SHARED
-    uint8_t back;    // slab: how many pages back its first one is
-    uint8_t thread;  // slab: whose it is
     uint32_t number; // slab: its first page
-    uint32_t remote; // slab: blocks that other threads have freed, or UNLISTED
+} page;
+
+// What any thread may read of a page in which a live block begins.
+typedef struct page_tag {
+    uint8_t class;  // the block's, or LARGE
+    uint8_t thread; // slab: whose it is
+    uint32_t slab;  // its descriptor's handle
+} page_tag;
 #else
     uint16_t back; // slab: how many bytes of descriptors back its first one is
-#endif
 } page;
+
+typedef page page_tag; // what is read of a block's page before its slab is known
+#endif
 
 #include "alloc/strategies/page_runs.h"
 
 enum {
     CLASSES = 4 * (31 - __builtin_clz(SMALL_MAX_BYTES)) - 20, // class_of(SMALL_MAX_BYTES) + 1
+    LARGE = CLASSES,                                          // in place of a class
     RENT_BYTES = PAGE_BYTES / 2,                              // that a class rents before it buys
 };
+
+#ifdef PAGED_SHARED
+enum { CACHE_LINE_BYTES = 64 };
+
+// Free blocks of a class, of any slabs.
+typedef struct cache {
+    uint32_t free; // the first
+    int32_t room;  // for how many more; below 0 after a slab's whole list has come
+} cache;
+
+// Blocks that are about to be sent to a thread.
+typedef struct outbox {
+    uint32_t message; // one of them, which tells of the others
+    uint16_t room;    // of how many more
+    uint16_t bytes;   // of all of them
+} outbox;
+#endif
 
 typedef struct heap {
     uint32_t slab[CLASSES];    // the current slab of each class: its descriptor's handle
     uint32_t partial[CLASSES]; // other slabs with free blocks
     uint16_t rents[CLASSES];   // how many blocks of larger ones a class has taken
     uint8_t pages[CLASSES];    // how many its next slab takes
-    uint32_t mail;             // blocks that other threads have freed for us, of slabs on no list
+#ifdef PAGED_SHARED
+    cache caches[CLASSES + 1]; // that of LARGE has no room
+    outbox outboxes[LM_THREADS_MAX];
+    uint8_t apart[CACHE_LINE_BYTES]; // what others write shares no line with what we use
+    uint32_t mail;                   // messages to us; atomic
+#endif
 } heap;
 
 static inline uint32_t *link_of(const lm_memory *memory, uint32_t block) {
     return lm_at(memory, block);
 }
-static void partial_insert(const lm_memory *m, heap *h, page *p);
+
+// What the parts for one thread and for several ask of what comes behind them.
+static inline page *current(const lm_memory *m, const heap *h, uint32_t class);
+static page *slab_ready(const lm_memory *m, uint32_t class);
+static uint32_t slab_capacity(const page *p);
+static inline uint32_t pop(const lm_memory *m, page *p);
+static inline void push(const lm_memory *m, page *p, uint32_t block);
 static void slabs_none(const lm_memory *m, heap *h);
+static void free_large(uint32_t block, lm_memory *m);
+static void free_in_slab(page *p, uint32_t block, lm_memory *m);
+static inline void guard(const lm_memory *m, uint32_t block);
+static inline void guard_others(const lm_memory *m, uint32_t block);
+static inline void guard_none(const lm_memory *m, uint32_t block);
+static bool is_carved(const lm_memory *m, const page *p, uint32_t block);
 
 #ifdef PAGED_SHARED
 #include "alloc/strategies/paged_threads.h"
@@ -151,7 +193,6 @@ static void reclaim(lm_memory *m) {
     for (uint32_t c = 0; c < CLASSES; c++) {
         if (h->slab[c] == no_slab(m)) continue;
         page *p = current(m, h, c);
-        collect(m, p);
         uint32_t n = number_of(m, runs_of(m), p), length = p->length;
         uint32_t carved = slab_capacity(p) - p->uncarved;
         uint32_t keep = p->used == 0  ? 0
@@ -177,7 +218,6 @@ static page *slab_make(const lm_memory *m, uint32_t class, uint32_t n) {
     }
     p->length = pages;
     p->uncarved = (uint16_t)slab_capacity(p);
-    retire(m, h, current(m, h, class));
     h->slab[class] = handle_of(m, p);
     uint32_t enough = SLAB_BLOCKS * class_bytes(class);
     if (enough > SLAB_BYTES_MAX) enough = SLAB_BYTES_MAX;
@@ -186,13 +226,21 @@ static page *slab_make(const lm_memory *m, uint32_t class, uint32_t n) {
 }
 
 // At check level 1 a free block says so in its second word. A live one may hold the same by chance,
-// so the word is a suspicion, and the slab's list the proof.
+// so the word is a suspicion, and the list that the block is on the proof. A block of another
+// thread's slab says it with another bit: its list is not ours to walk, and the suspicion must do,
+// which is wrong once in 2^32.
 static uint32_t *guard_of(const lm_memory *m, uint32_t block) {
     return link_of(m, block) + 1;
 }
 
 static inline void guard(const lm_memory *m, uint32_t block) {
     if (LM_CHECK_LEVEL >= 1) *guard_of(m, block) = ~block;
+}
+static inline void guard_others(const lm_memory *m, uint32_t block) {
+    if (LM_CHECK_LEVEL >= 1) *guard_of(m, block) = ~block ^ 1;
+}
+static inline void guard_none(const lm_memory *m, uint32_t block) {
+    if (LM_CHECK_LEVEL >= 1) *guard_of(m, block) = 0;
 }
 
 // Links some blocks that were never handed out, in the order of addresses.
@@ -235,14 +283,15 @@ static bool is_free(const lm_memory *m, const page *p, uint32_t block) {
     if (*guard_of(m, block) != ~block) return false;
     for (uint32_t b = p->free; b; b = *link_of(m, b))
         if (b == block) return true;
-    return has_come_back(m, p, block);
+    return is_cached(m, p->class, block);
 }
 
-static inline void *pop(const lm_memory *m, page *p, uint32_t block) {
+static inline uint32_t pop(const lm_memory *m, page *p) {
+    uint32_t block = p->free;
     p->free = *link_of(m, block);
     p->used++;
-    if (LM_CHECK_LEVEL >= 1) *guard_of(m, block) = 0;
-    return lm_at(m, block);
+    guard_none(m, block);
+    return block;
 }
 
 static inline void push(const lm_memory *m, page *p, uint32_t block) {
@@ -257,11 +306,10 @@ static inline void push(const lm_memory *m, page *p, uint32_t block) {
 static page *slab_ready(const lm_memory *m, uint32_t class) {
     heap *h = heap_of(m);
     page *p = current(m, h, class);
-    if (p->free || collect(m, p)) return p;
+    if (p->free) return p;
     if (!p->uncarved) { // it is full: another one becomes current
         uint32_t n = h->partial[class];
         if (!n) return NULL;
-        retire(m, h, p);
         p = page_at(m, runs_of(m), n);
         partial_remove(m, h, p);
         h->slab[class] = handle_of(m, p);
@@ -270,16 +318,16 @@ static page *slab_ready(const lm_memory *m, uint32_t class) {
     return p;
 }
 
-// The same of a class a little further up, of which each block is aligned as asked.
-static page *slab_above(const lm_memory *m, uint32_t class, uint32_t above) {
+// A free block of a class a little further up, each of which is aligned as asked; 0: there is none.
+static uint32_t block_above(const lm_memory *m, uint32_t class, uint32_t above) {
     for (uint32_t c = class + 1; c <= class + above && c < CLASSES; c++) {
-        page *p = slab_ready(m, c);
-        if (p) return p;
+        uint32_t block = block_ready(m, c);
+        if (block) return block;
     }
-    return NULL;
+    return 0;
 }
 
-static page *slab_buy(lm_memory *m, uint32_t class, uint32_t above) {
+static uint32_t slab_buy(lm_memory *m, uint32_t class, uint32_t above) {
     uint32_t least = slab_pages_min(class), most = heap_of(m)->pages[class];
     if (most < least) most = least;
     uint32_t n = run_take_free(m, most, BIN_TRIES);
@@ -287,15 +335,14 @@ static page *slab_buy(lm_memory *m, uint32_t class, uint32_t above) {
         reclaim(m);
         bool small = is_small(m);
         n = run_take_free(m, small ? least : most, BIN_TRIES_LAST);
-        page *p = n || !small ? NULL : slab_above(m, class, above);
-        if (p) return p;
+        uint32_t block = n || !small ? 0 : block_above(m, class, above);
+        if (block) return block;
         if (!n) n = run_take_new(m, small ? least : most);
         if (!n) n = run_take_free(m, least, BIN_TRIES_LAST);
-        if (!n) return slab_above(m, class, above);
+        if (!n) return block_above(m, class, above);
     }
-    page *p = slab_make(m, class, n);
-    slab_carve(m, p);
-    return p;
+    slab_make(m, class, n);
+    return block_ready(m, class);
 }
 
 // Whether a class that has no block left is to rent one. In a small heap, always what a run of its
@@ -310,51 +357,55 @@ static bool may_rent(const lm_memory *m, uint32_t class) {
     return true;
 }
 
-// Of a class without a block: one from elsewhere. Called with the lock.
-static void *allocate_more(uint32_t class, uint32_t above, lm_memory *m) {
-    page *p = NULL;
-    if (above && may_rent(m, class)) {
-        p = slab_above(m, class, above);
-        if (!p && class_bytes(class) >= PAGE_BYTES) {
-            uint32_t n = run_take(m, pages_for(class_bytes(class)), reclaim);
-            return n ? lm_at(m, n << PAGE_SHIFT) : NULL;
-        }
-    }
-    if (!p) p = slab_buy(m, class, above);
-    return p ? pop(m, p, p->free) : NULL;
+// A run as it was taken.
+static uint32_t large_block(const lm_memory *m, uint32_t n) {
+    if (n) set_large(m, n);
+    return n << PAGE_SHIFT;
 }
 
-static void release_block(uint32_t block, lm_memory *m);
+// Of a class without a block: one from elsewhere, or 0. Called with the lock.
+static uint32_t block_more(uint32_t class, uint32_t above, lm_memory *m) {
+    if (above && may_rent(m, class)) {
+        uint32_t block = block_above(m, class, above);
+        if (block) return block;
+        if (class_bytes(class) >= PAGE_BYTES)
+            return large_block(m, run_take(m, pages_for(class_bytes(class)), reclaim));
+    }
+    return slab_buy(m, class, above);
+}
 
 static __attribute__((noinline)) void *allocate_slow(uint32_t class, uint32_t above, lm_memory *m) {
     if (!heap_ready(m)) return NULL;
-    take_mail(m, release_block);
-    page *p = slab_ready(m, class);
-    if (p) return pop(m, p, p->free);
-    lock(m);
-    void *block = allocate_more(class, above, m);
-    unlock(m);
-    return block;
+    take_mail(m);
+    uint32_t block = block_ready(m, class);
+    while (!block) {
+        lock(m);
+        block = block_more(class, above, m);
+        unlock(m);
+        if (!block && !empty_caches(m)) return NULL;
+    }
+    return lm_at(m, block);
 }
 
 static inline void *allocate_class(uint32_t class, uint32_t above, lm_memory *m) {
-    page *p = current(m, heap_of(m), class);
-    uint32_t block = p->free;
-    if (LM_UNLIKELY(!block)) return allocate_slow(class, above, m);
-    return pop(m, p, block);
+    uint32_t block = block_now(m, class);
+    return LM_LIKELY(block) ? lm_at(m, block) : allocate_slow(class, above, m);
 }
 
 // A run at a page number that is a multiple of `step`. `*clean` is the page from which on all were
 // clean before.
 static void *allocate_run(size_t size, uint32_t step, lm_memory *m, uint32_t *clean) {
     if ((uint64_t)size > UINT32_MAX) return NULL;
-    lock(m);
-    *clean = runs_of(m)->clean;
-    uint32_t pages = pages_for(size);
-    uint32_t n =
-        step == 1 ? run_take(m, pages, reclaim) : run_take_aligned(m, pages, step, reclaim);
-    unlock(m);
-    return n ? lm_at(m, n << PAGE_SHIFT) : NULL;
+    take_mail(m); // it may free pages
+    uint32_t pages = pages_for(size), block = 0;
+    do {
+        lock(m);
+        *clean = runs_of(m)->clean;
+        block = large_block(m, step == 1 ? run_take(m, pages, reclaim)
+                                         : run_take_aligned(m, pages, step, reclaim));
+        unlock(m);
+    } while (!block && empty_caches(m));
+    return block ? lm_at(m, block) : NULL;
 }
 
 static __attribute__((noinline)) void *allocate_large(size_t size, lm_memory *m) {
@@ -402,11 +453,30 @@ static void *paged_allocate_aligned(size_t alignment, size_t size, lm_memory *m)
     return allocate_run(size, (uint32_t)alignment >> PAGE_SHIFT, m, &clean);
 }
 
-static uint32_t block_bytes(const page *p) {
-    return p->kind == PAGE_SLAB ? class_bytes(p->class) : p->length << PAGE_SHIFT;
+static uint32_t run_bytes(const lm_memory *m, uint32_t block) {
+    return page_of(m, runs_of(m), block)->length << PAGE_SHIFT;
 }
 
-// What can be said in constant time of a block that is to be freed or resized.
+static uint32_t block_bytes(const lm_memory *m, uint32_t block) {
+    const page_tag *tag = tag_of(m, block);
+    return is_large(tag) ? run_bytes(m, block) : class_bytes(tag->class);
+}
+
+// What can be said in constant time of a block of a slab. Of another thread's slab we read only
+// what does not change while a block in it lives.
+static void check_in_slab(const lm_memory *m, uint32_t block) {
+    const page_tag *tag = tag_of(m, block);
+    const page *p = slab_of(m, tag);
+    uint32_t at = block - (number_of(m, runs_of(m), p) << PAGE_SHIFT),
+             bytes = class_bytes(p->class);
+    LM_CHECK(at % bytes == 0);
+    LM_CHECK(*guard_of(m, block) != (~block ^ 1));
+    if (!is_ours(m, tag)) return;
+    LM_CHECK(p->used > 0 && at / bytes < slab_capacity(p) - p->uncarved);
+    LM_CHECK(!is_free(m, p, block));
+}
+
+// The same of any that is to be freed or resized.
 static void check_live(const lm_memory *m, const void *address, size_t size) {
     if (LM_CHECK_LEVEL == 0) return;
     const page_runs *r = runs_of(m);
@@ -414,58 +484,35 @@ static void check_live(const lm_memory *m, const void *address, size_t size) {
     LM_CHECK(lm_holds(m, address));
     LM_CHECK(block >> PAGE_SHIFT >= r->first);
     LM_CHECK(block >> PAGE_SHIFT < __atomic_load_n(&r->end, __ATOMIC_RELAXED));
-    page *p = page_of(m, r, block);
+    const page *p = page_of(m, r, block);
     LM_CHECK(p->kind == PAGE_SLAB || p->kind == PAGE_LARGE);
-    if (p->kind == PAGE_SLAB) {
-        p = slab_of(m, p, block);
-        uint32_t start = number_of(m, r, p) << PAGE_SHIFT, bytes = class_bytes(p->class);
-        LM_CHECK((block - start) % bytes == 0 && (block - start) / bytes < slab_capacity(p));
-        if (is_ours(m, p)) {
-            LM_CHECK(p->used > 0 && (block - start) / bytes < slab_capacity(p) - p->uncarved);
-            LM_CHECK(!is_free(m, p, block));
-        } else { // its list is another thread's: the suspicion must do, wrong once in 2^32
-            LM_CHECK(*guard_of(m, block) != ~block);
-        }
-    } else {
+    if (p->kind == PAGE_SLAB)
+        check_in_slab(m, block);
+    else
         LM_CHECK((block & (PAGE_BYTES - 1)) == 0 && p->length > 0);
-    }
-    LM_CHECK(size <= block_bytes(p));
+    LM_CHECK(size <= block_bytes(m, block));
 }
 
-// The last block of a slab, the first to come back to a full one, a large one, or another thread's.
-static __attribute__((noinline)) void free_slow(page *p, uint32_t block, lm_memory *m) {
-    if (p->kind == PAGE_LARGE) {
-        lock(m);
-        run_release(m, runs_of(m), block >> PAGE_SHIFT, p->length);
-        unlock(m);
-        return;
-    }
-    if (!is_ours(m, p)) {
-        if (LM_CHECK_LEVEL >= 1) *guard_of(m, block) = ~block;
-        give_back(m, p, block);
-        return;
-    }
+static void free_large(uint32_t block, lm_memory *m) {
+    lock(m);
+    run_release(m, runs_of(m), block >> PAGE_SHIFT, page_of(m, runs_of(m), block)->length);
+    unlock(m);
+}
+
+// A block of a slab of ours, which may be full before and empty after that.
+static void free_in_slab(page *p, uint32_t block, lm_memory *m) {
     heap *h = heap_of(m);
     bool was_full = !p->free;
     push(m, p, block);
     if (p == current(m, h, p->class)) return;
-    if (p->used) { // it was full, and is not now
-        relist(p);
-        partial_insert(m, h, p);
+    if (p->used) {
+        if (was_full) partial_insert(m, h, p);
     } else {
         if (!was_full) partial_remove(m, h, p);
         lock(m);
         run_release(m, runs_of(m), number_of(m, runs_of(m), p), p->length);
         unlock(m);
     }
-}
-
-static void release_block(uint32_t block, lm_memory *m) {
-    page *p = slab_of(m, page_of(m, runs_of(m), block), block);
-    if (LM_UNLIKELY(!is_ours(m, p) || !p->free || p->used == 1))
-        free_slow(p, block, m);
-    else
-        push(m, p, block);
 }
 
 static void paged_free(void *address, size_t size, lm_memory *m) {
@@ -477,11 +524,10 @@ static void paged_free(void *address, size_t size, lm_memory *m) {
 // Whether a size leaves a block as it is: at least half of it is used, of a large block seven
 // eighths. Or a large block gets or gives pages.
 static bool resize_in_place(uint32_t block, size_t size, lm_memory *m) {
-    const page *p = page_of(m, runs_of(m), block);
-    uint32_t bytes = block_bytes(p);
-    if (size <= bytes && size >= (p->kind == PAGE_LARGE ? bytes - bytes / 8 : bytes / 2))
-        return true;
-    if (p->kind != PAGE_LARGE || size < PAGE_BYTES || (uint64_t)size > UINT32_MAX) return false;
+    bool large = is_large(tag_of(m, block));
+    uint32_t bytes = block_bytes(m, block);
+    if (size <= bytes && size >= (large ? bytes - bytes / 8 : bytes / 2)) return true;
+    if (!large || size < PAGE_BYTES || (uint64_t)size > UINT32_MAX) return false;
     lock(m);
     bool resized = run_resize(m, block >> PAGE_SHIFT, pages_for(size));
     unlock(m);
@@ -494,7 +540,7 @@ static void *paged_resize_aligned(void *address, size_t size, size_t alignment, 
     uint32_t block = lm_offset(m, address);
     check_live(m, address, 0);
     if (resize_in_place(block, size, m)) return lm_at(m, block);
-    uint32_t bytes = block_bytes(page_of(m, runs_of(m), block));
+    uint32_t bytes = block_bytes(m, block);
     void *moved = NULL;
     if (size > bytes && size > SMALL_MAX_BYTES && size < UINT32_MAX / 2)
         moved = lm_resize_by_copy(lm_at(m, block), bytes, size + size / 8, alignment, m,
@@ -510,7 +556,7 @@ static void *paged_resize(void *address, size_t size, lm_memory *m) {
 
 static size_t paged_usable_size(const void *address, lm_memory *m) {
     check_live(m, address, 0);
-    return block_bytes(page_of(m, runs_of(m), lm_offset(m, address)));
+    return block_bytes(m, lm_offset(m, address));
 }
 
 static uint64_t paged_block_bytes_max(size_t size, size_t alignment) {
@@ -543,40 +589,32 @@ static void paged_reset(lm_memory *m) {
 
 // ---- The walk ----------------------------------------------------------------------------------
 
-// Adds how many blocks a list has to *count; those of a slab lie at multiples of its size.
-static const char *validate_list(const lm_memory *m, const page *p, uint32_t first,
-                                 uint32_t *count) {
-    uint32_t size = class_bytes(p->class), capacity = slab_capacity(p);
-    uint32_t start = number_of(m, runs_of(m), p) << PAGE_SHIFT;
-    for (uint32_t block = first; block; block = *link_of(m, block)) {
-        uint32_t carved = (capacity - p->uncarved) * size;
-        if (block < start || block - start >= carved || (block - start) % size != 0)
-            return "slab-links";
-        if (++*count > capacity) return "slab-links";
-    }
-    return NULL;
+// Whether a block of a slab lies there, one that has been handed out.
+static bool is_carved(const lm_memory *m, const page *p, uint32_t block) {
+    uint32_t size = class_bytes(p->class), start = number_of(m, runs_of(m), p) << PAGE_SHIFT;
+    return block >= start && (block - start) % size == 0 &&
+           (block - start) / size < slab_capacity(p) - p->uncarved;
 }
 
 static const char *validate_slab(const lm_memory *m, const page *p, lm_census *census) {
     const page_runs *r = runs_of(m);
     const heap *h = owner_of(m, p);
     uint32_t n = number_of(m, r, p), size = class_bytes(p->class), capacity = slab_capacity(p);
-    uint32_t listed = 0, remote = 0;
-    const char *broken = validate_list(m, p, p->free, &listed);
-    if (!broken) broken = validate_list(m, p, remote_of(p), &remote);
-    if (broken) return broken;
-    if (p->used + listed + p->uncarved != capacity || remote > p->used) return "slab-count";
+    uint32_t listed = 0;
+    for (uint32_t block = p->free; block; block = *link_of(m, block))
+        if (!is_carved(m, p, block) || ++listed > capacity) return "slab-links";
+    if (p->used + listed + p->uncarved != capacity) return "slab-count";
     for (uint32_t i = 0; i < p->length; i++) {
         const page *other = page_at(m, r, n + i);
-        if (other->kind != PAGE_SLAB || other->class != p->class || pages_back(other) != i)
+        if (other->kind != PAGE_SLAB || other->class != p->class || !is_part(m, p, i))
             return "runs";
     }
     bool on_list = h->partial[p->class] == n || (p->prev && page_at(m, r, p->prev)->next == n);
     if (on_list != (p != current(m, h, p->class) && p->free)) return "partial";
-    census->live_blocks += p->used - remote;
-    census->live_bytes += (uint64_t)(p->used - remote) * size;
-    census->free_blocks += capacity - p->used + remote;
-    census->free_bytes += (uint64_t)(capacity - p->used + remote) * size;
+    census->live_blocks += p->used;
+    census->live_bytes += (uint64_t)p->used * size;
+    census->free_blocks += capacity - p->used;
+    census->free_bytes += (uint64_t)(capacity - p->used) * size;
     return NULL;
 }
 
@@ -589,19 +627,11 @@ static const char *validate_used(const lm_memory *m, const page *p, lm_census *c
     return NULL;
 }
 
-static void count_mail(const lm_memory *m, uint32_t block, lm_census *census) {
-    uint32_t bytes = class_bytes(page_of(m, runs_of(m), block)->class);
-    census->live_blocks--;
-    census->live_bytes -= bytes;
-    census->free_blocks++;
-    census->free_bytes += bytes;
-}
-
 static const char *paged_validate(lm_memory *m, lm_census *out) {
     lm_census census = {0};
     const char *broken = runs_validate(m, &census, validate_used);
+    if (!broken) broken = validate_heaps(m, &census);
     if (broken) return broken;
-    count_all_mail(m, count_mail, &census);
     if (out) *out = census;
     return NULL;
 }

@@ -38,48 +38,69 @@ static inline void lock(const lm_memory *m) {
 static inline void unlock(const lm_memory *m) {
     (void)m;
 }
-// The slab of a block whose page is p: `back` counts bytes, which are subtracted as they are.
-static inline page *slab_of(const lm_memory *m, page *p, uint32_t block) {
-    (void)m, (void)block;
-    return (page *)(void *)((unsigned char *)p - p->back);
+static inline const page_tag *tag_of(const lm_memory *m, uint32_t block) {
+    return page_of(m, runs_of(m), block);
 }
-static inline uint32_t pages_back(const page *p) {
-    return p->back / (uint32_t)sizeof(page);
+// `back` counts bytes, which are subtracted as they are.
+static inline page *slab_of(const lm_memory *m, const page_tag *tag) {
+    (void)m;
+    return (page *)(uintptr_t)((const unsigned char *)tag - tag->back);
 }
-static inline void set_slab(const lm_memory *m, page *p, uint32_t first, uint32_t back) {
-    (void)m, (void)first;
-    p->back = (uint16_t)(back * sizeof(page));
+static inline bool is_large(const page_tag *tag) {
+    return tag->kind == PAGE_LARGE;
 }
-static inline bool is_ours(const lm_memory *m, const page *p) {
-    (void)m, (void)p;
+static inline bool is_ours(const lm_memory *m, const page_tag *tag) {
+    (void)m, (void)tag;
     return true;
 }
-static inline void give_back(const lm_memory *m, page *p, uint32_t block) {
-    (void)m, (void)p, (void)block;
+static inline void set_slab(const lm_memory *m, page *p, uint32_t first, uint32_t i) {
+    (void)m, (void)first;
+    p->back = (uint16_t)(i * sizeof(page));
 }
-static inline bool has_come_back(const lm_memory *m, const page *p, uint32_t block) {
-    (void)m, (void)p, (void)block;
+static inline void set_large(const lm_memory *m, uint32_t n) {
+    (void)m, (void)n;
+}
+static inline bool is_part(const lm_memory *m, const page *p, uint32_t i) {
+    (void)m;
+    return p[i].back == i * sizeof(page);
+}
+static inline bool is_cached(const lm_memory *m, uint32_t class, uint32_t block) {
+    (void)m, (void)class, (void)block;
     return false;
 }
-static inline bool collect(const lm_memory *m, page *p) {
-    (void)m, (void)p;
+static inline bool empty_caches(lm_memory *m) {
+    (void)m;
     return false;
 }
-static inline void retire(const lm_memory *m, heap *h, page *p) {
-    (void)m, (void)h, (void)p;
+static inline void take_mail(lm_memory *m) {
+    (void)m;
 }
-static inline void relist(page *p) {
-    (void)p;
+
+static inline uint32_t block_now(const lm_memory *m, uint32_t class) {
+    page *p = current(m, heap_of(m), class);
+    return LM_LIKELY(p->free) ? pop(m, p) : 0;
 }
-static inline void take_mail(lm_memory *m, void (*release)(uint32_t, lm_memory *)) {
-    (void)m, (void)release;
+static uint32_t block_ready(const lm_memory *m, uint32_t class) {
+    page *p = slab_ready(m, class);
+    return p ? pop(m, p) : 0;
 }
-static inline uint32_t remote_of(const page *p) {
-    (void)p;
-    return 0;
+
+// The last block of a slab, the first to come back to a full one, or a large one.
+static __attribute__((noinline)) void free_slow(page *p, uint32_t block, lm_memory *m) {
+    if (p->kind == PAGE_LARGE)
+        free_large(block, m);
+    else
+        free_in_slab(p, block, m);
 }
-static inline void count_all_mail(const lm_memory *m,
-                                  void (*count)(const lm_memory *, uint32_t, lm_census *),
-                                  lm_census *census) {
-    (void)m, (void)count, (void)census;
+static inline void release_block(uint32_t block, lm_memory *m) {
+    page *p = slab_of(m, tag_of(m, block));
+    if (LM_UNLIKELY(!p->free || p->used == 1))
+        free_slow(p, block, m);
+    else
+        push(m, p, block);
+}
+
+static inline const char *validate_heaps(const lm_memory *m, lm_census *census) {
+    (void)m, (void)census;
+    return NULL;
 }

@@ -1,40 +1,60 @@
 // paged for several threads on a shared memory: a heap for each thread, and how blocks come back
 // from other threads. memory->thread says who calls.
 //
-// A slab is of the thread that made it, and only that thread touches its list, so allocate and free
-// of own blocks need no atomic operation. What is common, the runs and their table, has a lock,
-// which is held for a bounded number of steps and perhaps one growth; the table's descriptors never
-// move, so any thread finds a block's slab without it.
+// A slab is of the thread that made it, and only that thread touches its list and counts. Between
+// slabs and program stand *caches*, a list for each class and thread: a block that is freed goes to
+// the cache of whoever frees it, whosever its slab is, and is allocated from there; a remote free
+// is a local one. A cache that is empty takes all free blocks of one of its thread's slabs. If it
+// is full, a block goes back to its slab, or by *message* to whose that is. Blocks in caches and
+// messages are free, but their slabs count them as live.
+//
+//     program  <-->  cache  <--list--  slab          and back, where the cache is full
+//                      |
+//                      +-->  outbox  -->  mail of the slab's thread  -->  slab
+//
+// A message is a block that tells of up to 15 others, as many as it has room for, so that few of
+// their cache lines move to the thread that frees and back. It waits in the outbox for that thread
+// until it is full, or its blocks are of MESSAGE_BYTES_MAX together.
+//
+//     [ next message | count ][ guard ][ block ][ block ] ...
+//
+// The owner takes its mail before it asks for a slab or a large block. Mail is pushed, by
+// compare-and-swap, and taken as a whole, and never popped: no ABA.
 //
 //     state: [ runs | lock | heaps 0 … 63 | none ]        heap of a thread: a run of its own
-//                            every thread's, `none` until it first allocates
+//                            every thread's, `none` until it first allocates or frees
 //
-// A block that another thread frees goes on its slab's `remote` list, by compare-and-swap; the
-// owner takes the whole list at once when the slab has nothing else left, so the list is pushed and
-// emptied and never popped: no ABA. A slab without a free block that is not the current one is on
-// no list of its owner's, who would never look at it: its `remote` says UNLISTED. Who frees the
-// first block into it takes that mark away and puts the block into the owner's mail instead; the
-// owner frees its mail's blocks itself, as it goes for more memory, and lists the slab again.
+// What is common, the runs and their table, has a lock, which is held for a bounded number of steps
+// and perhaps one growth.
 //
-//     remote:  0  --free-->  block  --free-->  block, block  --owner collects-->  0
-//              0  --owner retires-->  UNLISTED  --free, by mail-->  0  --free-->  block …
+// Laws, as `validate` names them:
+//     caches          a cache's blocks are of its class and handed out by slabs; with its room they
+//                     are as many as it is to hold
+//     mail            what is sent to a thread are blocks handed out by its slabs
 //
-// Orders. A freed block's bytes, and the free itself, must be seen by the owner who reuses it:
-// pushing is a release, collecting an acquire. What a descriptor says of kind, class, back and
-// thread is written with the lock before the first block of the run is handed out, and reaches
-// other threads with that block, however it is passed on; it changes only when no block is live.
+// Orders. A block's bytes and its message must be seen by the owner who frees it in its slab:
+// posting is a release, taking an acquire. Posting reads and writes the list's head in one step,
+// so taking one message synchronises with who posted those behind it as well. The look at the mail
+// before it is taken, and at its head before it is exchanged, are relaxed: nothing is read by what
+// they say. The lock is an acquire and a release. Tags: page_table_stays.h. All else is either its
+// thread's own, or was written before a block was handed out and reached us with it, however the
+// program passed it on: whose heap lies where, a descriptor's kind, class and number.
 #pragma once
 
 enum {
     PAGED_CAPABILITIES = LM_SHARES_THREADS,
-    UNLISTED = 1,
+    CACHE_BYTES_MAX = 16384,
+    MESSAGE_BYTES_MAX = 16384,
+    MESSAGE_HEAD_WORDS = 2,
+    MESSAGE_BLOCKS_MAX = LM_BLOCK_ALIGNMENT - 1, // the count fits beside an offset
 };
 
 typedef struct state {
     page_runs runs;
     uint32_t lock;
-    uint32_t heaps[LM_THREADS_MAX]; // their offsets
-    heap none;                      // of who has not allocated yet: no slab at all
+    uint8_t apart[CACHE_LINE_BYTES]; // from what everyone reads at every call
+    uint32_t heaps[LM_THREADS_MAX];  // their offsets
+    heap none;                       // no slab, and no room for a block
 } state;
 
 static inline state *state_of(const lm_memory *m) {
@@ -67,20 +87,31 @@ static void heaps_none(const lm_memory *m) {
     slabs_none(m, &s->none);
 }
 
-// The calling thread has a heap, or gets one. False: no memory.
+// How many blocks a cache is to hold.
+static int32_t cache_size(uint32_t class) {
+    return (int32_t)(CACHE_BYTES_MAX / class_bytes(class));
+}
+
 static void reclaim_nothing(lm_memory *m) {
     (void)m;
 }
-static bool heap_ready(lm_memory *m) {
-    if (LM_LIKELY(heap_of(m) != &state_of(m)->none)) return true;
+static __attribute__((noinline)) bool heap_make(lm_memory *m) {
     lock(m);
     uint32_t pages = pages_for(sizeof(heap)), n = run_take(m, pages, reclaim_nothing);
     if (n) run_claim(m, runs_of(m), n, pages, PAGE_HEAP);
     unlock(m);
     if (!n) return false;
-    slabs_none(m, lm_at(m, n << PAGE_SHIFT));
+    heap *h = lm_at(m, n << PAGE_SHIFT);
+    slabs_none(m, h);
+    for (uint32_t c = 0; c < CLASSES; c++)
+        h->caches[c].room = cache_size(c);
     state_of(m)->heaps[m->thread] = n << PAGE_SHIFT;
     return true;
+}
+
+// The calling thread has a heap, or gets one. False: no memory.
+static inline bool heap_ready(lm_memory *m) {
+    return LM_LIKELY(heap_of(m) != &state_of(m)->none) || heap_make(m);
 }
 
 // A handle is an offset: descriptors stay.
@@ -91,105 +122,266 @@ static inline uint32_t handle_of(const lm_memory *m, const page *p) {
     return lm_offset(m, p);
 }
 
+// ---- Whose a block is --------------------------------------------------------------------------
+
+static inline page_tag *tag_at(const lm_memory *m, uint32_t number) {
+    return table_tag(m, &runs_of(m)->table, number);
+}
+static inline const page_tag *tag_of(const lm_memory *m, uint32_t block) {
+    return tag_at(m, block >> PAGE_SHIFT);
+}
+static inline page *slab_of(const lm_memory *m, const page_tag *tag) {
+    return page_by(m, tag->slab);
+}
+static inline bool is_large(const page_tag *tag) {
+    return tag->class == LARGE;
+}
+static inline bool is_ours(const lm_memory *m, const page_tag *tag) {
+    return tag->thread == m->thread;
+}
 static inline heap *owner_of(const lm_memory *m, const page *p) {
-    return heap_by(m, p->thread);
+    return heap_by(m, tag_at(m, p->number)->thread);
 }
-static inline page *slab_of(const lm_memory *m, page *p, uint32_t block) {
-    return p->back ? page_at(m, runs_of(m), (block >> PAGE_SHIFT) - p->back) : p;
-}
-static inline uint32_t pages_back(const page *p) {
-    return p->back;
-}
-static inline void set_slab(const lm_memory *m, page *p, uint32_t first, uint32_t back) {
-    p->back = (uint8_t)back;
-    p->thread = (uint8_t)m->thread;
+
+// Page i of a slab whose first one is `first`. With the lock.
+static inline void set_slab(const lm_memory *m, page *p, uint32_t first, uint32_t i) {
+    uint32_t slab = handle_of(m, page_at(m, runs_of(m), first));
     p->number = first;
+    *tag_at(m, first + i) =
+        (page_tag){.slab = slab, .class = p->class, .thread = (uint8_t)m->thread};
 }
-static inline bool is_ours(const lm_memory *m, const page *p) {
-    return p->thread == m->thread;
+static inline void set_large(const lm_memory *m, uint32_t n) {
+    *tag_at(m, n) = (page_tag){.class = LARGE};
+}
+static inline bool is_part(const lm_memory *m, const page *p, uint32_t i) {
+    const page_tag *first = tag_at(m, p->number), *tag = tag_at(m, p->number + i);
+    return slab_of(m, tag) == p && tag->class == p->class && tag->thread == first->thread;
 }
 
-static void push_shared(const lm_memory *m, uint32_t *list, uint32_t head, uint32_t block) {
-    do {
-        *link_of(m, block) = head;
-    } while (
-        !__atomic_compare_exchange_n(list, &head, block, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+// ---- Messages ----------------------------------------------------------------------------------
+
+static inline uint32_t message_next(uint32_t head) {
+    return head & ~(uint32_t)MESSAGE_BLOCKS_MAX;
+}
+static inline uint32_t message_count(uint32_t head) {
+    return head & MESSAGE_BLOCKS_MAX;
 }
 
-// Frees a block into another thread's slab.
-static void give_back(const lm_memory *m, page *p, uint32_t block) {
-    uint32_t head = __atomic_load_n(&p->remote, __ATOMIC_RELAXED);
-    for (;;) {
-        uint32_t next = head == UNLISTED ? 0 : block;
-        *link_of(m, block) = head;
-        if (__atomic_compare_exchange_n(&p->remote, &head, next, true, __ATOMIC_RELEASE,
-                                        __ATOMIC_RELAXED))
-            break;
+// Hands a message over to the thread that its blocks' slabs are of.
+static void post(const lm_memory *m, uint32_t thread, uint32_t message) {
+    uint32_t *mail = &heap_by(m, thread)->mail, count = message_count(*link_of(m, message));
+    uint32_t next = __atomic_load_n(mail, __ATOMIC_RELAXED);
+    do
+        *link_of(m, message) = next | count;
+    while (!__atomic_compare_exchange_n(mail, &next, message, true, __ATOMIC_RELEASE,
+                                        __ATOMIC_RELAXED));
+}
+
+// A block is the first of a message.
+static void message_open(const lm_memory *m, outbox *out, uint32_t block, uint32_t bytes) {
+    uint32_t room = bytes / (uint32_t)sizeof(uint32_t) - MESSAGE_HEAD_WORDS;
+    *link_of(m, block) = 0;
+    out->message = block;
+    out->room = (uint16_t)(room < MESSAGE_BLOCKS_MAX ? room : MESSAGE_BLOCKS_MAX);
+}
+static void message_add(const lm_memory *m, outbox *out, uint32_t block) {
+    uint32_t *message = link_of(m, out->message);
+    message[MESSAGE_HEAD_WORDS + (*message)++] = block;
+    out->room--;
+}
+
+// Frees a block of another thread's slab.
+static void send(const page_tag *tag, uint32_t block, lm_memory *m) {
+    outbox *out = &heap_of(m)->outboxes[tag->thread];
+    uint32_t bytes = class_bytes(tag->class);
+    guard_others(m, block);
+    if (out->message)
+        message_add(m, out, block);
+    else
+        message_open(m, out, block, bytes);
+    out->bytes = (uint16_t)(out->bytes + bytes);
+    if (out->room && out->bytes < MESSAGE_BYTES_MAX) return;
+    post(m, tag->thread, out->message);
+    *out = (outbox){0};
+}
+
+// Frees what others have freed for us. Called without the lock, which this may take.
+static void take_mail(lm_memory *m) {
+    uint32_t *mail = &heap_of(m)->mail;
+    if (!__atomic_load_n(mail, __ATOMIC_RELAXED)) return;
+    uint32_t message = __atomic_exchange_n(mail, 0, __ATOMIC_ACQUIRE);
+    while (message) {
+        const uint32_t *words = link_of(m, message);
+        uint32_t head = *words;
+        for (uint32_t i = 0; i < message_count(head); i++) {
+            uint32_t block = words[MESSAGE_HEAD_WORDS + i];
+            free_in_slab(slab_of(m, tag_of(m, block)), block, m);
+        }
+        free_in_slab(slab_of(m, tag_of(m, message)), message, m);
+        message = message_next(head);
     }
-    if (head != UNLISTED) return;
-    uint32_t *mail = &owner_of(m, p)->mail;
-    push_shared(m, mail, __atomic_load_n(mail, __ATOMIC_RELAXED), block);
 }
 
-// Whether another thread has freed a block of ours that we have not collected: nobody else takes
-// blocks off these lists.
-static bool has_come_back(const lm_memory *m, const page *p, uint32_t block) {
-    const uint32_t *lists[] = {&p->remote, &heap_of(m)->mail};
-    for (uint32_t i = 0; i < 2; i++) {
-        uint32_t b = __atomic_load_n(lists[i], __ATOMIC_ACQUIRE);
-        for (; b && b != UNLISTED; b = *link_of(m, b))
-            if (b == block) return true;
+// ---- Caches ------------------------------------------------------------------------------------
+
+// A free block out of the cache; 0: it is empty.
+static inline uint32_t block_now(const lm_memory *m, uint32_t class) {
+    cache *c = &heap_of(m)->caches[class];
+    uint32_t block = c->free;
+    if (LM_UNLIKELY(!block)) return 0;
+    c->free = *link_of(m, block);
+    c->room++;
+    guard_none(m, block);
+    return block;
+}
+
+// The same; where the cache is empty, of a slab, all of whose listed blocks come along. 0: there is
+// none.
+static uint32_t block_ready(const lm_memory *m, uint32_t class) {
+    cache *c = &heap_of(m)->caches[class];
+    if (!c->free) {
+        page *p = slab_ready(m, class);
+        if (!p) return 0;
+        uint32_t count = slab_capacity(p) - p->uncarved - p->used;
+        c->free = p->free;
+        c->room -= (int32_t)count;
+        p->free = 0;
+        p->used = (uint16_t)(p->used + count);
     }
+    return block_now(m, class);
+}
+
+// Frees a block in its slab, or sends it to whose that is.
+static void give_back(uint32_t block, lm_memory *m) {
+    const page_tag *tag = tag_of(m, block);
+    if (is_ours(m, tag))
+        free_in_slab(slab_of(m, tag), block, m);
+    else
+        send(tag, block, m);
+}
+
+// Gives back all that we keep from slabs, because no memory is left otherwise. False: nothing was
+// in the caches. Called without the lock.
+static bool empty_caches(lm_memory *m) {
+    heap *h = heap_of(m);
+    bool any = false;
+    if (h == &state_of(m)->none) return false;
+    for (uint32_t class = 0; class < CLASSES; class ++) {
+        uint32_t block = h->caches[class].free, next;
+        h->caches[class] = (cache){.room = cache_size(class)};
+        for (; block; block = next, any = true) {
+            next = *link_of(m, block);
+            give_back(block, m);
+        }
+    }
+    for (uint32_t t = 0; t < LM_THREADS_MAX; t++) {
+        if (h->outboxes[t].message) post(m, t, h->outboxes[t].message);
+        h->outboxes[t] = (outbox){0};
+    }
+    return any;
+}
+
+static inline void mark_free(const lm_memory *m, const page_tag *tag, uint32_t block) {
+    if (LM_CHECK_LEVEL == 0) return;
+    if (is_ours(m, tag))
+        guard(m, block);
+    else
+        guard_others(m, block);
+}
+
+static inline void release_block(uint32_t block, lm_memory *m);
+
+// A large block, or one for which there is no room.
+static __attribute__((noinline)) void free_slow(uint32_t block, lm_memory *m) {
+    const page_tag *tag = tag_of(m, block);
+    if (is_large(tag)) {
+        free_large(block, m);
+        return;
+    }
+    if (heap_of(m) != &state_of(m)->none) {
+        give_back(block, m);
+    } else if (heap_make(m)) {
+        release_block(block, m);
+    } else { // no memory: the block, which is none of ours, is a message
+        *link_of(m, block) = 0;
+        guard_others(m, block);
+        post(m, tag->thread, block);
+    }
+}
+
+static inline void release_block(uint32_t block, lm_memory *m) {
+    const page_tag *tag = tag_of(m, block);
+    cache *c = &heap_of(m)->caches[tag->class];
+    if (LM_LIKELY(c->room > 0)) {
+        *link_of(m, block) = c->free;
+        c->free = block;
+        c->room--;
+        mark_free(m, tag, block);
+        return;
+    }
+    page *p = slab_of(m, tag);
+    if (!is_large(tag) && is_ours(m, tag) && p->free && p->used > 1)
+        push(m, p, block);
+    else
+        free_slow(block, m);
+}
+
+static bool is_cached(const lm_memory *m, uint32_t class, uint32_t block) {
+    for (uint32_t b = heap_of(m)->caches[class].free; b; b = *link_of(m, b))
+        if (b == block) return true;
     return false;
 }
 
-// What others have freed comes on the slab's own list. False: nothing did.
-static bool collect(const lm_memory *m, page *p) {
-    if (!__atomic_load_n(&p->remote, __ATOMIC_RELAXED)) return false;
-    uint32_t first = __atomic_exchange_n(&p->remote, 0, __ATOMIC_ACQUIRE), last = first;
-    p->used--;
-    for (uint32_t next; (next = *link_of(m, last)) != 0; last = next)
-        p->used--;
-    *link_of(m, last) = p->free;
-    p->free = first;
+// ---- The walk ----------------------------------------------------------------------------------
+
+// Counts a block as free that its slab counts as live. False: no slab has handed it out.
+static bool count_block(const lm_memory *m, uint32_t block, lm_census *census) {
+    const page_runs *r = runs_of(m);
+    uint32_t n = block >> PAGE_SHIFT;
+    if (n < r->first || n >= r->end || page_at(m, r, n)->kind != PAGE_SLAB) return false;
+    const page_tag *tag = tag_at(m, n);
+    uint32_t bytes = class_bytes(tag->class);
+    if (!is_carved(m, slab_of(m, tag), block)) return false;
+    if (census->live_bytes < bytes) return false; // its list goes in a circle
+    census->live_blocks--;
+    census->live_bytes -= bytes;
+    census->free_blocks++;
+    census->free_bytes += bytes;
     return true;
 }
 
-// A full slab that is no longer the current one is on no list, unless something has just come back.
-static void retire(const lm_memory *m, heap *h, page *p) {
-    uint32_t none = 0;
-    if (p->kind != PAGE_SLAB) return; // there was no slab
-    if (!p->free &&                   // else something came back while more was looked for
-        __atomic_compare_exchange_n(&p->remote, &none, UNLISTED, false, __ATOMIC_RELAXED,
-                                    __ATOMIC_RELAXED))
-        return;
-    collect(m, p);
-    partial_insert(m, h, p);
+static bool count_sent(const lm_memory *m, uint32_t to, uint32_t block, lm_census *census) {
+    return count_block(m, block, census) && tag_of(m, block)->thread == to;
 }
 
-// The owner lists a slab again: others need not tell it.
-static void relist(page *p) {
-    __atomic_fetch_and(&p->remote, ~(uint32_t)UNLISTED, __ATOMIC_RELAXED);
-}
-
-static void take_mail(lm_memory *m, void (*release)(uint32_t, lm_memory *)) {
-    uint32_t *mail = &heap_of(m)->mail;
-    if (!__atomic_load_n(mail, __ATOMIC_RELAXED)) return;
-    for (uint32_t block = __atomic_exchange_n(mail, 0, __ATOMIC_ACQUIRE), next; block;
-         block = next) {
-        next = *link_of(m, block);
-        release(block, m);
+static bool count_messages(const lm_memory *m, uint32_t to, uint32_t message, lm_census *census) {
+    while (message) {
+        if (!count_sent(m, to, message, census)) return false;
+        const uint32_t *words = link_of(m, message);
+        for (uint32_t i = 0; i < message_count(*words); i++)
+            if (!count_sent(m, to, words[MESSAGE_HEAD_WORDS + i], census)) return false;
+        message = message_next(*words);
     }
+    return true;
 }
 
-// For the walk, while no other thread calls.
-static uint32_t remote_of(const page *p) {
-    return p->remote == UNLISTED ? 0 : p->remote;
+static bool count_cache(const lm_memory *m, const heap *h, uint32_t class, lm_census *census) {
+    int32_t room = cache_size(class);
+    for (uint32_t block = h->caches[class].free; block; block = *link_of(m, block), room--)
+        if (!count_block(m, block, census) || tag_of(m, block)->class != class) return false;
+    return room == h->caches[class].room;
 }
-static void count_all_mail(const lm_memory *m,
-                           void (*count)(const lm_memory *, uint32_t, lm_census *),
-                           lm_census *census) {
-    for (uint32_t t = 0; t < LM_THREADS_MAX; t++)
-        for (uint32_t block = heap_by(m, t)->mail; block; block = *link_of(m, block))
-            count(m, block, census);
+
+// While no other thread calls.
+static const char *validate_heaps(const lm_memory *m, lm_census *census) {
+    for (uint32_t t = 0; t < LM_THREADS_MAX; t++) {
+        const heap *h = heap_by(m, t);
+        if (h == &state_of(m)->none) continue;
+        for (uint32_t c = 0; c < CLASSES; c++)
+            if (!count_cache(m, h, c, census)) return "caches";
+        if (!count_messages(m, t, h->mail, census)) return "mail";
+        for (uint32_t to = 0; to < LM_THREADS_MAX; to++)
+            if (!count_messages(m, to, h->outboxes[to].message, census)) return "mail";
+    }
+    return NULL;
 }
