@@ -9,7 +9,8 @@
 int main(int argc, char **argv) {
     int level = argc == 3 ? atoi(argv[2]) : -1;
     if (level >= 0 && level < LM_CHECK_LEVELS) subject = lm_strategy_named(argv[1], level);
-    if (subject) return !!(run_laws() + run_model() + run_hostile() + run_misuse());
+    if (subject)
+        return !!(run_laws() + run_model() + run_hostile() + run_misuse() + run_corruption());
     fprintf(stderr, "usage: conformance_test STRATEGY LEVEL\n");
     return 2;
 }

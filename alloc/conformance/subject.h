@@ -47,3 +47,4 @@ int run_model(void);
 int run_laws(void);
 int run_hostile(void);
 int run_misuse(void);
+int run_corruption(void);

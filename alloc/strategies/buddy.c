@@ -286,7 +286,8 @@ static const char *lists_law(const lm_memory *m, uint64_t free_blocks) {
     for (uint32_t order = 0; order < ORDERS; order++) {
         if ((h->orders >> order & 1) != (h->free[order] != 0)) return "orders";
         for (uint32_t block = h->free[order], prev = 0, next; block; prev = block, block = next) {
-            if (++listed > free_blocks || !is_whole(m, block, order)) return "lists";
+            if (++listed > free_blocks || block >= maps_end(m) || !is_whole(m, block, order))
+                return "lists";
             if (order_of(m, block) != order || links_of(m, block)->prev != prev) return "lists";
             next = links_of(m, block)->next;
         }

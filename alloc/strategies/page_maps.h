@@ -274,7 +274,9 @@ static const char *page_maps_law(const lm_memory *m, uint32_t heap_bytes, uint32
     if (maps->first != m->heap_start / LM_PAGE_BYTES || maps->end > lm_memory_pages(m) ||
         maps->end - maps->first > maps->capacity || maps->capacity > LM_PAGES_MAX - maps->first)
         return "table";
-    if (table < front || table + table_granules(maps) > maps_end(m)) return "table";
+    if (maps->table % LM_BLOCK_ALIGNMENT || table < front ||
+        table + table_granules(maps) > maps_end(m))
+        return "table";
     *from = table == front ? front + table_granules(maps) : front;
     uint32_t pages = 0;
     for (uint32_t page = maps->first; page < maps->end; page++) {

@@ -334,7 +334,7 @@ static const char *region_law(const lm_memory *memory, const region *r, lm_censu
 static const char *idle_law(const lm_memory *memory, uint32_t most, lm_census *census) {
     uint32_t bottom = bottom_of(memory), bytes = UINT32_MAX;
     for (uint32_t at = heap_of(memory)->idle; at != bottom; at = region_at(memory, at)->start) {
-        if (most-- == 0 || at >= lm_memory_end(memory)) return "regions";
+        if (most-- == 0 || at % LM_PAGE_BYTES || at >= lm_memory_end(memory)) return "regions";
         region r = {at + LM_BLOCK_ALIGNMENT, region_at(memory, at)->end, at};
         const char *broken = region_law(memory, &r, census);
         if (broken) return broken;

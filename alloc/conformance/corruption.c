@@ -1,0 +1,92 @@
+// Corruption: whatever a word of the heap has been overwritten with, the walk returns, with the name
+// of a law or NULL (the word may have been a block's content), and touches nothing. That makes it a
+// witness that can be asked when all else is in doubt.
+#include "alloc/conformance/subject.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { BLOCKS = 300, PAGES = 8, SECONDS_MAX = 20 };
+
+static sigjmp_buf crash;
+
+static void crashed(int number) {
+    siglongjmp(crash, number);
+}
+
+// A heap with live and free blocks, large and small, that somebody else's pages cut in two.
+static void populate(lm_memory *memory, uint64_t *random) {
+    void *blocks[BLOCKS] = {0};
+    for (uint32_t i = 0; i < 4 * BLOCKS; i++) {
+        uint32_t at = random_below(random, BLOCKS);
+        if (i == BLOCKS) lm_memory_grow_foreign(memory, 1);
+        if (blocks[at] && can(LM_FREES_BLOCKS)) {
+            subject->free(blocks[at], 0, memory);
+            blocks[at] = NULL;
+        } else {
+            uint32_t size = random_below(random, i % 16 ? 200 : 3000);
+            if (can(LM_NESTS_SCOPES) && i % 32 == 0) subject->open_scope(memory);
+            blocks[at] = i % 8 ? subject->allocate(size, memory)
+                               : subject->allocate_aligned(256, size, memory);
+        }
+    }
+}
+
+// Walks with a word overwritten. Returns whether a law was found broken.
+static bool walk_over(lm_memory *memory, uint32_t *word, uint32_t value) {
+    uint32_t before = *word;
+    int number = sigsetjmp(crash, 1);
+    *word = value;
+    const char *broken = number ? NULL : subject->validate(memory, NULL);
+    if (number || *word != value)
+        fail_msg("offset %lld, %#x instead of %#x: %s",
+                 (long long)((uintptr_t)word - (uintptr_t)lm_memory_base(memory)), value, before,
+                 number ? strsignal(number) : "the walk wrote there");
+    *word = before;
+    return broken != NULL;
+}
+
+static void each_word_may_be_broken(void **state) {
+    (void)state;
+    uint64_t random = 5, seen = 0;
+    lm_memory memory = started(1, PAGES);
+    populate(&memory, &random);
+    walk(&memory);
+    uint32_t *words = (uint32_t *)(void *)lm_memory_base(&memory);
+    uint32_t count = lm_memory_pages(&memory) * (LM_PAGE_BYTES / 4);
+    const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE, SIGALRM};
+    struct sigaction action = {.sa_handler = crashed}, before[6];
+    for (int i = 0; i < 6; i++)
+        sigaction(signals[i], &action, &before[i]);
+    alarm(SECONDS_MAX);
+    for (uint32_t i = memory.heap_start / 4; i < count; i++) {
+        if (words[i] == 0 && random_below(&random, 64)) continue;
+        const uint32_t values[] = {
+            0,
+            UINT32_MAX,
+            words[i] + 1,
+            words[i] + 16,
+            words[i] - 16,
+            words[i] ^ 2,
+            words[random_below(&random, count)],
+            random_below(&random, count) * 4,
+            (uint32_t)random_next(&random),
+        };
+        for (size_t v = 0; v < sizeof values / sizeof *values; v++)
+            seen += walk_over(&memory, &words[i], values[v]);
+    }
+    alarm(0);
+    for (int i = 0; i < 6; i++)
+        sigaction(signals[i], &before[i], NULL);
+    assert_true(seen > 0);
+    print_message("             %llu broken words were seen\n", (unsigned long long)seen);
+    lm_memory_destroy(&memory);
+}
+
+int run_corruption(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_word_may_be_broken),
+    };
+    return cmocka_run_group_tests_name("corruption", tests, NULL, NULL);
+}
