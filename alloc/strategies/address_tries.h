@@ -265,7 +265,7 @@ static bool in_heap(heap *h, uint32_t block) {
 
 static bool index_holds(heap *h, uint32_t block) {
     uint32_t link = *link_of(h, block), node = holder_of(link);
-    if (node ? !in_heap(h, node) || link - node > child_of(0, 1)
+    if (node ? !in_heap(h, node) || (link != child_of(node, 0) && link != child_of(node, 1))
              : link % LM_WORD_BYTES || link - root_of(h, 0) >= sizeof h->index.roots)
         return false;
     return *word_at(h, link) == block;

@@ -347,7 +347,7 @@ static const char *validate_bins(const lm_memory *m, const page_runs *r, uint32_
         for (uint32_t n = r->bins[bin], before = 0; n; before = n, n = page_at(m, r, n)->next) {
             if (n < r->first || n >= r->end || ++listed > free_runs) return "bins";
             const page *p = page_at(m, r, n);
-            if (p->kind != PAGE_FREE || p->prev != before || bin_of(p->length) != bin)
+            if (p->kind != PAGE_FREE || p->prev != before || !p->length || bin_of(p->length) != bin)
                 return "bins";
         }
     }
@@ -362,7 +362,9 @@ static const char *runs_validate(const lm_memory *m, lm_census *census,
     const page_runs *r = runs_of(m);
     uint32_t free_runs = 0, length;
     bool after_free = false;
-    if (r->end > memory_end(m)) return "runs";
+    if (r->table.first != r->first - 1 || r->end < r->first || r->end > memory_end(m) ||
+        !table_holds(m, &r->table, r->end))
+        return "runs";
     for (uint32_t n = r->first; n < r->end; n += length) {
         const page *p = page_at(m, r, n);
         page_kind kind = p->kind;

@@ -31,6 +31,13 @@ static uint32_t table_offset(const page_table *t) {
     return t->at + t->first * (uint32_t)sizeof(page);
 }
 
+// Whether the descriptors up to page `end` lie within the memory: for the walk.
+static bool table_holds(const lm_memory *m, const page_table *t, uint32_t end) {
+    uint32_t offset = table_offset(t);
+    return offset % _Alignof(page) == 0 && end <= t->capacity &&
+           offset + (uint64_t)(end - t->first) * sizeof(page) <= lm_memory_end(m);
+}
+
 static void table_start(const lm_memory *m, page_table *t, uint32_t first, uint32_t offset,
                         uint32_t bytes) {
     (void)m;

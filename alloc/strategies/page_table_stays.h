@@ -64,6 +64,24 @@ static uint32_t table_offset(const page_table *t) { // no page: it is not to be 
     return 0;
 }
 
+// Whether `count` entries from an offset on lie within the memory.
+static bool table_holds_part(const lm_memory *m, uint32_t offset, uint32_t count, uint32_t bytes) {
+    return offset % _Alignof(page) == 0 && offset + (uint64_t)count * bytes <= lm_memory_end(m);
+}
+
+// Whether the descriptors and tags up to page `end` do: for the walk.
+static bool table_holds(const lm_memory *m, const page_table *t, uint32_t end) {
+    uint32_t count = end - t->first, first = PART_MIN, rest = count;
+    for (; rest; first *= 2) {
+        uint32_t offset = t->parts[most_significant_bit(first)] + first * (uint32_t)sizeof(page);
+        uint32_t part = rest < first ? rest : first;
+        if (!table_holds_part(m, offset, part, sizeof(page))) return false;
+        rest -= part;
+    }
+    uint32_t tags = t->tags + t->first * (uint32_t)sizeof(page_tag);
+    return end <= t->capacity && table_holds_part(m, tags, count, sizeof(page_tag));
+}
+
 // How many descriptors the next part has, after `count`: as many as before and PART_MIN more, or
 // all that are left, where these are no more than PART_MIN above.
 static uint32_t part_count(const page_table *t, uint32_t count) {

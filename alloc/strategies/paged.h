@@ -598,9 +598,10 @@ static bool is_carved(const lm_memory *m, const page *p, uint32_t block) {
 
 static const char *validate_slab(const lm_memory *m, const page *p, lm_census *census) {
     const page_runs *r = runs_of(m);
-    const heap *h = owner_of(m, p);
     uint32_t n = number_of(m, r, p), size = class_bytes(p->class), capacity = slab_capacity(p);
     uint32_t listed = 0;
+    if (n < r->first || n >= r->end || page_at(m, r, n) != p) return "runs";
+    if (p->uncarved > capacity) return "slab-count";
     for (uint32_t block = p->free; block; block = *link_of(m, block))
         if (!is_carved(m, p, block) || ++listed > capacity) return "slab-links";
     if (p->used + listed + p->uncarved != capacity) return "slab-count";
@@ -609,6 +610,9 @@ static const char *validate_slab(const lm_memory *m, const page *p, lm_census *c
         if (other->kind != PAGE_SLAB || other->class != p->class || !is_part(m, p, i))
             return "runs";
     }
+    if (p->prev && (p->prev < r->first || p->prev >= r->end)) return "partial";
+    const heap *h = owner_of(m, p);
+    if (!heap_holds(m, h)) return "runs";
     bool on_list = h->partial[p->class] == n || (p->prev && page_at(m, r, p->prev)->next == n);
     if (on_list != (p != current(m, h, p->class) && p->free)) return "partial";
     census->live_blocks += p->used;

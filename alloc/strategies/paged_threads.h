@@ -334,12 +334,22 @@ static bool is_cached(const lm_memory *m, uint32_t class, uint32_t block) {
 
 // ---- The walk ----------------------------------------------------------------------------------
 
+// Whether a thread's heap lies where it may.
+static bool heap_holds(const lm_memory *m, const heap *h) {
+    const page_runs *r = runs_of(m);
+    uint32_t offset = lm_offset(m, h), n = offset >> PAGE_SHIFT;
+    if (h == &state_of(m)->none) return true;
+    return offset % PAGE_BYTES == 0 && n >= r->first && n < r->end &&
+           page_at(m, r, n)->kind == PAGE_HEAP && page_at(m, r, n)->length == pages_for(sizeof *h);
+}
+
 // Counts a block as free that its slab counts as live. False: no slab has handed it out.
 static bool count_block(const lm_memory *m, uint32_t block, lm_census *census) {
     const page_runs *r = runs_of(m);
     uint32_t n = block >> PAGE_SHIFT;
     if (n < r->first || n >= r->end || page_at(m, r, n)->kind != PAGE_SLAB) return false;
     const page_tag *tag = tag_at(m, n);
+    if (tag->class >= CLASSES || block % LM_BLOCK_ALIGNMENT) return false;
     uint32_t bytes = class_bytes(tag->class);
     if (!is_carved(m, slab_of(m, tag), block)) return false;
     if (census->live_bytes < bytes) return false; // its list goes in a circle
@@ -376,6 +386,7 @@ static bool count_cache(const lm_memory *m, const heap *h, uint32_t class, lm_ce
 static const char *validate_heaps(const lm_memory *m, lm_census *census) {
     for (uint32_t t = 0; t < LM_THREADS_MAX; t++) {
         const heap *h = heap_by(m, t);
+        if (!heap_holds(m, h)) return "runs";
         if (h == &state_of(m)->none) continue;
         for (uint32_t c = 0; c < CLASSES; c++)
             if (!count_cache(m, h, c, census)) return "caches";
