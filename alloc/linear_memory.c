@@ -158,6 +158,7 @@ static bool move(lm_memory *memory, uint32_t pages) {
     lm_memory moved = *memory;
     if (!occupy(&moved, pages, memory->reservation)) return false;
     copy_touched(moved.base, memory->base, (uint64_t)memory->pages * LM_PAGE_BYTES);
+    moved.moves++;
     munmap(memory->reservation, memory->reservation_bytes);
     *memory = moved;
     return true;

@@ -48,6 +48,7 @@ typedef struct lm_memory {
     uint32_t pages;          // of a view: nothing, the whole one's count
     uint32_t refusals;       // growths still to be refused; LM_REFUSE_ALL: for good
     bool moving;
+    uint32_t moves; // of the base so far
     lm_memory_commit commit;
     uint32_t pages_committed; // in whole steps, from the start: at least `pages`; with 4K nothing
     void *reservation;        // what was mapped, to be unmapped
@@ -60,6 +61,10 @@ static inline unsigned char *lm_memory_base(const lm_memory *memory);
 
 // The size in pages; times LM_PAGE_BYTES it is the end, a 64-bit number.
 static inline uint32_t lm_memory_pages(const lm_memory *memory);
+
+// A number that changes whenever addresses into the memory may die: it grows with the size, which
+// makes JavaScript's views of a memory useless, and with the moves of the base.
+static inline uint32_t lm_memory_epoch(const lm_memory *memory);
 
 // Grows by `pages` (0 is allowed). Returns the size before, in pages, or LM_GROW_REFUSED, and then
 // nothing has changed. New pages read as zero.
@@ -74,6 +79,9 @@ static inline unsigned char *lm_memory_base(const lm_memory *memory) {
 static inline uint32_t lm_memory_pages(const lm_memory *memory) {
     (void)memory;
     return (uint32_t)__builtin_wasm_memory_size(0);
+}
+static inline uint32_t lm_memory_epoch(const lm_memory *memory) {
+    return lm_memory_pages(memory);
 }
 static inline uint32_t lm_memory_grow(lm_memory *memory, uint32_t pages) {
     (void)memory;
@@ -119,6 +127,9 @@ static inline unsigned char *lm_memory_base(const lm_memory *memory) {
 static inline uint32_t lm_memory_pages(const lm_memory *memory) {
     const lm_memory *whole = memory->whole ? memory->whole : memory;
     return __atomic_load_n(&whole->pages, __ATOMIC_ACQUIRE);
+}
+static inline uint32_t lm_memory_epoch(const lm_memory *memory) {
+    return lm_memory_pages(memory) + memory->moves;
 }
 static inline uint32_t lm_memory_grow(lm_memory *memory, uint32_t pages) {
     return lm_memory_grow_native(memory, pages);

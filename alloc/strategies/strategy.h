@@ -6,8 +6,10 @@
 
 #include "alloc/allocator.h"
 
-// All that a strategy asks of a C library; freestanding, there is no <string.h>.
+// All that a strategy asks of a C library (memmove: the layers above do); freestanding, there is no
+// <string.h>.
 void *memcpy(void *restrict to, const void *restrict from, size_t count);
+void *memmove(void *to, const void *from, size_t count);
 void *memset(void *to, int byte, size_t count);
 
 #ifndef LM_CHECK_LEVEL

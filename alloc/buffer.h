@@ -1,0 +1,241 @@
+// Reference-counted buffers in linear memories, which managed and manual owners share.
+//
+// A *realm* has up to 255 memories, each with its allocator, own or imported
+// (alloc/memory_access.h). A buffer is a block of one of them. *Owners* are whoever holds
+// references: the managed language, JavaScript, a C module; they are numbers, 0 … 254, whose
+// meaning is the program's. An owner holds a buffer by a handle, with a count of its own: what one
+// owner does wrong takes nothing from another. When no owner has a reference left, the block is
+// freed by the allocator that allocated it, whichever owner released last; exactly once.
+//
+// A handle, which is never 0:
+//
+//      63      56 55                32 31      24 23                 0
+//     [  owner   |    generation     |  memory   |       slot         ]
+//     '------------ stamp -----------'
+//
+// Slots and counts lie in the home memory (number 0), beside the blocks of its allocator; a block
+// in any memory is all the caller's, to the last byte, so a stray write into a buffer spoils no
+// count, and a block that somebody else's malloc made needs no room for one. Slots never move. A
+// slot is one owner's share of one buffer; all shares of a buffer form a ring, and the last to
+// leave it frees the block.
+//
+//     slot: [ count | stamp | start | size | next | previous | block | memory ]   32 bytes
+//           '---- word ----'               '--- the ring ---'
+//
+// The word is looked at and changed at once: where counts are atomic, by one compare-and-swap, so
+// that no error changes anything, not even in a race. A slot that is released keeps its stamp until
+// it serves the next share, with the next generation. After 2^24 − 1 generations a slot is retired:
+// no handle ever means two shares.
+//
+// Misuse, what it returns, and that nothing has changed:
+//
+//     a number that was never a handle              LM_INVALID_HANDLE
+//     a handle whose slot serves another share now  LM_STALE_HANDLE
+//     a handle that another owner holds             LM_WRONG_OWNER
+//     release of what its owner has released        LM_RELEASE_AFTER_ZERO
+//     retain, or another use, of the same           LM_USE_AFTER_ZERO
+//     retain when the count is as high as can be    LM_COUNT_OVERFLOW
+//     a memory that the realm does not have         LM_NO_MEMORY
+//     an owner above 254                            LM_NO_OWNER
+//     an alignment that is no power of two, or      LM_BAD_ALIGNMENT
+//       more than a page of WebAssembly
+//     adopting what lies outside the memory, or 0   LM_BAD_BLOCK
+//     resizing what somebody else holds too         LM_SHARED
+//
+// Threads: one at a time, but with lm_counts_atomic any number: retain and release that is not the
+// last are one compare-and-swap; everything else takes the realm's lock, under which allocators are
+// called. Home must then be a memory that does not move.
+#pragma once
+
+#include "alloc/memory_access.h"
+
+// Narrow ones let tests reach the ends.
+#ifndef LM_COUNT_BITS
+#define LM_COUNT_BITS 32
+#endif
+#ifndef LM_GENERATION_BITS
+#define LM_GENERATION_BITS 24
+#endif
+#ifndef LM_SLOT_BITS
+#define LM_SLOT_BITS 24
+#endif
+
+enum { LM_OWNERS_MAX = 255 };
+
+typedef uint64_t lm_handle;
+
+static inline uint32_t lm_handle_slot(lm_handle handle) {
+    return (uint32_t)handle & ((1u << 24) - 1);
+}
+static inline uint32_t lm_handle_memory(lm_handle handle) {
+    return (uint32_t)handle >> 24;
+}
+static inline uint32_t lm_handle_stamp(lm_handle handle) {
+    return (uint32_t)(handle >> 32);
+}
+static inline uint32_t lm_handle_owner(lm_handle handle) {
+    return (uint32_t)(handle >> 56);
+}
+
+typedef enum lm_status {
+    LM_OK,
+    LM_FREED, // and it was the last reference: the block has been freed
+    // Of what follows, nothing has changed.
+    LM_OUT_OF_MEMORY,
+    LM_OUT_OF_SLOTS, // 2^24 are in use or retired
+    LM_INVALID_HANDLE,
+    LM_STALE_HANDLE,
+    LM_WRONG_OWNER,
+    LM_RELEASE_AFTER_ZERO,
+    LM_USE_AFTER_ZERO,
+    LM_COUNT_OVERFLOW,
+    LM_NO_MEMORY,
+    LM_NO_OWNER,
+    LM_BAD_ALIGNMENT,
+    LM_BAD_BLOCK,
+    LM_SHARED,
+    // of views (alloc/view.h)
+    LM_OUT_OF_RANGE,
+    LM_MISALIGNED,
+    LM_WRONG_KIND,
+    LM_OLD_POINTER,
+    // of finalizers (alloc/finalizer.h)
+    LM_INVALID_TOKEN,
+    LM_STALE_TOKEN,
+    LM_ENQUEUED,
+    LM_STATUSES
+} lm_status;
+
+// The status's name, as it is written here.
+const char *lm_status_name(lm_status status);
+
+static inline bool lm_failed(lm_status status) {
+    return status > LM_FREED;
+}
+
+typedef struct lm_realm lm_realm;
+
+// Told that more is live in a memory than its budget (`bytes` are wanted), or that it could not
+// serve them: it may drain finalizers, release, or ask the host to collect; then it is tried again.
+// Not called again while it runs, nor with the realm's lock held.
+typedef void lm_pressure(void *context, lm_realm *realm, uint32_t memory, uint64_t bytes);
+
+typedef struct lm_buffer_info {
+    uint32_t memory, start, size;
+    uint32_t references; // the owner's own
+    bool unique;         // no other owner has any
+} lm_buffer_info;
+
+// Of a memory, or of an owner, who is charged for each buffer that it holds, however often.
+typedef struct lm_live {
+    uint64_t bytes, buffers; // as asked, and how many
+    uint64_t peak_bytes;     // the most there were at once
+} lm_live;
+
+// How references are counted: two instantiations of alloc/buffer.c. Functions of the realm call
+// through it.
+typedef struct lm_counts {
+    const char *name;
+    lm_status (*create)(lm_realm *, uint32_t owner, uint32_t memory, uint32_t size,
+                        uint32_t alignment, bool zeroed, lm_handle *handle);
+    lm_status (*adopt)(lm_realm *, uint32_t owner, uint32_t memory, uint32_t block, uint32_t size,
+                       lm_handle *handle);
+    lm_status (*retain)(lm_realm *, uint32_t owner, lm_handle handle);
+    lm_status (*release)(lm_realm *, uint32_t owner, lm_handle handle);
+    lm_status (*share)(lm_realm *, uint32_t owner, lm_handle handle, uint32_t with, lm_handle *);
+    lm_status (*transfer)(lm_realm *, uint32_t owner, lm_handle handle, uint32_t to, lm_handle *);
+    lm_status (*resize)(lm_realm *, uint32_t owner, lm_handle handle, uint32_t size);
+    lm_status (*describe)(lm_realm *, uint32_t owner, lm_handle handle, lm_buffer_info *info);
+    uint64_t (*release_all)(lm_realm *, uint32_t owner);
+    const char *(*validate)(lm_realm *, lm_census *census);
+} lm_counts;
+
+extern const lm_counts lm_counts_plain, lm_counts_atomic;
+
+struct lm_realm {
+    const lm_counts *counts;
+    lm_memories memories;
+    uint32_t state;      // the offset of the realm's record in home
+    uint32_t finalizers; // and of the finalizers' (alloc/finalizer.h); 0: not started
+    lm_pressure *pressure;
+    void *pressure_context;
+    bool pressing; // it runs
+};
+
+// Starts a realm whose home is `memory`, served by `allocator`, which is ready and stays the
+// realm's as long as the realm lives. False: out of memory.
+bool lm_realm_start(lm_realm *realm, const lm_counts *counts, const lm_allocator *allocator,
+                    lm_memory *memory);
+
+// Adds a memory. Of an imported allocator only allocate, resize and free need be there. Returns its
+// number; on wasm32 both are NULL and the imported functions know it by that number. Returns
+// LM_MEMORIES_MAX when there are as many already.
+uint32_t lm_realm_add(lm_realm *realm, const lm_allocator *allocator, lm_memory *memory);
+
+// Sets a memory's budget in bytes, UINT64_MAX (as at the start) for none, and the realm's callback.
+lm_status lm_realm_set_budget(lm_realm *realm, uint32_t memory, uint64_t bytes);
+void lm_realm_set_pressure(lm_realm *realm, lm_pressure *pressure, void *context);
+
+lm_live lm_realm_live_in(const lm_realm *realm, uint32_t memory);
+lm_live lm_realm_live_of(const lm_realm *realm, uint32_t owner);
+
+// Creates a buffer with one reference, `owner`'s. Its bytes are zero if `zeroed`, else anything.
+// O(the allocator's allocate).
+static inline lm_status lm_buffer_create(lm_realm *realm, uint32_t owner, uint32_t memory,
+                                         uint32_t size, uint32_t alignment, bool zeroed,
+                                         lm_handle *handle) {
+    return realm->counts->create(realm, owner, memory, size, alignment, zeroed, handle);
+}
+
+// Makes a buffer of a block that the owner allocated itself, by the allocator of that memory, and
+// that nobody else frees from here on.
+static inline lm_status lm_buffer_adopt(lm_realm *realm, uint32_t owner, uint32_t memory,
+                                        uint32_t block, uint32_t size, lm_handle *handle) {
+    return realm->counts->adopt(realm, owner, memory, block, size, handle);
+}
+
+// One reference more, or one less, of the owner's. LM_FREED: it was the last of all. O(1).
+static inline lm_status lm_buffer_retain(lm_realm *realm, uint32_t owner, lm_handle handle) {
+    return realm->counts->retain(realm, owner, handle);
+}
+static inline lm_status lm_buffer_release(lm_realm *realm, uint32_t owner, lm_handle handle) {
+    return realm->counts->release(realm, owner, handle);
+}
+
+// Makes a first reference for another owner (or once more for the same): a handle of its own. O(1).
+static inline lm_status lm_buffer_share(lm_realm *realm, uint32_t owner, lm_handle handle,
+                                        uint32_t with, lm_handle *shared) {
+    return realm->counts->share(realm, owner, handle, with, shared);
+}
+
+// Moves one reference to another owner, who gets a handle of its own; where it was the owner's
+// last, the old handle is stale. O(1), and nothing is allocated or freed where it was the last.
+static inline lm_status lm_buffer_transfer(lm_realm *realm, uint32_t owner, lm_handle handle,
+                                           uint32_t to, lm_handle *transferred) {
+    return realm->counts->transfer(realm, owner, handle, to, transferred);
+}
+
+// Makes a buffer larger or smaller; the first min(old, new) bytes are kept, the others anything.
+// LM_SHARED: somebody else holds a reference (or a view does), who would not know.
+static inline lm_status lm_buffer_resize(lm_realm *realm, uint32_t owner, lm_handle handle,
+                                         uint32_t size) {
+    return realm->counts->resize(realm, owner, handle, size);
+}
+
+// Where its bytes lie, and how many references there are. `unique` answers "may I write in place?".
+static inline lm_status lm_buffer_describe(lm_realm *realm, uint32_t owner, lm_handle handle,
+                                           lm_buffer_info *info) {
+    return realm->counts->describe(realm, owner, handle, info);
+}
+
+// Releases all that an owner holds: its module is gone. Returns how many blocks that freed.
+// O(slots).
+static inline uint64_t lm_realm_release_all(lm_realm *realm, uint32_t owner) {
+    return realm->counts->release_all(realm, owner);
+}
+
+// Walks the slots: returns the name of a broken law or NULL, and counts live buffers and their
+// bytes as asked. Called while no other thread calls. O(slots).
+static inline const char *lm_realm_validate(lm_realm *realm, lm_census *census) {
+    return realm->counts->validate(realm, census);
+}

@@ -1,0 +1,538 @@
+// How references are counted and buffers die: compiled once plain, for one thread, and once with
+// LM_ATOMIC_COUNTS, for several.
+//
+// A slot's word, stamp and count, is read, judged and replaced as one. Plain, that is a load and a
+// store. Atomic, it is a compare-and-swap, with these orders:
+//
+//     retain    relaxed: whoever retains holds a reference, so it has seen the buffer made, and
+//               nothing that it does before has to be seen by anyone because of it.
+//     release   release: what this owner did to the bytes happens before whoever frees them. The
+//               one that takes the last reference of a share has a fence (acquire) before it goes
+//               on: it then sees all that the share's other holders did. The shares of a buffer are
+//               brought together by the lock, an acquire and a release, under which all leave.
+//     describe  acquire: who finds itself alone sees what those who left had done.
+//
+// All the rest is done under the lock. The swap compares the stamp too, and a stamp never returns:
+// no ABA.
+#include "alloc/realm_state.h"
+
+#ifdef LM_ATOMIC_COUNTS
+#define COUNTS lm_counts_atomic
+#define NAME   "atomic"
+static inline uint64_t read_word(const lm_slot *s, int order) {
+    return __atomic_load_n(&s->word, order);
+}
+static inline bool swap_word(lm_slot *s, uint64_t *seen, uint64_t to, int order) {
+    return __atomic_compare_exchange_n(&s->word, seen, to, true, order, __ATOMIC_RELAXED);
+}
+static inline void write_word(lm_slot *s, uint64_t to) {
+    __atomic_store_n(&s->word, to, __ATOMIC_RELAXED);
+}
+static inline bool begin_pressing(lm_realm *r) {
+    return !__atomic_exchange_n(&r->pressing, true, __ATOMIC_ACQUIRE);
+}
+static inline void end_pressing(lm_realm *r) {
+    __atomic_store_n(&r->pressing, false, __ATOMIC_RELEASE);
+}
+static inline void lock(const lm_realm *r) {
+    lm_lock(&lm_state_of(r)->lock);
+}
+static inline void unlock(const lm_realm *r) {
+    lm_unlock(&lm_state_of(r)->lock);
+}
+static inline void see_all(void) {
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+}
+#else
+#define COUNTS lm_counts_plain
+#define NAME   "plain"
+static inline uint64_t read_word(const lm_slot *s, int order) {
+    (void)order;
+    return s->word;
+}
+static inline bool swap_word(lm_slot *s, const uint64_t *seen, uint64_t to, int order) {
+    (void)seen, (void)order;
+    s->word = to;
+    return true;
+}
+static inline void write_word(lm_slot *s, uint64_t to) {
+    s->word = to;
+}
+static inline bool begin_pressing(lm_realm *r) {
+    bool pressing = r->pressing;
+    r->pressing = true;
+    return !pressing;
+}
+static inline void end_pressing(lm_realm *r) {
+    r->pressing = false;
+}
+static inline void lock(const lm_realm *r) {
+    (void)r;
+}
+static inline void unlock(const lm_realm *r) {
+    (void)r;
+}
+static inline void see_all(void) {}
+#endif
+
+static inline lm_handle handle_of(uint32_t number, uint32_t memory, uint32_t stamp) {
+    return (uint64_t)stamp << 32 | memory << 24 | number;
+}
+
+// Judging a handle.
+
+// Whether it is the owner's, of this slot, and its count lies in 1 … most.
+static inline bool holds(const lm_slot *s, uint64_t word, uint32_t owner, lm_handle handle,
+                         uint32_t most) {
+    return lm_word_stamp(word) == lm_handle_stamp(handle) && lm_handle_owner(handle) == owner &&
+           lm_word_count(word) - 1 < most && s->memory == lm_handle_memory(handle);
+}
+
+// What is wrong with a handle that does not hold.
+static __attribute__((noinline)) lm_status misuse(const lm_slot *s, uint64_t word, uint32_t owner,
+                                                  lm_handle handle, lm_status after_zero) {
+    uint32_t now = lm_stamp_generation(lm_word_stamp(word));
+    uint32_t generation = lm_stamp_generation(lm_handle_stamp(handle));
+    if (generation == 0 || generation > now) return LM_INVALID_HANDLE;
+    if (generation < now) return LM_STALE_HANDLE;
+    if (lm_word_stamp(word) != lm_handle_stamp(handle) || s->memory != lm_handle_memory(handle))
+        return LM_INVALID_HANDLE;
+    if (lm_handle_owner(handle) != owner) return LM_WRONG_OWNER;
+    return lm_word_count(word) == 0 ? after_zero : LM_COUNT_OVERFLOW;
+}
+
+// The slot a handle names, or NULL: there is none.
+static inline lm_slot *slot_of(const lm_realm *r, lm_handle handle) {
+    uint32_t number = lm_handle_slot(handle);
+    if (LM_UNLIKELY(number >= lm_records_count(&lm_state_of(r)->slots))) return NULL;
+    return lm_slot_at(r, number);
+}
+
+static lm_status judge(const lm_realm *r, uint32_t owner, lm_handle handle) {
+    const lm_slot *s = slot_of(r, handle);
+    if (!s) return LM_INVALID_HANDLE;
+    uint64_t word = read_word(s, __ATOMIC_ACQUIRE);
+    if (holds(s, word, owner, handle, LM_COUNT_MAX)) return LM_OK;
+    return misuse(s, word, owner, handle, LM_USE_AFTER_ZERO);
+}
+
+// Slots. What follows, up to the calls, is done under the lock.
+
+static void charge(lm_live *live, uint32_t size) {
+    live->buffers++;
+    live->bytes += size;
+    if (live->bytes > live->peak_bytes) live->peak_bytes = live->bytes;
+}
+static void discharge(lm_live *live, uint32_t size) {
+    live->buffers--;
+    live->bytes -= size;
+}
+
+// A slot that is free, or LM_SLOTS_MAX: there is none, and `status` says why.
+static uint32_t take_slot(lm_realm *r, lm_status *status) {
+    lm_realm_state *state = lm_state_of(r);
+    if (state->free) {
+        uint32_t number = state->free - 1;
+        state->free = lm_slot_at(r, number)->next;
+        return number;
+    }
+    *status = LM_OUT_OF_SLOTS;
+    if (state->slots.count == LM_SLOTS_MAX) return LM_SLOTS_MAX;
+    *status = LM_OUT_OF_MEMORY;
+    if (!lm_records_extend(&r->memories, r->state + offsetof(lm_realm_state, slots),
+                           sizeof(lm_slot)))
+        return LM_SLOTS_MAX;
+    return lm_records_take(&lm_state_of(r)->slots);
+}
+
+static void give_slot(const lm_realm *r, uint32_t number) {
+    lm_realm_state *state = lm_state_of(r);
+    lm_slot *s = lm_slot_at(r, number);
+    if (lm_stamp_generation(lm_word_stamp(s->word)) == LM_GENERATION_MAX) {
+        state->retired++;
+        return;
+    }
+    s->next = state->free;
+    state->free = number + 1;
+}
+
+// A slot becomes the owner's share of a buffer, with one reference, in the ring behind `previous`,
+// itself if it is the first.
+static lm_handle enter(lm_realm *r, uint32_t number, uint32_t previous, uint32_t owner) {
+    lm_slot *s = lm_slot_at(r, number), *p = lm_slot_at(r, previous);
+    uint32_t generation = lm_stamp_generation(lm_word_stamp(s->word)) + 1;
+    uint32_t stamp = owner << 24 | generation;
+    s->start = p->start;
+    s->size = p->size;
+    s->block = p->block;
+    s->memory = p->memory;
+    s->alignment = p->alignment;
+    if (s == p) p->next = number;
+    s->previous = previous;
+    s->next = p->next;
+    p->next = number;
+    lm_slot_at(r, s->next)->previous = number;
+    write_word(s, (uint64_t)stamp << 32 | 1);
+    charge(&lm_state_of(r)->owners[owner], s->size);
+    return handle_of(number, s->memory, stamp);
+}
+
+// A share without references leaves its ring; the last one frees the block.
+static lm_status leave(lm_realm *r, uint32_t number, uint32_t owner) {
+    lm_slot *s = lm_slot_at(r, number);
+    uint32_t memory = s->memory, block = s->block, size = s->size;
+    bool last = s->next == number;
+    lm_slot_at(r, s->previous)->next = s->next;
+    lm_slot_at(r, s->next)->previous = s->previous;
+    discharge(&lm_state_of(r)->owners[owner], size);
+    give_slot(r, number);
+    if (!last) return LM_OK;
+    discharge(&lm_state_of(r)->memories[memory], size);
+    lm_access_free(&r->memories, memory, block, 0);
+    return LM_FREED;
+}
+
+// Blocks.
+
+// Allocates for `size` bytes, aligned. Fills block and start of `placed`. False: out of memory. An
+// allocator that does not align, or aligns less, is asked for so much that an aligned part of it
+// will do.
+static bool place(const lm_memories *all, uint32_t memory, uint32_t size, uint32_t alignment,
+                  bool zeroed, lm_slot *placed) {
+    uint32_t slack = 0;
+    if (alignment > LM_BLOCK_ALIGNMENT && lm_access_aligns(all, memory)) {
+        placed->block = lm_access_allocate_aligned(all, memory, alignment, size);
+    } else if (zeroed && alignment <= LM_BLOCK_ALIGNMENT && lm_access_zeroes(all, memory)) {
+        placed->block = lm_access_allocate_zeroed(all, memory, size);
+        zeroed = false;
+    } else {
+        if (alignment > LM_BLOCK_ALIGNMENT) slack = alignment - 1;
+        if (slack > UINT32_MAX - size) return false;
+        placed->block = lm_access_allocate(all, memory, size + slack);
+    }
+    if (slack == 0 && placed->block & (alignment - 1)) { // it aligns less than ours do
+        lm_access_free(all, memory, placed->block, size);
+        slack = alignment - 1;
+        placed->block =
+            slack <= UINT32_MAX - size ? lm_access_allocate(all, memory, size + slack) : 0;
+    }
+    if (!placed->block) return false;
+    placed->start = lm_round_up(placed->block, alignment);
+    if (zeroed) lm_access_fill(all, memory, placed->start, 0, size);
+    return true;
+}
+
+// The buffer of a block gets its first share.
+static lm_status found(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t size,
+                       uint32_t alignment, const lm_slot *placed, uint32_t number,
+                       lm_handle *handle) {
+    lm_slot *s = lm_slot_at(r, number);
+    s->start = placed->start;
+    s->block = placed->block;
+    s->size = size;
+    s->memory = (uint8_t)memory;
+    s->alignment = (uint8_t)__builtin_ctz(alignment);
+    charge(&lm_state_of(r)->memories[memory], size);
+    *handle = enter(r, number, number, owner);
+    return LM_OK;
+}
+
+static lm_status try_create(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t size,
+                            uint32_t alignment, bool zeroed, lm_handle *handle) {
+    lm_status status;
+    lm_slot placed;
+    uint32_t number = take_slot(r, &status);
+    if (number == LM_SLOTS_MAX) return status;
+    if (place(&r->memories, memory, size, alignment, zeroed, &placed))
+        return found(r, owner, memory, size, alignment, &placed, number, handle);
+    give_slot(r, number);
+    return LM_OUT_OF_MEMORY;
+}
+
+// Pressure, without the lock. False: nobody could be told.
+static bool press(lm_realm *r, uint32_t memory, uint64_t bytes) {
+    if (!r->pressure || !begin_pressing(r)) return false;
+    r->pressure(r->pressure_context, r, memory, bytes);
+    end_pressing(r);
+    return true;
+}
+
+static bool exceeds(const lm_realm *r, uint32_t memory, uint32_t size) {
+    lock(r);
+    const lm_realm_state *state = lm_state_of(r);
+    bool exceeds = state->memories[memory].bytes + size > state->budgets[memory];
+    unlock(r);
+    return exceeds;
+}
+
+// The calls.
+
+static lm_status create(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t size,
+                        uint32_t alignment, bool zeroed, lm_handle *handle) {
+    if (owner >= LM_OWNERS_MAX) return LM_NO_OWNER;
+    if (memory >= r->memories.count) return LM_NO_MEMORY;
+    if (alignment & (alignment - 1) || alignment - 1 >= LM_PAGE_BYTES) return LM_BAD_ALIGNMENT;
+    if (LM_UNLIKELY(r->pressure) && exceeds(r, memory, size)) press(r, memory, size);
+    lock(r);
+    lm_status status = try_create(r, owner, memory, size, alignment, zeroed, handle);
+    unlock(r);
+    if (status != LM_OUT_OF_MEMORY || !press(r, memory, size)) return status;
+    lock(r);
+    status = try_create(r, owner, memory, size, alignment, zeroed, handle);
+    unlock(r);
+    return status;
+}
+
+static lm_status adopt(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t block, uint32_t size,
+                       lm_handle *handle) {
+    if (owner >= LM_OWNERS_MAX) return LM_NO_OWNER;
+    if (memory >= r->memories.count) return LM_NO_MEMORY;
+    lm_slot placed = {.start = block, .block = block};
+    lm_status status = LM_BAD_BLOCK;
+    lock(r);
+    if (block != 0 && (uint64_t)block + size <= lm_access_end(&r->memories, memory)) {
+        uint32_t number = take_slot(r, &status);
+        if (number != LM_SLOTS_MAX)
+            status = found(r, owner, memory, size, 1, &placed, number, handle);
+    }
+    unlock(r);
+    return status;
+}
+
+static lm_status retain(lm_realm *r, uint32_t owner, lm_handle handle) {
+    lm_slot *s = slot_of(r, handle);
+    if (LM_UNLIKELY(!s)) return LM_INVALID_HANDLE;
+    uint64_t word = read_word(s, __ATOMIC_RELAXED);
+    do {
+        if (LM_UNLIKELY(!holds(s, word, owner, handle, LM_COUNT_MAX - 1)))
+            return misuse(s, word, owner, handle, LM_USE_AFTER_ZERO);
+    } while (!swap_word(s, &word, word + 1, __ATOMIC_RELAXED));
+    return LM_OK;
+}
+
+// The owner's last reference is gone.
+static __attribute__((noinline)) lm_status end_share(lm_realm *r, lm_handle handle) {
+    see_all();
+    lock(r);
+    lm_status status = leave(r, lm_handle_slot(handle), lm_handle_owner(handle));
+    unlock(r);
+    return status;
+}
+
+static lm_status release(lm_realm *r, uint32_t owner, lm_handle handle) {
+    lm_slot *s = slot_of(r, handle);
+    if (LM_UNLIKELY(!s)) return LM_INVALID_HANDLE;
+    uint64_t word = read_word(s, __ATOMIC_RELAXED);
+    do {
+        if (LM_UNLIKELY(!holds(s, word, owner, handle, LM_COUNT_MAX)))
+            return misuse(s, word, owner, handle, LM_RELEASE_AFTER_ZERO);
+    } while (!swap_word(s, &word, word - 1, __ATOMIC_RELEASE));
+    return LM_LIKELY(lm_word_count(word) > 1) ? LM_OK : end_share(r, handle);
+}
+
+// A new share of the handle's buffer. Under the lock.
+static lm_status share_with(lm_realm *r, lm_handle handle, uint32_t with, lm_handle *shared) {
+    lm_status status;
+    uint32_t number = take_slot(r, &status);
+    if (number == LM_SLOTS_MAX) return status;
+    *shared = enter(r, number, lm_handle_slot(handle), with);
+    return LM_OK;
+}
+
+static lm_status share(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t with,
+                       lm_handle *shared) {
+    if (with >= LM_OWNERS_MAX) return LM_NO_OWNER;
+    lock(r);
+    lm_status status = judge(r, owner, handle);
+    if (status == LM_OK) status = share_with(r, handle, with, shared);
+    unlock(r);
+    return status;
+}
+
+// The owner's only reference becomes another owner's, in the same slot. False: there are more, or
+// the slot's generations are used up.
+static bool hand_over(lm_realm *r, lm_handle handle, uint32_t to, lm_handle *transferred) {
+    lm_slot *s = slot_of(r, handle);
+    uint32_t stamp = lm_handle_stamp(handle), generation = lm_stamp_generation(stamp);
+    if (generation == LM_GENERATION_MAX) return false;
+    uint64_t alone = (uint64_t)stamp << 32 | 1, word = alone;
+    uint32_t next = to << 24 | (generation + 1);
+    do {
+        if (read_word(s, __ATOMIC_RELAXED) != alone) return false;
+    } while (!swap_word(s, &word, (uint64_t)next << 32 | 1, __ATOMIC_ACQ_REL));
+    discharge(&lm_state_of(r)->owners[lm_handle_owner(handle)], s->size);
+    charge(&lm_state_of(r)->owners[to], s->size);
+    *transferred = handle_of(lm_handle_slot(handle), s->memory, next);
+    return true;
+}
+
+static lm_status transfer(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t to,
+                          lm_handle *transferred) {
+    if (to >= LM_OWNERS_MAX) return LM_NO_OWNER;
+    lock(r);
+    lm_status status = judge(r, owner, handle);
+    bool shared = status == LM_OK && !hand_over(r, handle, to, transferred);
+    if (shared) status = share_with(r, handle, to, transferred);
+    unlock(r);
+    return shared && status == LM_OK ? release(r, owner, handle) : status;
+}
+
+static bool is_alone(const lm_realm *r, uint32_t number) {
+    const lm_slot *s = lm_slot_at(r, number);
+    return lm_word_count(read_word(s, __ATOMIC_ACQUIRE)) == 1 && s->next == number;
+}
+
+// The block of a buffer that nobody else holds, elsewhere if need be. `resized` gets block and
+// start.
+static bool replace(const lm_realm *r, const lm_slot *s, uint32_t size, lm_slot *resized) {
+    const lm_memories *all = &r->memories;
+    const lm_slot old = *s; // home may move
+    if (old.alignment <= __builtin_ctz(LM_BLOCK_ALIGNMENT) && old.block == old.start) {
+        resized->block = resized->start = lm_access_resize(all, old.memory, old.block, size);
+        return resized->block != 0;
+    }
+    if (!place(all, old.memory, size, 1u << old.alignment, false, resized)) return false;
+    lm_access_copy(all, old.memory, resized->start, old.memory, old.start,
+                   old.size < size ? old.size : size);
+    lm_access_free(all, old.memory, old.block, 0);
+    return true;
+}
+
+static lm_status resize(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t size) {
+    uint32_t number = lm_handle_slot(handle);
+    lm_slot resized;
+    lock(r);
+    lm_status status = judge(r, owner, handle);
+    if (status == LM_OK && !is_alone(r, number)) status = LM_SHARED;
+    if (status == LM_OK && !replace(r, lm_slot_at(r, number), size, &resized))
+        status = LM_OUT_OF_MEMORY;
+    if (status == LM_OK) {
+        lm_realm_state *state = lm_state_of(r);
+        lm_slot *s = lm_slot_at(r, number);
+        discharge(&state->memories[s->memory], s->size);
+        discharge(&state->owners[owner], s->size);
+        charge(&state->memories[s->memory], size);
+        charge(&state->owners[owner], size);
+        s->block = resized.block;
+        s->start = resized.start;
+        s->size = size;
+    }
+    unlock(r);
+    return status;
+}
+
+static lm_status describe(lm_realm *r, uint32_t owner, lm_handle handle, lm_buffer_info *info) {
+    lock(r);
+    lm_status status = judge(r, owner, handle);
+    if (status == LM_OK) {
+        uint32_t number = lm_handle_slot(handle);
+        const lm_slot *s = lm_slot_at(r, number);
+        info->memory = s->memory;
+        info->start = s->start;
+        info->size = s->size;
+        info->references = lm_word_count(read_word(s, __ATOMIC_RELAXED));
+        info->unique = is_alone(r, number);
+    }
+    unlock(r);
+    return status;
+}
+
+static uint64_t release_all(lm_realm *r, uint32_t owner) {
+    uint64_t freed = 0;
+    uint32_t slots = lm_records_count(&lm_state_of(r)->slots);
+    for (uint32_t number = 0; number < slots; number++) {
+        lock(r);
+        lm_slot *s = lm_slot_at(r, number);
+        uint64_t word = read_word(s, __ATOMIC_ACQUIRE);
+        if (lm_word_count(word) && lm_stamp_owner(lm_word_stamp(word)) == owner) {
+            write_word(s, word - lm_word_count(word));
+            freed += leave(r, number, owner) == LM_FREED;
+        }
+        unlock(r);
+    }
+    return freed;
+}
+
+// The walk.
+
+typedef struct sums {
+    uint64_t owners, memories, retired, slots, buffers;
+} sums;
+
+static const char *share_law(const lm_realm *r, uint32_t number, sums *seen) {
+    const lm_slot *s = lm_slot_at(r, number), *next;
+    uint32_t owner = lm_stamp_owner(lm_word_stamp(s->word));
+    if (lm_word_count(s->word) > LM_COUNT_MAX) return "count in its bits";
+    if (owner >= LM_OWNERS_MAX || s->memory >= r->memories.count) return "share";
+    if (s->next >= seen->slots || s->previous >= seen->slots) return "ring";
+    next = lm_slot_at(r, s->next);
+    if (next->previous != number || lm_word_count(next->word) == 0 || next->block != s->block ||
+        next->start != s->start || next->size != s->size || next->memory != s->memory)
+        return "ring";
+    if ((uint64_t)s->start + s->size > lm_access_end(&r->memories, s->memory) ||
+        s->start < s->block || s->start & ((1u << s->alignment) - 1))
+        return "block in memory";
+    seen->owners += s->size;
+    return NULL;
+}
+
+// A buffer is counted once, at the lowest slot of its ring.
+static bool leads(const lm_realm *r, uint32_t number, uint32_t slots) {
+    uint32_t at = lm_slot_at(r, number)->next;
+    for (; at > number && slots--; at = lm_slot_at(r, at)->next)
+        ;
+    return at == number;
+}
+
+static const char *free_law(const lm_realm *r, uint32_t slots, uint32_t free) {
+    uint32_t at = lm_state_of(r)->free;
+    for (; at && free; at = lm_slot_at(r, at - 1)->next, free--)
+        if (at > slots || lm_word_count(lm_slot_at(r, at - 1)->word)) return "free slots";
+    return at || free ? "free slots" : NULL;
+}
+
+static const char *validate(lm_realm *r, lm_census *census) {
+    const lm_realm_state *state = lm_state_of(r);
+    sums seen = {.slots = lm_records_count(&state->slots)};
+    uint32_t live = 0, slots = (uint32_t)seen.slots;
+    for (uint32_t number = 0; number < slots; number++) {
+        const lm_slot *s = lm_slot_at(r, number);
+        if (!lm_word_count(s->word)) continue;
+        const char *broken = share_law(r, number, &seen);
+        if (broken) return broken;
+        live++;
+        if (!leads(r, number, slots)) continue;
+        seen.buffers++;
+        seen.memories += s->size;
+    }
+    const char *broken = free_law(r, slots, slots - live - state->retired);
+    if (broken) return broken;
+    uint64_t owners = 0, memories = 0, buffers = 0;
+    for (uint32_t i = 0; i < LM_OWNERS_MAX; i++)
+        owners += state->owners[i].bytes;
+    for (uint32_t i = 0; i < LM_MEMORIES_MAX; i++) {
+        memories += state->memories[i].bytes;
+        buffers += state->memories[i].buffers;
+    }
+    if (owners != seen.owners) return "bytes of owners";
+    if (memories != seen.memories || buffers != seen.buffers) return "bytes in memories";
+    if (census) {
+        *census = (lm_census){.live_blocks = buffers, .live_bytes = memories};
+        census->free_blocks = slots - live;
+    }
+    return NULL;
+}
+
+const lm_counts COUNTS = {
+    .name = NAME,
+    .create = create,
+    .adopt = adopt,
+    .retain = retain,
+    .release = release,
+    .share = share,
+    .transfer = transfer,
+    .resize = resize,
+    .describe = describe,
+    .release_all = release_all,
+    .validate = validate,
+};

@@ -1,0 +1,85 @@
+// Finalizers: a collector tells that an object is dead, and the references it stood for are
+// released, later and elsewhere.
+//
+// A *token* stands for one object and one reference to a buffer, which the token takes over from
+// its owner. The collector's side calls lm_finalizer_enqueue and nothing else: it may hold the
+// heap's locks and have stopped the world, so that call allocates nothing, frees nothing, takes no
+// lock, and is O(1). At a safe point the program drains: what is enqueued is released, so many a
+// call.
+//
+//     attach --> armed --enqueue--> enqueued --drain--> gone
+//                  |                   |
+//                  '-----detach--------'---> gone, the reference is its owner's again
+//
+// A token is 48 bits, which a JavaScript number holds exactly: 63..48 zero, then
+//
+//      47              24 23               0
+//     [    generation    |     record       ]       never 0
+//
+// Records lie in home and never move. Their queue is a list through them, pushed by any thread with
+// a compare-and-swap and taken whole by the one that drains: no ABA, and nothing to lose. Each
+// token is in it at most once.
+//
+// Collectors call late, in any order, twice, or never, and for objects that were closed by hand:
+//
+//     enqueued twice                                 LM_ENQUEUED, once is enough
+//     enqueued, detached or drained after its end    LM_STALE_TOKEN, nothing changed
+//     a number that was never a token                LM_INVALID_TOKEN, nothing changed
+//     detached when enqueued already, not drained    LM_OK: the drain passes it over
+//     attached with a handle that is misused         as alloc/buffer.h says, nothing changed
+//     the reference was released by hand meanwhile   the drain counts it as failed, and goes on
+//     never                                          the budget's callback tells (alloc/buffer.h)
+//
+// Two disciplines of attaching. A FinalizationRegistry takes many registrations for one object, and
+// unregisters all that share an unregister token: such tokens form a ring, which
+// lm_finalizer_detach_all empties. A host's collector (WAMR's) has one finalizer for an object: a
+// later registration cancels the earlier one, and whoever does not notice loses a reference:
+// lm_finalizer_replace hands it back.
+//
+// Threads: enqueue by any, at any time. The others by any, if the realm's counts are atomic.
+#pragma once
+
+#include "alloc/buffer.h"
+
+typedef uint64_t lm_token;
+
+// Lays out the realm's records of finalizers in home. False: out of memory.
+bool lm_finalizers_start(lm_realm *realm);
+
+// Arms a token for one of the owner's references, which is the token's from here on. `sibling`, if
+// not 0, is a token with which it is to be detached together. O(1).
+lm_status lm_finalizer_attach(lm_realm *realm, uint32_t owner, lm_handle handle, lm_token sibling,
+                              lm_token *token);
+
+// Disarms a token: its reference, `*handle`, is its owner's again. LM_OK also where it was enqueued
+// and not drained. O(1).
+lm_status lm_finalizer_detach(lm_realm *realm, lm_token token, lm_handle *handle);
+
+// Disarms a token and all its siblings, and releases their references. Returns LM_OK and how many
+// blocks that freed. O(siblings).
+lm_status lm_finalizer_detach_all(lm_realm *realm, lm_token token, uint32_t *freed);
+
+// As attach, where the object has a token already, `*token` (0: none), which is cancelled:
+// its reference, `*cancelled` (0: none), is its owner's again.
+lm_status lm_finalizer_replace(lm_realm *realm, uint32_t owner, lm_handle handle, lm_token *token,
+                               lm_handle *cancelled);
+
+// Releases by hand what a token stands for, once: a late collector finds nothing. O(1).
+lm_status lm_finalizer_close(lm_realm *realm, lm_token token);
+
+// The collector found the token's object dead. Any thread, any time, no lock. O(1).
+lm_status lm_finalizer_enqueue(lm_realm *realm, lm_token token);
+
+typedef struct lm_drained {
+    uint32_t released; // references
+    uint32_t freed;    // blocks
+    uint32_t failed;   // handles that were misused meanwhile
+    bool more;         // are enqueued
+} lm_drained;
+
+// Releases at most `count` of what is enqueued, the oldest first. At a safe point only: it frees.
+lm_drained lm_finalizers_drain(lm_realm *realm, uint32_t count);
+
+// Walks the records: the name of a broken law, or NULL. `armed` gets how many tokens are, the
+// enqueued ones included. Called while no other thread calls.
+const char *lm_finalizers_validate(lm_realm *realm, uint32_t *armed);

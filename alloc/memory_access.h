@@ -1,0 +1,146 @@
+// How the layers above the strategies reach several memories: each byte that lies in one of them,
+// and each block of one, through these functions alone.
+//
+// Memories have numbers. Number 0 is *home*: the realm (alloc/buffer.h) keeps its own tables there,
+// and C reaches it by pointers everywhere. Natively all memories are reached that way. On wasm32 a
+// pointer of C means memory 0, so the others are reached by imported functions (module "linmem"),
+// which a few lines of WebAssembly or JavaScript over the memories supply.
+//
+// Offsets and ranges must lie within the memory: the caller has checked. Bytes are read and written
+// as the program's own are: who shares them between threads orders that.
+#pragma once
+
+#include "alloc/strategies/strategy.h"
+
+#ifndef LM_MEMORIES_MAX // tests and the explorer take less
+#define LM_MEMORIES_MAX 255
+#endif
+
+enum { LM_HOME = 0 };
+
+// A memory and who serves it. Of an imported allocator, which need be no strategy of ours, only
+// allocate, resize and free are known: its other members are NULL.
+typedef struct lm_served {
+    const lm_allocator *allocator;
+    lm_memory *memory;
+} lm_served;
+
+typedef struct lm_memories {
+    uint32_t count;
+#ifdef __wasm__
+    lm_served at[LM_HOME + 1];
+#else
+    lm_served at[LM_MEMORIES_MAX];
+#endif
+} lm_memories;
+
+#ifdef __wasm__
+#define LM_IMPORT(name) __attribute__((import_module("linmem"), import_name(#name)))
+LM_IMPORT(allocate) uint32_t lm_import_allocate(uint32_t memory, uint32_t size);
+LM_IMPORT(resize) uint32_t lm_import_resize(uint32_t memory, uint32_t block, uint32_t size);
+LM_IMPORT(free) void lm_import_free(uint32_t memory, uint32_t block);
+LM_IMPORT(load) uint64_t lm_import_load(uint32_t memory, uint32_t offset, uint32_t bytes);
+LM_IMPORT(store)
+void lm_import_store(uint32_t memory, uint32_t offset, uint32_t bytes, uint64_t value);
+LM_IMPORT(copy)
+void lm_import_copy(uint32_t to_memory, uint32_t to, uint32_t from_memory, uint32_t from,
+                    uint32_t bytes);
+LM_IMPORT(fill)
+void lm_import_fill(uint32_t memory, uint32_t offset, uint32_t byte, uint32_t bytes);
+LM_IMPORT(pages) uint32_t lm_import_pages(uint32_t memory);
+#define LM_ELSEWHERE(memory, ...)                                                                  \
+    if ((memory) != LM_HOME) return __VA_ARGS__
+#else
+#define LM_ELSEWHERE(memory, ...) ((void)0)
+#endif
+
+// Allocates a block, aligned as the memory's allocator aligns all. Returns its offset, or 0: out of
+// memory.
+static inline uint32_t lm_access_allocate(const lm_memories *all, uint32_t memory, uint32_t size) {
+    LM_ELSEWHERE(memory, lm_import_allocate(memory, size));
+    const lm_served *s = &all->at[memory];
+    void *block = s->allocator->allocate(size, s->memory);
+    return block ? lm_offset(s->memory, block) : 0;
+}
+
+// Resizes a block allocated so. Returns its offset, perhaps a new one, or 0: it is as it was.
+static inline uint32_t lm_access_resize(const lm_memories *all, uint32_t memory, uint32_t block,
+                                        uint32_t size) {
+    LM_ELSEWHERE(memory, lm_import_resize(memory, block, size));
+    const lm_served *s = &all->at[memory];
+    void *resized = s->allocator->resize(lm_at(s->memory, block), size, s->memory);
+    return resized ? lm_offset(s->memory, resized) : 0;
+}
+
+// Frees a block by the allocator that allocated it. `size`: what was asked for, 0 where unknown.
+static inline void lm_access_free(const lm_memories *all, uint32_t memory, uint32_t block,
+                                  uint32_t size) {
+    LM_ELSEWHERE(memory, lm_import_free(memory, block));
+    const lm_served *s = &all->at[memory];
+    s->allocator->free(lm_at(s->memory, block), size, s->memory);
+}
+
+// Whether the memory's allocator aligns blocks to more; then lm_access_allocate_aligned does so.
+static inline bool lm_access_aligns(const lm_memories *all, uint32_t memory) {
+    LM_ELSEWHERE(memory, false);
+    return all->at[memory].allocator->allocate_aligned != NULL;
+}
+static inline uint32_t lm_access_allocate_aligned(const lm_memories *all, uint32_t memory,
+                                                  uint32_t alignment, uint32_t size) {
+    LM_ELSEWHERE(memory, 0);
+    const lm_served *s = &all->at[memory];
+    void *block = s->allocator->allocate_aligned(alignment, size, s->memory);
+    return block ? lm_offset(s->memory, block) : 0;
+}
+
+// The same for zeroed blocks, which an allocator may know to be clean already.
+static inline bool lm_access_zeroes(const lm_memories *all, uint32_t memory) {
+    LM_ELSEWHERE(memory, false);
+    return all->at[memory].allocator->allocate_zeroed != NULL;
+}
+static inline uint32_t lm_access_allocate_zeroed(const lm_memories *all, uint32_t memory,
+                                                 uint32_t size) {
+    LM_ELSEWHERE(memory, 0);
+    const lm_served *s = &all->at[memory];
+    void *block = s->allocator->allocate_zeroed(size, s->memory);
+    return block ? lm_offset(s->memory, block) : 0;
+}
+
+// Loads or stores 1, 2, 4 or 8 bytes at any offset, little-endian.
+static inline uint64_t lm_access_load(const lm_memories *all, uint32_t memory, uint32_t offset,
+                                      uint32_t bytes) {
+    LM_ELSEWHERE(memory, lm_import_load(memory, offset, bytes));
+    uint64_t value = 0;
+    memcpy(&value, lm_at(all->at[memory].memory, offset), bytes);
+    return value;
+}
+static inline void lm_access_store(const lm_memories *all, uint32_t memory, uint32_t offset,
+                                   uint32_t bytes, uint64_t value) {
+    LM_ELSEWHERE(memory, lm_import_store(memory, offset, bytes, value));
+    memcpy(lm_at(all->at[memory].memory, offset), &value, bytes);
+}
+
+// Copies between memories, or within one, where the ranges may overlap.
+static inline void lm_access_copy(const lm_memories *all, uint32_t to_memory, uint32_t to,
+                                  uint32_t from_memory, uint32_t from, uint32_t bytes) {
+    LM_ELSEWHERE(to_memory | from_memory, lm_import_copy(to_memory, to, from_memory, from, bytes));
+    memmove(lm_at(all->at[to_memory].memory, to), lm_at(all->at[from_memory].memory, from), bytes);
+}
+
+static inline void lm_access_fill(const lm_memories *all, uint32_t memory, uint32_t offset,
+                                  uint8_t byte, uint32_t bytes) {
+    LM_ELSEWHERE(memory, lm_import_fill(memory, offset, byte, bytes));
+    memset(lm_at(all->at[memory].memory, offset), byte, bytes);
+}
+
+// One past the memory's last byte, up to 2^32.
+static inline uint64_t lm_access_end(const lm_memories *all, uint32_t memory) {
+    LM_ELSEWHERE(memory, (uint64_t)lm_import_pages(memory) * LM_PAGE_BYTES);
+    return lm_memory_end(all->at[memory].memory);
+}
+
+// A number that changes whenever pointers into the memory die.
+static inline uint32_t lm_access_epoch(const lm_memories *all, uint32_t memory) {
+    LM_ELSEWHERE(memory, lm_import_pages(memory));
+    return lm_memory_epoch(all->at[memory].memory);
+}

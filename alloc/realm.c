@@ -1,0 +1,75 @@
+// The realm: its memories and what it keeps of them.
+#include "alloc/realm_state.h"
+
+const char *lm_status_name(lm_status status) {
+    static const char *const names[LM_STATUSES] = {
+        [LM_OK] = "LM_OK",
+        [LM_FREED] = "LM_FREED",
+        [LM_OUT_OF_MEMORY] = "LM_OUT_OF_MEMORY",
+        [LM_OUT_OF_SLOTS] = "LM_OUT_OF_SLOTS",
+        [LM_INVALID_HANDLE] = "LM_INVALID_HANDLE",
+        [LM_STALE_HANDLE] = "LM_STALE_HANDLE",
+        [LM_WRONG_OWNER] = "LM_WRONG_OWNER",
+        [LM_RELEASE_AFTER_ZERO] = "LM_RELEASE_AFTER_ZERO",
+        [LM_USE_AFTER_ZERO] = "LM_USE_AFTER_ZERO",
+        [LM_COUNT_OVERFLOW] = "LM_COUNT_OVERFLOW",
+        [LM_NO_MEMORY] = "LM_NO_MEMORY",
+        [LM_NO_OWNER] = "LM_NO_OWNER",
+        [LM_BAD_ALIGNMENT] = "LM_BAD_ALIGNMENT",
+        [LM_BAD_BLOCK] = "LM_BAD_BLOCK",
+        [LM_SHARED] = "LM_SHARED",
+        [LM_OUT_OF_RANGE] = "LM_OUT_OF_RANGE",
+        [LM_MISALIGNED] = "LM_MISALIGNED",
+        [LM_WRONG_KIND] = "LM_WRONG_KIND",
+        [LM_OLD_POINTER] = "LM_OLD_POINTER",
+        [LM_INVALID_TOKEN] = "LM_INVALID_TOKEN",
+        [LM_STALE_TOKEN] = "LM_STALE_TOKEN",
+        [LM_ENQUEUED] = "LM_ENQUEUED",
+    };
+    return names[status];
+}
+
+bool lm_realm_start(lm_realm *realm, const lm_counts *counts, const lm_allocator *allocator,
+                    lm_memory *memory) {
+    memset(realm, 0, sizeof *realm);
+    realm->counts = counts;
+    realm->memories.at[LM_HOME] = (lm_served){allocator, memory};
+    realm->memories.count = 1;
+    uint32_t bytes = sizeof(lm_realm_state);
+    realm->state = lm_access_allocate(&realm->memories, LM_HOME, bytes);
+    if (!realm->state) return false;
+    lm_access_fill(&realm->memories, LM_HOME, realm->state, 0, bytes);
+    for (uint32_t i = 0; i < LM_MEMORIES_MAX; i++)
+        lm_state_of(realm)->budgets[i] = UINT64_MAX;
+    return true;
+}
+
+uint32_t lm_realm_add(lm_realm *realm, const lm_allocator *allocator, lm_memory *memory) {
+    if (realm->memories.count == LM_MEMORIES_MAX) return LM_MEMORIES_MAX;
+    uint32_t number = realm->memories.count++;
+#ifdef __wasm__
+    (void)allocator, (void)memory;
+#else
+    realm->memories.at[number] = (lm_served){allocator, memory};
+#endif
+    return number;
+}
+
+lm_status lm_realm_set_budget(lm_realm *realm, uint32_t memory, uint64_t bytes) {
+    if (memory >= realm->memories.count) return LM_NO_MEMORY;
+    lm_state_of(realm)->budgets[memory] = bytes;
+    return LM_OK;
+}
+
+void lm_realm_set_pressure(lm_realm *realm, lm_pressure *pressure, void *context) {
+    realm->pressure = pressure;
+    realm->pressure_context = context;
+}
+
+lm_live lm_realm_live_in(const lm_realm *realm, uint32_t memory) {
+    return lm_state_of(realm)->memories[memory];
+}
+
+lm_live lm_realm_live_of(const lm_realm *realm, uint32_t owner) {
+    return lm_state_of(realm)->owners[owner];
+}

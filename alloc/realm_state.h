@@ -1,0 +1,63 @@
+// What a realm keeps in its home memory. For the realm's own files only.
+#pragma once
+
+#include "alloc/buffer.h"
+#include "alloc/records.h"
+
+#define LM_COUNT_MAX      ((uint32_t)(((uint64_t)1 << LM_COUNT_BITS) - 1))
+#define LM_GENERATION_MAX ((1u << LM_GENERATION_BITS) - 1)
+#define LM_SLOTS_MAX      (1u << LM_SLOT_BITS)
+
+// One owner's share of one buffer.
+typedef struct lm_slot {
+    uint64_t word;           // stamp << 32 | count
+    uint32_t start, size;    // the bytes, as asked
+    uint32_t next, previous; // in the ring of the buffer's shares; next: of a free one, plus 1
+    uint32_t block;          // what the allocator gave; the start may lie further, to be aligned
+    uint8_t memory;
+    uint8_t alignment; // log2
+    uint16_t unused;
+} lm_slot;
+_Static_assert(sizeof(lm_slot) == 32, "two a cache line");
+
+typedef struct lm_realm_state {
+    uint32_t lock;
+    uint32_t free;    // the first free slot, plus 1
+    uint32_t retired; // slots whose generations are used up
+    lm_records slots;
+    uint64_t budgets[LM_MEMORIES_MAX];
+    lm_live memories[LM_MEMORIES_MAX];
+    lm_live owners[LM_OWNERS_MAX];
+} lm_realm_state;
+
+static inline lm_realm_state *lm_state_of(const lm_realm *realm) {
+    return lm_at(realm->memories.at[LM_HOME].memory, realm->state);
+}
+
+static inline lm_slot *lm_slot_at(const lm_realm *realm, uint32_t number) {
+    return lm_record_at(&realm->memories, &lm_state_of(realm)->slots, sizeof(lm_slot), number);
+}
+
+static inline uint32_t lm_word_count(uint64_t word) {
+    return (uint32_t)word;
+}
+static inline uint32_t lm_word_stamp(uint64_t word) {
+    return (uint32_t)(word >> 32);
+}
+static inline uint32_t lm_stamp_owner(uint32_t stamp) {
+    return stamp >> 24;
+}
+static inline uint32_t lm_stamp_generation(uint32_t stamp) {
+    return stamp & ((1u << 24) - 1);
+}
+
+// A spin lock: held for a bounded number of steps and perhaps one growth, as the main thread of a
+// WebAssembly program may not wait.
+static inline void lm_lock(uint32_t *lock) {
+    while (__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE))
+        while (__atomic_load_n(lock, __ATOMIC_RELAXED))
+            ;
+}
+static inline void lm_unlock(uint32_t *lock) {
+    __atomic_store_n(lock, 0, __ATOMIC_RELEASE);
+}

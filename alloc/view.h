@@ -1,0 +1,106 @@
+// Views: typed lists over buffers, as Dart's TypedData and JavaScript's TypedArrays are, and byte
+// views (DataView, ByteData) whose accesses name their type and byte order.
+//
+// A view holds a reference to its buffer and says which bytes it shows. It stores an offset, never
+// an address, so it stays good when memories grow and move. A view of a view is a view of the
+// buffer: depth one. Many views may show the same bytes.
+//
+// Kinds, and what a value is taken and given as:
+//
+//     i8 u8 i16 u16 i32 u32    integers, stored modulo 2^bits
+//     c8                       stored clamped to 0 … 255, halves to the even (Uint8Clamped)
+//     f32 f64                  floating point
+//     i64 u64                  BigInt64, BigUint64: integers, stored modulo 2^64
+//     bytes                    no elements: byte accesses only
+//
+// Errors, with nothing changed:
+//
+//     elements that lie outside the buffer or the view    LM_OUT_OF_RANGE
+//     a typed list that does not begin at a multiple      LM_MISALIGNED
+//       of its element, counted from the buffer's start
+//     an element access to a byte view                    LM_WRONG_KIND
+//     a copy between BigInts and numbers                  LM_WRONG_KIND
+//     an address used after the memory grew or moved      LM_OLD_POINTER
+//     the buffer's own (stale handle, wrong owner, …)     as alloc/buffer.h says
+#pragma once
+
+#include "alloc/buffer.h"
+
+typedef enum lm_kind { // in the order of the trace's kinds
+    LM_I8,
+    LM_U8,
+    LM_C8,
+    LM_I16,
+    LM_U16,
+    LM_I32,
+    LM_U32,
+    LM_F32,
+    LM_F64,
+    LM_I64,
+    LM_U64,
+    LM_BYTES,
+    LM_KINDS
+} lm_kind;
+
+typedef struct lm_view {
+    lm_handle handle; // one reference of the owner's
+    uint32_t owner;
+    uint32_t offset; // in bytes, from the buffer's start
+    uint32_t length; // in elements, of LM_BYTES in bytes
+    lm_kind kind;
+} lm_view;
+
+// Bytes an element, 1 for LM_BYTES.
+uint32_t lm_kind_bytes(lm_kind kind);
+
+// Makes a view of the owner's buffer, with a reference of its own. O(1).
+lm_status lm_view_make(lm_realm *realm, uint32_t owner, lm_handle handle, lm_kind kind,
+                       uint32_t offset, uint32_t length, lm_view *view);
+
+// A view of the elements from … from + length − 1, of any kind: of the same bytes, never a copy.
+// `from` is counted in the view's elements, `length` in those of `kind`. O(1).
+lm_status lm_view_sub(lm_realm *realm, const lm_view *view, lm_kind kind, uint32_t from,
+                      uint32_t length, lm_view *sub);
+
+// Ends a view: its reference is released. LM_FREED: it was the last of the buffer.
+lm_status lm_view_end(lm_realm *realm, lm_view *view);
+
+// Elements. Integers of 64 bits for all but f32 and f64, doubles for all but i64 and u64; the
+// conversions are ECMAScript's (ToInt8 … ToUint8Clamp), a u64 is the integer modulo 2^64.
+lm_status lm_view_get_integer(lm_realm *realm, const lm_view *view, uint32_t index, int64_t *value);
+lm_status lm_view_set_integer(lm_realm *realm, const lm_view *view, uint32_t index, int64_t value);
+lm_status lm_view_get_number(lm_realm *realm, const lm_view *view, uint32_t index, double *value);
+lm_status lm_view_set_number(lm_realm *realm, const lm_view *view, uint32_t index, double value);
+
+// Byte accesses, to any view, at any offset in bytes: the bits of an element of `kind`, in the byte
+// order asked for.
+lm_status lm_view_load(lm_realm *realm, const lm_view *view, uint32_t offset, lm_kind kind,
+                       bool little_endian, uint64_t *bits);
+lm_status lm_view_store(lm_realm *realm, const lm_view *view, uint32_t offset, lm_kind kind,
+                        bool little_endian, uint64_t bits);
+
+// Copies `length` elements (setRange, TypedArray.set), across memories or within one, where they
+// may overlap; as if all were read before one is written. Elements of different kinds are
+// converted, BigInts to BigInts and numbers to numbers. LM_OUT_OF_MEMORY: kinds differ, ranges
+// overlap, and there is no memory for what has to be kept meanwhile. O(length).
+lm_status lm_view_copy(lm_realm *realm, const lm_view *to, uint32_t at, const lm_view *from,
+                       uint32_t from_at, uint32_t length);
+
+// An address of the view's first byte, natively and in home only: good until the memory's epoch
+// changes. JavaScript derives its TypedArray from memory, start and length in the same way.
+typedef struct lm_pointer {
+    void *address;
+    uint32_t memory, epoch;
+} lm_pointer;
+
+lm_status lm_view_point(lm_realm *realm, const lm_view *view, lm_pointer *pointer);
+
+// Whether the pointer is still good: LM_OLD_POINTER where the memory has grown or moved since.
+lm_status lm_pointer_check(const lm_realm *realm, const lm_pointer *pointer);
+
+// The address, for use now. At check level 1 and above it traps where the pointer is old.
+static inline void *lm_pointer_use(const lm_realm *realm, const lm_pointer *pointer) {
+    LM_CHECK(lm_pointer_check(realm, pointer) == LM_OK);
+    (void)realm;
+    return pointer->address;
+}
