@@ -1,0 +1,46 @@
+;; What alloc/memory_access.h imports on wasm32: how C whose pointers mean its own memory reaches
+;; the bytes and blocks of another one. Merged with the layer, so that a call stays a call.
+;; Memory 0 is the layer's own, 1 the C module's; more memories are more branches here.
+(module
+  (import "realm" "memory" (memory $own 1))
+  (import "module" "memory" (memory $other 1))
+  (import "module" "malloc" (func $malloc (param i32) (result i32)))
+  (import "module" "realloc" (func $realloc (param i32 i32) (result i32)))
+  (import "module" "free" (func $free (param i32)))
+
+  (func (export "allocate") (param $memory i32) (param $size i32) (result i32)
+    (call $malloc (local.get $size)))
+  (func (export "resize") (param $memory i32) (param $block i32) (param $size i32) (result i32)
+    (call $realloc (local.get $block) (local.get $size)))
+  (func (export "free") (param $memory i32) (param $block i32)
+    (call $free (local.get $block)))
+  (func (export "pages") (param $memory i32) (result i32)
+    (memory.size $other))
+
+  (func (export "load") (param $memory i32) (param $at i32) (param $bytes i32) (result i64)
+    (if (i32.eq (local.get $bytes) (i32.const 1))
+      (then (return (i64.load8_u $other (local.get $at)))))
+    (if (i32.eq (local.get $bytes) (i32.const 2))
+      (then (return (i64.load16_u $other (local.get $at)))))
+    (if (i32.eq (local.get $bytes) (i32.const 4))
+      (then (return (i64.load32_u $other (local.get $at)))))
+    (i64.load $other (local.get $at)))
+  (func (export "store") (param $memory i32) (param $at i32) (param $bytes i32) (param $value i64)
+    (if (i32.eq (local.get $bytes) (i32.const 1))
+      (then (i64.store8 $other (local.get $at) (local.get $value)) (return)))
+    (if (i32.eq (local.get $bytes) (i32.const 2))
+      (then (i64.store16 $other (local.get $at) (local.get $value)) (return)))
+    (if (i32.eq (local.get $bytes) (i32.const 4))
+      (then (i64.store32 $other (local.get $at) (local.get $value)) (return)))
+    (i64.store $other (local.get $at) (local.get $value)))
+  (func (export "fill") (param $memory i32) (param $at i32) (param $byte i32) (param $bytes i32)
+    (memory.fill $other (local.get $at) (local.get $byte) (local.get $bytes)))
+
+  ;; The layer copies within its own memory itself.
+  (func (export "copy") (param $to_memory i32) (param $to i32)
+      (param $from_memory i32) (param $from i32) (param $bytes i32)
+    (if (i32.eqz (local.get $to_memory))
+      (then (memory.copy $own $other (local.get $to) (local.get $from) (local.get $bytes)) (return)))
+    (if (i32.eqz (local.get $from_memory))
+      (then (memory.copy $other $own (local.get $to) (local.get $from) (local.get $bytes)) (return)))
+    (memory.copy $other $other (local.get $to) (local.get $from) (local.get $bytes))))

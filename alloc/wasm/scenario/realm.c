@@ -1,0 +1,117 @@
+// The buffer layer as a WebAssembly module: a realm whose home is the module's own memory, served by
+// STRATEGY. Memory 1 is somebody else's, reached through the functions that alloc/memory_access.h
+// imports. Who calls: a managed program, merged with this module.
+#include "alloc/finalizer.h"
+
+extern const lm_allocator LM_TABLE(STRATEGY);
+extern unsigned char __heap_base;
+
+enum { MANAGED, SCRIPT, MODULE }; // the owners
+enum { BATCH = 256 };             // drained at once, where a budget is exceeded
+
+static lm_memory memory = {.pages_max = LM_PAGES_MAX};
+static lm_realm realm;
+static uint32_t pressed;
+
+// Tokens go to JavaScript as numbers, which hold their 48 bits.
+static double number_of(lm_token token) {
+    return (double)token;
+}
+
+static void relieve(void *context, lm_realm *r, uint32_t number, uint64_t bytes) {
+    (void)context, (void)number, (void)bytes;
+    pressed++;
+    lm_finalizers_drain(r, BATCH);
+}
+
+bool realm_start(uint32_t budget) {
+    memory.heap_start = lm_round_up((uint32_t)(uintptr_t)&__heap_base, LM_BLOCK_ALIGNMENT);
+    const lm_allocator *own = &LM_TABLE(STRATEGY);
+    if (!own->start(&memory) || !lm_realm_start(&realm, &lm_counts_plain, own, &memory) ||
+        !lm_finalizers_start(&realm))
+        return false;
+    uint32_t other = lm_realm_add(&realm, NULL, NULL);
+    lm_realm_set_pressure(&realm, relieve, NULL);
+    return !lm_failed(lm_realm_set_budget(&realm, LM_HOME, budget)) &&
+           !lm_failed(lm_realm_set_budget(&realm, other, budget));
+}
+
+// A zeroed buffer, or 0.
+lm_handle create(uint32_t in, uint32_t size) {
+    lm_handle handle;
+    return lm_failed(lm_buffer_create(&realm, MANAGED, in, size, 16, true, &handle)) ? 0 : handle;
+}
+
+// A block that the C module allocated becomes the managed program's buffer.
+lm_handle adopt(uint32_t in, uint32_t block, uint32_t size) {
+    lm_handle handle, managed;
+    if (lm_failed(lm_buffer_adopt(&realm, MODULE, in, block, size, &handle))) return 0;
+    return lm_failed(lm_buffer_transfer(&realm, MODULE, handle, MANAGED, &managed)) ? 0 : managed;
+}
+
+// A reference of another owner's, or 0.
+lm_handle share(lm_handle handle, uint32_t with) {
+    lm_handle shared;
+    return lm_failed(lm_buffer_share(&realm, MANAGED, handle, with, &shared)) ? 0 : shared;
+}
+
+lm_status retain(lm_handle handle) {
+    return lm_buffer_retain(&realm, lm_handle_owner(handle), handle);
+}
+lm_status release(lm_handle handle) {
+    return lm_buffer_release(&realm, lm_handle_owner(handle), handle);
+}
+
+// The same with the handle in two halves, for who would rather not make a BigInt.
+lm_status retain_halves(uint32_t low, uint32_t high) {
+    return retain((uint64_t)high << 32 | low);
+}
+lm_status release_halves(uint32_t low, uint32_t high) {
+    return release((uint64_t)high << 32 | low);
+}
+
+// Where the bytes lie: good until the memory grows.
+uint32_t start_of(lm_handle handle) {
+    lm_buffer_info info;
+    return lm_failed(lm_buffer_describe(&realm, lm_handle_owner(handle), handle, &info))
+               ? 0 : info.start;
+}
+uint32_t references(lm_handle handle) {
+    lm_buffer_info info;
+    return lm_failed(lm_buffer_describe(&realm, lm_handle_owner(handle), handle, &info))
+               ? 0 : info.references;
+}
+
+// A token for a reference, or 0.
+double attach(lm_handle handle) {
+    lm_token token;
+    return lm_failed(lm_finalizer_attach(&realm, lm_handle_owner(handle), handle, 0, &token))
+               ? 0 : number_of(token);
+}
+lm_status enqueue(double token) {
+    return lm_finalizer_enqueue(&realm, (lm_token)token);
+}
+lm_status close_token(double token) {
+    return lm_finalizer_close(&realm, (lm_token)token);
+}
+uint32_t drain(uint32_t count) {
+    return lm_finalizers_drain(&realm, count).released;
+}
+
+uint32_t live(uint32_t in) {
+    return (uint32_t)lm_realm_live_in(&realm, in).buffers;
+}
+uint32_t times_pressed(void) {
+    return pressed;
+}
+
+// Blocks of the own heap, the realm's tables among them.
+uint32_t own_blocks(void) {
+    lm_census census;
+    return LM_TABLE(STRATEGY).validate(&memory, &census) ? UINT32_MAX
+                                                         : (uint32_t)census.live_blocks;
+}
+bool holds_laws(void) {
+    uint32_t armed;
+    return !lm_realm_validate(&realm, NULL) && !lm_finalizers_validate(&realm, &armed);
+}
