@@ -18,7 +18,8 @@
 //
 // Records lie in home and never move. Their queue is a list through them, pushed by any thread with
 // a compare-and-swap and taken whole by the one that drains: no ABA, and nothing to lose. Each
-// token is in it at most once.
+// token is in it at most once. A record serves the next token with the next generation, and after
+// 2^24 − 1 of them none: no token ever means two objects.
 //
 // Collectors call late, in any order, twice, or never, and for objects that were closed by hand:
 //
@@ -27,6 +28,9 @@
 //     a number that was never a token                LM_INVALID_TOKEN, nothing changed
 //     detached when enqueued already, not drained    LM_OK: the drain passes it over
 //     attached with a handle that is misused         as alloc/buffer.h says, nothing changed
+//     attached beside a sibling that is no token     the same two, nothing changed
+//     attached when home is full                     LM_OUT_OF_MEMORY, nothing changed
+//     attached when 2^24 are armed or retired        LM_OUT_OF_SLOTS, nothing changed
 //     the reference was released by hand meanwhile   the drain counts it as failed, and goes on
 //     never                                          the budget's callback tells (alloc/buffer.h)
 //
@@ -36,18 +40,20 @@
 // later registration cancels the earlier one, and whoever does not notice loses a reference:
 // lm_finalizer_replace hands it back.
 //
-// Threads: enqueue by any, at any time. The others by any, if the realm's counts are atomic.
+// Threads: enqueue by any that was told the token, at any time, where home does not move. The others
+// by any, if the realm's counts are atomic.
 #pragma once
 
 #include "alloc/buffer.h"
 
 typedef uint64_t lm_token;
 
-// Lays out the realm's records of finalizers in home. False: out of memory.
+// Lays out the realm's records of finalizers in home, once, before all other calls. False: out of
+// memory, and it may be tried again.
 bool lm_finalizers_start(lm_realm *realm);
 
-// Arms a token for one of the owner's references, which is the token's from here on. `sibling`, if
-// not 0, is a token with which it is to be detached together. O(1).
+// Arms a token for one of the owner's references, which is the token's from here on: a token for
+// each reference. `sibling`, if not 0, is a token with which it is to be detached together. O(1).
 lm_status lm_finalizer_attach(lm_realm *realm, uint32_t owner, lm_handle handle, lm_token sibling,
                               lm_token *token);
 
@@ -55,19 +61,24 @@ lm_status lm_finalizer_attach(lm_realm *realm, uint32_t owner, lm_handle handle,
 // and not drained. O(1).
 lm_status lm_finalizer_detach(lm_realm *realm, lm_token token, lm_handle *handle);
 
-// Disarms a token and all its siblings, and releases their references. Returns LM_OK and how many
-// blocks that freed. O(siblings).
+// Disarms a token and all its siblings, at once, and releases their references, those that were not
+// released by hand. Returns LM_OK and how many blocks that freed. O(siblings).
 lm_status lm_finalizer_detach_all(lm_realm *realm, lm_token token, uint32_t *freed);
 
-// As attach, where the object has a token already, `*token` (0: none), which is cancelled:
-// its reference, `*cancelled` (0: none), is its owner's again.
+// As attach without siblings, where the object has a token already, `*token` (0: none), which is
+// cancelled as by detach: its reference, `*cancelled` (0: none), is its owner's again. `*token` gets
+// the new one. O(1).
 lm_status lm_finalizer_replace(lm_realm *realm, uint32_t owner, lm_handle handle, lm_token *token,
                                lm_handle *cancelled);
 
-// Releases by hand what a token stands for, once: a late collector finds nothing. O(1).
+// Releases by hand what a token stands for, once: a late collector finds nothing. Returns what is
+// wrong with the token, or else what the release returned; the token is stale then, whatever that
+// was. O(1).
 lm_status lm_finalizer_close(lm_realm *realm, lm_token token);
 
-// The collector found the token's object dead. Any thread, any time, no lock. O(1).
+// The collector found the token's object dead. Any thread, any time, no lock; what the thread did
+// to the buffer's bytes happens before they are freed. O(1), and as often again as others enqueue
+// or drain in that moment.
 lm_status lm_finalizer_enqueue(lm_realm *realm, lm_token token);
 
 typedef struct lm_drained {
@@ -77,7 +88,9 @@ typedef struct lm_drained {
     bool more;         // are enqueued
 } lm_drained;
 
-// Releases at most `count` of what is enqueued, the oldest first. At a safe point only: it frees.
+// Takes at most `count` tokens off the queue, the oldest first, and releases what they stand for;
+// those detached meanwhile count too. At a safe point only: it frees. O(count), and once for each
+// token, at the first drain after it was enqueued, a step that turns its link around.
 lm_drained lm_finalizers_drain(lm_realm *realm, uint32_t count);
 
 // Walks the records: the name of a broken law, or NULL. `armed` gets how many tokens are, the

@@ -1,0 +1,363 @@
+// Finalizers: records in home, their queue, and who may touch what.
+//
+// A record is free when no bit of its state is set; whoever clears the last one gives it back. State
+// and generation are one word:
+//
+//     31                8 7      0       ALIVE   its token stands for a reference
+//     [    generation    | state  ]      QUEUED  it is in the queue, or about to be
+//                                        HELD    detach_all has yet to release its reference
+//
+//     attach     -> ALIVE              detach, close, replace   ALIVE ->
+//     enqueue    -> QUEUED, if ALIVE   drain                    ALIVE, QUEUED ->
+//                                      detach_all               ALIVE -> HELD ->
+//
+// A record that is detached while it is queued stays so until the drain has passed it: no token
+// gets it before, so the queue never holds it twice.
+//
+// All but enqueue is done under the realm's lock, which costs a thread that is alone one exchange;
+// references are released without it. Enqueue takes no lock. It is right with these orders:
+//
+//     count of records   acquire, with the release of lm_records_take: the part that a number below
+//                        it lies in is there.
+//     word               relaxed. Enqueue reads nothing of the record but the word, and whoever was
+//                        given a token sees the word that made it, or a later one. Only enqueue
+//                        changes a word without the lock, from ALIVE to ALIVE and QUEUED, by a swap
+//                        that compares the generation too; one that succeeds pushes, so each
+//                        record is pushed by one thread. Under the lock a word is changed by
+//                        read-modify-writes, which miss no such swap.
+//     queue, pushed      release: the link was written before; so was all that the thread, and those
+//                        that told it of the death, did to the buffer's bytes. The head was read
+//                        relaxed: it becomes a link, and nothing behind it is read.
+//     queue, taken       acquire, by an exchange. Pushes are read-modify-writes, so the release of
+//                        each goes on through those that came after it (a release sequence), and
+//                        the exchange synchronizes with all whose records it takes.
+//
+// A push that finds the head that it read, taken and pushed anew meanwhile, links to what is the
+// head: no ABA. What a thread has marked and not pushed yet comes with a later take.
+//
+// Laws: state, ring, queue (the queued are in it once), free (the free are listed once).
+#include "alloc/finalizer.h"
+#include "alloc/realm_state.h"
+
+enum { ALIVE = 1, QUEUED = 2, HELD = 4 };
+
+typedef struct finalizer {
+    lm_handle handle;
+    uint32_t word;
+    uint32_t behind;         // in the queue: the record pushed before, or drained after; plus 1
+    uint32_t next, previous; // in the ring of siblings; next: of a free one, plus 1
+} finalizer;
+
+typedef struct finalizers {
+    uint32_t queue;   // the youngest that is enqueued, plus 1
+    uint32_t oldest;  // what was taken of the queue and is not drained yet, turned around
+    uint32_t free;    // the first free record, plus 1
+    uint32_t retired; // records whose generations are used up
+    lm_records records;
+} finalizers;
+
+static inline finalizers *finalizers_of(const lm_realm *r) {
+    return lm_at(r->memories.at[LM_HOME].memory, r->finalizers);
+}
+static inline finalizer *record_at(const lm_realm *r, uint32_t number) {
+    return lm_record_at(&r->memories, &finalizers_of(r)->records, sizeof(finalizer), number);
+}
+static inline void lock(const lm_realm *r) {
+    lm_lock(&lm_state_of(r)->lock);
+}
+static inline void unlock(const lm_realm *r) {
+    lm_unlock(&lm_state_of(r)->lock);
+}
+
+static inline uint32_t number_of(lm_token token) {
+    return (uint32_t)token & ((1u << 24) - 1);
+}
+static inline uint32_t generation_of(uint32_t word) {
+    return word >> 8;
+}
+static inline uint32_t word_of(const finalizer *f) {
+    return __atomic_load_n(&f->word, __ATOMIC_RELAXED);
+}
+
+// The record that a token names, or NULL: there is none.
+static finalizer *named(const lm_realm *r, lm_token token) {
+    bool fits = token >> 48 == 0 && number_of(token) < lm_records_count(&finalizers_of(r)->records);
+    return fits ? record_at(r, number_of(token)) : NULL;
+}
+
+static lm_status judge(uint32_t word, lm_token token) {
+    uint32_t generation = (uint32_t)(token >> 24);
+    if (generation == 0 || generation > generation_of(word)) return LM_INVALID_TOKEN;
+    return generation == generation_of(word) && word & ALIVE ? LM_OK : LM_STALE_TOKEN;
+}
+
+lm_status lm_finalizer_enqueue(lm_realm *r, lm_token token) {
+    finalizer *f = named(r, token);
+    if (!f) return LM_INVALID_TOKEN;
+    uint32_t word = word_of(f);
+    do {
+        lm_status status = judge(word, token);
+        if (status != LM_OK) return status;
+        if (word & QUEUED) return LM_ENQUEUED;
+    } while (!__atomic_compare_exchange_n(&f->word, &word, word | QUEUED, false, __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED));
+    uint32_t *queue = &finalizers_of(r)->queue;
+    f->behind = __atomic_load_n(queue, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(queue, &f->behind, number_of(token) + 1, true,
+                                        __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+        ;
+    return LM_OK;
+}
+
+// What follows, up to the calls, is done under the lock.
+
+static lm_status find(const lm_realm *r, lm_token token) {
+    const finalizer *f = named(r, token);
+    return f ? judge(word_of(f), token) : LM_INVALID_TOKEN;
+}
+
+// A free record in `number`; or why there is none.
+static lm_status take(lm_realm *r, uint32_t *number) {
+    finalizers *all = finalizers_of(r);
+    if (all->free) {
+        *number = all->free - 1;
+        all->free = record_at(r, *number)->next;
+        return LM_OK;
+    }
+    if (all->records.count == LM_SLOTS_MAX) return LM_OUT_OF_SLOTS;
+    if (!lm_records_extend(&r->memories, r->finalizers + offsetof(finalizers, records),
+                           sizeof(finalizer)))
+        return LM_OUT_OF_MEMORY;
+    *number = lm_records_take(&finalizers_of(r)->records);
+    return LM_OK;
+}
+
+static void give(const lm_realm *r, uint32_t number) {
+    finalizers *all = finalizers_of(r);
+    finalizer *f = record_at(r, number);
+    if (generation_of(word_of(f)) == LM_GENERATION_MAX) {
+        all->retired++;
+        return;
+    }
+    f->next = all->free;
+    all->free = number + 1;
+}
+
+// Clears bits of a record's state; without any it is free. Returns the word before.
+static uint32_t clear(const lm_realm *r, uint32_t number, uint32_t bits) {
+    uint32_t before = __atomic_fetch_and(&record_at(r, number)->word, ~bits, __ATOMIC_RELAXED);
+    if ((before & ~bits & (ALIVE | QUEUED | HELD)) == 0) give(r, number);
+    return before;
+}
+
+// A taken record gets the next generation, in the ring behind `previous`, itself if alone.
+static lm_token arm(const lm_realm *r, uint32_t number, uint32_t previous, lm_handle handle) {
+    finalizer *f = record_at(r, number), *p = record_at(r, previous);
+    uint32_t generation = generation_of(word_of(f)) + 1;
+    f->handle = handle;
+    if (f == p) p->next = number;
+    f->previous = previous;
+    f->next = p->next;
+    p->next = number;
+    record_at(r, f->next)->previous = number;
+    __atomic_store_n(&f->word, generation << 8 | ALIVE, __ATOMIC_RELAXED);
+    return (uint64_t)generation << 24 | number;
+}
+
+// A record leaves its ring and its token is stale. Returns its reference.
+static lm_handle disarm(const lm_realm *r, uint32_t number, uint32_t bits) {
+    const finalizer *f = record_at(r, number);
+    lm_handle handle = f->handle;
+    record_at(r, f->previous)->next = f->next;
+    record_at(r, f->next)->previous = f->previous;
+    clear(r, number, bits);
+    return handle;
+}
+
+// The oldest of those enqueued leaves the queue: its number plus 1, or 0. Turns around what has
+// come since, if nothing is left of what came before.
+static uint32_t dequeue(const lm_realm *r) {
+    finalizers *all = finalizers_of(r);
+    if (!all->oldest) {
+        uint32_t at = __atomic_exchange_n(&all->queue, 0, __ATOMIC_ACQUIRE);
+        while (at) {
+            finalizer *f = record_at(r, at - 1);
+            uint32_t behind = f->behind;
+            f->behind = all->oldest;
+            all->oldest = at;
+            at = behind;
+        }
+    }
+    uint32_t first = all->oldest;
+    if (first) all->oldest = record_at(r, first - 1)->behind;
+    return first;
+}
+
+// The calls.
+
+bool lm_finalizers_start(lm_realm *r) {
+    lock(r);
+    uint32_t block = lm_access_allocate(&r->memories, LM_HOME, sizeof(finalizers));
+    if (block) lm_access_fill(&r->memories, LM_HOME, block, 0, sizeof(finalizers));
+    unlock(r);
+    r->finalizers = block;
+    return block != 0;
+}
+
+lm_status lm_finalizer_attach(lm_realm *r, uint32_t owner, lm_handle handle, lm_token sibling,
+                              lm_token *token) {
+    lm_buffer_info info;
+    uint32_t number;
+    lm_status status = lm_buffer_describe(r, owner, handle, &info);
+    if (status != LM_OK) return status;
+    lock(r);
+    if (sibling) status = find(r, sibling);
+    if (status == LM_OK) status = take(r, &number);
+    if (status == LM_OK) *token = arm(r, number, sibling ? number_of(sibling) : number, handle);
+    unlock(r);
+    return status;
+}
+
+lm_status lm_finalizer_replace(lm_realm *r, uint32_t owner, lm_handle handle, lm_token *token,
+                               lm_handle *cancelled) {
+    lm_buffer_info info;
+    uint32_t number;
+    lm_status status = lm_buffer_describe(r, owner, handle, &info);
+    if (status != LM_OK) return status;
+    lock(r);
+    if (*token) status = find(r, *token);
+    if (status == LM_OK) status = take(r, &number);
+    if (status == LM_OK) {
+        *cancelled = *token ? disarm(r, number_of(*token), ALIVE) : 0;
+        *token = arm(r, number, number, handle);
+    }
+    unlock(r);
+    return status;
+}
+
+lm_status lm_finalizer_detach(lm_realm *r, lm_token token, lm_handle *handle) {
+    lock(r);
+    lm_status status = find(r, token);
+    if (status == LM_OK) *handle = disarm(r, number_of(token), ALIVE);
+    unlock(r);
+    return status;
+}
+
+static lm_status release(lm_realm *r, lm_handle handle) {
+    return lm_buffer_release(r, lm_handle_owner(handle), handle);
+}
+
+lm_status lm_finalizer_close(lm_realm *r, lm_token token) {
+    lm_handle handle;
+    lm_status status = lm_finalizer_detach(r, token, &handle);
+    return status == LM_OK ? release(r, handle) : status;
+}
+
+// All of a ring become HELD at once, so that nobody but the caller follows it any more.
+static void hold_all(const lm_realm *r, uint32_t first) {
+    uint32_t number = first;
+    do {
+        finalizer *f = record_at(r, number);
+        __atomic_fetch_xor(&f->word, ALIVE | HELD, __ATOMIC_RELAXED);
+        number = f->next;
+    } while (number != first);
+}
+
+lm_status lm_finalizer_detach_all(lm_realm *r, lm_token token, uint32_t *freed) {
+    uint32_t first = number_of(token), number = first;
+    lock(r);
+    lm_status status = find(r, token);
+    if (status == LM_OK) hold_all(r, first);
+    unlock(r);
+    if (status != LM_OK) return status;
+    *freed = 0;
+    do {
+        const finalizer *f = record_at(r, number);
+        uint32_t next = f->next;
+        *freed += release(r, f->handle) == LM_FREED;
+        lock(r);
+        clear(r, number, HELD);
+        unlock(r);
+        number = next;
+    } while (number != first);
+    return LM_OK;
+}
+
+// Takes the oldest off the queue. `handle` gets its reference, 0 if it was detached. False: none
+// was there.
+static bool next_dead(const lm_realm *r, lm_handle *handle) {
+    lock(r);
+    uint32_t number = dequeue(r);
+    *handle = 0;
+    if (number-- == 0) {
+        unlock(r);
+        return false;
+    }
+    if (word_of(record_at(r, number)) & ALIVE)
+        *handle = disarm(r, number, ALIVE | QUEUED);
+    else
+        clear(r, number, QUEUED);
+    unlock(r);
+    return true;
+}
+
+lm_drained lm_finalizers_drain(lm_realm *r, uint32_t count) {
+    lm_drained drained = {0};
+    lm_handle handle;
+    for (; count && next_dead(r, &handle); count--) {
+        if (!handle) continue;
+        lm_status status = release(r, handle);
+        drained.released += !lm_failed(status);
+        drained.freed += status == LM_FREED;
+        drained.failed += lm_failed(status);
+    }
+    lock(r);
+    const finalizers *all = finalizers_of(r);
+    drained.more = all->oldest || __atomic_load_n(&all->queue, __ATOMIC_RELAXED);
+    unlock(r);
+    return drained;
+}
+
+// The walk.
+
+static const char *record_law(const lm_realm *r, uint32_t number, uint32_t records) {
+    const finalizer *f = record_at(r, number), *next;
+    uint32_t state = f->word & 0xff;
+    if (state & ~(uint32_t)(ALIVE | QUEUED) || generation_of(f->word) > LM_GENERATION_MAX)
+        return "state";
+    if (!(state & ALIVE)) return NULL;
+    if (f->next >= records || f->previous >= records) return "ring";
+    next = record_at(r, f->next);
+    return next->previous == number && next->word & ALIVE ? NULL : "ring";
+}
+
+// Whether a list holds `count` records in a state, and no other. `free` lists link by another word.
+static bool lists(const lm_realm *r, uint32_t at, uint32_t records, bool free, uint32_t *count) {
+    for (; at; *count -= 1) {
+        if (at > records || *count == 0) return false;
+        const finalizer *f = record_at(r, at - 1);
+        if (free ? (f->word & 0xff) != 0 : !(f->word & QUEUED)) return false;
+        at = free ? f->next : f->behind;
+    }
+    return true;
+}
+
+const char *lm_finalizers_validate(lm_realm *r, uint32_t *armed) {
+    const finalizers *all = finalizers_of(r);
+    uint32_t records = all->records.count, alive = 0, queued = 0, free = 0;
+    for (uint32_t number = 0; number < records; number++) {
+        const char *broken = record_law(r, number, records);
+        if (broken) return broken;
+        uint32_t word = record_at(r, number)->word;
+        alive += (word & ALIVE) != 0;
+        queued += (word & QUEUED) != 0;
+        free += (word & 0xff) == 0;
+    }
+    if (!lists(r, all->queue, records, false, &queued)) return "queue";
+    if (!lists(r, all->oldest, records, false, &queued) || queued) return "queue";
+    if (free < all->retired) return "free";
+    free -= all->retired;
+    if (!lists(r, all->free, records, true, &free) || free) return "free";
+    *armed = alive;
+    return NULL;
+}
