@@ -7,6 +7,8 @@ extern unsigned char __heap_base;
 
 __attribute__((import_module("realm"), import_name("release"))) uint32_t release(uint64_t handle);
 
+#pragma GCC visibility push(default) // what is not static is exported
+
 static lm_memory memory = {.pages_max = LM_PAGES_MAX};
 static uint64_t held;
 static uint32_t held_start, held_size;

@@ -1,6 +1,6 @@
-// The buffer layer as a WebAssembly module: a realm whose home is the module's own memory, served by
-// STRATEGY. Memory 1 is somebody else's, reached through the functions that alloc/memory_access.h
-// imports. Who calls: a managed program, merged with this module.
+// The buffer layer as a WebAssembly module: a realm whose home is the module's own memory, served
+// by STRATEGY. Memory 1 is somebody else's, reached through the functions that
+// alloc/memory_access.h imports. Who calls: a managed program, merged with this module.
 #include "alloc/finalizer.h"
 
 extern const lm_allocator LM_TABLE(STRATEGY);
@@ -8,6 +8,8 @@ extern unsigned char __heap_base;
 
 enum { MANAGED, SCRIPT, MODULE }; // the owners
 enum { BATCH = 256 };             // drained at once, where a budget is exceeded
+
+#pragma GCC visibility push(default) // what is not static is exported
 
 static lm_memory memory = {.pages_max = LM_PAGES_MAX};
 static lm_realm realm;
@@ -74,19 +76,22 @@ lm_status release_halves(uint32_t low, uint32_t high) {
 uint32_t start_of(lm_handle handle) {
     lm_buffer_info info;
     return lm_failed(lm_buffer_describe(&realm, lm_handle_owner(handle), handle, &info))
-               ? 0 : info.start;
+               ? 0
+               : info.start;
 }
 uint32_t references(lm_handle handle) {
     lm_buffer_info info;
     return lm_failed(lm_buffer_describe(&realm, lm_handle_owner(handle), handle, &info))
-               ? 0 : info.references;
+               ? 0
+               : info.references;
 }
 
 // A token for a reference, or 0.
 double attach(lm_handle handle) {
     lm_token token;
     return lm_failed(lm_finalizer_attach(&realm, lm_handle_owner(handle), handle, 0, &token))
-               ? 0 : number_of(token);
+               ? 0
+               : number_of(token);
 }
 lm_status enqueue(double token) {
     return lm_finalizer_enqueue(&realm, (lm_token)token);
