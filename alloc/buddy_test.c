@@ -11,9 +11,9 @@
 #include <cmocka.h>
 
 #define TABLE_PAGES_MIN 1
-#define LM_CHECK_LEVEL 2
-#define ORDERS         16 // up to 512 KiB
-#define buddy          tiny_buddy
+#define LM_CHECK_LEVEL  2
+#define ORDERS          16 // up to 512 KiB
+#define buddy           tiny_buddy
 #include "alloc/strategies/buddy.c"
 
 static const lm_allocator *const tiny = &LM_TABLE(buddy);

@@ -126,10 +126,10 @@ typedef struct lm_buffer_info {
     bool unique;         // no other owner has any
 } lm_buffer_info;
 
-// Of a memory, or of an owner, who is charged for each buffer that it holds, however often.
 typedef struct lm_live {
-    uint64_t bytes, buffers; // as asked, and how many
-    uint64_t peak_bytes;     // the most there were at once
+    uint64_t bytes;      // as asked
+    uint64_t peak_bytes; // of a memory: the most there were at once
+    uint64_t buffers;
 } lm_live;
 
 // How references are counted: two instantiations of alloc/buffer.c. Functions of the realm call
@@ -176,7 +176,10 @@ uint32_t lm_realm_add(lm_realm *realm, const lm_allocator *allocator, lm_memory 
 lm_status lm_realm_set_budget(lm_realm *realm, uint32_t memory, uint64_t bytes);
 void lm_realm_set_pressure(lm_realm *realm, lm_pressure *pressure, void *context);
 
+// What is live in a memory. O(1).
 lm_live lm_realm_live_in(const lm_realm *realm, uint32_t memory);
+
+// What an owner holds, by its handles. O(slots): nobody pays for it until it is asked.
 lm_live lm_realm_live_of(const lm_realm *realm, uint32_t owner);
 
 // Creates a buffer with one reference, `owner`'s. Its bytes are zero if `zeroed`, else anything.

@@ -107,9 +107,8 @@ static __attribute__((noinline)) lm_status misuse(const lm_slot *s, uint64_t wor
 
 // The slot a handle names, or NULL: there is none.
 static inline lm_slot *slot_of(const lm_realm *r, lm_handle handle) {
-    uint32_t number = lm_handle_slot(handle);
-    if (LM_UNLIKELY(number >= lm_records_count(&lm_state_of(r)->slots))) return NULL;
-    return lm_slot_at(r, number);
+    const lm_memory *home = r->memories.at[LM_HOME].memory;
+    return lm_record_find(home, &lm_state_of(r)->slots, sizeof(lm_slot), lm_handle_slot(handle));
 }
 
 static lm_status judge(const lm_realm *r, uint32_t owner, lm_handle handle) {
@@ -122,24 +121,18 @@ static lm_status judge(const lm_realm *r, uint32_t owner, lm_handle handle) {
 
 // Slots. What follows, up to the calls, is done under the lock.
 
-static void charge(lm_live *live, uint32_t size) {
+static inline void charge(lm_live *live, uint32_t size) {
     live->buffers++;
     live->bytes += size;
     if (live->bytes > live->peak_bytes) live->peak_bytes = live->bytes;
 }
-static void discharge(lm_live *live, uint32_t size) {
+static inline void discharge(lm_live *live, uint32_t size) {
     live->buffers--;
     live->bytes -= size;
 }
 
-// A slot that is free, or LM_SLOTS_MAX: there is none, and `status` says why.
-static uint32_t take_slot(lm_realm *r, lm_status *status) {
-    lm_realm_state *state = lm_state_of(r);
-    if (state->free) {
-        uint32_t number = state->free - 1;
-        state->free = lm_slot_at(r, number)->next;
-        return number;
-    }
+static __attribute__((noinline)) uint32_t take_new_slot(lm_realm *r, lm_status *status) {
+    const lm_realm_state *state = lm_state_of(r);
     *status = LM_OUT_OF_SLOTS;
     if (state->slots.count == LM_SLOTS_MAX) return LM_SLOTS_MAX;
     *status = LM_OUT_OF_MEMORY;
@@ -149,9 +142,17 @@ static uint32_t take_slot(lm_realm *r, lm_status *status) {
     return lm_records_take(&lm_state_of(r)->slots);
 }
 
-static void give_slot(const lm_realm *r, uint32_t number) {
+// A slot that is free, or LM_SLOTS_MAX: there is none, and `status` says why.
+static inline uint32_t take_slot(lm_realm *r, lm_status *status) {
     lm_realm_state *state = lm_state_of(r);
-    lm_slot *s = lm_slot_at(r, number);
+    uint32_t free = state->free;
+    if (LM_UNLIKELY(!free)) return take_new_slot(r, status);
+    state->free = lm_slot_at(r, free - 1)->next;
+    return free - 1;
+}
+
+static inline void give_slot(const lm_realm *r, lm_slot *s, uint32_t number) {
+    lm_realm_state *state = lm_state_of(r);
     if (lm_stamp_generation(lm_word_stamp(s->word)) == LM_GENERATION_MAX) {
         state->retired++;
         return;
@@ -160,96 +161,112 @@ static void give_slot(const lm_realm *r, uint32_t number) {
     state->free = number + 1;
 }
 
-// A slot becomes the owner's share of a buffer, with one reference, in the ring behind `previous`,
-// itself if it is the first.
-static lm_handle enter(lm_realm *r, uint32_t number, uint32_t previous, uint32_t owner) {
-    lm_slot *s = lm_slot_at(r, number), *p = lm_slot_at(r, previous);
+// A slot becomes the owner's, with one reference and the next generation.
+static inline lm_handle open_slot(lm_slot *s, uint32_t number, uint32_t owner) {
     uint32_t generation = lm_stamp_generation(lm_word_stamp(s->word)) + 1;
     uint32_t stamp = owner << 24 | generation;
+    write_word(s, (uint64_t)stamp << 32 | 1);
+    return handle_of(number, s->memory, stamp);
+}
+
+// It becomes a share of a buffer that has one already, and enters the ring behind it.
+static lm_handle enter(lm_realm *r, uint32_t number, uint32_t previous, uint32_t owner) {
+    lm_slot *s = lm_slot_at(r, number), *p = lm_slot_at(r, previous);
     s->start = p->start;
     s->size = p->size;
     s->block = p->block;
     s->memory = p->memory;
     s->alignment = p->alignment;
-    if (s == p) p->next = number;
     s->previous = previous;
     s->next = p->next;
     p->next = number;
     lm_slot_at(r, s->next)->previous = number;
-    write_word(s, (uint64_t)stamp << 32 | 1);
-    charge(&lm_state_of(r)->owners[owner], s->size);
-    return handle_of(number, s->memory, stamp);
+    return open_slot(s, number, owner);
 }
 
 // A share without references leaves its ring; the last one frees the block.
-static lm_status leave(lm_realm *r, uint32_t number, uint32_t owner) {
-    lm_slot *s = lm_slot_at(r, number);
-    uint32_t memory = s->memory, block = s->block, size = s->size;
-    bool last = s->next == number;
-    lm_slot_at(r, s->previous)->next = s->next;
-    lm_slot_at(r, s->next)->previous = s->previous;
-    discharge(&lm_state_of(r)->owners[owner], size);
-    give_slot(r, number);
-    if (!last) return LM_OK;
-    discharge(&lm_state_of(r)->memories[memory], size);
+static inline lm_status leave(lm_realm *r, lm_slot *s, uint32_t number) {
+    uint32_t memory = s->memory, block = s->block, next = s->next;
+    if (next != number) {
+        lm_slot_at(r, s->previous)->next = next;
+        lm_slot_at(r, next)->previous = s->previous;
+        give_slot(r, s, number);
+        return LM_OK;
+    }
+    discharge(&lm_state_of(r)->memories[memory], s->size);
+    give_slot(r, s, number);
     lm_access_free(&r->memories, memory, block, 0);
     return LM_FREED;
 }
 
 // Blocks.
 
-// Allocates for `size` bytes, aligned. Fills block and start of `placed`. False: out of memory. An
-// allocator that does not align, or aligns less, is asked for so much that an aligned part of it
-// will do.
-static bool place(const lm_memories *all, uint32_t memory, uint32_t size, uint32_t alignment,
-                  bool zeroed, lm_slot *placed) {
-    uint32_t slack = 0;
-    if (alignment > LM_BLOCK_ALIGNMENT && lm_access_aligns(all, memory)) {
+// What the allocator does not align, or not enough, is allocated so large that an aligned part of
+// it will do.
+static bool place_with_slack(const lm_memories *all, uint32_t memory, uint32_t size,
+                             uint32_t alignment, bool zeroed, lm_slot *placed) {
+    uint32_t slack = alignment - 1;
+    if (slack > UINT32_MAX - size) return false;
+    placed->block = lm_access_allocate(all, memory, size + slack);
+    placed->start = lm_round_up(placed->block, alignment);
+    if (zeroed && placed->block) lm_access_fill(all, memory, placed->start, 0, size);
+    return placed->block != 0;
+}
+
+// Zeroed, or aligned to more than blocks are.
+static bool place_specially(const lm_memories *all, uint32_t memory, uint32_t size,
+                            uint32_t alignment, bool zeroed, lm_slot *placed) {
+    bool aligned = alignment > LM_BLOCK_ALIGNMENT;
+    if (aligned && lm_access_aligns(all, memory)) {
         placed->block = lm_access_allocate_aligned(all, memory, alignment, size);
-    } else if (zeroed && alignment <= LM_BLOCK_ALIGNMENT && lm_access_zeroes(all, memory)) {
+    } else if (!aligned && lm_access_zeroes(all, memory)) {
         placed->block = lm_access_allocate_zeroed(all, memory, size);
         zeroed = false;
     } else {
-        if (alignment > LM_BLOCK_ALIGNMENT) slack = alignment - 1;
-        if (slack > UINT32_MAX - size) return false;
-        placed->block = lm_access_allocate(all, memory, size + slack);
+        return place_with_slack(all, memory, size, alignment, zeroed, placed);
     }
-    if (slack == 0 && placed->block & (alignment - 1)) { // it aligns less than ours do
-        lm_access_free(all, memory, placed->block, size);
-        slack = alignment - 1;
-        placed->block =
-            slack <= UINT32_MAX - size ? lm_access_allocate(all, memory, size + slack) : 0;
-    }
-    if (!placed->block) return false;
-    placed->start = lm_round_up(placed->block, alignment);
-    if (zeroed) lm_access_fill(all, memory, placed->start, 0, size);
-    return true;
+    placed->start = placed->block;
+    if (zeroed && placed->block) lm_access_fill(all, memory, placed->start, 0, size);
+    return placed->block != 0;
+}
+
+// Allocates for `size` bytes, aligned. Fills block and start of `placed`. False: out of memory.
+static inline bool place(const lm_memories *all, uint32_t memory, uint32_t size, uint32_t alignment,
+                         bool zeroed, lm_slot *placed) {
+    if (LM_UNLIKELY(zeroed || alignment > LM_BLOCK_ALIGNMENT))
+        return place_specially(all, memory, size, alignment, zeroed, placed);
+    uint32_t block = lm_access_allocate(all, memory, size);
+    placed->block = placed->start = block;
+    if (LM_LIKELY(!(block & (alignment - 1)))) return block != 0;
+    lm_access_free(all, memory, block, size); // this allocator aligns less than ours do
+    return place_with_slack(all, memory, size, alignment, zeroed, placed);
 }
 
 // The buffer of a block gets its first share.
-static lm_status found(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t size,
-                       uint32_t alignment, const lm_slot *placed, uint32_t number,
-                       lm_handle *handle) {
+static inline lm_handle found(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t size,
+                              uint32_t alignment, const lm_slot *placed, uint32_t number) {
     lm_slot *s = lm_slot_at(r, number);
     s->start = placed->start;
     s->block = placed->block;
     s->size = size;
     s->memory = (uint8_t)memory;
     s->alignment = (uint8_t)__builtin_ctz(alignment);
+    s->next = s->previous = number;
     charge(&lm_state_of(r)->memories[memory], size);
-    *handle = enter(r, number, number, owner);
-    return LM_OK;
+    return open_slot(s, number, owner);
 }
 
-static lm_status try_create(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t size,
-                            uint32_t alignment, bool zeroed, lm_handle *handle) {
+static inline lm_status try_create(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t size,
+                                   uint32_t alignment, bool zeroed, lm_handle *handle) {
     lm_status status;
     lm_slot placed;
     uint32_t number = take_slot(r, &status);
-    if (number == LM_SLOTS_MAX) return status;
-    if (place(&r->memories, memory, size, alignment, zeroed, &placed))
-        return found(r, owner, memory, size, alignment, &placed, number, handle);
-    give_slot(r, number);
+    if (LM_UNLIKELY(number == LM_SLOTS_MAX)) return status;
+    if (LM_LIKELY(place(&r->memories, memory, size, alignment, zeroed, &placed))) {
+        *handle = found(r, owner, memory, size, alignment, &placed, number);
+        return LM_OK;
+    }
+    give_slot(r, lm_slot_at(r, number), number);
     return LM_OUT_OF_MEMORY;
 }
 
@@ -277,14 +294,13 @@ static lm_status create(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t s
     if (memory >= r->memories.count) return LM_NO_MEMORY;
     if (alignment & (alignment - 1) || alignment - 1 >= LM_PAGE_BYTES) return LM_BAD_ALIGNMENT;
     if (LM_UNLIKELY(r->pressure) && exceeds(r, memory, size)) press(r, memory, size);
-    lock(r);
-    lm_status status = try_create(r, owner, memory, size, alignment, zeroed, handle);
-    unlock(r);
-    if (status != LM_OUT_OF_MEMORY || !press(r, memory, size)) return status;
-    lock(r);
-    status = try_create(r, owner, memory, size, alignment, zeroed, handle);
-    unlock(r);
-    return status;
+    for (bool pressed = false;; pressed = true) {
+        lock(r);
+        lm_status status = try_create(r, owner, memory, size, alignment, zeroed, handle);
+        unlock(r);
+        if (LM_LIKELY(status != LM_OUT_OF_MEMORY) || pressed || !press(r, memory, size))
+            return status;
+    }
 }
 
 static lm_status adopt(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t block, uint32_t size,
@@ -296,8 +312,10 @@ static lm_status adopt(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t bl
     lock(r);
     if (block != 0 && (uint64_t)block + size <= lm_access_end(&r->memories, memory)) {
         uint32_t number = take_slot(r, &status);
-        if (number != LM_SLOTS_MAX)
-            status = found(r, owner, memory, size, 1, &placed, number, handle);
+        if (number != LM_SLOTS_MAX) {
+            *handle = found(r, owner, memory, size, 1, &placed, number);
+            status = LM_OK;
+        }
     }
     unlock(r);
     return status;
@@ -315,10 +333,10 @@ static lm_status retain(lm_realm *r, uint32_t owner, lm_handle handle) {
 }
 
 // The owner's last reference is gone.
-static __attribute__((noinline)) lm_status end_share(lm_realm *r, lm_handle handle) {
-    see_all(slot_of(r, handle));
+static __attribute__((noinline)) lm_status end_share(lm_realm *r, lm_slot *s, uint32_t number) {
+    see_all(s);
     lock(r);
-    lm_status status = leave(r, lm_handle_slot(handle), lm_handle_owner(handle));
+    lm_status status = leave(r, s, number);
     unlock(r);
     return status;
 }
@@ -331,7 +349,7 @@ static lm_status release(lm_realm *r, uint32_t owner, lm_handle handle) {
         if (LM_UNLIKELY(!holds(s, word, owner, handle, LM_COUNT_MAX)))
             return misuse(s, word, owner, handle, LM_RELEASE_AFTER_ZERO);
     } while (!swap_word(s, &word, word - 1, __ATOMIC_RELEASE));
-    return LM_LIKELY(lm_word_count(word) > 1) ? LM_OK : end_share(r, handle);
+    return lm_word_count(word) > 1 ? LM_OK : end_share(r, s, lm_handle_slot(handle));
 }
 
 // A new share of the handle's buffer. Under the lock.
@@ -364,8 +382,6 @@ static bool hand_over(lm_realm *r, lm_handle handle, uint32_t to, lm_handle *tra
     do {
         if (read_word(s, __ATOMIC_RELAXED) != alone) return false;
     } while (!swap_word(s, &word, (uint64_t)next << 32 | 1, __ATOMIC_ACQ_REL));
-    discharge(&lm_state_of(r)->owners[lm_handle_owner(handle)], s->size);
-    charge(&lm_state_of(r)->owners[to], s->size);
     *transferred = handle_of(lm_handle_slot(handle), s->memory, next);
     return true;
 }
@@ -414,9 +430,7 @@ static lm_status resize(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t 
         lm_realm_state *state = lm_state_of(r);
         lm_slot *s = lm_slot_at(r, number);
         discharge(&state->memories[s->memory], s->size);
-        discharge(&state->owners[owner], s->size);
         charge(&state->memories[s->memory], size);
-        charge(&state->owners[owner], size);
         s->block = resized.block;
         s->start = resized.start;
         s->size = size;
@@ -450,7 +464,7 @@ static uint64_t release_all(lm_realm *r, uint32_t owner) {
         uint64_t word = read_word(s, __ATOMIC_ACQUIRE);
         if (lm_word_count(word) && lm_stamp_owner(lm_word_stamp(word)) == owner) {
             write_word(s, word - lm_word_count(word));
-            freed += leave(r, number, owner) == LM_FREED;
+            freed += leave(r, s, number) == LM_FREED;
         }
         unlock(r);
     }
@@ -460,10 +474,10 @@ static uint64_t release_all(lm_realm *r, uint32_t owner) {
 // The walk.
 
 typedef struct sums {
-    uint64_t owners, memories, retired, slots, buffers;
+    uint64_t memories, retired, slots, buffers;
 } sums;
 
-static const char *share_law(const lm_realm *r, uint32_t number, sums *seen) {
+static const char *share_law(const lm_realm *r, uint32_t number, const sums *seen) {
     const lm_slot *s = lm_slot_at(r, number), *next;
     uint32_t owner = lm_stamp_owner(lm_word_stamp(s->word));
     if (lm_word_count(s->word) > LM_COUNT_MAX) return "count in its bits";
@@ -476,7 +490,6 @@ static const char *share_law(const lm_realm *r, uint32_t number, sums *seen) {
     if ((uint64_t)s->start + s->size > lm_access_end(&r->memories, s->memory) ||
         s->start < s->block || s->start & ((1u << s->alignment) - 1))
         return "block in memory";
-    seen->owners += s->size;
     return NULL;
 }
 
@@ -511,14 +524,11 @@ static const char *validate(lm_realm *r, lm_census *census) {
     }
     const char *broken = free_law(r, slots, slots - live - state->retired);
     if (broken) return broken;
-    uint64_t owners = 0, memories = 0, buffers = 0;
-    for (uint32_t i = 0; i < LM_OWNERS_MAX; i++)
-        owners += state->owners[i].bytes;
+    uint64_t memories = 0, buffers = 0;
     for (uint32_t i = 0; i < LM_MEMORIES_MAX; i++) {
         memories += state->memories[i].bytes;
         buffers += state->memories[i].buffers;
     }
-    if (owners != seen.owners) return "bytes of owners";
     if (memories != seen.memories || buffers != seen.buffers) return "bytes in memories";
     if (census) {
         *census = (lm_census){.live_blocks = buffers, .live_bytes = memories};

@@ -1,7 +1,7 @@
 // Finalizers: records in home, their queue, and who may touch what.
 //
-// A record is free when no bit of its state is set; whoever clears the last one gives it back. State
-// and generation are one word:
+// A record is free when no bit of its state is set; whoever clears the last one gives it back.
+// State and generation are one word:
 //
 //     31                8 7      0       ALIVE   its token stands for a reference
 //     [    generation    | state  ]      QUEUED  it is in the queue, or about to be
@@ -60,7 +60,8 @@ static inline finalizers *finalizers_of(const lm_realm *r) {
     return lm_at(r->memories.at[LM_HOME].memory, r->finalizers);
 }
 static inline finalizer *record_at(const lm_realm *r, uint32_t number) {
-    return lm_record_at(&r->memories, &finalizers_of(r)->records, sizeof(finalizer), number);
+    return lm_record_at(r->memories.at[LM_HOME].memory, &finalizers_of(r)->records,
+                        sizeof(finalizer), number);
 }
 static inline void lock(const lm_realm *r) {
     lm_lock(&lm_state_of(r)->lock);

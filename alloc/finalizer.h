@@ -40,8 +40,8 @@
 // later registration cancels the earlier one, and whoever does not notice loses a reference:
 // lm_finalizer_replace hands it back.
 //
-// Threads: enqueue by any that was told the token, at any time, where home does not move. The others
-// by any, if the realm's counts are atomic.
+// Threads: enqueue by any that was told the token, at any time, where home does not move. The
+// others by any, if the realm's counts are atomic.
 #pragma once
 
 #include "alloc/buffer.h"
@@ -66,8 +66,8 @@ lm_status lm_finalizer_detach(lm_realm *realm, lm_token token, lm_handle *handle
 lm_status lm_finalizer_detach_all(lm_realm *realm, lm_token token, uint32_t *freed);
 
 // As attach without siblings, where the object has a token already, `*token` (0: none), which is
-// cancelled as by detach: its reference, `*cancelled` (0: none), is its owner's again. `*token` gets
-// the new one. O(1).
+// cancelled as by detach: its reference, `*cancelled` (0: none), is its owner's again. `*token`
+// gets the new one. O(1).
 lm_status lm_finalizer_replace(lm_realm *realm, uint32_t owner, lm_handle handle, lm_token *token,
                                lm_handle *cancelled);
 

@@ -71,5 +71,14 @@ lm_live lm_realm_live_in(const lm_realm *realm, uint32_t memory) {
 }
 
 lm_live lm_realm_live_of(const lm_realm *realm, uint32_t owner) {
-    return lm_state_of(realm)->owners[owner];
+    lm_live live = {0};
+    uint32_t slots = lm_records_count(&lm_state_of(realm)->slots);
+    for (uint32_t number = 0; number < slots; number++) {
+        const lm_slot *s = lm_slot_at(realm, number);
+        uint64_t word = __atomic_load_n(&s->word, __ATOMIC_RELAXED);
+        if (lm_word_count(word) == 0 || lm_stamp_owner(lm_word_stamp(word)) != owner) continue;
+        live.buffers++;
+        live.bytes += s->size;
+    }
+    return live;
 }

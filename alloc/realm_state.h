@@ -27,7 +27,6 @@ typedef struct lm_realm_state {
     lm_records slots;
     uint64_t budgets[LM_MEMORIES_MAX];
     lm_live memories[LM_MEMORIES_MAX];
-    lm_live owners[LM_OWNERS_MAX];
 } lm_realm_state;
 
 static inline lm_realm_state *lm_state_of(const lm_realm *realm) {
@@ -35,7 +34,8 @@ static inline lm_realm_state *lm_state_of(const lm_realm *realm) {
 }
 
 static inline lm_slot *lm_slot_at(const lm_realm *realm, uint32_t number) {
-    return lm_record_at(&realm->memories, &lm_state_of(realm)->slots, sizeof(lm_slot), number);
+    const lm_memory *home = realm->memories.at[LM_HOME].memory;
+    return lm_record_at(home, &lm_state_of(realm)->slots, sizeof(lm_slot), number);
 }
 
 static inline uint32_t lm_word_count(uint64_t word) {

@@ -3,8 +3,8 @@
 //
 //     part 0  [ FIRST ]    part 1  [ 2 FIRST ]    part 2  [ 4 FIRST        ]
 //
-// Numbers are taken from 0 on; what is given back is the caller's to list. Any thread may look up a
-// number that it was told, while another one, with the caller's lock, takes the next.
+// Numbers are taken from 0 on; what is given back is the caller's to list. Any thread may look up
+// any number, while another one, with the caller's lock, takes the next.
 #pragma once
 
 #include "alloc/memory_access.h"
@@ -12,43 +12,52 @@
 #ifndef LM_RECORDS_FIRST // log2
 #define LM_RECORDS_FIRST 6
 #endif
-enum { LM_RECORDS_PARTS = 24 - LM_RECORDS_FIRST + 1 };
+enum { LM_RECORDS_PARTS = 25 }; // by leading bit; those below LM_RECORDS_FIRST are not used
 
+// A number has LM_RECORDS_FIRST's power added before its leading bit is looked at.
 typedef struct lm_records {
-    uint32_t count; // taken so far
-    uint32_t parts[LM_RECORDS_PARTS];
+    uint32_t count;                   // taken so far
+    uint32_t parts[LM_RECORDS_PARTS]; // where record 0 would lie, were it there, plus 1; 0: no part
 } lm_records;
 
-// The record of a number below count.
-static inline void *lm_record_at(const lm_memories *all, const lm_records *records,
+// The record of a number up to 2^24 − 1, or NULL: there is no part with it. One that was not taken
+// yet reads as zero.
+static inline void *lm_record_find(const lm_memory *home, const lm_records *records,
+                                   uint32_t record_bytes, uint32_t number) {
+    uint32_t n = number + (1u << LM_RECORDS_FIRST);
+    // What is read there depends on it, so that this orders enough (compilers make it an acquire).
+    uint32_t part = __atomic_load_n(&records->parts[31 - __builtin_clz(n)], __ATOMIC_CONSUME);
+    return part ? lm_at(home, part - 1 + n * record_bytes) : NULL;
+}
+
+// The same for one that was taken.
+static inline void *lm_record_at(const lm_memory *home, const lm_records *records,
                                  uint32_t record_bytes, uint32_t number) {
-    uint32_t n = number + (1u << LM_RECORDS_FIRST), bit = 31 - (uint32_t)__builtin_clz(n);
-    uint32_t part = records->parts[bit - LM_RECORDS_FIRST];
-    return lm_at(all->at[LM_HOME].memory, part + (n - (1u << bit)) * record_bytes);
+    uint32_t n = number + (1u << LM_RECORDS_FIRST);
+    uint32_t part = __atomic_load_n(&records->parts[31 - __builtin_clz(n)], __ATOMIC_RELAXED);
+    return lm_at(home, part - 1 + n * record_bytes);
+}
+
+// Makes room for one more, whose number is the count. False: out of memory. `records` lies at
+// `offset` in home, which may move.
+static inline bool lm_records_extend(const lm_memories *all, uint32_t offset,
+                                     uint32_t record_bytes) {
+    const lm_memory *home = all->at[LM_HOME].memory;
+    const lm_records *records = lm_at(home, offset);
+    uint32_t n = records->count + (1u << LM_RECORDS_FIRST), bit = 31 - (uint32_t)__builtin_clz(n);
+    if (records->parts[bit]) return true;
+    uint32_t block = lm_access_allocate(all, LM_HOME, n * record_bytes);
+    if (!block) return false;
+    lm_access_fill(all, LM_HOME, block, 0, n * record_bytes);
+    __atomic_store_n(&((lm_records *)lm_at(home, offset))->parts[bit], block - n * record_bytes + 1,
+                     __ATOMIC_RELEASE);
+    return true;
 }
 
 // How many there are; the lookup of any of them is then safe.
 static inline uint32_t lm_records_count(const lm_records *records) {
     return __atomic_load_n(&records->count, __ATOMIC_ACQUIRE);
 }
-
-// Makes room for one more, zeroed, whose number is the count. False: out of memory. `records` lies
-// at `offset` in home, which may move.
-static inline bool lm_records_extend(const lm_memories *all, uint32_t offset,
-                                     uint32_t record_bytes) {
-    const lm_memory *home = all->at[LM_HOME].memory;
-    const lm_records *records = lm_at(home, offset);
-    uint32_t n = records->count + (1u << LM_RECORDS_FIRST);
-    if (n & (n - 1)) return true;
-    uint32_t part = 31 - (uint32_t)__builtin_clz(n) - LM_RECORDS_FIRST;
-    if (records->parts[part]) return true;
-    uint32_t block = lm_access_allocate(all, LM_HOME, n * record_bytes);
-    if (!block) return false;
-    lm_access_fill(all, LM_HOME, block, 0, n * record_bytes);
-    ((lm_records *)lm_at(home, offset))->parts[part] = block;
-    return true;
-}
-
 static inline uint32_t lm_records_take(lm_records *records) {
     uint32_t number = records->count;
     __atomic_store_n(&records->count, number + 1, __ATOMIC_RELEASE);
