@@ -13,15 +13,33 @@
 //     i64 u64                  BigInt64, BigUint64: integers, stored modulo 2^64
 //     bytes                    no elements: byte accesses only
 //
+// Conversions are ECMAScript's (ToInt8 … ToUint8Clamp, a float rounded to the nearest, halves to the
+// even). NaNs are stored as 0x7fc00000 and 0x7ff8000000000000; a copy within a kind keeps all bits.
+//
 // Errors, with nothing changed:
 //
 //     elements that lie outside the buffer or the view    LM_OUT_OF_RANGE
 //     a typed list that does not begin at a multiple      LM_MISALIGNED
 //       of its element, counted from the buffer's start
+//     a pointer to a typed list whose buffer itself       LM_MISALIGNED
+//       lies askew for its element
 //     an element access to a byte view                    LM_WRONG_KIND
+//     an integer access to f32 or f64                     LM_WRONG_KIND
+//     a number access to i64 or u64                       LM_WRONG_KIND
 //     a copy between BigInts and numbers                  LM_WRONG_KIND
+//     a copy between a byte view and a typed list         LM_WRONG_KIND
+//     a view of a kind that there is none of              LM_WRONG_KIND
+//     a byte access as LM_BYTES, which is no element      LM_WRONG_KIND
 //     an address used after the memory grew or moved      LM_OLD_POINTER
+//     a view used after its end                           LM_INVALID_HANDLE
 //     the buffer's own (stale handle, wrong owner, …)     as alloc/buffer.h says
+//
+// A view keeps its buffer from being resized by anyone who holds another reference: LM_SHARED.
+// Where its own is the last, its owner can resize through it; what it shows beyond the new end is
+// then out of range.
+//
+// Threads: as many as use views with references of their own, if the realm's counts are atomic.
+// Accesses take no lock; what two threads write to the same bytes is theirs to order.
 #pragma once
 
 #include "alloc/buffer.h"
@@ -53,7 +71,8 @@ typedef struct lm_view {
 // Bytes an element, 1 for LM_BYTES.
 uint32_t lm_kind_bytes(lm_kind kind);
 
-// Makes a view of the owner's buffer, with a reference of its own. O(1).
+// Makes a view of the owner's buffer, with a reference of its own. `offset` is counted in bytes,
+// `length` in elements; a view of none may begin at the buffer's very end. O(1).
 lm_status lm_view_make(lm_realm *realm, uint32_t owner, lm_handle handle, lm_kind kind,
                        uint32_t offset, uint32_t length, lm_view *view);
 
@@ -62,18 +81,20 @@ lm_status lm_view_make(lm_realm *realm, uint32_t owner, lm_handle handle, lm_kin
 lm_status lm_view_sub(lm_realm *realm, const lm_view *view, lm_kind kind, uint32_t from,
                       uint32_t length, lm_view *sub);
 
-// Ends a view: its reference is released. LM_FREED: it was the last of the buffer.
+// Ends a view: its reference is released, and its handle set to 0. LM_FREED: it was the last of the
+// buffer. O(1), but for the free.
 lm_status lm_view_end(lm_realm *realm, lm_view *view);
 
-// Elements. Integers of 64 bits for all but f32 and f64, doubles for all but i64 and u64; the
-// conversions are ECMAScript's (ToInt8 … ToUint8Clamp), a u64 is the integer modulo 2^64.
+// Elements. Integers of 64 bits for all but f32 and f64, doubles for all but i64 and u64; a u64 is
+// the integer modulo 2^64. O(1).
 lm_status lm_view_get_integer(lm_realm *realm, const lm_view *view, uint32_t index, int64_t *value);
 lm_status lm_view_set_integer(lm_realm *realm, const lm_view *view, uint32_t index, int64_t value);
 lm_status lm_view_get_number(lm_realm *realm, const lm_view *view, uint32_t index, double *value);
 lm_status lm_view_set_number(lm_realm *realm, const lm_view *view, uint32_t index, double value);
 
 // Byte accesses, to any view, at any offset in bytes: the bits of an element of `kind`, in the byte
-// order asked for.
+// order asked for. They are the low ones of `bits`: a load leaves zero above them, a store looks at
+// no others. O(1).
 lm_status lm_view_load(lm_realm *realm, const lm_view *view, uint32_t offset, lm_kind kind,
                        bool little_endian, uint64_t *bits);
 lm_status lm_view_store(lm_realm *realm, const lm_view *view, uint32_t offset, lm_kind kind,
@@ -81,13 +102,15 @@ lm_status lm_view_store(lm_realm *realm, const lm_view *view, uint32_t offset, l
 
 // Copies `length` elements (setRange, TypedArray.set), across memories or within one, where they
 // may overlap; as if all were read before one is written. Elements of different kinds are
-// converted, BigInts to BigInts and numbers to numbers. LM_OUT_OF_MEMORY: kinds differ, ranges
-// overlap, and there is no memory for what has to be kept meanwhile. O(length).
+// converted, BigInts to BigInts and numbers to numbers; byte views are copied to byte views, by the
+// byte. O(length), and no memory.
 lm_status lm_view_copy(lm_realm *realm, const lm_view *to, uint32_t at, const lm_view *from,
                        uint32_t from_at, uint32_t length);
 
-// An address of the view's first byte, natively and in home only: good until the memory's epoch
-// changes. JavaScript derives its TypedArray from memory, start and length in the same way.
+// An address of the view's first byte: good while the view's reference is held, and until the
+// memory's epoch changes. Natively of any memory; C on wasm32 has addresses in home only, elsewhere
+// it is LM_NO_MEMORY. JavaScript derives its TypedArray from memory, start and length in the same
+// way, and refuses what is LM_MISALIGNED here.
 typedef struct lm_pointer {
     void *address;
     uint32_t memory, epoch;
@@ -95,7 +118,7 @@ typedef struct lm_pointer {
 
 lm_status lm_view_point(lm_realm *realm, const lm_view *view, lm_pointer *pointer);
 
-// Whether the pointer is still good: LM_OLD_POINTER where the memory has grown or moved since.
+// Whether the pointer is still good: LM_OLD_POINTER where the memory has grown or moved since. O(1).
 lm_status lm_pointer_check(const lm_realm *realm, const lm_pointer *pointer);
 
 // The address, for use now. At check level 1 and above it traps where the pointer is old.
