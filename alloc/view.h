@@ -13,8 +13,9 @@
 //     i64 u64                  BigInt64, BigUint64: integers, stored modulo 2^64
 //     bytes                    no elements: byte accesses only
 //
-// Conversions are ECMAScript's (ToInt8 … ToUint8Clamp, a float rounded to the nearest, halves to the
-// even). NaNs are stored as 0x7fc00000 and 0x7ff8000000000000; a copy within a kind keeps all bits.
+// Conversions are ECMAScript's (ToInt8 … ToUint8Clamp; a float is rounded to the nearest, halves to
+// the even). NaNs are stored as 0x7fc00000 and 0x7ff8000000000000; a copy within a kind keeps all
+// bits.
 //
 // Errors, with nothing changed:
 //
@@ -118,7 +119,7 @@ typedef struct lm_pointer {
 
 lm_status lm_view_point(lm_realm *realm, const lm_view *view, lm_pointer *pointer);
 
-// Whether the pointer is still good: LM_OLD_POINTER where the memory has grown or moved since. O(1).
+// Whether the pointer is still good: LM_OLD_POINTER where the memory has grown or moved since.
 lm_status lm_pointer_check(const lm_realm *realm, const lm_pointer *pointer);
 
 // The address, for use now. At check level 1 and above it traps where the pointer is old.
