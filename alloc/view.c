@@ -46,15 +46,14 @@ typedef union float_bits {
 #define F64_NAN 0x7ff8000000000000u
 #define F32_NAN 0x7fc00000u
 
-// Truncated and modulo 2^64, of which 2^8, 2^16 and 2^32 are divisors. NaN and infinities are 0.
-static uint64_t modulo(double value) {
-    if (LM_LIKELY(value > -0x1p63 && value < 0x1p63)) return (uint64_t)(int64_t)value;
+// Truncated and modulo 2^32, of which 2^8 and 2^16 are divisors. NaN and infinities are 0.
+static uint32_t modulo(double value) {
+    if (LM_LIKELY(value > -0x1p63 && value < 0x1p63)) return (uint32_t)(int64_t)value;
     const double_bits of = {.value = value};
-    const int hidden = 52;
-    int shift = (int)(of.bits >> hidden & 0x7ff) - (1023 + hidden); // at least 11; infinite: 972
-    if (shift >= 64) return 0;
-    uint64_t one = (uint64_t)1 << hidden, mantissa = ((of.bits & (one - 1)) | one) << shift;
-    return value < 0 ? 0 - mantissa : mantissa;
+    // What stands above the mantissa's 52 bits is shifted by 11 at least, so beyond 32.
+    int shift = (int)(of.bits >> 52 & 0x7ff) - (1023 + 52);
+    uint32_t low = shift < 32 ? (uint32_t)(of.bits << shift) : 0;
+    return value < 0 ? 0 - low : low;
 }
 
 // To the nearest of 0 … 255, halves to the even. NaN is 0.
@@ -305,14 +304,12 @@ static inline void convert(const conversion *c, uint32_t i) {
     store_bits(c->all, c->to.memory, to, c->to_kind, bits_of_number(c->to_kind, value));
 }
 
-// How many elements, from the first, lie on the one side of where the i-th element's old place and
-// its new one pass each other, `gap` bytes and `step` bytes an element: the least i at which they
-// have, and no more than `length`.
+// The element at which old places and new ones have met, which begin `gap` bytes apart and come
+// closer by `step` with each; at most `length`. 0: they are past each other from the first on.
 static uint32_t meeting(uint32_t gap, uint32_t step, uint32_t length) {
     if (gap == 0) return 0;
-    if (step == 0) return length;
-    uint32_t i = gap / step + (gap % step != 0);
-    return i < length ? i : length;
+    if (step == 0 || gap / step >= length) return length;
+    return gap / step + 1;
 }
 
 // Converts as if all were read before one is written, and keeps nothing meanwhile. Element i, of a

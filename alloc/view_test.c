@@ -235,6 +235,8 @@ static void refuse_what_lies_outside(void) {
     REFUSES(row, LM_OUT_OF_RANGE, lm_view_copy(r, &s.part, 1, &s.u8, 0, 4));
     REFUSES(row, LM_OUT_OF_RANGE, lm_view_copy(r, &s.u8, 0, &s.part, 1, 4));
     REFUSES(row, LM_OUT_OF_RANGE, lm_view_copy(r, &s.f64, 0, &s.f64, 1, 1u << 29));
+    REFUSES(row, LM_OUT_OF_RANGE, lm_view_copy(r, &s.f64, 1u << 29, &s.f64, 0, 1));
+    REFUSES(row, LM_OUT_OF_RANGE, lm_view_copy(r, &s.f64, 0, &s.f64, 1u << 29, 1));
     REFUSES(row, LM_OUT_OF_RANGE, lm_view_copy(r, &s.u8, UINT32_MAX, &s.u8, 0, 2));
     REFUSES(row, LM_OUT_OF_RANGE, lm_view_copy(r, &s.u8, 0, &s.u8, 65, 0));
     REFUSES(row, LM_OUT_OF_RANGE, lm_view_copy(r, &s.u8, 0, &s.shrunk, 0, 4));
@@ -301,6 +303,8 @@ static void refuse_misused_handles(void) {
     refuse_all_uses(row, &s.foreign, LM_WRONG_OWNER, LM_WRONG_OWNER);
     refuse_all_uses(row, &s.dead, LM_USE_AFTER_ZERO, LM_RELEASE_AFTER_ZERO);
     never.handle ^= 0x7fff; // no such slot
+    refuse_all_uses(row, &never, LM_INVALID_HANDLE, LM_INVALID_HANDLE);
+    never.handle = s.u8.handle ^ 0x600000; // nor memory where it would lie
     refuse_all_uses(row, &never, LM_INVALID_HANDLE, LM_INVALID_HANDLE);
     never.handle = s.u8.handle ^ 1u << 24; // the buffer lies in another memory
     refuse_all_uses(row, &never, LM_INVALID_HANDLE, LM_INVALID_HANDLE);
@@ -584,34 +588,39 @@ static void keep_block(void *block, size_t size, lm_memory *memory) {
     (void)block, (void)size, (void)memory;
 }
 
-// A memory of 4 GiB, whose last byte is a buffer's.
+// A memory of 4 GiB, all but its first 16 bytes a buffer's.
 static void a_buffer_may_end_at_2_to_the_32(void **state) {
     (void)state;
+    enum { START = 16 };
     static const lm_allocator keeps = {.free = keep_block};
     const lm_memory_options options = {.pages = LM_PAGES_MAX, .pages_max = LM_PAGES_MAX};
+    const uint32_t size = UINT32_MAX - START + 1;
     lm_memory large;
-    lm_handle handle;
+    lm_handle handle, small = create(HOME, 64);
     lm_pointer pointer;
     int64_t value;
     assert_true(lm_memory_create(&large, &options));
+    const unsigned char *base = lm_memory_base(&large);
     uint32_t number = lm_realm_add(r, &keeps, &large);
-    OK(lm_buffer_adopt(r, DART, number, 0xfffffff0, 16, &handle));
-    lm_view last = make(handle, LM_U64, 8, 1), none = make(handle, LM_F64, 16, 0), all;
-    OK(lm_view_set_integer(r, &last, 0, -2));
-    OK(lm_view_get_integer(r, &last, 0, &value));
-    assert_int_equal(value, -2);
-    assert_int_equal(lm_memory_base(&large)[UINT32_MAX], 0xff);
+    OK(lm_buffer_adopt(r, DART, number, START, size, &handle));
+    lm_view all = make(handle, LM_U8, 0, size), longs = make(handle, LM_U64, 0, size / 8);
+    lm_view none = make(handle, LM_F64, size, 0), few = make(small, LM_F64, 0, 8);
+    OK(lm_view_set_integer(r, &longs, size / 8 - 1, -2));
+    OK(lm_view_get_integer(r, &all, size - 1, &value));
+    assert_int_equal(value, 0xff);
+    assert_int_equal(base[UINT32_MAX - 7], 0xfe);
+    OK(lm_view_copy(r, &all, size - 7, &all, size - 8, 7));
+    assert_int_equal(base[UINT32_MAX - 6], 0xfe);
     OK(lm_view_copy(r, &none, 0, &none, 0, 0));
     OK(lm_view_point(r, &none, &pointer));
-    assert_ptr_equal(pointer.address, lm_memory_base(&large) + ((uint64_t)1 << 32));
-    all = make(handle, LM_BYTES, 0, 16);
-    OK(lm_view_copy(r, &all, 1, &all, 0, 15));
-    assert_int_equal(lm_memory_base(&large)[0xfffffff9], 0xfe);
-    assert_int_equal(lm_view_load(r, &all, 9, LM_F64, true, &(uint64_t){0}), LM_OUT_OF_RANGE);
-    OK(lm_view_end(r, &all));
-    OK(lm_view_end(r, &none));
-    OK(lm_view_end(r, &last));
+    assert_ptr_equal(pointer.address, base + ((uint64_t)1 << 32));
+    assert_int_equal(lm_view_store(r, &all, size - 7, LM_F64, true, 1), LM_OUT_OF_RANGE);
+    assert_int_equal(lm_view_copy(r, &few, 0, &all, 0, 1u << 29), LM_OUT_OF_RANGE);
+    lm_view *views[] = {&all, &longs, &none, &few};
+    for (int i = 0; i < 4; i++)
+        OK(lm_view_end(r, views[i]));
     FREES(lm_buffer_release(r, DART, handle));
+    FREES(lm_buffer_release(r, DART, small));
     lm_memory_destroy(&large);
     r->memories.count--;
 }
