@@ -83,13 +83,22 @@ static inline lm_handle handle_of(uint32_t number, uint32_t memory, uint32_t sta
     return (uint64_t)stamp << 32 | memory << 24 | number;
 }
 
+// A slot's memory is set under the lock, but judged without it: by who comes with a handle that died
+// meanwhile, and is told so, or that it never was one, and changes nothing.
+static inline uint32_t memory_of(const lm_slot *s) {
+    return __atomic_load_n(&s->memory, __ATOMIC_RELAXED);
+}
+static inline void set_memory(lm_slot *s, uint32_t memory) {
+    __atomic_store_n(&s->memory, (uint8_t)memory, __ATOMIC_RELAXED);
+}
+
 // Judging a handle.
 
 // Whether it is the owner's, of this slot, and its count lies in 1 … most.
 static inline bool holds(const lm_slot *s, uint64_t word, uint32_t owner, lm_handle handle,
                          uint32_t most) {
     return lm_word_stamp(word) == lm_handle_stamp(handle) && lm_handle_owner(handle) == owner &&
-           lm_word_count(word) - 1 < most && s->memory == lm_handle_memory(handle);
+           lm_word_count(word) - 1 < most && memory_of(s) == lm_handle_memory(handle);
 }
 
 // What is wrong with a handle that does not hold.
@@ -99,7 +108,7 @@ static __attribute__((noinline)) lm_status misuse(const lm_slot *s, uint64_t wor
     uint32_t generation = lm_stamp_generation(lm_handle_stamp(handle));
     if (generation == 0 || generation > now) return LM_INVALID_HANDLE;
     if (generation < now) return LM_STALE_HANDLE;
-    if (lm_word_stamp(word) != lm_handle_stamp(handle) || s->memory != lm_handle_memory(handle))
+    if (lm_word_stamp(word) != lm_handle_stamp(handle) || memory_of(s) != lm_handle_memory(handle))
         return LM_INVALID_HANDLE;
     if (lm_handle_owner(handle) != owner) return LM_WRONG_OWNER;
     return lm_word_count(word) == 0 ? after_zero : LM_COUNT_OVERFLOW;
@@ -175,7 +184,7 @@ static lm_handle enter(lm_realm *r, uint32_t number, uint32_t previous, uint32_t
     s->start = p->start;
     s->size = p->size;
     s->block = p->block;
-    s->memory = p->memory;
+    set_memory(s, p->memory);
     s->alignment = p->alignment;
     s->previous = previous;
     s->next = p->next;
@@ -249,7 +258,7 @@ static inline lm_handle found(lm_realm *r, uint32_t owner, uint32_t memory, uint
     s->start = placed->start;
     s->block = placed->block;
     s->size = size;
-    s->memory = (uint8_t)memory;
+    set_memory(s, memory);
     s->alignment = (uint8_t)__builtin_ctz(alignment);
     s->next = s->previous = number;
     charge(&lm_state_of(r)->memories[memory], size);
