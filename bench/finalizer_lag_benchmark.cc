@@ -1,0 +1,56 @@
+// Peak pages against finalizer lag, a row for each strategy that frees blocks and each lag:
+//
+//     build/bench/finalizer_lag --benchmark_counters_tabular=true
+//
+//     pages at a lag of    0   10   100   1,000   10,000
+//     the bytes alone      8    8     9      15       54
+//     tlsf                12   12    13      22       78
+//     paged               15   16    16      24       89
+//     segregated          20   20    21      34      105
+//
+// `pages` is what the memory has grown to, `live_pages` how many the buffers' bytes alone would
+// fill at their peak, the dead that wait included.
+
+#include "bench/finalizer_lag.h"
+
+extern "C" {
+#include "alloc/registry.h"
+}
+
+#include <benchmark/benchmark.h>
+#include <cstdlib>
+#include <string>
+
+namespace {
+
+constexpr std::uint32_t steps = 100000;
+
+void play(benchmark::State &state, const lm_allocator *allocator) {
+    finalizer_lag measured{};
+    for (auto _ : state)
+        if (!finalizer_lag_play(allocator, static_cast<std::uint32_t>(state.range(0)), steps,
+                                &measured))
+            std::abort();
+    state.counters["pages"] = measured.pages;
+    state.counters["live_pages"] = static_cast<double>(measured.peak_live_bytes) / LM_PAGE_BYTES;
+    state.SetItemsProcessed(steps);
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+    for (std::size_t i = 0; i < lm_strategy_count(); i++) {
+        const lm_allocator *allocator = lm_strategy_at(i, 0);
+        if (!(allocator->capabilities & LM_FREES_BLOCKS)) continue;
+        std::string name = std::string(allocator->name) + "/lag";
+        auto *registered = benchmark::RegisterBenchmark(
+            name.c_str(), [allocator](benchmark::State &state) { play(state, allocator); });
+        registered->Iterations(1)->Unit(benchmark::kMillisecond);
+        for (int lag : {0, 10, 100, 1000, 10000})
+            registered->Arg(lag);
+    }
+    benchmark::Initialize(&argc, argv);
+    if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+    benchmark::RunSpecifiedBenchmarks();
+    return 0;
+}
