@@ -1,4 +1,5 @@
 #include "corpus/program.h"
+#include "corpus/lowering.h"
 #include "corpus/placement.h"
 
 #include <errno.h>
@@ -188,11 +189,8 @@ static bool compile_operation(compiler *c, const trace_operation *operation) {
     case TRACE_MOVE:
         emit(c, 0, PROGRAM_MOVE, 0);
         return true;
-    default:
-        snprintf(c->error->text, sizeof c->error->text,
-                 "it has operations on more than one heap ('%c', %s), which compare does not play",
-                 trace_grammar[operation->verb].letter, trace_grammar[operation->verb].name);
-        return false;
+    default: // nothing of one heap is left out, and the others are lowered
+        return true;
     }
 }
 
@@ -289,7 +287,7 @@ static bool compile_into(compiler *c, const trace *trace) {
     return ok;
 }
 
-int program_compile(const trace *trace, trace_error *error) {
+static int compile_heap(const trace *trace, trace_error *error) {
     program plan = layout(trace);
     int descriptor = memfd_create("linmem-program", MFD_CLOEXEC);
     void *piece = MAP_FAILED;
@@ -311,6 +309,15 @@ int program_compile(const trace *trace, trace_error *error) {
     if (ok) return descriptor;
     close(descriptor);
     return -1;
+}
+
+int program_compile(const trace *trace, trace_error *error) {
+    if (!lowering_is_needed(trace)) return compile_heap(trace, error);
+    struct trace lowered;
+    if (!lowering_run(trace, &lowered, error)) return -1;
+    int descriptor = compile_heap(&lowered, error);
+    trace_free(&lowered);
+    return descriptor;
 }
 
 const program *program_map(int descriptor) {

@@ -3,9 +3,9 @@
 // A space of IDs (blocks, references, tokens) is a table of pages that appear where an ID begins,
 // so that IDs need not be dense and an absurd one costs no more than a page. Laws:
 // - a name begins while nothing lives under it, and is used and ended while it lives;
-// - an attached reference is ended by its token only;
+// - an attached reference is ended by its token only, and stays its owner's;
 // - after the exit the trace only closes;
-// - at the end nothing lives.
+// - at the end nothing lives, and no token that was collected waits to be drained.
 #include "corpus/trace.h"
 #include "corpus/trace_form.h"
 
@@ -110,6 +110,7 @@ struct trace_builder {
     id_space spaces[TRACE_SPACES];
     uint32_t *token_references; // by the token's number: the ID of the reference attached to it
     size_t token_capacity;
+    uint32_t waiting; // tokens collected and not yet drained
     bool exited, out_of_memory;
 };
 
@@ -234,10 +235,12 @@ static bool check_operation(trace_builder *builder, const trace_operation *opera
         if (!check_argument(builder, &trace_argument_rules[rule->arguments[i]],
                             operation->argument[i], error))
             return false;
-    uint32_t reference = operation->argument[1];
-    if (operation->verb == TRACE_ATTACH &&
+    uint32_t reference = operation->argument[operation->verb == TRACE_ATTACH];
+    if ((operation->verb == TRACE_ATTACH || operation->verb == TRACE_TRANSFER) &&
         find(&builder->spaces[TRACE_SPACE_REFERENCES], reference)->life == LIFE_ATTACHED)
-        return trace_fail(error, "reference %u is attached twice", reference);
+        return trace_fail(error, "reference %u is attached%s", reference,
+                          operation->verb == TRACE_ATTACH ? " twice"
+                                                          : ": its token holds it for its owner");
     return true;
 }
 
@@ -297,6 +300,10 @@ bool trace_builder_append(trace_builder *builder, const trace_operation *operati
     }
     if (trace_argument_rules[rule->arguments[0]].space == TRACE_SPACE_TOKENS)
         commit_token(builder, operation->verb, appended->argument[0], operation->argument[1]);
+    builder->waiting += operation->verb == TRACE_COLLECT;
+    if (operation->verb == TRACE_DRAIN)
+        builder->waiting -=
+            operation->argument[0] < builder->waiting ? operation->argument[0] : builder->waiting;
     builder->exited |= operation->verb == TRACE_EXIT;
     return true;
 }
@@ -350,6 +357,9 @@ static bool check_closed(const trace_builder *builder, trace_error *error) {
         return trace_fail(error, "at the end: %s %u is never %s%s", words[i].noun, id,
                           words[i].ended, more);
     }
+    if (builder->waiting)
+        return trace_fail(error, "at the end: %u collected token%s never drained", builder->waiting,
+                          builder->waiting == 1 ? " is" : "s are");
     return true;
 }
 

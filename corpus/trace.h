@@ -8,6 +8,39 @@
 //
 // In memory, a block, reference or token has a number that is assigned once: 0, 1, 2, … in the
 // order of their beginnings. In files these IDs are reused after their end, which keeps them small.
+//
+// What the buffer verbs mean, on alloc/buffer.h, view.h and finalizer.h as in the independent model
+// (corpus/buffer_model.h). Memory N has an *owner* N, who acts after `m N`.
+//
+//     b REF SIZE [ALIGN]  a buffer in the acting owner's memory. REF is its first reference, the
+//                         acting owner's. Its bytes are the player's to fill.
+//     + REF OF            REF is one reference more to OF's buffer, the acting owner's: a retain
+//                         where OF is his too, else a share.
+//     - REF               REF's owner releases it, whoever acts. The last reference of a buffer
+//                         takes the buffer with it. Views are released in the same way.
+//     v REF OF KIND OFFSET LEN
+//                         REF is a view of OF's buffer and holds a reference, the acting owner's.
+//                         OFFSET is in bytes, from the buffer's start even where OF is a view; LEN
+//                         in elements, of `bytes` in bytes. It is *refused* where it reaches beyond
+//                         the buffer, or OFFSET is no multiple of the element.
+//     y TO FROM AT FROMAT LEN
+//                         copies LEN elements between two views, converted where kinds differ; AT
+//                         and FROMAT are in each view's elements. Refused where either is no view,
+//                         or reaches beyond it, or LEN is of BigInts here and of numbers there, or
+//                         of `bytes` here and of elements there.
+//     > REF MEMORY        REF is owner MEMORY's from here on; the buffer stays where it lies. Not
+//                         while REF is attached, for its token would not know.
+//     @ TOKEN REF         TOKEN takes the reference over: until it ends, - @ > of REF are invalid.
+//                         REF still names the buffer (the object lives), for + v y.
+//     ~ TOKEN             ends TOKEN; REF is its owner's again.
+//     c TOKEN             the collector enqueues TOKEN; TOKEN and REF are names no more, but the
+//                         reference counts on. What is enqueued cannot be detached by a trace.
+//     d [COUNT]           releases the references of the COUNT tokens that were enqueued first, or
+//                         of all there are, in that order. d 0 does nothing.
+//
+// At a trace's end all blocks are freed, all references released, all tokens ended and drained.
+// What is refused, or fails for want of memory, begins all the same, as nothing: its name stands
+// for no reference, and what is done with it has no effect, until it ends.
 #pragma once
 
 #include <stdbool.h>

@@ -148,6 +148,7 @@ static void make_valid(size_t index) {
     for (uint32_t i = 0; i < 12; i++)
         for (int j = 0; j < 3; j++)
             trace_builder_append(builder, &(trace_operation){closing[j], {i}}, &error);
+    trace_builder_append(builder, &(trace_operation){TRACE_DRAIN, {TRACE_COUNT_ALL}}, &error);
     if (!trace_builder_finish(builder, &trace, &error)) abort();
     size_t count;
     char *text = print(&trace, &count);

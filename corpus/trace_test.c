@@ -78,8 +78,8 @@ static void print_is_a_fixpoint(void **unused) {
     assert_prints(HEADER "a 0 1 16\nf 0\nn 4294967295\nd 4294967295\n",
                   HEADER "a 0 1\nf 0\nn *\nd\n");
     // A reference is named again after its token was collected.
-    assert_prints(HEADER "b 5 1\n@ 5 5\nc 5\nb 6 1\n- 6\n",
-                  HEADER "b 0 1\n@ 0 0\nc 0\nb 0 1\n- 0\n");
+    assert_prints(HEADER "b 5 1\n@ 5 5\nc 5\nb 6 1\n- 6\nd 1\n",
+                  HEADER "b 0 1\n@ 0 0\nc 0\nb 0 1\n- 0\nd 1\n");
 }
 
 static void numbers_are_given_once(void **unused) {
@@ -180,6 +180,11 @@ static const struct bad {
     {HEADER "b 1 1\n@ 1 1\n~ 1\n", "at the end: reference 1 is never released"},
     {HEADER "b 1 1\n@ 1 1\n", "at the end: token 1 is never detached or collected"},
     {HEADER "c 1\n", "line 2: token 1 was never attached"},
+    {HEADER "b 1 1\n@ 1 1\n> 1 0\n",
+     "line 4: reference 1 is attached: its token holds it for its owner"},
+    {HEADER "b 1 1\n@ 1 1\nc 1\n", "at the end: 1 collected token is never drained"},
+    {HEADER "b 1 1\nb 2 1\n@ 1 1\n@ 2 2\nb 3 1\n@ 3 3\nc 1\nc 2\nd 0\nc 3\nd 1\n",
+     "at the end: 2 collected tokens are never drained"},
     {HEADER "e\ne\n", "line 3: 'e' after the exit: only what closes the trace may follow"},
     {HEADER "e\na 1 1\nf 1\n", "line 3: 'a' after the exit"},
     {HEADER "a 1 1\ne\nr 1 1\nf 1\n", "line 4: 'r' after the exit"},
