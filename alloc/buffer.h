@@ -123,7 +123,7 @@ typedef void lm_pressure(void *context, lm_realm *realm, uint32_t memory, uint64
 typedef struct lm_buffer_info {
     uint32_t memory, start, size;
     uint32_t references; // the owner's own
-    bool unique;         // no other owner has any
+    bool unique;         // it is the only reference of all
 } lm_buffer_info;
 
 typedef struct lm_live {

@@ -107,9 +107,9 @@ static inline const uint32_t *program_placements(const program *program) {
 // (corpus/lowering.h), and the lanes' turns where it has two or more (up to LM_THREADS_MAX, and
 // nothing but heap calls among what is timed), with the placements of an ideal allocator: a word
 // for each block (its offset), two for each resize (its offset, and how many bytes to copy there;
-// 0: it stays). Returns the descriptor of a memory file that holds the program, or −1: the trace has
-// nothing to time, or does not fit 2^32 bytes, or the system is out of memory. O(n log n) in time,
-// O(n) in space.
+// 0: it stays). Returns the descriptor of a memory file that holds the program, or −1: the trace
+// has nothing to time, or does not fit 2^32 bytes, or the system is out of memory. O(n log n) in
+// time, O(n) in space.
 int program_compile(const trace *trace, trace_error *error);
 
 // Maps a compiled program for reading, every page present. NULL: with errno. Unmapped with munmap
