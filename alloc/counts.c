@@ -83,8 +83,8 @@ static inline lm_handle handle_of(uint32_t number, uint32_t memory, uint32_t sta
     return (uint64_t)stamp << 32 | memory << 24 | number;
 }
 
-// A slot's memory is set under the lock, but judged without it: by who comes with a handle that died
-// meanwhile, and is told so, or that it never was one, and changes nothing.
+// A slot's memory is set under the lock, but judged without it: by who comes with a handle that
+// died meanwhile, and is told so, or that it never was one, and changes nothing.
 static inline uint32_t memory_of(const lm_slot *s) {
     return __atomic_load_n(&s->memory, __ATOMIC_RELAXED);
 }

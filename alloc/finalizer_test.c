@@ -352,8 +352,8 @@ static uint32_t random_below(uint32_t n) {
     return (random_state >> 8) % n;
 }
 
-// A collector that comes late, in any order, twice, or never, and a model of it: each object's token
-// and the queue.
+// A collector that comes late, in any order, twice, or never, and a model of it: each object's
+// token and the queue.
 typedef struct mourned {
     lm_token token;
     bool armed, enqueued;
@@ -751,18 +751,20 @@ static void a_broken_record_is_seen(void **state) {
     enqueue(attach(create(HOME), 0));
     assert_int_equal(lm_finalizer_detach(r, attach(a, 0), &freed), LM_OK);
     assert_holds(2, 2);
-    uint32_t armed, *part = NULL, *word = lm_at(&memories[HOME], r->finalizers);
-    for (; !part || part[FREE * WORDS + WORD] != 0x100; word++) // parts[0] leads to the records
-        part =
-            *word > r->finalizers && *word < LM_PAGE_BYTES ? lm_at(&memories[HOME], *word) : NULL;
+    // The records are where the word of a part (alloc/records.h) leads to.
+    uint32_t armed, *part = NULL, *word = lm_at(&memories[HOME], r->finalizers), at;
+    for (; !part || part[FREE * WORDS + WORD] != 0x100; word++) {
+        at = *word - 1 + (WORDS * 4 << LM_RECORDS_FIRST);
+        part = at > r->finalizers && at < LM_PAGE_BYTES ? lm_at(&memories[HOME], at & ~3u) : NULL;
+    }
     assert_int_equal(part[WORD], 0x101);
     assert_int_equal(part[QUEUED * WORDS + WORD], 0x103);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        uint32_t *at = &part[cases[i].record * WORDS + cases[i].word], was = *at;
-        *at = cases[i].value;
+        uint32_t *broken_word = &part[cases[i].record * WORDS + cases[i].word], was = *broken_word;
+        *broken_word = cases[i].value;
         const char *broken = lm_finalizers_validate(r, &armed);
         assert_string_equal(broken ? broken : "none", cases[i].law);
-        *at = was;
+        *broken_word = was;
     }
     assert_holds(2, 2);
 }

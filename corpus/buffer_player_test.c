@@ -1,4 +1,5 @@
-// Buffer traces, played for real and held against the model; and that the player sees what is wrong.
+// Buffer traces, played for real and held against the model; and that the player sees what is
+// wrong.
 #include "alloc/registry.h"
 #include "corpus/buffer_player.h"
 
