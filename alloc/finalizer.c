@@ -26,8 +26,8 @@
 //                        record is pushed by one thread. Under the lock a word is changed by
 //                        read-modify-writes, which miss no such swap.
 //     queue, pushed      release: the link was written before; so was all that the thread, and
-//                        those that told it of the death, did to the buffer's bytes. The head was read
-//                        relaxed: it becomes a link, and nothing behind it is read.
+//                        those that told it of the death, did to the buffer's bytes. The head
+//                        was read relaxed: it becomes a link, and nothing behind it is read.
 //     queue, taken       acquire, by an exchange. Pushes are read-modify-writes, so the release of
 //                        each goes on through those that came after it (a release sequence), and
 //                        the exchange synchronizes with all whose records it takes.
