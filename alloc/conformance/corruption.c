@@ -1,6 +1,6 @@
-// Corruption: whatever a word of the heap has been overwritten with, the walk returns, with the name
-// of a law or NULL (the word may have been a block's content), and touches nothing. That makes it a
-// witness that can be asked when all else is in doubt.
+// Corruption: whatever a word of the heap has been overwritten with, the walk returns, with the
+// name of a law or NULL (the word may have been a block's content), and touches nothing. That makes
+// it a witness that can be asked when all else is in doubt.
 #include "alloc/conformance/subject.h"
 
 #include <signal.h>
