@@ -427,7 +427,7 @@ static bool replace(const lm_realm *r, const lm_slot *s, uint32_t size, lm_slot 
     return true;
 }
 
-static lm_status resize(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t size) {
+static lm_status try_resize(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t size) {
     uint32_t number = lm_handle_slot(handle);
     lm_slot resized;
     lock(r);
@@ -462,6 +462,21 @@ static lm_status describe(lm_realm *r, uint32_t owner, lm_handle handle, lm_buff
     }
     unlock(r);
     return status;
+}
+
+// Whether the memory's budget does not allow that a buffer becomes so large.
+static bool resize_exceeds(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t size) {
+    lm_buffer_info info;
+    return describe(r, owner, handle, &info) == LM_OK && size > info.size &&
+           exceeds(r, info.memory, size - info.size);
+}
+
+static lm_status resize(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t size) {
+    uint32_t memory = lm_handle_memory(handle);
+    if (LM_UNLIKELY(r->pressure) && resize_exceeds(r, owner, handle, size)) press(r, memory, size);
+    lm_status status = try_resize(r, owner, handle, size);
+    if (status != LM_OUT_OF_MEMORY || !press(r, memory, size)) return status;
+    return try_resize(r, owner, handle, size);
 }
 
 static uint64_t release_all(lm_realm *r, uint32_t owner) {
