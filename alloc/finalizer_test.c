@@ -561,6 +561,37 @@ static void no_memory_is_pressure_too(void **state) {
     assert_holds(0, 1);
 }
 
+// Growth by resize is charged, and pressed for, as a new buffer is; shrinking is not.
+static void a_resize_is_pressure_too(void **state) {
+    (void)state;
+    pressed p = {.batch = 100};
+    lm_handle handle = create(OTHER);
+    lm_realm_set_pressure(r, drain_under_pressure, &p);
+    assert_int_equal(lm_realm_set_budget(r, OTHER, 3 * SIZE), LM_OK);
+    enqueue(attach(create(OTHER), 0));
+    assert_int_equal(lm_buffer_resize(r, DART, handle, 2 * SIZE), LM_OK);
+    assert_int_equal(p.calls, 0);
+    assert_int_equal(lm_buffer_resize(r, DART, handle, 2 * SIZE + 1), LM_OK);
+    assert_int_equal(p.calls, 1);
+    assert_holds(0, 1);
+    assert_int_equal(lm_buffer_resize(r, DART, handle, 4 * SIZE), LM_OK);
+    assert_int_equal(p.calls, 2); // in vain
+    assert_int_equal(lm_buffer_resize(r, DART, handle, 3 * SIZE + 1), LM_OK);
+    assert_int_equal(lm_buffer_resize(r, SCRIPT, handle, 9 * SIZE), LM_WRONG_OWNER);
+    assert_int_equal(p.calls, 2);
+    assert_int_equal(lm_realm_set_budget(r, OTHER, UINT64_MAX), LM_OK);
+    lm_memory_refuse(&memories[OTHER], LM_REFUSE_ALL);
+    lm_realm_set_pressure(r, NULL, NULL);
+    lm_handle fills;
+    while (lm_buffer_create(r, DART, OTHER, 10 * SIZE, 16, false, &fills) == LM_OK)
+        enqueue(attach(fills, 0));
+    assert_int_equal(lm_buffer_resize(r, DART, handle, 20 * SIZE), LM_OUT_OF_MEMORY);
+    lm_realm_set_pressure(r, drain_under_pressure, &p);
+    assert_int_equal(lm_buffer_resize(r, DART, handle, 20 * SIZE), LM_OK);
+    assert_int_equal(p.calls, 3); // it made room
+    assert_holds(0, 1);
+}
+
 // On a heap that a refusal leaves as it was to the byte.
 static int start_plain_on_tlsf(void **state) {
     (void)state;
@@ -789,6 +820,7 @@ static const struct CMUnitTest tests[] = {
     BOTH(a_budget_below_what_is_held),
     BOTH(a_drain_is_entered_from_the_callback),
     BOTH(no_memory_is_pressure_too),
+    BOTH(a_resize_is_pressure_too),
     cmocka_unit_test_setup_teardown(attach_out_of_memory, start_plain_on_tlsf, end),
     cmocka_unit_test_setup_teardown(attach_out_of_memory, start_atomic_on_tlsf, end),
     BOTH(started_out_of_memory),
