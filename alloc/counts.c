@@ -162,7 +162,8 @@ static inline uint32_t take_slot(lm_realm *r, lm_status *status) {
 
 static inline void give_slot(const lm_realm *r, lm_slot *s, uint32_t number) {
     lm_realm_state *state = lm_state_of(r);
-    if (lm_stamp_generation(lm_word_stamp(s->word)) == LM_GENERATION_MAX) {
+    uint64_t word = read_word(s, __ATOMIC_RELAXED); // who is too late may look at it yet
+    if (lm_stamp_generation(lm_word_stamp(word)) == LM_GENERATION_MAX) {
         state->retired++;
         return;
     }
@@ -172,7 +173,8 @@ static inline void give_slot(const lm_realm *r, lm_slot *s, uint32_t number) {
 
 // A slot becomes the owner's, with one reference and the next generation.
 static inline lm_handle open_slot(lm_slot *s, uint32_t number, uint32_t owner) {
-    uint32_t generation = lm_stamp_generation(lm_word_stamp(s->word)) + 1;
+    uint64_t word = read_word(s, __ATOMIC_RELAXED);
+    uint32_t generation = lm_stamp_generation(lm_word_stamp(word)) + 1;
     uint32_t stamp = owner << 24 | generation;
     write_word(s, (uint64_t)stamp << 32 | 1);
     return handle_of(number, s->memory, stamp);
