@@ -100,11 +100,16 @@ static lm_token attach_and_mail(mutator *m, lm_handle handle) {
 }
 
 // A reference becomes a token's, whose object dies at once. Now and then somebody closes it by
-// hand: the collector or the drain is late then.
+// hand, or takes the reference back: the collector or the drain is late then.
 static void attach(mutator *m, lm_handle handle) {
     lm_token token = attach_and_mail(m, handle);
-    if (next_random(&m->random) % 16) return;
-    lm_status status = lm_finalizer_close(r, token);
+    uint32_t choice = next_random(&m->random) % 16;
+    if (choice > 1) return;
+    lm_status status;
+    if (choice == 0)
+        status = lm_finalizer_close(r, token);
+    else if ((status = lm_finalizer_detach(r, token, &handle)) == LM_OK)
+        status = lm_buffer_release(r, lm_handle_owner(handle), handle);
     check(!lm_failed(status) || status == LM_STALE_TOKEN, "by hand, or by the drain");
     m->did.freed += status == LM_FREED;
     m->did.by_hand += !lm_failed(status);

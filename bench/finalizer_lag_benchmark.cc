@@ -32,7 +32,8 @@ void play(benchmark::State &state, const lm_allocator *allocator) {
                                 &measured))
             std::abort();
     state.counters["pages"] = measured.pages;
-    state.counters["live_pages"] = static_cast<double>(measured.peak_live_bytes) / LM_PAGE_BYTES;
+    state.counters["live_pages"] =
+        static_cast<double>(measured.peak_live_bytes) / double{LM_PAGE_BYTES};
     state.SetItemsProcessed(steps);
 }
 
