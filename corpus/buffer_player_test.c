@@ -151,6 +151,25 @@ static void random_traces_hold(void **state) {
     assert_true(buffers > 1000 && refused > 1000 && failures > 100);
 }
 
+// The traces that corpus/record_buffers.sh recorded.
+static void recorded_traces_hold(void **state) {
+    (void)state;
+    static const char *const names[] = {"geometry", "messages", "pictures"};
+    static const uint64_t buffers[] = {30584, 45827, 40219};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char path[100];
+        trace trace;
+        snprintf(path, sizeof path, "corpus/traces/%s.lmt.zst", names[i]);
+        start(&lm_counts_plain, false, 4096);
+        if (!trace_read(path, &trace, &w.error)) fail_msg("%s: %s", path, w.error.text);
+        if (!play(&trace)) fail_msg("%s: %s", path, w.error.text);
+        assert_int_equal(w.played.buffers, buffers[i]);
+        assert_int_equal(w.played.refused + w.played.failures, 0);
+        trace_free(&trace);
+        end();
+    }
+}
+
 // What is wrong is seen, and where.
 
 static lm_status no_retain(lm_realm *realm, uint32_t owner, lm_handle handle) {
@@ -216,9 +235,8 @@ static void spoilt_bytes_are_seen(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_verb_is_played),
-        cmocka_unit_test(random_traces_hold),
-        cmocka_unit_test(wrong_counts_are_seen),
+        cmocka_unit_test(every_verb_is_played),  cmocka_unit_test(random_traces_hold),
+        cmocka_unit_test(recorded_traces_hold),  cmocka_unit_test(wrong_counts_are_seen),
         cmocka_unit_test(spoilt_bytes_are_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-enum { TRACES_MIN = 8, OPERATIONS_MIN = 100000, OPERATIONS_MAX = 3000000, BYTES_MAX = 10 << 20 };
+enum { TRACES_MIN = 11, OPERATIONS_MIN = 100000, OPERATIONS_MAX = 3000000, BYTES_MAX = 10 << 20 };
 
 // Calls of the program's own: neither changes of lane nor what closes the trace.
 static size_t count_operations(const trace *trace) {
