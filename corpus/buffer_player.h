@@ -3,12 +3,12 @@
 //
 // What is held: each call succeeds or is refused as the model says; as many buffers live, in each
 // memory and in all; those that died are dead to their handles, those that live lie where they lay,
-// aligned; and their bytes, which are filled at their creation and copied by `y`, are what they
-// were until the last moment. Blocks (a z r f) are played beside, and their bytes left alone.
+// aligned; and their bytes, filled at their creation and copied by `y`, are what they were until
+// the last moment. Blocks (a z r f) are played beside, and their bytes left alone.
 //
 // One thread plays all lanes. Where memory is wanting for what a trace begins, it begins as
-// nothing; a transfer does not happen, and what could not be attached is released by hand when it
-// is drained.
+// nothing; a transfer does not happen; what could not be attached is released by hand when it is
+// drained.
 #pragma once
 
 #include "alloc/finalizer.h"
