@@ -51,7 +51,7 @@
 
 // Narrow ones let tests reach the ends.
 #ifndef LM_COUNT_BITS
-#define LM_COUNT_BITS 32
+#define LM_COUNT_BITS 24
 #endif
 #ifndef LM_GENERATION_BITS
 #define LM_GENERATION_BITS 24

@@ -79,53 +79,53 @@ static inline void see_all(const lm_slot *s) {
 }
 #endif
 
-static inline lm_handle handle_of(uint32_t number, uint32_t memory, uint32_t stamp) {
-    return (uint64_t)stamp << 32 | memory << 24 | number;
+static inline uint64_t word_of(uint32_t stamp, uint32_t memory, uint32_t count) {
+    return (uint64_t)stamp << 32 | memory << 24 | count;
+}
+static inline lm_handle handle_of(uint64_t word, uint32_t number) {
+    return (word & ~LM_WORD_COUNT) | number;
 }
 
-// A slot's memory is set under the lock, but judged without it: by who comes with a handle that
-// died meanwhile, and is told so, or that it never was one, and changes nothing.
+// Which does not change while the slot serves a share, nor by its release.
 static inline uint32_t memory_of(const lm_slot *s) {
-    return __atomic_load_n(&s->memory, __ATOMIC_RELAXED);
-}
-static inline void set_memory(lm_slot *s, uint32_t memory) {
-    __atomic_store_n(&s->memory, (uint8_t)memory, __ATOMIC_RELAXED);
+    return lm_word_memory(read_word(s, __ATOMIC_RELAXED));
 }
 
 // Judging a handle.
 
 // Whether it is the owner's, of this slot, and its count lies in 1 … most.
-static inline bool holds(const lm_slot *s, uint64_t word, uint32_t owner, lm_handle handle,
-                         uint32_t most) {
-    return lm_word_stamp(word) == lm_handle_stamp(handle) && lm_handle_owner(handle) == owner &&
-           lm_word_count(word) - 1 < most && memory_of(s) == lm_handle_memory(handle);
+static inline bool holds(uint64_t word, uint32_t owner, lm_handle handle, uint32_t most) {
+    return lm_word_count_for(word, handle) - 1 < most && lm_handle_owner(handle) == owner;
 }
 
-// What is wrong with a handle that does not hold.
-static __attribute__((noinline)) lm_status misuse(const lm_slot *s, uint64_t word, uint32_t owner,
+// What is wrong with a handle that does not hold: for good, so that the word is read once more.
+static __attribute__((noinline)) lm_status misuse(const lm_slot *s, uint32_t owner,
                                                   lm_handle handle, lm_status after_zero) {
+    uint64_t word = read_word(s, __ATOMIC_RELAXED);
     uint32_t now = lm_stamp_generation(lm_word_stamp(word));
     uint32_t generation = lm_stamp_generation(lm_handle_stamp(handle));
     if (generation == 0 || generation > now) return LM_INVALID_HANDLE;
     if (generation < now) return LM_STALE_HANDLE;
-    if (lm_word_stamp(word) != lm_handle_stamp(handle) || memory_of(s) != lm_handle_memory(handle))
-        return LM_INVALID_HANDLE;
+    if ((word ^ handle) & ~LM_WORD_COUNT) return LM_INVALID_HANDLE; // its owner or memory
     if (lm_handle_owner(handle) != owner) return LM_WRONG_OWNER;
     return lm_word_count(word) == 0 ? after_zero : LM_COUNT_OVERFLOW;
 }
 
-// The slot a handle names, or NULL: there is none.
-static inline lm_slot *slot_of(const lm_realm *r, lm_handle handle) {
+// The slot a handle names. False: there is none.
+static inline bool find_slot(const lm_realm *r, lm_handle handle, lm_slot **s) {
     const lm_memory *home = r->memories.at[LM_HOME].memory;
-    return lm_record_find(home, &lm_state_of(r)->slots, sizeof(lm_slot), lm_handle_slot(handle));
+    void *record;
+    bool there = lm_record_find(home, &lm_state_of(r)->slots, sizeof(lm_slot),
+                                lm_handle_slot(handle), &record);
+    *s = record;
+    return LM_LIKELY(there);
 }
 
 static lm_status judge(const lm_realm *r, uint32_t owner, lm_handle handle) {
-    const lm_slot *s = slot_of(r, handle);
-    if (!s) return LM_INVALID_HANDLE;
-    uint64_t word = read_word(s, __ATOMIC_ACQUIRE);
-    if (holds(s, word, owner, handle, LM_COUNT_MAX)) return LM_OK;
-    return misuse(s, word, owner, handle, LM_USE_AFTER_ZERO);
+    lm_slot *s;
+    if (!find_slot(r, handle, &s)) return LM_INVALID_HANDLE;
+    if (holds(read_word(s, __ATOMIC_ACQUIRE), owner, handle, LM_COUNT_MAX)) return LM_OK;
+    return misuse(s, owner, handle, LM_USE_AFTER_ZERO);
 }
 
 // Slots. What follows, up to the calls, is done under the lock.
@@ -140,24 +140,30 @@ static inline void discharge(lm_live *live, uint32_t size) {
     live->bytes -= size;
 }
 
-static __attribute__((noinline)) uint32_t take_new_slot(lm_realm *r, lm_status *status) {
-    const lm_realm_state *state = lm_state_of(r);
+// Makes a new slot, which is free. False: there can be none, and `status` says why.
+static __attribute__((noinline)) bool add_slot(lm_realm *r, lm_status *status) {
     *status = LM_OUT_OF_SLOTS;
-    if (state->slots.count == LM_SLOTS_MAX) return LM_SLOTS_MAX;
+    if (lm_state_of(r)->slots.count == LM_SLOTS_MAX) return false;
     *status = LM_OUT_OF_MEMORY;
     if (!lm_records_extend(&r->memories, r->state + offsetof(lm_realm_state, slots),
                            sizeof(lm_slot)))
-        return LM_SLOTS_MAX;
-    return lm_records_take(&lm_state_of(r)->slots);
+        return false;
+    lm_realm_state *state = lm_state_of(r);
+    state->free = lm_records_take(&state->slots) + 1;
+    return true;
 }
 
-// A slot that is free, or LM_SLOTS_MAX: there is none, and `status` says why.
-static inline uint32_t take_slot(lm_realm *r, lm_status *status) {
+// Whether there is a free slot, perhaps a new one.
+static inline bool has_slot(lm_realm *r, lm_status *status) {
+    return LM_LIKELY(lm_state_of(r)->free) || add_slot(r, status);
+}
+
+// Takes the first free slot: there is one.
+static inline uint32_t take_slot(const lm_realm *r) {
     lm_realm_state *state = lm_state_of(r);
-    uint32_t free = state->free;
-    if (LM_UNLIKELY(!free)) return take_new_slot(r, status);
-    state->free = lm_slot_at(r, free - 1)->next;
-    return free - 1;
+    uint32_t number = state->free - 1;
+    state->free = lm_slot_at(r, number)->next;
+    return number;
 }
 
 static inline void give_slot(const lm_realm *r, lm_slot *s, uint32_t number) {
@@ -172,12 +178,12 @@ static inline void give_slot(const lm_realm *r, lm_slot *s, uint32_t number) {
 }
 
 // A slot becomes the owner's, with one reference and the next generation.
-static inline lm_handle open_slot(lm_slot *s, uint32_t number, uint32_t owner) {
-    uint64_t word = read_word(s, __ATOMIC_RELAXED);
-    uint32_t generation = lm_stamp_generation(lm_word_stamp(word)) + 1;
-    uint32_t stamp = owner << 24 | generation;
-    write_word(s, (uint64_t)stamp << 32 | 1);
-    return handle_of(number, s->memory, stamp);
+static inline lm_handle open_slot(lm_slot *s, uint32_t number, uint32_t memory, uint32_t owner) {
+    uint64_t old = read_word(s, __ATOMIC_RELAXED); // who is too late may look at it yet
+    uint32_t generation = lm_stamp_generation(lm_word_stamp(old)) + 1;
+    uint64_t word = word_of(owner << 24 | generation, memory, 1);
+    write_word(s, word);
+    return handle_of(word, number);
 }
 
 // It becomes a share of a buffer that has one already, and enters the ring behind it.
@@ -186,18 +192,17 @@ static lm_handle enter(lm_realm *r, uint32_t number, uint32_t previous, uint32_t
     s->start = p->start;
     s->size = p->size;
     s->block = p->block;
-    set_memory(s, p->memory);
     s->alignment = p->alignment;
     s->previous = previous;
     s->next = p->next;
     p->next = number;
     lm_slot_at(r, s->next)->previous = number;
-    return open_slot(s, number, owner);
+    return open_slot(s, number, memory_of(p), owner);
 }
 
 // A share without references leaves its ring; the last one frees the block.
 static inline lm_status leave(lm_realm *r, lm_slot *s, uint32_t number) {
-    uint32_t memory = s->memory, block = s->block, next = s->next;
+    uint32_t memory = memory_of(s), block = s->block, next = s->next;
     if (next != number) {
         lm_slot_at(r, s->previous)->next = next;
         lm_slot_at(r, next)->previous = s->previous;
@@ -255,30 +260,26 @@ static inline bool place(const lm_memories *all, uint32_t memory, uint32_t size,
 
 // The buffer of a block gets its first share.
 static inline lm_handle found(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t size,
-                              uint32_t alignment, const lm_slot *placed, uint32_t number) {
+                              uint32_t alignment, const lm_slot *placed) {
+    uint32_t number = take_slot(r);
     lm_slot *s = lm_slot_at(r, number);
     s->start = placed->start;
     s->block = placed->block;
     s->size = size;
-    set_memory(s, memory);
-    s->alignment = (uint8_t)__builtin_ctz(alignment);
+    s->alignment = (uint32_t)__builtin_ctz(alignment);
     s->next = s->previous = number;
     charge(&lm_state_of(r)->memories[memory], size);
-    return open_slot(s, number, owner);
+    return open_slot(s, number, memory, owner);
 }
 
 static inline lm_status try_create(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t size,
                                    uint32_t alignment, bool zeroed, lm_handle *handle) {
     lm_status status;
     lm_slot placed;
-    uint32_t number = take_slot(r, &status);
-    if (LM_UNLIKELY(number == LM_SLOTS_MAX)) return status;
-    if (LM_LIKELY(place(&r->memories, memory, size, alignment, zeroed, &placed))) {
-        *handle = found(r, owner, memory, size, alignment, &placed, number);
-        return LM_OK;
-    }
-    give_slot(r, lm_slot_at(r, number), number);
-    return LM_OUT_OF_MEMORY;
+    if (!has_slot(r, &status)) return status;
+    if (!place(&r->memories, memory, size, alignment, zeroed, &placed)) return LM_OUT_OF_MEMORY;
+    *handle = found(r, owner, memory, size, alignment, &placed);
+    return LM_OK;
 }
 
 // Pressure, without the lock. False: nobody could be told.
@@ -299,19 +300,27 @@ static bool exceeds(const lm_realm *r, uint32_t memory, uint32_t size) {
 
 // The calls.
 
+static __attribute__((noinline)) lm_status create_again(lm_realm *r, uint32_t owner,
+                                                        uint32_t memory, uint32_t size,
+                                                        uint32_t alignment, bool zeroed,
+                                                        lm_handle *handle) {
+    lock(r);
+    lm_status status = try_create(r, owner, memory, size, alignment, zeroed, handle);
+    unlock(r);
+    return status;
+}
+
 static lm_status create(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t size,
                         uint32_t alignment, bool zeroed, lm_handle *handle) {
     if (owner >= LM_OWNERS_MAX) return LM_NO_OWNER;
     if (memory >= r->memories.count) return LM_NO_MEMORY;
     if (alignment & (alignment - 1) || alignment - 1 >= LM_PAGE_BYTES) return LM_BAD_ALIGNMENT;
     if (LM_UNLIKELY(r->pressure) && exceeds(r, memory, size)) press(r, memory, size);
-    for (bool pressed = false;; pressed = true) {
-        lock(r);
-        lm_status status = try_create(r, owner, memory, size, alignment, zeroed, handle);
-        unlock(r);
-        if (LM_LIKELY(status != LM_OUT_OF_MEMORY) || pressed || !press(r, memory, size))
-            return status;
-    }
+    lock(r);
+    lm_status status = try_create(r, owner, memory, size, alignment, zeroed, handle);
+    unlock(r);
+    if (LM_LIKELY(status != LM_OUT_OF_MEMORY) || !press(r, memory, size)) return status;
+    return create_again(r, owner, memory, size, alignment, zeroed, handle);
 }
 
 static lm_status adopt(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t block, uint32_t size,
@@ -321,26 +330,34 @@ static lm_status adopt(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t bl
     lm_slot placed = {.start = block, .block = block};
     lm_status status = LM_BAD_BLOCK;
     lock(r);
-    if (block != 0 && (uint64_t)block + size <= lm_access_end(&r->memories, memory)) {
-        uint32_t number = take_slot(r, &status);
-        if (number != LM_SLOTS_MAX) {
-            *handle = found(r, owner, memory, size, 1, &placed, number);
-            status = LM_OK;
-        }
+    bool inside = block != 0 && (uint64_t)block + size <= lm_access_end(&r->memories, memory);
+    if (inside && has_slot(r, &status)) {
+        *handle = found(r, owner, memory, size, 1, &placed);
+        status = LM_OK;
     }
     unlock(r);
     return status;
 }
 
 static lm_status retain(lm_realm *r, uint32_t owner, lm_handle handle) {
-    lm_slot *s = slot_of(r, handle);
-    if (LM_UNLIKELY(!s)) return LM_INVALID_HANDLE;
+    lm_slot *s;
+    if (!find_slot(r, handle, &s)) return LM_INVALID_HANDLE;
     uint64_t word = read_word(s, __ATOMIC_RELAXED);
     do {
-        if (LM_UNLIKELY(!holds(s, word, owner, handle, LM_COUNT_MAX - 1)))
-            return misuse(s, word, owner, handle, LM_USE_AFTER_ZERO);
+        if (LM_UNLIKELY(!holds(word, owner, handle, LM_COUNT_MAX - 1)))
+            return misuse(s, owner, handle, LM_USE_AFTER_ZERO);
     } while (!swap_word(s, &word, word + 1, __ATOMIC_RELAXED));
     return LM_OK;
+}
+
+// Takes one of the owner's references back. Returns how many there were, 0 where none is held:
+// after the last one the share has to leave.
+static inline uint32_t drop(lm_slot *s, uint32_t owner, lm_handle handle) {
+    uint64_t word = read_word(s, __ATOMIC_RELAXED);
+    do {
+        if (LM_UNLIKELY(!holds(word, owner, handle, LM_COUNT_MAX))) return 0;
+    } while (!swap_word(s, &word, word - 1, __ATOMIC_RELEASE));
+    return lm_word_count(word);
 }
 
 // The owner's last reference is gone.
@@ -353,22 +370,19 @@ static __attribute__((noinline)) lm_status end_share(lm_realm *r, lm_slot *s, ui
 }
 
 static lm_status release(lm_realm *r, uint32_t owner, lm_handle handle) {
-    lm_slot *s = slot_of(r, handle);
-    if (LM_UNLIKELY(!s)) return LM_INVALID_HANDLE;
-    uint64_t word = read_word(s, __ATOMIC_RELAXED);
-    do {
-        if (LM_UNLIKELY(!holds(s, word, owner, handle, LM_COUNT_MAX)))
-            return misuse(s, word, owner, handle, LM_RELEASE_AFTER_ZERO);
-    } while (!swap_word(s, &word, word - 1, __ATOMIC_RELEASE));
-    return lm_word_count(word) > 1 ? LM_OK : end_share(r, s, lm_handle_slot(handle));
+    lm_slot *s;
+    if (!find_slot(r, handle, &s)) return LM_INVALID_HANDLE;
+    uint32_t had = drop(s, owner, handle);
+    if (had > 1) return LM_OK;
+    if (LM_LIKELY(had == 1)) return end_share(r, s, lm_handle_slot(handle));
+    return misuse(s, owner, handle, LM_RELEASE_AFTER_ZERO);
 }
 
 // A new share of the handle's buffer. Under the lock.
 static lm_status share_with(lm_realm *r, lm_handle handle, uint32_t with, lm_handle *shared) {
     lm_status status;
-    uint32_t number = take_slot(r, &status);
-    if (number == LM_SLOTS_MAX) return status;
-    *shared = enter(r, number, lm_handle_slot(handle), with);
+    if (!has_slot(r, &status)) return status;
+    *shared = enter(r, take_slot(r), lm_handle_slot(handle), with);
     return LM_OK;
 }
 
@@ -384,17 +398,31 @@ static lm_status share(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t w
 
 // The owner's only reference becomes another owner's, in the same slot. False: there are more, or
 // the slot's generations are used up.
-static bool hand_over(lm_realm *r, lm_handle handle, uint32_t to, lm_handle *transferred) {
-    lm_slot *s = slot_of(r, handle);
-    uint32_t stamp = lm_handle_stamp(handle), generation = lm_stamp_generation(stamp);
+static bool hand_over(const lm_realm *r, lm_handle handle, uint32_t to, lm_handle *transferred) {
+    uint32_t generation = lm_stamp_generation(lm_handle_stamp(handle));
     if (generation == LM_GENERATION_MAX) return false;
-    uint64_t alone = (uint64_t)stamp << 32 | 1, word = alone;
-    uint32_t next = to << 24 | (generation + 1);
+    lm_slot *s = lm_slot_at(r, lm_handle_slot(handle));
+    uint64_t alone = (handle & ~LM_WORD_COUNT) | 1, seen = alone;
+    uint64_t word = word_of(to << 24 | (generation + 1), lm_handle_memory(handle), 1);
     do {
         if (read_word(s, __ATOMIC_RELAXED) != alone) return false;
-    } while (!swap_word(s, &word, (uint64_t)next << 32 | 1, __ATOMIC_ACQ_REL));
-    *transferred = handle_of(lm_handle_slot(handle), s->memory, next);
+    } while (!swap_word(s, &seen, word, __ATOMIC_ACQ_REL));
+    *transferred = handle_of(word, lm_handle_slot(handle));
     return true;
+}
+
+// One of the owner's references becomes another owner's first, in a slot of its own.
+static lm_status split_off(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t to,
+                           lm_handle *transferred) {
+    lm_status status;
+    if (!has_slot(r, &status)) return status;
+    uint32_t number = lm_handle_slot(handle);
+    lm_slot *s = lm_slot_at(r, number);
+    uint32_t had = drop(s, owner, handle);
+    if (had == 0) return misuse(s, owner, handle, LM_USE_AFTER_ZERO); // released meanwhile
+    *transferred = enter(r, take_slot(r), number, to);
+    if (had == 1) leave(r, s, number);
+    return LM_OK;
 }
 
 static lm_status transfer(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t to,
@@ -402,10 +430,10 @@ static lm_status transfer(lm_realm *r, uint32_t owner, lm_handle handle, uint32_
     if (to >= LM_OWNERS_MAX) return LM_NO_OWNER;
     lock(r);
     lm_status status = judge(r, owner, handle);
-    bool shared = status == LM_OK && !hand_over(r, handle, to, transferred);
-    if (shared) status = share_with(r, handle, to, transferred);
+    if (status == LM_OK && !hand_over(r, handle, to, transferred))
+        status = split_off(r, owner, handle, to, transferred);
     unlock(r);
-    return shared && status == LM_OK ? release(r, owner, handle) : status;
+    return status;
 }
 
 static bool is_alone(const lm_realm *r, uint32_t number) {
@@ -418,14 +446,15 @@ static bool is_alone(const lm_realm *r, uint32_t number) {
 static bool replace(const lm_realm *r, const lm_slot *s, uint32_t size, lm_slot *resized) {
     const lm_memories *all = &r->memories;
     const lm_slot old = *s; // home may move
+    uint32_t memory = memory_of(s);
     if (old.alignment <= __builtin_ctz(LM_BLOCK_ALIGNMENT) && old.block == old.start) {
-        resized->block = resized->start = lm_access_resize(all, old.memory, old.block, size);
+        resized->block = resized->start = lm_access_resize(all, memory, old.block, size);
         return resized->block != 0;
     }
-    if (!place(all, old.memory, size, 1u << old.alignment, false, resized)) return false;
-    lm_access_copy(all, old.memory, resized->start, old.memory, old.start,
+    if (!place(all, memory, size, 1u << old.alignment, false, resized)) return false;
+    lm_access_copy(all, memory, resized->start, memory, old.start,
                    old.size < size ? old.size : size);
-    lm_access_free(all, old.memory, old.block, 0);
+    lm_access_free(all, memory, old.block, 0);
     return true;
 }
 
@@ -440,8 +469,8 @@ static lm_status try_resize(lm_realm *r, uint32_t owner, lm_handle handle, uint3
     if (status == LM_OK) {
         lm_realm_state *state = lm_state_of(r);
         lm_slot *s = lm_slot_at(r, number);
-        discharge(&state->memories[s->memory], s->size);
-        charge(&state->memories[s->memory], size);
+        discharge(&state->memories[memory_of(s)], s->size);
+        charge(&state->memories[memory_of(s)], size);
         s->block = resized.block;
         s->start = resized.start;
         s->size = size;
@@ -456,7 +485,7 @@ static lm_status describe(lm_realm *r, uint32_t owner, lm_handle handle, lm_buff
     if (status == LM_OK) {
         uint32_t number = lm_handle_slot(handle);
         const lm_slot *s = lm_slot_at(r, number);
-        info->memory = s->memory;
+        info->memory = lm_handle_memory(handle);
         info->start = s->start;
         info->size = s->size;
         info->references = lm_word_count(read_word(s, __ATOMIC_RELAXED));
@@ -481,17 +510,22 @@ static lm_status resize(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t 
     return try_resize(r, owner, handle, size);
 }
 
+// Takes back what the slot counts, if it is the owner's: once, whoever else releases meanwhile.
+static bool take_all(lm_slot *s, uint32_t owner) {
+    uint64_t word = read_word(s, __ATOMIC_RELAXED);
+    do {
+        if (lm_word_count(word) == 0 || lm_stamp_owner(lm_word_stamp(word)) != owner) return false;
+    } while (!swap_word(s, &word, word & ~LM_WORD_COUNT, __ATOMIC_ACQ_REL));
+    return true;
+}
+
 static uint64_t release_all(lm_realm *r, uint32_t owner) {
     uint64_t freed = 0;
     uint32_t slots = lm_records_count(&lm_state_of(r)->slots);
     for (uint32_t number = 0; number < slots; number++) {
         lock(r);
         lm_slot *s = lm_slot_at(r, number);
-        uint64_t word = read_word(s, __ATOMIC_ACQUIRE);
-        if (lm_word_count(word) && lm_stamp_owner(lm_word_stamp(word)) == owner) {
-            write_word(s, word - lm_word_count(word));
-            freed += leave(r, s, number) == LM_FREED;
-        }
+        if (take_all(s, owner)) freed += leave(r, s, number) == LM_FREED;
         unlock(r);
     }
     return freed;
@@ -507,13 +541,13 @@ static const char *share_law(const lm_realm *r, uint32_t number, const sums *see
     const lm_slot *s = lm_slot_at(r, number), *next;
     uint32_t owner = lm_stamp_owner(lm_word_stamp(s->word));
     if (lm_word_count(s->word) > LM_COUNT_MAX) return "count in its bits";
-    if (owner >= LM_OWNERS_MAX || s->memory >= r->memories.count) return "share";
+    if (owner >= LM_OWNERS_MAX || memory_of(s) >= r->memories.count) return "share";
     if (s->next >= seen->slots || s->previous >= seen->slots) return "ring";
     next = lm_slot_at(r, s->next);
     if (next->previous != number || lm_word_count(next->word) == 0 || next->block != s->block ||
-        next->start != s->start || next->size != s->size || next->memory != s->memory)
+        next->start != s->start || next->size != s->size || memory_of(next) != memory_of(s))
         return "ring";
-    if ((uint64_t)s->start + s->size > lm_access_end(&r->memories, s->memory) ||
+    if ((uint64_t)s->start + s->size > lm_access_end(&r->memories, memory_of(s)) ||
         s->start < s->block || s->start & ((1u << s->alignment) - 1))
         return "block in memory";
     return NULL;

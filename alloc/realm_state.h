@@ -10,13 +10,11 @@
 
 // One owner's share of one buffer.
 typedef struct lm_slot {
-    uint64_t word;           // stamp << 32 | count
+    uint64_t word;           // the handle, with the count in place of the slot's number
     uint32_t start, size;    // the bytes, as asked
     uint32_t next, previous; // in the ring of the buffer's shares; next: of a free one, plus 1
     uint32_t block;          // what the allocator gave; the start may lie further, to be aligned
-    uint8_t memory;
-    uint8_t alignment; // log2
-    uint16_t unused;
+    uint32_t alignment;      // log2
 } lm_slot;
 _Static_assert(sizeof(lm_slot) == 32, "two a cache line");
 
@@ -33,17 +31,30 @@ static inline lm_realm_state *lm_state_of(const lm_realm *realm) {
     return lm_at(realm->memories.at[LM_HOME].memory, realm->state);
 }
 
+_Static_assert(LM_COUNT_BITS <= 24 && LM_GENERATION_BITS <= 24 && LM_SLOT_BITS <= 24, "a handle");
+
 static inline lm_slot *lm_slot_at(const lm_realm *realm, uint32_t number) {
     const lm_memory *home = realm->memories.at[LM_HOME].memory;
     return lm_record_at(home, &lm_state_of(realm)->slots, sizeof(lm_slot), number);
 }
 
+#define LM_WORD_COUNT (((uint64_t)1 << 24) - 1) // its bits
+
 static inline uint32_t lm_word_count(uint64_t word) {
-    return (uint32_t)word;
+    return (uint32_t)(word & LM_WORD_COUNT);
+}
+static inline uint32_t lm_word_memory(uint64_t word) {
+    return lm_handle_memory(word);
 }
 static inline uint32_t lm_word_stamp(uint64_t word) {
     return (uint32_t)(word >> 32);
 }
+
+// The count of the share that a handle of this slot means. Of another one's: above LM_COUNT_MAX.
+static inline uint64_t lm_word_count_for(uint64_t word, lm_handle handle) {
+    return word - (handle & ~LM_WORD_COUNT);
+}
+
 static inline uint32_t lm_stamp_owner(uint32_t stamp) {
     return stamp >> 24;
 }

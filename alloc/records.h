@@ -20,21 +20,26 @@ typedef struct lm_records {
     uint32_t parts[LM_RECORDS_PARTS]; // where record 0 would lie, were it there, plus 1; 0: no part
 } lm_records;
 
-// The record of a number up to 2^24 − 1, or NULL: there is no part with it. One that was not taken
-// yet reads as zero.
-static inline void *lm_record_find(const lm_memory *home, const lm_records *records,
-                                   uint32_t record_bytes, uint32_t number) {
+static inline uint32_t lm_record_bit(uint32_t n) {
+    return 31 ^ (uint32_t)__builtin_clz(n);
+}
+
+// Finds the record of a number up to 2^24 − 1. False: there is no part with it. One that was not
+// taken yet reads as zero.
+static inline bool lm_record_find(const lm_memory *home, const lm_records *records,
+                                  uint32_t record_bytes, uint32_t number, void **record) {
     uint32_t n = number + (1u << LM_RECORDS_FIRST);
     // What is read there depends on it, so that this orders enough (compilers make it an acquire).
-    uint32_t part = __atomic_load_n(&records->parts[31 - __builtin_clz(n)], __ATOMIC_CONSUME);
-    return part ? lm_at(home, part - 1 + n * record_bytes) : NULL;
+    uint32_t part = __atomic_load_n(&records->parts[lm_record_bit(n)], __ATOMIC_CONSUME);
+    *record = lm_at(home, part - 1 + n * record_bytes);
+    return part != 0;
 }
 
 // The same for one that was taken.
 static inline void *lm_record_at(const lm_memory *home, const lm_records *records,
                                  uint32_t record_bytes, uint32_t number) {
     uint32_t n = number + (1u << LM_RECORDS_FIRST);
-    uint32_t part = __atomic_load_n(&records->parts[31 - __builtin_clz(n)], __ATOMIC_RELAXED);
+    uint32_t part = __atomic_load_n(&records->parts[lm_record_bit(n)], __ATOMIC_RELAXED);
     return lm_at(home, part - 1 + n * record_bytes);
 }
 
@@ -44,7 +49,7 @@ static inline bool lm_records_extend(const lm_memories *all, uint32_t offset,
                                      uint32_t record_bytes) {
     const lm_memory *home = all->at[LM_HOME].memory;
     const lm_records *records = lm_at(home, offset);
-    uint32_t n = records->count + (1u << LM_RECORDS_FIRST), bit = 31 - (uint32_t)__builtin_clz(n);
+    uint32_t n = records->count + (1u << LM_RECORDS_FIRST), bit = lm_record_bit(n);
     if (records->parts[bit]) return true;
     uint32_t block = lm_access_allocate(all, LM_HOME, n * record_bytes);
     if (!block) return false;

@@ -118,10 +118,10 @@ static inline lm_status locate(lm_realm *r, uint32_t owner, lm_handle handle, pl
         return look_again(r, owner, handle, p);
     const lm_slot *s = lm_slot_at(r, number);
     uint64_t word = __atomic_load_n(&s->word, __ATOMIC_RELAXED);
-    if (LM_UNLIKELY(lm_word_stamp(word) != lm_handle_stamp(handle) || lm_word_count(word) == 0 ||
-                    lm_handle_owner(handle) != owner || s->memory != lm_handle_memory(handle)))
+    if (LM_UNLIKELY(lm_word_count_for(word, handle) - 1 >= LM_COUNT_MAX ||
+                    lm_handle_owner(handle) != owner))
         return look_again(r, owner, handle, p);
-    *p = (place){s->memory, s->start, s->size};
+    *p = (place){lm_handle_memory(handle), s->start, s->size};
     return LM_OK;
 }
 

@@ -136,7 +136,7 @@ static void set_buffers(void) {
     OK(lm_buffer_release(r, DART, s.zero));
     last = s.dead;
     FREES(lm_view_end(r, &last));
-    lm_slot_at(r, lm_handle_slot(s.full))->word |= UINT32_MAX;
+    lm_slot_at(r, lm_handle_slot(s.full))->word |= LM_COUNT_MAX;
 }
 
 static void set_scene(void) {

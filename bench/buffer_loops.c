@@ -1,0 +1,84 @@
+#include "bench/buffer_loops.h"
+
+#include "alloc/buffer.h"
+#include "alloc/registry.h"
+
+#include <stdlib.h>
+
+enum { BUFFERS_MAX = 64, SIZE = 64, OWNER = 1 };
+
+struct buffer_world {
+    lm_memory memory;
+    const lm_allocator *allocator;
+    lm_realm realm;
+    uint32_t buffers;
+    lm_handle handles[BUFFERS_MAX];
+    uint64_t counters[BUFFERS_MAX];
+};
+
+// A value that the compiler has to have computed.
+static inline void use(uint64_t value) {
+    __asm__ volatile("" : : "r"(value) : "memory");
+}
+
+buffer_world *buffer_world_start(const char *strategy, bool atomic, uint32_t buffers) {
+    buffer_world *w = calloc(1, sizeof *w);
+    const lm_allocator *a = lm_strategy_named(strategy, 0);
+    if (!w || !a || buffers > BUFFERS_MAX) abort();
+    w->allocator = a;
+    w->buffers = buffers;
+    const lm_counts *counts = atomic ? &lm_counts_atomic : &lm_counts_plain;
+    if (!lm_memory_create(&w->memory, &(lm_memory_options){.pages = 16, .pages_max = 1024}) ||
+        !a->start(&w->memory) || !lm_realm_start(&w->realm, counts, a, &w->memory))
+        abort();
+    for (uint32_t i = 0; i < buffers; i++)
+        if (lm_buffer_create(&w->realm, OWNER, LM_HOME, SIZE, LM_BLOCK_ALIGNMENT, false,
+                             &w->handles[i]))
+            abort();
+    return w;
+}
+
+void buffer_world_end(buffer_world *world) {
+    lm_memory_destroy(&world->memory);
+    free(world);
+}
+
+void loop_retain_release(buffer_world *world, uint64_t count) {
+    for (uint32_t i = 0; count--; i = i + 1 == world->buffers ? 0 : i + 1) {
+        use(lm_buffer_retain(&world->realm, OWNER, world->handles[i]));
+        use(lm_buffer_release(&world->realm, OWNER, world->handles[i]));
+    }
+}
+
+void loop_bare_counter(buffer_world *world, uint64_t count) {
+    for (uint32_t i = 0; count--; i = i + 1 == world->buffers ? 0 : i + 1) {
+        volatile uint64_t *counter = &world->counters[i];
+        ++*counter;
+        --*counter;
+    }
+}
+
+// In the weakest orders that are right: relaxed up, release down.
+void loop_bare_atomic(buffer_world *world, uint64_t count) {
+    for (uint32_t i = 0; count--; i = i + 1 == world->buffers ? 0 : i + 1) {
+        use(__atomic_add_fetch(&world->counters[i], 1, __ATOMIC_RELAXED));
+        use(__atomic_sub_fetch(&world->counters[i], 1, __ATOMIC_RELEASE));
+    }
+}
+
+void loop_create_release(buffer_world *world, uint64_t count) {
+    while (count--) {
+        lm_handle handle;
+        use(lm_buffer_create(&world->realm, OWNER, LM_HOME, SIZE, LM_BLOCK_ALIGNMENT, false,
+                             &handle));
+        use(lm_buffer_release(&world->realm, OWNER, handle));
+    }
+}
+
+void loop_allocate_free(buffer_world *world, uint64_t count) {
+    while (count--) {
+        void *block = world->allocator->allocate(SIZE, &world->memory);
+        use((uintptr_t)block);
+        world->allocator->free(block, 0, &world->memory); // without a size, as buffers do
+    }
+}
