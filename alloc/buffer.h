@@ -167,8 +167,9 @@ struct lm_realm {
 bool lm_realm_start(lm_realm *realm, const lm_counts *counts, const lm_allocator *allocator,
                     lm_memory *memory);
 
-// Adds a memory. Of an imported allocator only allocate, resize and free need be there. Returns its
-// number; on wasm32 both are NULL and the imported functions know it by that number. Returns
+// Adds a memory. Of an imported allocator only allocate, resize and free need be there; blocks that
+// it resizes are aligned to 8 at least, and it is never asked for 0 bytes. Returns its number; on
+// wasm32 both are NULL and the imported functions know it by that number. Returns
 // LM_MEMORIES_MAX when there are as many already.
 uint32_t lm_realm_add(lm_realm *realm, const lm_allocator *allocator, lm_memory *memory);
 

@@ -1,33 +1,47 @@
-// Buffers: what alloc/buffer.h says of counts, owners and misuse, for both ways of counting.
-#include "alloc/buffer.h"
-#include "alloc/registry.h"
+// Buffers: what alloc/buffer.h says of counts, owners and misuse, for both ways of counting. Each
+// row of its table of misuse shows the error, and that no byte of any memory has changed.
+//
+// Compiled once more with narrow counts, generations and slots, whose ends are then in reach.
+#include "alloc/odd_allocator.h"
+#include "alloc/realm_state.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 enum { DART, SCRIPT, MODULE };
+enum { HOME, IMPORTED, ODD, MEMORIES };
 
-typedef struct world {
-    lm_memory home, other;
-    lm_realm realm;
-    uint32_t imported; // the other memory's number
-} world;
+#define NARROW (LM_GENERATION_BITS < 24)
 
-static world w;
+#define OK(call)         assert_string_equal(lm_status_name(call), "LM_OK")
+#define FREES(call)      assert_string_equal(lm_status_name(call), "LM_FREED")
+#define IS(call, status) assert_string_equal(lm_status_name(call), lm_status_name(status))
+
+static lm_memory memories[MEMORIES];
+static lm_allocator imported, odd;
+static const lm_allocator *own;
+static lm_realm realm, *const r = &realm;
 
 static int start(const lm_counts *counts) {
-    const lm_allocator *own = lm_strategy_named("paged", 1), *tlsf = lm_strategy_named("tlsf", 1);
-    static lm_allocator other;
-    other = (lm_allocator){.allocate = tlsf->allocate, .resize = tlsf->resize, .free = tlsf->free};
+    const lm_allocator *tlsf = lm_strategy_named("tlsf", 2);
+    own = lm_strategy_named("paged", 2);
+    imported = (lm_allocator){.allocate = tlsf->allocate, .resize = tlsf->resize};
+    imported.free = tlsf->free;
+    odd = (lm_allocator){.allocate = odd_allocate, .resize = odd_resize, .free = odd_free};
     const lm_memory_options options = {.pages = 1, .pages_max = 4096, .moving = true};
-    assert_true(lm_memory_create(&w.home, &options) && lm_memory_create(&w.other, &options));
-    assert_true(own->start(&w.home) && tlsf->start(&w.other));
-    assert_true(lm_realm_start(&w.realm, counts, own, &w.home));
-    w.imported = lm_realm_add(&w.realm, &other, &w.other);
+    for (uint32_t i = 0; i < MEMORIES; i++)
+        assert_true(lm_memory_create(&memories[i], &options));
+    assert_true(own->start(&memories[HOME]) && tlsf->start(&memories[IMPORTED]));
+    assert_true(tlsf->start(&memories[ODD]));
+    assert_true(lm_realm_start(r, counts, own, &memories[HOME]));
+    assert_int_equal(lm_realm_add(r, &imported, &memories[IMPORTED]), IMPORTED);
+    assert_int_equal(lm_realm_add(r, &odd, &memories[ODD]), ODD);
     return 0;
 }
 static int start_plain(void **state) {
@@ -40,37 +54,755 @@ static int start_atomic(void **state) {
 }
 static int end(void **state) {
     (void)state;
-    lm_memory_destroy(&w.home);
-    lm_memory_destroy(&w.other);
+    for (uint32_t i = 0; i < MEMORIES; i++)
+        lm_memory_destroy(&memories[i]);
     return 0;
 }
 
-static uint64_t live(uint32_t memory) {
-    lm_census census = {0};
-    assert_null(lm_realm_validate(&w.realm, &census));
-    return lm_realm_live_in(&w.realm, memory).buffers;
+// ---- What there is -----------------------------------------------------------------------------
+
+static lm_handle create_of(uint32_t owner, uint32_t memory, uint32_t size) {
+    lm_handle handle = 0;
+    OK(lm_buffer_create(r, owner, memory, size, 8, false, &handle));
+    return handle;
+}
+static lm_handle create(uint32_t memory, uint32_t size) {
+    return create_of(DART, memory, size);
+}
+static lm_handle share(lm_handle handle, uint32_t with) {
+    lm_handle shared = 0;
+    OK(lm_buffer_share(r, lm_handle_owner(handle), handle, with, &shared));
+    return shared;
+}
+static lm_buffer_info info_of(lm_handle handle) {
+    lm_buffer_info info = {0};
+    OK(lm_buffer_describe(r, lm_handle_owner(handle), handle, &info));
+    return info;
+}
+static unsigned char *bytes_of(lm_handle handle) {
+    return lm_at(&memories[lm_handle_memory(handle)], info_of(handle).start);
 }
 
-static void the_last_release_frees(void **state) {
+static uint64_t blocks_in(uint32_t memory) {
+    lm_census census;
+    const lm_allocator *a = memory == HOME ? own : odd_base();
+    const char *broken = a->validate(&memories[memory], &census);
+    if (broken) fail_msg("law broken in memory %u: %s", memory, broken);
+    return census.live_blocks;
+}
+static lm_census walk(void) {
+    lm_census census;
+    const char *broken = lm_realm_validate(r, &census);
+    if (broken) fail_msg("law broken: %s", broken);
+    return census;
+}
+
+// All that may be seen of a realm, bytes included.
+typedef struct snapshot {
+    unsigned char *bytes[MEMORIES];
+    uint64_t ends[MEMORIES], blocks[MEMORIES];
+    lm_live live[MEMORIES];
+    lm_census census;
+} snapshot;
+
+static snapshot snap(void) {
+    snapshot s = {.census = walk()};
+    for (uint32_t i = 0; i < MEMORIES; i++) {
+        s.ends[i] = lm_memory_end(&memories[i]);
+        s.bytes[i] = malloc(s.ends[i]);
+        assert_non_null(s.bytes[i]);
+        memcpy(s.bytes[i], lm_memory_base(&memories[i]), s.ends[i]);
+        s.blocks[i] = blocks_in(i);
+        s.live[i] = lm_realm_live_in(r, i);
+    }
+    return s;
+}
+
+// `bytes`: each of them as well; where memory ran out, an allocator's own records may differ.
+static void assert_unchanged(const snapshot *before, bool bytes, const char *what) {
+    snapshot now = snap();
+    bool same = now.census.live_blocks == before->census.live_blocks &&
+                now.census.live_bytes == before->census.live_bytes;
+    for (uint32_t i = 0; i < MEMORIES; i++) {
+        same &= now.blocks[i] == before->blocks[i];
+        same &= memcmp(&now.live[i], &before->live[i], sizeof(lm_live)) == 0;
+        if (bytes)
+            same &= now.ends[i] == before->ends[i] &&
+                    memcmp(now.bytes[i], before->bytes[i], now.ends[i]) == 0;
+        free(now.bytes[i]);
+    }
+    if (!same) fail_msg("%s has changed something", what);
+}
+static void forget(snapshot *s) {
+    for (uint32_t i = 0; i < MEMORIES; i++)
+        free(s->bytes[i]);
+}
+
+// ---- The table of misuse -----------------------------------------------------------------------
+
+enum call { RETAIN, RELEASE, SHARE, TRANSFER, RESIZE, DESCRIBE, CALLS };
+static const char *const call_names[] = {"retain",   "release", "share",
+                                         "transfer", "resize",  "describe"};
+
+static lm_status play(enum call call, uint32_t owner, lm_handle handle) {
+    lm_handle given = 42;
+    lm_buffer_info info = {.start = 42};
+    lm_status status = LM_OK;
+    switch (call) {
+    case RETAIN:
+        return lm_buffer_retain(r, owner, handle);
+    case RELEASE:
+        return lm_buffer_release(r, owner, handle);
+    case SHARE:
+        status = lm_buffer_share(r, owner, handle, MODULE, &given);
+        break;
+    case TRANSFER:
+        status = lm_buffer_transfer(r, owner, handle, MODULE, &given);
+        break;
+    case RESIZE:
+        return lm_buffer_resize(r, owner, handle, 50);
+    default:
+        status = lm_buffer_describe(r, owner, handle, &info);
+        break;
+    }
+    if (lm_failed(status)) assert_true(given == 42 && info.start == 42);
+    return status;
+}
+
+static void assert_misuse(enum call call, uint32_t owner, lm_handle handle, lm_status status) {
+    snapshot before = snap();
+    IS(play(call, owner, handle), status);
+    assert_unchanged(&before, true, call_names[call]);
+    forget(&before);
+}
+static void assert_all_misuse(uint32_t owner, lm_handle handle, lm_status status) {
+    for (int call = 0; call < CALLS; call++)
+        assert_misuse((enum call)call, owner, handle, status);
+}
+
+static lm_handle with_stamp(lm_handle handle, uint32_t owner, uint32_t generation) {
+    return (uint64_t)(owner << 24 | generation) << 32 | (uint32_t)handle;
+}
+
+// One row: a number that was never a handle.
+static void numbers_are_no_handles(void **state) {
     (void)state;
-    lm_handle a, b;
-    for (uint32_t memory = 0; memory < 2; memory++) {
-        assert_int_equal(lm_buffer_create(&w.realm, DART, memory, 100, 16, true, &a), LM_OK);
-        assert_int_equal(lm_buffer_retain(&w.realm, DART, a), LM_OK);
-        assert_int_equal(lm_buffer_share(&w.realm, DART, a, SCRIPT, &b), LM_OK);
-        assert_int_equal(live(memory), 1);
-        assert_int_equal(lm_buffer_release(&w.realm, DART, a), LM_OK);
-        assert_int_equal(lm_buffer_release(&w.realm, DART, a), LM_OK);
-        assert_int_equal(live(memory), 1);
-        assert_int_equal(lm_buffer_release(&w.realm, SCRIPT, b), LM_FREED);
-        assert_int_equal(live(memory), 0);
+    lm_handle a = create(IMPORTED, 40), dead = create(HOME, 40);
+    FREES(lm_buffer_release(r, DART, dead));
+    const lm_handle numbers[] = {
+        0,
+        1,
+        UINT64_MAX,
+        a + 2,                    // a slot that was not taken yet
+        a + LM_SLOTS_MAX / 2,     // one far from those that were
+        a | (LM_SLOTS_MAX - 1),   // the last one
+        with_stamp(a, DART, 0),   // a generation that never is
+        with_stamp(a, DART, 2),   // one that has not come yet
+        with_stamp(a, SCRIPT, 1), // an owner that never had it
+        a ^ (1u << 24),           // another memory
+        a ^ (2u << 24),
+        dead ^ (1u << 24),
+        with_stamp(dead, MODULE, 1),
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        assert_all_misuse(DART, numbers[i], LM_INVALID_HANDLE);
+        assert_all_misuse(lm_handle_owner(numbers[i]), numbers[i], LM_INVALID_HANDLE);
     }
 }
 
+static void stale_handles_are_seen(void **state) {
+    (void)state;
+    for (uint32_t memory = 0; memory < MEMORIES; memory++) {
+        lm_handle old = create(memory, 40), moved = create(memory, 10), now;
+        FREES(lm_buffer_release(r, DART, old));
+        assert_int_equal(lm_handle_slot(create_of(SCRIPT, HOME, 9)), lm_handle_slot(old));
+        assert_all_misuse(DART, old, LM_STALE_HANDLE);
+        assert_all_misuse(SCRIPT, old, LM_STALE_HANDLE);
+        OK(lm_buffer_transfer(r, DART, moved, SCRIPT, &now)); // in its place
+        assert_int_equal(lm_handle_slot(now), lm_handle_slot(moved));
+        assert_all_misuse(DART, moved, LM_STALE_HANDLE);
+    }
+}
+
+static void handles_are_their_owners(void **state) {
+    (void)state;
+    lm_handle a = create(HOME, 40), b = share(create(ODD, 8), SCRIPT);
+    assert_all_misuse(SCRIPT, a, LM_WRONG_OWNER);
+    assert_all_misuse(254, a, LM_WRONG_OWNER);
+    assert_all_misuse(256 + DART, a, LM_WRONG_OWNER);
+    assert_all_misuse(UINT32_MAX, a, LM_WRONG_OWNER);
+    assert_all_misuse(DART, b, LM_WRONG_OWNER);
+}
+
+// Also while another owner keeps the buffer alive.
+static void nothing_comes_back_from_zero(void **state) {
+    (void)state;
+    for (uint32_t memory = 0; memory < MEMORIES; memory++) {
+        lm_handle alone = create(memory, 40), shared = create(memory, 41);
+        share(shared, SCRIPT);
+        FREES(lm_buffer_release(r, DART, alone));
+        OK(lm_buffer_release(r, DART, shared));
+        for (int call = 0; call < CALLS; call++) {
+            lm_status status = call == RELEASE ? LM_RELEASE_AFTER_ZERO : LM_USE_AFTER_ZERO;
+            assert_misuse((enum call)call, DART, alone, status);
+            assert_misuse((enum call)call, DART, shared, status);
+            assert_misuse((enum call)call, SCRIPT, alone, LM_WRONG_OWNER);
+        }
+        create(HOME, 1), create(HOME, 1); // the slots serve again
+    }
+}
+
+// The count is set to its end where it is too far to go there; the narrow build goes.
+static void counts_do_not_wrap(void **state) {
+    (void)state;
+    lm_handle a = create(IMPORTED, 40);
+    lm_slot *s = lm_slot_at(r, lm_handle_slot(a));
+    uint32_t far = LM_COUNT_MAX > 1000 ? LM_COUNT_MAX - 3 : 1;
+    s->word += far - 1;
+    for (uint32_t count = far; count < LM_COUNT_MAX; count++)
+        OK(lm_buffer_retain(r, DART, a));
+    assert_int_equal(info_of(a).references, LM_COUNT_MAX);
+    assert_misuse(RETAIN, DART, a, LM_COUNT_OVERFLOW);
+    OK(lm_buffer_release(r, DART, a));
+    OK(lm_buffer_retain(r, DART, a));
+    assert_misuse(RETAIN, DART, a, LM_COUNT_OVERFLOW);
+    lm_handle b = share(a, SCRIPT), c; // counts of their own
+    OK(lm_buffer_retain(r, SCRIPT, b));
+    OK(lm_buffer_transfer(r, DART, a, MODULE, &c));
+    OK(lm_buffer_retain(r, DART, a));
+    assert_misuse(RETAIN, DART, a, LM_COUNT_OVERFLOW);
+}
+
+static lm_status create_with(uint32_t owner, uint32_t memory, uint32_t alignment) {
+    lm_handle handle = 42;
+    lm_status status = lm_buffer_create(r, owner, memory, 10, alignment, true, &handle);
+    assert_true(handle == 42);
+    return status;
+}
+static lm_status adopt_with(uint32_t owner, uint32_t memory, uint32_t block, uint32_t size) {
+    lm_handle handle = 42;
+    lm_status status = lm_buffer_adopt(r, owner, memory, block, size, &handle);
+    assert_true(handle == 42);
+    return status;
+}
+
+static void arguments_are_looked_at(void **state) {
+    (void)state;
+    lm_handle a = create(HOME, 40), given = 42;
+    snapshot before = snap();
+    static const uint32_t nobody[] = {255, 256, UINT32_MAX}, nowhere[] = {3, 254, 255, UINT32_MAX};
+    for (int i = 0; i < 3; i++) {
+        IS(create_with(nobody[i], HOME, 16), LM_NO_OWNER);
+        IS(adopt_with(nobody[i], HOME, 64, 16), LM_NO_OWNER);
+        IS(lm_buffer_share(r, DART, a, nobody[i], &given), LM_NO_OWNER);
+        IS(lm_buffer_transfer(r, DART, a, nobody[i], &given), LM_NO_OWNER);
+        assert_int_equal(lm_realm_release_all(r, nobody[i]), 0);
+    }
+    for (int i = 0; i < 4; i++) {
+        IS(create_with(DART, nowhere[i], 16), LM_NO_MEMORY);
+        IS(adopt_with(DART, nowhere[i], 64, 16), LM_NO_MEMORY);
+        IS(lm_realm_set_budget(r, nowhere[i], 1), LM_NO_MEMORY);
+    }
+    static const uint32_t crooked[] = {0, 3, 24, 65535, 65537, 131072, 1u << 31, UINT32_MAX};
+    for (int i = 0; i < 8; i++)
+        for (uint32_t memory = 0; memory < MEMORIES; memory++)
+            IS(create_with(DART, memory, crooked[i]), LM_BAD_ALIGNMENT);
+    for (uint32_t memory = 0; memory < MEMORIES; memory++) {
+        uint32_t end_of_it = (uint32_t)lm_memory_end(&memories[memory]);
+        IS(adopt_with(DART, memory, 0, 16), LM_BAD_BLOCK);
+        IS(adopt_with(DART, memory, 0, 0), LM_BAD_BLOCK);
+        IS(adopt_with(DART, memory, end_of_it - 16, 17), LM_BAD_BLOCK);
+        IS(adopt_with(DART, memory, end_of_it + 1, 0), LM_BAD_BLOCK);
+        IS(adopt_with(DART, memory, 64, UINT32_MAX - 63), LM_BAD_BLOCK);
+        IS(adopt_with(DART, memory, UINT32_MAX, UINT32_MAX), LM_BAD_BLOCK);
+    }
+    assert_true(given == 42);
+    assert_unchanged(&before, true, "an argument");
+    forget(&before);
+}
+
+static void what_is_shared_is_not_resized(void **state) {
+    (void)state;
+    lm_handle twice = create(IMPORTED, 40), both = create(HOME, 40), other = share(both, SCRIPT);
+    OK(lm_buffer_retain(r, DART, twice));
+    assert_misuse(RESIZE, DART, twice, LM_SHARED);
+    assert_misuse(RESIZE, DART, both, LM_SHARED);
+    assert_misuse(RESIZE, SCRIPT, other, LM_SHARED);
+    OK(lm_buffer_release(r, DART, both));
+    OK(lm_buffer_resize(r, SCRIPT, other, 4000));
+    assert_int_equal(info_of(other).size, 4000);
+}
+
+static void statuses_have_names(void **state) {
+    (void)state;
+    for (int i = 0; i < LM_STATUSES; i++)
+        assert_memory_equal(lm_status_name((lm_status)i), "LM_", 3);
+}
+
+// ---- Counting ----------------------------------------------------------------------------------
+
+static void the_last_release_frees(void **state) {
+    (void)state;
+    for (uint32_t memory = 0; memory < MEMORIES; memory++) {
+        lm_handle a = create(memory, 100), b = share(a, SCRIPT), c = share(b, DART);
+        uint64_t blocks = blocks_in(memory);
+        assert_true(a != c);
+        OK(lm_buffer_retain(r, DART, a));
+        assert_int_equal(info_of(a).references, 2);
+        assert_int_equal(walk().live_blocks, 1);
+        OK(lm_buffer_release(r, DART, a));
+        OK(lm_buffer_release(r, DART, a));
+        OK(lm_buffer_release(r, DART, c));
+        assert_true(info_of(b).unique && info_of(b).references == 1);
+        assert_int_equal(blocks_in(memory), blocks);
+        FREES(lm_buffer_release(r, SCRIPT, b));
+        assert_int_equal(blocks_in(memory), blocks - 1);
+        assert_int_equal(walk().live_blocks, 0);
+        assert_int_equal(lm_realm_live_in(r, memory).buffers, 0);
+        assert_int_equal(lm_realm_live_in(r, memory).bytes, 0);
+        assert_int_equal(lm_realm_live_in(r, memory).peak_bytes, 100);
+    }
+}
+
+static void unique_means_the_only_one(void **state) {
+    (void)state;
+    lm_handle a = create(HOME, 8), b;
+    assert_true(info_of(a).unique);
+    OK(lm_buffer_retain(r, DART, a));
+    assert_false(info_of(a).unique);
+    OK(lm_buffer_release(r, DART, a));
+    b = share(a, SCRIPT);
+    assert_true(!info_of(a).unique && !info_of(b).unique);
+    OK(lm_buffer_release(r, DART, a));
+    assert_true(info_of(b).unique);
+}
+
+static void adopted_blocks_are_freed_by_their_allocator(void **state) {
+    (void)state;
+    FREES(lm_buffer_release(r, DART, create(HOME, 1))); // the first slots are there
+    for (uint32_t memory = 0; memory < MEMORIES; memory++) {
+        const lm_allocator *a = r->memories.at[memory].allocator;
+        uint64_t blocks = blocks_in(memory);
+        void *block = a->allocate(1000, &memories[memory]);
+        memset(block, 'x', 1000);
+        uint32_t offset = lm_offset(&memories[memory], block);
+        lm_handle h;
+        OK(lm_buffer_adopt(r, SCRIPT, memory, offset, 1000, &h));
+        assert_true(info_of(h).start == offset && info_of(h).size == 1000);
+        assert_int_equal(lm_realm_live_in(r, memory).bytes, 1000);
+        OK(lm_buffer_resize(r, SCRIPT, h, 3000));
+        assert_int_equal(bytes_of(h)[999], 'x');
+        lm_handle d = share(h, DART);
+        OK(lm_buffer_release(r, SCRIPT, h));
+        FREES(lm_buffer_release(r, DART, d));
+        assert_int_equal(blocks_in(memory), blocks);
+    }
+}
+
+static void transfers_have_no_net_change(void **state) {
+    (void)state;
+    lm_handle a = create(IMPORTED, 30), b, c;
+    lm_live before = lm_realm_live_in(r, IMPORTED);
+    OK(lm_buffer_transfer(r, DART, a, SCRIPT, &b)); // the last reference
+    assert_true(info_of(b).unique);
+    assert_int_equal(lm_realm_live_of(r, DART).buffers, 0);
+    assert_int_equal(lm_realm_live_of(r, SCRIPT).bytes, 30);
+    OK(lm_buffer_retain(r, SCRIPT, b));
+    OK(lm_buffer_transfer(r, SCRIPT, b, MODULE, &c)); // one of two
+    assert_true(info_of(b).references == 1 && info_of(c).references == 1);
+    assert_true(!info_of(b).unique && info_of(c).start == info_of(b).start);
+    OK(lm_buffer_transfer(r, SCRIPT, b, SCRIPT, &a)); // to oneself
+    lm_live now = lm_realm_live_in(r, IMPORTED);
+    assert_memory_equal(&now, &before, sizeof now);
+    OK(lm_buffer_release(r, SCRIPT, a));
+    FREES(lm_buffer_release(r, MODULE, c));
+    walk();
+}
+
+static void release_all_takes_what_is_the_owners(void **state) {
+    (void)state;
+    lm_handle kept = create_of(SCRIPT, ODD, 5);
+    share(kept, DART);
+    for (uint32_t i = 0; i < 9; i++) {
+        lm_handle a = create(i % MEMORIES, i * 10);
+        for (uint32_t n = 0; n < i % 2; n++)
+            OK(lm_buffer_retain(r, DART, a));
+        if (i % 3 == 0) share(a, DART);
+    }
+    assert_int_equal(lm_realm_live_of(r, DART).buffers, 13); // by its handles
+    assert_int_equal(lm_realm_release_all(r, DART), 9);
+    assert_int_equal(lm_realm_release_all(r, DART), 0);
+    assert_int_equal(lm_realm_live_of(r, DART).buffers, 0);
+    assert_int_equal(walk().live_blocks, 1);
+    FREES(lm_buffer_release(r, SCRIPT, kept));
+}
+
+static void a_realm_has_255_memories(void **state) {
+    (void)state;
+    for (uint32_t i = MEMORIES; i < LM_MEMORIES_MAX; i++)
+        assert_int_equal(lm_realm_add(r, &imported, &memories[IMPORTED]), i);
+    assert_int_equal(lm_realm_add(r, &imported, &memories[IMPORTED]), LM_MEMORIES_MAX);
+    lm_handle a, last = LM_MEMORIES_MAX - 1;
+    IS(create_with(DART, LM_MEMORIES_MAX, 16), LM_NO_MEMORY);
+    OK(lm_buffer_create(r, LM_OWNERS_MAX - 1, (uint32_t)last, 16, 16, true, &a));
+    assert_int_equal(lm_handle_memory(a), last);
+    assert_int_equal(lm_handle_owner(a), LM_OWNERS_MAX - 1);
+    assert_int_equal(lm_realm_live_in(r, (uint32_t)last).bytes, 16);
+    assert_int_equal(lm_realm_live_in(r, IMPORTED).bytes, 0);
+    FREES(lm_buffer_release(r, LM_OWNERS_MAX - 1, a));
+}
+
+// ---- The ends of generations and slots ---------------------------------------------------------
+
+// Its last reference goes: to another slot, where the slot has no generation left for a new stamp.
+static void used_up_slots_retire(void **state) {
+    (void)state;
+    if (!NARROW) skip();
+    lm_handle handles[LM_GENERATION_MAX + 1], moved;
+    for (uint32_t i = 0; i < LM_GENERATION_MAX; i++) {
+        handles[i] = create(IMPORTED, i);
+        assert_int_equal(lm_handle_slot(handles[i]), lm_handle_slot(handles[0]));
+        if (i + 1 < LM_GENERATION_MAX) FREES(lm_buffer_release(r, DART, handles[i]));
+    }
+    lm_handle last = handles[LM_GENERATION_MAX - 1];
+    uint32_t start_of_it = info_of(last).start;
+    OK(lm_buffer_transfer(r, DART, last, SCRIPT, &moved));
+    assert_true(lm_handle_slot(moved) != lm_handle_slot(last));
+    assert_true(info_of(moved).unique && info_of(moved).start == start_of_it);
+    assert_int_equal(lm_state_of(r)->retired, 1);
+    assert_all_misuse(SCRIPT, last, LM_WRONG_OWNER);
+    assert_misuse(RETAIN, DART, last, LM_USE_AFTER_ZERO);
+    assert_misuse(RELEASE, DART, last, LM_RELEASE_AFTER_ZERO);
+    for (uint32_t i = 0; i + 1 < LM_GENERATION_MAX; i++)
+        assert_all_misuse(DART, handles[i], LM_STALE_HANDLE);
+    assert_all_misuse(DART, with_stamp(last, DART, LM_GENERATION_MAX + 1), LM_INVALID_HANDLE);
+    for (int i = 0; i < 5; i++) // it never serves again
+        assert_true(lm_handle_slot(create(HOME, 1)) != lm_handle_slot(last));
+    walk();
+}
+
+static void slots_run_out(void **state) {
+    (void)state;
+    if (!NARROW) skip();
+    lm_handle a = create(ODD, 30), none = 42, b;
+    OK(lm_buffer_retain(r, DART, a));
+    for (uint32_t i = 1; i < LM_SLOTS_MAX; i++)
+        share(a, SCRIPT);
+    snapshot before = snap();
+    IS(lm_buffer_create(r, DART, HOME, 20, 16, true, &none), LM_OUT_OF_SLOTS);
+    IS(lm_buffer_adopt(r, DART, HOME, 64, 0, &none), LM_OUT_OF_SLOTS);
+    IS(lm_buffer_share(r, DART, a, SCRIPT, &none), LM_OUT_OF_SLOTS);
+    IS(lm_buffer_transfer(r, DART, a, SCRIPT, &none), LM_OUT_OF_SLOTS);
+    assert_true(none == 42);
+    assert_unchanged(&before, true, "a realm without slots");
+    forget(&before);
+    OK(lm_buffer_release(r, DART, a));
+    OK(lm_buffer_transfer(r, DART, a, MODULE, &b)); // the last reference needs no slot
+    assert_int_equal(lm_realm_release_all(r, SCRIPT), 0);
+    FREES(lm_buffer_release(r, MODULE, b));
+    lm_status status;
+    uint32_t served = 0;
+    while ((status = lm_buffer_create(r, DART, HOME, 1, 1, false, &a)) == LM_OK) {
+        FREES(lm_buffer_release(r, DART, a));
+        served++;
+    }
+    IS(status, LM_OUT_OF_SLOTS); // all have retired
+    assert_int_equal(served, LM_SLOTS_MAX * (LM_GENERATION_MAX - 1) - 1);
+    assert_int_equal(lm_state_of(r)->retired, LM_SLOTS_MAX);
+    walk();
+}
+
+// ---- Blocks ------------------------------------------------------------------------------------
+
+static void fill(lm_handle handle, uint32_t size) {
+    unsigned char *bytes = bytes_of(handle);
+    for (uint32_t i = 0; i < size; i++)
+        bytes[i] = (unsigned char)(i * 7 + 1);
+}
+static void assert_filled(lm_handle handle, uint32_t size) {
+    const unsigned char *bytes = bytes_of(handle);
+    for (uint32_t i = 0; i < size; i++)
+        assert_int_equal(bytes[i], (unsigned char)(i * 7 + 1));
+}
+
+// Whatever the allocator aligns, and across resizes.
+static void buffers_are_aligned_and_stay_so(void **state) {
+    (void)state;
+    static const uint32_t sizes[] = {0, 1, 15, 16, 40, 1000, 5000, 30, 0, 70000};
+    for (uint32_t memory = 0; memory < MEMORIES; memory++) {
+        uint64_t blocks = blocks_in(memory);
+        for (uint32_t alignment = 1; alignment <= LM_PAGE_BYTES; alignment *= 2)
+            for (int first = 0; first < 9; first++) {
+                lm_handle h;
+                uint32_t held = sizes[first], size;
+                OK(lm_buffer_create(r, DART, memory, held, alignment, first % 2, &h));
+                assert_int_equal(info_of(h).start % alignment, 0);
+                fill(h, held);
+                for (int i = first + 1; i < 10; i++, held = size) {
+                    size = sizes[i];
+                    OK(lm_buffer_resize(r, DART, h, size));
+                    assert_int_equal(info_of(h).start % alignment, 0);
+                    assert_filled(h, size < held ? size : held);
+                    fill(h, size);
+                }
+                FREES(lm_buffer_release(r, DART, h));
+            }
+        assert_int_equal(walk().live_blocks, 0);
+        assert_in_range(blocks_in(memory), blocks, blocks + (memory == HOME)); // a part of slots
+    }
+}
+
+static void zeroed_buffers_are_zero(void **state) {
+    (void)state;
+    odd.allocate_zeroed = odd_allocate_zeroed; // whose blocks may have to be placed once more
+    for (uint32_t memory = 0; memory < MEMORIES; memory++)
+        for (uint32_t alignment = 1; alignment <= 4096; alignment *= 2)
+            for (uint32_t round = 0; round < 8; round++) {
+                lm_handle h;
+                uint32_t size = 1 + round * 50;
+                OK(lm_buffer_create(r, DART, memory, size, alignment, true, &h));
+                assert_int_equal(info_of(h).start % alignment, 0);
+                for (uint32_t i = 0; i < size; i++)
+                    assert_int_equal(bytes_of(h)[i], 0);
+                memset(bytes_of(h), 0xEE, size);
+                FREES(lm_buffer_release(r, DART, h));
+            }
+}
+
+// Two buffers without bytes are two, in an allocator whose allocate(0) is NULL as well.
+static void nothing_is_a_buffer_too(void **state) {
+    (void)state;
+    for (uint32_t memory = 0; memory < MEMORIES; memory++) {
+        lm_handle a = create(memory, 0), b = create(memory, 0);
+        assert_true(info_of(a).start != info_of(b).start);
+        OK(lm_buffer_resize(r, DART, a, 100));
+        fill(a, 100);
+        OK(lm_buffer_resize(r, DART, a, 0));
+        OK(lm_buffer_resize(r, DART, a, 0));
+        assert_int_equal(info_of(a).size, 0);
+        FREES(lm_buffer_release(r, DART, a));
+        FREES(lm_buffer_release(r, DART, b));
+    }
+    walk();
+}
+
+static void what_cannot_be_served_changes_nothing(void **state) {
+    (void)state;
+    static const uint32_t sizes[] = {UINT32_MAX,      UINT32_MAX - 1, UINT32_MAX - 15,
+                                     UINT32_MAX - 63, 0xFFFF0000u,    0xFFFEFFFFu,
+                                     1u << 31,        1u << 29,       (1u << 28) + 1};
+    for (uint32_t memory = 0; memory < MEMORIES; memory++) {
+        lm_handle a = create(memory, 99), wide, none = 42;
+        OK(lm_buffer_create(r, DART, memory, 99, 4096, false, &wide));
+        fill(a, 99), fill(wide, 99);
+        snapshot before = snap();
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+            for (uint32_t alignment = 1; alignment <= LM_PAGE_BYTES; alignment *= 4)
+                IS(lm_buffer_create(r, DART, memory, sizes[i], alignment, i % 2, &none),
+                   LM_OUT_OF_MEMORY);
+            IS(lm_buffer_resize(r, DART, a, sizes[i]), LM_OUT_OF_MEMORY);
+            IS(lm_buffer_resize(r, DART, wide, sizes[i]), LM_OUT_OF_MEMORY);
+        }
+        assert_true(none == 42);
+        assert_unchanged(&before, false, "what cannot be served");
+        assert_filled(a, 99), assert_filled(wide, 99);
+        forget(&before);
+    }
+}
+
+// ---- Growth ------------------------------------------------------------------------------------
+
+static void moved_homes_are_found_again(void **state) {
+    (void)state;
+    lm_handle a = create(HOME, 64), b = share(a, SCRIPT), c = create(IMPORTED, 32);
+    fill(a, 64), fill(c, 32);
+    for (uint32_t i = 0; i < 20; i++) {
+        assert_true(i % 2 ? lm_memory_move(&memories[HOME])
+                          : lm_memory_grow_foreign(&memories[HOME], 1));
+        assert_true(lm_memory_move(&memories[IMPORTED]));
+        OK(lm_buffer_retain(r, SCRIPT, b));
+        OK(lm_buffer_release(r, SCRIPT, b));
+        OK(lm_buffer_resize(r, DART, c, 32 + i * 1000));
+        assert_filled(a, 64), assert_filled(c, 32);
+        walk();
+    }
+    OK(lm_buffer_release(r, SCRIPT, b));
+}
+
+// Plays all that may grow, against a memory that refuses to: out of memory, nothing changed.
+static void assert_refused(uint32_t memory) {
+    lm_handle a = create(memory, 500), wide, none = 42;
+    OK(lm_buffer_create(r, DART, memory, 500, 1024, false, &wide));
+    fill(a, 500), fill(wide, 500);
+    lm_memory_refuse(&memories[memory], LM_REFUSE_ALL);
+    snapshot before = snap();
+    uint32_t much = (uint32_t)before.ends[memory];
+    IS(lm_buffer_create(r, DART, memory, much, 16, false, &none), LM_OUT_OF_MEMORY);
+    IS(lm_buffer_create(r, DART, memory, much, 16, true, &none), LM_OUT_OF_MEMORY);
+    IS(lm_buffer_create(r, DART, memory, much, 4096, true, &none), LM_OUT_OF_MEMORY);
+    IS(lm_buffer_resize(r, DART, a, much), LM_OUT_OF_MEMORY);
+    IS(lm_buffer_resize(r, DART, wide, much), LM_OUT_OF_MEMORY);
+    assert_unchanged(&before, false, "a refused growth");
+    assert_filled(a, 500), assert_filled(wide, 500);
+    forget(&before);
+    lm_memory_refuse(&memories[memory], 0);
+    OK(lm_buffer_resize(r, DART, a, much));
+    OK(lm_buffer_resize(r, DART, wide, much));
+    assert_filled(a, 500), assert_filled(wide, 500);
+    FREES(lm_buffer_release(r, DART, a));
+    FREES(lm_buffer_release(r, DART, wide));
+}
+
+static void refused_growth_changes_nothing(void **state) {
+    (void)state;
+    for (uint32_t memory = 0; memory < MEMORIES; memory++)
+        assert_refused(memory);
+}
+
+static bool slots_fill_their_parts(void) {
+    uint32_t n = lm_state_of(r)->slots.count + (1u << LM_RECORDS_FIRST);
+    return (n & (n - 1)) == 0;
+}
+
+// No room in home for more slots: what would take one fails, the rest works.
+static void slots_need_home(void **state) {
+    (void)state;
+    lm_handle a = create(IMPORTED, 20), none = 42;
+    OK(lm_buffer_retain(r, DART, a));
+    while (lm_state_of(r)->free || !slots_fill_their_parts())
+        share(a, SCRIPT);
+    lm_memory_refuse(&memories[HOME], LM_REFUSE_ALL);
+    for (size_t size = LM_PAGE_BYTES; size > 0; size /= 2)
+        while (own->allocate(size, &memories[HOME]))
+            ;
+    snapshot before = snap();
+    IS(lm_buffer_create(r, DART, ODD, 20, 16, true, &none), LM_OUT_OF_MEMORY);
+    IS(lm_buffer_adopt(r, DART, ODD, 64, 0, &none), LM_OUT_OF_MEMORY);
+    IS(lm_buffer_share(r, DART, a, SCRIPT, &none), LM_OUT_OF_MEMORY);
+    IS(lm_buffer_transfer(r, DART, a, SCRIPT, &none), LM_OUT_OF_MEMORY);
+    assert_true(none == 42);
+    assert_unchanged(&before, true, "a home without room");
+    forget(&before);
+}
+
+// ---- Pressure ----------------------------------------------------------------------------------
+
+static struct {
+    uint32_t calls, memory;
+    uint64_t bytes;
+    lm_handle victim;
+} pressure;
+
+static void note_pressure(void *context, lm_realm *pressed, uint32_t memory, uint64_t bytes) {
+    lm_handle inner;
+    assert_true(context == &pressure && pressed == r);
+    pressure.calls++;
+    pressure.memory = memory;
+    pressure.bytes = bytes;
+    if (pressure.victim) FREES(lm_buffer_release(r, DART, pressure.victim));
+    pressure.victim = 0;
+    OK(lm_buffer_create(r, DART, memory, 1000, 16, false, &inner)); // presses nobody again
+    FREES(lm_buffer_release(r, DART, inner));
+}
+
+static void budgets_press(void **state) {
+    (void)state;
+    memset(&pressure, 0, sizeof pressure);
+    lm_realm_set_pressure(r, note_pressure, &pressure);
+    OK(lm_realm_set_budget(r, IMPORTED, 1000));
+    lm_handle a = create(IMPORTED, 1000);
+    create(HOME, 5000);
+    assert_int_equal(pressure.calls, 0);
+    create(IMPORTED, 1);
+    assert_true(pressure.calls == 1 && pressure.memory == IMPORTED && pressure.bytes == 1);
+    pressure.victim = a;
+    create(IMPORTED, 900);
+    assert_true(pressure.calls == 2 && pressure.victim == 0);
+    create(IMPORTED, 99);
+    assert_int_equal(pressure.calls, 2);
+    OK(lm_realm_set_budget(r, IMPORTED, UINT64_MAX));
+    create(IMPORTED, 10000);
+    assert_int_equal(pressure.calls, 2);
+}
+
+// Out of memory: tried again when the callback has made room; once, where it has not.
+static void lack_of_memory_presses(void **state) {
+    (void)state;
+    memset(&pressure, 0, sizeof pressure);
+    uint32_t half = 1u << 27;
+    lm_handle large = create(IMPORTED, half), again, none = 42;
+    lm_realm_set_pressure(r, note_pressure, &pressure);
+    IS(lm_buffer_create(r, DART, IMPORTED, half, 16, false, &none), LM_OUT_OF_MEMORY);
+    assert_true(pressure.calls == 1 && pressure.bytes == half && none == 42);
+    pressure.victim = large;
+    OK(lm_buffer_create(r, DART, IMPORTED, half, 16, false, &again));
+    assert_int_equal(pressure.calls, 2);
+    walk();
+}
+
+// ---- Threads -----------------------------------------------------------------------------------
+
+enum { RACED = 40 };
+
+static void *release_raced(void *handles) {
+    const lm_handle *raced = handles;
+    uintptr_t freed = 0;
+    for (uint32_t i = 0; i < RACED; i++)
+        freed += lm_buffer_release(r, DART, raced[i]) == LM_FREED;
+    return (void *)freed;
+}
+
+// Whoever of the two comes first frees: one of them does.
+static void release_all_races_with_release(void **state) {
+    (void)state;
+    if (NARROW) skip();
+    for (int round = 0; round < 300; round++) {
+        lm_handle raced[RACED];
+        void *freed;
+        pthread_t thread;
+        for (uint32_t i = 0; i < RACED; i++)
+            raced[i] = create(IMPORTED, 24);
+        assert_int_equal(pthread_create(&thread, NULL, release_raced, raced), 0);
+        uint64_t all = lm_realm_release_all(r, DART);
+        pthread_join(thread, &freed);
+        assert_int_equal(all + (uintptr_t)freed, RACED);
+        assert_int_equal(walk().live_blocks, 0);
+        assert_int_equal(blocks_in(IMPORTED), 0);
+    }
+}
+
+#define BOTH(test)                                                                                 \
+    cmocka_unit_test_setup_teardown(test, start_plain, end),                                       \
+        cmocka_unit_test_setup_teardown(test, start_atomic, end)
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(the_last_release_frees, start_plain, end),
-        cmocka_unit_test_setup_teardown(the_last_release_frees, start_atomic, end),
+        BOTH(numbers_are_no_handles),
+        BOTH(stale_handles_are_seen),
+        BOTH(handles_are_their_owners),
+        BOTH(nothing_comes_back_from_zero),
+        BOTH(counts_do_not_wrap),
+        BOTH(arguments_are_looked_at),
+        BOTH(what_is_shared_is_not_resized),
+        cmocka_unit_test(statuses_have_names),
+        BOTH(the_last_release_frees),
+        BOTH(unique_means_the_only_one),
+        BOTH(adopted_blocks_are_freed_by_their_allocator),
+        BOTH(transfers_have_no_net_change),
+        BOTH(release_all_takes_what_is_the_owners),
+        BOTH(a_realm_has_255_memories),
+        BOTH(used_up_slots_retire),
+        BOTH(slots_run_out),
+        BOTH(buffers_are_aligned_and_stay_so),
+        BOTH(zeroed_buffers_are_zero),
+        BOTH(nothing_is_a_buffer_too),
+        BOTH(what_cannot_be_served_changes_nothing),
+        BOTH(moved_homes_are_found_again),
+        BOTH(refused_growth_changes_nothing),
+        BOTH(slots_need_home),
+        BOTH(budgets_press),
+        BOTH(lack_of_memory_presses),
+        cmocka_unit_test_setup_teardown(release_all_races_with_release, start_atomic, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

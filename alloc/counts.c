@@ -215,46 +215,49 @@ static inline lm_status leave(lm_realm *r, lm_slot *s, uint32_t number) {
     return LM_FREED;
 }
 
-// Blocks.
+// Blocks. Nobody is asked for 0 bytes: a malloc may then return NULL, and a realloc frees.
+
+static inline uint32_t some(uint32_t size) {
+    return size + (size == 0);
+}
 
 // What the allocator does not align, or not enough, is allocated so large that an aligned part of
 // it will do.
 static bool place_with_slack(const lm_memories *all, uint32_t memory, uint32_t size,
                              uint32_t alignment, bool zeroed, lm_slot *placed) {
     uint32_t slack = alignment - 1;
-    if (slack > UINT32_MAX - size) return false;
-    placed->block = lm_access_allocate(all, memory, size + slack);
+    if (slack > UINT32_MAX - some(size)) return false;
+    placed->block = lm_access_allocate(all, memory, some(size) + slack);
     placed->start = lm_round_up(placed->block, alignment);
     if (zeroed && placed->block) lm_access_fill(all, memory, placed->start, 0, size);
     return placed->block != 0;
 }
 
-// Zeroed, or aligned to more than blocks are.
-static bool place_specially(const lm_memories *all, uint32_t memory, uint32_t size,
-                            uint32_t alignment, bool zeroed, lm_slot *placed) {
+// A block, zeroed or aligned to more than blocks are, of an allocator that does the latter; it may
+// align less than ours do.
+static uint32_t allocate_specially(const lm_memories *all, uint32_t memory, uint32_t size,
+                                   uint32_t alignment, bool zeroed) {
     bool aligned = alignment > LM_BLOCK_ALIGNMENT;
-    if (aligned && lm_access_aligns(all, memory)) {
-        placed->block = lm_access_allocate_aligned(all, memory, alignment, size);
-    } else if (!aligned && lm_access_zeroes(all, memory)) {
-        placed->block = lm_access_allocate_zeroed(all, memory, size);
-        zeroed = false;
-    } else {
-        return place_with_slack(all, memory, size, alignment, zeroed, placed);
-    }
-    placed->start = placed->block;
-    if (zeroed && placed->block) lm_access_fill(all, memory, placed->start, 0, size);
-    return placed->block != 0;
+    if (!aligned && lm_access_zeroes(all, memory))
+        return lm_access_allocate_zeroed(all, memory, some(size));
+    uint32_t block = aligned ? lm_access_allocate_aligned(all, memory, alignment, some(size))
+                             : lm_access_allocate(all, memory, some(size));
+    if (block && zeroed) lm_access_fill(all, memory, block, 0, size);
+    return block;
 }
 
 // Allocates for `size` bytes, aligned. Fills block and start of `placed`. False: out of memory.
 static inline bool place(const lm_memories *all, uint32_t memory, uint32_t size, uint32_t alignment,
                          bool zeroed, lm_slot *placed) {
-    if (LM_UNLIKELY(zeroed || alignment > LM_BLOCK_ALIGNMENT))
-        return place_specially(all, memory, size, alignment, zeroed, placed);
-    uint32_t block = lm_access_allocate(all, memory, size);
+    bool aligned = alignment > LM_BLOCK_ALIGNMENT;
+    if (LM_UNLIKELY(aligned) && !lm_access_aligns(all, memory))
+        return place_with_slack(all, memory, size, alignment, zeroed, placed);
+    uint32_t block = LM_UNLIKELY(zeroed || aligned)
+                         ? allocate_specially(all, memory, size, alignment, zeroed)
+                         : lm_access_allocate(all, memory, some(size));
     placed->block = placed->start = block;
     if (LM_LIKELY(!(block & (alignment - 1)))) return block != 0;
-    lm_access_free(all, memory, block, size); // this allocator aligns less than ours do
+    lm_access_free(all, memory, block, 0); // this allocator aligns less than ours do
     return place_with_slack(all, memory, size, alignment, zeroed, placed);
 }
 
@@ -441,14 +444,19 @@ static bool is_alone(const lm_realm *r, uint32_t number) {
     return lm_word_count(read_word(s, __ATOMIC_ACQUIRE)) == 1 && s->next == number;
 }
 
+// How far a resized block is surely aligned, log2.
+static uint32_t resize_aligns(const lm_memories *all, uint32_t memory) {
+    return lm_access_aligns(all, memory) ? __builtin_ctz(LM_BLOCK_ALIGNMENT) : 3;
+}
+
 // The block of a buffer that nobody else holds, elsewhere if need be. `resized` gets block and
 // start.
 static bool replace(const lm_realm *r, const lm_slot *s, uint32_t size, lm_slot *resized) {
     const lm_memories *all = &r->memories;
     const lm_slot old = *s; // home may move
     uint32_t memory = memory_of(s);
-    if (old.alignment <= __builtin_ctz(LM_BLOCK_ALIGNMENT) && old.block == old.start) {
-        resized->block = resized->start = lm_access_resize(all, memory, old.block, size);
+    if (old.alignment <= resize_aligns(all, memory) && old.block == old.start) {
+        resized->block = resized->start = lm_access_resize(all, memory, old.block, some(size));
         return resized->block != 0;
     }
     if (!place(all, memory, size, 1u << old.alignment, false, resized)) return false;

@@ -1,0 +1,50 @@
+// For tests: an imported allocator that is all that a malloc may be. Blocks lie at 8 and at 16
+// bytes in turn, allocate(0) is NULL, resize moves always, and to 0 it frees. Over tlsf.
+#pragma once
+
+#include "alloc/registry.h"
+#include "alloc/strategies/strategy.h"
+
+enum { ODD_HEAD_BYTES = 16 }; // before a block: how far back tlsf's begins, and its size
+
+static inline const lm_allocator *odd_base(void) {
+    return lm_strategy_named("tlsf", 2);
+}
+
+static inline void *odd_allocate(size_t size, lm_memory *memory) {
+    static uint32_t turn;
+    if (size == 0 || size > UINT32_MAX - 64) return NULL;
+    uint32_t shift = ODD_HEAD_BYTES + (turn++ % 2 ? 8 : 0);
+    unsigned char *block = odd_base()->allocate(size + shift, memory);
+    if (!block) return NULL;
+    uint32_t head[2] = {shift, (uint32_t)size};
+    memcpy(block + shift - sizeof head, head, sizeof head);
+    return block + shift;
+}
+
+static inline void odd_free(void *block, size_t size, lm_memory *memory) {
+    uint32_t head[2];
+    (void)size;
+    if (!block) return;
+    memcpy(head, (unsigned char *)block - sizeof head, sizeof head);
+    odd_base()->free((unsigned char *)block - head[0], 0, memory);
+}
+
+static inline void *odd_resize(void *block, size_t size, lm_memory *memory) {
+    uint32_t from = lm_offset(memory, block), head[2];
+    memcpy(head, (unsigned char *)block - sizeof head, sizeof head);
+    if (size == 0) {
+        odd_free(block, 0, memory);
+        return NULL;
+    }
+    void *to = odd_allocate(size, memory);
+    if (!to) return NULL;
+    memcpy(to, lm_at(memory, from), head[1] < size ? head[1] : size);
+    odd_free(lm_at(memory, from), 0, memory);
+    return to;
+}
+
+// A calloc, which the realm may be given with the others.
+static inline void *odd_allocate_zeroed(size_t size, lm_memory *memory) {
+    return lm_zero(odd_allocate(size, memory), size);
+}
