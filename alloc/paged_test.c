@@ -106,13 +106,13 @@ static void slabs_double_up_to_enough_blocks(void **state) {
     lm_memory m = large_heap();
     uint32_t lengths[64], count = 0;
     const page *before = NULL;
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 300; i++) {
         const page *p = run_of(&m, tiny->allocate(256, &m));
         if (p->kind == PAGE_SLAB && p != before) lengths[count++] = p->length;
         before = p;
     }
-    static const uint32_t expected[] = {1, 2, 4, 8, 8, 8};
-    for (uint32_t i = 0; i < 6; i++)
+    static const uint32_t expected[] = {1, 2, 4, 8, 16, 32, 64, 64};
+    for (uint32_t i = 0; i < 8; i++)
         assert_int_equal(lengths[i], expected[i]);
     assert_whole(&m);
     lm_memory_destroy(&m);

@@ -52,12 +52,15 @@ static void assert_whole(lm_memory *memory) {
     assert_int_equal(walk(memory).live_blocks, 0);
 }
 
+// The same requests again and again need no more memory; but what a strategy learns in the first
+// episodes, how large its slabs are to be, may cost it as much again.
 static void all_that_is_freed_comes_back(void **state) {
     (void)state;
+    enum { LEARNT = 7 };
     if (!can(LM_MERGES)) skip();
     static model m;
     m = (model){.memory = started(20, 200), .random = 11};
-    uint32_t before = largest(&m.memory), pages = 0;
+    uint32_t before = largest(&m.memory), first = 0, pages = 0;
     assert_whole(&m.memory);
     for (m.episode = 0; m.episode < 12; m.episode++) {
         m.random = 11;
@@ -68,8 +71,9 @@ static void all_that_is_freed_comes_back(void **state) {
         assert_whole(&m.memory);
         uint32_t after = largest(&m.memory);
         HOLDS(&m, after >= before && after >= walk(&m.memory).heap_bytes / 4);
-        if (m.episode == 0) pages = lm_memory_pages(&m.memory);
-        HOLDS(&m, lm_memory_pages(&m.memory) <= pages + pages / 4);
+        if (m.episode == 0) first = lm_memory_pages(&m.memory);
+        if (m.episode == LEARNT) pages = lm_memory_pages(&m.memory);
+        HOLDS(&m, lm_memory_pages(&m.memory) <= (m.episode <= LEARNT ? 2 * first : pages));
     }
     lm_memory_destroy(&m.memory);
 }
@@ -215,7 +219,7 @@ static void the_heap_keeps_its_bound(void **state) {
         }
         uint64_t heap_bytes = walk(&a.memory).heap_bytes;
         assert_true(heap_bytes <= subject->heap_bytes_max(a.live_max, LARGEST_BYTES));
-        assert_true(heap_bytes >= 2 * a.live_max); // it is an adversary
+        assert_true(heap_bytes >= 2 * a.live_max);          // it is an adversary
         assert_non_null(subject->allocate(100, &a.memory)); // where is up to the strategy
         while (a.count)
             subject->free(a.blocks[--a.count], 0, &a.memory);

@@ -24,10 +24,10 @@
 // How a small heap stays small. A class that has no block left *rents* before it buys: it takes a
 // block of one of the three classes above, at most twice as large, or a run of its own, until it
 // has taken half a page's worth so; only then it gets a slab. Its first slab is the smallest that
-// loses at most an eighth at its end, each further one twice as large, up to 8 blocks or 16 KiB.
-// Before the memory grows, slabs without a live block become free runs; in a heap of up to 2 MiB,
-// so do the pages of slabs that no block was handed out of, and a larger class's block is taken
-// first.
+// loses at most an eighth at its end, each further one twice as large, up to 64 blocks, or a 96th of
+// the heap, or 128 KiB; in a heap of up to 1.5 MiB up to 8 blocks or 16 KiB. Before the memory
+// grows, slabs without a live block become free runs; in a small heap, so do the pages of slabs
+// that no block was handed out of, and a larger class's block is taken first.
 //
 // Laws, as `validate` names them; those of page_runs.h, and
 //     slab-count      blocks handed out + free list + those that never were = the slab's capacity
@@ -42,7 +42,7 @@
 // gets an eighth more, so that growing by steps costs O(1) amortised a byte. allocate_zeroed of a
 // large block clears only what may be dirty. Check level 1 takes constant time too, but where a
 // live block holds by chance what a free one says of itself: then its slab's free list is walked.
-// Waste. Blocks up to 16 KiB: at most a quarter above what was asked (15 bytes below 80 bytes), or
+// Waste. Blocks up to 32 KiB: at most a quarter above what was asked (15 bytes below 80 bytes), or
 // twice where rented; larger ones: less than a page. Beside the blocks: a slab's uncarved end, and
 // 24 bytes a page for the table, twice that after it has moved.
 // Fragmentation: no better bound than a slab for each live block, as wherever classes are kept
@@ -58,15 +58,19 @@
 #define PAGE_SHIFT 12
 #endif
 #ifndef SMALL_MAX_BYTES
-#define SMALL_MAX_BYTES    16384     // the largest class
-#define SMALL_HEAP_BYTES   (1 << 21) // up to here a page of the memory counts for more than steps
+#define SMALL_MAX_BYTES    32768     // the largest class
+#define SMALL_HEAP_BYTES   (3 << 19) // up to here a page of the memory counts for more than steps
 #define TABLE_MEMORY_BYTES (1 << 18) // that the first table has room for
 #endif
 enum {
-    SLAB_BLOCKS = 8,        // a slab that holds as many
-    SLAB_BYTES_MAX = 16384, // or is as large is no reason for a larger one
-    CARVE_BYTES = 2048,     // how much of a slab is linked at a time
-    CLASSES_ABOVE = 3,      // how much further up a block may be rented: at most twice its size
+    SLAB_BLOCKS_SMALL = 8,    // a slab that holds as many in a small heap
+    SLAB_BYTES_SMALL = 16384, // or is as large there
+    SLAB_BLOCKS = 64,         // and in others holds as many
+    SLAB_HEAP_SHARE = 96,     // or is such a share of the heap
+    SLAB_BYTES_MAX = 131072,  // or is as large, is no reason for a larger one
+    CARVE_BYTES_SMALL = 2048, // how much of a slab is linked at a time, in a small heap
+    CARVE_BYTES = 8192,       // and in others
+    CLASSES_ABOVE = 3,        // how much further up a block may be rented: at most twice its size
     TABLE_DESCRIPTORS_MIN = TABLE_MEMORY_BYTES >> PAGE_SHIFT,
 };
 
@@ -206,6 +210,16 @@ static void reclaim(lm_memory *m) {
     }
 }
 
+// How large a slab of the class is to be at most, in bytes.
+static uint32_t slab_enough(const lm_memory *m, uint32_t class) {
+    bool small = is_small(m);
+    uint32_t share = runs_of(m)->end * (PAGE_BYTES / SLAB_HEAP_SHARE);
+    if (small || share < SLAB_BYTES_SMALL) share = SLAB_BYTES_SMALL;
+    if (share > SLAB_BYTES_MAX) share = SLAB_BYTES_MAX;
+    uint32_t bytes = (small ? SLAB_BLOCKS_SMALL : SLAB_BLOCKS) * class_bytes(class);
+    return bytes < share ? bytes : share;
+}
+
 // A run becomes a slab, its class's current one.
 static page *slab_make(const lm_memory *m, uint32_t class, uint32_t n) {
     heap *h = heap_of(m);
@@ -219,9 +233,7 @@ static page *slab_make(const lm_memory *m, uint32_t class, uint32_t n) {
     p->length = pages;
     p->uncarved = (uint16_t)slab_capacity(p);
     h->slab[class] = handle_of(m, p);
-    uint32_t enough = SLAB_BLOCKS * class_bytes(class);
-    if (enough > SLAB_BYTES_MAX) enough = SLAB_BYTES_MAX;
-    h->pages[class] = (uint8_t)(pages << PAGE_SHIFT < enough ? 2 * pages : pages);
+    h->pages[class] = (uint8_t)(pages << PAGE_SHIFT < slab_enough(m, class) ? 2 * pages : pages);
     return p;
 }
 
@@ -245,7 +257,8 @@ static inline void guard_none(const lm_memory *m, uint32_t block) {
 
 // Links some blocks that were never handed out, in the order of addresses.
 static void slab_carve(const lm_memory *m, page *p) {
-    uint32_t size = class_bytes(p->class), count = CARVE_BYTES / size;
+    uint32_t size = class_bytes(p->class);
+    uint32_t count = (is_small(m) ? CARVE_BYTES_SMALL : CARVE_BYTES) / size;
     if (count == 0) count = 1;
     if (count > p->uncarved) count = p->uncarved;
     uint32_t start = number_of(m, runs_of(m), p) << PAGE_SHIFT;
