@@ -167,6 +167,10 @@ struct lm_realm {
 bool lm_realm_start(lm_realm *realm, const lm_counts *counts, const lm_allocator *allocator,
                     lm_memory *memory);
 
+// Ends a realm: gives back what it keeps in home; buffers that still live stay allocated. Its
+// finalizers have ended before (alloc/finalizer.h). No other thread calls.
+void lm_realm_end(lm_realm *realm);
+
 // Adds a memory. Of an imported allocator only allocate, resize and free need be there; blocks that
 // it resizes are aligned to 8 at least, and it is never asked for 0 bytes. Returns its number; on
 // wasm32 both are NULL and the imported functions know it by that number. Returns

@@ -1,419 +1,472 @@
-// Buffers against a model: a plain table of who holds what how often, which knows nothing of slots
-// and rings. Random calls, right and wrong, over four memories with different allocators; the model
-// says what each must answer, and after each, what is live.
+// Random operations on buffers over four memories with four allocators, against a model: a plain
+// table of who holds what how often, which knows nothing of slots. After each operation the realm
+// must say what the model says, of each reference and of each memory; the content of buffers is
+// held against it too, and misuse must be told as the model foretells. In the end nothing is live,
+// by the realm's own walk and by the allocators'.
 //
-// buffer_model_test [OPERATIONS]: so many in each of four worlds.
+//     buffer_model_test [OPERATIONS [SEED]]    of each of four runs; both ways of counting, each on
+//         memories that stay, and on ones that move, are refused growth and are grown by others
+#include "alloc/buffer.h"
 #include "alloc/odd_allocator.h"
-#include "alloc/realm_state.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-enum { MEMORIES = 4, ODD = 2, OWNERS = 5, SHARES = 300, DEAD = 64, SLOTS = 1 << 16 };
+enum { MEMORIES = 4, OWNERS = 5, BUFFERS_MAX = 40, HELD_MAX = 80, DEAD_MAX = 24 };
+enum { WORLD_OPERATIONS = 3000, CONTENT_EVERY = 250, WALK_EVERY = 500 };
+enum { STRANGER = 200 }; // an owner that never holds anything
 
 typedef struct buffer {
-    uint32_t memory, size, alignment;
-    uint32_t shares; // 0: no buffer
-    uint8_t mark;
+    uint32_t memory, size, alignment, references; // of all; 0: there is none
+    uint8_t seed;                                 // of its content
 } buffer;
 
-typedef struct held { // one handle
-    lm_handle handle;
-    uint32_t owner, buffer, count; // 0: none
+typedef struct held {
+    lm_handle handle; // 0: none
+    uint32_t owner, buffer, count;
 } held;
 
-typedef struct world {
-    const lm_counts *counts;
-    bool hostile; // memories that move, are refused growth, and are grown by others
-} world;
+typedef struct dead {
+    lm_handle handle;
+    uint32_t owner;
+    bool served; // its slot has come up in a later handle
+} dead;
 
-static uint64_t operations = 100000;
-static const world *now;
-static lm_memory memories[MEMORIES];
-static const lm_allocator *allocators[MEMORIES];
-static lm_allocator odd;
-static lm_realm realm;
-static uint64_t tables; // blocks of home that are the realm's
+static struct {
+    lm_memory memories[MEMORIES];
+    const lm_allocator *walkers[MEMORIES];
+    lm_realm realm;
+    buffer buffers[BUFFERS_MAX];
+    held held[HELD_MAX];
+    dead dead[DEAD_MAX];
+    uint32_t deaths;
+    bool rough; // memories move, are refused and grown
+    uint64_t refused, misused;
+} w;
+static lm_realm *const r = &w.realm;
+static uint64_t random_state, operation;
 
-static buffer buffers[SHARES];
-static held shares[SHARES];
-static lm_handle dead[DEAD]; // names that are nobody's any more
-static uint32_t deaths;
-static lm_handle latest[SLOTS]; // the last handle that was given out for a slot
-static uint64_t live_bytes[MEMORIES], live_buffers[MEMORIES];
-static uint64_t state, done;
-
-static uint32_t below(uint32_t bound) {
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)((state >> 32) * bound >> 32);
+static uint32_t any(uint32_t below) {
+    random_state ^= random_state << 13, random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return (uint32_t)((random_state >> 32) * below >> 32);
 }
 
-#define HOLDS(law)                                                                                 \
-    do {                                                                                           \
-        if (!(law)) fail_msg("%s (operation %llu)", #law, (unsigned long long)done);               \
-    } while (0)
+#define MUST(law) ((law) ? (void)0 : failed(#law, __LINE__))
 
-static void expect(lm_status got, lm_status wanted) {
-    if (got != wanted)
-        fail_msg("%s, not %s (operation %llu)", lm_status_name(got), lm_status_name(wanted),
-                 (unsigned long long)done);
+static void failed(const char *law, int line) {
+    fprintf(stderr, "buffer_model_test:%d: operation %llu, %s, %s: %s\n", line,
+            (unsigned long long)operation, r->counts->name, w.rough ? "rough" : "smooth", law);
+    abort();
 }
 
-// ---- The model ---------------------------------------------------------------------------------
+// ---- The world ---------------------------------------------------------------------------------
 
-static held *free_share(void) {
-    for (uint32_t i = 0; i < SHARES; i++)
-        if (!shares[i].count) return &shares[i];
+static void begin(const lm_counts *counts, bool rough) {
+    static lm_allocator odd = {.allocate = odd_allocate, .resize = odd_resize, .free = odd_free};
+    static const char *const names[] = {"paged", "buddy", "best_fit", "tlsf"};
+    memset(&w, 0, sizeof w);
+    w.rough = rough;
+    for (uint32_t i = 0; i < MEMORIES; i++) {
+        lm_memory_options options = {.pages = 1, .pages_max = 2048, .moving = rough};
+        w.walkers[i] = lm_strategy_named(names[i], 1);
+        MUST(lm_memory_create(&w.memories[i], &options) && w.walkers[i]->start(&w.memories[i]));
+    }
+    MUST(lm_realm_start(r, counts, w.walkers[0], &w.memories[0]));
+    for (uint32_t i = 1; i < MEMORIES; i++)
+        MUST(lm_realm_add(r, i == 3 ? &odd : w.walkers[i], &w.memories[i]) == i);
+}
+
+static unsigned char *bytes_at(uint32_t memory, uint32_t start) {
+    return (unsigned char *)lm_at(&w.memories[memory], start);
+}
+static uint8_t byte_of(const buffer *b, uint32_t i) {
+    return (uint8_t)(b->seed + i * 31);
+}
+static void paint(const buffer *b, uint32_t start, uint32_t from) {
+    unsigned char *bytes = bytes_at(b->memory, start);
+    for (uint32_t i = from; i < b->size; i++)
+        bytes[i] = byte_of(b, i);
+}
+static void check_content(const buffer *b, uint32_t start, uint32_t size) {
+    const unsigned char *bytes = bytes_at(b->memory, start);
+    for (uint32_t i = 0; i < size; i++)
+        MUST(bytes[i] == byte_of(b, i));
+}
+
+// ---- The model's tables ------------------------------------------------------------------------
+
+static held *any_held(void) {
+    held *h = &w.held[any(HELD_MAX)];
+    return h->handle ? h : NULL;
+}
+static held *free_held(void) {
+    for (uint32_t i = 0; i < HELD_MAX; i++)
+        if (!w.held[i].handle) return &w.held[i];
     return NULL;
 }
-static held *any_share(void) {
-    held *h = &shares[below(SHARES)];
-    return h->count ? h : NULL;
-}
-static uint32_t free_buffer(void) {
-    for (uint32_t i = 0;; i++)
-        if (!buffers[i].shares) return i;
+static buffer *free_buffer(void) {
+    for (uint32_t i = 0; i < BUFFERS_MAX; i++)
+        if (!w.buffers[i].references) return &w.buffers[i];
+    return NULL;
 }
 
-static void hold(held *h, lm_handle handle, uint32_t owner, uint32_t number) {
-    HOLDS(handle != 0 && lm_handle_owner(handle) == owner);
-    HOLDS(lm_handle_memory(handle) == buffers[number].memory);
-    for (uint32_t i = 0; i < SHARES; i++)
-        HOLDS(!shares[i].count || shares[i].handle != handle);
-    *h = (held){handle, owner, number, 1};
-    latest[lm_handle_slot(handle)] = handle;
-    buffers[number].shares++;
+// A handle that was never given before: those of its slot that have died are stale from here on.
+static void given(held *h, lm_handle handle, uint32_t owner, uint32_t buffer) {
+    MUST(handle != 0 && lm_handle_owner(handle) == owner);
+    MUST(lm_handle_memory(handle) == w.buffers[buffer].memory);
+    for (uint32_t i = 0; i < HELD_MAX; i++)
+        MUST(w.held[i].handle != handle);
+    for (uint32_t i = 0; i < DEAD_MAX; i++) {
+        MUST(w.dead[i].handle != handle);
+        if (lm_handle_slot(w.dead[i].handle) == lm_handle_slot(handle)) w.dead[i].served = true;
+    }
+    *h = (held){handle, owner, buffer, 1};
+    w.buffers[buffer].references++;
 }
 
-// The owner's last reference is gone. Whether the buffer is.
-static bool let_go(held *h) {
-    buffer *b = &buffers[h->buffer];
-    h->count = 0;
-    dead[deaths++ % DEAD] = h->handle;
-    if (--b->shares) return false;
-    live_bytes[b->memory] -= b->size;
-    live_buffers[b->memory]--;
+// A reference is gone. Returns what its release has to say.
+static lm_status taken(held *h) {
+    buffer *b = &w.buffers[h->buffer];
+    b->references--;
+    if (--h->count == 0) {
+        w.dead[w.deaths++ % DEAD_MAX] = (dead){h->handle, h->owner, false};
+        h->handle = 0;
+    }
+    return b->references ? LM_OK : LM_FREED;
+}
+
+// What is refused may fail: whether the memory, or home for a slot, had growth refused before.
+static bool may_fail(uint32_t memory) {
+    return w.memories[memory].refusals > 0 || w.memories[LM_HOME].refusals > 0;
+}
+static bool served(lm_status status, bool may_fail) {
+    if (status == LM_OUT_OF_MEMORY && may_fail) {
+        w.refused++;
+        return false;
+    }
+    MUST(status == LM_OK);
     return true;
-}
-
-// What a call with a handle that is nobody's must answer.
-static lm_status wrong(lm_handle handle, lm_status after_zero) {
-    return latest[lm_handle_slot(handle)] == handle ? after_zero : LM_STALE_HANDLE;
-}
-
-// ---- Content -----------------------------------------------------------------------------------
-
-static unsigned char *bytes_of(const held *h) {
-    lm_buffer_info info;
-    const buffer *b = &buffers[h->buffer];
-    expect(lm_buffer_describe(&realm, h->owner, h->handle, &info), LM_OK);
-    HOLDS(info.memory == b->memory && info.size == b->size && info.references == h->count);
-    HOLDS(info.unique == (b->shares == 1 && h->count == 1));
-    HOLDS(info.start % b->alignment == 0);
-    HOLDS((uint64_t)info.start + info.size <= lm_memory_end(&memories[b->memory]));
-    return lm_at(&memories[b->memory], info.start);
-}
-static void write_mark(const held *h) {
-    buffers[h->buffer].mark = (uint8_t)(1 + below(255));
-    memset(bytes_of(h), buffers[h->buffer].mark, buffers[h->buffer].size);
-}
-static void check_mark(const held *h, uint32_t size) {
-    const unsigned char *bytes = bytes_of(h);
-    for (uint32_t i = 0; i < size; i++)
-        HOLDS(bytes[i] == buffers[h->buffer].mark);
 }
 
 // ---- Operations --------------------------------------------------------------------------------
 
-static uint32_t a_size(void) {
-    return below(16) ? below(300) : below(9000);
-}
-
-// Refused growth is the only reason to run out.
-static bool served(lm_status status, const uint32_t *refusals) {
-    if (status == LM_OK) return true;
-    expect(status, LM_OUT_OF_MEMORY);
-    uint32_t left = 0, were = 0;
-    for (uint32_t i = 0; i < MEMORIES; i++) {
-        left += memories[i].refusals;
-        were += refusals[i];
-    }
-    HOLDS(left < were);
-    return false;
+static uint32_t any_size(void) {
+    uint32_t kind = any(100);
+    return kind < 5 ? 0 : kind < 80 ? any(300) : kind < 98 ? any(8000) : any(150000);
 }
 
 static void create(void) {
-    held *h = free_share();
-    if (!h) return;
-    uint32_t number = free_buffer(), owner = below(OWNERS), refusals[MEMORIES];
-    buffer b = {below(MEMORIES), a_size(), 1u << below(10), 0, 0};
-    bool zeroed = below(2);
+    buffer *b = free_buffer();
+    held *h = free_held();
+    if (!b || !h) return;
     lm_handle handle = 0;
-    for (uint32_t i = 0; i < MEMORIES; i++)
-        refusals[i] = memories[i].refusals;
-    if (!served(lm_buffer_create(&realm, owner, b.memory, b.size, b.alignment, zeroed, &handle),
-                refusals))
-        return;
-    buffers[number] = b;
-    live_bytes[b.memory] += b.size;
-    live_buffers[b.memory]++;
-    hold(h, handle, owner, number);
-    if (zeroed) check_mark(h, b.size);
-    write_mark(h);
-}
-
-// A block that its owner allocated, of any of the memories.
-static void adopt(void) {
-    held *h = free_share();
-    uint32_t memory = below(MEMORIES), number, owner = below(OWNERS), size = a_size(), refusals[4];
-    void *block = h ? allocators[memory]->allocate(size, &memories[memory]) : NULL;
-    if (!block) return;
-    for (uint32_t i = 0; i < MEMORIES; i++)
-        refusals[i] = memories[i].refusals;
-    lm_handle handle;
-    uint32_t offset = lm_offset(&memories[memory], block);
-    if (!served(lm_buffer_adopt(&realm, owner, memory, offset, size, &handle), refusals)) {
-        allocators[memory]->free(lm_at(&memories[memory], offset), 0, &memories[memory]);
+    uint32_t owner = any(OWNERS), memory = any(MEMORIES), size = any_size();
+    uint32_t alignment = any(4) ? 1u << any(5) : 1u << any(13);
+    bool zeroed = any(2), fails = may_fail(memory);
+    if (!served(lm_buffer_create(r, owner, memory, size, alignment, zeroed, &handle), fails)) {
+        MUST(handle == 0);
         return;
     }
-    number = free_buffer();
-    buffers[number] = (buffer){memory, size, 1, 0, 0};
-    live_bytes[memory] += size;
-    live_buffers[memory]++;
-    hold(h, handle, owner, number);
-    write_mark(h);
+    *b = (buffer){memory, size, alignment, 0, (uint8_t)any(256)};
+    given(h, handle, owner, (uint32_t)(b - w.buffers));
+    lm_buffer_info info;
+    MUST(lm_buffer_describe(r, owner, handle, &info) == LM_OK);
+    for (uint32_t i = 0; zeroed && i < size; i++)
+        MUST(bytes_at(memory, info.start)[i] == 0);
+    paint(b, info.start, 0);
+}
+
+static void adopt(void) {
+    buffer *b = free_buffer();
+    held *h = free_held();
+    if (!b || !h) return;
+    uint32_t owner = any(OWNERS), memory = any(MEMORIES), size = 1 + any(500);
+    bool fails = may_fail(memory);
+    const lm_allocator *a = r->memories.at[memory].allocator;
+    void *block = a->allocate(size, &w.memories[memory]);
+    if (!block) {
+        MUST(fails);
+        return;
+    }
+    uint32_t start = lm_offset(&w.memories[memory], block);
+    lm_handle handle;
+    if (!served(lm_buffer_adopt(r, owner, memory, start, size, &handle), fails)) {
+        a->free(bytes_at(memory, start), 0, &w.memories[memory]);
+        return;
+    }
+    *b = (buffer){memory, size, 1, 0, (uint8_t)any(256)};
+    given(h, handle, owner, (uint32_t)(b - w.buffers));
+    paint(b, start, 0);
 }
 
 static void retain(held *h) {
-    expect(lm_buffer_retain(&realm, h->owner, h->handle), LM_OK);
+    if (h->count > 1000) return;
+    MUST(lm_buffer_retain(r, h->owner, h->handle) == LM_OK);
     h->count++;
+    w.buffers[h->buffer].references++;
 }
 
 static void release(held *h) {
-    if (h->count > 1) {
-        expect(lm_buffer_release(&realm, h->owner, h->handle), LM_OK);
-        h->count--;
-        return;
-    }
-    check_mark(h, buffers[h->buffer].size);
-    expect(lm_buffer_release(&realm, h->owner, h->handle),
-           buffers[h->buffer].shares == 1 ? LM_FREED : LM_OK);
-    let_go(h);
+    lm_handle handle = h->handle;
+    uint32_t owner = h->owner;
+    MUST(lm_buffer_release(r, owner, handle) == taken(h));
 }
 
-static void share(held *h, bool transfer) {
-    held *to = free_share();
-    uint32_t with = below(OWNERS), refusals[MEMORIES];
+static void share(const held *h) {
+    held *with = free_held();
+    if (!with) return;
+    uint32_t owner = any(OWNERS);
+    lm_handle shared;
+    bool fails = may_fail(LM_HOME);
+    if (served(lm_buffer_share(r, h->owner, h->handle, owner, &shared), fails))
+        given(with, shared, owner, h->buffer);
+}
+
+static void transfer(held *h) {
+    held *to = free_held();
     if (!to) return;
-    for (uint32_t i = 0; i < MEMORIES; i++)
-        refusals[i] = memories[i].refusals;
-    lm_handle handle;
-    lm_status status = transfer ? lm_buffer_transfer(&realm, h->owner, h->handle, with, &handle)
-                                : lm_buffer_share(&realm, h->owner, h->handle, with, &handle);
-    if (!served(status, refusals)) return;
-    hold(to, handle, with, h->buffer);
-    if (transfer && h->count-- == 1) {
-        h->count = 1;
-        let_go(h);
-    }
-    check_mark(to, buffers[to->buffer].size);
+    uint32_t owner = any(OWNERS), buffer = h->buffer;
+    lm_handle transferred;
+    bool fails = may_fail(LM_HOME) && h->count > 1;
+    if (!served(lm_buffer_transfer(r, h->owner, h->handle, owner, &transferred), fails)) return;
+    taken(h);
+    given(to, transferred, owner, buffer);
 }
 
-static void resize(held *h) {
-    buffer *b = &buffers[h->buffer];
-    uint32_t size = a_size(), kept = b->size < size ? b->size : size, refusals[MEMORIES];
-    for (uint32_t i = 0; i < MEMORIES; i++)
-        refusals[i] = memories[i].refusals;
-    lm_status status = lm_buffer_resize(&realm, h->owner, h->handle, size);
-    if (b->shares > 1 || h->count > 1) {
-        expect(status, LM_SHARED);
+static void resize(const held *h) {
+    buffer *b = &w.buffers[h->buffer];
+    uint32_t size = any_size(), old = b->size;
+    bool fails = may_fail(b->memory);
+    lm_status status = lm_buffer_resize(r, h->owner, h->handle, size);
+    if (b->references > 1) {
+        MUST(status == LM_SHARED);
+        w.misused++;
         return;
     }
-    if (!served(status, refusals)) return;
-    live_bytes[b->memory] += size - (uint64_t)b->size;
+    if (!served(status, fails)) return;
+    lm_buffer_info info;
+    MUST(lm_buffer_describe(r, h->owner, h->handle, &info) == LM_OK);
     b->size = size;
-    check_mark(h, kept);
-    write_mark(h);
-}
-
-static void misuse(void) {
-    lm_handle handle = deaths ? dead[below(deaths < DEAD ? deaths : DEAD)] : 0, given = 42;
-    const held *h = any_share();
-    uint32_t owner = lm_handle_owner(handle);
-    switch (below(8)) {
-    case 0:
-        if (handle)
-            expect(lm_buffer_release(&realm, owner, handle), wrong(handle, LM_RELEASE_AFTER_ZERO));
-        break;
-    case 1:
-        if (handle)
-            expect(lm_buffer_retain(&realm, owner, handle), wrong(handle, LM_USE_AFTER_ZERO));
-        break;
-    case 2:
-        if (handle)
-            expect(lm_buffer_share(&realm, owner, handle, 0, &given),
-                   wrong(handle, LM_USE_AFTER_ZERO));
-        break;
-    case 3:
-        if (h) expect(lm_buffer_release(&realm, h->owner + 1, h->handle), LM_WRONG_OWNER);
-        break;
-    case 4: // a generation that never was
-        if (h)
-            expect(lm_buffer_retain(&realm, h->owner, h->handle + ((uint64_t)1 << 32)),
-                   LM_INVALID_HANDLE);
-        break;
-    case 5: // a slot that never was
-        expect(lm_buffer_release(&realm, 0, (uint64_t)1 << 32 | (SLOTS - 1)), LM_INVALID_HANDLE);
-        break;
-    case 6:
-        expect(lm_buffer_create(&realm, 0, MEMORIES, 8, 8, false, &given), LM_NO_MEMORY);
-        break;
-    default:
-        if (h)
-            expect(lm_buffer_transfer(&realm, h->owner, h->handle, LM_OWNERS_MAX, &given),
-                   LM_NO_OWNER);
-        break;
-    }
-    HOLDS(given == 42);
+    check_content(b, info.start, old < size ? old : size);
+    paint(b, info.start, old < size ? old : size);
 }
 
 static void release_all(void) {
-    uint32_t owner = below(OWNERS);
-    uint64_t freed = 0;
-    for (uint32_t i = 0; i < SHARES; i++)
-        if (shares[i].count && shares[i].owner == owner) freed += let_go(&shares[i]);
-    HOLDS(lm_realm_release_all(&realm, owner) == freed);
-    HOLDS(lm_realm_live_of(&realm, owner).buffers == 0);
+    uint32_t owner = any(OWNERS);
+    uint64_t frees = 0;
+    for (uint32_t i = 0; i < HELD_MAX; i++)
+        while (w.held[i].handle && w.held[i].owner == owner)
+            frees += taken(&w.held[i]) == LM_FREED;
+    MUST(lm_realm_release_all(r, owner) == frees);
 }
 
-static void event(void) {
-    lm_memory *m = &memories[below(MEMORIES)];
-    switch (below(3)) {
+// ---- Misuse ------------------------------------------------------------------------------------
+
+// Each call, with a handle that is wrong.
+static lm_status misuse(uint32_t call, uint32_t owner, lm_handle handle) {
+    lm_handle none = 0;
+    lm_buffer_info info;
+    lm_status status;
+    switch (call) {
     case 0:
-        lm_memory_refuse(m, below(3));
+        status = lm_buffer_release(r, owner, handle);
         break;
     case 1:
-        if (lm_memory_pages(m) < 40) lm_memory_grow_foreign(m, 1);
+        status = lm_buffer_retain(r, owner, handle);
+        break;
+    case 2:
+        status = lm_buffer_share(r, owner, handle, any(OWNERS), &none);
+        break;
+    case 3:
+        status = lm_buffer_transfer(r, owner, handle, any(OWNERS), &none);
+        break;
+    case 4:
+        status = lm_buffer_resize(r, owner, handle, any_size());
         break;
     default:
-        HOLDS(lm_memory_move(m));
+        status = lm_buffer_describe(r, owner, handle, &info);
         break;
     }
+    MUST(none == 0);
+    w.misused++;
+    return status;
 }
 
-static void one(void) {
-    uint32_t choice = below(100);
-    held *h = any_share();
-    if (choice < 22)
+static void misuse_dead(void) {
+    const dead *d = &w.dead[any(DEAD_MAX)];
+    if (!d->handle) return;
+    uint32_t call = any(6);
+    lm_status zero = call == 0 ? LM_RELEASE_AFTER_ZERO : LM_USE_AFTER_ZERO;
+    MUST(misuse(call, d->owner, d->handle) == (d->served ? LM_STALE_HANDLE : zero));
+}
+
+static void misuse_held(const held *h) {
+    lm_handle handle = h->handle, none = 0;
+    switch (any(8)) {
+    case 0:
+        MUST(misuse(any(6), h->owner + 1, handle) == LM_WRONG_OWNER);
+        break;
+    case 1:
+        MUST(misuse(any(6), STRANGER, handle) == LM_WRONG_OWNER);
+        break;
+    case 2: // a generation to come
+        MUST(misuse(any(6), h->owner, handle + ((uint64_t)1 << 32)) == LM_INVALID_HANDLE);
+        break;
+    case 3: // another memory
+        MUST(misuse(any(6), h->owner, handle ^ (1u << 24)) == LM_INVALID_HANDLE);
+        break;
+    case 4: // a slot that none has yet
+        MUST(misuse(any(6), h->owner, handle | 0xFFFF00) == LM_INVALID_HANDLE);
+        break;
+    case 5:
+        MUST(lm_buffer_share(r, h->owner, handle, 255, &none) == LM_NO_OWNER);
+        break;
+    case 6:
+        MUST(lm_buffer_create(r, 0, MEMORIES, 1, 1, 0, &none) == LM_NO_MEMORY);
+        break;
+    default:
+        MUST(lm_buffer_create(r, 0, 0, 1, 24, 0, &none) == LM_BAD_ALIGNMENT);
+        break;
+    }
+    MUST(none == 0);
+}
+
+// ---- Agreement ---------------------------------------------------------------------------------
+
+static void check_memories(void) {
+    lm_live live[MEMORIES] = {{0}};
+    for (uint32_t i = 0; i < BUFFERS_MAX; i++) {
+        const buffer *b = &w.buffers[i];
+        live[b->memory].buffers += b->references > 0;
+        live[b->memory].bytes += b->references > 0 ? b->size : 0;
+    }
+    for (uint32_t i = 0; i < MEMORIES; i++) {
+        lm_live said = lm_realm_live_in(r, i);
+        MUST(said.bytes == live[i].bytes && said.buffers == live[i].buffers);
+        MUST(said.peak_bytes >= said.bytes);
+    }
+}
+
+static void check_held(bool content) {
+    static uint32_t starts[BUFFERS_MAX];
+    memset(starts, 0, sizeof starts);
+    for (uint32_t i = 0; i < HELD_MAX; i++) {
+        const held *h = &w.held[i];
+        if (!h->handle) continue;
+        const buffer *b = &w.buffers[h->buffer];
+        lm_buffer_info info;
+        MUST(lm_buffer_describe(r, h->owner, h->handle, &info) == LM_OK);
+        MUST(info.memory == b->memory && info.size == b->size);
+        MUST(info.references == h->count && info.unique == (b->references == 1));
+        MUST(info.start % b->alignment == 0);
+        MUST(starts[h->buffer] == 0 || starts[h->buffer] == info.start);
+        starts[h->buffer] = info.start;
+        if (content)
+            check_content(b, info.start, b->size);
+        else if (b->size)
+            MUST(*bytes_at(b->memory, info.start) == byte_of(b, 0));
+    }
+}
+
+static void check_walks(void) {
+    lm_census census, seen;
+    uint64_t buffers = 0, owners[OWNERS] = {0};
+    const char *broken = lm_realm_validate(r, &census);
+    if (broken) failed(broken, __LINE__);
+    for (uint32_t i = 0; i < MEMORIES; i++) {
+        broken = w.walkers[i]->validate(&w.memories[i], &seen);
+        if (broken) failed(broken, __LINE__);
+        uint64_t live = lm_realm_live_in(r, i).buffers;
+        MUST(i == LM_HOME ? seen.live_blocks > live : seen.live_blocks == live);
+        buffers += live;
+    }
+    MUST(census.live_blocks == buffers);
+    for (uint32_t i = 0; i < HELD_MAX; i++)
+        if (w.held[i].handle) owners[w.held[i].owner]++;
+    for (uint32_t i = 0; i < OWNERS; i++)
+        MUST(lm_realm_live_of(r, i).buffers == owners[i]);
+}
+
+// ---- Play --------------------------------------------------------------------------------------
+
+static void play_one(void) {
+    uint32_t kind = any(1000);
+    held *h = any_held();
+    if (kind < 150)
         create();
-    else if (choice < 25)
+    else if (kind < 180)
         adopt();
-    else if (choice < 35)
-        misuse();
-    else if (choice == 35 && below(50) == 0)
+    else if (kind < 182)
         release_all();
-    else if (choice == 36 && now->hostile)
-        event();
+    else if (kind < 250)
+        misuse_dead();
     else if (!h)
         return;
-    else if (choice < 50)
+    else if (kind < 400)
         retain(h);
-    else if (choice < 80)
+    else if (kind < 680)
         release(h);
-    else if (choice < 95)
-        share(h, choice < 87);
-    else
+    else if (kind < 780)
+        share(h);
+    else if (kind < 860)
+        transfer(h);
+    else if (kind < 920)
         resize(h);
+    else
+        misuse_held(h);
 }
 
-// ---- What must be true -------------------------------------------------------------------------
-
-static uint64_t blocks_in(uint32_t memory) {
-    lm_census census;
-    const char *broken = allocators[memory]->validate(&memories[memory], &census);
-    if (broken) fail_msg("memory %u: law broken: %s", memory, broken);
-    return census.live_blocks;
+static void disturb(void) {
+    lm_memory *m = &w.memories[any(MEMORIES)];
+    uint32_t kind = any(2000);
+    if (kind < 2) MUST(lm_memory_move(m));
+    else if (kind < 4) MUST(lm_memory_grow_foreign(m, 1 + any(3)));
+    else if (kind < 20) lm_memory_refuse(m, any(4));
+    else if (kind < 26) lm_memory_refuse(m, LM_REFUSE_ALL);
+    else if (kind < 32) lm_memory_refuse(m, 0);
 }
 
-static void check_counts(void) {
+static void end(void) {
+    for (uint32_t i = 0; i < HELD_MAX; i++)
+        while (w.held[i].handle)
+            release(&w.held[i]);
+    check_walks();
+    lm_realm_end(r);
     for (uint32_t i = 0; i < MEMORIES; i++) {
-        lm_live live = lm_realm_live_in(&realm, i);
-        HOLDS(live.bytes == live_bytes[i] && live.buffers == live_buffers[i]);
+        lm_census census;
+        MUST(w.walkers[i]->validate(&w.memories[i], &census) == NULL && census.live_blocks == 0);
+        lm_memory_destroy(&w.memories[i]);
     }
 }
 
-static void check_all(void) {
-    lm_census census;
-    const char *broken = lm_realm_validate(&realm, &census);
-    if (broken) fail_msg("law broken: %s", broken);
-    uint64_t all = 0;
-    for (uint32_t i = 0; i < MEMORIES; i++)
-        all += live_buffers[i];
-    HOLDS(census.live_blocks == all);
-    for (uint32_t i = 1; i < MEMORIES; i++)
-        HOLDS(blocks_in(i) == live_buffers[i]);
-    HOLDS(blocks_in(LM_HOME) >= live_buffers[LM_HOME] + tables);
-    for (uint32_t i = 0; i < SHARES; i++)
-        if (shares[i].count) check_mark(&shares[i], buffers[shares[i].buffer].size);
+static void play(const lm_counts *counts, bool rough, uint64_t operations) {
+    uint64_t refused = 0, misused = 0;
+    for (operation = 0; operation < operations;) {
+        begin(counts, rough);
+        for (uint32_t i = 0; i < WORLD_OPERATIONS && operation < operations; i++, operation++) {
+            if (rough) disturb();
+            play_one();
+            check_memories();
+            check_held(i % CONTENT_EVERY == 0);
+            if (i % WALK_EVERY == 0) check_walks();
+        }
+        refused += w.refused, misused += w.misused;
+        end();
+    }
+    printf("%s, %s: %llu operations, %llu refused, %llu misused\n", counts->name,
+           rough ? "rough" : "smooth", (unsigned long long)operations, (unsigned long long)refused,
+           (unsigned long long)misused);
+    if (operations >= 50000) MUST((refused > 0) == rough && misused > 0);
 }
 
-static void start(const world *w) {
-    static const char *const names[MEMORIES] = {"paged", "tlsf", "tlsf", "buddy"};
-    now = w;
-    state = 1, done = deaths = 0;
-    memset(buffers, 0, sizeof buffers);
-    memset(shares, 0, sizeof shares);
-    memset(latest, 0, sizeof latest);
-    memset(live_bytes, 0, sizeof live_bytes);
-    memset(live_buffers, 0, sizeof live_buffers);
-    odd = (lm_allocator){.allocate = odd_allocate, .resize = odd_resize, .free = odd_free};
-    odd.validate = odd_base()->validate; // the test's own
-    for (uint32_t i = 0; i < MEMORIES; i++) {
-        const lm_allocator *a = lm_strategy_named(names[i], 1);
-        const lm_memory_options options = {.pages = 1, .pages_max = 64, .moving = w->hostile};
-        assert_true(lm_memory_create(&memories[i], &options));
-        assert_true((i == ODD ? odd_base() : a)->start(&memories[i]));
-        allocators[i] = i == ODD ? &odd : a;
+int main(int count, char **arguments) {
+    uint64_t operations = count > 1 ? strtoull(arguments[1], NULL, 10) : 50000;
+    uint64_t seed = count > 2 ? strtoull(arguments[2], NULL, 10) : 1;
+    for (int run = 0; run < 4; run++) {
+        random_state = (seed + (uint64_t)run) * 0x9E3779B97F4A7C15u | 1;
+        play(run % 2 ? &lm_counts_atomic : &lm_counts_plain, run / 2, operations);
     }
-    assert_true(lm_realm_start(&realm, w->counts, allocators[0], &memories[0]));
-    tables = blocks_in(LM_HOME);
-    for (uint32_t i = 1; i < MEMORIES; i++)
-        assert_int_equal(lm_realm_add(&realm, allocators[i], &memories[i]), i);
-}
-
-static void play(void **test_state) {
-    start(*test_state);
-    for (; done < operations; done++) {
-        one();
-        check_counts();
-        if (done % 4096 == 0) check_all();
-    }
-    for (uint32_t i = 0; i < SHARES; i++)
-        while (shares[i].count)
-            release(&shares[i]);
-    check_counts();
-    check_all();
-    for (uint32_t i = 0; i < MEMORIES; i++) {
-        HOLDS(live_buffers[i] == 0);
-        lm_memory_destroy(&memories[i]);
-    }
-}
-
-int main(int argc, char **argv) {
-    static world worlds[] = {{&lm_counts_plain, false},
-                             {&lm_counts_atomic, false},
-                             {&lm_counts_plain, true},
-                             {&lm_counts_atomic, true}};
-    const struct CMUnitTest tests[] = {
-        {"plain", play, NULL, NULL, &worlds[0]},
-        {"atomic", play, NULL, NULL, &worlds[1]},
-        {"plain, in hostile memories", play, NULL, NULL, &worlds[2]},
-        {"atomic, in hostile memories", play, NULL, NULL, &worlds[3]},
-    };
-    if (argc > 1) operations = strtoull(argv[1], NULL, 10);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return 0;
 }

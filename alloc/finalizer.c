@@ -205,6 +205,13 @@ bool lm_finalizers_start(lm_realm *r) {
     return block != 0;
 }
 
+void lm_finalizers_end(lm_realm *r) {
+    uint32_t records = r->finalizers + (uint32_t)offsetof(finalizers, records);
+    lm_records_end(&r->memories, records, sizeof(finalizer));
+    lm_access_free(&r->memories, LM_HOME, r->finalizers, 0);
+    r->finalizers = 0;
+}
+
 lm_status lm_finalizer_attach(lm_realm *r, uint32_t owner, lm_handle handle, lm_token sibling,
                               lm_token *token) {
     lm_buffer_info info;

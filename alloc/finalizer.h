@@ -52,6 +52,10 @@ typedef uint64_t lm_token;
 // memory, and it may be tried again.
 bool lm_finalizers_start(lm_realm *realm);
 
+// Gives back what the records took of home; references that tokens still stand for are not
+// released. No other thread calls.
+void lm_finalizers_end(lm_realm *realm);
+
 // Arms a token for one of the owner's references, which is the token's from here on: a token for
 // each reference. `sibling`, if not 0, is a token with which it is to be detached together. O(1).
 lm_status lm_finalizer_attach(lm_realm *realm, uint32_t owner, lm_handle handle, lm_token sibling,

@@ -656,6 +656,21 @@ static void started_out_of_memory(void **state) {
     lm_memory_destroy(&home);
 }
 
+static void ended_it_leaves_nothing_in_home(void **state) {
+    (void)state;
+    lm_census census;
+    lm_handle handle = create(OTHER);
+    for (uint32_t i = 0; i < 100; i++) { // more than a part of records
+        assert_int_equal(lm_buffer_retain(r, DART, handle), LM_OK);
+        attach(handle, 0);
+    }
+    assert_int_equal(lm_realm_release_all(r, DART), 1);
+    lm_finalizers_end(r);
+    lm_realm_end(r);
+    assert_null(home_heap->validate(&memories[HOME], &census));
+    assert_int_equal(census.live_blocks, 0);
+}
+
 // ---- The collector -----------------------------------------------------------------------------
 
 // A host's collector: while it collects, the world has stopped, it holds the heap's lock, and it
@@ -829,6 +844,7 @@ static const struct CMUnitTest tests[] = {
     BOTH(the_world_has_stopped),
     BOTH(a_finalizer_that_does_more_is_caught),
     BOTH(a_broken_record_is_seen),
+    BOTH(ended_it_leaves_nothing_in_home),
 };
 
 #else

@@ -44,6 +44,13 @@ bool lm_realm_start(lm_realm *realm, const lm_counts *counts, const lm_allocator
     return true;
 }
 
+void lm_realm_end(lm_realm *realm) {
+    lm_records_end(&realm->memories, realm->state + offsetof(lm_realm_state, slots),
+                   sizeof(lm_slot));
+    lm_access_free(&realm->memories, LM_HOME, realm->state, 0);
+    realm->state = 0;
+}
+
 uint32_t lm_realm_add(lm_realm *realm, const lm_allocator *allocator, lm_memory *memory) {
     if (realm->memories.count == LM_MEMORIES_MAX) return LM_MEMORIES_MAX;
     uint32_t number = realm->memories.count++;

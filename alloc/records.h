@@ -68,3 +68,12 @@ static inline uint32_t lm_records_take(lm_records *records) {
     __atomic_store_n(&records->count, number + 1, __ATOMIC_RELEASE);
     return number;
 }
+
+// Frees all parts: there are no records any more. Nobody else looks.
+static inline void lm_records_end(const lm_memories *all, uint32_t offset, uint32_t record_bytes) {
+    for (uint32_t bit = LM_RECORDS_FIRST; bit < LM_RECORDS_PARTS; bit++) {
+        lm_records *records = lm_at(all->at[LM_HOME].memory, offset);
+        uint32_t part = records->parts[bit];
+        if (part) lm_access_free(all, LM_HOME, part - 1 + (record_bytes << bit), 0);
+    }
+}
