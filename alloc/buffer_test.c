@@ -6,6 +6,7 @@
 #include "alloc/realm_state.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -745,33 +746,49 @@ static void lack_of_memory_presses(void **state) {
 
 // ---- Threads -----------------------------------------------------------------------------------
 
-enum { RACED = 40 };
+enum { ROUNDS = 50000 };
 
-static void *release_raced(void *handles) {
-    const lm_handle *raced = handles;
-    uintptr_t freed = 0;
-    for (uint32_t i = 0; i < RACED; i++)
-        freed += lm_buffer_release(r, DART, raced[i]) == LM_FREED;
-    return (void *)freed;
+static lm_handle raced;
+static uint32_t begun, ended; // rounds so far
+static uint32_t freed_by_release;
+
+static void wait_for(const uint32_t *rounds, uint32_t round) {
+    for (uint32_t turns = 1; __atomic_load_n(rounds, __ATOMIC_ACQUIRE) < round; turns++)
+        if (turns % 1024 == 0) sched_yield();
 }
 
-// Whoever of the two comes first frees: one of them does.
+static void *release_raced(void *nothing) {
+    for (uint32_t round = 1; round <= ROUNDS; round++) {
+        wait_for(&begun, round);
+        freed_by_release += lm_buffer_release(r, DART, raced) == LM_FREED;
+        __atomic_store_n(&ended, round, __ATOMIC_RELEASE);
+    }
+    return nothing;
+}
+
+// Whoever of the two comes first frees, and the other does not.
 static void release_all_races_with_release(void **state) {
     (void)state;
     if (NARROW) skip();
-    for (int round = 0; round < 300; round++) {
-        lm_handle raced[RACED];
-        void *freed;
-        pthread_t thread;
-        for (uint32_t i = 0; i < RACED; i++)
-            raced[i] = create(IMPORTED, 24);
-        assert_int_equal(pthread_create(&thread, NULL, release_raced, raced), 0);
-        uint64_t all = lm_realm_release_all(r, DART);
-        pthread_join(thread, &freed);
-        assert_int_equal(all + (uintptr_t)freed, RACED);
-        assert_int_equal(walk().live_blocks, 0);
-        assert_int_equal(blocks_in(IMPORTED), 0);
+    pthread_t thread;
+    uint64_t freed_by_all = 0;
+    uint32_t late = 0;
+    begun = ended = freed_by_release = 0;
+    assert_int_equal(pthread_create(&thread, NULL, release_raced, NULL), 0);
+    for (uint32_t round = 1; round <= ROUNDS; round++) {
+        raced = create(IMPORTED, 24);
+        __atomic_store_n(&begun, round, __ATOMIC_RELEASE);
+        for (volatile uint32_t i = 0; i < late; i++)
+            ;
+        uint64_t first = lm_realm_release_all(r, DART);
+        freed_by_all += first;
+        late = first ? (late + 1) % 4096 : late - (late > 0); // so that they meet
+        wait_for(&ended, round);
     }
+    pthread_join(thread, NULL);
+    assert_int_equal(freed_by_all + freed_by_release, ROUNDS);
+    assert_int_equal(walk().live_blocks, 0);
+    assert_int_equal(blocks_in(IMPORTED), 0);
 }
 
 #define BOTH(test)                                                                                 \
