@@ -19,13 +19,14 @@
 // slot is one owner's share of one buffer; all shares of a buffer form a ring, and the last to
 // leave it frees the block.
 //
-//     slot: [ count | stamp | start | size | next | previous | block | memory ]   32 bytes
-//           '---- word ----'               '--- the ring ---'
+//     slot: [ stamp | memory | count | start | size | next | previous | block | alignment ]
+//           '-------- word ---------'               '--- the ring ---'          32 bytes
 //
-// The word is looked at and changed at once: where counts are atomic, by one compare-and-swap, so
-// that no error changes anything, not even in a race. A slot that is released keeps its stamp until
-// it serves the next share, with the next generation. After 2^24 − 1 generations a slot is retired:
-// no handle ever means two shares.
+// The word is the handle with the count in the place of the slot's number: one subtraction judges
+// the one by the other. It is looked at and changed at once: where counts are atomic, by one
+// compare-and-swap, so that no error changes anything, not even in a race. A slot that is released
+// keeps its stamp until it serves the next share, with the next generation. After 2^24 − 1
+// generations a slot is retired: no handle ever means two shares.
 //
 // Misuse, what it returns, and that nothing has changed:
 //
@@ -44,12 +45,13 @@
 //
 // Threads: one at a time, but with lm_counts_atomic any number: retain and release that is not the
 // last are one compare-and-swap; everything else takes the realm's lock, under which allocators are
-// called. Home must then be a memory that does not move.
+// called. Home must then be a memory that does not move, and all memories and the callback are set
+// before the threads start.
 #pragma once
 
 #include "alloc/memory_access.h"
 
-// Narrow ones let tests reach the ends.
+// At most 24 each. Narrow ones let tests reach the ends.
 #ifndef LM_COUNT_BITS
 #define LM_COUNT_BITS 24
 #endif
@@ -217,7 +219,8 @@ static inline lm_status lm_buffer_share(lm_realm *realm, uint32_t owner, lm_hand
 }
 
 // Moves one reference to another owner, who gets a handle of its own; where it was the owner's
-// last, the old handle is stale. O(1), and nothing is allocated or freed where it was the last.
+// last, the old handle is dead: stale, or where the slot's generations are used up as after a
+// release. O(1), and nothing is allocated or freed where it was the last and they are not.
 static inline lm_status lm_buffer_transfer(lm_realm *realm, uint32_t owner, lm_handle handle,
                                            uint32_t to, lm_handle *transferred) {
     return realm->counts->transfer(realm, owner, handle, to, transferred);

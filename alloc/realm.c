@@ -62,9 +62,13 @@ uint32_t lm_realm_add(lm_realm *realm, const lm_allocator *allocator, lm_memory 
     return number;
 }
 
+// Under the lock, in a realm of one thread too: there nobody else takes it.
+
 lm_status lm_realm_set_budget(lm_realm *realm, uint32_t memory, uint64_t bytes) {
     if (memory >= realm->memories.count) return LM_NO_MEMORY;
+    lm_lock(&lm_state_of(realm)->lock);
     lm_state_of(realm)->budgets[memory] = bytes;
+    lm_unlock(&lm_state_of(realm)->lock);
     return LM_OK;
 }
 
@@ -74,11 +78,15 @@ void lm_realm_set_pressure(lm_realm *realm, lm_pressure *pressure, void *context
 }
 
 lm_live lm_realm_live_in(const lm_realm *realm, uint32_t memory) {
-    return lm_state_of(realm)->memories[memory];
+    lm_lock(&lm_state_of(realm)->lock);
+    lm_live live = lm_state_of(realm)->memories[memory];
+    lm_unlock(&lm_state_of(realm)->lock);
+    return live;
 }
 
 lm_live lm_realm_live_of(const lm_realm *realm, uint32_t owner) {
     lm_live live = {0};
+    lm_lock(&lm_state_of(realm)->lock);
     uint32_t slots = lm_records_count(&lm_state_of(realm)->slots);
     for (uint32_t number = 0; number < slots; number++) {
         const lm_slot *s = lm_slot_at(realm, number);
@@ -87,5 +95,6 @@ lm_live lm_realm_live_of(const lm_realm *realm, uint32_t owner) {
         live.buffers++;
         live.bytes += s->size;
     }
+    lm_unlock(&lm_state_of(realm)->lock);
     return live;
 }

@@ -20,27 +20,25 @@ typedef struct lm_records {
     uint32_t parts[LM_RECORDS_PARTS]; // where record 0 would lie, were it there, plus 1; 0: no part
 } lm_records;
 
-static inline uint32_t lm_record_bit(uint32_t n) {
-    return 31 ^ (uint32_t)__builtin_clz(n);
+static inline size_t lm_record_bit(uint32_t n) {
+    return 63 ^ (size_t)__builtin_clzll(n);
 }
 
-// Finds the record of a number up to 2^24 − 1. False: there is no part with it. One that was not
-// taken yet reads as zero.
-static inline bool lm_record_find(const lm_memory *home, const lm_records *records,
-                                  uint32_t record_bytes, uint32_t number, void **record) {
-    uint32_t n = number + (1u << LM_RECORDS_FIRST);
-    // What is read there depends on it, so that this orders enough (compilers make it an acquire).
-    uint32_t part = __atomic_load_n(&records->parts[lm_record_bit(n)], __ATOMIC_CONSUME);
-    *record = lm_at(home, part - 1 + n * record_bytes);
-    return part != 0;
+// Where it is noted which part has the record of a number up to 2^24 − 1: 0 there: none has.
+static inline const uint32_t *lm_record_part(const lm_records *records, uint32_t number) {
+    return &records->parts[lm_record_bit(number + (1u << LM_RECORDS_FIRST))];
 }
 
-// The same for one that was taken.
+// The record in its part, which is not 0. One that was not taken yet reads as zero.
+static inline void *lm_record_in(const lm_memory *home, uint32_t part, uint32_t record_bytes,
+                                 uint32_t number) {
+    return lm_at(home, part - 1 + (number + (1u << LM_RECORDS_FIRST)) * record_bytes);
+}
+
+// The record of a number that was taken.
 static inline void *lm_record_at(const lm_memory *home, const lm_records *records,
                                  uint32_t record_bytes, uint32_t number) {
-    uint32_t n = number + (1u << LM_RECORDS_FIRST);
-    uint32_t part = __atomic_load_n(&records->parts[lm_record_bit(n)], __ATOMIC_RELAXED);
-    return lm_at(home, part - 1 + n * record_bytes);
+    return lm_record_in(home, *lm_record_part(records, number), record_bytes, number);
 }
 
 // Makes room for one more, whose number is the count. False: out of memory. `records` lies at
@@ -49,7 +47,8 @@ static inline bool lm_records_extend(const lm_memories *all, uint32_t offset,
                                      uint32_t record_bytes) {
     const lm_memory *home = all->at[LM_HOME].memory;
     const lm_records *records = lm_at(home, offset);
-    uint32_t n = records->count + (1u << LM_RECORDS_FIRST), bit = lm_record_bit(n);
+    uint32_t n = records->count + (1u << LM_RECORDS_FIRST);
+    size_t bit = lm_record_bit(n);
     if (records->parts[bit]) return true;
     uint32_t block = lm_access_allocate(all, LM_HOME, n * record_bytes);
     if (!block) return false;

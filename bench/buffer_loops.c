@@ -5,13 +5,13 @@
 
 #include <stdlib.h>
 
-enum { BUFFERS_MAX = 64, SIZE = 64, OWNER = 1 };
+enum { BUFFERS_MAX = 1024, SIZE = 64, ROUND = 64, OWNER = 1 };
 
 struct buffer_world {
     lm_memory memory;
     const lm_allocator *allocator;
     lm_realm realm;
-    uint32_t buffers;
+    uint64_t last; // of the buffers, whose number is a power of two
     lm_handle handles[BUFFERS_MAX];
     uint64_t counters[BUFFERS_MAX];
 };
@@ -24,9 +24,9 @@ static inline void use(uint64_t value) {
 buffer_world *buffer_world_start(const char *strategy, bool atomic, uint32_t buffers) {
     buffer_world *w = calloc(1, sizeof *w);
     const lm_allocator *a = lm_strategy_named(strategy, 0);
-    if (!w || !a || buffers > BUFFERS_MAX) abort();
+    if (!w || !a || buffers & (buffers - 1) || buffers > BUFFERS_MAX) abort();
     w->allocator = a;
-    w->buffers = buffers;
+    w->last = buffers - 1;
     const lm_counts *counts = atomic ? &lm_counts_atomic : &lm_counts_plain;
     if (!lm_memory_create(&w->memory, &(lm_memory_options){.pages = 16, .pages_max = 1024}) ||
         !a->start(&w->memory) || !lm_realm_start(&w->realm, counts, a, &w->memory))
@@ -44,14 +44,16 @@ void buffer_world_end(buffer_world *world) {
 }
 
 void loop_retain_release(buffer_world *world, uint64_t count) {
-    for (uint32_t i = 0; count--; i = i + 1 == world->buffers ? 0 : i + 1) {
+    for (uint64_t n = 0; n < count; n++) {
+        uint64_t i = n & world->last;
         use(lm_buffer_retain(&world->realm, OWNER, world->handles[i]));
         use(lm_buffer_release(&world->realm, OWNER, world->handles[i]));
     }
 }
 
 void loop_bare_counter(buffer_world *world, uint64_t count) {
-    for (uint32_t i = 0; count--; i = i + 1 == world->buffers ? 0 : i + 1) {
+    for (uint64_t n = 0; n < count; n++) {
+        uint64_t i = n & world->last;
         volatile uint64_t *counter = &world->counters[i];
         ++*counter;
         --*counter;
@@ -60,25 +62,49 @@ void loop_bare_counter(buffer_world *world, uint64_t count) {
 
 // In the weakest orders that are right: relaxed up, release down.
 void loop_bare_atomic(buffer_world *world, uint64_t count) {
-    for (uint32_t i = 0; count--; i = i + 1 == world->buffers ? 0 : i + 1) {
+    for (uint64_t n = 0; n < count; n++) {
+        uint64_t i = n & world->last;
         use(__atomic_add_fetch(&world->counters[i], 1, __ATOMIC_RELAXED));
         use(__atomic_sub_fetch(&world->counters[i], 1, __ATOMIC_RELEASE));
     }
 }
 
+static inline lm_handle create(buffer_world *w) {
+    lm_handle handle = 0;
+    use(lm_buffer_create(&w->realm, OWNER, LM_HOME, SIZE, LM_BLOCK_ALIGNMENT, false, &handle));
+    return handle;
+}
+
 void loop_create_release(buffer_world *world, uint64_t count) {
-    while (count--) {
-        lm_handle handle;
-        use(lm_buffer_create(&world->realm, OWNER, LM_HOME, SIZE, LM_BLOCK_ALIGNMENT, false,
-                             &handle));
-        use(lm_buffer_release(&world->realm, OWNER, handle));
+    while (count--)
+        use(lm_buffer_release(&world->realm, OWNER, create(world)));
+}
+
+void loop_create_release_rounds(buffer_world *world, uint64_t count) {
+    lm_handle made[ROUND];
+    for (uint64_t n = 0; n < count; n += ROUND) {
+        for (uint32_t i = 0; i < ROUND; i++)
+            made[i] = create(world);
+        for (uint32_t i = 0; i < ROUND; i++)
+            use(lm_buffer_release(&world->realm, OWNER, made[i]));
     }
 }
 
+// Freed without a size, as buffers are.
 void loop_allocate_free(buffer_world *world, uint64_t count) {
     while (count--) {
         void *block = world->allocator->allocate(SIZE, &world->memory);
         use((uintptr_t)block);
-        world->allocator->free(block, 0, &world->memory); // without a size, as buffers do
+        world->allocator->free(block, 0, &world->memory);
+    }
+}
+
+void loop_allocate_free_rounds(buffer_world *world, uint64_t count) {
+    void *made[ROUND];
+    for (uint64_t n = 0; n < count; n += ROUND) {
+        for (uint32_t i = 0; i < ROUND; i++)
+            made[i] = world->allocator->allocate(SIZE, &world->memory);
+        for (uint32_t i = 0; i < ROUND; i++)
+            world->allocator->free(made[i], 0, &world->memory);
     }
 }

@@ -25,26 +25,34 @@ void play(benchmark::State &state, void (*loop)(buffer_world *, uint64_t), bool 
     buffer_world_end(world);
 }
 
-// libstdc++ counts without atomics until the process has started a thread.
-void shared_pointer(benchmark::State &state, bool threaded, size_t pointers) {
-    if (threaded) std::thread([] {}).join();
-    std::vector<std::shared_ptr<int>> held;
-    for (size_t i = 0; i < pointers; i++)
-        held.push_back(std::make_shared<int>(1));
+// Copies a shared pointer and ends the copy. std::shared_ptr is the policy of threads, and counts by
+// itself without atomics only in a process that never started one; the other is for one thread.
+template <__gnu_cxx::_Lock_policy policy> void copy_shared(benchmark::State &state, size_t count) {
+    using pointer = std::__shared_ptr<int, policy>;
+    if (policy == __gnu_cxx::_S_atomic) std::thread([] {}).join();
+    std::vector<pointer> held;
+    for (size_t i = 0; i < count; i++)
+        held.push_back(pointer(new int(1)));
     size_t i = 0;
     for (auto _ : state) {
-        std::shared_ptr<int> copy(held[i]);
+        pointer copy(held[i]);
         benchmark::DoNotOptimize(copy);
-        i = i + 1 == pointers ? 0 : i + 1;
+        i = (i + 1) & (count - 1);
     }
 }
 
-// Whether libstdc++ believes that there are other threads, once there was one, is for good with
-// some C libraries: this comes last.
+void shared_pointer(benchmark::State &state, bool threads, size_t count) {
+    if (threads)
+        copy_shared<__gnu_cxx::_S_atomic>(state, count);
+    else
+        copy_shared<__gnu_cxx::_S_single>(state, count);
+}
+
 BENCHMARK_CAPTURE(play, bare_counter, loop_bare_counter, false, "paged", 1);
 BENCHMARK_CAPTURE(play, bare_counter_64, loop_bare_counter, false, "paged", 64);
 BENCHMARK_CAPTURE(play, retain_release, loop_retain_release, false, "paged", 1);
 BENCHMARK_CAPTURE(play, retain_release_64, loop_retain_release, false, "paged", 64);
+BENCHMARK_CAPTURE(play, retain_release_1024, loop_retain_release, false, "paged", 1024);
 BENCHMARK_CAPTURE(play, bare_atomic, loop_bare_atomic, true, "paged", 1);
 BENCHMARK_CAPTURE(play, bare_atomic_64, loop_bare_atomic, true, "paged", 64);
 BENCHMARK_CAPTURE(play, retain_release_atomic, loop_retain_release, true, "paged", 1);
@@ -52,13 +60,17 @@ BENCHMARK_CAPTURE(play, retain_release_atomic_64, loop_retain_release, true, "pa
 BENCHMARK_CAPTURE(play, allocate_free_paged, loop_allocate_free, false, "paged", 1);
 BENCHMARK_CAPTURE(play, create_release_paged, loop_create_release, false, "paged", 1);
 BENCHMARK_CAPTURE(play, create_release_atomic_paged, loop_create_release, true, "paged", 1);
+BENCHMARK_CAPTURE(play, allocate_free_paged_rounds, loop_allocate_free_rounds, false, "paged", 1);
+BENCHMARK_CAPTURE(play, create_release_paged_rounds, loop_create_release_rounds, false, "paged", 1);
+BENCHMARK_CAPTURE(play, allocate_free_tlsf_rounds, loop_allocate_free_rounds, false, "tlsf", 1);
+BENCHMARK_CAPTURE(play, create_release_tlsf_rounds, loop_create_release_rounds, false, "tlsf", 1);
 BENCHMARK_CAPTURE(play, allocate_free_tlsf, loop_allocate_free, false, "tlsf", 1);
 BENCHMARK_CAPTURE(play, create_release_tlsf, loop_create_release, false, "tlsf", 1);
 BENCHMARK_CAPTURE(play, create_release_atomic_tlsf, loop_create_release, true, "tlsf", 1);
-BENCHMARK_CAPTURE(shared_pointer, alone, false, 1);
-BENCHMARK_CAPTURE(shared_pointer, alone_64, false, 64);
-BENCHMARK_CAPTURE(shared_pointer, threaded, true, 1);
-BENCHMARK_CAPTURE(shared_pointer, threaded_64, true, 64);
+BENCHMARK_CAPTURE(shared_pointer, one_thread, false, 1);
+BENCHMARK_CAPTURE(shared_pointer, one_thread_64, false, 64);
+BENCHMARK_CAPTURE(shared_pointer, threads, true, 1);
+BENCHMARK_CAPTURE(shared_pointer, threads_64, true, 64);
 
 } // namespace
 
