@@ -56,13 +56,13 @@ static void assert_whole(lm_memory *memory) {
 // episodes, how large its slabs are to be, may cost it as much again.
 static void all_that_is_freed_comes_back(void **state) {
     (void)state;
-    enum { LEARNT = 7 };
+    enum { LEARNT = 15, EPISODES = 24 };
     if (!can(LM_MERGES)) skip();
     static model m;
     m = (model){.memory = started(20, 200), .random = 11};
     uint32_t before = largest(&m.memory), first = 0, pages = 0;
     assert_whole(&m.memory);
-    for (m.episode = 0; m.episode < 12; m.episode++) {
+    for (m.episode = 0; m.episode < EPISODES; m.episode++) {
         m.random = 11;
         for (m.step = 0; m.step < 3000; m.step++)
             step(&m, &(world){.slots = 300});

@@ -24,8 +24,8 @@
 // How a small heap stays small. A class that has no block left *rents* before it buys: it takes a
 // block of one of the three classes above, at most twice as large, or a run of its own, until it
 // has taken half a page's worth so; only then it gets a slab. Its first slab is the smallest that
-// loses at most an eighth at its end, each further one twice as large, up to 64 blocks, or a 96th of
-// the heap, or 128 KiB; in a heap of up to 1.5 MiB up to 8 blocks or 16 KiB. Before the memory
+// loses at most an eighth at its end, each further one twice as large, up to 64 blocks, or a 96th
+// of the heap, or 128 KiB; in a heap of up to 1.5 MiB up to 8 blocks or 16 KiB. Before the memory
 // grows, slabs without a live block become free runs; in a small heap, so do the pages of slabs
 // that no block was handed out of, and a larger class's block is taken first.
 //
@@ -68,8 +68,8 @@ enum {
     SLAB_BLOCKS = 64,         // and in others holds as many
     SLAB_HEAP_SHARE = 96,     // or is such a share of the heap
     SLAB_BYTES_MAX = 131072,  // or is as large, is no reason for a larger one
-    CARVE_BYTES_SMALL = 2048, // how much of a slab is linked at a time, in a small heap
-    CARVE_BYTES = 8192,       // and in others
+    CARVE_BYTES = 2048,       // how much of a slab is linked at a time, at least
+    CARVE_SHARE = 16,         // and such a share of it
     CLASSES_ABOVE = 3,        // how much further up a block may be rented: at most twice its size
     TABLE_DESCRIPTORS_MIN = TABLE_MEMORY_BYTES >> PAGE_SHIFT,
 };
@@ -257,8 +257,8 @@ static inline void guard_none(const lm_memory *m, uint32_t block) {
 
 // Links some blocks that were never handed out, in the order of addresses.
 static void slab_carve(const lm_memory *m, page *p) {
-    uint32_t size = class_bytes(p->class);
-    uint32_t count = (is_small(m) ? CARVE_BYTES_SMALL : CARVE_BYTES) / size;
+    uint32_t size = class_bytes(p->class), share = (p->length << PAGE_SHIFT) / CARVE_SHARE;
+    uint32_t count = (share > CARVE_BYTES ? share : CARVE_BYTES) / size;
     if (count == 0) count = 1;
     if (count > p->uncarved) count = p->uncarved;
     uint32_t start = number_of(m, runs_of(m), p) << PAGE_SHIFT;
