@@ -121,9 +121,11 @@ static __attribute__((noinline)) lm_status misuse(const lm_slot *s, uint32_t own
 
 // The slot a handle names. False: there is none.
 static inline bool find_slot(const lm_realm *r, lm_handle handle, lm_slot **s) {
+    const lm_memory *home = r->memories.at[LM_HOME].memory;
     uint32_t number = lm_handle_slot(handle);
-    uint32_t part = read_part(lm_record_part(&lm_state_of(r)->slots, number));
-    *s = lm_record_in(r->memories.at[LM_HOME].memory, part, sizeof(lm_slot), number);
+    uint32_t slots = r->state + (uint32_t)offsetof(lm_realm_state, slots);
+    uint32_t part = read_part(lm_record_part(home, slots, number));
+    *s = lm_record_in(home, part, sizeof(lm_slot), number);
     return LM_LIKELY(part != 0);
 }
 
@@ -349,7 +351,7 @@ static lm_status adopt(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t bl
     return status;
 }
 
-// These two begin a cache line: a pair takes 3.1 ns where they do, up to 3.6 where they do not.
+// These two begin a cache line: a pair takes 3.0 to 3.2 ns where they do, up to 3.6 where they do not.
 __attribute__((aligned(64))) static lm_status retain(lm_realm *r, uint32_t owner,
                                                      lm_handle handle) {
     lm_slot *s;

@@ -25,8 +25,8 @@ void play(benchmark::State &state, void (*loop)(buffer_world *, uint64_t), bool 
     buffer_world_end(world);
 }
 
-// Copies a shared pointer and ends the copy. std::shared_ptr is the policy of threads, and counts
-// by itself without atomics only in a process that never started one; the other is for one thread.
+// Copies a shared pointer and ends the copy. std::shared_ptr has the policy of threads, and counts
+// without atomics only in a process that never started one; the other is for one thread.
 template <__gnu_cxx::_Lock_policy policy> void copy_shared(benchmark::State &state, size_t count) {
     using pointer = std::__shared_ptr<int, policy>;
     if (policy == __gnu_cxx::_S_atomic) std::thread([] {}).join();
