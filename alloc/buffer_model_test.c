@@ -421,11 +421,16 @@ static void play_one(void) {
 static void disturb(void) {
     lm_memory *m = &w.memories[any(MEMORIES)];
     uint32_t kind = any(2000);
-    if (kind < 2) MUST(lm_memory_move(m));
-    else if (kind < 4) MUST(lm_memory_grow_foreign(m, 1 + any(3)));
-    else if (kind < 20) lm_memory_refuse(m, any(4));
-    else if (kind < 26) lm_memory_refuse(m, LM_REFUSE_ALL);
-    else if (kind < 32) lm_memory_refuse(m, 0);
+    if (kind < 2)
+        MUST(lm_memory_move(m));
+    else if (kind < 4)
+        MUST(lm_memory_grow_foreign(m, 1 + any(3)));
+    else if (kind < 20)
+        lm_memory_refuse(m, any(4));
+    else if (kind < 26)
+        lm_memory_refuse(m, LM_REFUSE_ALL);
+    else if (kind < 32)
+        lm_memory_refuse(m, 0);
 }
 
 static void end(void) {
