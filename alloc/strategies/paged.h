@@ -624,8 +624,8 @@ static const char *validate_slab(const lm_memory *m, const page *p, lm_census *c
             return "runs";
     }
     if (p->prev && (p->prev < r->first || p->prev >= r->end)) return "partial";
+    if (!owner_holds(m, p)) return "runs";
     const heap *h = owner_of(m, p);
-    if (!heap_holds(m, h)) return "runs";
     bool on_list = h->partial[p->class] == n || (p->prev && page_at(m, r, p->prev)->next == n);
     if (on_list != (p != current(m, h, p->class) && p->free)) return "partial";
     census->live_blocks += p->used;

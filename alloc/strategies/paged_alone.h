@@ -100,8 +100,9 @@ static inline void release_block(uint32_t block, lm_memory *m) {
         push(m, p, block);
 }
 
-static inline bool heap_holds(const lm_memory *m, const heap *h) {
-    return h == heap_of(m);
+static inline bool owner_holds(const lm_memory *m, const page *p) {
+    (void)m, (void)p;
+    return true;
 }
 static inline const char *validate_heaps(const lm_memory *m, lm_census *census) {
     (void)m, (void)census;

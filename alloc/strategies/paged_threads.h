@@ -343,6 +343,11 @@ static bool heap_holds(const lm_memory *m, const heap *h) {
            page_at(m, r, n)->kind == PAGE_HEAP && page_at(m, r, n)->length == pages_for(sizeof *h);
 }
 
+static bool owner_holds(const lm_memory *m, const page *p) {
+    uint32_t thread = tag_at(m, p->number)->thread;
+    return thread < LM_THREADS_MAX && heap_holds(m, heap_by(m, thread));
+}
+
 // Counts a block as free that its slab counts as live. False: no slab has handed it out.
 static bool count_block(const lm_memory *m, uint32_t block, lm_census *census) {
     const page_runs *r = runs_of(m);
