@@ -379,9 +379,14 @@ static bool play_around(player *p, const trace_operation *operation) {
         lm_memory_grow_foreign(memory, operation->argument[0]);
     else if (operation->verb == TRACE_REFUSE)
         lm_memory_refuse(memory, operation->argument[0]);
-    else
+    else if (operation->verb == TRACE_MOVE)
         lm_memory_move(memory);
-    return true;
+    return true; // where a heap starts is known to who made the memory
+}
+
+static bool play_scope(player *p, const trace_operation *operation) {
+    (void)operation;
+    return broken(p, "scopes and resets are of heaps, not of buffers");
 }
 
 static bool play_model(player *p, const trace_operation *operation) {
@@ -395,7 +400,8 @@ static bool (*const plays[TRACE_VERBS])(player *, const trace_operation *) = {
     [TRACE_MOVE] = play_around,    [TRACE_BUFFER] = create,     [TRACE_RETAIN] = refer,
     [TRACE_RELEASE] = release,     [TRACE_VIEW] = refer,        [TRACE_COPY] = copy,
     [TRACE_TRANSFER] = transfer,   [TRACE_ATTACH] = attach,     [TRACE_DETACH] = detach,
-    [TRACE_COLLECT] = collect,     [TRACE_DRAIN] = drain,
+    [TRACE_COLLECT] = collect,     [TRACE_DRAIN] = drain,       [TRACE_OPEN] = play_scope,
+    [TRACE_CLOSE] = play_scope,    [TRACE_RESET] = play_scope,  [TRACE_HEAP] = play_around,
 };
 
 static bool make_room(player *p, const trace *trace) {

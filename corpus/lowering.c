@@ -1,11 +1,13 @@
 #include "corpus/lowering.h"
 #include "corpus/buffer_model.h"
+#include "corpus/scopes.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct lowering {
     buffer_model model;
+    scopes scopes;
     uint32_t *blocks, *buffers; // by number: what the lowered trace calls them
     uint32_t begun;
     trace_builder *builder;
@@ -28,6 +30,10 @@ static bool lower(lowering *l, const trace_operation *operation) {
     buffer_model_play(&l->model, operation);
     for (uint32_t i = 0; i < l->model.died_count; i++)
         if (!append(l, (trace_operation){TRACE_FREE, {l->buffers[l->model.died[i]]}})) return false;
+    scopes_play(&l->scopes, operation);
+    for (uint32_t i = 0; i < l->scopes.ended_count; i++)
+        if (!append(l, (trace_operation){TRACE_FREE, {l->blocks[l->scopes.ended[i]]}}))
+            return false;
     switch (operation->verb) {
     case TRACE_BUFFER:
         same.verb = TRACE_ALLOCATE;
@@ -38,7 +44,6 @@ static bool lower(lowering *l, const trace_operation *operation) {
         l->blocks[operation->argument[0]] = l->begun++;
         __attribute__((fallthrough));
     case TRACE_RESIZE:
-    case TRACE_FREE:
         same.argument[0] = l->blocks[operation->argument[0]];
         return append(l, same);
     case TRACE_LANE:
@@ -67,7 +72,8 @@ bool lowering_run(const trace *trace, struct trace *lowered, trace_error *error)
     lowering l = {.builder = trace_builder_new(),
                   .blocks = calloc((size_t)trace->blocks + 1, sizeof *l.blocks),
                   .error = error};
-    bool room = l.builder && l.blocks && buffer_model_start(&l.model, trace);
+    bool room = l.builder && l.blocks && buffer_model_start(&l.model, trace) &&
+                scopes_begin(&l.scopes, trace);
     if (room) l.buffers = calloc((size_t)l.model.buffer_count + 1, sizeof *l.buffers);
     room = room && l.buffers && copy_preamble(l.builder, trace->preamble);
     if (!room) snprintf(error->text, sizeof error->text, "out of memory");
@@ -79,6 +85,7 @@ bool lowering_run(const trace *trace, struct trace *lowered, trace_error *error)
     else if (l.builder)
         trace_builder_abandon(l.builder);
     buffer_model_end(&l.model);
+    scopes_end(&l.scopes);
     free(l.buffers);
     free(l.blocks);
     return good;

@@ -90,6 +90,15 @@ static void memories_become_one_heap(void **state) {
                          "f 0\ne\nf 1\nt 0\nf 2\n");
 }
 
+static void a_scope_frees_its_blocks(void **state) {
+    (void)state;
+    assert_lowers(HEADER
+                  "h 16 1 9\na 0 5\na 1 6\n(\na 2 7\nr 0 8\nf 2\n(\na 2 9\n)\na 3 1\n)\nf 1\n",
+                  HEADER "a 0 5\na 1 6\na 2 7\nr 0 8\nf 2\na 2 9\nf 2\na 2 1\nf 2\nf 0\nf 1\n");
+    assert_lowers(HEADER "a 0 5\n(\na 1 6\n(\na 2 7\nx\na 0 1\nf 0\n",
+                  HEADER "a 0 5\na 1 6\na 2 7\nf 2\nf 1\nf 0\na 0 1\nf 0\n");
+}
+
 static void a_heap_trace_is_lowered_already(void **state) {
     (void)state;
     const char *text = HEADER "a 0 1\nz 1 2 64\nt 2\nr 0 3\nf 1\ng 1\nn 2\nw\ne\nf 0\n";
@@ -105,6 +114,7 @@ int main(void) {
         cmocka_unit_test(a_drain_frees_what_was_collected),
         cmocka_unit_test(what_is_refused_stands_for_nothing),
         cmocka_unit_test(memories_become_one_heap),
+        cmocka_unit_test(a_scope_frees_its_blocks),
         cmocka_unit_test(a_heap_trace_is_lowered_already),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

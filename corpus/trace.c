@@ -5,6 +5,8 @@
 // - a name begins while nothing lives under it, and is used and ended while it lives;
 // - an attached reference is ended by its token only, and stays its owner's;
 // - after the exit the trace only closes;
+// - a block ends with the scope that it was allocated or last resized in (a resize may move it
+//   there);
 // - at the end nothing lives, and no token that was collected waits to be drained.
 #include "corpus/trace.h"
 #include "corpus/trace_form.h"
@@ -46,9 +48,13 @@ const trace_grammar_rule trace_grammar[TRACE_VERBS] = {
     [TRACE_DETACH] = {'~', "detach", {TRACE_TOKEN_END}},
     [TRACE_COLLECT] = {'c', "collect", {TRACE_TOKEN_END}},
     [TRACE_DRAIN] = {'d', "drain", {TRACE_COUNT_OPTIONAL}},
+    [TRACE_OPEN] = {'(', "open", {TRACE_NONE}},
+    [TRACE_CLOSE] = {')', "close", {TRACE_NONE}},
+    [TRACE_RESET] = {'x', "reset", {TRACE_NONE}},
+    [TRACE_HEAP] = {'h', "heap", {TRACE_HEAP_START, TRACE_PAGES, TRACE_PAGES}},
 };
 
-static const char closing_letters[] = "ftm-cd"; // what may follow the exit
+static const char closing_letters[] = "ftm-cd)x"; // what may follow the exit
 
 const char *const trace_view_kinds[TRACE_VIEW_KINDS] = {
     "i8", "u8", "c8", "i16", "u16", "i32", "u32", "f32", "f64", "i64", "u64", "bytes",
@@ -75,6 +81,7 @@ const trace_argument_rule trace_argument_rules[] = {
     [TRACE_LANE_NUMBER] = NUMBER("lane", TRACE_LANES_MAX - 1, .optional = false),
     [TRACE_MEMORY_NUMBER] = NUMBER("memory", TRACE_MEMORIES_MAX - 1, .optional = false),
     [TRACE_PAGES] = NUMBER("number of pages", GROWTH_PAGES_MAX, .optional = false),
+    [TRACE_HEAP_START] = NUMBER("start", UINT32_MAX - 15, .optional = false),
     [TRACE_COUNT_OR_ALL] = NUMBER("count", UINT32_MAX, .star = true),
     [TRACE_COUNT_OPTIONAL] =
         NUMBER("count", UINT32_MAX, .optional = true, .left_out = TRACE_COUNT_ALL),
@@ -96,7 +103,14 @@ typedef enum life { LIFE_NEVER, LIFE_LIVE, LIFE_ATTACHED, LIFE_ENDED } life;
 typedef struct named {
     uint32_t number;
     uint32_t life;
+    uint32_t depth, scope; // of a block: where it is to end
 } named;
+
+// A scope that is open, by its depth; the first is the whole trace's, until a reset.
+typedef struct open_scope {
+    uint32_t number; // how many were open before it
+    uint32_t live;   // blocks
+} open_scope;
 
 typedef struct id_space {
     named **pages; // of PAGE_NAMES, NULL where no ID began
@@ -111,7 +125,11 @@ struct trace_builder {
     uint32_t *token_references; // by the token's number: the ID of the reference attached to it
     size_t token_capacity;
     uint32_t waiting; // tokens collected and not yet drained
-    bool exited, out_of_memory;
+    open_scope *scopes;
+    size_t scope_capacity;
+    uint32_t depth, scopes_begun; // the scope opened last, and how many others ever were
+    bool one_heap, several;       // it has scopes or resets; buffers, or other memories
+    bool begun, exited, out_of_memory;
 };
 
 bool trace_fail(trace_error *error, const char *format, ...) {
@@ -136,6 +154,12 @@ static bool room_for_one(void **items, size_t *capacity, size_t count, size_t it
 trace_builder *trace_builder_new(void) {
     trace_builder *builder = calloc(1, sizeof *builder);
     if (!builder) return NULL;
+    builder->scope_capacity = 8;
+    builder->scopes = calloc(builder->scope_capacity, sizeof *builder->scopes);
+    if (!builder->scopes) {
+        free(builder);
+        return NULL;
+    }
     builder->trace.lanes = builder->trace.memories = 1;
     trace_builder_comment_line(builder, NULL, 0);
     return builder;
@@ -148,6 +172,7 @@ void trace_builder_abandon(trace_builder *builder) {
         free(builder->spaces[i].pages);
     }
     free(builder->token_references);
+    free(builder->scopes);
     trace_free(&builder->trace);
     free(builder);
 }
@@ -179,6 +204,15 @@ static named *find_or_make(id_space *space, uint32_t id) {
     return find(space, id);
 }
 
+// A name's life; a block's ends with its scope.
+static life life_of(const trace_builder *builder, trace_space which, const named *named) {
+    if (!named || named->life == LIFE_NEVER) return LIFE_NEVER;
+    if (which != TRACE_SPACE_BLOCKS || named->life == LIFE_ENDED) return (life)named->life;
+    bool open =
+        named->depth <= builder->depth && builder->scopes[named->depth].number == named->scope;
+    return open ? LIFE_LIVE : LIFE_ENDED;
+}
+
 static bool check_begin(trace_builder *builder, trace_space which, uint32_t id,
                         trace_error *error) {
     id_space *space = &builder->spaces[which];
@@ -188,7 +222,8 @@ static bool check_begin(trace_builder *builder, trace_space which, uint32_t id,
     if (space->begun == UINT32_MAX) return trace_fail(error, "too many %ss", word->noun);
     const named *named = find_or_make(space, id);
     if (!named) return trace_fail(error, "out of memory");
-    if (named->life == LIFE_LIVE || named->life == LIFE_ATTACHED)
+    life life = life_of(builder, which, named);
+    if (life == LIFE_LIVE || life == LIFE_ATTACHED)
         return trace_fail(error, "%s %u is %s again before it is %s", word->noun, id, word->begun,
                           word->ended);
     return true;
@@ -196,16 +231,16 @@ static bool check_begin(trace_builder *builder, trace_space which, uint32_t id,
 
 static bool check_live(const trace_builder *builder, const trace_argument_rule *rule, uint32_t id,
                        trace_error *error) {
-    const named *named = find(&builder->spaces[rule->space], id);
+    life life = life_of(builder, rule->space, find(&builder->spaces[rule->space], id));
     const space_words *word = &words[rule->space];
     bool ends = rule->role == TRACE_ROLE_END;
-    if (!named || named->life == LIFE_NEVER)
+    if (life == LIFE_NEVER)
         return trace_fail(error, "%s %u was never %s", word->noun, id, word->begun);
-    if (named->life == LIFE_ENDED && ends)
+    if (life == LIFE_ENDED && ends)
         return trace_fail(error, "%s %u is %s twice", word->noun, id, word->ended);
-    if (named->life == LIFE_ENDED)
+    if (life == LIFE_ENDED)
         return trace_fail(error, "%s %u is used after it was %s", word->noun, id, word->ended);
-    if (named->life == LIFE_ATTACHED && ends)
+    if (life == LIFE_ATTACHED && ends)
         return trace_fail(error, "%s %u is attached: only its token ends it", word->noun, id);
     return true;
 }
@@ -218,6 +253,38 @@ static bool check_argument(trace_builder *builder, const trace_argument_rule *ru
         return trace_fail(error, "%s %u is more than %u", rule->name, value, rule->maximum);
     if (rule->power_of_two && (value == 0 || (value & (value - 1)) != 0))
         return trace_fail(error, "%s %u is no power of two", rule->name, value);
+    return true;
+}
+
+// What only a trace of one heap may do, and what only one of several things.
+static bool is_of_one_heap(trace_verb verb) {
+    return verb >= TRACE_OPEN && verb <= TRACE_RESET;
+}
+static bool is_of_several(const trace_operation *operation) {
+    return (operation->verb >= TRACE_BUFFER && operation->verb <= TRACE_DRAIN) ||
+           (operation->verb == TRACE_MEMORY && operation->argument[0] != 0);
+}
+
+static bool check_scopes(const trace_builder *builder, const trace_operation *operation,
+                         trace_error *error) {
+    if ((is_of_one_heap(operation->verb) && builder->several) ||
+        (is_of_several(operation) && builder->one_heap))
+        return trace_fail(error, "scopes and resets are of one heap: no buffers, no other memory");
+    if (operation->verb == TRACE_CLOSE && builder->depth == 0)
+        return trace_fail(error, "no scope is open");
+    return true;
+}
+
+static bool check_heap(const trace_builder *builder, const trace_operation *operation,
+                       trace_error *error) {
+    uint32_t start = operation->argument[0], pages = operation->argument[1];
+    if (builder->begun) return trace_fail(error, "a heap starts before anything is done");
+    if (start == 0 || start % TRACE_ALIGNMENT_DEFAULT != 0)
+        return trace_fail(error, "start %u is no multiple of %d, or 0", start,
+                          TRACE_ALIGNMENT_DEFAULT);
+    if (operation->argument[2] == 0 || pages > operation->argument[2])
+        return trace_fail(error, "%u pages are more than %u, or these are 0", pages,
+                          operation->argument[2]);
     return true;
 }
 
@@ -235,6 +302,8 @@ static bool check_operation(trace_builder *builder, const trace_operation *opera
         if (!check_argument(builder, &trace_argument_rules[rule->arguments[i]],
                             operation->argument[i], error))
             return false;
+    if (!check_scopes(builder, operation, error)) return false;
+    if (operation->verb == TRACE_HEAP && !check_heap(builder, operation, error)) return false;
     uint32_t reference = operation->argument[operation->verb == TRACE_ATTACH];
     if ((operation->verb == TRACE_ATTACH || operation->verb == TRACE_TRANSFER) &&
         find(&builder->spaces[TRACE_SPACE_REFERENCES], reference)->life == LIFE_ATTACHED)
@@ -250,13 +319,45 @@ static bool make_room(trace_builder *builder) {
                         sizeof *trace->operations) &&
            room_for_one((void **)&builder->token_references, &builder->token_capacity,
                         builder->spaces[TRACE_SPACE_TOKENS].begun,
-                        sizeof *builder->token_references);
+                        sizeof *builder->token_references) &&
+           room_for_one((void **)&builder->scopes, &builder->scope_capacity,
+                        (size_t)builder->depth + 1, sizeof *builder->scopes);
+}
+
+static void begin_scope(trace_builder *builder) {
+    builder->scopes[builder->depth] = (open_scope){.number = ++builder->scopes_begun};
+}
+
+// Ends the scope opened last, and its blocks.
+static void end_scope(trace_builder *builder) {
+    builder->spaces[TRACE_SPACE_BLOCKS].live -= builder->scopes[builder->depth].live;
+}
+
+static void commit_scope(trace_builder *builder, trace_verb verb) {
+    if (verb == TRACE_OPEN) {
+        builder->depth++;
+        begin_scope(builder);
+    } else if (verb == TRACE_CLOSE) {
+        end_scope(builder);
+        builder->depth--;
+    } else if (verb == TRACE_RESET) {
+        for (end_scope(builder); builder->depth > 0; end_scope(builder))
+            builder->depth--;
+        begin_scope(builder);
+    }
 }
 
 // Begins, uses or ends what `id` names. Returns its number.
 static uint32_t commit_id(trace_builder *builder, const trace_argument_rule *rule, uint32_t id) {
     id_space *space = &builder->spaces[rule->space];
     named *named = find(space, id);
+    if (rule->space == TRACE_SPACE_BLOCKS) {
+        open_scope *now = &builder->scopes[builder->depth];
+        if (rule->role != TRACE_ROLE_BEGIN) builder->scopes[named->depth].live--;
+        if (rule->role != TRACE_ROLE_END) now->live++;
+        named->depth = builder->depth;
+        named->scope = now->number;
+    }
     if (rule->role == TRACE_ROLE_BEGIN) {
         named->life = LIFE_LIVE;
         named->number = space->begun++;
@@ -304,6 +405,10 @@ bool trace_builder_append(trace_builder *builder, const trace_operation *operati
     if (operation->verb == TRACE_DRAIN)
         builder->waiting -=
             operation->argument[0] < builder->waiting ? operation->argument[0] : builder->waiting;
+    commit_scope(builder, operation->verb);
+    builder->one_heap |= is_of_one_heap(operation->verb);
+    builder->several |= is_of_several(operation);
+    builder->begun |= operation->verb != TRACE_HEAP && operation->verb != TRACE_MEMORY;
     builder->exited |= operation->verb == TRACE_EXIT;
     return true;
 }
@@ -349,14 +454,15 @@ static bool check_closed(const trace_builder *builder, trace_error *error) {
         const id_space *space = &builder->spaces[i];
         if (space->live == 0) continue;
         uint32_t id = 0;
-        const named *named;
-        while (!(named = find(space, id)) ||
-               (named->life != LIFE_LIVE && named->life != LIFE_ATTACHED))
-            id += named ? 1 : PAGE_NAMES;
+        life life;
+        while ((life = life_of(builder, (trace_space)i, find(space, id))) != LIFE_LIVE &&
+               life != LIFE_ATTACHED)
+            id += find(space, id) ? 1 : PAGE_NAMES;
         const char *more = space->live > 1 ? ", and it is not the only one" : "";
         return trace_fail(error, "at the end: %s %u is never %s%s", words[i].noun, id,
                           words[i].ended, more);
     }
+    if (builder->depth) return trace_fail(error, "at the end: a scope is never closed");
     if (builder->waiting)
         return trace_fail(error, "at the end: %u collected token%s never drained", builder->waiting,
                           builder->waiting == 1 ? " is" : "s are");

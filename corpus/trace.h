@@ -38,6 +38,16 @@
 //     d [COUNT]           releases the references of the COUNT tokens that were enqueued first, or
 //                         of all there are, in that order. d 0 does nothing.
 //
+// What only fuzzing plays, and some allocators only can:
+//
+//     (  )                opens a scope; closes the one opened last, and all blocks that were
+//                         allocated or resized in it end
+//     x                   a reset: all blocks end, and all scopes are closed
+//     h START PAGES MAX   the acting memory's heap starts at START, a multiple of 16, in a memory
+//                         of PAGES pages that grows to MAX at most; before all but `m` and `h`
+//
+// A trace with scopes or resets has one heap: no buffers, and no memory but 0.
+//
 // At a trace's end all blocks are freed, all references released, all tokens ended and drained.
 // What is refused, or fails for want of memory, begins all the same, as nothing: its name stands
 // for no reference, and what is done with it has no effect, until it ends.
@@ -80,6 +90,10 @@ typedef enum trace_verb {
     TRACE_DETACH,   // ~ TOKEN
     TRACE_COLLECT,  // c TOKEN
     TRACE_DRAIN,    // d [COUNT]
+    TRACE_OPEN,     // (
+    TRACE_CLOSE,    // )
+    TRACE_RESET,    // x
+    TRACE_HEAP,     // h START PAGES MAX
     TRACE_VERBS
 } trace_verb;
 
@@ -100,6 +114,7 @@ typedef enum trace_argument {
     TRACE_LANE_NUMBER,
     TRACE_MEMORY_NUMBER,
     TRACE_PAGES,
+    TRACE_HEAP_START,     // a multiple of 16
     TRACE_COUNT_OR_ALL,   // a number or *
     TRACE_COUNT_OPTIONAL, // a number, all where left out
     TRACE_VIEW_KIND,      // i8 u8 c8 i16 …

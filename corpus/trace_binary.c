@@ -9,14 +9,18 @@
 // logarithm. What begins needs no value, since numbers are given in order; what is used is said by
 // its age: how many of its space began after it. All IDs are the numbers that the builder gives.
 //
-// The columns follow trace_grammar: when it changes, so must the version.
+// The columns follow trace_grammar. Version 1 knew the verbs as far as `d`, and is written where
+// these suffice; when the grammar gets more, the version goes up.
 #include "corpus/trace.h"
 #include "corpus/trace_form.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERSION = 1, COLUMNS = 1 + TRACE_VERBS * TRACE_ARGUMENTS_MAX, VARINT_BYTES_MAX = 5 };
+enum { VERSION = 2, COLUMNS = 1 + TRACE_VERBS * TRACE_ARGUMENTS_MAX, VARINT_BYTES_MAX = 5 };
+
+// How many verbs each version knows.
+static const int version_verbs[VERSION + 1] = {0, TRACE_DRAIN + 1, TRACE_VERBS};
 
 static const char magic[] = TRACE_BINARY_MAGIC;
 enum { MAGIC_BYTES = sizeof magic - 1 };
@@ -30,9 +34,10 @@ static const trace_argument_rule *rule_of(trace_verb verb, int argument) {
 }
 
 // Whether a column can have content; the lengths of the others are not stored.
-static bool column_is_used(int column) {
+static bool column_is_used(int column, int verbs) {
     if (column == 0) return true;
     trace_verb verb = (trace_verb)((column - 1) / TRACE_ARGUMENTS_MAX);
+    if ((int)verb >= verbs) return false;
     int argument = (column - 1) % TRACE_ARGUMENTS_MAX;
     return trace_grammar[verb].arguments[argument] != TRACE_NONE &&
            rule_of(verb, argument)->role != TRACE_ROLE_BEGIN;
@@ -70,11 +75,12 @@ static bool take(input *from, uint32_t bytes, input *part, trace_error *error) {
 }
 
 // Reads the lengths, and finds the preamble and the columns by them.
-static bool read_layout(input *file, input *preamble, input columns[COLUMNS], trace_error *error) {
+static bool read_layout(input *file, int verbs, input *preamble, input columns[COLUMNS],
+                        trace_error *error) {
     uint32_t preamble_bytes, bytes[COLUMNS] = {0};
     if (!read_varint(file, &preamble_bytes, error)) return false;
     for (int i = 0; i < COLUMNS; i++)
-        if (column_is_used(i) && !read_varint(file, &bytes[i], error)) return false;
+        if (column_is_used(i, verbs) && !read_varint(file, &bytes[i], error)) return false;
     if (!take(file, preamble_bytes, preamble, error)) return false;
     for (int i = 0; i < COLUMNS; i++)
         if (!take(file, bytes[i], &columns[i], error)) return false;
@@ -112,11 +118,11 @@ static bool read_argument(const trace_argument_rule *rule, input *column, uint32
     return true;
 }
 
-static bool read_operation(input columns[COLUMNS], uint32_t begun[TRACE_SPACES],
+static bool read_operation(input columns[COLUMNS], int verbs, uint32_t begun[TRACE_SPACES],
                            trace_builder *builder, trace_error *error) {
     const input verb_at = columns[0];
     trace_operation operation = {.verb = *columns[0].at++};
-    if (operation.verb >= TRACE_VERBS) return fail_at(&verb_at, error, "unknown operation");
+    if ((int)operation.verb >= verbs) return fail_at(&verb_at, error, "unknown operation");
     const trace_argument *arguments = trace_grammar[operation.verb].arguments;
     for (int i = 0; i < TRACE_ARGUMENTS_MAX && arguments[i] != TRACE_NONE; i++) {
         const trace_argument_rule *rule = &trace_argument_rules[arguments[i]];
@@ -140,14 +146,15 @@ bool trace_binary_parse(const unsigned char *bytes, size_t count, trace_builder 
     if (count <= MAGIC_BYTES || memcmp(bytes, magic, MAGIC_BYTES) != 0)
         return trace_fail(error, "byte 0: the binary form's first bytes are broken");
     file.at += MAGIC_BYTES;
-    if (*file.at++ != VERSION)
-        return trace_fail(error, "byte %d: version %d of the binary form; only %d is known",
-                          MAGIC_BYTES, bytes[MAGIC_BYTES], VERSION);
-    if (!read_layout(&file, &preamble, columns, error)) return false;
+    unsigned version = *file.at++;
+    if (version == 0 || version > VERSION)
+        return trace_fail(error, "byte %d: version %u of the binary form; 1 to %d are known",
+                          MAGIC_BYTES, version, VERSION);
+    if (!read_layout(&file, version_verbs[version], &preamble, columns, error)) return false;
     if (!read_preamble(&preamble, builder, error)) return false;
     uint32_t begun[TRACE_SPACES] = {0};
     while (columns[0].at < columns[0].end)
-        if (!read_operation(columns, begun, builder, error)) return false;
+        if (!read_operation(columns, version_verbs[version], begun, builder, error)) return false;
     for (int i = 0; i < COLUMNS; i++)
         if (columns[i].at < columns[i].end)
             return fail_at(&columns[i], error, "more values than operations");
@@ -207,14 +214,17 @@ static void write_operation(output columns[COLUMNS], uint32_t begun[TRACE_SPACES
 unsigned char *trace_binary_form(const trace *trace, size_t *count) {
     output file = {0}, columns[COLUMNS] = {0};
     uint32_t begun[TRACE_SPACES] = {0};
-    for (size_t i = 0; i < trace->count; i++)
+    unsigned char version = 1;
+    for (size_t i = 0; i < trace->count; i++) {
         write_operation(columns, begun, &trace->operations[i]);
+        if ((int)trace->operations[i].verb >= version_verbs[version]) version = VERSION;
+    }
 
     write_bytes(&file, magic, MAGIC_BYTES);
-    write_bytes(&file, &(unsigned char){VERSION}, 1);
+    write_bytes(&file, &version, 1);
     write_varint(&file, strlen(trace->preamble));
     for (int i = 0; i < COLUMNS; i++)
-        if (column_is_used(i)) write_varint(&file, columns[i].count);
+        if (column_is_used(i, version_verbs[version])) write_varint(&file, columns[i].count);
     write_bytes(&file, trace->preamble, strlen(trace->preamble));
     for (int i = 0; i < COLUMNS; i++) {
         write_bytes(&file, columns[i].bytes, columns[i].count);

@@ -1,5 +1,6 @@
 #include "corpus/trace_stat.h"
 #include "corpus/buffer_model.h"
+#include "corpus/scopes.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@ typedef struct live_block {
 typedef struct state {
     trace_stat *stat;
     buffer_model model;
+    scopes scopes;
     uint32_t first_buffer;
     live_block *blocks;  // by number
     uint64_t *lifetimes; // of the blocks that were freed before the exit
@@ -89,6 +91,9 @@ static void count_buffers(state *state, const trace_operation *operation, uint64
 static void count(state *state, const trace_operation *operation, uint64_t now) {
     uint32_t block = operation->argument[0];
     count_buffers(state, operation, now);
+    scopes_play(&state->scopes, operation);
+    for (uint32_t i = 0; i < state->scopes.ended_count; i++)
+        end(state, state->scopes.ended[i], now);
     switch (operation->verb) {
     case TRACE_ALLOCATE:
     case TRACE_ZEROED:
@@ -96,9 +101,6 @@ static void count(state *state, const trace_operation *operation, uint64_t now) 
         break;
     case TRACE_RESIZE:
         resize(state, block, operation->argument[1]);
-        break;
-    case TRACE_FREE:
-        end(state, block, now);
         break;
     case TRACE_EXIT:
         state->exited = true;
@@ -123,7 +125,8 @@ static void spread(uint64_t *values, uint64_t count, uint64_t *median, uint64_t 
 }
 
 static bool make_room(state *state, const trace *trace) {
-    if (!buffer_model_start(&state->model, trace)) return false;
+    if (!buffer_model_start(&state->model, trace) || !scopes_begin(&state->scopes, trace))
+        return false;
     size_t blocks = (size_t)trace->blocks + state->model.buffer_count + 1;
     size_t tokens = (size_t)trace->tokens + 1;
     state->first_buffer = trace->blocks;
@@ -152,6 +155,7 @@ bool trace_stat_take(const trace *trace, trace_stat *stat) {
            &stat->lifetime_90th_operations);
     spread(state.lags, state.lag_count, &stat->lag_median_operations, &stat->lag_90th_operations);
     buffer_model_end(&state.model);
+    scopes_end(&state.scopes);
     free(state.blocks);
     free(state.lifetimes);
     free(state.collected);

@@ -14,7 +14,7 @@
 
 #define HEADER "linmem-trace 1\n"
 
-// Every verb, every view kind, and IDs that are used again.
+// Every verb but those of one heap, every view kind, and IDs that are used again.
 static const char everything[] = HEADER
     "# recorded somewhere\n#\n# twice\n"
     "a 0 100\nz 1 20 64\na 2 4294967295 65536\na 3 0 1\nr 0 0\nf 2\nt 4095\nt 0\nm 254\nm 0\n"
@@ -25,6 +25,11 @@ static const char everything[] = HEADER
     "> 3 254\n@ 0 3\n@ 1 4\n~ 1\nc 0\nd\nd 3\nd 0\n+ 3 0\n- 3\n- 4\n- 5\n- 6\n- 7\n- 8\n- 9\n"
     "- 10\n- 11\n- 12\n- 13\n- 14\n- 2\n@ 0 0\n@ 1 1\na 2 8\nf 2\n"
     "e\nf 0\nt 1\nm 1\nf 1\nf 3\nc 0\nc 1\nd\n";
+
+// The verbs of one heap. A resize brings block 0 into the scope, with which it ends.
+static const char one_heap[] =
+    HEADER "h 1040 2 65536\na 0 1\n(\na 1 2\n(\nr 0 3\na 2 9\n)\n"
+           "a 0 4\na 2 1\nf 2\n)\na 1 1\na 0 8\n(\na 2 1\nx\na 1 1\n(\na 0 1\ne\n)\nx\n";
 
 static trace parse(const void *bytes, size_t count) {
     trace trace;
@@ -68,6 +73,7 @@ static void assert_prints(const char *text, const char *expected) {
 static void print_is_a_fixpoint(void **unused) {
     (void)unused;
     assert_prints(everything, everything);
+    assert_prints(one_heap, one_heap);
     assert_prints(HEADER, HEADER);
     assert_prints("linmem-trace 1", HEADER);
     assert_prints("linmem-trace 1\r\n#x \r\n\r\na\t9  8 16 # y\r\n # z\r\nf 09\r\n",
@@ -100,16 +106,23 @@ static void numbers_are_given_once(void **unused) {
     trace_free(&trace);
 }
 
-static void binary_is_lossless(void **unused) {
-    (void)unused;
-    trace trace = parse(everything, strlen(everything));
+// The version is that of the latest verb.
+static void assert_survives_binary(const char *text, unsigned version) {
+    trace trace = parse(text, strlen(text));
     size_t count;
     unsigned char *binary = trace_binary_form(&trace, &count);
+    assert_int_equal(binary[7], version);
     struct trace again = parse(binary, count);
     assert_same(&trace, &again);
     trace_free(&again);
     free(binary);
     trace_free(&trace);
+}
+
+static void binary_is_lossless(void **unused) {
+    (void)unused;
+    assert_survives_binary(everything, 1);
+    assert_survives_binary(one_heap, 2);
 }
 
 static const struct bad {
@@ -190,6 +203,23 @@ static const struct bad {
     {HEADER "a 1 1\ne\nr 1 1\nf 1\n", "line 4: 'r' after the exit"},
     {HEADER "e\nw\n", "line 3: 'w' after the exit"},
     {HEADER "a 1 1\nf 1\r\r\n", "line 3: '1?' is no block"},
+    {HEADER ")\n", "line 2: no scope is open"},
+    {HEADER "(\nx\n)\n", "line 4: no scope is open"},
+    {HEADER "(\na 1 1\n)\nf 1\n", "line 5: block 1 is freed twice"},
+    {HEADER "a 1 1\n(\nr 1 2\n)\nr 1 1\n", "line 6: block 1 is used after it was freed"},
+    {HEADER "a 1 1\nx\nf 1\n", "line 4: block 1 is freed twice"},
+    {HEADER "(\n", "at the end: a scope is never closed"},
+    {HEADER "a 1 1\n(\na 2 1\n)\n", "at the end: block 1 is never freed"},
+    {HEADER "x\nb 1 1\n", "line 3: scopes and resets are of one heap"},
+    {HEADER "(\n)\nm 1\n", "line 4: scopes and resets are of one heap"},
+    {HEADER "b 1 1\n(\n", "line 3: scopes and resets are of one heap"},
+    {HEADER "m 1\nx\n", "line 3: scopes and resets are of one heap"},
+    {HEADER "e\n(\n", "line 3: '(' after the exit"},
+    {HEADER "h 8 1 1\n", "line 2: start 8 is no multiple of 16, or 0"},
+    {HEADER "h 0 1 1\n", "line 2: start 0 is no multiple of 16, or 0"},
+    {HEADER "h 16 2 1\n", "line 2: 2 pages are more than 1, or these are 0"},
+    {HEADER "h 16 0 0\n", "line 2: 0 pages are more than 0, or these are 0"},
+    {HEADER "w\nh 16 0 1\n", "line 3: a heap starts before anything is done"},
 };
 
 static void assert_bad(const void *bytes, size_t count, const char *message) {
@@ -292,8 +322,8 @@ static void bad_binaries_name_the_byte(void **unused) {
     memcpy(bytes, good, count);
     bytes[count] = 0;
     assert_bad(bytes, count + 1, "byte ");
-    bytes[7] = 2; // the version
-    assert_bad(bytes, count, "byte 7: version 2 of the binary form; only 1 is known");
+    bytes[7] = 3; // the version
+    assert_bad(bytes, count, "byte 7: version 3 of the binary form; 1 to 2 are known");
     free(bytes);
     free(good);
 }

@@ -2,6 +2,7 @@
 //
 // Lines may end with CR LF; the last line may lack its end. Of the comments only those before the
 // first operation are kept.
+#include "corpus/scopes.h"
 #include "corpus/trace.h"
 #include "corpus/trace_form.h"
 
@@ -212,8 +213,15 @@ static void follow_token(const trace_operation *operation, names *references,
         name_end(references, token_references[operation->argument[0]]);
 }
 
+// A scope's end, and a reset, end blocks too.
+static void follow_scope(scopes *scopes, const trace_operation *operation, names *blocks) {
+    scopes_play(scopes, operation);
+    for (uint32_t i = 0; i < scopes->ended_count && operation->verb != TRACE_FREE; i++)
+        name_end(blocks, scopes->ended[i]);
+}
+
 static void write_operations(const trace *trace, names *names, uint32_t *token_references,
-                             FILE *stream) {
+                             scopes *scopes, FILE *stream) {
     for (size_t i = 0; i < trace->count; i++) {
         const trace_operation *operation = &trace->operations[i];
         const trace_grammar_rule *rule = &trace_grammar[operation->verb];
@@ -223,6 +231,7 @@ static void write_operations(const trace *trace, names *names, uint32_t *token_r
                            stream);
         putc('\n', stream);
         follow_token(operation, &names[TRACE_SPACE_REFERENCES], token_references);
+        follow_scope(scopes, operation, &names[TRACE_SPACE_BLOCKS]);
     }
 }
 
@@ -233,15 +242,18 @@ bool trace_text_write(const trace *trace, FILE *stream) {
     room &= names_new(&names[TRACE_SPACE_TOKENS], trace->tokens);
     uint32_t *token_references = calloc((size_t)trace->tokens + 1, sizeof(uint32_t));
     room &= token_references != NULL;
+    scopes scopes;
+    room &= scopes_begin(&scopes, trace);
     if (room) {
         fprintf(stream, "%s\n%s", header, trace->preamble);
-        write_operations(trace, names, token_references, stream);
+        write_operations(trace, names, token_references, &scopes, stream);
     } else {
         errno = ENOMEM;
     }
     for (int i = 0; i < TRACE_SPACES; i++)
         names_free(&names[i]);
     free(token_references);
+    scopes_end(&scopes);
     return room && !ferror(stream);
 }
 
