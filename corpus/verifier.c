@@ -17,7 +17,7 @@ struct verifier {
     const lm_allocator *allocator;
     lm_memory *memory;
     const program *program;
-    uint64_t walk_every, calls, seed;
+    uint64_t walk_every, calls, next_walk, seed;
     char *failure;
     size_t failure_bytes;
     size_t mapped_bytes;
@@ -109,10 +109,15 @@ static void before(void *context, const player_event *event) {
         fail(v, event->step, "the content of a block of %u bytes has changed", slot->size);
 }
 
+// The next walk comes when so many calls are over as this one saw blocks, at least `walk_every`: so
+// walks cost no more than a constant a call, in any heap.
 static void walk(verifier *v, uint64_t step, bool at_end) {
+    v->next_walk = v->calls + v->walk_every;
     if (!v->allocator->validate) return;
     lm_census census;
     const char *broken = v->allocator->validate(v->memory, &census);
+    uint64_t blocks = broken ? 0 : census.live_blocks + census.free_blocks;
+    if (blocks > v->walk_every) v->next_walk = v->calls + blocks;
     if (broken)
         fail(v, step, "the heap breaks its law '%s'", broken);
     else if (at_end && v->allocator->capabilities & LM_FREES_BLOCKS && census.live_blocks)
@@ -137,7 +142,7 @@ static void after(void *context, const player_event *event) {
     } else if (event->verb == PROGRAM_FREE) {
         slot->live = 0;
     }
-    if (v->walk_every && ++v->calls % v->walk_every == 0) walk(v, event->step, false);
+    if (v->walk_every && ++v->calls >= v->next_walk) walk(v, event->step, false);
 }
 
 verifier *verifier_new(const lm_allocator *allocator, lm_memory *memory, const program *program,
@@ -149,6 +154,7 @@ verifier *verifier_new(const lm_allocator *allocator, lm_memory *memory, const p
                     .memory = memory,
                     .program = program,
                     .walk_every = walk_every,
+                    .next_walk = walk_every,
                     .failure = failure,
                     .failure_bytes = failure_bytes,
                     .mapped_bytes = bytes};

@@ -11,8 +11,8 @@
 typedef struct verifier verifier;
 
 // `failure` gets one line when the first thing is found wrong, at once, so that it outlives a crash
-// that follows; until then it is "". The heap is walked every `walk_every` calls (0: never), which
-// costs O(heap) each. NULL: out of memory.
+// that follows; until then it is "". The heap is walked every `walk_every` calls (0: never), or as
+// many as it has blocks where these are more: O(1) a call, amortised. NULL: out of memory.
 verifier *verifier_new(const lm_allocator *allocator, lm_memory *memory, const program *program,
                        uint64_t walk_every, char *failure, size_t failure_bytes);
 const player_observer *verifier_observer(verifier *verifier);

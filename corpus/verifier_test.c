@@ -27,7 +27,7 @@ typedef enum bug {
 } bug;
 
 static bug planted;
-static uint64_t live;
+static uint64_t live, walks, blocks_more;
 
 static uint32_t *size_of(void *block) {
     return (uint32_t *)(void *)((char *)block - HEADER);
@@ -78,7 +78,8 @@ static size_t usable_size(const void *block, lm_memory *m) {
 }
 static const char *validate(lm_memory *m, lm_census *census) {
     (void)m;
-    *census = (lm_census){.live_blocks = live};
+    walks++;
+    *census = (lm_census){.live_blocks = live, .free_blocks = blocks_more};
     return planted == BROKEN_LAW ? "a-law" : NULL;
 }
 static const lm_allocator allocator = {.name = "bugged",
@@ -110,7 +111,7 @@ static const char *verify(bug bug) {
     assert_true(lm_memory_create(&memory, &options));
     *(uint32_t *)(void *)(memory.base + 16) = 64;
     planted = bug;
-    live = 0;
+    live = walks = 0;
     player player = {&allocator, &memory, program, calloc(program->slots, sizeof(void *)), 0};
     verifier *v = verifier_new(&allocator, &memory, program, 4, failure, sizeof failure);
     player_play_observed(&player, verifier_observer(v));
@@ -149,7 +150,23 @@ static void finds_each_planted_bug(void **state) {
     }
 }
 
+// After every four of the fifteen calls, and at the end; in a heap of more blocks later, since a walk
+// there costs more than four calls.
+static void walks_cost_no_more_than_calls(void **state) {
+    (void)state;
+    verify(NONE);
+    assert_int_equal(walks, 3 + 1);
+    blocks_more = 2;
+    verify(NONE);
+    assert_int_equal(walks, 2 + 1);
+    blocks_more = 1000;
+    verify(NONE);
+    assert_int_equal(walks, 1 + 1);
+    blocks_more = 0;
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(finds_each_planted_bug)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(finds_each_planted_bug),
+                                       cmocka_unit_test(walks_cost_no_more_than_calls)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
