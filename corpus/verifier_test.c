@@ -150,8 +150,8 @@ static void finds_each_planted_bug(void **state) {
     }
 }
 
-// After every four of the fifteen calls, and at the end; in a heap of more blocks later, since a walk
-// there costs more than four calls.
+// After every four of the fifteen calls, and at the end; in a heap of more blocks later, since a
+// walk there costs more than four calls.
 static void walks_cost_no_more_than_calls(void **state) {
     (void)state;
     verify(NONE);
