@@ -1,14 +1,9 @@
 // What the conformance suite cannot know of bitmap: that the lowest run serves, what the hints say,
 // how blocks end, where the table goes, and that each law is seen when it is broken.
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
+#include "alloc/conformance/heap.h"
+
 #include <stddef.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #define TABLE_PAGES_MIN 1
 #define LM_CHECK_LEVEL  2
@@ -16,21 +11,6 @@
 #include "alloc/strategies/bitmap.c"
 
 static const lm_allocator *const tested = &LM_TABLE(bitmap);
-
-static lm_memory started(uint32_t pages, uint32_t pages_max) {
-    lm_memory memory;
-    assert_true(
-        lm_memory_create(&memory, &(lm_memory_options){.pages = pages, .pages_max = pages_max}));
-    assert_true(tested->start(&memory));
-    return memory;
-}
-
-static lm_census walk(lm_memory *m) {
-    lm_census census;
-    const char *broken = tested->validate(m, &census);
-    if (broken) fail_msg("law broken: %s", broken);
-    return census;
-}
 
 static uint32_t granule_of(const lm_memory *m, const void *block) {
     return lm_offset(m, block) >> GRANULE_SHIFT;
@@ -62,7 +42,7 @@ static void bits_by_the_word(void **state) {
 static void the_lowest_run_serves(void **state) {
     (void)state;
     enum { HOLES = 100 };
-    lm_memory m = started(4, 10);
+    lm_memory m = heap_started(tested, 4, 10);
     void *holes[HOLES + 1];
     for (uint32_t size = HOLES; size > 0; size--) {
         holes[size] = tested->allocate(16 * size, &m);
@@ -70,7 +50,7 @@ static void the_lowest_run_serves(void **state) {
     }
     for (uint32_t size = 1; size <= HOLES; size++)
         tested->free(holes[size], size % 2 ? 16 * size : 0, &m);
-    walk(&m);
+    heap_walk(tested, &m);
     for (uint32_t size = 1; size <= HOLES; size++) {
         void *first = tested->allocate(16 * size, &m); // the first hole of all
         assert_ptr_equal(first, holes[HOLES]);
@@ -79,16 +59,16 @@ static void the_lowest_run_serves(void **state) {
     tested->allocate(16 * HOLES, &m);
     for (uint32_t size = HOLES - 1; size > 0; size--)
         assert_ptr_equal(tested->allocate(16 * size, &m), holes[size]);
-    walk(&m);
+    heap_walk(tested, &m);
     lm_memory_destroy(&m);
 }
 
 // A run may begin in one page and end in another, or have whole ones inside.
 static void runs_cross_pages(void **state) {
     (void)state;
-    lm_memory m = started(8, 8);
+    lm_memory m = heap_started(tested, 8, 8);
     lm_memory_refuse(&m, LM_REFUSE_ALL);
-    lm_census empty = walk(&m);
+    lm_census empty = heap_walk(tested, &m);
     unsigned char *all[1 << 9];
     uint32_t count = 0;
     for (void *block; (block = tested->allocate(1024, &m)) != NULL; count++)
@@ -103,7 +83,7 @@ static void runs_cross_pages(void **state) {
             unsigned char *block = tested->allocate(length * 1024, &m);
             assert_ptr_equal(block, all[from]);
             assert_int_equal(tested->usable_size(block, &m), length * 1024);
-            walk(&m);
+            heap_walk(tested, &m);
             tested->free(block, 0, &m);
             for (uint32_t i = 0; i < length; i++)
                 assert_ptr_equal(tested->allocate(1024, &m), all[from + i]);
@@ -111,7 +91,7 @@ static void runs_cross_pages(void **state) {
     }
     for (uint32_t i = 0; i < count; i++)
         tested->free(all[i], 0, &m);
-    lm_census after = walk(&m);
+    lm_census after = heap_walk(tested, &m);
     assert_memory_equal(&empty, &after, sizeof empty);
     lm_memory_destroy(&m);
 }
@@ -129,7 +109,7 @@ static uint32_t lowest_run(const lm_memory *m, uint32_t count) {
 static void no_hint_hides_a_run(void **state) {
     (void)state;
     enum { BLOCKS = 300 };
-    lm_memory m = started(20, 20);
+    lm_memory m = heap_started(tested, 20, 20);
     void *blocks[BLOCKS] = {0};
     uint64_t random = 5;
     for (uint32_t round = 0; round < 20000; round++) {
@@ -148,7 +128,7 @@ static void no_hint_hides_a_run(void **state) {
             if (blocks[i] ? granule_of(&m, blocks[i]) != at : at != 0)
                 fail_msg("round %u: %zu bytes fit at granule %u", round, size, at);
         }
-        if (round % 16 == 0) walk(&m);
+        if (round % 16 == 0) heap_walk(tested, &m);
     }
     lm_memory_destroy(&m);
 }
@@ -156,7 +136,7 @@ static void no_hint_hides_a_run(void **state) {
 // What was searched in vain is passed by, until something is freed in it.
 static void hints_learn(void **state) {
     (void)state;
-    lm_memory m = started(4, 4);
+    lm_memory m = heap_started(tested, 4, 4);
     lm_memory_refuse(&m, LM_REFUSE_ALL);
     void *blocks[4000], *whole;
     uint32_t count = 0;
@@ -174,26 +154,26 @@ static void hints_learn(void **state) {
     assert_int_equal(hints_of(&m, 1)[PAGE_WORDS + 5], 4);
     heap_of(&m)->groups[0] = hints_of(&m, 0)[1] = UNBOUNDED; // as after a run was used up
     memset(hints_of(&m, 1) + PAGE_WORDS, UNBOUNDED, PAGE_WORDS);
-    walk(&m);
+    heap_walk(tested, &m);
     assert_null(tested->allocate(80, &m)); // the page's note knows better still
     assert_int_equal(hints_of(&m, 1)[PAGE_WORDS + 5], UNBOUNDED);
     *note_of(&m, 1) |= LONGEST;
     heap_of(&m)->groups[0] = hints_of(&m, 0)[1] = UNBOUNDED;
-    walk(&m);
+    heap_walk(tested, &m);
     assert_null(tested->allocate(80, &m));
     assert_int_equal(hints_of(&m, 1)[PAGE_WORDS + 5], 4);
     assert_null(tested->allocate(80, &m));
     assert_int_equal(heap_of(&m)->groups[0], 4);
     tested->free(blocks[count / 2 | 1], 64, &m);
     assert_ptr_equal(tested->allocate(80, &m), blocks[(count / 2 | 1) - 1]);
-    walk(&m);
+    heap_walk(tested, &m);
     lm_memory_destroy(&m);
 }
 
 // Of a large block, what lies inside is known by the page.
 static void large_blocks_end_where_they_end(void **state) {
     (void)state;
-    lm_memory m = started(20, 200);
+    lm_memory m = heap_started(tested, 20, 200);
     unsigned char *block = tested->allocate(1000000, &m), *behind = tested->allocate(16, &m);
     uint32_t first = granule_of(&m, block), inside = 0;
     assert_ptr_equal(behind, block + 1000000);
@@ -204,12 +184,12 @@ static void large_blocks_end_where_they_end(void **state) {
     for (size_t size = 900000; size > 0; size = size / 3 * 2) {
         assert_ptr_equal(tested->resize(block, size, &m), block);
         assert_int_equal(tested->usable_size(block, &m), (size + 15) / 16 * 16);
-        walk(&m);
+        heap_walk(tested, &m);
     }
     for (size_t size = 16; size <= 1000000; size = size * 2 + 16) {
         assert_ptr_equal(tested->resize(block, size, &m), block);
         assert_int_equal(tested->usable_size(block, &m), size);
-        walk(&m);
+        heap_walk(tested, &m);
     }
     lm_memory_destroy(&m);
 }
@@ -218,7 +198,7 @@ static void large_blocks_end_where_they_end(void **state) {
 static void the_table_moves(void **state) {
     (void)state;
     for (int foreign = 0; foreign < 2; foreign++) {
-        lm_memory m = started(1, 2000);
+        lm_memory m = heap_started(tested, 1, 2000);
         m.moving = true;
         uint32_t moves = 0, table = maps_of(&m)->table, front = table, block = 0;
         for (size_t size = 16; size < 8000000; size += size / 4 + 5000) {
@@ -229,12 +209,12 @@ static void the_table_moves(void **state) {
             block = lm_offset(&m, now);
             moves += maps_of(&m)->table != table;
             table = maps_of(&m)->table;
-            walk(&m);
+            heap_walk(tested, &m);
         }
         assert_in_range(moves, 4, 10);
         tested->reset(&m);
         assert_int_equal(maps_of(&m)->table == front, !foreign);
-        lm_census census = walk(&m);
+        lm_census census = heap_walk(tested, &m);
         assert_int_equal(census.live_blocks, 0);
         if (!foreign) assert_int_equal(census.free_blocks, 1);
         lm_memory_destroy(&m);
@@ -244,7 +224,7 @@ static void the_table_moves(void **state) {
 // But for what is new where the table moves behind it.
 static void fresh_memory_is_not_cleared(void **state) {
     (void)state;
-    lm_memory m = started(1, 200);
+    lm_memory m = heap_started(tested, 1, 200);
     memset(lm_at(&m, 40000), 0xee, LM_PAGE_BYTES - 40000);
     uint64_t dirty, sum = 0;
     for (int round = 0; round < 2; round++) {
@@ -266,24 +246,9 @@ static void fresh_memory_is_not_cleared(void **state) {
     lm_memory_destroy(&m);
 }
 
-static void traps(lm_memory *m, void *pointer, size_t size) {
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        signal(SIGILL, SIG_DFL);
-        signal(SIGTRAP, SIG_DFL);
-        tested->free(pointer, size, m);
-        _exit(0);
-    }
-    int status = 0;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status));
-    assert_true(WTERMSIG(status) == SIGILL || WTERMSIG(status) == SIGTRAP);
-}
-
 static void what_is_no_block_is_trapped(void **state) {
     (void)state;
-    lm_memory m = started(1, 100);
+    lm_memory m = heap_started(tested, 1, 100);
     unsigned char *blocks[50];
     for (int i = 0; i < 50; i++)
         blocks[i] = tested->allocate(16, &m);
@@ -292,20 +257,20 @@ static void what_is_no_block_is_trapped(void **state) {
     unsigned char *block = tested->allocate(500, &m);
     assert_ptr_equal(block, blocks[0]);
     for (uint32_t at = 16; at < 600; at += 16)
-        traps(&m, block + at, 0);
-    traps(&m, block, 513);
-    traps(&m, block, 496); // it has one granule more
+        heap_traps(tested, &m, block + at, 0);
+    heap_traps(tested, &m, block, 513);
+    heap_traps(tested, &m, block, 496); // it has one granule more
     uint32_t foreign = lm_memory_pages(&m) * LM_PAGE_BYTES;
     assert_true(lm_memory_grow_foreign(&m, 1));
-    traps(&m, lm_at(&m, foreign), 0); // not seen by the heap yet
+    heap_traps(tested, &m, lm_at(&m, foreign), 0); // not seen by the heap yet
     unsigned char *large = tested->allocate(10 * LM_PAGE_BYTES, &m);
     for (uint32_t at = LM_PAGE_BYTES; at < 10 * LM_PAGE_BYTES; at += LM_PAGE_BYTES)
-        traps(&m, large + at, 0);
-    traps(&m, lm_at(&m, foreign), 0);
+        heap_traps(tested, &m, large + at, 0);
+    heap_traps(tested, &m, lm_at(&m, foreign), 0);
     assert_true(maps_of(&m)->table % LM_PAGE_BYTES == 0);
-    traps(&m, lm_at(&m, maps_of(&m)->table), 0);
-    traps(&m, lm_at(&m, m.heap_start), 0);
-    walk(&m);
+    heap_traps(tested, &m, lm_at(&m, maps_of(&m)->table), 0);
+    heap_traps(tested, &m, lm_at(&m, m.heap_start), 0);
+    heap_walk(tested, &m);
     lm_memory_destroy(&m);
 }
 
@@ -381,7 +346,7 @@ static void each_broken_law_is_seen(void **state) {
         {break_hint_across, "hints"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        scene s = {.memory = started(5, 10), .inner = 2};
+        scene s = {.memory = heap_started(tested, 5, 10), .inner = 2};
         lm_memory *m = &s.memory;
         void *before = tested->allocate(64, m), *live_one = tested->allocate(64, m);
         void *behind = tested->allocate(64, m);
@@ -391,7 +356,7 @@ static void each_broken_law_is_seen(void **state) {
         s.live = granule_of(m, live_one);
         s.h = heap_of(m);
         assert_true(*note_of(m, s.inner) & INSIDE);
-        walk(m);
+        heap_walk(tested, m);
         cases[i].damage(&s);
         const char *seen = tested->validate(m, NULL);
         if (!seen) fail_msg("case %zu: %s is broken, and was not seen", i, cases[i].law);

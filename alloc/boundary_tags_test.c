@@ -1,28 +1,17 @@
 // What the conformance suite cannot know of the strategies with boundary tags: where they place
 // blocks, what they lay out around foreign pages, and that each law of theirs is seen when it is
 // broken.
+#include "alloc/conformance/heap.h"
 #include "alloc/registry.h"
 
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 static const char *const names[] = {"first_fit", "next_fit", "best_fit",
                                     "half_fit",  "tlsf",     "bins"};
 enum { NAMES = sizeof names / sizeof *names, FREE = 1, PREVIOUS_FREE = 2, GAP = 4, LAST = 8 };
-
-static lm_memory started(const lm_allocator *a, uint32_t pages, uint32_t pages_max) {
-    lm_memory memory;
-    assert_true(
-        lm_memory_create(&memory, &(lm_memory_options){.pages = pages, .pages_max = pages_max}));
-    assert_true(a->start(&memory));
-    return memory;
-}
 
 static uint32_t *tag(void *block) {
     return (void *)((unsigned char *)block - 4);
@@ -38,7 +27,7 @@ typedef struct holes {
 } holes;
 
 static holes make_holes(const lm_allocator *a) {
-    holes h = {.memory = started(a, 1, 10)};
+    holes h = {.memory = heap_started(a, 1, 10)};
     for (int i = 0; i < 9; i++)
         h.blocks[i] = a->allocate(i == 3 ? 124 : 60, &h.memory);
     for (int i = 5; i > 0; i -= 2)
@@ -130,7 +119,7 @@ static uint32_t large_bytes(uint32_t i) { // some sizes twice and more
 
 // Free blocks of 512 bytes and more, and live ones between them.
 static lm_memory large_holes(const lm_allocator *a, unsigned char **blocks) {
-    lm_memory memory = started(a, 1, 100);
+    lm_memory memory = heap_started(a, 1, 100);
     for (uint32_t i = 0; i < LARGE; i++) {
         assert_non_null(blocks[i] = a->allocate(large_bytes(i) - 4, &memory));
         assert_non_null(a->allocate(12, &memory));
@@ -232,7 +221,7 @@ static void first_fit_survives_its_worst_order(void **state) {
     (void)state;
     const lm_allocator *a = lm_strategy_named("first_fit", 1);
     for (uint32_t step = 0; step <= 16; step += 16) {
-        lm_memory memory = started(a, 1, 4000);
+        lm_memory memory = heap_started(a, 1, 4000);
         unsigned char *blocks[2000];
         for (uint32_t i = 0; i < 2000; i++)
             assert_non_null(blocks[i] = a->allocate(60 + i * step, &memory));
@@ -249,7 +238,7 @@ static void growth_joins_or_leaves_a_gap(void **state) {
     (void)state;
     for (int i = 0; i < NAMES; i++) {
         const lm_allocator *a = lm_strategy_named(names[i], 1);
-        lm_memory memory = started(a, 1, 20);
+        lm_memory memory = heap_started(a, 1, 20);
         assert_non_null(a->allocate(65536, &memory));
         assert_int_equal(lm_memory_pages(&memory), 2); // what was left has been used
         assert_true(lm_memory_grow_foreign(&memory, 3));
@@ -413,7 +402,7 @@ static void ranges_fold(void **state) {
     (void)state;
     enum { HOLES = 2000 };
     const lm_allocator *a = lm_strategy_named("first_fit", 1);
-    lm_memory memory = started(a, 1, 8000);
+    lm_memory memory = heap_started(a, 1, 8000);
     static unsigned char *holes[HOLES];
     static size_t bytes[HOLES]; // that are left of each
     for (uint32_t i = 0; i < HOLES; i++) {

@@ -1,14 +1,9 @@
 // What the conformance suite cannot know of buddy: where blocks are split, that they merge up to
 // one, how the heap grows and where its table goes, and that each law is seen when it is broken.
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
+#include "alloc/conformance/heap.h"
+
 #include <stddef.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #define TABLE_PAGES_MIN 1
 #define LM_CHECK_LEVEL  2
@@ -20,28 +15,13 @@ static const lm_allocator *const tiny = &LM_TABLE(buddy);
 
 enum { MIB = 1 << 20 };
 
-static lm_memory started(uint32_t pages, uint32_t pages_max) {
-    lm_memory memory;
-    assert_true(
-        lm_memory_create(&memory, &(lm_memory_options){.pages = pages, .pages_max = pages_max}));
-    assert_true(tiny->start(&memory));
-    return memory;
-}
-
-static lm_census walk(lm_memory *m) {
-    lm_census census;
-    const char *broken = tiny->validate(m, &census);
-    if (broken) fail_msg("law broken: %s", broken);
-    return census;
-}
-
 static bool table_at_front(const lm_memory *m) {
     return maps_of(m)->table >> GRANULE_SHIFT == maps_front(m, sizeof(heap));
 }
 
 static void blocks_are_powers_of_two(void **state) {
     (void)state;
-    lm_memory m = started(20, 100);
+    lm_memory m = heap_started(tiny, 20, 100);
     for (size_t size = 0; size < 100000; size += size / 3 + 1) {
         for (size_t alignment = 1; alignment <= LM_PAGE_BYTES; alignment *= 2) {
             const void *block = tiny->allocate_aligned(alignment, size, &m);
@@ -62,8 +42,8 @@ static void blocks_are_powers_of_two(void **state) {
 // up to one block again, in whatever order it is freed.
 static void buddies_split_and_merge_up_to_one(void **state) {
     (void)state;
-    lm_memory m = started(8, 8);
-    lm_census before = walk(&m);
+    lm_memory m = heap_started(tiny, 8, 8);
+    lm_census before = heap_walk(tiny, &m);
     lm_memory_refuse(&m, LM_REFUSE_ALL);
     unsigned char *whole = tiny->allocate(SIZE_LIMIT / 4, &m), *block = NULL;
     uint32_t count = SIZE_LIMIT / 4 / 512;
@@ -75,24 +55,24 @@ static void buddies_split_and_merge_up_to_one(void **state) {
         block = tiny->allocate(512, &m);
         assert_ptr_equal(block, whole + i * 512);
     }
-    walk(&m);
+    heap_walk(tiny, &m);
     for (uint32_t i = 0; i < count; i++) // 77 is odd, so each is met once
         tiny->free(whole + i * 77 % count * 512, 512, &m);
     assert_ptr_equal(tiny->allocate(SIZE_LIMIT / 4, &m), whole);
     tiny->reset(&m);
-    lm_census after = walk(&m);
+    lm_census after = heap_walk(tiny, &m);
     assert_memory_equal(&before, &after, sizeof before);
     lm_memory_destroy(&m);
 }
 
 static void resize_takes_the_buddy(void **state) {
     (void)state;
-    lm_memory m = started(8, 100);
+    lm_memory m = heap_started(tiny, 8, 100);
     unsigned char *block = tiny->allocate(SIZE_LIMIT / 2, &m);
     for (size_t size = SIZE_LIMIT / 4; size > 0; size /= 2) {
         assert_ptr_equal(tiny->resize(block, size, &m), block);
         assert_int_equal(tiny->usable_size(block, &m), size < 16 ? 16 : size);
-        walk(&m);
+        heap_walk(tiny, &m);
     }
     unsigned char *second = tiny->allocate(16, &m);
     assert_ptr_equal(second, block + 16);
@@ -102,14 +82,14 @@ static void resize_takes_the_buddy(void **state) {
     unsigned char *odd = tiny->allocate(8192, &m); // a second half grows nowhere
     assert_ptr_equal(odd, block + 8192);
     assert_ptr_not_equal(tiny->resize(odd, 10000, &m), odd);
-    walk(&m);
+    heap_walk(tiny, &m);
     lm_memory_destroy(&m);
 }
 
 // Growth goes to where a block of the size may begin, and makes use of a free end.
 static void growth_joins_the_free_end(void **state) {
     (void)state;
-    lm_memory m = started(1, 100);
+    lm_memory m = heap_started(tiny, 1, 100);
     m.moving = true;
     uint32_t block = lm_offset(&m, tiny->allocate(4 * LM_PAGE_BYTES, &m));
     assert_int_equal(block, 4 * LM_PAGE_BYTES);
@@ -129,7 +109,7 @@ static void growth_joins_the_free_end(void **state) {
     assert_true(lm_memory_grow_foreign(&m, 3));
     block = lm_offset(&m, tiny->allocate(2 * LM_PAGE_BYTES, &m));
     assert_true(block >= (pages + 4 + 3) * LM_PAGE_BYTES || block < half);
-    walk(&m);
+    heap_walk(tiny, &m);
     lm_memory_destroy(&m);
 }
 
@@ -137,7 +117,7 @@ static void growth_joins_the_free_end(void **state) {
 static void the_table_moves(void **state) {
     (void)state;
     for (int foreign = 0; foreign < 2; foreign++) {
-        lm_memory m = started(1, 2000);
+        lm_memory m = heap_started(tiny, 1, 2000);
         m.moving = true;
         uint32_t moves = 0, table = maps_of(&m)->table;
         for (int i = 0; i < 600; i++) {
@@ -145,13 +125,13 @@ static void the_table_moves(void **state) {
             assert_non_null(tiny->allocate(LM_PAGE_BYTES, &m));
             moves += maps_of(&m)->table != table;
             table = maps_of(&m)->table;
-            if (i % 20 == 0) walk(&m);
+            if (i % 20 == 0) heap_walk(tiny, &m);
         }
         assert_in_range(moves, 5, 10);
         assert_false(table_at_front(&m));
         tiny->reset(&m);
         assert_int_equal(table_at_front(&m), !foreign);
-        lm_census census = walk(&m);
+        lm_census census = heap_walk(tiny, &m);
         assert_int_equal(census.live_blocks, 0);
         uint32_t taken =
             sizeof(heap) + (foreign
@@ -165,7 +145,7 @@ static void the_table_moves(void **state) {
 // What was never used is not written by allocate_zeroed: links leave nothing behind.
 static void fresh_memory_is_not_cleared(void **state) {
     (void)state;
-    lm_memory m = started(1, 200);
+    lm_memory m = heap_started(tiny, 1, 200);
     uint64_t dirty;
     for (int round = 0; round < 2; round++) {
         for (uint32_t i = 0; i < 200; i++) {
@@ -183,39 +163,24 @@ static void fresh_memory_is_not_cleared(void **state) {
     lm_memory_destroy(&m);
 }
 
-static void traps(lm_memory *m, void *pointer, size_t size) {
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        signal(SIGILL, SIG_DFL);
-        signal(SIGTRAP, SIG_DFL);
-        tiny->free(pointer, size, m);
-        _exit(0);
-    }
-    int status = 0;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status));
-    assert_true(WTERMSIG(status) == SIGILL || WTERMSIG(status) == SIGTRAP);
-}
-
 static void what_is_no_block_is_trapped(void **state) {
     (void)state;
-    lm_memory m = started(1, 100);
+    lm_memory m = heap_started(tiny, 1, 100);
     for (int i = 0; i < 50; i++)
         tiny->free(tiny->allocate(16u << i % 10, &m), 0, &m);
     unsigned char *block = tiny->allocate(1024, &m);
     for (uint32_t at = 16; at < 1024; at += 16)
-        traps(&m, block + at, 0);
-    traps(&m, block, 1025);
+        heap_traps(tiny, &m, block + at, 0);
+    heap_traps(tiny, &m, block, 1025);
     uint32_t foreign = lm_memory_pages(&m) * LM_PAGE_BYTES;
     assert_true(lm_memory_grow_foreign(&m, 1));
-    traps(&m, lm_at(&m, foreign), 0); // not seen by the heap yet
+    heap_traps(tiny, &m, lm_at(&m, foreign), 0); // not seen by the heap yet
     for (int i = 0; i < 20; i++)
         assert_non_null(tiny->allocate(LM_PAGE_BYTES, &m));
-    traps(&m, lm_at(&m, foreign), 0);
+    heap_traps(tiny, &m, lm_at(&m, foreign), 0);
     assert_false(table_at_front(&m));
-    traps(&m, lm_at(&m, maps_of(&m)->table), 0);
-    walk(&m);
+    heap_traps(tiny, &m, lm_at(&m, maps_of(&m)->table), 0);
+    heap_walk(tiny, &m);
     lm_memory_destroy(&m);
 }
 
@@ -295,14 +260,14 @@ static void each_broken_law_is_seen(void **state) {
         {break_clean, "clean"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        scene s = {.memory = started(1, 10)};
+        scene s = {.memory = heap_started(tiny, 1, 10)};
         lm_memory *m = &s.memory;
         while (order_of(m, s.live = lm_offset(m, tiny->allocate(64, m)) >> GRANULE_SHIFT) != 2 ||
                !is_whole(m, s.live ^ 4, 2))
             continue;
         s.free = s.live ^ 4;
         s.h = heap_of(m);
-        walk(m);
+        heap_walk(tiny, m);
         cases[i].damage(&s);
         const char *seen = tiny->validate(m, NULL);
         if (!seen) fail_msg("case %zu: %s is broken, and was not seen", i, cases[i].law);

@@ -1,31 +1,13 @@
 // What the conformance suite cannot know of bump: what a reset goes back to, and how far it grows.
+#include "alloc/conformance/heap.h"
 #include "alloc/registry.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-static lm_memory started(const lm_allocator *a, uint32_t pages_max) {
-    lm_memory memory;
-    assert_true(
-        lm_memory_create(&memory, &(lm_memory_options){.pages = 1, .pages_max = pages_max}));
-    assert_true(a->start(&memory));
-    return memory;
-}
-
-static lm_census walk(const lm_allocator *a, lm_memory *memory) {
-    lm_census census;
-    const char *broken = a->validate(memory, &census);
-    if (broken) fail_msg("law broken: %s", broken);
-    return census;
-}
 
 static void a_reset_goes_back_to_the_start(void **state) {
     (void)state;
     const lm_allocator *a = lm_strategy_named("bump", 1);
-    lm_memory memory = started(a, 100);
+    lm_memory memory = heap_started(a, 1, 100);
     void *first = a->allocate(300000, &memory);
     for (int round = 0; round < 10; round++) {
         a->reset(&memory);
@@ -40,17 +22,17 @@ static void a_reset_goes_back_to_the_start(void **state) {
 static void what_is_cut_off_is_given_up(void **state) {
     (void)state;
     const lm_allocator *a = lm_strategy_named("bump", 1);
-    lm_memory memory = started(a, 100);
+    lm_memory memory = heap_started(a, 1, 100);
     assert_non_null(a->allocate(1000, &memory));
     assert_true(lm_memory_grow_foreign(&memory, 1));
     assert_non_null(a->allocate(70000, &memory));
     assert_true(lm_memory_grow_foreign(&memory, 1));
     unsigned char *third = a->allocate(140000, &memory);
-    assert_int_equal(walk(a, &memory).live_blocks, 3);
+    assert_int_equal(heap_walk(a, &memory).live_blocks, 3);
     assert_int_equal(lm_memory_pages(&memory), 1 + 1 + 2 + 1 + 3);
     for (int round = 0; round < 2; round++) {
         a->reset(&memory);
-        lm_census census = walk(a, &memory);
+        lm_census census = heap_walk(a, &memory);
         assert_int_equal(census.live_blocks, 0);
         assert_int_equal(census.heap_bytes, (1 + 2 + 3) * LM_PAGE_BYTES - memory.heap_start);
         assert_ptr_equal(a->allocate(100, &memory), third);
@@ -62,14 +44,14 @@ static void what_is_cut_off_is_given_up(void **state) {
 static void a_growth_is_used_up(void **state) {
     (void)state;
     const lm_allocator *a = lm_strategy_named("bump", 1);
-    lm_memory memory = started(a, 100);
+    lm_memory memory = heap_started(a, 1, 100);
     unsigned char *block = a->allocate(65536, &memory);
     assert_int_equal(lm_memory_pages(&memory), 3);
     assert_ptr_equal(block, lm_memory_base(&memory) + memory.heap_start + 16);
     lm_memory_refuse(&memory, LM_REFUSE_ALL);
     assert_non_null(a->allocate(2 * LM_PAGE_BYTES - 32 - 16 - 4, &memory));
     assert_null(a->allocate(0, &memory));
-    walk(a, &memory);
+    heap_walk(a, &memory);
     lm_memory_destroy(&memory);
 }
 
@@ -93,11 +75,11 @@ static void laws_are_seen_when_broken(void **state) {
     };
     const lm_allocator *a = lm_strategy_named("bump", 0);
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
-        lm_memory memory = started(a, 100);
+        lm_memory memory = heap_started(a, 1, 100);
         assert_non_null(a->allocate(5000, &memory));
         assert_true(lm_memory_grow_foreign(&memory, 1));
         assert_non_null(a->allocate(65000, &memory));
-        walk(a, &memory);
+        heap_walk(a, &memory);
         memcpy(lm_memory_base(&memory) + memory.heap_start + broken[i].at, &broken[i].value, 4);
         const char *seen = a->validate(&memory, NULL);
         if (!seen) fail_msg("case %zu is not seen", i);

@@ -2,17 +2,12 @@
 // what a small heap reclaims, where the table goes, what is known to be clean, and that each law is
 // seen when it is broken. All of it on a tiny geometry, which is compiled in here; what is told of
 // real sizes, on the registered ones.
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
+#include "alloc/conformance/heap.h"
+
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #define LM_CHECK_LEVEL     2
 #define PAGE_SHIFT         8
@@ -29,14 +24,6 @@
 static const lm_allocator *const tiny = &LM_TABLE(tiny);
 static const char *const registered[] = {"paged", "paged_2k"};
 
-static lm_memory started(const lm_allocator *a, uint32_t pages, uint32_t pages_max) {
-    lm_memory memory;
-    assert_true(
-        lm_memory_create(&memory, &(lm_memory_options){.pages = pages, .pages_max = pages_max}));
-    assert_true(a->start(&memory));
-    return memory;
-}
-
 // The descriptor of a block's run.
 static page *run_of(const lm_memory *m, const void *block) {
     return slab_of(m, tag_of(m, lm_offset(m, block)));
@@ -49,7 +36,7 @@ static void assert_whole(lm_memory *m) {
 
 // A heap that is no longer small.
 static lm_memory large_heap(void) {
-    lm_memory m = started(tiny, 1, 1000);
+    lm_memory m = heap_started(tiny, 1, 1000);
     assert_non_null(tiny->allocate(SMALL_HEAP_BYTES, &m));
     assert_false(is_small(&m));
     return m;
@@ -71,7 +58,7 @@ static void classes_cover_all_sizes(void **state) {
 // A class rents half a page's worth from the class above, and then has a slab of its own.
 static void a_class_rents_before_it_buys(void **state) {
     (void)state;
-    lm_memory m = started(tiny, 1, 10);
+    lm_memory m = heap_started(tiny, 1, 10);
     for (int i = 0; i < 17; i++) // four slabs and a block
         assert_non_null(tiny->allocate(64, &m));
     uint32_t rented = 0;
@@ -94,7 +81,7 @@ static void large_classes_rent_runs(void **state) {
     assert_int_equal(run_of(&m, second)->kind, PAGE_SLAB);
     assert_int_equal(run_of(&m, tiny->allocate(100, &m))->kind, PAGE_SLAB);
     lm_memory_destroy(&m);
-    m = started(tiny, 1, 10); // a small heap goes on renting where little is lost
+    m = heap_started(tiny, 1, 10); // a small heap goes on renting where little is lost
     for (int i = 0; i < 5; i++)
         assert_int_equal(run_of(&m, tiny->allocate(1000, &m))->kind, PAGE_LARGE);
     assert_whole(&m);
@@ -120,7 +107,7 @@ static void slabs_double_up_to_enough_blocks(void **state) {
 
 static void aligned_blocks_are_not_rented(void **state) {
     (void)state;
-    lm_memory m = started(tiny, 1, 10);
+    lm_memory m = heap_started(tiny, 1, 10);
     tiny->allocate(80, &m);
     for (size_t alignment = 32; alignment <= 256; alignment *= 2)
         for (int i = 0; i < 10; i++) {
@@ -167,7 +154,7 @@ static void idle_slabs_are_reclaimed(void **state) {
 static void only_a_small_heap_is_stingy(void **state) {
     (void)state;
     for (int large = 0; large < 2; large++) {
-        lm_memory m = large ? large_heap() : started(tiny, 1, 10);
+        lm_memory m = large ? large_heap() : heap_started(tiny, 1, 10);
         heap *h = heap_of(&m);
         slab_make(&m, class_of(1024), run_take_free(&m, 16, 1));
         h->rents[class_of(640)] = h->rents[class_of(32)] = UINT16_MAX;
@@ -222,7 +209,7 @@ static void many_sizes_used_once_stay_small(void **state) {
     (void)state;
     for (int i = 0; i < 2; i++) {
         const lm_allocator *a = lm_strategy_named(registered[i], 1);
-        lm_memory m = started(a, 1, 100);
+        lm_memory m = heap_started(a, 1, 100);
         uint32_t bytes = 0;
         for (uint32_t class = 0; class < 36; class ++) {
             assert_non_null(a->allocate(class_bytes(class), &m));
@@ -238,7 +225,7 @@ static void blocks_are_as_large_as_stated(void **state) {
     (void)state;
     for (int i = 0; i < 3; i++) {
         const lm_allocator *a = i < 2 ? lm_strategy_named(registered[i], 0) : tiny;
-        lm_memory m = started(a, 1, 2000);
+        lm_memory m = heap_started(a, 1, 2000);
         for (size_t size = 0; size < 40000; size += 1 + size / 16) {
             for (size_t alignment = 1; alignment <= LM_PAGE_BYTES; alignment *= 2) {
                 void *block = a->allocate_aligned(alignment, size, &m);
@@ -270,7 +257,7 @@ static void crowd(const lm_memory *m, uint32_t block) {
 
 static void a_block_that_grows_by_steps_seldom_moves(void **state) {
     (void)state;
-    lm_memory m = started(tiny, 1, 1000);
+    lm_memory m = heap_started(tiny, 1, 1000);
     uint32_t moves = 0, block = lm_offset(&m, tiny->allocate(2000, &m));
     for (uint32_t size = 2100; size < 100000; size += 100) {
         crowd(&m, block);
@@ -285,7 +272,7 @@ static void a_block_that_grows_by_steps_seldom_moves(void **state) {
 
 static void a_growing_block_takes_what_is_there(void **state) {
     (void)state;
-    lm_memory m = started(tiny, 1, 1);
+    lm_memory m = heap_started(tiny, 1, 1);
     unsigned char *block = tiny->allocate(2000, &m);
     memset(block, 7, 2000);
     assert_non_null(tiny->allocate(1100, &m)); // in the way
@@ -313,7 +300,7 @@ static uint32_t table_length(const lm_memory *m) {
 // base, and some are refused.
 static void the_table_moves_among_foreign_pages(void **state) {
     (void)state;
-    lm_memory m = started(tiny, 1, 1000);
+    lm_memory m = heap_started(tiny, 1, 1000);
     m.moving = true;
     uint32_t blocks[2000], count = 0, moves = 0, refused = 0;
     for (; moves < 3 && count < 2000; count++) {
@@ -345,7 +332,7 @@ static void the_table_moves_among_foreign_pages(void **state) {
 
 static void reset_brings_the_table_to_the_front(void **state) {
     (void)state;
-    lm_memory m = started(tiny, 1, 1000);
+    lm_memory m = heap_started(tiny, 1, 1000);
     assert_non_null(tiny->allocate(1000000, &m));
     assert_true(table_length(&m) > 0);
     tiny->reset(&m);
@@ -382,7 +369,7 @@ static void fresh_memory_is_not_cleared(void **state) {
     enum { BYTES = 1 << 20 };
     for (int i = 0; i < 3; i++) {
         const lm_allocator *a = i < 2 ? lm_strategy_named(registered[i], 0) : tiny;
-        lm_memory m = started(a, 1, 100);
+        lm_memory m = heap_started(a, 1, 100);
         memset(a->allocate(40000, &m), 1, 40000);
         void *block = a->allocate_zeroed(BYTES, &m);
         assert_true(resident(&m, block, BYTES) < 16);
@@ -506,7 +493,7 @@ static void each_broken_law_is_seen(void **state) {
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        scene s = {.memory = started(tiny, 1, 10)};
+        scene s = {.memory = heap_started(tiny, 1, 10)};
         lm_memory *m = &s.memory;
         void *first = tiny->allocate(64, m), *large = tiny->allocate(5000, m), *last = NULL;
         while (!last || run_of(m, last) == run_of(m, first))
@@ -531,21 +518,6 @@ static void each_broken_law_is_seen(void **state) {
 
 // ---- Misuse that the suite cannot place --------------------------------------------------------
 
-static void traps(lm_memory *m, void *pointer) {
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        signal(SIGILL, SIG_DFL);
-        signal(SIGTRAP, SIG_DFL);
-        tiny->free(pointer, 0, m);
-        _exit(0);
-    }
-    int status = 0;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status));
-    assert_true(WTERMSIG(status) == SIGILL || WTERMSIG(status) == SIGTRAP);
-}
-
 // Every page of a large block that lies where slabs, blocks and a table were before.
 static void interior_pages_are_no_blocks(void **state) {
     (void)state;
@@ -563,8 +535,8 @@ static void interior_pages_are_no_blocks(void **state) {
         unsigned char *block = tiny->allocate(20000, &m);
         assert_true(lm_offset(&m, block) <= blocks[39]);
         for (uint32_t at = PAGE_BYTES; at < 20000; at += PAGE_BYTES)
-            traps(&m, block + at);
-        traps(&m, block + 16);
+            heap_traps(tiny, &m, block + at, 0);
+        heap_traps(tiny, &m, block + 16, 0);
         assert_whole(&m);
         lm_memory_destroy(&m);
     }
@@ -579,19 +551,19 @@ static void interior_pages_of_new_memory_are_no_blocks(void **state) {
     assert_true(tiny->start(&m));
     unsigned char *block = tiny->allocate(250000, &m);
     for (uint32_t at = PAGE_BYTES; at < 250000; at += 50 * PAGE_BYTES)
-        traps(&m, block + at);
+        heap_traps(tiny, &m, block + at, 0);
     lm_memory_destroy(&m);
 }
 
 // A live block may hold by chance what a free one says of itself.
 static void a_guard_by_chance_is_no_double_free(void **state) {
     (void)state;
-    lm_memory m = started(tiny, 1, 10);
+    lm_memory m = heap_started(tiny, 1, 10);
     void *block = tiny->allocate(64, &m), *other = tiny->allocate(64, &m);
     tiny->free(other, 0, &m);
     *guard_of(&m, lm_offset(&m, block)) = ~lm_offset(&m, block);
     tiny->free(block, 0, &m);
-    traps(&m, block);
+    heap_traps(tiny, &m, block, 0);
     assert_whole(&m);
     lm_memory_destroy(&m);
 }

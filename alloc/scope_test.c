@@ -1,45 +1,27 @@
 // What the conformance suite cannot know of scope: scopes, and regions that idle.
+#include "alloc/conformance/heap.h"
 #include "alloc/registry.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 enum { DEPTH = 1000 };
-
-static lm_memory started(const lm_allocator *a, uint32_t pages_max) {
-    lm_memory memory;
-    assert_true(
-        lm_memory_create(&memory, &(lm_memory_options){.pages = 1, .pages_max = pages_max}));
-    assert_true(a->start(&memory));
-    return memory;
-}
-
-static lm_census walk(const lm_allocator *a, lm_memory *memory) {
-    lm_census census;
-    const char *broken = a->validate(memory, &census);
-    if (broken) fail_msg("law broken: %s", broken);
-    return census;
-}
 
 static void scopes_nest(void **state) {
     (void)state;
     const lm_allocator *a = lm_strategy_named("scope", 1);
-    lm_memory memory = started(a, 100);
+    lm_memory memory = heap_started(a, 1, 100);
     unsigned char *outer[DEPTH];
     lm_census before[DEPTH];
     for (uint32_t i = 0; i < DEPTH; i++) {
         outer[i] = a->allocate(i % 300, &memory);
         memset(outer[i], (int)i, i % 300);
-        before[i] = walk(a, &memory);
+        before[i] = heap_walk(a, &memory);
         assert_true(a->open_scope(&memory));
     }
     for (uint32_t i = DEPTH; i-- > 0;) {
         assert_non_null(a->allocate(1000, &memory));
         a->close_scope(&memory);
-        lm_census after = walk(a, &memory);
+        lm_census after = heap_walk(a, &memory);
         assert_int_equal(after.live_blocks, before[i].live_blocks);
         assert_int_equal(after.live_bytes, before[i].live_bytes);
         for (uint32_t at = 0; at < i % 300; at++)
@@ -51,7 +33,7 @@ static void scopes_nest(void **state) {
 static void memory_is_used_again(void **state) {
     (void)state;
     const lm_allocator *a = lm_strategy_named("scope", 1);
-    lm_memory memory = started(a, 100);
+    lm_memory memory = heap_started(a, 1, 100);
     void *first = NULL;
     for (int round = 0; round < 1000; round++) {
         assert_true(a->open_scope(&memory));
@@ -71,7 +53,7 @@ static void memory_is_used_again(void **state) {
 static void growth_stays(void **state) {
     (void)state;
     const lm_allocator *a = lm_strategy_named("scope", 1);
-    lm_memory memory = started(a, 100);
+    lm_memory memory = heap_started(a, 1, 100);
     unsigned char *kept = a->allocate(1000, &memory);
     memset(kept, 0x5a, 1000);
     for (int round = 0; round < 10; round++) {
@@ -80,13 +62,13 @@ static void growth_stays(void **state) {
             if (round == 0) assert_true(lm_memory_grow_foreign(&memory, 1));
             memset(a->allocate(90000, &memory), round, 90000);
         }
-        walk(a, &memory);
+        heap_walk(a, &memory);
         if (round < 9)
             a->close_scope(&memory);
         else
             a->reset(&memory);
         if (round == 0) lm_memory_refuse(&memory, LM_REFUSE_ALL);
-        walk(a, &memory);
+        heap_walk(a, &memory);
     }
     for (int i = 0; i < 1000; i++)
         assert_int_equal(kept[i], 0x5a);
@@ -100,7 +82,7 @@ static void the_largest_idle_region_serves(void **state) {
     (void)state;
     const lm_allocator *a = lm_strategy_named("scope", 1);
     const size_t sizes[] = {300000, 70000, 200000};
-    lm_memory memory = started(a, 100);
+    lm_memory memory = heap_started(a, 1, 100);
     for (int i = 0; i < 3; i++) {
         assert_true(lm_memory_grow_foreign(&memory, 1));
         assert_non_null(a->allocate(sizes[i], &memory));
@@ -124,7 +106,7 @@ static void the_largest_idle_region_serves(void **state) {
 static void clean_memory_stays_untouched(void **state) {
     (void)state;
     const lm_allocator *a = lm_strategy_named("scope", 0);
-    lm_memory memory = started(a, 1000);
+    lm_memory memory = heap_started(a, 1, 1000);
     assert_true(lm_memory_grow_foreign(&memory, 1));
     assert_non_null(a->allocate(100000, &memory));
     unsigned char *last = lm_memory_base(&memory) + lm_memory_pages(&memory) * LM_PAGE_BYTES;
@@ -140,7 +122,7 @@ static void zero_where_a_scope_was_closed(void **state) {
     (void)state;
     const lm_allocator *a = lm_strategy_named("scope", 1);
     const size_t low = 2 * LM_PAGE_BYTES - 20, high = 5 * LM_PAGE_BYTES - 20;
-    lm_memory memory = started(a, 100);
+    lm_memory memory = heap_started(a, 1, 100);
     assert_true(lm_memory_grow_foreign(&memory, 1));
     memset(a->allocate(low, &memory), 0xee, low);
     assert_true(lm_memory_grow_foreign(&memory, 1));
@@ -160,17 +142,17 @@ static void zero_where_a_scope_was_closed(void **state) {
 static void a_refused_scope_changes_nothing(void **state) {
     (void)state;
     const lm_allocator *a = lm_strategy_named("scope", 1);
-    lm_memory memory = started(a, 100);
+    lm_memory memory = heap_started(a, 1, 100);
     assert_true(a->open_scope(&memory));
     lm_memory_refuse(&memory, LM_REFUSE_ALL);
     while (a->allocate(12, &memory))
         continue;
-    lm_census before = walk(a, &memory);
+    lm_census before = heap_walk(a, &memory);
     assert_false(a->open_scope(&memory));
-    lm_census after = walk(a, &memory);
+    lm_census after = heap_walk(a, &memory);
     assert_memory_equal(&before, &after, sizeof before);
     a->close_scope(&memory); // the outer one
-    assert_int_equal(walk(a, &memory).live_blocks, 0);
+    assert_int_equal(heap_walk(a, &memory).live_blocks, 0);
     assert_non_null(a->allocate(12, &memory));
     a->reset(&memory);
     lm_memory_destroy(&memory);
@@ -180,10 +162,10 @@ static void a_refused_scope_changes_nothing(void **state) {
 static void closing_none_is_harmless(void **state) {
     (void)state;
     const lm_allocator *a = lm_strategy_named("scope", 0);
-    lm_memory memory = started(a, 100);
+    lm_memory memory = heap_started(a, 1, 100);
     unsigned char *block = a->allocate(10, &memory);
     a->close_scope(&memory);
-    assert_int_equal(walk(a, &memory).live_blocks, 1);
+    assert_int_equal(heap_walk(a, &memory).live_blocks, 1);
     assert_ptr_equal(a->allocate(10, &memory), block + 16);
     lm_memory_destroy(&memory);
 }
@@ -206,7 +188,7 @@ static void laws_are_seen_when_broken(void **state) {
     };
     const lm_allocator *a = lm_strategy_named("scope", 0);
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
-        lm_memory memory = started(a, 100);
+        lm_memory memory = heap_started(a, 1, 100);
         assert_non_null(a->allocate(5000, &memory));
         assert_true(a->open_scope(&memory));
         *word(&memory, broken[i].at) = broken[i].value;

@@ -1,15 +1,10 @@
 // What the conformance suite cannot know of segregated: that blocks are carved one after the other
 // and never split, which block serves next, what aligned ones leave behind, regions among foreign
 // pages, and that each law is seen when it is broken. On a tiny geometry, compiled in here.
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
+#include "alloc/conformance/heap.h"
+
 #include <stddef.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #define LM_CHECK_LEVEL 2
 #define CLASSES        14 // up to 128 KiB
@@ -18,21 +13,6 @@
 
 static const lm_allocator *const tiny = &LM_TABLE(segregated);
 
-static lm_memory started(uint32_t pages_max) {
-    lm_memory memory;
-    assert_true(
-        lm_memory_create(&memory, &(lm_memory_options){.pages = 1, .pages_max = pages_max}));
-    assert_true(tiny->start(&memory));
-    return memory;
-}
-
-static lm_census walk(lm_memory *m) {
-    lm_census census;
-    const char *broken = tiny->validate(m, &census);
-    if (broken) fail_msg("law broken: %s", broken);
-    return census;
-}
-
 static void classes_are_powers_of_two(void **state) {
     (void)state;
     for (uint32_t bytes = 1; bytes <= class_bytes(CLASSES - 1); bytes++) {
@@ -40,7 +20,7 @@ static void classes_are_powers_of_two(void **state) {
         assert_true(class_bytes(class) >= bytes);
         assert_true(class == 0 || class_bytes(class - 1) < bytes);
     }
-    lm_memory m = started(10);
+    lm_memory m = heap_started(tiny, 1, 10);
     assert_int_equal(tiny->block_bytes_max(SIZE_LIMIT, 1), 1 << 17);
     assert_non_null(tiny->allocate(SIZE_LIMIT, &m));
     assert_null(tiny->allocate(SIZE_LIMIT + 1, &m));
@@ -52,7 +32,7 @@ static void classes_are_powers_of_two(void **state) {
 static void blocks_are_carved_in_order(void **state) {
     (void)state;
     static const uint32_t sizes[] = {0, 12, 13, 28, 29, 60, 61, 1000, 1};
-    lm_memory m = started(10);
+    lm_memory m = heap_started(tiny, 1, 10);
     uint32_t next = m.heap_start + OLDEST + FIRST_BYTES;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         const void *block = tiny->allocate(sizes[i], &m);
@@ -60,20 +40,20 @@ static void blocks_are_carved_in_order(void **state) {
         next += (uint32_t)tiny->block_bytes_max(sizes[i], 1);
         assert_int_equal(tiny->usable_size(block, &m) + 4, tiny->block_bytes_max(sizes[i], 1));
     }
-    walk(&m);
+    heap_walk(tiny, &m);
     lm_memory_destroy(&m);
 }
 
 // The block freed last serves its class first, and no other class ever.
 static void a_block_keeps_its_class(void **state) {
     (void)state;
-    lm_memory m = started(10);
+    lm_memory m = heap_started(tiny, 1, 10);
     void *small = tiny->allocate(12, &m), *large = tiny->allocate(1000, &m);
     void *other = tiny->allocate(12, &m);
     tiny->free(small, 12, &m);
     tiny->free(large, 1000, &m);
     tiny->free(other, 12, &m);
-    assert_int_equal(walk(&m).free_blocks, 4); // and what is not carved
+    assert_int_equal(heap_walk(tiny, &m).free_blocks, 4); // and what is not carved
     assert_ptr_not_equal(tiny->allocate(28, &m), large);
     assert_ptr_equal(tiny->allocate(3, &m), other);
     assert_ptr_equal(tiny->allocate(3, &m), small);
@@ -83,7 +63,7 @@ static void a_block_keeps_its_class(void **state) {
 
 static void only_the_last_block_changes_its_class(void **state) {
     (void)state;
-    lm_memory m = started(10);
+    lm_memory m = heap_started(tiny, 1, 10);
     unsigned char *block = tiny->allocate(100, &m), *in_the_way;
     assert_ptr_equal(tiny->resize(block, 5000, &m), block);
     assert_ptr_equal(tiny->resize(block, 100, &m), block);
@@ -91,56 +71,41 @@ static void only_the_last_block_changes_its_class(void **state) {
     assert_ptr_equal(in_the_way, block + 128);
     assert_ptr_equal(tiny->resize(block, 60, &m), block); // half of it serves as well
     assert_ptr_not_equal(tiny->resize(block, 200, &m), block);
-    walk(&m);
+    heap_walk(tiny, &m);
     lm_memory_destroy(&m);
-}
-
-static void traps(lm_memory *m, void *pointer, size_t size) {
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        signal(SIGILL, SIG_DFL);
-        signal(SIGTRAP, SIG_DFL);
-        tiny->free(pointer, size, m);
-        _exit(0);
-    }
-    int status = 0;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status));
-    assert_true(WTERMSIG(status) == SIGILL || WTERMSIG(status) == SIGTRAP);
 }
 
 // An aligned block goes back as the block it lies in; its payload is no block any more then.
 static void aligned_blocks_lead_back(void **state) {
     (void)state;
-    lm_memory m = started(10);
+    lm_memory m = heap_started(tiny, 1, 10);
     unsigned char *before = tiny->allocate(10, &m);
     unsigned char *payload = tiny->allocate_aligned(1024, 100, &m);
     assert_int_equal(tiny->usable_size(payload, &m), 100);
-    assert_int_equal(walk(&m).live_bytes, 16 + 2048);
+    assert_int_equal(heap_walk(tiny, &m).live_bytes, 16 + 2048);
     assert_ptr_equal(tiny->resize_aligned(payload, 900, 1024, &m), payload);
     assert_int_equal(tiny->usable_size(payload, &m), 900);
-    traps(&m, payload, 901);
+    heap_traps(tiny, &m, payload, 901);
     tiny->free(payload, 900, &m);
     unsigned char *block = tiny->allocate(2044, &m);
     assert_ptr_equal(block, before + 16);
-    traps(&m, payload, 0);
+    heap_traps(tiny, &m, payload, 0);
     lm_memory_destroy(&m);
 }
 
 // Whatever a block holds, and whatever lay there before a reset.
 static void interior_pointers_are_no_blocks(void **state) {
     (void)state;
-    lm_memory m = started(10);
+    lm_memory m = heap_started(tiny, 1, 10);
     for (int i = 0; i < 100; i++)
         tiny->allocate(20, &m);
     tiny->reset(&m);
     unsigned char *block = tiny->allocate(2000, &m);
     for (uint32_t at = 16; at < 1024; at += 16)
-        traps(&m, block + at, 0);
+        heap_traps(tiny, &m, block + at, 0);
     for (uint32_t byte = 0; byte < 256; byte += 51) {
         memset(block, (int)byte, 2000);
-        traps(&m, block + 512, 0);
+        heap_traps(tiny, &m, block + 512, 0);
     }
     lm_memory_destroy(&m);
 }
@@ -148,7 +113,7 @@ static void interior_pointers_are_no_blocks(void **state) {
 // A region that is left keeps what it has not carved; foreign pages are stepped over.
 static void regions_serve_again(void **state) {
     (void)state;
-    lm_memory m = started(10);
+    lm_memory m = heap_started(tiny, 1, 10);
     const void *first = tiny->allocate(10, &m);
     assert_true(lm_memory_grow_foreign(&m, 1));
     const void *large = tiny->allocate(65000, &m);
@@ -162,18 +127,18 @@ static void regions_serve_again(void **state) {
         *(lm_offset(&m, block) < LM_PAGE_BYTES ? &in_first : &in_second) += 1;
     assert_int_equal(in_first, 15);
     assert_int_equal(in_second, 15);
-    walk(&m);
+    heap_walk(tiny, &m);
     tiny->reset(&m);
     assert_ptr_equal(tiny->allocate(10, &m), first);
     assert_ptr_equal(tiny->allocate(65000, &m), large);
-    assert_int_equal(walk(&m).live_blocks, 2);
+    assert_int_equal(heap_walk(tiny, &m).live_blocks, 2);
     lm_memory_destroy(&m);
 }
 
 // Zeroed blocks off new memory are not written; those off memory in use before are.
 static void fresh_memory_is_not_cleared(void **state) {
     (void)state;
-    lm_memory m = started(10);
+    lm_memory m = heap_started(tiny, 1, 10);
     memset(lm_at(&m, 4096), 0xee, LM_PAGE_BYTES - 4096);
     for (int round = 0; round < 2; round++) {
         for (size_t size = 1000; size < 100000; size += size) {
@@ -217,10 +182,10 @@ static void laws_are_seen_when_broken(void **state) {
         {2, 0, OLDEST + FIRST_BYTES + 64, "free is listed"}, // a ring
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        lm_memory m = started(10);
+        lm_memory m = heap_started(tiny, 1, 10);
         unsigned char *live_one = tiny->allocate(60, &m), *free_one = tiny->allocate(20, &m);
         tiny->free(free_one, 0, &m);
-        walk(&m);
+        heap_walk(tiny, &m);
         heap *h = heap_of(&m);
         assert_ptr_equal(free_one, address_of(h, OLDEST + FIRST_BYTES + 64));
         unsigned char *of = cases[i].of == 0 ? (void *)h : cases[i].of == 1 ? live_one : free_one;

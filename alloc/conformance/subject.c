@@ -1,4 +1,5 @@
 #include "alloc/conformance/subject.h"
+#include "alloc/conformance/heap.h"
 
 const lm_allocator *subject;
 
@@ -15,16 +16,11 @@ lm_memory make(uint32_t pages, uint32_t pages_max, uint32_t heap_start) {
 }
 
 lm_memory started(uint32_t pages, uint32_t pages_max) {
-    lm_memory memory = make(pages, pages_max, 0);
-    assert_true(subject->start(&memory));
-    return memory;
+    return heap_started(subject, pages, pages_max);
 }
 
 lm_census walk(lm_memory *memory) {
-    lm_census census;
-    const char *broken = subject->validate(memory, &census);
-    if (broken) fail_msg("law broken: %s", broken);
-    return census;
+    return heap_walk(subject, memory);
 }
 
 uint64_t bytes_max(size_t size, size_t alignment) {
