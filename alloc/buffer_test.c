@@ -791,6 +791,49 @@ static void release_all_races_with_release(void **state) {
     assert_int_equal(blocks_in(IMPORTED), 0);
 }
 
+// ---- The walk ----------------------------------------------------------------------------------
+
+// Two shares of one buffer, one of another, and free slots.
+static void a_broken_slot_is_seen(void **state) {
+    (void)state;
+    enum { FIRST, SECOND, OTHER, FREE };
+    enum { COUNT, STAMP, START, SIZE, NEXT, PREVIOUS, BLOCK, ALIGNMENT, WORDS };
+    static const struct {
+        int slot, word;
+        uint32_t value; // in place of what is there
+        const char *law;
+    } cases[] = {
+        {FIRST, STAMP, 0xffffffff, "share"},
+        {FIRST, NEXT, 9999, "ring"},
+        {SECOND, NEXT, 9999, "ring"},
+        {SECOND, PREVIOUS, OTHER, "ring"},
+        {SECOND, SIZE, 25, "ring"},
+        {OTHER, SIZE, 0xffffffff, "block in memory"},
+        {OTHER, BLOCK, 0xffffffff, "block in memory"},
+        {OTHER, ALIGNMENT, 0x80000000, "block in memory"},
+        {OTHER, SIZE, 25, "bytes in memories"},
+        {FREE, NEXT, 9999, "free slots"},
+        {FREE, NEXT, FIRST + 1, "free slots"},
+    };
+    lm_handle first = create(HOME, 24), second, free_ones[2];
+    OK(lm_buffer_share(r, DART, first, SCRIPT, &second));
+    create(IMPORTED, 24);
+    for (int i = 0; i < 2; i++)
+        free_ones[i] = create(HOME, 1);
+    for (int i = 2; i-- > 0;)
+        FREES(lm_buffer_release(r, DART, free_ones[i]));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint32_t *words = (uint32_t *)(void *)lm_slot_at(r, (uint32_t)cases[i].slot);
+        uint32_t was = words[cases[i].word];
+        words[cases[i].word] = cases[i].value;
+        const char *broken = lm_realm_validate(r, NULL);
+        if (!broken || strcmp(broken, cases[i].law) != 0)
+            fail_msg("case %zu: '%s' instead of '%s'", i, broken ? broken : "", cases[i].law);
+        words[cases[i].word] = was;
+    }
+    walk();
+}
+
 #define BOTH(test)                                                                                 \
     cmocka_unit_test_setup_teardown(test, start_plain, end),                                       \
         cmocka_unit_test_setup_teardown(test, start_atomic, end)
@@ -822,6 +865,7 @@ int main(void) {
         BOTH(slots_need_home),
         BOTH(budgets_press),
         BOTH(lack_of_memory_presses),
+        BOTH(a_broken_slot_is_seen),
         cmocka_unit_test_setup_teardown(release_all_races_with_release, start_atomic, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -574,10 +574,10 @@ static const char *share_law(const lm_realm *r, uint32_t number, const sums *see
     return NULL;
 }
 
-// A buffer is counted once, at the lowest slot of its ring.
+// A buffer is counted once, at the lowest slot of its ring; a broken link is seen at its own slot.
 static bool leads(const lm_realm *r, uint32_t number, uint32_t slots) {
     uint32_t at = lm_slot_at(r, number)->next;
-    for (; at > number && slots--; at = lm_slot_at(r, at)->next)
+    for (uint32_t left = slots; at > number && at < slots && left--; at = lm_slot_at(r, at)->next)
         ;
     return at == number;
 }
