@@ -8,11 +8,30 @@ enum {
     SYSTEM_PAGE_BYTES = 4096,
     STEP_BYTES = 2 << 20, // a huge page
     STEP_PAGES = STEP_BYTES / LM_PAGE_BYTES,
+    AHEAD_ALIGNMENT_BYTES = 1 << 30, // what a page table of the third level maps: it moves as one
+    CLEARED_PAGES = 8, // which are sooner cleared than given back and faulted in again
 };
+
+// With AHEAD the page behind the size is poisoned, unless it is the reservation's guard.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define LM_POISONS
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define LM_POISONS
+#endif
+#ifdef LM_POISONS
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(address, bytes)   ((void)(address), (void)(bytes))
+#define ASAN_UNPOISON_MEMORY_REGION(address, bytes) ((void)(address), (void)(bytes))
+#endif
 
 // Of the base: a huge page begins at a multiple of its size only.
 static uint64_t alignment_bytes(lm_memory_commit commit) {
-    return commit == LM_COMMIT_HUGE ? STEP_BYTES : LM_PAGE_BYTES;
+    return commit == LM_COMMIT_AHEAD  ? AHEAD_ALIGNMENT_BYTES
+           : commit == LM_COMMIT_HUGE ? STEP_BYTES
+                                      : LM_PAGE_BYTES;
 }
 
 // A reservation holds the memory at its maximum, what aligning the base may skip, and a guard of
@@ -20,6 +39,22 @@ static uint64_t alignment_bytes(lm_memory_commit commit) {
 static uint64_t reservation_bytes(const lm_memory *memory) {
     return (uint64_t)memory->pages_max * LM_PAGE_BYTES + alignment_bytes(memory->commit) +
            LM_PAGE_BYTES;
+}
+
+// With AHEAD: the bytes that a memory may be renewed to, all accessible.
+static uint64_t ahead_bytes(const lm_memory *memory) {
+    return memory->reservation_bytes - alignment_bytes(memory->commit) - LM_PAGE_BYTES;
+}
+
+static void poison(const lm_memory *memory) {
+    uint64_t end = (uint64_t)memory->pages * LM_PAGE_BYTES;
+    if (memory->commit == LM_COMMIT_AHEAD && end < ahead_bytes(memory))
+        ASAN_POISON_MEMORY_REGION(memory->base + end, LM_PAGE_BYTES);
+}
+static void unpoison(const lm_memory *memory) {
+    uint64_t end = (uint64_t)memory->pages * LM_PAGE_BYTES;
+    if (memory->commit == LM_COMMIT_AHEAD && end < ahead_bytes(memory))
+        ASAN_UNPOISON_MEMORY_REGION(memory->base + end, LM_PAGE_BYTES);
 }
 
 // Reserves address space, below `above` where that is free: successive moves then go down and don't
@@ -60,6 +95,7 @@ static bool populate(unsigned char *from, uint64_t bytes) {
 // system call of the other 31 growths; and access is only ever added, so that threads that grow at
 // once need no lock. What strays beyond the size is caught with 4K.
 static bool commit_until(lm_memory *memory, uint32_t before, uint32_t end) {
+    if (memory->commit == LM_COMMIT_AHEAD) return true;
     if (memory->commit == LM_COMMIT_4K) return commit(memory->base, before, end - before);
     uint32_t from = __atomic_load_n(&memory->pages_committed, __ATOMIC_ACQUIRE);
     if (end <= from) return true;
@@ -77,18 +113,27 @@ static bool commit_until(lm_memory *memory, uint32_t before, uint32_t end) {
     return true;
 }
 
-// Reserves the memory's address space, below `above` where that is free, and commits `pages` of it.
-// False, with errno: nothing is held.
-static bool occupy(lm_memory *memory, uint32_t pages, const void *above) {
-    memory->reservation_bytes = reservation_bytes(memory);
+// Reserves the memory's address space, below `above` where that is free. False, with errno.
+static bool lay_out(lm_memory *memory, uint32_t pages, const void *above) {
     memory->reservation = reserve(memory->reservation_bytes, above);
     if (!memory->reservation) return false;
     memory->base = first_page(memory->reservation, alignment_bytes(memory->commit));
     memory->pages = pages;
     memory->pages_committed = 0;
+    return true;
+}
+
+// Reserves and commits. False, with errno: nothing is held.
+static bool occupy(lm_memory *memory, uint32_t pages, const void *above) {
+    bool ahead = memory->commit == LM_COMMIT_AHEAD;
+    if (!lay_out(memory, pages, above)) return false;
     if (memory->commit == LM_COMMIT_HUGE) // refused where there are none: then as 4K
         madvise(memory->reservation, memory->reservation_bytes, MADV_HUGEPAGE);
-    if (commit_until(memory, 0, pages)) return true;
+    if (ahead) madvise(memory->reservation, memory->reservation_bytes, MADV_NOHUGEPAGE);
+    if (ahead ? commit(memory->base, 0, memory->pages_max) : commit_until(memory, 0, pages)) {
+        poison(memory);
+        return true;
+    }
     int reason = errno;
     munmap(memory->reservation, memory->reservation_bytes);
     errno = reason;
@@ -108,7 +153,7 @@ static uint32_t grow_shared(lm_memory *whole, uint32_t pages) {
 }
 
 bool lm_memory_share(lm_memory *memory, lm_memory *view, uint32_t thread) {
-    if (thread >= LM_THREADS_MAX || memory->moving) {
+    if (thread >= LM_THREADS_MAX || memory->moving || memory->commit == LM_COMMIT_AHEAD) {
         errno = EINVAL;
         return false;
     }
@@ -122,24 +167,65 @@ bool lm_memory_share(lm_memory *memory, lm_memory *view, uint32_t thread) {
     return true;
 }
 
-bool lm_memory_create(lm_memory *memory, const lm_memory_options *options) {
+// What the options ask for, before there is memory. False (EINVAL): they contradict each other.
+static bool begin(lm_memory *memory, const lm_memory_options *options) {
     uint32_t heap_start = options->heap_start ? options->heap_start : LM_BLOCK_ALIGNMENT;
-    if (options->pages_max == 0 || options->pages_max > LM_PAGES_MAX ||
-        options->pages > options->pages_max || heap_start % LM_BLOCK_ALIGNMENT != 0 ||
-        options->commit > LM_COMMIT_HUGE) {
-        errno = EINVAL;
-        return false;
-    }
     *memory = (lm_memory){
         .heap_start = heap_start,
         .pages_max = options->pages_max,
         .moving = options->moving,
         .commit = options->commit,
     };
+    bool valid = options->pages_max > 0 && options->pages_max <= LM_PAGES_MAX &&
+                 options->pages <= options->pages_max && heap_start % LM_BLOCK_ALIGNMENT == 0 &&
+                 options->commit <= LM_COMMIT_AHEAD;
+    if (!valid) errno = EINVAL;
+    return valid;
+}
+
+bool lm_memory_create(lm_memory *memory, const lm_memory_options *options) {
+    if (!begin(memory, options)) return false;
+    memory->reservation_bytes = reservation_bytes(memory);
     return occupy(memory, options->pages, NULL);
 }
 
+static void clear(unsigned char *base, uint64_t from, uint64_t end) {
+    if (from < end) madvise(base + from, end - from, MADV_DONTNEED);
+}
+
+// Some pages from the one before the heap's start on are sooner cleared; the rest is given back.
+static void clear_all(const lm_memory *memory) {
+    uint64_t end = (uint64_t)memory->pages * LM_PAGE_BYTES;
+    uint64_t from = memory->heap_start / LM_PAGE_BYTES * (uint64_t)LM_PAGE_BYTES;
+    from = from > end ? end : from >= LM_PAGE_BYTES ? from - LM_PAGE_BYTES : 0;
+    uint64_t to =
+        end - from < CLEARED_PAGES * LM_PAGE_BYTES ? end : from + CLEARED_PAGES * LM_PAGE_BYTES;
+    memset(memory->base + from, 0, to - from);
+    clear(memory->base, 0, from);
+    clear(memory->base, to, end);
+}
+
+bool lm_memory_renew(lm_memory *memory, const lm_memory_options *options) {
+    lm_memory renewed;
+    if (!begin(&renewed, options)) return false;
+    renewed.base = memory->base;
+    renewed.pages = options->pages;
+    renewed.reservation = memory->reservation;
+    renewed.reservation_bytes = memory->reservation_bytes;
+    if (memory->commit != LM_COMMIT_AHEAD || options->commit != LM_COMMIT_AHEAD ||
+        reservation_bytes(&renewed) > memory->reservation_bytes) {
+        errno = EINVAL;
+        return false;
+    }
+    unpoison(memory);
+    clear_all(memory);
+    *memory = renewed;
+    poison(memory);
+    return true;
+}
+
 void lm_memory_destroy(lm_memory *memory) {
+    unpoison(memory);
     munmap(memory->reservation, memory->reservation_bytes);
     *memory = (lm_memory){0};
 }
@@ -153,8 +239,28 @@ static void copy_touched(unsigned char *to, const unsigned char *from, uint64_t 
     }
 }
 
+// With AHEAD all is one mapping, which moves with its page tables.
+static bool move_mapping(lm_memory *memory, uint32_t pages) {
+    lm_memory moved = *memory;
+    if (!lay_out(&moved, pages, memory->reservation)) return false;
+    uint64_t bytes = ahead_bytes(memory);
+    unpoison(memory);
+    if (mremap(memory->base, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, moved.base) ==
+        MAP_FAILED) {
+        munmap(moved.reservation, moved.reservation_bytes);
+        poison(memory);
+        return false;
+    }
+    moved.moves++;
+    munmap(memory->reservation, memory->reservation_bytes);
+    *memory = moved;
+    poison(memory);
+    return true;
+}
+
 // Moves the content to a new reservation with `pages` pages. The old one is unmapped: it faults.
 static bool move(lm_memory *memory, uint32_t pages) {
+    if (memory->commit == LM_COMMIT_AHEAD) return move_mapping(memory, pages);
     lm_memory moved = *memory;
     if (!occupy(&moved, pages, memory->reservation)) return false;
     copy_touched(moved.base, memory->base, (uint64_t)memory->pages * LM_PAGE_BYTES);
@@ -174,7 +280,9 @@ bool lm_memory_grow_foreign(lm_memory *memory, uint32_t pages) {
     if (pages == 0) return true;
     if (memory->moving) return move(memory, memory->pages + pages);
     if (!commit_until(memory, memory->pages, memory->pages + pages)) return false;
+    unpoison(memory);
     memory->pages += pages;
+    poison(memory);
     return true;
 }
 

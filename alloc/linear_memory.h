@@ -35,6 +35,9 @@ typedef enum lm_memory_commit {
     LM_COMMIT_4K,   // 4 KiB at a time, where they are touched
     LM_COMMIT_2M,   // 2 MiB at once, as soon as a growth reaches into them
     LM_COMMIT_HUGE, // huge pages, where they are touched and the system has them; else as 4K
+    // The whole maximum when the memory is made, so that growing only counts: for fuzzing. Under
+    // AddressSanitizer the page behind the size is poisoned, else nothing strays visibly.
+    LM_COMMIT_AHEAD,
 } lm_memory_commit;
 
 typedef struct lm_memory {
@@ -43,7 +46,7 @@ typedef struct lm_memory {
     uint32_t pages_max;
     uint32_t thread; // which of the threads that share the memory calls: 0 … LM_THREADS_MAX − 1
 #ifndef __wasm__
-    unsigned char *base;     // a multiple of LM_PAGE_BYTES; with HUGE of 2 MiB
+    unsigned char *base;     // a multiple of LM_PAGE_BYTES; with HUGE of 2 MiB, with AHEAD of 1 GiB
     struct lm_memory *whole; // of a view: the memory that was created; else NULL
     uint32_t pages;          // of a view: nothing, the whole one's count
     uint32_t refusals;       // growths still to be refused; LM_REFUSE_ALL: for good
@@ -103,9 +106,14 @@ typedef struct lm_memory_options {
 bool lm_memory_create(lm_memory *memory, const lm_memory_options *options);
 void lm_memory_destroy(lm_memory *memory);
 
+// Begins anew where a memory with LM_COMMIT_AHEAD lies: as if destroyed and created with the
+// options, of the same commit and with no larger a maximum than it was created with. Costs two
+// system calls at most, and time with what was touched. False: EINVAL, the memory is as it was.
+bool lm_memory_renew(lm_memory *memory, const lm_memory_options *options);
+
 // Makes a view of a memory for another thread. False (EINVAL): the thread's number is too large, or
-// the memory moves. A view is not destroyed; it ends with the memory, which must not be copied
-// meanwhile. Views may grow the memory and read its size at once.
+// the memory moves or is committed ahead. A view is not destroyed; it ends with the memory, which
+// must not be copied meanwhile. Views may grow the memory and read its size at once.
 bool lm_memory_share(lm_memory *memory, lm_memory *view, uint32_t thread);
 
 // What lm_memory_grow does natively.

@@ -151,7 +151,7 @@ static void options_that_contradict(void **state) {
         {.pages = 2, .pages_max = 1},
         {.pages = 0, .pages_max = LM_PAGES_MAX + 1},
         {.pages = 1, .pages_max = 1, .heap_start = 8},
-        {.pages = 1, .pages_max = 1, .commit = LM_COMMIT_HUGE + 1},
+        {.pages = 1, .pages_max = 1, .commit = LM_COMMIT_AHEAD + 1},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         lm_memory memory;
@@ -378,6 +378,128 @@ static void growth_is_backed_by_huge_pages(void **state) {
     lm_memory_destroy(&memory);
 }
 
+// ---- Committed ahead ----------------------------------------------------------------------------
+
+static bool zero(const unsigned char *bytes, uint64_t count) {
+    return count == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, count - 1) == 0);
+}
+
+// Growth only counts; it is refused, and moves, as ever.
+static void ahead_grows_alike(void **state) {
+    (void)state;
+    for (int moving = 0; moving < 2; moving++) {
+        lm_memory memory = make_committing(LM_COMMIT_AHEAD, 1, LM_PAGES_MAX, moving);
+        unsigned char *first = lm_memory_base(&memory);
+        for (uint32_t pages = 1; pages < 200; pages += 3) {
+            unsigned char *base = lm_memory_base(&memory);
+            base[(uint64_t)pages * LM_PAGE_BYTES - 1] = (unsigned char)pages;
+            assert_int_equal(lm_memory_grow(&memory, LM_PAGES_MAX - pages + 1), LM_GROW_REFUSED);
+            assert_int_equal(lm_memory_grow(&memory, 3), pages);
+            if (moving) assert_false(readable(base));
+            base = lm_memory_base(&memory);
+            assert_int_equal((uintptr_t)base % (1 << 30), 0);
+            for (uint32_t page = 1; page <= pages; page += 3)
+                assert_int_equal(base[(uint64_t)page * LM_PAGE_BYTES - 1], page);
+            assert_true(zero(base + (uint64_t)pages * LM_PAGE_BYTES, 3 * LM_PAGE_BYTES));
+        }
+        assert_int_equal(memory.moves, moving ? 67 : 0);
+        assert_int_equal(first == lm_memory_base(&memory), !moving);
+        lm_memory_destroy(&memory);
+    }
+}
+
+// Whatever a memory was and wherever it was touched, it begins anew as it is asked to.
+static void ahead_is_renewed(void **state) {
+    (void)state;
+    static const lm_memory_options worlds[] = {
+        {.pages = 1, .pages_max = 20},
+        {.pages = 0, .pages_max = 3, .heap_start = 48},
+        {.pages = 40, .pages_max = 100, .moving = true},
+        {.pages = LM_PAGES_MAX - 1, .pages_max = LM_PAGES_MAX, .heap_start = 4294901760u},
+        {.pages = LM_PAGES_MAX, .pages_max = LM_PAGES_MAX},
+        {.pages = 9, .pages_max = 9, .heap_start = 5 * LM_PAGE_BYTES + 16},
+    };
+    enum { WORLDS = sizeof worlds / sizeof *worlds };
+    lm_memory memory = make_committing(LM_COMMIT_AHEAD, 1, LM_PAGES_MAX, false);
+    for (size_t i = 0; i < (size_t)WORLDS * WORLDS; i++) {
+        lm_memory_options options = worlds[i % WORLDS == 0 ? i / WORLDS : i % WORLDS];
+        options.commit = LM_COMMIT_AHEAD;
+        assert_true(lm_memory_renew(&memory, &options));
+        assert_int_equal(lm_memory_pages(&memory), options.pages);
+        assert_int_equal(memory.pages_max, options.pages_max);
+        assert_int_equal(memory.heap_start, options.heap_start ? options.heap_start : 16);
+        assert_true(memory.moving == options.moving && memory.moves == 0 && memory.refusals == 0);
+        lm_memory_grow(&memory, 1);
+        unsigned char *base = lm_memory_base(&memory);
+        uint64_t end = (uint64_t)lm_memory_pages(&memory) * LM_PAGE_BYTES;
+        for (uint64_t at = 0; at < end; at += at < 100 * LM_PAGE_BYTES ? 4096 : 1 << 24) {
+            if (!zero(base + at, 4096)) fail_msg("world %zu: %llu", i, (unsigned long long)at);
+            base[at] = base[at + 4095] = 7;
+        }
+        base[end - 1] = 7;
+        if (i % 4 == 1) lm_memory_move(&memory);
+        lm_memory_refuse(&memory, LM_REFUSE_ALL);
+    }
+    lm_memory_destroy(&memory);
+}
+
+static void what_cannot_be_renewed(void **state) {
+    (void)state;
+    lm_memory stepwise = make(1, 20, false);
+    lm_memory ahead = make_committing(LM_COMMIT_AHEAD, 1, 20, false), view;
+    const lm_memory_options larger = {.pages = 1, .pages_max = 21, .commit = LM_COMMIT_AHEAD},
+                            same = {.pages = 2, .pages_max = 20, .commit = LM_COMMIT_AHEAD},
+                            other = {.pages = 1, .pages_max = 20};
+    lm_memory_base(&ahead)[5] = 5;
+    errno = 0;
+    assert_false(lm_memory_renew(&stepwise, &same) || lm_memory_renew(&stepwise, &other));
+    assert_false(lm_memory_renew(&ahead, &larger) || lm_memory_renew(&ahead, &other));
+    assert_false(lm_memory_share(&ahead, &view, 0));
+    assert_int_equal(errno, EINVAL);
+    assert_int_equal(lm_memory_base(&ahead)[5], 5);
+    assert_true(lm_memory_renew(&ahead, &same));
+    assert_int_equal(lm_memory_base(&ahead)[5], 0);
+    lm_memory_destroy(&ahead);
+    lm_memory_destroy(&stepwise);
+}
+
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#include <sanitizer/asan_interface.h>
+
+// The page behind the size is poisoned, wherever that is, and nothing else ever.
+static void ahead_is_poisoned_behind(void **state) {
+    (void)state;
+    lm_memory memory = make_committing(LM_COMMIT_AHEAD, 1, 20, true);
+    for (uint32_t i = 0; i < 60; i++) {
+        uint64_t end = (uint64_t)lm_memory_pages(&memory) * LM_PAGE_BYTES;
+        unsigned char *base = lm_memory_base(&memory), *behind = base + end;
+        assert_null(__asan_region_is_poisoned(base, end));
+        if (end < 20 * LM_PAGE_BYTES) {
+            for (uint32_t at = 0; at < LM_PAGE_BYTES; at++)
+                assert_true(__asan_address_is_poisoned(behind + at));
+            assert_null(
+                __asan_region_is_poisoned(behind + LM_PAGE_BYTES, 19 * LM_PAGE_BYTES - end));
+        }
+        if (i % 3 == 0) lm_memory_grow(&memory, i % 4);
+        if (i % 3 == 1) lm_memory_move(&memory);
+        if (i % 11 == 0)
+            lm_memory_renew(&memory, &(lm_memory_options){.pages = i % 3,
+                                                          .pages_max = 20,
+                                                          .moving = i % 2,
+                                                          .commit = LM_COMMIT_AHEAD});
+    }
+    unsigned char *base = lm_memory_base(&memory);
+    lm_memory_destroy(&memory);
+    assert_null(__asan_region_is_poisoned(base, 20 * LM_PAGE_BYTES));
+}
+#define POISON_TESTS cmocka_unit_test(ahead_is_poisoned_behind),
+#endif
+#endif
+#ifndef POISON_TESTS
+#define POISON_TESTS
+#endif
+
 // ---- Views --------------------------------------------------------------------------------------
 
 static void views_that_cannot_be(void **state) {
@@ -499,7 +621,11 @@ int main(void) {
         cmocka_unit_test(steps_of_2m_are_present_at_once),
         cmocka_unit_test(populating_may_be_denied),
         cmocka_unit_test(growth_is_backed_by_huge_pages),
-        cmocka_unit_test(views_that_cannot_be),
+        cmocka_unit_test(ahead_grows_alike),
+        cmocka_unit_test(ahead_is_renewed),
+        cmocka_unit_test(what_cannot_be_renewed),
+        POISON_TESTS //
+            cmocka_unit_test(views_that_cannot_be),
         cmocka_unit_test(views_see_one_memory),
         cmocka_unit_test(growths_at_once_lose_nothing),
     };

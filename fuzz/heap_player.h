@@ -1,0 +1,50 @@
+// Plays heap operations of a trace on one strategy under the oracle, one after the other.
+//
+// It knows the heap's verbs (a z r f g n w h ( ) x) and passes over all others. What could not be
+// allocated stands for nothing, in whatever is done with it. Where a strategy nests no scopes, a `)`
+// frees the blocks of its own; where it frees no blocks, `f` is a call that does nothing. Every
+// second block, by its number, is freed with its size. From the first `w` on every growth moves the
+// base as well.
+//
+// A player is a plain struct that refers to nothing but itself, its memory and the allocator: who
+// copies it and the memory's bytes (and puts `memory` and `oracle.memory` right) can play on twice.
+#pragma once
+
+#include "corpus/trace.h"
+#include "fuzz/oracle.h"
+
+typedef struct heap_options {
+    const lm_allocator *allocator;
+    const lm_allocator *counted; // the same with its steps counted, or NULL
+    uint32_t walk_every;         // operations; 0: at refusals, resets and the end only
+    uint32_t without;            // LAW_BITs
+} heap_options;
+
+typedef struct heap_player {
+    lm_memory memory;
+    oracle oracle;
+    heap_options options;
+    uint64_t opened;   // a bit for each scope that is open in the heap
+    uint32_t depth;    // scopes that are open in the trace
+    uint32_t unwalked; // operations since the last walk
+    uint32_t skipped;  // blocks that the oracle could not watch
+    bool started;      // else the heap has no room, and nothing is played
+} heap_player;
+
+// The memory is made once, and made anew for each play. False: no address space.
+bool heap_player_create(heap_player *player);
+void heap_player_destroy(heap_player *player);
+
+// Starts an empty heap, where an `h` operation says or, without one, at 16 in a memory of one page.
+// Returns false where a law is broken, as all that play do: player->oracle says which.
+bool heap_player_start(heap_player *player, const heap_options *options,
+                       const trace_operation *heap);
+bool heap_player_play(heap_player *player, const trace_operation *operation);
+
+// Closes scopes, frees all, holds conservation. The heap is reset.
+bool heap_player_end(heap_player *player);
+
+// Start, all operations, end; and once more on the counted strategy where there is one. `at`: the
+// operation that broke a law, `count` at the end.
+bool heap_player_run(heap_player *player, const heap_options *options,
+                     const trace_operation *operations, size_t count, size_t *at);

@@ -1,0 +1,441 @@
+#include "fuzz/oracle.h"
+
+#include "fuzz/pattern.h"
+#include "fuzz/steps.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *const law_names[LAWS + 1] = {
+#define LAW(name, text) #name,
+#include "fuzz/laws.def"
+#undef LAW
+    "none",
+};
+
+const char *const law_texts[LAWS] = {
+#define LAW(name, text) text,
+#include "fuzz/laws.def"
+#undef LAW
+};
+
+oracle_law law_named(const char *name) {
+    for (oracle_law law = 0; law < LAWS; law++)
+        if (strcmp(law_names[law], name) == 0) return law;
+    return LAW_NONE;
+}
+
+// Returns whether to go on: the law is not held.
+__attribute__((format(printf, 3, 4), cold, noinline)) static bool breaks(oracle *o, oracle_law law,
+                                                                         const char *how, ...) {
+    if (o->without & LAW_BIT(law)) return true;
+    va_list arguments;
+    va_start(arguments, how);
+    vsnprintf(o->finding, sizeof o->finding, how, arguments);
+    va_end(arguments);
+    o->broken = law;
+    return false;
+}
+
+#define HOLDS(law, holds, ...)                                                                     \
+    do {                                                                                           \
+        if (__builtin_expect(!(holds), 0) && !breaks(o, LAW_##law, __VA_ARGS__)) return false;     \
+    } while (0)
+
+typedef unsigned long long ull; // as printf takes it
+
+static bool can(const oracle *o, lm_capability capability) {
+    return o->allocator->capabilities & capability;
+}
+static uint64_t memory_end(const oracle *o) {
+    return (uint64_t)lm_memory_pages(o->memory) * LM_PAGE_BYTES;
+}
+
+// ---- What lives ---------------------------------------------------------------------------------
+
+static oracle_extent *at(oracle *o, uint32_t place) {
+    return &o->extents[o->order[place]];
+}
+
+// How many extents begin before the offset.
+static uint32_t place_of(oracle *o, uint64_t offset) {
+    uint32_t low = 0, high = o->count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (at(o, middle)->offset < offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool insert(oracle *o, oracle_extent *e) {
+    uint32_t place = place_of(o, e->offset);
+    const oracle_extent *before = place ? at(o, place - 1) : NULL;
+    const oracle_extent *behind = place < o->count ? at(o, place) : NULL;
+    HOLDS(overlap, !before || before->room <= e->offset - before->offset,
+          "block %u at %llu lies in %s %u", e->number, (ull)e->offset,
+          before->foreign ? "foreign pages" : "block", before->number);
+    HOLDS(overlap, !behind || e->room <= behind->offset - e->offset,
+          "block %u at %llu reaches into %s %u", e->number, (ull)e->offset,
+          behind->foreign ? "foreign pages" : "block", behind->number);
+    for (uint32_t i = o->count++; i > place; i--)
+        o->order[i] = o->order[i - 1];
+    o->order[place] = (uint16_t)(e - o->extents);
+    e->live = true;
+    return true;
+}
+
+static void forget(oracle *o, oracle_extent *e) {
+    uint32_t place = place_of(o, e->offset);
+    uint16_t index = (uint16_t)(e - o->extents);
+    while (o->order[place] != index) // several begin there only where overlap is not held
+        place++;
+    o->count--;
+    for (uint32_t i = place; i < o->count; i++)
+        o->order[i] = o->order[i + 1];
+    e->live = false;
+    o->usable -= e->usable;
+    o->cost -= e->cost_max;
+}
+
+// A block has its own place, by its number, or one a little behind where that is taken.
+oracle_extent *oracle_find(oracle *o, uint32_t number) {
+    for (uint32_t i = 0; i <= o->reach; i++) {
+        oracle_extent *e = &o->extents[(number + i) % ORACLE_BLOCKS_MAX];
+        if (e->live && e->number == number) return e;
+    }
+    return NULL;
+}
+
+static oracle_extent *vacant(oracle *o, uint32_t number) {
+    uint32_t i = 0;
+    while (o->extents[(number + i) % ORACLE_BLOCKS_MAX].live)
+        i++;
+    if (i > o->reach) o->reach = i;
+    return &o->extents[(number + i) % ORACLE_BLOCKS_MAX];
+}
+
+static bool holds_content(oracle *o, const oracle_extent *e, uint64_t bytes) {
+    uint64_t wrong = pattern_check(oracle_address(o, e), e->number, e->usable, bytes);
+    HOLDS(content, wrong == PATTERN_HOLDS, "%s %u at %llu, %llu bytes: byte %llu has changed",
+          e->foreign ? "foreign pages" : "block", e->number, (ull)e->offset, (ull)e->usable,
+          (ull)wrong);
+    return true;
+}
+
+// ---- The heap's beginning -----------------------------------------------------------------------
+
+enum { BELOW_BYTES = 64, BELOW_NUMBER = UINT32_MAX };
+
+// What lies before the heap is not its own.
+static uint64_t below(const oracle *o, unsigned char **from) {
+    uint64_t start = o->memory->heap_start, end = memory_end(o);
+    uint64_t bytes = start < BELOW_BYTES ? start : BELOW_BYTES;
+    *from = lm_memory_base(o->memory) + start - bytes;
+    return start <= end ? bytes : 0;
+}
+
+void oracle_begin(oracle *o, const lm_allocator *allocator, lm_memory *memory, uint32_t without) {
+    for (uint32_t i = 0; i < o->count; i++)
+        at(o, i)->live = false;
+    o->allocator = allocator;
+    o->memory = memory;
+    o->without = without;
+    o->counted = false;
+    o->broken = LAW_NONE;
+    o->finding[0] = '\0';
+    o->count = o->foreign = o->reach = 0;
+    o->usable = o->cost = o->foreign_bytes = 0;
+    o->cost_most = o->block_cost_most = o->largest_cost = 0;
+    o->largest = (oracle_request){0};
+    o->census_is_current = false;
+    oracle_before(o);
+}
+
+bool oracle_started(oracle *o, bool started) {
+    uint64_t end = (uint64_t)o->memory->pages_max * LM_PAGE_BYTES;
+    uint64_t start = o->memory->heap_start;
+    bool due = start + 4 * LM_PAGE_BYTES <= end && o->refusals == 0;
+    HOLDS(refusal, started || !due, "a heap at %llu in %u pages does not start", (ull)start,
+          o->memory->pages_max);
+    HOLDS(refusal, started || lm_memory_pages(o->memory) == o->pages,
+          "the memory has grown, but the heap did not start");
+    o->pages_begun = lm_memory_pages(o->memory);
+    unsigned char *from;
+    uint64_t bytes = below(o, &from);
+    pattern_fill(from, BELOW_NUMBER, bytes, 0);
+    return true;
+}
+
+// ---- Calls --------------------------------------------------------------------------------------
+
+void oracle_before(oracle *o) {
+    o->pages = lm_memory_pages(o->memory);
+    o->refusals = o->memory->refusals;
+    o->census_is_current &= o->refusals == 0;
+    steps_taken = 0;
+}
+
+static bool holds_steps(oracle *o, uint32_t calls) {
+    uint32_t most = calls * ORACLE_STEPS_MAX;
+    HOLDS(steps, !o->counted || !can(o, LM_CONSTANT_TIME) || steps_taken <= most,
+          "a call took %u steps, more than %u", steps_taken, most);
+    return true;
+}
+
+// A call may grow the memory by what it needs, rounded up twice, and by what the heap keeps of it.
+static bool holds_growth(oracle *o, uint64_t cost, uint32_t alignment) {
+    uint64_t grown = memory_end(o) - (uint64_t)o->pages * LM_PAGE_BYTES;
+    uint64_t most = 2 * cost + alignment + 4 * LM_PAGE_BYTES + memory_end(o) / 16;
+    HOLDS(waste, grown <= most, "the memory grew by %llu bytes for a block that takes %llu",
+          (ull)grown, (ull)cost);
+    return true;
+}
+
+// Whether a growth may have been refused in this call.
+static bool growth_was_refused(const oracle *o) {
+    return o->refusals == LM_REFUSE_ALL || o->memory->refusals != o->refusals;
+}
+
+// A call was refused: because a growth was, or because the memory is nearly full. Nothing changed.
+static bool holds_refusal(oracle *o, uint64_t cost, uint32_t size, uint32_t alignment) {
+    enum { HEAP_ITSELF_BYTES = 1 << 27 }; // what a heap of 4 GiB may need for itself
+    uint64_t left = (uint64_t)(o->memory->pages_max - o->pages) * LM_PAGE_BYTES;
+    uint64_t need = cost > size ? cost : size;
+    uint64_t due = 2 * need + alignment + 3 * LM_PAGE_BYTES;
+    // A table that stays where threads may look splits the memory.
+    if (can(o, LM_SHARES_THREADS)) due = need > (1u << 30) - HEAP_ITSELF_BYTES ? left + 1 : due;
+    if (need > 1u << 20) due += HEAP_ITSELF_BYTES;
+    HOLDS(refusal, growth_was_refused(o) || left < due,
+          "%u bytes aligned to %u are refused with %llu left", size, alignment, (ull)left);
+    HOLDS(refusal, lm_memory_pages(o->memory) == o->pages,
+          "a refused call has grown the memory to %u pages", lm_memory_pages(o->memory));
+    lm_census before = o->census;
+    bool comparable = o->census_is_current;
+    if (!oracle_walk(o)) return false;
+    HOLDS(refusal,
+          !comparable || (before.live_blocks == o->census.live_blocks &&
+                          before.live_bytes == o->census.live_bytes &&
+                          before.heap_bytes == o->census.heap_bytes),
+          "a refused call has changed what lives from %llu blocks, %llu bytes",
+          (ull)before.live_blocks, (ull)before.live_bytes);
+    return true;
+}
+
+static void remember(oracle *o, const oracle_extent *e, uint64_t cost) {
+    if (e->alignment == LM_BLOCK_ALIGNMENT && cost > o->largest_cost) {
+        o->largest_cost = cost;
+        o->largest = (oracle_request){.size = e->size, .alignment = e->alignment};
+    }
+    if (e->cost_max > o->block_cost_most) o->block_cost_most = e->cost_max;
+    if (o->cost > o->cost_most) o->cost_most = o->cost;
+}
+
+// Enters a block that was returned, of which the first `kept` bytes are filled.
+static bool enter(oracle *o, oracle_extent *e, const void *block, uint64_t kept) {
+    uint64_t end = memory_end(o);
+    e->offset = (uint64_t)((uintptr_t)block - (uintptr_t)lm_memory_base(o->memory));
+    HOLDS(bounds,
+          e->offset >= o->memory->heap_start && e->offset < end && e->size <= end - e->offset,
+          "block %u, %u bytes, is at %lld in a memory of %llu", e->number, e->size,
+          (long long)e->offset, (ull)end);
+    if (e->offset >= end || e->size > end - e->offset) return true; // it cannot be watched
+    HOLDS(alignment, e->offset % LM_BLOCK_ALIGNMENT == 0 && e->offset % e->alignment == 0,
+          "block %u at %llu is not aligned to %u", e->number, (ull)e->offset, e->alignment);
+    e->usable = o->allocator->usable_size(block, o->memory);
+    HOLDS(usable, e->usable >= e->size && e->usable <= end - e->offset,
+          "block %u of %u bytes at %llu has %llu usable", e->number, e->size, (ull)e->offset,
+          (ull)e->usable);
+    HOLDS(waste, e->usable <= e->cost_max, "block %u of %u bytes has %llu, more than %llu",
+          e->number, e->size, (ull)e->usable, (ull)e->cost_max);
+    if (e->usable < e->size || e->usable > end - e->offset) e->usable = e->size;
+    e->room = e->usable ? e->usable : 1;
+    if (!insert(o, e)) return false;
+    o->usable += e->usable;
+    o->cost += e->cost_max;
+    pattern_fill(oracle_address(o, e), e->number, e->usable, kept);
+    return true;
+}
+
+bool oracle_allocated(oracle *o, const oracle_request *request, void *block) {
+    uint64_t cost = o->allocator->block_bytes_max(request->size, request->alignment);
+    if (!holds_steps(o, 1)) return false;
+    if (!block) return holds_refusal(o, cost, request->size, request->alignment);
+    o->census_is_current = false;
+    oracle_extent *e = vacant(o, request->number);
+    e->number = request->number;
+    e->size = request->size;
+    e->alignment = request->alignment;
+    e->scope = request->scope;
+    e->cost_max = cost;
+    e->foreign = false;
+    uint64_t end = memory_end(o), offset = (uintptr_t)block - (uintptr_t)lm_memory_base(o->memory);
+    if (request->zeroed && offset < end && request->size <= end - offset)
+        HOLDS(zero, pattern_is_zero(block, request->size), "block %u of %u bytes is not zero",
+              request->number, request->size);
+    if (!enter(o, e, block, 0) || !holds_growth(o, cost, request->alignment)) return false;
+    remember(o, e, cost);
+    return true;
+}
+
+bool oracle_resizing(oracle *o, oracle_extent *e) {
+    return holds_content(o, e, e->usable);
+}
+
+bool oracle_resized(oracle *o, oracle_extent *e, uint32_t size, uint32_t scope, void *block) {
+    uint64_t cost = o->allocator->block_bytes_max(size, e->alignment);
+    uint32_t kept = size < e->size ? size : e->size;
+    e->scope = scope;
+    if (!holds_steps(o, 2)) return false;
+    if (!block) {
+        uint64_t usable = o->allocator->usable_size(oracle_address(o, e), o->memory);
+        HOLDS(refusal, usable == e->usable, "block %u had %llu usable, after a failed resize %llu",
+              e->number, (ull)e->usable, (ull)usable);
+        return holds_content(o, e, e->usable) && holds_refusal(o, cost, size, e->alignment);
+    }
+    o->census_is_current = false;
+    uint64_t both = o->cost + cost; // while it is copied, both live
+    forget(o, e);
+    e->size = size;
+    uint64_t offset = (uintptr_t)block - (uintptr_t)lm_memory_base(o->memory);
+    uint64_t end = memory_end(o), usable = e->usable;
+    bool inside = offset >= o->memory->heap_start && offset < end && size <= end - offset;
+    if (inside) {
+        e->offset = offset;
+        if (!holds_content(o, e, kept)) return false;
+    }
+    e->cost_max = 2 * cost;
+    if (!enter(o, e, block, usable <= PATTERN_WHOLE_BYTES ? kept : 0)) return false;
+    if (!holds_growth(o, cost, e->alignment)) return false;
+    remember(o, e, cost);
+    if (both > o->cost_most) o->cost_most = both;
+    return true;
+}
+
+bool oracle_freeing(oracle *o, oracle_extent *e) {
+    if (!holds_content(o, e, e->usable)) return false;
+    forget(o, e);
+    o->census_is_current = false;
+    return true;
+}
+
+bool oracle_freed(oracle *o) {
+    HOLDS(waste, lm_memory_pages(o->memory) == o->pages, "a free has grown the memory");
+    return holds_steps(o, 1);
+}
+
+bool oracle_opened(oracle *o, bool opened) {
+    if (!opened) return holds_refusal(o, 0, 0, LM_BLOCK_ALIGNMENT);
+    o->census_is_current = false;
+    return holds_growth(o, 0, LM_BLOCK_ALIGNMENT);
+}
+
+bool oracle_foreign(oracle *o) {
+    uint32_t pages = lm_memory_pages(o->memory) - o->pages;
+    if (pages == 0) return true;
+    oracle_extent *e = &o->extents[ORACLE_BLOCKS_MAX + o->foreign++];
+    uint64_t bytes = (uint64_t)pages * LM_PAGE_BYTES;
+    *e = (oracle_extent){.offset = (uint64_t)o->pages * LM_PAGE_BYTES,
+                         .room = bytes,
+                         .usable = bytes,
+                         .number = o->foreign,
+                         .foreign = true};
+    if (!insert(o, e)) return false;
+    o->foreign_bytes += bytes;
+    pattern_fill(oracle_address(o, e), e->number, bytes, 0);
+    return true;
+}
+
+// ---- Walks --------------------------------------------------------------------------------------
+
+// The census against what is known to live.
+static bool holds_census(oracle *o, const lm_census *census) {
+    uint64_t blocks = o->count - o->foreign;
+    HOLDS(census,
+          census->live_blocks >= blocks &&
+              (!can(o, LM_FREES_BLOCKS) || census->live_blocks == blocks),
+          "%llu blocks live, the heap counts %llu", (ull)blocks, (ull)census->live_blocks);
+    HOLDS(census, census->live_bytes >= o->usable, "%llu bytes live, the heap counts %llu",
+          (ull)o->usable, (ull)census->live_bytes);
+    HOLDS(waste, !can(o, LM_FREES_BLOCKS) || census->live_bytes <= o->cost,
+          "blocks take %llu bytes, by what is stated %llu at most", (ull)census->live_bytes,
+          (ull)o->cost);
+    HOLDS(census, census->live_bytes + census->free_bytes <= census->heap_bytes,
+          "%llu live and %llu free are more than the heap's %llu bytes", (ull)census->live_bytes,
+          (ull)census->free_bytes, (ull)census->heap_bytes);
+    uint64_t taken = memory_end(o) - o->memory->heap_start - o->foreign_bytes;
+    HOLDS(census,
+          census->heap_bytes <= taken && census->heap_bytes + (o->foreign + 1) * 64 >= taken,
+          "the heap took %llu bytes and counts %llu", (ull)taken, (ull)census->heap_bytes);
+    return true;
+}
+
+static bool holds_heap_bound(oracle *o) {
+    if (!o->allocator->heap_bytes_max || o->foreign) return true;
+    uint64_t most = o->allocator->heap_bytes_max(o->cost_most, o->block_cost_most);
+    uint64_t begun = (uint64_t)o->pages_begun * LM_PAGE_BYTES;
+    HOLDS(waste, o->census.heap_bytes <= begun + most,
+          "the heap takes %llu bytes, by what is stated %llu at most", (ull)o->census.heap_bytes,
+          (ull)most);
+    return true;
+}
+
+bool oracle_walk(oracle *o) {
+    const char *law = o->allocator->validate(o->memory, &o->census);
+    HOLDS(walk, !law, "%s", law);
+    o->census_is_current = true;
+    return holds_census(o, &o->census) && holds_heap_bound(o);
+}
+
+bool oracle_contents(oracle *o) {
+    for (uint32_t i = 0; i < o->count; i++)
+        if (!holds_content(o, at(o, i), at(o, i)->usable)) return false;
+    unsigned char *from;
+    uint64_t bytes = below(o, &from);
+    HOLDS(content, pattern_check(from, BELOW_NUMBER, bytes, bytes) == PATTERN_HOLDS,
+          "the bytes before the heap's start have changed");
+    return true;
+}
+
+// ---- The end ------------------------------------------------------------------------------------
+
+static bool holds_nothing(oracle *o) {
+    if (!oracle_walk(o)) return false;
+    HOLDS(conservation, o->census.live_blocks == 0 && o->census.live_bytes == 0,
+          "all is freed, and %llu blocks of %llu bytes live", (ull)o->census.live_blocks,
+          (ull)o->census.live_bytes);
+    return true;
+}
+
+// What is free is nearly all of the heap.
+static bool holds_whole(oracle *o) {
+    uint64_t heap = o->census.heap_bytes, lost = heap - o->census.free_bytes;
+    HOLDS(conservation, !can(o, LM_MERGES) || lost <= heap / 8 + 16384,
+          "all is freed, and %llu bytes of %llu are not free", (ull)lost, (ull)heap);
+    return true;
+}
+
+static bool serves_the_largest_again(oracle *o) {
+    if (o->largest_cost == 0) return true;
+    lm_memory_refuse(o->memory, LM_REFUSE_ALL);
+    oracle_before(o);
+    void *block = o->allocator->allocate_aligned(o->largest.alignment, o->largest.size, o->memory);
+    HOLDS(conservation, block, "all is freed, and %u bytes aligned to %u are not served again",
+          o->largest.size, o->largest.alignment);
+    if (block) o->allocator->free(block, o->largest.size, o->memory);
+    lm_memory_refuse(o->memory, 0);
+    return true;
+}
+
+bool oracle_conserves(oracle *o) {
+    if (can(o, LM_FREES_BLOCKS)) {
+        if (!holds_nothing(o) || !holds_whole(o) || !serves_the_largest_again(o)) return false;
+        if (!holds_nothing(o)) return false;
+    }
+    o->allocator->reset(o->memory);
+    if (!holds_nothing(o) || !serves_the_largest_again(o)) return false;
+    return oracle_contents(o); // of foreign pages, and of what is before the heap
+}

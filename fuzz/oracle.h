@@ -1,0 +1,123 @@
+// The oracle: what a heap must do, known without asking it.
+//
+// It watches the calls on one heap from outside: every answer is held against a record of what
+// lives, by offset, and what lives is filled with a pattern. It keeps nothing inside the heap, and
+// is a plain piece of memory: a copy of it goes on with a copy of the heap. It allocates nothing,
+// and in fuzz targets it is compiled without instrumentation.
+#pragma once
+
+#include "alloc/allocator.h"
+
+typedef enum oracle_law {
+#define LAW(name, text) LAW_##name,
+#include "fuzz/laws.def"
+#undef LAW
+    LAWS,
+    LAW_NONE = LAWS,
+} oracle_law;
+
+extern const char *const law_names[LAWS + 1]; // "none" for LAW_NONE
+extern const char *const law_texts[LAWS];
+
+// The law of that name, or LAW_NONE.
+oracle_law law_named(const char *name);
+
+#define LAW_BIT(law) (UINT32_C(1) << (law))
+
+enum {
+    ORACLE_BLOCKS_MAX = 1024, // that live at once
+    ORACLE_FOREIGN_MAX = 64,
+    ORACLE_EXTENTS_MAX = ORACLE_BLOCKS_MAX + ORACLE_FOREIGN_MAX,
+    ORACLE_STEPS_MAX = 320, // of an allocation or a free in constant time (alloc/steps_test.c)
+};
+
+// A block, or pages that somebody else grew the memory by.
+typedef struct oracle_extent {
+    uint64_t offset;
+    uint64_t room;     // that no other may touch: what is usable, one byte at least
+    uint64_t usable;   // which is filled
+    uint64_t cost_max; // what the strategy states that it takes
+    uint32_t number;   // the block's
+    uint32_t size, alignment, scope;
+    bool live, foreign;
+} oracle_extent;
+
+// What was asked for.
+typedef struct oracle_request {
+    uint32_t number, size, alignment, scope;
+    bool zeroed;
+} oracle_request;
+
+typedef struct oracle {
+    const lm_allocator *allocator;
+    lm_memory *memory;
+    uint32_t without;  // LAW_BITs that are not held: for ablation
+    bool counted;      // the allocator counts its steps
+    oracle_law broken; // the first law broken, or LAW_NONE
+    char finding[160]; // how, one line
+
+    uint32_t pages, refusals; // of the memory before the call
+    uint32_t pages_begun;     // of the memory when the heap had started
+    uint64_t usable, cost;    // of all live blocks
+    uint64_t foreign_bytes;   // of all foreign extents
+    uint64_t cost_most;       // that ever lived at once
+    oracle_request largest;   // that was served, with its cost
+    uint64_t largest_cost, block_cost_most;
+    lm_census census; // the last walk's
+    bool census_is_current;
+
+    uint32_t count, foreign;            // extents, and those of them that are foreign
+    uint32_t reach;                     // how far a block was ever put from its own place
+    uint16_t order[ORACLE_EXTENTS_MAX]; // the extents by their offsets
+    oracle_extent extents[ORACLE_EXTENTS_MAX];
+} oracle;
+
+// Every function below that returns bool returns false where a law is broken, and from then on
+// `broken` and `finding` say which and how. Time is O(log live) and with what is filled of the
+// block: all up to 1 KiB, else its edges and some words between.
+
+// Begins to watch: before the heap starts; and when `start` has been called.
+void oracle_begin(oracle *oracle, const lm_allocator *allocator, lm_memory *memory,
+                  uint32_t without);
+bool oracle_started(oracle *oracle, bool started);
+
+// Before each call on the heap.
+void oracle_before(oracle *oracle);
+
+// After an allocation; NULL: it was refused.
+bool oracle_allocated(oracle *oracle, const oracle_request *request, void *block);
+
+// The live block of that number, or NULL; its address.
+oracle_extent *oracle_find(oracle *oracle, uint32_t number);
+static inline void *oracle_address(const oracle *oracle, const oracle_extent *extent) {
+    return lm_memory_base(oracle->memory) + extent->offset;
+}
+// No block more can be watched.
+static inline bool oracle_is_full(const oracle *oracle) {
+    return oracle->count - oracle->foreign == ORACLE_BLOCKS_MAX;
+}
+
+// Before and after a resize. NULL: it was refused.
+bool oracle_resizing(oracle *oracle, oracle_extent *extent);
+bool oracle_resized(oracle *oracle, oracle_extent *extent, uint32_t size, uint32_t scope,
+                    void *block);
+
+// Before a free, or any other end of a block, which is forgotten; and after the call of free.
+bool oracle_freeing(oracle *oracle, oracle_extent *extent);
+bool oracle_freed(oracle *oracle);
+
+// After open_scope.
+bool oracle_opened(oracle *oracle, bool opened);
+
+// After somebody else grew the memory; he must have less than ORACLE_FOREIGN_MAX growths yet.
+bool oracle_foreign(oracle *oracle);
+
+// Walks the heap and holds the census against what lives. O(heap).
+bool oracle_walk(oracle *oracle);
+
+// Whether all that lives has its content. O(live).
+bool oracle_contents(oracle *oracle);
+
+// When all blocks are freed: nothing lives, and the largest request is served again without growth.
+// Resets the heap. O(heap).
+bool oracle_conserves(oracle *oracle);

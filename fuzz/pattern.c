@@ -1,0 +1,101 @@
+#include "fuzz/pattern.h"
+
+enum {
+    EDGE_BYTES = 256,
+    STRIDE_BYTES = 1024,
+    STRIDES_END_BYTES = 65536,
+    ZERO_EDGE_BYTES = 32768,
+};
+
+#define STEP UINT64_C(0x9E3779B97F4A7C15)
+
+typedef uint64_t word __attribute__((may_alias));
+
+static uint64_t seed_of(uint32_t number) {
+    uint64_t seed = (number + UINT64_C(1)) * UINT64_C(0xBF58476D1CE4E5B9);
+    return seed ^ seed >> 31;
+}
+static uint64_t word_at(uint64_t seed, uint64_t place) {
+    return seed + place / sizeof(word) * STEP;
+}
+static unsigned char byte_at(uint64_t seed, uint64_t place) {
+    return (unsigned char)(word_at(seed, place) >> place % sizeof(word) * 8);
+}
+
+// Bytes from … end − 1: single ones up to a word, words, single ones again.
+static void fill(unsigned char *block, uint64_t seed, uint64_t from, uint64_t end) {
+    for (; from < end && from % sizeof(word); from++)
+        block[from] = byte_at(seed, from);
+    word *words = (word *)(void *)block;
+    for (; from + sizeof(word) <= end; from += sizeof(word))
+        words[from / sizeof(word)] = word_at(seed, from);
+    for (; from < end; from++)
+        block[from] = byte_at(seed, from);
+}
+
+static uint64_t first_difference(const unsigned char *block, uint64_t seed, uint64_t from,
+                                 uint64_t end) {
+    while (from < end && block[from] == byte_at(seed, from))
+        from++;
+    return from < end ? from : PATTERN_HOLDS;
+}
+
+static uint64_t check(const unsigned char *block, uint64_t seed, uint64_t from, uint64_t end) {
+    const word *words = (const word *)(const void *)block;
+    uint64_t differs = 0, at = from; // which is a multiple of a word
+    for (; at + sizeof(word) <= end; at += sizeof(word))
+        differs |= words[at / sizeof(word)] ^ word_at(seed, at);
+    for (; at < end; at++)
+        differs |= block[at] ^ byte_at(seed, at);
+    return differs ? first_difference(block, seed, from, end) : PATTERN_HOLDS;
+}
+
+static uint64_t last_edge(uint64_t usable) {
+    return (usable - EDGE_BYTES) & ~(uint64_t)(sizeof(word) - 1);
+}
+static uint64_t least(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+static uint64_t most(uint64_t a, uint64_t b) {
+    return a > b ? a : b;
+}
+
+void pattern_fill(unsigned char *block, uint32_t number, uint64_t usable, uint64_t from) {
+    uint64_t seed = seed_of(number);
+    if (usable <= PATTERN_WHOLE_BYTES) {
+        fill(block, seed, from, usable);
+        return;
+    }
+    uint64_t last = last_edge(usable);
+    fill(block, seed, from, EDGE_BYTES);
+    for (uint64_t at = STRIDE_BYTES; at < last && at < STRIDES_END_BYTES; at += STRIDE_BYTES)
+        fill(block, seed, most(at, from), least(at + sizeof(word), last));
+    fill(block, seed, most(from, last), usable);
+}
+
+uint64_t pattern_check(const unsigned char *block, uint32_t number, uint64_t usable,
+                       uint64_t bytes) {
+    uint64_t seed = seed_of(number);
+    if (usable <= PATTERN_WHOLE_BYTES) return check(block, seed, 0, bytes);
+    uint64_t last = last_edge(usable), end = least(last, bytes);
+    uint64_t wrong = check(block, seed, 0, least(EDGE_BYTES, bytes));
+    for (uint64_t at = STRIDE_BYTES; at < end && at < STRIDES_END_BYTES; at += STRIDE_BYTES)
+        wrong = least(wrong, check(block, seed, at, least(at + sizeof(word), end)));
+    return bytes > last ? least(wrong, check(block, seed, last, bytes)) : wrong;
+}
+
+static bool is_zero(const unsigned char *block, uint64_t from, uint64_t end) {
+    const word *words = (const word *)(const void *)block;
+    uint64_t found = 0;
+    for (; from + sizeof(word) <= end; from += sizeof(word))
+        found |= words[from / sizeof(word)];
+    for (; from < end; from++)
+        found |= block[from];
+    return found == 0;
+}
+
+bool pattern_is_zero(const unsigned char *block, uint64_t bytes) {
+    if (bytes <= 2 * ZERO_EDGE_BYTES) return is_zero(block, 0, bytes);
+    uint64_t last = (bytes - ZERO_EDGE_BYTES) & ~(uint64_t)(sizeof(word) - 1);
+    return is_zero(block, 0, ZERO_EDGE_BYTES) && is_zero(block, last, bytes);
+}

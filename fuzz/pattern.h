@@ -1,0 +1,21 @@
+// The content that the oracle gives to blocks: 64-bit words that depend on the block's number and
+// on their place in it. Of a block of over 1 KiB its edges and single words of the first 64 KiB,
+// so that nothing touches all of a large one. Nothing here is a library call.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { PATTERN_WHOLE_BYTES = 1024 };
+
+#define PATTERN_HOLDS UINT64_MAX
+
+// Fills what is filled of a block of `usable` bytes, from byte `from` on. Blocks are 16-aligned.
+void pattern_fill(unsigned char *block, uint32_t number, uint64_t usable, uint64_t from);
+
+// Where in its first `bytes` a block that was filled with `usable` differs, or PATTERN_HOLDS.
+uint64_t pattern_check(const unsigned char *block, uint32_t number, uint64_t usable,
+                       uint64_t bytes);
+
+// Whether a block is zero: all of it up to 64 KiB, of a larger one 32 KiB at each end.
+bool pattern_is_zero(const unsigned char *block, uint64_t bytes);

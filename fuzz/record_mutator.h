@@ -1,0 +1,27 @@
+// Mutations of inputs that are a head and records of one size, whatever they mean: records are
+// inserted, removed, repeated, moved, exchanged and changed, and two inputs are crossed, in whole
+// records. Each input format says how to make and change a head and a record.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct record_format {
+    size_t head_bytes, record_bytes, records_max;
+    void (*random_head)(uint8_t *head, uint64_t *random);
+    void (*random_record)(uint8_t *record, uint64_t *random);
+    void (*tweak_record)(uint8_t *record, uint64_t *random);
+} record_format;
+
+// A random number, and one below a bound that is not 0. The state is any number.
+uint64_t random_next(uint64_t *state);
+uint32_t random_below(uint64_t *state, uint32_t bound);
+
+// Both return the bytes of the result, `max` at most; the same seed makes the same. What is shorter
+// than a head is filled up with a random one; `max` must hold a head and a record.
+size_t records_mutate(const record_format *format, uint8_t *bytes, size_t count, size_t max,
+                      unsigned seed);
+size_t records_cross(const record_format *format, const uint8_t *first, size_t first_count,
+                     const uint8_t *second, size_t second_count, uint8_t *bytes, size_t max,
+                     unsigned seed);

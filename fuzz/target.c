@@ -1,0 +1,163 @@
+#include "fuzz/target.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+target_settings target = {.level = 1};
+uint64_t target_operations;
+
+static uint64_t inputs;
+
+_Noreturn void target_fail(oracle_law law, const char *how) {
+    fprintf(stderr, "linmem-fuzz: broken %s: %s\n", law_names[law], how);
+    abort();
+}
+
+// ---- Options ------------------------------------------------------------------------------------
+
+_Noreturn static void misused(const char *option) {
+    fprintf(stderr, "linmem-fuzz: what is %s?\n", option);
+    exit(2);
+}
+
+static uint32_t number(const char *option, const char *text, uint32_t max) {
+    char *end;
+    unsigned long value = strtoul(text, &end, 10);
+    if (end == text || *end || value > max) misused(option);
+    return (uint32_t)value;
+}
+
+static uint32_t laws(const char *option, const char *list) {
+    char *copy = strdup(list), *rest = copy;
+    uint32_t bits = 0;
+    for (char *name; (name = strsep(&rest, ",")); bits |= LAW_BIT(law_named(name)))
+        if (law_named(name) == LAW_NONE) misused(option);
+    free(copy);
+    return bits;
+}
+
+static const char *value_of(const char *argument, const char *name) {
+    size_t length = strlen(name);
+    return strncmp(argument, name, length) == 0 ? argument + length : NULL;
+}
+
+static void read_option(const char *argument) {
+    const char *value;
+    if ((value = value_of(argument, "--level=")))
+        target.level = (int)number(argument, value, 1);
+    else if ((value = value_of(argument, "--walk-every=")))
+        target.walk_every = number(argument, value, UINT32_MAX);
+    else if ((value = value_of(argument, "--without=")))
+        target.without = laws(argument, value);
+    else if ((value = value_of(argument, "--speed=")))
+        target.speed = value;
+    else
+        misused(argument);
+}
+
+// ---- Traps --------------------------------------------------------------------------------------
+
+static void trapped(int signal) {
+    static const char line[] = "linmem-fuzz: broken trap: a right call trapped\n";
+    (void)signal;
+    ssize_t written = write(STDERR_FILENO, line, sizeof line - 1);
+    (void)written;
+    abort();
+}
+
+static void tell_at_exit(void) {
+    if (target_operations)
+        fprintf(stderr, "linmem-fuzz: %llu operations\n", (unsigned long long)target_operations);
+}
+
+void target_begin(int argc, char **argv) {
+    for (int i = 1; i < argc; i++)
+        if (strncmp(argv[i], "--", 2) == 0) read_option(argv[i]);
+    signal(SIGILL, trapped);
+    signal(SIGTRAP, trapped);
+    atexit(tell_at_exit);
+}
+
+// ---- Speed --------------------------------------------------------------------------------------
+
+typedef struct seed {
+    uint8_t *bytes;
+    size_t count;
+    uint64_t operations;
+} seed;
+
+typedef struct seeds {
+    seed *all;
+    size_t count;
+} seeds;
+
+static bool read_seed(const char *path, seed *read) {
+    enum { BYTES_MAX = 1 << 20 };
+    FILE *stream = fopen(path, "rb");
+    *read = (seed){.bytes = malloc(BYTES_MAX)};
+    if (!stream || !read->bytes) return false;
+    read->count = fread(read->bytes, 1, BYTES_MAX, stream);
+    return fclose(stream) == 0;
+}
+
+static seeds read_seeds(const char *folder) {
+    seeds s = {0};
+    DIR *stream = opendir(folder);
+    if (!stream) misused(folder);
+    for (struct dirent *entry; (entry = readdir(stream));) {
+        char path[4096];
+        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        if (entry->d_name[0] == '.') continue;
+        s.all = realloc(s.all, (s.count + 1) * sizeof *s.all);
+        if (!s.all || !read_seed(path, &s.all[s.count++])) misused(path);
+    }
+    closedir(stream);
+    return s;
+}
+
+static double seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static int by_operations(const void *a, const void *b) {
+    uint64_t left = ((const seed *)a)->operations, right = ((const seed *)b)->operations;
+    return (left > right) - (left < right);
+}
+
+// Plays all inputs, again and again, for so long; returns operations a second.
+static double play_for(const seeds *s, double duration) {
+    double start = seconds(), now;
+    uint64_t before = target_operations;
+    do {
+        for (size_t i = 0; i < s->count; i++) {
+            uint64_t operations = target_operations;
+            LLVMFuzzerTestOneInput(s->all[i].bytes, s->all[i].count);
+            s->all[i].operations = target_operations - operations;
+        }
+        inputs += s->count;
+        now = seconds();
+    } while (now - start < duration);
+    return (double)(target_operations - before) / (now - start);
+}
+
+void target_measure(void) {
+    if (!target.speed) return;
+    seeds s = read_seeds(target.speed);
+    if (s.count == 0) misused(target.speed);
+    play_for(&s, 0.5);
+    inputs = 0;
+    double speed = play_for(&s, 3);
+    qsort(s.all, s.count, sizeof *s.all, by_operations);
+    printf(
+        "%.2f million operations/s, %.0f inputs/s, median %llu operations an input, %zu inputs\n",
+        speed * 1e-6, (double)inputs / 3, (unsigned long long)s.all[s.count / 2].operations,
+        s.count);
+    exit(0);
+}

@@ -1,0 +1,17 @@
+// The fuzz targets there are, from targets.def.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct fuzz_target {
+    const char *name;
+    bool per_strategy; // a program for each, NAME-STRATEGY; else one, NAME
+    const char *summary;
+} fuzz_target;
+
+extern const fuzz_target fuzz_targets[];
+extern const size_t fuzz_target_count;
+
+// The target of that name, or NULL.
+const fuzz_target *fuzz_target_named(const char *name);
