@@ -75,7 +75,8 @@ typedef struct lm_allocator {
 
     // The most that the heap takes while at most `live_bytes` of blocks are live, as the census
     // counts them, and none takes more than `block_bytes`; whatever is allocated and freed in which
-    // order, where nobody else grows the memory. NULL: no bound that is better than their product.
+    // order, where nobody else grows the memory and no block is aligned to more than 16. NULL: no
+    // bound that is better than their product.
     uint64_t (*heap_bytes_max)(uint64_t live_bytes, uint64_t block_bytes);
 
     // Frees every block at once, and closes all scopes. NULL in host mallocs.

@@ -279,7 +279,8 @@ static void tweak_record(uint8_t *record, uint64_t *random) {
 
 // Where a heap starts: mostly at 16; with little left in its page, or of the memory, or of 4 GiB.
 static void random_head(uint8_t *head, uint64_t *random) {
-    static const uint32_t maxima[] = {0, 0, 0, 1, 2, 3, 4, 8, 20, 40, 100, 300, 1000, 4096};
+    static const uint32_t maxima[] = {0,  0,  1,  2,   3,   4,   8,    12,
+                                      20, 30, 40, 100, 200, 300, 1000, 4096};
     uint32_t start = 16, pages = random_below(random, 3);
     uint32_t max = maxima[random_below(random, sizeof maxima / sizeof *maxima)];
     switch (random_below(random, 8)) {

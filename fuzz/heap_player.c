@@ -108,14 +108,14 @@ static bool play_close(heap_player *p) {
     if (!opened) return true;
     p->opened &= ~((uint64_t)1 << scope);
     p->oracle.allocator->close_scope(&p->memory);
-    return oracle_contents(&p->oracle);
+    return oracle_closed(&p->oracle);
 }
 
 static bool play_reset(heap_player *p) {
     if (!end_blocks(p, 0, false)) return false;
     p->opened = p->depth = 0;
     p->oracle.allocator->reset(&p->memory);
-    return oracle_walk(&p->oracle) && oracle_contents(&p->oracle);
+    return oracle_reset(&p->oracle);
 }
 
 static bool play_foreign(heap_player *p, const trace_operation *operation) {
@@ -161,7 +161,9 @@ static bool play(heap_player *p, const trace_operation *operation) {
 bool heap_player_play(heap_player *p, const trace_operation *operation) {
     if (!p->started) return true;
     if (!play(p, operation)) return false;
-    if (p->options.walk_every == 0 || ++p->unwalked < p->options.walk_every) return true;
+    uint32_t every = p->options.walk_every;
+    if (!oracle_walks_cheaply(&p->oracle)) every *= 64; // such a walk is paid by many calls
+    if (every == 0 || ++p->unwalked < every) return true;
     p->unwalked = 0;
     return oracle_walk(&p->oracle);
 }
@@ -181,9 +183,9 @@ static bool free_all(heap_player *p) {
 bool heap_player_end(heap_player *p) {
     if (!p->started) return true;
     lm_memory_refuse(&p->memory, 0);
-    if (!oracle_contents(&p->oracle)) return false;
     while (p->depth)
         if (!play_close(p)) return false;
+    if (!oracle_ending(&p->oracle)) return false;
     return free_all(p) && oracle_conserves(&p->oracle);
 }
 

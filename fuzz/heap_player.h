@@ -1,10 +1,10 @@
 // Plays heap operations of a trace on one strategy under the oracle, one after the other.
 //
 // It knows the heap's verbs (a z r f g n w h ( ) x) and passes over all others. What could not be
-// allocated stands for nothing, in whatever is done with it. Where a strategy nests no scopes, a `)`
-// frees the blocks of its own; where it frees no blocks, `f` is a call that does nothing. Every
-// second block, by its number, is freed with its size. From the first `w` on every growth moves the
-// base as well.
+// allocated stands for nothing, in whatever is done with it. Where a strategy nests no scopes, the
+// blocks of a scope are freed by its `)`; where it frees no blocks, `f` is a call that does nothing.
+// Every second block, by its number, is freed with its size. From the first `w` on every growth
+// moves the base as well.
 //
 // A player is a plain struct that refers to nothing but itself, its memory and the allocator: who
 // copies it and the memory's bytes (and puts `memory` and `oracle.memory` right) can play on twice.

@@ -149,8 +149,8 @@ void oracle_begin(oracle *o, const lm_allocator *allocator, lm_memory *memory, u
     o->finding[0] = '\0';
     o->count = o->foreign = o->reach = 0;
     o->usable = o->cost = o->foreign_bytes = 0;
-    o->cost_most = o->block_cost_most = o->largest_cost = 0;
-    o->largest = (oracle_request){0};
+    o->cost_most = o->block_cost_most = o->largest = 0;
+    o->alignment_most = 0;
     o->census_is_current = false;
     oracle_before(o);
 }
@@ -175,12 +175,12 @@ bool oracle_started(oracle *o, bool started) {
 void oracle_before(oracle *o) {
     o->pages = lm_memory_pages(o->memory);
     o->refusals = o->memory->refusals;
-    o->census_is_current &= o->refusals == 0;
     steps_taken = 0;
 }
 
 static bool holds_steps(oracle *o, uint32_t calls) {
-    uint32_t most = calls * ORACLE_STEPS_MAX;
+    bool grew = lm_memory_pages(o->memory) != o->pages;
+    uint32_t most = (grew ? ORACLE_STEPS_GROWING_MAX : calls * ORACLE_STEPS_MAX);
     HOLDS(steps, !o->counted || !can(o, LM_CONSTANT_TIME) || steps_taken <= most,
           "a call took %u steps, more than %u", steps_taken, most);
     return true;
@@ -200,19 +200,19 @@ static bool growth_was_refused(const oracle *o) {
     return o->refusals == LM_REFUSE_ALL || o->memory->refusals != o->refusals;
 }
 
-// A call was refused: because a growth was, or because the memory is nearly full. Nothing changed.
+// A call was refused: because a growth was, or because the memory is nearly full, but for what the
+// heap may need for itself: a thirty-second of it, for tables. Nothing changed.
 static bool holds_refusal(oracle *o, uint64_t cost, uint32_t size, uint32_t alignment) {
-    enum { HEAP_ITSELF_BYTES = 1 << 27 }; // what a heap of 4 GiB may need for itself
     uint64_t left = (uint64_t)(o->memory->pages_max - o->pages) * LM_PAGE_BYTES;
     uint64_t need = cost > size ? cost : size;
-    uint64_t due = 2 * need + alignment + 3 * LM_PAGE_BYTES;
+    uint64_t due = 2 * need + alignment + 3 * LM_PAGE_BYTES + (memory_end(o) + need) / 32;
     // A table that stays where threads may look splits the memory.
-    if (can(o, LM_SHARES_THREADS)) due = need > (1u << 30) - HEAP_ITSELF_BYTES ? left + 1 : due;
-    if (need > 1u << 20) due += HEAP_ITSELF_BYTES;
+    if (can(o, LM_SHARES_THREADS) && need > 1u << 29) due = left + 1;
     HOLDS(refusal, growth_was_refused(o) || left < due,
           "%u bytes aligned to %u are refused with %llu left", size, alignment, (ull)left);
     HOLDS(refusal, lm_memory_pages(o->memory) == o->pages,
           "a refused call has grown the memory to %u pages", lm_memory_pages(o->memory));
+    if (!oracle_walks_cheaply(o)) return true;
     lm_census before = o->census;
     bool comparable = o->census_is_current;
     if (!oracle_walk(o)) return false;
@@ -220,16 +220,15 @@ static bool holds_refusal(oracle *o, uint64_t cost, uint32_t size, uint32_t alig
           !comparable || (before.live_blocks == o->census.live_blocks &&
                           before.live_bytes == o->census.live_bytes &&
                           before.heap_bytes == o->census.heap_bytes),
-          "a refused call has changed what lives from %llu blocks, %llu bytes",
-          (ull)before.live_blocks, (ull)before.live_bytes);
+          "a refused call has changed what the heap counts from %llu blocks, %llu bytes of %llu to "
+          "%llu, %llu of %llu",
+          (ull)before.live_blocks, (ull)before.live_bytes, (ull)before.heap_bytes,
+          (ull)o->census.live_blocks, (ull)o->census.live_bytes, (ull)o->census.heap_bytes);
     return true;
 }
 
-static void remember(oracle *o, const oracle_extent *e, uint64_t cost) {
-    if (e->alignment == LM_BLOCK_ALIGNMENT && cost > o->largest_cost) {
-        o->largest_cost = cost;
-        o->largest = (oracle_request){.size = e->size, .alignment = e->alignment};
-    }
+static void remember(oracle *o, const oracle_extent *e) {
+    if (e->alignment > o->alignment_most) o->alignment_most = e->alignment;
     if (e->cost_max > o->block_cost_most) o->block_cost_most = e->cost_max;
     if (o->cost > o->cost_most) o->cost_most = o->cost;
 }
@@ -277,7 +276,8 @@ bool oracle_allocated(oracle *o, const oracle_request *request, void *block) {
         HOLDS(zero, pattern_is_zero(block, request->size), "block %u of %u bytes is not zero",
               request->number, request->size);
     if (!enter(o, e, block, 0) || !holds_growth(o, cost, request->alignment)) return false;
-    remember(o, e, cost);
+    remember(o, e);
+    if (e->alignment <= LM_BLOCK_ALIGNMENT && e->size > o->largest) o->largest = e->size;
     return true;
 }
 
@@ -310,7 +310,7 @@ bool oracle_resized(oracle *o, oracle_extent *e, uint32_t size, uint32_t scope, 
     e->cost_max = 2 * cost;
     if (!enter(o, e, block, usable <= PATTERN_WHOLE_BYTES ? kept : 0)) return false;
     if (!holds_growth(o, cost, e->alignment)) return false;
-    remember(o, e, cost);
+    remember(o, e);
     if (both > o->cost_most) o->cost_most = both;
     return true;
 }
@@ -375,6 +375,7 @@ static bool holds_census(oracle *o, const lm_census *census) {
 
 static bool holds_heap_bound(oracle *o) {
     if (!o->allocator->heap_bytes_max || o->foreign) return true;
+    if (o->alignment_most > LM_BLOCK_ALIGNMENT) return true;
     uint64_t most = o->allocator->heap_bytes_max(o->cost_most, o->block_cost_most);
     uint64_t begun = (uint64_t)o->pages_begun * LM_PAGE_BYTES;
     HOLDS(waste, o->census.heap_bytes <= begun + most,
@@ -400,8 +401,6 @@ bool oracle_contents(oracle *o) {
     return true;
 }
 
-// ---- The end ------------------------------------------------------------------------------------
-
 static bool holds_nothing(oracle *o) {
     if (!oracle_walk(o)) return false;
     HOLDS(conservation, o->census.live_blocks == 0 && o->census.live_bytes == 0,
@@ -410,32 +409,66 @@ static bool holds_nothing(oracle *o) {
     return true;
 }
 
-// What is free is nearly all of the heap.
-static bool holds_whole(oracle *o) {
-    uint64_t heap = o->census.heap_bytes, lost = heap - o->census.free_bytes;
-    HOLDS(conservation, !can(o, LM_MERGES) || lost <= heap / 8 + 16384,
-          "all is freed, and %llu bytes of %llu are not free", (ull)lost, (ull)heap);
-    return true;
+bool oracle_closed(oracle *o) {
+    o->census_is_current = false;
+    return oracle_contents(o);
 }
 
-static bool serves_the_largest_again(oracle *o) {
-    if (o->largest_cost == 0) return true;
+bool oracle_reset(oracle *o) {
+    o->largest = 0; // the memory may serve other sizes from here on
+    return holds_nothing(o) && oracle_contents(o);
+}
+
+// ---- The end ------------------------------------------------------------------------------------
+
+// Of who does not merge the largest that lives last, for the others may have been split.
+bool oracle_ending(oracle *o) {
+    if (!can(o, LM_FREES_BLOCKS) || can(o, LM_MERGES)) return oracle_contents(o);
+    o->largest = 0;
+    for (uint32_t i = 0; i < o->count; i++) {
+        const oracle_extent *e = at(o, i);
+        if (!e->foreign && e->alignment <= LM_BLOCK_ALIGNMENT && e->usable > o->largest)
+            o->largest = e->usable;
+    }
+    return oracle_contents(o);
+}
+
+// What was served is served again without growth, or half of it, for who merges may look for it
+// among larger blocks only.
+static bool serves_again(oracle *o) {
+    size_t size = o->largest;
     lm_memory_refuse(o->memory, LM_REFUSE_ALL);
-    oracle_before(o);
-    void *block = o->allocator->allocate_aligned(o->largest.alignment, o->largest.size, o->memory);
-    HOLDS(conservation, block, "all is freed, and %u bytes aligned to %u are not served again",
-          o->largest.size, o->largest.alignment);
-    if (block) o->allocator->free(block, o->largest.size, o->memory);
+    void *block = o->allocator->allocate(size, o->memory);
+    if (!block && can(o, LM_MERGES)) block = o->allocator->allocate(size /= 2, o->memory);
+    HOLDS(conservation, block || o->largest == 0,
+          "all is freed, %llu bytes were served, %zu are not", (ull)o->largest, size);
+    if (block) o->allocator->free(block, size, o->memory);
     lm_memory_refuse(o->memory, 0);
     return true;
 }
 
-bool oracle_conserves(oracle *o) {
-    if (can(o, LM_FREES_BLOCKS)) {
-        if (!holds_nothing(o) || !holds_whole(o) || !serves_the_largest_again(o)) return false;
-        if (!holds_nothing(o)) return false;
-    }
+// The heap as it is when all is freed, against the one that a reset makes of it.
+static bool holds_reset(oracle *o) {
+    lm_census freed = o->census;
     o->allocator->reset(o->memory);
-    if (!holds_nothing(o) || !serves_the_largest_again(o)) return false;
-    return oracle_contents(o); // of foreign pages, and of what is before the heap
+    if (!oracle_walks_cheaply(o)) return true;
+    if (!holds_nothing(o)) return false;
+    HOLDS(conservation, freed.heap_bytes == o->census.heap_bytes,
+          "a reset changed the heap's bytes from %llu to %llu", (ull)freed.heap_bytes,
+          (ull)o->census.heap_bytes);
+    // What the heap keeps of itself, and what does not fit between foreign pages.
+    uint64_t lost = freed.heap_bytes / 8 + 16384 + o->foreign * LM_PAGE_BYTES / 2;
+    HOLDS(conservation, !can(o, LM_MERGES) || freed.free_bytes + lost >= o->census.free_bytes,
+          "all is freed, and %llu bytes are free, after a reset %llu", (ull)freed.free_bytes,
+          (ull)o->census.free_bytes);
+    return true;
+}
+
+bool oracle_conserves(oracle *o) {
+    bool freed = can(o, LM_FREES_BLOCKS), cheap = oracle_walks_cheaply(o);
+    if (!freed) o->allocator->reset(o->memory);
+    if (!holds_nothing(o)) return false;
+    if ((freed || o->foreign == 0) && !serves_again(o)) return false;
+    if (freed && cheap && !holds_nothing(o)) return false;
+    return (!freed || holds_reset(o)) && oracle_contents(o); // foreign, and before the heap
 }

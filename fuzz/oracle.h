@@ -29,6 +29,8 @@ enum {
     ORACLE_FOREIGN_MAX = 64,
     ORACLE_EXTENTS_MAX = ORACLE_BLOCKS_MAX + ORACLE_FOREIGN_MAX,
     ORACLE_STEPS_MAX = 320, // of an allocation or a free in constant time (alloc/steps_test.c)
+    ORACLE_STEPS_GROWING_MAX =
+        1600, // and of a call that grows: blocks of each order on either side
 };
 
 // A block, or pages that somebody else grew the memory by.
@@ -56,14 +58,14 @@ typedef struct oracle {
     oracle_law broken; // the first law broken, or LAW_NONE
     char finding[160]; // how, one line
 
-    uint32_t pages, refusals; // of the memory before the call
-    uint32_t pages_begun;     // of the memory when the heap had started
-    uint64_t usable, cost;    // of all live blocks
-    uint64_t foreign_bytes;   // of all foreign extents
-    uint64_t cost_most;       // that ever lived at once
-    oracle_request largest;   // that was served, with its cost
-    uint64_t largest_cost, block_cost_most;
-    lm_census census; // the last walk's
+    uint32_t pages, refusals;          // of the memory before the call
+    uint32_t pages_begun;              // of the memory when the heap had started
+    uint64_t usable, cost;             // of all live blocks
+    uint64_t foreign_bytes;            // of all foreign extents
+    uint64_t cost_most;                // that ever lived at once
+    uint32_t alignment_most;           // that was ever asked for
+    uint64_t block_cost_most, largest; // of one block: what it took, what it served
+    lm_census census;                  // the last walk's
     bool census_is_current;
 
     uint32_t count, foreign;            // extents, and those of them that are foreign
@@ -106,8 +108,10 @@ bool oracle_resized(oracle *oracle, oracle_extent *extent, uint32_t size, uint32
 bool oracle_freeing(oracle *oracle, oracle_extent *extent);
 bool oracle_freed(oracle *oracle);
 
-// After open_scope.
+// After open_scope; after close_scope and after a reset, when what they end has been forgotten.
 bool oracle_opened(oracle *oracle, bool opened);
+bool oracle_closed(oracle *oracle);
+bool oracle_reset(oracle *oracle);
 
 // After somebody else grew the memory; he must have less than ORACLE_FOREIGN_MAX growths yet.
 bool oracle_foreign(oracle *oracle);
@@ -115,8 +119,16 @@ bool oracle_foreign(oracle *oracle);
 // Walks the heap and holds the census against what lives. O(heap).
 bool oracle_walk(oracle *oracle);
 
+// Whether the heap is so small that a walk costs little more than a call. Some look at all of it.
+static inline bool oracle_walks_cheaply(const oracle *oracle) {
+    return lm_memory_pages(oracle->memory) <= 256;
+}
+
 // Whether all that lives has its content. O(live).
 bool oracle_contents(oracle *oracle);
+
+// Before all blocks are freed in the end: whether all have their content.
+bool oracle_ending(oracle *oracle);
 
 // When all blocks are freed: nothing lives, and the largest request is served again without growth.
 // Resets the heap. O(heap).
