@@ -11,20 +11,38 @@ uint32_t buffer_model_element(uint32_t kind) {
     return elements[kind];
 }
 
-bool buffer_model_start(buffer_model *model, const trace *trace) {
-    *model = (buffer_model){0};
+buffer_limits buffer_limits_of(const trace *trace) {
+    buffer_limits limits = {0, trace->references, trace->tokens, trace->blocks};
     for (size_t i = 0; i < trace->count; i++)
-        model->buffer_count += trace->operations[i].verb == TRACE_BUFFER;
-    size_t buffers = (size_t)model->buffer_count + 1, tokens = (size_t)trace->tokens + 1;
+        limits.buffers += trace->operations[i].verb == TRACE_BUFFER;
+    return limits;
+}
+
+bool buffer_model_create(buffer_model *model, const buffer_limits *limits) {
+    *model = (buffer_model){.buffer_count = limits->buffers};
+    size_t buffers = (size_t)limits->buffers + 1, tokens = (size_t)limits->tokens + 1;
     model->buffers = calloc(buffers, sizeof *model->buffers);
     model->died = calloc(buffers, sizeof *model->died);
-    model->references = calloc((size_t)trace->references + 1, sizeof *model->references);
+    model->references = calloc((size_t)limits->references + 1, sizeof *model->references);
     model->tokens = calloc(tokens, sizeof *model->tokens);
     model->queue = calloc(tokens, sizeof *model->queue);
     if (model->buffers && model->died && model->references && model->tokens && model->queue)
         return true;
     buffer_model_end(model);
     return false;
+}
+
+// What the tables hold is written by what begins it.
+void buffer_model_restart(buffer_model *model) {
+    model->begun = model->owner = 0;
+    model->queue_first = model->queue_end = 0;
+    model->live_buffers = model->live_bytes = 0;
+    model->died_count = model->drained = model->released = 0;
+}
+
+bool buffer_model_start(buffer_model *model, const trace *trace) {
+    const buffer_limits limits = buffer_limits_of(trace);
+    return buffer_model_create(model, &limits);
 }
 
 void buffer_model_end(buffer_model *model) {

@@ -22,7 +22,7 @@ typedef struct model_reference {
 
 typedef struct buffer_model {
     model_buffer *buffers; // numbered as they begin
-    uint32_t buffer_count; // how many there are in the trace
+    uint32_t buffer_count; // how many there may be
     uint32_t begun;
     model_reference *references; // by number
     uint32_t *tokens;            // by number: the reference attached
@@ -37,9 +37,22 @@ typedef struct buffer_model {
     uint32_t released; // references, by a drain: a token that stood for nothing has none
 } buffer_model;
 
-// A model of the trace's buffers before its first operation. False: out of memory, nothing is kept.
-bool buffer_model_start(buffer_model *model, const trace *trace);
+// How many of each a trace may begin.
+typedef struct buffer_limits {
+    uint32_t buffers, references, tokens, blocks;
+} buffer_limits;
+
+buffer_limits buffer_limits_of(const trace *trace);
+
+// Room for a model of any trace within the limits. False: out of memory, nothing is kept.
+bool buffer_model_create(buffer_model *model, const buffer_limits *limits);
 void buffer_model_end(buffer_model *model);
+
+// Before the first operation of a trace, in the same room. O(1).
+void buffer_model_restart(buffer_model *model);
+
+// Both, for one trace.
+bool buffer_model_start(buffer_model *model, const trace *trace);
 
 // Plays the trace's next operation; those on blocks do nothing. False: it is refused, and what it
 // begins stands for nothing. O(1), for a drain O(its tokens).

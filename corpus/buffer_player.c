@@ -1,57 +1,123 @@
 #include "corpus/buffer_player.h"
-#include "corpus/buffer_model.h"
+#include "corpus/buffer_player_state.h"
 #include "corpus/element_copy.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct real_buffer {
-    uint32_t memory, start;
-    unsigned char *bytes; // what it is to hold; NULL: it does not live
-} real_buffer;
+#define COUNT_MAX ((UINT32_C(1) << LM_COUNT_BITS) - 1)
 
-typedef struct block {
-    uint32_t memory, offset, alignment; // offset 0: it could not be allocated
-} block;
-
-typedef struct player {
-    const buffer_player_options *options;
-    lm_realm realm;
-    buffer_model model;
-    real_buffer *buffers; // as the model's
-    lm_view *references;  // by number; of what is no view, handle and owner alone
-    lm_token *tokens;     // by number; 0: it stands for nothing, or could not be attached
-    block *blocks;
-    uint64_t live_bytes[LM_MEMORIES_MAX], live_buffers[LM_MEMORIES_MAX];
-    uint32_t armed, waiting; // tokens attached; of those, enqueued
-    buffer_played *played;
-    trace_error *error;
-} player;
-
-// Returns false.
-__attribute__((format(printf, 2, 3))) static bool broken(player *p, const char *format, ...) {
+bool buffer_broken(buffer_player *p, const char *law, const char *format, ...) {
+    if (p->options.is_without && p->options.is_without(law)) return true;
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(p->error->text, sizeof p->error->text, format, arguments);
+    vsnprintf(p->finding, sizeof p->finding, format, arguments);
     va_end(arguments);
+    p->law = law;
     return false;
 }
 
-static bool is_want(lm_status status) {
-    return status == LM_OUT_OF_MEMORY || status == LM_OUT_OF_SLOTS;
+bool buffer_check_status(buffer_player *p, lm_status status, lm_status expected) {
+    if (status == expected) return true;
+    if (status == LM_OUT_OF_MEMORY && expected == LM_OK && p->watch.refused) return true;
+    return buffer_broken(p, "status", "%s, not %s", lm_status_name(status),
+                         lm_status_name(expected));
 }
 
-static uint32_t acting_memory(const player *p) {
-    return p->model.owner % p->options->count;
+bool buffer_given(buffer_player *p, lm_handle handle, uint32_t owner, uint32_t memory,
+                  uint32_t buffer) {
+    const char *wrong = handle_shadow_give(&p->shadow, handle, owner, memory, buffer);
+    return !wrong || buffer_broken(p, "status", "%s: %#llx", wrong, (unsigned long long)handle);
 }
 
-static unsigned char *bytes_of(const player *p, const real_buffer *b) {
-    return lm_at(p->options->memories[b->memory].memory, b->start);
+static uint32_t acting_memory(const buffer_player *p) {
+    return p->model.owner % p->options.count;
 }
 
-// Whether a reference stands for its buffer, lying where it lay, and is counted with the others.
-static bool check_reference(player *p, uint32_t number) {
+// Bytes. Loops, since a library's functions may be a sanitizer's.
+
+static unsigned char *bytes_of(const buffer_player *p, const real_buffer *b) {
+    return lm_at(p->options.memories[b->memory].memory, b->start);
+}
+
+static uint64_t word_at(const unsigned char *at) {
+    uint64_t word;
+    __builtin_memcpy(&word, at, sizeof word);
+    return word;
+}
+
+// How many are the same from the first on.
+static size_t same_bytes(const unsigned char *a, const unsigned char *b, size_t count) {
+    size_t i = 0;
+    while (count - i >= 8 && word_at(a + i) == word_at(b + i))
+        i += 8;
+    while (i < count && a[i] == b[i])
+        i++;
+    return i;
+}
+
+static void copy_bytes(unsigned char *to, const unsigned char *from, size_t count) {
+    size_t i = 0;
+    for (; count - i >= 8; i += 8)
+        __builtin_memcpy(to + i, from + i, 8);
+    for (; i < count; i++)
+        to[i] = from[i];
+}
+
+// Bytes that are each buffer's own: eight by eight.
+static uint64_t next_word(uint64_t word) {
+    return word * 6364136223846793005U + 1442695040888963407U;
+}
+static void fill_bytes(unsigned char *to, size_t count, uint64_t word) {
+    for (size_t i = 0; i < count; i += 8) {
+        word = next_word(word);
+        if (count - i >= 8)
+            __builtin_memcpy(to + i, &word, 8);
+        else
+            copy_bytes(to + i, (unsigned char *)&word, count - i);
+    }
+}
+static bool holds_fill(const unsigned char *at, size_t count, uint64_t word) {
+    for (size_t i = 0; i < count; i += 8) {
+        word = next_word(word);
+        size_t rest = count - i < 8 ? count - i : 8;
+        if (same_bytes(at + i, (unsigned char *)&word, rest) != rest) return false;
+    }
+    return true;
+}
+
+static bool is_zero(const unsigned char *at, size_t count) {
+    unsigned char any = 0;
+    for (size_t i = 0; i < count; i++)
+        any |= at[i];
+    return any == 0;
+}
+
+// Squeezes out what dead buffers held: those that live lie in the order of their beginnings.
+static void make_content_room(buffer_player *p) {
+    size_t used = 0;
+    for (uint32_t i = 0; i < p->model.begun; i++) {
+        real_buffer *b = &p->buffers[i];
+        if (!b->lives || !b->shadowed) continue;
+        copy_bytes(p->content + used, p->content + b->content, p->model.buffers[i].size);
+        b->content = used;
+        used += p->model.buffers[i].size;
+    }
+    p->content_used = used;
+}
+
+static void find_content_room(buffer_player *p, real_buffer *b, uint32_t size) {
+    if (size > p->content_bytes - p->content_used && size <= p->content_bytes / 2)
+        make_content_room(p);
+    b->shadowed = size <= p->content_bytes - p->content_used;
+    b->content = p->content_used;
+    if (b->shadowed) p->content_used += size;
+}
+
+// Checks.
+
+bool buffer_check_reference(buffer_player *p, uint32_t number) {
     const model_reference *expected = &p->model.references[number];
     const lm_view *real = &p->references[number];
     if (expected->buffer == BUFFER_MODEL_NONE) return true;
@@ -59,302 +125,483 @@ static bool check_reference(player *p, uint32_t number) {
     const real_buffer *b = &p->buffers[expected->buffer];
     lm_buffer_info info;
     lm_status status = lm_buffer_describe(&p->realm, real->owner, real->handle, &info);
-    if (status != LM_OK) return broken(p, "a live reference is %s", lm_status_name(status));
-    if (real->owner != expected->owner) return broken(p, "a reference is another owner's");
+    if (status != LM_OK)
+        return buffer_broken(p, "count", "a live reference is %s", lm_status_name(status));
+    uint32_t references = handle_shadow_share(&p->shadow, real->handle)->count;
+    if (real->owner != expected->owner)
+        return buffer_broken(p, "count", "a reference is another owner's");
     if (info.memory != b->memory || info.start != b->start || info.size != buffer->size)
-        return broken(p, "a buffer lies elsewhere");
-    if (info.start % buffer->alignment != 0) return broken(p, "a buffer is not aligned");
-    if (info.unique != (buffer->references == 1) || info.references > buffer->references)
-        return broken(p, "%u references%s, of %u", info.references, info.unique ? ", unique" : "",
-                      buffer->references);
+        return buffer_broken(p, "content", "a buffer lies elsewhere");
+    if (info.start % buffer->alignment != 0)
+        return buffer_broken(p, "alignment", "a buffer is not aligned");
+    if (info.unique != (buffer->references == 1) || info.references != references)
+        return buffer_broken(p, "count", "%u references%s, not %u of %u", info.references,
+                             info.unique ? ", unique" : "", references, buffer->references);
     if (expected->view && (real->kind != expected->kind || real->offset != expected->offset ||
                            real->length != expected->length))
-        return broken(p, "a view shows something else");
+        return buffer_broken(p, "content", "a view shows something else");
     return true;
 }
 
-static bool check_bytes(player *p, uint32_t number) {
+static bool check_bytes(buffer_player *p, uint32_t number) {
     const real_buffer *b = &p->buffers[number];
-    if (memcmp(bytes_of(p, b), b->bytes, p->model.buffers[number].size) == 0) return true;
-    return broken(p, "the bytes of buffer %u have changed", number);
+    uint32_t size = p->model.buffers[number].size;
+    if (!b->shadowed) return true;
+    size_t same = same_bytes(bytes_of(p, b), p->content + b->content, size);
+    return same == size ||
+           buffer_broken(p, "content", "the bytes of buffer %u have changed, at %zu", number, same);
 }
 
-// Live buffers and bytes, by memory.
-static bool check_live(player *p) {
-    for (uint32_t i = 0; i < p->options->count; i++) {
+// Live buffers and bytes, by memory; and blocks, which are the buffers', the trace's or, at home,
+// the realm's tables: of these there are only ever more.
+static bool check_live(buffer_player *p) {
+    const buffer_watch *w = &p->watch;
+    if (w->broken)
+        return buffer_broken(p, "death", "%s: memory %u, %u", w->broken, w->broken_memory,
+                             w->broken_offset);
+    for (uint32_t i = 0; i < p->options.count; i++) {
         lm_live live = lm_realm_live_in(&p->realm, i);
         if (live.buffers != p->live_buffers[i] || live.bytes != p->live_bytes[i])
-            return broken(p, "%llu buffers live in memory %u, not %llu",
-                          (unsigned long long)live.buffers, i,
-                          (unsigned long long)p->live_buffers[i]);
+            return buffer_broken(p, "count", "%llu buffers live in memory %u, not %u",
+                                 (unsigned long long)live.buffers, i, p->live_buffers[i]);
+        uint32_t blocks = p->live_buffers[i] + p->live_blocks[i] + (i == LM_HOME ? p->tables : 0);
+        if (w->live[i] == blocks) continue;
+        if (i != LM_HOME || w->live[i] < blocks)
+            return buffer_broken(p, "death", "%u blocks live in memory %u, not %u", w->live[i], i,
+                                 blocks);
+        p->tables += w->live[i] - blocks;
     }
     return true;
 }
 
-static bool walk(player *p) {
+// In the strategies that count what lives, as many blocks live as are watched.
+static bool check_heap(buffer_player *p, uint32_t memory) {
+    const lm_served *served = &p->options.memories[memory];
+    lm_census census = {0};
+    if (!served->allocator->validate) return true;
+    const char *law = served->allocator->validate(served->memory, &census);
+    if (law) return buffer_broken(p, "walk", "memory %u: %s", memory, law);
+    if (!(served->allocator->capabilities & LM_FREES_BLOCKS)) return true;
+    return census.live_blocks == p->watch.live[memory] ||
+           buffer_broken(p, "census", "%llu blocks live in memory %u, not %u",
+                         (unsigned long long)census.live_blocks, memory, p->watch.live[memory]);
+}
+
+static bool walk(buffer_player *p) {
     lm_census census = {0};
     uint32_t armed = 0;
     const char *law = lm_realm_validate(&p->realm, &census);
     if (!law) law = lm_finalizers_validate(&p->realm, &armed);
-    for (uint32_t i = 0; !law && i < p->options->count; i++) {
-        const lm_served *served = &p->options->memories[i];
-        if (served->allocator->validate)
-            law = served->allocator->validate(served->memory, &(lm_census){0});
-    }
-    p->played->walks++;
-    if (law) return broken(p, "%s", law);
-    if (armed != p->armed) return broken(p, "%u tokens are armed, not %u", armed, p->armed);
+    p->played.walks++;
+    if (law) return buffer_broken(p, "walk", "%s", law);
+    if (census.live_blocks != p->model.live_buffers || census.live_bytes != p->model.live_bytes)
+        return buffer_broken(p, "count", "%llu buffers are counted, not %llu",
+                             (unsigned long long)census.live_blocks,
+                             (unsigned long long)p->model.live_buffers);
+    if (armed != p->armed)
+        return buffer_broken(p, "count", "%u tokens are armed, not %u", armed, p->armed);
+    for (uint32_t i = 0; i < p->options.count; i++)
+        if (!check_heap(p, i)) return false;
     for (uint32_t i = 0; i < p->model.begun; i++)
-        if (p->buffers[i].bytes && !check_bytes(p, i)) return false;
-    return check_live(p);
-}
-
-// A buffer's first bytes: different for each, or zero as they came.
-static bool fill(player *p, uint32_t number, bool zeroed) {
-    real_buffer *b = &p->buffers[number];
-    uint32_t size = p->model.buffers[number].size;
-    b->bytes = calloc(1, (size_t)size + 8);
-    if (!b->bytes) return broken(p, "the player is out of memory");
-    if (zeroed) return check_bytes(p, number);
-    uint64_t word = number + 1;
-    for (size_t i = 0; i < size; i += 8) {
-        word = word * 6364136223846793005U + 1442695040888963407U;
-        memcpy(b->bytes + i, &word, 8);
-    }
-    memcpy(bytes_of(p, b), b->bytes, size);
+        if (p->buffers[i].lives && !check_bytes(p, i)) return false;
+    for (uint32_t i = 0; i < p->references_begun; i++)
+        if (p->references[i].handle && !buffer_check_reference(p, i)) return false;
     return true;
 }
 
-static bool create(player *p, const trace_operation *operation) {
+// Buffers.
+
+enum {
+    TABLES_MAX = 64, // blocks that a realm keeps for itself
+    SPARE = 8,       // handles and tokens that are given in passing
+    EDGE_BYTES = 64, // that are looked at of a buffer whose bytes find no room here
+};
+
+#define BROKEN LM_STATUSES // in place of a status: a law is
+
+// Told that memory is wanting: it must be so, and it is not told of what it does itself.
+static void pressure(void *context, lm_realm *realm, uint32_t memory, uint64_t bytes) {
+    buffer_player *p = context;
+    uint32_t calls = p->watch.calls, refused = p->watch.refused;
+    lm_handle none = 0;
+    p->pressed++;
+    if (memory != p->wanted.memory || bytes != p->wanted.size)
+        buffer_broken(p, "status", "%llu bytes are said to be wanting in memory %u",
+                      (unsigned long long)bytes, memory);
+    lm_buffer_create(realm, 0, memory, UINT32_MAX, 1, false, &none);
+    if (none) buffer_broken(p, "status", "4 GiB are served");
+    p->watch.calls = calls;
+    p->watch.refused = refused;
+}
+
+static void want(buffer_player *p, uint32_t memory, uint32_t size) {
+    p->wanted.memory = memory;
+    p->wanted.size = size;
+    p->pressed = 0;
+}
+
+// Whether the callback was told as often as a call had reason to, that wanted `more` bytes.
+static bool check_pressure(buffer_player *p, lm_status status, uint32_t more) {
+    if (p->law) return false;
+    if (p->options.budget == 0) return true;
+    uint32_t due = p->live_bytes[p->wanted.memory] + more > p->options.budget;
+    if (status == LM_OUT_OF_MEMORY) due++;
+    if (p->pressed == due || (status == LM_OK && p->watch.refused && p->pressed == due + 1))
+        return true;
+    return buffer_broken(p, "status", "pressure is told %u times, not %u: %s", p->pressed, due,
+                         lm_status_name(status));
+}
+
+static lm_status create_fresh(buffer_player *p, const trace_operation *operation, uint32_t size,
+                              bool zeroed, lm_view *made) {
+    uint32_t memory = acting_memory(p);
+    bool full = !handle_shadow_has_slot(&p->shadow);
+    want(p, memory, size);
+    lm_status status = lm_buffer_create(&p->realm, made->owner, memory, size,
+                                        operation->argument[2], zeroed, &made->handle);
+    bool good =
+        check_pressure(p, status, size) &&
+        buffer_check_status(p, status, full ? LM_OUT_OF_SLOTS : LM_OK) &&
+        (lm_failed(status) || buffer_given(p, made->handle, made->owner, memory, p->model.begun));
+    return good ? status : BROKEN;
+}
+
+// A block of the player's own becomes a buffer.
+static lm_status adopt(buffer_player *p, const trace_operation *operation, lm_view *made) {
+    uint32_t i = acting_memory(p), size = operation->argument[1];
+    const lm_served *served = &p->watch.served[i];
+    bool full = !handle_shadow_has_slot(&p->shadow);
+    void *block = served->allocator->allocate_aligned(operation->argument[2], size, served->memory);
+    if (!block) return LM_OUT_OF_MEMORY;
+    uint32_t offset = lm_offset(served->memory, block);
+    lm_status status = lm_buffer_adopt(&p->realm, made->owner, i, offset, size, &made->handle);
+    if (!buffer_check_status(p, status, full ? LM_OUT_OF_SLOTS : LM_OK)) return BROKEN;
+    if (lm_failed(status))
+        served->allocator->free(lm_at(served->memory, offset), 0, served->memory);
+    else if (!buffer_given(p, made->handle, made->owner, i, p->model.begun))
+        return BROKEN;
+    return status;
+}
+
+static uint32_t start_of(buffer_player *p, const lm_view *reference) {
+    lm_buffer_info info = {0};
+    lm_buffer_describe(&p->realm, reference->owner, reference->handle, &info);
+    return info.start;
+}
+
+// A buffer of half the size is made as large as it should be; what it holds is kept.
+static lm_status create_and_resize(buffer_player *p, const trace_operation *operation,
+                                   lm_view *made) {
+    uint32_t size = operation->argument[1], half = size / 2;
+    lm_status status = create_fresh(p, operation, half, false, made);
+    if (status != LM_OK) return status;
+    real_buffer b = {.memory = acting_memory(p), .start = start_of(p, made)};
+    fill_bytes(bytes_of(p, &b), half, size);
+    want(p, b.memory, size);
+    p->watch.refused = 0;
+    status = lm_buffer_resize(&p->realm, made->owner, made->handle, size);
+    if (!check_pressure(p, status, size) || !buffer_check_status(p, status, LM_OK)) return BROKEN;
+    b.start = start_of(p, made);
+    if (!holds_fill(bytes_of(p, &b), half, size) &&
+        !buffer_broken(p, "content", "a resize keeps other bytes"))
+        return BROKEN;
+    if (lm_failed(status) && !buffer_release_one(p, made->owner, made->handle, true)) return BROKEN;
+    return status;
+}
+
+// How a buffer is made, by its number: those that are odd are zeroed.
+static lm_status make_buffer(buffer_player *p, const trace_operation *operation, lm_view *made) {
+    uint32_t number = p->model.begun, memory = acting_memory(p);
+    if (number % 8 == 4 && p->watch.served[memory].allocator->allocate_aligned)
+        return adopt(p, operation, made);
+    if (number % 8 == 6) return create_and_resize(p, operation, made);
+    return create_fresh(p, operation, operation->argument[1], number % 2, made);
+}
+
+// A buffer's first bytes: different for each, or zero as they came.
+static bool fill(buffer_player *p, uint32_t number, bool zeroed) {
+    real_buffer *b = &p->buffers[number];
+    uint32_t size = p->model.buffers[number].size;
+    unsigned char *bytes = bytes_of(p, b);
+    find_content_room(p, b, size);
+    uint32_t edge = b->shadowed || size < EDGE_BYTES ? size : EDGE_BYTES;
+    if (zeroed && !(is_zero(bytes, edge) && is_zero(bytes + size - edge, edge)))
+        return buffer_broken(p, "zero", "buffer %u is not zero", number);
+    if (!b->shadowed) return true;
+    if (!zeroed) fill_bytes(bytes, size, number);
+    copy_bytes(p->content + b->content, bytes, size);
+    return true;
+}
+
+static void begin_as_nothing(buffer_player *p, const trace_operation *operation) {
+    p->played.failures++;
+    p->references[operation->argument[0]].handle = 0;
+    buffer_model_fail(&p->model, operation);
+}
+
+static bool create(buffer_player *p, const trace_operation *operation) {
     lm_view *made = &p->references[operation->argument[0]];
     uint32_t number = p->model.begun, size = operation->argument[1];
     real_buffer *b = &p->buffers[number];
-    bool zeroed = number % 2;
     *made = (lm_view){.owner = p->model.owner};
-    b->memory = acting_memory(p);
-    lm_status status = lm_buffer_create(&p->realm, made->owner, b->memory, size,
-                                        operation->argument[2], zeroed, &made->handle);
-    if (is_want(status)) {
-        p->played->failures++;
-        buffer_model_fail(&p->model, operation);
+    *b = (real_buffer){.memory = acting_memory(p)};
+    lm_status status = make_buffer(p, operation, made);
+    if (status == BROKEN) return false;
+    if (lm_failed(status)) {
+        begin_as_nothing(p, operation);
         return true;
     }
-    if (status != LM_OK) return broken(p, "%s", lm_status_name(status));
     buffer_model_play(&p->model, operation);
     p->live_buffers[b->memory]++;
     p->live_bytes[b->memory] += size;
-    p->played->buffers++;
-    lm_buffer_info info = {0};
-    lm_buffer_describe(&p->realm, made->owner, made->handle, &info);
-    b->start = info.start;
-    return fill(p, number, zeroed) && check_reference(p, operation->argument[0]);
+    p->played.buffers++;
+    b->lives = true;
+    b->start = start_of(p, made);
+    return fill(p, number, number % 2) && buffer_check_reference(p, operation->argument[0]);
 }
 
 // A reference more, the acting owner's.
-static lm_status take(player *p, const lm_view *of, lm_handle *handle) {
-    *handle = of->handle;
-    return of->owner == p->model.owner
-               ? lm_buffer_retain(&p->realm, of->owner, of->handle)
-               : lm_buffer_share(&p->realm, of->owner, of->handle, p->model.owner, handle);
+static lm_status take(buffer_player *p, const lm_view *of, lm_handle *handle) {
+    shadow_share *share = handle_shadow_share(&p->shadow, of->handle);
+    if (of->owner == p->model.owner) {
+        bool full = share->count == COUNT_MAX;
+        lm_status status = lm_buffer_retain(&p->realm, of->owner, of->handle);
+        if (!buffer_check_status(p, status, full ? LM_COUNT_OVERFLOW : LM_OK)) return BROKEN;
+        share->count += !lm_failed(status);
+        *handle = of->handle;
+        return status;
+    }
+    bool full = !handle_shadow_has_slot(&p->shadow);
+    lm_status status = lm_buffer_share(&p->realm, of->owner, of->handle, p->model.owner, handle);
+    if (!buffer_check_status(p, status, full ? LM_OUT_OF_SLOTS : LM_OK)) return BROKEN;
+    if (lm_failed(status)) return status;
+    uint32_t memory = p->buffers[share->buffer].memory;
+    return buffer_given(p, *handle, p->model.owner, memory, share->buffer) ? status : BROKEN;
 }
 
-static lm_status make_view(player *p, const trace_operation *operation, lm_view *made) {
-    const uint32_t *argument = operation->argument;
-    const lm_view *of = &p->references[argument[1]];
-    const model_reference *expected = &p->model.references[argument[1]];
-    uint32_t element = lm_kind_bytes(of->kind);
-    if (expected->view && of->owner == p->model.owner && argument[3] >= of->offset &&
-        (argument[3] - of->offset) % element == 0 &&
+// What a view of the buffer is to return.
+static lm_status view_status(const buffer_player *p, uint32_t of, const uint32_t *argument) {
+    const model_buffer *buffer = &p->model.buffers[p->model.references[of].buffer];
+    uint32_t element = buffer_model_element(argument[2]);
+    if (argument[3] % element) return LM_MISALIGNED;
+    if (argument[3] + (uint64_t)argument[4] * element > buffer->size) return LM_OUT_OF_RANGE;
+    return LM_OK;
+}
+
+// A view of the acting owner's own reference: of a view where it lies within.
+static lm_status make_view(buffer_player *p, const lm_view *of, bool view, const uint32_t *argument,
+                           lm_view *made) {
+    uint32_t element = view ? lm_kind_bytes(of->kind) : 1;
+    if (view && argument[3] >= of->offset && (argument[3] - of->offset) % element == 0 &&
         argument[3] + (uint64_t)argument[4] * lm_kind_bytes(argument[2]) <=
             of->offset + (uint64_t)of->length * element)
         return lm_view_sub(&p->realm, of, argument[2], (argument[3] - of->offset) / element,
                            argument[4], made);
-    lm_handle handle;
-    lm_status status = take(p, of, &handle);
-    if (status != LM_OK) return status;
-    status = lm_view_make(&p->realm, p->model.owner, handle, argument[2], argument[3], argument[4],
-                          made);
-    lm_status released = lm_buffer_release(&p->realm, p->model.owner, handle);
-    return released == LM_OK ? status : released;
+    return lm_view_make(&p->realm, p->model.owner, of->handle, argument[2], argument[3],
+                        argument[4], made);
+}
+
+// A view by way of a reference of the acting owner's, made for it where there is none.
+static lm_status view(buffer_player *p, const trace_operation *operation, lm_view *made) {
+    const uint32_t *argument = operation->argument;
+    lm_view of = p->references[argument[1]];
+    bool shared = of.owner != p->model.owner;
+    if (shared) {
+        lm_status status = take(p, &of, &of.handle);
+        if (status != LM_OK) return status;
+        of.owner = p->model.owner;
+    }
+    shadow_share *share = handle_shadow_share(&p->shadow, of.handle);
+    lm_status expected = view_status(p, argument[1], argument);
+    if (expected == LM_OK && share->count == COUNT_MAX) expected = LM_COUNT_OVERFLOW;
+    bool sub = !shared && p->model.references[argument[1]].view;
+    lm_status status = make_view(p, &of, sub, argument, made);
+    if (!buffer_check_status(p, status, expected)) return BROKEN;
+    share->count += status == LM_OK;
+    if (shared && !buffer_release_one(p, of.owner, of.handle, false)) return BROKEN;
+    return status;
 }
 
 // + and v.
-static bool refer(player *p, const trace_operation *operation) {
-    lm_view *made = &p->references[operation->argument[0]];
-    const lm_view *of = &p->references[operation->argument[1]];
-    bool stands = p->model.references[operation->argument[1]].buffer != BUFFER_MODEL_NONE;
+static bool refer(buffer_player *p, const trace_operation *operation) {
+    uint32_t number = operation->argument[0], of = operation->argument[1];
+    lm_view *made = &p->references[number];
     *made = (lm_view){.owner = p->model.owner};
-    lm_status status = !stands                           ? LM_OK
-                       : operation->verb == TRACE_RETAIN ? take(p, of, &made->handle)
-                                                         : make_view(p, operation, made);
-    if (is_want(status)) {
-        p->played->failures++;
-        buffer_model_fail(&p->model, operation);
+    if (p->model.references[of].buffer == BUFFER_MODEL_NONE) {
+        buffer_model_play(&p->model, operation);
         return true;
     }
+    lm_status status = operation->verb == TRACE_RETAIN ? take(p, &p->references[of], &made->handle)
+                                                       : view(p, operation, made);
+    if (status == BROKEN) return false;
+    if (buffer_is_want(status)) {
+        begin_as_nothing(p, operation);
+        return buffer_check_reference(p, of);
+    }
     bool refused = !buffer_model_play(&p->model, operation);
-    p->played->refused += refused;
-    if (refused != (status == LM_OUT_OF_RANGE || status == LM_MISALIGNED) ||
-        (!refused && status != LM_OK))
-        return broken(p, "%s", lm_status_name(status));
-    return check_reference(p, operation->argument[0]) && check_reference(p, operation->argument[1]);
+    p->played.refused += refused;
+    if (refused) made->handle = 0;
+    return buffer_check_reference(p, number) && buffer_check_reference(p, of);
 }
 
-static bool copy(player *p, const trace_operation *operation) {
+// Copies.
+
+// One element, as what is read there and written here. False: views of bytes, or of one kind, whose
+// bits a copy keeps.
+static bool copy_one(buffer_player *p, const trace_operation *operation, lm_status *status) {
+    const uint32_t *argument = operation->argument;
+    const lm_view *to = &p->references[argument[0]], *from = &p->references[argument[1]];
+    int64_t integer = 0;
+    double number = 0;
+    uint64_t bits = 0;
+    if (argument[4] != 1) return false;
+    if (to->kind == LM_BYTES && from->kind == LM_BYTES) {
+        bool order = argument[2] % 2;
+        *status = lm_view_load(&p->realm, from, argument[3], LM_U8, order, &bits);
+        if (*status == LM_OK)
+            *status = lm_view_store(&p->realm, to, argument[2], LM_U8, order, bits);
+        return true;
+    }
+    if (to->kind == from->kind || to->kind == LM_BYTES || from->kind == LM_BYTES) return false;
+    bool big = to->kind >= LM_I64;
+    if (big != (from->kind >= LM_I64)) return false;
+    *status = big ? lm_view_get_integer(&p->realm, from, argument[3], &integer)
+                  : lm_view_get_number(&p->realm, from, argument[3], &number);
+    if (*status == LM_OK)
+        *status = big ? lm_view_set_integer(&p->realm, to, argument[2], integer)
+                      : lm_view_set_number(&p->realm, to, argument[2], number);
+    return true;
+}
+
+// What the copy comes to, among the bytes that buffers are to hold; where only those of `from` are
+// not known, what has come about.
+static void copy_content(buffer_player *p, const trace_operation *operation) {
     const uint32_t *argument = operation->argument;
     const model_reference *to = &p->model.references[argument[0]];
     const model_reference *from = &p->model.references[argument[1]];
+    const real_buffer *b = &p->buffers[to->buffer], *of = &p->buffers[from->buffer];
+    uint32_t element = buffer_model_element(to->kind);
+    size_t at = to->offset + (size_t)argument[2] * element;
+    size_t from_at = from->offset + (size_t)argument[3] * buffer_model_element(from->kind);
+    if (b->shadowed && of->shadowed)
+        element_copy(to->kind, p->content + b->content + at, from->kind,
+                     p->content + of->content + from_at, argument[4], p->scratch);
+    else if (b->shadowed)
+        copy_bytes(p->content + b->content + at, bytes_of(p, b) + at,
+                   (size_t)argument[4] * element);
+}
+
+static bool copy(buffer_player *p, const trace_operation *operation) {
+    const uint32_t *argument = operation->argument;
+    const model_reference *to = &p->model.references[argument[0]];
+    const model_reference *from = &p->model.references[argument[1]];
+    const lm_view *real = &p->references[argument[0]], *real_from = &p->references[argument[1]];
     bool good = buffer_model_play(&p->model, operation);
-    p->played->refused += !good;
+    p->played.refused += !good;
     if (to->buffer == BUFFER_MODEL_NONE || from->buffer == BUFFER_MODEL_NONE) return true;
     if (!to->view || !from->view) return true;
-    lm_status status = lm_view_copy(&p->realm, &p->references[argument[0]], argument[2],
-                                    &p->references[argument[1]], argument[3], argument[4]);
-    if (good != (status == LM_OK) ||
-        (!good && status != LM_OUT_OF_RANGE && status != LM_WRONG_KIND))
-        return broken(p, "%s", lm_status_name(status));
-    size_t at = to->offset + (size_t)argument[2] * buffer_model_element(to->kind);
-    size_t from_at = from->offset + (size_t)argument[3] * buffer_model_element(from->kind);
-    if (good && !element_copy(to->kind, p->buffers[to->buffer].bytes + at, from->kind,
-                              p->buffers[from->buffer].bytes + from_at, argument[4]))
-        return broken(p, "the player is out of memory");
+    lm_status status;
+    if (!copy_one(p, operation, &status))
+        status = lm_view_copy(&p->realm, real, argument[2], real_from, argument[3], argument[4]);
+    bool kinds =
+        real->kind == real_from->kind || (real->kind != LM_BYTES && real_from->kind != LM_BYTES &&
+                                          (real->kind >= LM_I64) == (real_from->kind >= LM_I64));
+    lm_status expected = good ? LM_OK : kinds ? LM_OUT_OF_RANGE : LM_WRONG_KIND;
+    if (!buffer_check_status(p, status, expected)) return false;
+    if (good) copy_content(p, operation);
     return check_bytes(p, to->buffer) && check_bytes(p, from->buffer);
 }
 
+// Releases.
+
 // The buffers that the model has just let die: their bytes are as they were until now.
-static bool before_death(player *p) {
+bool buffer_before_death(buffer_player *p) {
     for (uint32_t i = 0; i < p->model.died_count; i++) {
         uint32_t number = p->model.died[i];
         real_buffer *b = &p->buffers[number];
         if (!check_bytes(p, number)) return false;
-        free(b->bytes);
-        b->bytes = NULL;
+        b->lives = false;
         p->live_buffers[b->memory]--;
         p->live_bytes[b->memory] -= p->model.buffers[number].size;
     }
     return true;
 }
 
-// A reference that has gone is dead to its handle if its buffer died.
-static bool after_death(player *p, uint32_t reference) {
-    uint32_t buffer = p->model.references[reference].buffer;
-    const lm_view *real = &p->references[reference];
+// A handle that was released lives on while its share is held, else it is dead in its way.
+bool buffer_after_release(buffer_player *p, lm_handle handle) {
+    uint32_t owner = lm_handle_owner(handle);
     lm_buffer_info info;
-    if (buffer == BUFFER_MODEL_NONE || p->buffers[buffer].bytes) return true;
-    lm_status status = lm_buffer_describe(&p->realm, real->owner, real->handle, &info);
-    return status == LM_USE_AFTER_ZERO || status == LM_STALE_HANDLE ||
-           broken(p, "the handle of a dead buffer is %s", lm_status_name(status));
+    lm_status status = lm_buffer_describe(&p->realm, owner, handle, &info);
+    lm_status expected = handle_shadow_judge(&p->shadow, owner, handle, LM_USE_AFTER_ZERO);
+    return status == expected || buffer_broken(p, "count", "a released handle is %s, not %s",
+                                               lm_status_name(status), lm_status_name(expected));
 }
 
-static bool release(player *p, const trace_operation *operation) {
+static bool check_release(buffer_player *p, lm_status status, lm_handle handle, bool dies) {
+    if (!buffer_check_status(p, status, dies ? LM_FREED : LM_OK)) return false;
+    handle_shadow_take(&p->shadow, handle);
+    return buffer_after_release(p, handle);
+}
+
+bool buffer_release_one(buffer_player *p, uint32_t owner, lm_handle handle, bool dies) {
+    return check_release(p, lm_buffer_release(&p->realm, owner, handle), handle, dies);
+}
+
+static bool end_view(buffer_player *p, lm_view view, bool dies) {
+    lm_handle handle = view.handle;
+    lm_status status = lm_view_end(&p->realm, &view);
+    if (view.handle && !buffer_broken(p, "status", "a view that has ended keeps its handle"))
+        return false;
+    return check_release(p, status, handle, dies);
+}
+
+static bool release(buffer_player *p, const trace_operation *operation) {
     uint32_t number = operation->argument[0];
     buffer_model_play(&p->model, operation);
-    const model_reference *expected = &p->model.references[number];
-    lm_view *real = &p->references[number], gone = *real;
-    if (expected->buffer == BUFFER_MODEL_NONE) return true;
-    if (!before_death(p)) return false;
-    lm_status status = expected->view ? lm_view_end(&p->realm, &gone)
-                                      : lm_buffer_release(&p->realm, real->owner, real->handle);
-    if (status != (p->model.died_count ? LM_FREED : LM_OK))
-        return broken(p, "%s, while %u died", lm_status_name(status), p->model.died_count);
-    return after_death(p, number);
+    lm_view gone = p->references[number];
+    bool dies = p->model.died_count > 0, closed = false;
+    if (p->model.references[number].buffer == BUFFER_MODEL_NONE) return true;
+    p->references[number].handle = 0;
+    p->last_handles[number] = gone.handle;
+    if (!buffer_before_death(p)) return false;
+    if (p->model.references[number].view) return end_view(p, gone, dies);
+    if (number % 8 == 3 && !buffer_close(p, &gone, dies, &closed)) return false;
+    return closed || buffer_release_one(p, gone.owner, gone.handle, dies);
 }
 
-static bool transfer(player *p, const trace_operation *operation) {
+// The only reference of a share moves in its slot, as long as that has generations left.
+static bool transfer(buffer_player *p, const trace_operation *operation) {
     lm_view *real = &p->references[operation->argument[0]];
     uint32_t to = operation->argument[1];
     if (p->model.references[operation->argument[0]].buffer == BUFFER_MODEL_NONE) return true;
-    lm_handle handle;
-    lm_status status = lm_buffer_transfer(&p->realm, real->owner, real->handle, to, &handle);
-    if (is_want(status)) {
-        p->played->failures++;
-        return true;
+    shadow_share share = *handle_shadow_share(&p->shadow, real->handle);
+    bool stays = share.count == 1 && handle_shadow_has_generation(real->handle);
+    bool full = !stays && !handle_shadow_has_slot(&p->shadow);
+    lm_handle handle, old = real->handle;
+    lm_status status = lm_buffer_transfer(&p->realm, real->owner, old, to, &handle);
+    if (stays && p->watch.calls && !buffer_broken(p, "death", "a transfer asks the allocator"))
+        return false;
+    if (!buffer_check_status(p, status, full ? LM_OUT_OF_SLOTS : LM_OK)) return false;
+    if (lm_failed(status)) {
+        p->played.failures++;
+        return buffer_check_reference(p, operation->argument[0]);
     }
-    if (status != LM_OK) return broken(p, "%s", lm_status_name(status));
+    handle_shadow_take(&p->shadow, old);
+    if (!buffer_given(p, handle, to, p->buffers[share.buffer].memory, share.buffer)) return false;
     buffer_model_play(&p->model, operation);
     real->handle = handle;
     real->owner = to;
-    return check_reference(p, operation->argument[0]);
-}
-
-static bool attach(player *p, const trace_operation *operation) {
-    lm_token *made = &p->tokens[operation->argument[0]];
-    const lm_view *real = &p->references[operation->argument[1]];
-    buffer_model_play(&p->model, operation);
-    *made = 0;
-    if (p->model.references[operation->argument[1]].buffer == BUFFER_MODEL_NONE) return true;
-    lm_status status = lm_finalizer_attach(&p->realm, real->owner, real->handle, 0, made);
-    if (is_want(status)) {
-        *made = 0;
-        p->played->failures++;
-    } else if (status != LM_OK) {
-        return broken(p, "%s", lm_status_name(status));
-    }
-    p->armed += *made != 0;
-    return check_reference(p, operation->argument[1]);
-}
-
-static bool detach(player *p, const trace_operation *operation) {
-    lm_token token = p->tokens[operation->argument[0]];
-    uint32_t reference = p->model.tokens[operation->argument[0]];
-    buffer_model_play(&p->model, operation);
-    if (!token) return true;
-    lm_handle handle;
-    lm_status status = lm_finalizer_detach(&p->realm, token, &handle);
-    if (status != LM_OK) return broken(p, "%s", lm_status_name(status));
-    p->armed--;
-    if (handle != p->references[reference].handle)
-        return broken(p, "another reference was detached");
-    return check_reference(p, reference);
-}
-
-static bool collect(player *p, const trace_operation *operation) {
-    lm_token token = p->tokens[operation->argument[0]];
-    buffer_model_play(&p->model, operation);
-    if (!token) return true;
-    lm_status status = lm_finalizer_enqueue(&p->realm, token);
-    p->waiting++;
-    return status == LM_OK || broken(p, "%s", lm_status_name(status));
-}
-
-// What the model has drained, is drained for real; and by hand what could not be attached.
-static bool drain(player *p, const trace_operation *operation) {
-    uint32_t first = p->model.queue_first, count = 0, freed = 0;
-    buffer_model_play(&p->model, operation);
-    if (!before_death(p)) return false;
-    for (uint32_t i = first; i < p->model.queue_first; i++)
-        count += p->tokens[p->model.queue[i]] != 0;
-    lm_drained drained = lm_finalizers_drain(&p->realm, count);
-    p->waiting -= count;
-    p->armed -= count;
-    if (drained.released != count || drained.failed || drained.more != (p->waiting > 0))
-        return broken(p, "%u released, %u failed, of %u; %s", drained.released, drained.failed,
-                      count, drained.more ? "more wait" : "none waits");
-    for (uint32_t i = first; i < p->model.queue_first; i++) {
-        uint32_t reference = p->model.tokens[p->model.queue[i]];
-        const lm_view *real = &p->references[reference];
-        if (p->tokens[p->model.queue[i]] ||
-            p->model.references[reference].buffer == BUFFER_MODEL_NONE)
-            continue;
-        lm_status status = lm_buffer_release(&p->realm, real->owner, real->handle);
-        if (lm_failed(status)) return broken(p, "%s", lm_status_name(status));
-        freed += status == LM_FREED;
-    }
-    if (drained.freed + freed != p->model.died_count)
-        return broken(p, "%u died, not %u", drained.freed + freed, p->model.died_count);
-    for (uint32_t i = first; i < p->model.queue_first; i++)
-        if (!after_death(p, p->model.tokens[p->model.queue[i]])) return false;
-    return true;
+    return buffer_after_release(p, old) && buffer_check_reference(p, operation->argument[0]);
 }
 
 // Blocks, of the memory in which they begin.
-static bool play_block(player *p, const trace_operation *operation) {
-    block *b = &p->blocks[operation->argument[0]];
+static bool play_block(buffer_player *p, const trace_operation *operation) {
+    real_block *b = &p->blocks[operation->argument[0]];
     uint32_t size = operation->argument[1];
     bool begins = operation->verb == TRACE_ALLOCATE || operation->verb == TRACE_ZEROED;
-    if (begins) *b = (block){acting_memory(p), 0, operation->argument[2]};
-    const lm_allocator *allocator = p->options->memories[b->memory].allocator;
-    lm_memory *memory = p->options->memories[b->memory].memory;
+    if (begins) *b = (real_block){acting_memory(p), 0, operation->argument[2]};
+    const lm_allocator *allocator = p->watch.served[b->memory].allocator;
+    lm_memory *memory = p->watch.served[b->memory].memory;
     bool aligned = b->alignment > TRACE_ALIGNMENT_DEFAULT;
     void *old = b->offset ? lm_at(memory, b->offset) : NULL, *now = NULL;
     if (begins)
@@ -367,14 +614,16 @@ static bool play_block(player *p, const trace_operation *operation) {
                   : allocator->resize(old, size, memory);
     else if (old)
         allocator->free(old, 0, memory);
-    if (operation->verb == TRACE_ZEROED && now) memset(now, 0, size);
+    p->live_blocks[b->memory] += begins && now;
+    p->live_blocks[b->memory] -= operation->verb == TRACE_FREE && old;
+    if (operation->verb == TRACE_FREE) b->offset = 0;
     if (now) b->offset = lm_offset(memory, now);
-    p->played->failures += !now && operation->verb != TRACE_FREE;
+    p->played.failures += !now && operation->verb != TRACE_FREE;
     return true;
 }
 
-static bool play_around(player *p, const trace_operation *operation) {
-    lm_memory *memory = p->options->memories[acting_memory(p)].memory;
+static bool play_around(buffer_player *p, const trace_operation *operation) {
+    lm_memory *memory = p->options.memories[acting_memory(p)].memory;
     if (operation->verb == TRACE_GROW)
         lm_memory_grow_foreign(memory, operation->argument[0]);
     else if (operation->verb == TRACE_REFUSE)
@@ -384,71 +633,248 @@ static bool play_around(player *p, const trace_operation *operation) {
     return true; // where a heap starts is known to who made the memory
 }
 
-static bool play_scope(player *p, const trace_operation *operation) {
+static bool play_scope(buffer_player *p, const trace_operation *operation) {
     (void)operation;
-    return broken(p, "scopes and resets are of heaps, not of buffers");
+    return buffer_broken(p, "status", "scopes and resets are of heaps, not of buffers");
 }
 
-static bool play_model(player *p, const trace_operation *operation) {
-    return buffer_model_play(&p->model, operation);
+static bool play_model(buffer_player *p, const trace_operation *operation) {
+    buffer_model_play(&p->model, operation);
+    return true;
 }
 
-static bool (*const plays[TRACE_VERBS])(player *, const trace_operation *) = {
-    [TRACE_ALLOCATE] = play_block, [TRACE_ZEROED] = play_block, [TRACE_RESIZE] = play_block,
-    [TRACE_FREE] = play_block,     [TRACE_LANE] = play_model,   [TRACE_MEMORY] = play_model,
-    [TRACE_EXIT] = play_model,     [TRACE_GROW] = play_around,  [TRACE_REFUSE] = play_around,
-    [TRACE_MOVE] = play_around,    [TRACE_BUFFER] = create,     [TRACE_RETAIN] = refer,
-    [TRACE_RELEASE] = release,     [TRACE_VIEW] = refer,        [TRACE_COPY] = copy,
-    [TRACE_TRANSFER] = transfer,   [TRACE_ATTACH] = attach,     [TRACE_DETACH] = detach,
-    [TRACE_COLLECT] = collect,     [TRACE_DRAIN] = drain,       [TRACE_OPEN] = play_scope,
-    [TRACE_CLOSE] = play_scope,    [TRACE_RESET] = play_scope,  [TRACE_HEAP] = play_around,
+static bool (*const plays[TRACE_VERBS])(buffer_player *, const trace_operation *) = {
+    [TRACE_ALLOCATE] = play_block,
+    [TRACE_ZEROED] = play_block,
+    [TRACE_RESIZE] = play_block,
+    [TRACE_FREE] = play_block,
+    [TRACE_LANE] = play_model,
+    [TRACE_MEMORY] = play_model,
+    [TRACE_EXIT] = play_model,
+    [TRACE_GROW] = play_around,
+    [TRACE_REFUSE] = play_around,
+    [TRACE_MOVE] = play_around,
+    [TRACE_BUFFER] = create,
+    [TRACE_RETAIN] = refer,
+    [TRACE_RELEASE] = release,
+    [TRACE_VIEW] = refer,
+    [TRACE_COPY] = copy,
+    [TRACE_TRANSFER] = transfer,
+    [TRACE_ATTACH] = buffer_attach,
+    [TRACE_DETACH] = buffer_detach,
+    [TRACE_COLLECT] = buffer_collect,
+    [TRACE_DRAIN] = buffer_drain,
+    [TRACE_OPEN] = play_scope,
+    [TRACE_CLOSE] = play_scope,
+    [TRACE_RESET] = play_scope,
+    [TRACE_HEAP] = play_around,
 };
 
-static bool make_room(player *p, const trace *trace) {
-    if (!buffer_model_start(&p->model, trace)) return false;
-    p->buffers = calloc((size_t)p->model.buffer_count + 1, sizeof *p->buffers);
-    p->references = calloc((size_t)trace->references + 1, sizeof *p->references);
-    p->tokens = calloc((size_t)trace->tokens + 1, sizeof *p->tokens);
-    p->blocks = calloc((size_t)trace->blocks + 1, sizeof *p->blocks);
-    return p->buffers && p->references && p->tokens && p->blocks;
+// Playing.
+
+bool buffer_player_create(buffer_player *p, const buffer_limits *limits, size_t content_bytes) {
+    uint32_t references = limits->references, tokens = limits->tokens;
+    *p = (buffer_player){.limits = *limits, .content_bytes = content_bytes};
+    bool room = buffer_model_create(&p->model, limits) &&
+                buffer_watch_create(&p->watch, limits->buffers + limits->blocks + TABLES_MAX) &&
+                handle_shadow_create(&p->shadow, references + SPARE, 2 * tokens + SPARE);
+    p->buffers = calloc((size_t)limits->buffers + 1, sizeof *p->buffers);
+    p->references = calloc((size_t)references + 1, sizeof *p->references);
+    p->last_handles = calloc((size_t)references + 1, sizeof *p->last_handles);
+    p->tokens = calloc((size_t)tokens + 1, sizeof *p->tokens);
+    p->last_tokens = calloc((size_t)tokens + 1, sizeof *p->last_tokens);
+    p->blocks = calloc((size_t)limits->blocks + 1, sizeof *p->blocks);
+    p->content = calloc(content_bytes + 1, 1);
+    p->scratch = calloc(content_bytes + 1, 1);
+    if (room && p->buffers && p->references && p->last_handles && p->tokens && p->last_tokens &&
+        p->blocks && p->content && p->scratch)
+        return true;
+    buffer_player_destroy(p);
+    return false;
 }
 
-static void give_room(player *p) {
-    for (uint32_t i = 0; p->buffers && i < p->model.begun; i++)
-        free(p->buffers[i].bytes);
-    buffer_model_end(&p->model);
+void buffer_player_destroy(buffer_player *p) {
+    if (p->model.buffers) buffer_model_end(&p->model);
+    buffer_watch_destroy(&p->watch);
+    handle_shadow_destroy(&p->shadow);
     free(p->buffers);
     free(p->references);
+    free(p->last_handles);
     free(p->tokens);
+    free(p->last_tokens);
     free(p->blocks);
+    free(p->content);
+    free(p->scratch);
 }
 
-static bool start(player *p) {
-    const lm_served *home = p->options->memories;
-    if (!lm_realm_start(&p->realm, p->options->counts, home->allocator, home->memory) ||
-        !lm_finalizers_start(&p->realm))
-        return broken(p, "home has no room for a realm");
-    for (uint32_t i = 1; i < p->options->count; i++)
-        lm_realm_add(&p->realm, home[i].allocator, home[i].memory);
+static void restart(buffer_player *p, const buffer_player_options *options) {
+    p->options = *options;
+    p->law = NULL;
+    p->played = (buffer_played){0};
+    p->references_begun = p->tokens_begun = p->blocks_begun = 0;
+    p->armed = p->waiting = 0;
+    p->content_used = 0;
+    for (uint32_t i = 0; i < options->count; i++)
+        p->live_bytes[i] = p->live_buffers[i] = p->live_blocks[i] = 0;
+    buffer_model_restart(&p->model);
+    handle_shadow_restart(&p->shadow);
+    buffer_watch_start(&p->watch, options->memories, options->count);
+}
+
+// Nothing lives in any memory.
+static bool check_empty(buffer_player *p) {
+    for (uint32_t i = 0; i < p->options.count; i++)
+        if (p->watch.live[i] &&
+            !buffer_broken(p, "quiescence", "%u blocks live in memory %u", p->watch.live[i], i))
+            return false;
     return true;
+}
+
+bool buffer_player_start(buffer_player *p, const buffer_player_options *options, bool *started) {
+    restart(p, options);
+    const lm_served *served = p->watch.served;
+    *started = lm_realm_start(&p->realm, options->counts, served->allocator, served->memory);
+    if (!*started) return check_empty(p);
+    for (uint32_t i = 1; i < options->count; i++)
+        lm_realm_add(&p->realm, served[i].allocator, served[i].memory);
+    for (uint32_t i = 0; options->budget && i < options->count; i++)
+        lm_realm_set_budget(&p->realm, i, options->budget);
+    if (options->budget) lm_realm_set_pressure(&p->realm, pressure, p);
+    *started = lm_finalizers_start(&p->realm);
+    p->tables = p->watch.live[LM_HOME];
+    if (*started) return true;
+    lm_realm_end(&p->realm);
+    return check_empty(p);
+}
+
+// What an operation begins: how many of these there are with it.
+static void note_beginning(buffer_player *p, const trace_operation *operation) {
+    uint32_t number = operation->argument[0];
+    switch (trace_grammar[operation->verb].arguments[0]) {
+    case TRACE_BLOCK_BEGIN:
+        p->blocks_begun = number + 1;
+        break;
+    case TRACE_REFERENCE_BEGIN:
+        p->references_begun = number + 1;
+        p->last_handles[number] = 0;
+        break;
+    case TRACE_TOKEN_BEGIN:
+        p->tokens_begun = number + 1;
+        break;
+    default:
+        break;
+    }
+}
+
+bool buffer_player_step(buffer_player *p, const trace_operation *operation) {
+    p->watch.calls = p->watch.refused = 0;
+    note_beginning(p, operation);
+    if (!plays[operation->verb](p, operation) || !check_live(p)) return false;
+    uint32_t every = p->options.walk_every;
+    return !every || ++p->played.operations % every || walk(p);
+}
+
+// Everything that an owner holds goes at once.
+static bool release_owner(buffer_player *p, uint32_t owner) {
+    uint64_t freed = 0;
+    for (uint32_t i = 0; i < p->references_begun; i++) {
+        if (!p->references[i].handle || p->references[i].owner != owner) continue;
+        buffer_model_play(&p->model, &(trace_operation){TRACE_RELEASE, {i}});
+        if (!buffer_before_death(p)) return false;
+        freed += p->model.died_count;
+        handle_shadow_take(&p->shadow, p->references[i].handle);
+        p->last_handles[i] = p->references[i].handle;
+        p->references[i].handle = 0;
+    }
+    uint64_t real = lm_realm_release_all(&p->realm, owner);
+    return (real == freed ||
+            buffer_broken(p, "death", "%llu buffers go with owner %u, not %llu",
+                          (unsigned long long)real, owner, (unsigned long long)freed)) &&
+           check_live(p);
+}
+
+// What an owner holds, by the shadow's count of it.
+static bool check_owner(buffer_player *p, uint32_t owner) {
+    uint64_t held = lm_realm_live_of(&p->realm, owner).buffers, expected = 0;
+    for (uint32_t i = 0; i < p->shadow.slots; i++)
+        expected +=
+            p->shadow.shares[i].count && lm_handle_owner(p->shadow.shares[i].handle) == owner;
+    return held == expected ||
+           buffer_broken(p, "count", "owner %u holds %llu buffers, not %llu", owner,
+                         (unsigned long long)held, (unsigned long long)expected);
+}
+
+static bool end_realm(buffer_player *p) {
+    lm_finalizers_end(&p->realm);
+    lm_realm_end(&p->realm);
+    if (p->watch.broken && !buffer_broken(p, "death", "%s, when the realm ends", p->watch.broken))
+        return false;
+    for (uint32_t i = 0; i < p->options.count; i++)
+        if (!check_heap(p, i)) return false;
+    return check_empty(p);
+}
+
+bool buffer_player_end(buffer_player *p) {
+    bool good = buffer_player_step(p, &(trace_operation){TRACE_DRAIN, {TRACE_COUNT_ALL}});
+    for (uint32_t i = 0; good && i < p->references_begun; i++) {
+        uint32_t owner = p->references[i].owner;
+        if (p->references[i].handle) good = check_owner(p, owner) && release_owner(p, owner);
+    }
+    good = good && buffer_collect_late(p);
+    for (uint32_t i = 0; good && i < p->blocks_begun; i++)
+        if (p->blocks[i].offset) good = buffer_player_step(p, &(trace_operation){TRACE_FREE, {i}});
+    return good && walk(p) && end_realm(p);
+}
+
+// A whole trace.
+
+// The most bytes that live at once, twice, so that they are seldom squeezed together.
+static size_t content_bytes_of(const trace *trace, buffer_model *model) {
+    uint64_t most = 0;
+    buffer_model_restart(model);
+    for (size_t i = 0; i < trace->count; i++) {
+        buffer_model_play(model, &trace->operations[i]);
+        if (model->live_bytes > most) most = model->live_bytes;
+    }
+    return (size_t)most * 2;
+}
+
+static bool play_all(buffer_player *p, const trace *trace, trace_error *error) {
+    for (size_t i = 0; i < trace->count; i++) {
+        const trace_operation *operation = &trace->operations[i];
+        if (buffer_player_step(p, operation)) continue;
+        snprintf(error->text, sizeof error->text, "operation %zu (%c): %s: %s", i,
+                 trace_grammar[operation->verb].letter, p->law, p->finding);
+        return false;
+    }
+    if (buffer_player_end(p)) return true;
+    snprintf(error->text, sizeof error->text, "at the end: %s: %s", p->law, p->finding);
+    return false;
 }
 
 bool buffer_player_play(const trace *trace, const buffer_player_options *options,
                         buffer_played *played, trace_error *error) {
-    *played = (buffer_played){0};
-    player p = {.options = options, .played = played, .error = error};
-    bool good = make_room(&p, trace) || broken(&p, "the player is out of memory");
-    good = good && start(&p);
-    for (size_t i = 0; good && i < trace->count; i++) {
-        const trace_operation *operation = &trace->operations[i];
-        good = plays[operation->verb](&p, operation) && check_live(&p) &&
-               (!options->walk_every || (i + 1) % options->walk_every || walk(&p));
-        if (good) continue;
-        trace_error what = *error;
-        snprintf(error->text, sizeof error->text, "operation %zu (%c): %.150s", i,
-                 trace_grammar[operation->verb].letter, what.text);
+    const buffer_limits limits = buffer_limits_of(trace);
+    buffer_model model;
+    buffer_player *p = calloc(1, sizeof *p);
+    bool room = p && buffer_model_create(&model, &limits), started, good = false;
+    if (room) {
+        room = buffer_player_create(p, &limits, content_bytes_of(trace, &model));
+        buffer_model_end(&model);
     }
-    good = good && walk(&p);
-    give_room(&p);
+    *played = (buffer_played){0};
+    if (!room)
+        snprintf(error->text, sizeof error->text, "the player is out of memory");
+    else if (!buffer_player_start(p, options, &started))
+        snprintf(error->text, sizeof error->text, "at the start: %s: %s", p->law, p->finding);
+    else if (!started)
+        snprintf(error->text, sizeof error->text, "home has no room for a realm");
+    else
+        good = play_all(p, trace, error);
+    if (room) {
+        *played = p->played;
+        buffer_player_destroy(p);
+    }
+    free(p);
     return good;
 }

@@ -187,13 +187,22 @@ static lm_status no_transfer(lm_realm *realm, uint32_t owner, lm_handle handle, 
     return LM_OK;
 }
 
-static void *one_block(size_t size, lm_memory *memory) {
+// Blocks so many bytes apart.
+static int32_t apart;
+static uint32_t next_block;
+
+static void *place_block(size_t size, lm_memory *memory) {
     (void)size;
-    return lm_at(memory, LM_PAGE_BYTES);
+    uint32_t block = next_block;
+    next_block += (uint32_t)apart;
+    return lm_at(memory, block);
 }
 static void scribble(void *block, size_t size, lm_memory *memory) {
     (void)memory, (void)size;
     memset((unsigned char *)block + 64, 1, 64);
+}
+static void free_none(void *block, size_t size, lm_memory *memory) {
+    (void)memory, (void)size, (void)block;
 }
 
 static void assert_breaks(const char *text, const char *where) {
@@ -207,30 +216,45 @@ static void wrong_counts_are_seen(void **state) {
     lm_counts counts = lm_counts_plain;
     counts.retain = no_retain;
     start(&counts, false, 16);
-    assert_breaks(HEADER "b 0 8\n+ 1 0\n- 0\n- 1\n", "operation 1 (+): ");
+    assert_breaks(HEADER "b 0 8\n+ 1 0\n- 0\n- 1\n", "operation 1 (+): count: ");
     counts = lm_counts_plain;
     counts.release = no_release;
     start(&counts, false, 16);
-    assert_breaks(HEADER "b 0 8\n- 0\n", "operation 1 (-): ");
+    assert_breaks(HEADER "b 0 8\n- 0\n", "operation 1 (-): status: ");
     start(&counts, false, 16);
-    assert_breaks(HEADER "b 0 8\nb 1 8\n@ 0 0\n@ 1 1\nc 1\nc 0\nd 1\nd\n", "operation 6 (d): ");
+    assert_breaks(HEADER "b 0 8\nb 1 8\n@ 0 0\n@ 1 1\nc 1\nc 0\nd 1\nd\n",
+                  "operation 6 (d): death: ");
     counts = lm_counts_plain;
     counts.transfer = no_transfer;
     start(&counts, false, 16);
-    assert_breaks(HEADER "b 0 8\n> 0 1\n- 0\n", "operation 1 (>): ");
+    assert_breaks(HEADER "b 0 8\n> 0 1\n- 0\n", "operation 1 (>): status: ");
+}
+
+static void start_placing(const lm_allocator *wrong, int32_t distance) {
+    start(&lm_counts_plain, false, 16);
+    w.served[1].allocator = wrong;
+    apart = distance;
+    next_block = LM_PAGE_BYTES;
 }
 
 static void spoilt_bytes_are_seen(void **state) {
     (void)state;
-    lm_allocator wrong = {.allocate = one_block, .free = scribble};
-    start(&lm_counts_plain, false, 16);
-    w.served[1].allocator = &wrong;
-    assert_breaks(HEADER "m 1\nb 0 8\nb 1 8\n- 0\n- 1\n", "operation 3 (-): the bytes of buffer 0");
+    const lm_allocator wrong = {.allocate = place_block, .free = scribble};
+    start_placing(&wrong, 32);
+    assert_breaks(HEADER "m 1\nb 0 64\nb 1 64\n- 0\n- 1\n",
+                  "operation 3 (-): content: the bytes of buffer 0");
     // The neighbour's bytes are spoilt by the free: the next walk sees it.
-    start(&lm_counts_plain, false, 16);
-    w.served[1].allocator = &wrong;
+    start_placing(&wrong, -64);
     w.options.walk_every = 1;
-    assert_breaks(HEADER "m 1\nb 0 200\n+ 1 0\nb 2 8\n- 2\n- 0\n- 1\n", "operation 3 (b): ");
+    assert_breaks(HEADER "m 1\nb 0 64\nb 1 64\n- 1\n- 0\n",
+                  "operation 3 (-): content: the bytes of buffer 0");
+    const lm_allocator same = {.allocate = place_block, .free = free_none};
+    start_placing(&same, 0);
+    assert_breaks(HEADER "m 1\nb 0 8\nb 1 8\n- 0\n- 1\n",
+                  "operation 2 (b): death: a block is allocated that lives");
+    start_placing(&same, 8);
+    assert_breaks(HEADER "m 1\nb 0 8 8\nb 1 65536 8\n- 0\n- 1\n",
+                  "operation 2 (b): death: a block outside the memory");
 }
 
 int main(void) {

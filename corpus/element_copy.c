@@ -2,7 +2,6 @@
 #include "corpus/buffer_model.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { I8, U8, C8, I16, U16, I32, U32, F32, F64, I64, U64, BYTES };
@@ -61,19 +60,15 @@ static void write_number(uint32_t kind, void *at, double value) {
     memcpy(at, &bits, buffer_model_element(kind));
 }
 
-bool element_copy(uint32_t to_kind, void *to, uint32_t from_kind, const void *from,
-                  uint32_t length) {
+void element_copy(uint32_t to_kind, void *to, uint32_t from_kind, const void *from, uint32_t length,
+                  void *old) {
     size_t to_bytes = buffer_model_element(to_kind), from_bytes = buffer_model_element(from_kind);
     if (to_kind == from_kind || (to_kind >= I64 && from_kind >= I64)) { // BigInts: modulo 2^64
         memmove(to, from, length * to_bytes);
-        return true;
+        return;
     }
-    unsigned char *old = malloc(length * from_bytes + 1);
-    if (!old) return false;
     memcpy(old, from, length * from_bytes);
     for (size_t i = 0; i < length; i++)
         write_number(to_kind, (unsigned char *)to + i * to_bytes,
-                     read_number(from_kind, old + i * from_bytes));
-    free(old);
-    return true;
+                     read_number(from_kind, (unsigned char *)old + i * from_bytes));
 }

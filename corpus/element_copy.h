@@ -6,6 +6,6 @@
 
 // Copies `length` elements, as if all were read before one is written; kinds are trace_view_kinds',
 // both of BigInts, or both of numbers, or both `bytes`. NaNs are written as the canonical one, but
-// by a copy within a kind, which keeps all bits. False: out of memory, nothing is written.
-bool element_copy(uint32_t to_kind, void *to, uint32_t from_kind, const void *from,
-                  uint32_t length);
+// by a copy within a kind, which keeps all bits. `old` has room for what is read.
+void element_copy(uint32_t to_kind, void *to, uint32_t from_kind, const void *from, uint32_t length,
+                  void *old);
