@@ -20,11 +20,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+// Geometry. The explorer's memories are smaller (fuzz/explorer/geometry.h).
+#ifndef LM_PAGE_LOG2
+#define LM_PAGE_LOG2    16 // WebAssembly's page
+#define LM_PAGES_LOG2   16 // 4 GiB
+#define LM_THREADS_LOG2 6
+#endif
+
 enum {
-    LM_PAGE_BYTES = 65536, // WebAssembly's page
-    LM_PAGES_MAX = 65536,  // 4 GiB
+    LM_PAGE_BYTES = 1 << LM_PAGE_LOG2,
+    LM_PAGES_MAX = 1 << LM_PAGES_LOG2,
     LM_BLOCK_ALIGNMENT = 16,
-    LM_THREADS_MAX = 64,
+    LM_THREADS_MAX = 1 << LM_THREADS_LOG2,
 };
 
 #define LM_GROW_REFUSED UINT32_MAX // memory.grow's −1

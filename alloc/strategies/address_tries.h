@@ -46,9 +46,11 @@
 #define INDEX_MOVES
 
 // Geometry.
+#ifndef GROUPS
+#define GROUPS 16
+#define GROUP  32
+#endif
 enum {
-    GROUPS = 16,
-    GROUP = 32,
     BUCKETS = GROUPS * GROUP,
     BUCKET_LOG2_MIN = 8,
 };

@@ -62,13 +62,15 @@ enum { // in a page's note
 };
 
 // Geometry.
+#ifndef LONG
+#define LONG        1024 // granules: a run that is not measured
+#define GROUP_PAGES 64
+#endif
 enum {
     CLASS_LOG2 = 6, // runs of less than 64 granules have a class each, longer ones two for
                     // each power of two
     UNBOUNDED = (1 << CLASS_LOG2) + 2 * (27 - CLASS_LOG2) + 1, // LONGEST's
-    LONG = 1024,              // granules: a run that is not measured
-    HINTS = sizeof(uint64_t), // looked at at once
-    GROUP_PAGES = 64,
+    HINTS = sizeof(uint64_t),                                  // looked at at once
     GROUPS = LM_PAGES_MAX / GROUP_PAGES,
 };
 

@@ -56,7 +56,7 @@
 
 #include "alloc/strategies/page_maps.h"
 
-_Static_assert(ORDERS > 12 && ORDERS <= 28, "from a page to half of the memory");
+_Static_assert(ORDERS > PAGE_ORDER && ORDERS <= 28, "from a page to half of the memory");
 #define SIZE_LIMIT ((uint32_t)LM_BLOCK_ALIGNMENT << (ORDERS - 1))
 
 typedef struct heap {
@@ -317,7 +317,7 @@ static const char *validate(lm_memory *m, lm_census *out) {
     for (uint32_t order; block < maps_end(m); block += granules(order)) {
         bool is_closed = *note_of(m, block / PAGE_GRANULES) & CLOSED;
         if (is_closed && block % PAGE_GRANULES != 0) return "blocks";
-        order = is_closed ? 12 : order_of(m, block);
+        order = is_closed ? PAGE_ORDER : order_of(m, block);
         closed += is_closed;
         if (!begins(m, block) || granules(order) > maps_end(m) - block) return "blocks";
         if (!is_closed && (broken = block_law(m, block, order, &census))) return broken;

@@ -34,6 +34,7 @@ enum {
     PAGE_GRANULES = LM_PAGE_BYTES >> GRANULE_SHIFT,
     WORD_GRANULES = 64,
     PAGE_WORDS = PAGE_GRANULES / WORD_GRANULES,
+    PAGE_ORDER = LM_PAGE_LOG2 - GRANULE_SHIFT, // log2 of PAGE_GRANULES
 };
 
 typedef enum page_note_bits { // the others are the includer's

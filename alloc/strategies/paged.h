@@ -62,15 +62,17 @@
 #define SMALL_HEAP_BYTES   (3 << 19) // up to here a page of the memory counts for more than steps
 #define TABLE_MEMORY_BYTES (1 << 18) // that the first table has room for
 #endif
+#ifndef SLAB_BLOCKS
+#define SLAB_BLOCKS_SMALL 8      // a slab that holds as many in a small heap
+#define SLAB_BYTES_SMALL  16384  // or is as large there
+#define SLAB_BLOCKS       64     // and in others holds as many
+#define SLAB_BYTES_MAX    131072 // or is as large, is no reason for a larger one
+#define CARVE_BYTES       2048   // how much of a slab is linked at a time, at least
+#endif
 enum {
-    SLAB_BLOCKS_SMALL = 8,    // a slab that holds as many in a small heap
-    SLAB_BYTES_SMALL = 16384, // or is as large there
-    SLAB_BLOCKS = 64,         // and in others holds as many
-    SLAB_HEAP_SHARE = 96,     // or is such a share of the heap
-    SLAB_BYTES_MAX = 131072,  // or is as large, is no reason for a larger one
-    CARVE_BYTES = 2048,       // how much of a slab is linked at a time, at least
-    CARVE_SHARE = 16,         // and such a share of it
-    CLASSES_ABOVE = 3,        // how much further up a block may be rented: at most twice its size
+    SLAB_HEAP_SHARE = 96, // nor is one that has such a share of the heap
+    CARVE_SHARE = 16,     // such a share of a slab is linked at a time, at least
+    CLASSES_ABOVE = 3,    // how much further up a block may be rented: at most twice its size
     TABLE_DESCRIPTORS_MIN = TABLE_MEMORY_BYTES >> PAGE_SHIFT,
 };
 

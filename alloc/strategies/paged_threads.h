@@ -41,10 +41,12 @@
 // program passed it on: whose heap lies where, a descriptor's kind, class and number.
 #pragma once
 
+#ifndef CACHE_BYTES_MAX
+#define CACHE_BYTES_MAX   16384
+#define MESSAGE_BYTES_MAX 16384
+#endif
 enum {
     PAGED_CAPABILITIES = LM_SHARES_THREADS,
-    CACHE_BYTES_MAX = 16384,
-    MESSAGE_BYTES_MAX = 16384,
     MESSAGE_HEAD_WORDS = 2,
     MESSAGE_BLOCKS_MAX = LM_BLOCK_ALIGNMENT - 1, // the count fits beside an offset
 };

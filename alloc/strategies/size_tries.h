@@ -37,11 +37,14 @@
 #include <stdint.h>
 
 // Geometry.
+#ifndef LISTS_LOG2
+#define LISTS_LOG2 5
+#endif
 enum {
-    LISTS = 32,        // bins 0 … 31, of steps of 16 bytes
-    TRIE_LOG2 = 4 + 5, // of the first trie: behind the last list
-    TRIES = LISTS,     // its bin
-    BESIDES = 64,      // the first one of the includer's own
+    LISTS = 1 << LISTS_LOG2,    // bins 0 … 31, of steps of 16 bytes
+    TRIE_LOG2 = 4 + LISTS_LOG2, // of the first trie: behind the last list
+    TRIES = 32,                 // its bin: the second word's first
+    BESIDES = 64,               // the first one of the includer's own
     BINS = BESIDES + BINS_BESIDES,
 };
 

@@ -34,8 +34,11 @@
 #include <stdint.h>
 
 // Geometry.
+// Geometry.
+#ifndef COLUMN_BITS
+#define COLUMN_BITS 5
+#endif
 enum {
-    COLUMN_BITS = 5,
     COLUMNS = 1 << COLUMN_BITS,   // the bits of a word
     FIRST_LOG2 = COLUMN_BITS + 4, // of row 1: rows 0 and 1 step by 16 bytes
     ROWS = 32 - FIRST_LOG2 + 1,
