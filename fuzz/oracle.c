@@ -71,21 +71,24 @@ static uint32_t place_of(oracle *o, uint64_t offset) {
     return low;
 }
 
-static bool insert(oracle *o, oracle_extent *e) {
-    uint32_t place = place_of(o, e->offset);
+// Whether `bytes` from the extent's offset on are nobody's. `place`: where it belongs in the order.
+static bool holds_alone(oracle *o, const oracle_extent *e, uint32_t place, uint64_t bytes) {
     const oracle_extent *before = place ? at(o, place - 1) : NULL;
     const oracle_extent *behind = place < o->count ? at(o, place) : NULL;
     HOLDS(overlap, !before || before->room <= e->offset - before->offset,
           "block %u at %llu lies in %s %u", e->number, (ull)e->offset,
           before->foreign ? "foreign pages" : "block", before->number);
-    HOLDS(overlap, !behind || e->room <= behind->offset - e->offset,
+    HOLDS(overlap, !behind || bytes <= behind->offset - e->offset,
           "block %u at %llu reaches into %s %u", e->number, (ull)e->offset,
           behind->foreign ? "foreign pages" : "block", behind->number);
+    return true;
+}
+
+static void insert(oracle *o, oracle_extent *e, uint32_t place) {
     for (uint32_t i = o->count++; i > place; i--)
         o->order[i] = o->order[i - 1];
     o->order[place] = (uint16_t)(e - o->extents);
     e->live = true;
-    return true;
 }
 
 static void forget(oracle *o, oracle_extent *e) {
@@ -233,26 +236,35 @@ static void remember(oracle *o, const oracle_extent *e) {
     if (o->cost > o->cost_most) o->cost_most = o->cost;
 }
 
-// Enters a block that was returned, of which the first `kept` bytes are filled.
-static bool enter(oracle *o, oracle_extent *e, const void *block, uint64_t kept) {
-    uint64_t end = memory_end(o);
-    e->offset = (uint64_t)((uintptr_t)block - (uintptr_t)lm_memory_base(o->memory));
-    HOLDS(bounds,
-          e->offset >= o->memory->heap_start && e->offset < end && e->size <= end - e->offset,
-          "block %u, %u bytes, is at %lld in a memory of %llu", e->number, e->size,
-          (long long)e->offset, (ull)end);
-    if (e->offset >= end || e->size > end - e->offset) return true; // it cannot be watched
-    HOLDS(alignment, e->offset % LM_BLOCK_ALIGNMENT == 0 && e->offset % e->alignment == 0,
-          "block %u at %llu is not aligned to %u", e->number, (ull)e->offset, e->alignment);
+// What the strategy says of the block.
+static bool holds_usable(oracle *o, oracle_extent *e, const void *block, uint64_t left) {
     e->usable = o->allocator->usable_size(block, o->memory);
-    HOLDS(usable, e->usable >= e->size && e->usable <= end - e->offset,
+    HOLDS(usable, e->usable >= e->size && e->usable <= left,
           "block %u of %u bytes at %llu has %llu usable", e->number, e->size, (ull)e->offset,
           (ull)e->usable);
     HOLDS(waste, e->usable <= e->cost_max, "block %u of %u bytes has %llu, more than %llu",
           e->number, e->size, (ull)e->usable, (ull)e->cost_max);
-    if (e->usable < e->size || e->usable > end - e->offset) e->usable = e->size;
+    if (e->usable < e->size || e->usable > left) e->usable = e->size;
     e->room = e->usable ? e->usable : 1;
-    if (!insert(o, e)) return false;
+    return true;
+}
+
+// Enters a block that was returned, of which the first `kept` bytes are filled.
+static bool enter(oracle *o, oracle_extent *e, const void *block, uint64_t kept) {
+    uint64_t end = memory_end(o);
+    e->offset = (uint64_t)((uintptr_t)block - (uintptr_t)lm_memory_base(o->memory));
+    bool inside = e->offset < end && e->size <= end - e->offset;
+    HOLDS(bounds, inside && e->offset >= o->memory->heap_start,
+          "block %u, %u bytes, is at %lld in a memory of %llu", e->number, e->size,
+          (long long)e->offset, (ull)end);
+    if (!inside) return true; // it cannot be watched
+    HOLDS(alignment, e->offset % LM_BLOCK_ALIGNMENT == 0 && e->offset % e->alignment == 0,
+          "block %u at %llu is not aligned to %u", e->number, (ull)e->offset, e->alignment);
+    uint32_t place = place_of(o, e->offset);
+    if (!holds_alone(o, e, place, e->size ? e->size : 1)) return false;
+    if (!holds_usable(o, e, block, end - e->offset)) return false;
+    if (!holds_alone(o, e, place, e->room)) return false;
+    insert(o, e, place);
     o->usable += e->usable;
     o->cost += e->cost_max;
     pattern_fill(oracle_address(o, e), e->number, e->usable, kept);
@@ -343,7 +355,9 @@ bool oracle_foreign(oracle *o) {
                          .usable = bytes,
                          .number = o->foreign,
                          .foreign = true};
-    if (!insert(o, e)) return false;
+    uint32_t place = place_of(o, e->offset);
+    if (!holds_alone(o, e, place, bytes)) return false;
+    insert(o, e, place);
     o->foreign_bytes += bytes;
     pattern_fill(oracle_address(o, e), e->number, bytes, 0);
     return true;
@@ -384,11 +398,15 @@ static bool holds_heap_bound(oracle *o) {
     return true;
 }
 
-bool oracle_walk(oracle *o) {
+static bool walk(oracle *o) {
     const char *law = o->allocator->validate(o->memory, &o->census);
     HOLDS(walk, !law, "%s", law);
     o->census_is_current = true;
-    return holds_census(o, &o->census) && holds_heap_bound(o);
+    return true;
+}
+
+bool oracle_walk(oracle *o) {
+    return walk(o) && holds_census(o, &o->census) && holds_heap_bound(o);
 }
 
 bool oracle_contents(oracle *o) {
@@ -402,11 +420,11 @@ bool oracle_contents(oracle *o) {
 }
 
 static bool holds_nothing(oracle *o) {
-    if (!oracle_walk(o)) return false;
+    if (!walk(o)) return false;
     HOLDS(conservation, o->census.live_blocks == 0 && o->census.live_bytes == 0,
           "all is freed, and %llu blocks of %llu bytes live", (ull)o->census.live_blocks,
           (ull)o->census.live_bytes);
-    return true;
+    return holds_census(o, &o->census) && holds_heap_bound(o);
 }
 
 bool oracle_closed(oracle *o) {
