@@ -668,6 +668,7 @@ static bool (*const plays[TRACE_VERBS])(buffer_player *, const trace_operation *
     [TRACE_CLOSE] = play_scope,
     [TRACE_RESET] = play_scope,
     [TRACE_HEAP] = play_around,
+    [TRACE_WRONG] = play_around,
 };
 
 // Playing.

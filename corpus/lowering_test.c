@@ -92,8 +92,8 @@ static void memories_become_one_heap(void **state) {
 
 static void a_scope_frees_its_blocks(void **state) {
     (void)state;
-    assert_lowers(HEADER
-                  "h 16 1 9\na 0 5\na 1 6\n(\na 2 7\nr 0 8\nf 2\n(\na 2 9\n)\na 3 1\n)\nf 1\n",
+    assert_lowers(HEADER "h 16 1 9\na 0 5\n! double_free 0 0\na 1 6\n(\na 2 7\nr 0 8\nf 2\n(\na 2 "
+                         "9\n)\na 3 1\n)\nf 1\n",
                   HEADER "a 0 5\na 1 6\na 2 7\nr 0 8\nf 2\na 2 9\nf 2\na 2 1\nf 2\nf 0\nf 1\n");
     assert_lowers(HEADER "a 0 5\n(\na 1 6\n(\na 2 7\nx\na 0 1\nf 0\n",
                   HEADER "a 0 5\na 1 6\na 2 7\nf 2\nf 1\nf 0\na 0 1\nf 0\n");

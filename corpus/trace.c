@@ -52,12 +52,25 @@ const trace_grammar_rule trace_grammar[TRACE_VERBS] = {
     [TRACE_CLOSE] = {')', "close", {TRACE_NONE}},
     [TRACE_RESET] = {'x', "reset", {TRACE_NONE}},
     [TRACE_HEAP] = {'h', "heap", {TRACE_HEAP_START, TRACE_PAGES, TRACE_PAGES}},
+    [TRACE_WRONG] = {'!', "wrong call", {TRACE_WRONG_CALL, TRACE_NUMBER, TRACE_NUMBER}},
 };
 
 static const char closing_letters[] = "ftm-cd)x"; // what may follow the exit
 
 const char *const trace_view_kinds[TRACE_VIEW_KINDS] = {
     "i8", "u8", "c8", "i16", "u16", "i32", "u32", "f32", "f64", "i64", "u64", "bytes",
+};
+
+const char *const trace_wrong_calls[WRONG_CALLS] = {
+#define WRONG_CALL(word, of_heap, call) #word,
+#include "corpus/wrong_calls.def"
+#undef WRONG_CALL
+};
+
+const bool trace_wrong_call_is_of_heap[WRONG_CALLS] = {
+#define WRONG_CALL(word, of_heap, call) of_heap,
+#include "corpus/wrong_calls.def"
+#undef WRONG_CALL
 };
 
 #define ID(name, space, role)                                                                      \
@@ -86,6 +99,8 @@ const trace_argument_rule trace_argument_rules[] = {
     [TRACE_COUNT_OPTIONAL] =
         NUMBER("count", UINT32_MAX, .optional = true, .left_out = TRACE_COUNT_ALL),
     [TRACE_VIEW_KIND] = NUMBER("view kind", TRACE_VIEW_KINDS - 1, .words = trace_view_kinds),
+    [TRACE_WRONG_CALL] = NUMBER("wrong call", WRONG_CALLS - 1, .words = trace_wrong_calls),
+    [TRACE_NUMBER] = NUMBER("number", UINT32_MAX, .optional = false),
 };
 
 typedef struct space_words {

@@ -45,6 +45,11 @@
 //     x                   a reset: all blocks end, and all scopes are closed
 //     h START PAGES MAX   the acting memory's heap starts at START, a multiple of 16, in a memory
 //                         of PAGES pages that grows to MAX at most; before all but `m` and `h`
+//     ! WRONG NUMBER OFFSET
+//                         a wrong call, which is to be caught and to change nothing; which, says
+//                         corpus/wrong_calls.def. NUMBER is the number of a block, reference or
+//                         token in memory, not its ID in a file, and what has it need not live.
+//                         Who does not make wrong calls passes over it.
 //
 // A trace with scopes or resets has one heap: no buffers, and no memory but 0.
 //
@@ -94,6 +99,7 @@ typedef enum trace_verb {
     TRACE_CLOSE,    // )
     TRACE_RESET,    // x
     TRACE_HEAP,     // h START PAGES MAX
+    TRACE_WRONG,    // ! WRONG NUMBER OFFSET
     TRACE_VERBS
 } trace_verb;
 
@@ -118,7 +124,18 @@ typedef enum trace_argument {
     TRACE_COUNT_OR_ALL,   // a number or *
     TRACE_COUNT_OPTIONAL, // a number, all where left out
     TRACE_VIEW_KIND,      // i8 u8 c8 i16 …
+    TRACE_WRONG_CALL,     // double_free interior …
+    TRACE_NUMBER,         // any
+    TRACE_ARGUMENTS
 } trace_argument;
+
+// The wrong calls that `!` makes, from wrong_calls.def.
+typedef enum trace_wrong_call {
+#define WRONG_CALL(word, of_heap, call) WRONG_##word,
+#include "corpus/wrong_calls.def"
+#undef WRONG_CALL
+    WRONG_CALLS
+} trace_wrong_call;
 
 typedef struct trace_grammar_rule {
     char letter;
@@ -128,6 +145,8 @@ typedef struct trace_grammar_rule {
 
 extern const trace_grammar_rule trace_grammar[TRACE_VERBS];
 extern const char *const trace_view_kinds[TRACE_VIEW_KINDS];
+extern const char *const trace_wrong_calls[WRONG_CALLS];    // their words
+extern const bool trace_wrong_call_is_of_heap[WRONG_CALLS]; // else of buffers
 
 typedef struct trace_operation {
     uint32_t verb;                          // trace_verb

@@ -33,7 +33,7 @@ typedef struct trace_argument_rule {
     const char *const *words; // text: words[0 … maximum] instead of numbers
 } trace_argument_rule;
 
-extern const trace_argument_rule trace_argument_rules[TRACE_VIEW_KIND + 1];
+extern const trace_argument_rule trace_argument_rules[TRACE_ARGUMENTS];
 
 // Fills `error` and returns false.
 bool trace_fail(trace_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -144,6 +144,8 @@ static void make_valid(size_t index) {
         trace_builder_append(builder, &operation, &error);
     }
     if (index % 2) trace_builder_append(builder, &(trace_operation){.verb = TRACE_EXIT}, &error);
+    while (trace_builder_append(builder, &(trace_operation){.verb = TRACE_CLOSE}, &error)) {
+    }
     const trace_verb closing[] = {TRACE_FREE, TRACE_COLLECT, TRACE_RELEASE};
     for (uint32_t i = 0; i < 12; i++)
         for (int j = 0; j < 3; j++)

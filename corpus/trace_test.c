@@ -29,7 +29,8 @@ static const char everything[] = HEADER
 // The verbs of one heap. A resize brings block 0 into the scope, with which it ends.
 static const char one_heap[] =
     HEADER "h 1040 2 65536\na 0 1\n(\na 1 2\n(\nr 0 3\na 2 9\n)\n"
-           "a 0 4\na 2 1\nf 2\n)\na 1 1\na 0 8\n(\na 2 1\nx\na 1 1\n(\na 0 1\ne\n)\nx\n";
+           "a 0 4\na 2 1\n! interior 1 4294967295\nf 2\n! late_enqueue 4294967295 0\n)\na 1 1\na 0 "
+           "8\n(\na 2 1\nx\na 1 1\n(\na 0 1\ne\n)\nx\n";
 
 static trace parse(const void *bytes, size_t count) {
     trace trace;
@@ -219,6 +220,10 @@ static const struct bad {
     {HEADER "h 0 1 1\n", "line 2: start 0 is no multiple of 16, or 0"},
     {HEADER "h 16 2 1\n", "line 2: 2 pages are more than 1, or these are 0"},
     {HEADER "h 16 0 0\n", "line 2: 0 pages are more than 0, or these are 0"},
+    {HEADER "! interior 0\n", "line 2: '!' lacks its number"},
+    {HEADER "! interiors 0 0\n", "line 2: 'interiors' is no wrong call"},
+    {HEADER "! 3 0 0\n", "line 2: '3' is no wrong call"},
+    {HEADER "e\n! interior 0 0\n", "line 3: '!' after the exit"},
     {HEADER "w\nh 16 0 1\n", "line 3: a heap starts before anything is done"},
 };
 
