@@ -1,0 +1,12 @@
+// Behind a region's last block nothing is read, the place of the next one's tag included.
+#pragma once
+
+#include "alloc/strategies/strategy.h"
+
+static void canonicalize(lm_memory *memory) {
+    for (const region *r = current(memory);; r = region_at(memory, r->is.start)) {
+        uint32_t from = r->next - LM_WORD_BYTES;
+        memset(lm_at(memory, from), 0, r->is.end - from);
+        if (r->is.start == memory->heap_start) return;
+    }
+}

@@ -1,0 +1,37 @@
+// A heap as a world: one strategy, in a memory of small pages that nobody else grows but by `g`.
+//
+// A state is the heap's bytes with the content of all blocks cleared, what lives by its place, and
+// the size of the memory. Blocks have no names in it: sequences that differ only in which block came
+// first lead to the same state. Moves, on the heap's verbs:
+//
+//     a   each size; z one size; a with two alignments, that of a page among them
+//     r   each live block, to each size          f   each live block
+//     g   one page of somebody else's, twice     x   a reset
+//     ( ) where scopes nest                      t   where threads share: the other one acts
+//
+// and each of them once more with each growth that it asks for refused, one after the other. In each
+// state, once, the largest sizes are asked for, which must be refused; then all ends, and the heap
+// must be what it was.
+//
+// Each move is played twice: on blocks filled with patterns, under the oracle, and on blocks of
+// zeroes, which makes the next state. Both must put blocks at the same places.
+#pragma once
+
+#include "fuzz/explorer/explorer.h"
+#include "fuzz/explorer/strategies.h"
+
+enum { HEAP_WORLD_SIZES_MAX = 16 };
+
+typedef struct heap_world_options {
+    const explored_strategy *strategy;
+    uint32_t sizes[HEAP_WORLD_SIZES_MAX], size_count;
+    uint32_t depth;    // how deep it will be explored at most
+    bool canonicalize; // else two states that behave alike may count as two
+} heap_world_options;
+
+// NULL: no memory. To be freed with heap_world_free.
+explorer_world *heap_world_new(const heap_world_options *options);
+void heap_world_free(explorer_world *world);
+
+// How the blocks of a state lie: the same for heaps that look alike from outside.
+uint64_t heap_world_layout(const unsigned char *state);
