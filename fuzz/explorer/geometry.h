@@ -28,7 +28,7 @@
 
 // paged, paged_2k, paged_shared
 #ifdef EXPLORED_paged_2k
-#define PAGE_SHIFT 7
+#define PAGE_SHIFT 9
 #else
 #define PAGE_SHIFT 8
 #endif

@@ -15,6 +15,7 @@ enum {
     FOREIGN_MAX = 2,
     SCOPES_MAX = 3,
     PROBES_MAX = 32,
+    PROBED_BLOCKS_MAX = 2,
     BEYOND_BYTES = 64, // behind the memory's end, that nobody may write to
 };
 
@@ -47,6 +48,7 @@ typedef struct heap_world {
     lm_census census;
     trace_operation probes[PROBES_MAX]; // that `end` played
     uint32_t probe_count;
+    bool ended;
 } heap_world;
 
 typedef enum move_kind {
@@ -133,28 +135,43 @@ static trace_operation operation_of(const heap_world *w, uint32_t move, const ui
     }
 }
 
+static bool plays(const heap_world *w, char verb) {
+    return strchr(w->options.verbs, verb) != NULL;
+}
+
+static uint32_t allocations(const heap_world *w, uint32_t *moves) {
+    uint32_t count = 0, sizes = w->options.size_count;
+    for (uint32_t s = 0; plays(w, 'a') && s < sizes; s++)
+        moves[count++] = move_of(MOVE_ALLOCATE, s, 0);
+    if (plays(w, 'z')) moves[count++] = move_of(MOVE_ZEROED, sizes > 2 ? 2 : sizes - 1, 0);
+    for (uint32_t a = 0; plays(w, 'A') && a < sizeof alignments / sizeof *alignments; a++)
+        moves[count++] = move_of(MOVE_ALIGNED, a < sizes ? a : 0, a);
+    return count;
+}
+
+static uint32_t of_blocks(const heap_world *w, uint32_t *moves) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < w->head.count; i++) {
+        if (w->head.blocks[i].alignment == 0) continue;
+        if (plays(w, 'f')) moves[count++] = move_of(MOVE_FREE, i, 0);
+        for (uint32_t s = 0; plays(w, 'r') && s < w->options.size_count; s++)
+            moves[count++] = move_of(MOVE_RESIZE, i, s);
+    }
+    return count;
+}
+
 static uint32_t heap_moves(explorer_world *world, uint32_t moves[EXPLORER_MOVES_MAX]) {
     heap_world *w = heap_world_of(world);
     const head *h = &w->head;
-    uint32_t count = 0, sizes = w->options.size_count;
-    if (h->count - h->foreign < BLOCKS_MAX) {
-        for (uint32_t s = 0; s < sizes; s++)
-            moves[count++] = move_of(MOVE_ALLOCATE, s, 0);
-        moves[count++] = move_of(MOVE_ZEROED, sizes > 2 ? 2 : sizes - 1, 0);
-        for (uint32_t a = 0; a < sizeof alignments / sizeof *alignments; a++)
-            moves[count++] = move_of(MOVE_ALIGNED, a < sizes ? a : 0, a);
-    }
-    for (uint32_t i = 0; i < h->count; i++) {
-        if (h->blocks[i].alignment == 0) continue;
-        moves[count++] = move_of(MOVE_FREE, i, 0);
-        for (uint32_t s = 0; s < sizes; s++)
-            moves[count++] = move_of(MOVE_RESIZE, i, s);
-    }
-    if (h->foreign < FOREIGN_MAX) moves[count++] = move_of(MOVE_FOREIGN, 0, 0);
-    moves[count++] = move_of(MOVE_RESET, 0, 0);
-    if (can(w, LM_NESTS_SCOPES) && h->depth < SCOPES_MAX) moves[count++] = move_of(MOVE_OPEN, 0, 0);
-    if (h->depth) moves[count++] = move_of(MOVE_CLOSE, 0, 0);
-    if (can(w, LM_SHARES_THREADS)) moves[count++] = move_of(MOVE_THREAD, !h->thread, 0);
+    uint32_t count = h->count - h->foreign < BLOCKS_MAX ? allocations(w, moves) : 0;
+    count += of_blocks(w, moves + count);
+    if (plays(w, 'g') && h->foreign < FOREIGN_MAX) moves[count++] = move_of(MOVE_FOREIGN, 0, 0);
+    if (plays(w, 'x')) moves[count++] = move_of(MOVE_RESET, 0, 0);
+    bool nests = can(w, LM_NESTS_SCOPES);
+    if (plays(w, '(') && nests && h->depth < SCOPES_MAX) moves[count++] = move_of(MOVE_OPEN, 0, 0);
+    if (plays(w, ')') && h->depth) moves[count++] = move_of(MOVE_CLOSE, 0, 0);
+    if (plays(w, 't') && can(w, LM_SHARES_THREADS))
+        moves[count++] = move_of(MOVE_THREAD, !h->thread, 0);
     return count;
 }
 
@@ -195,6 +212,8 @@ static void restore_extent(heap_world *w, const block *b, uint32_t place) {
     e->cost_max = e->usable + LM_BLOCK_ALIGNMENT <= cost ? cost : 2 * cost; // it may be a resize's
     o->usable += e->usable;
     o->cost += e->cost_max;
+    // What a thread keeps, another one may lack.
+    if (can(w, LM_SHARES_THREADS)) return;
     if (b->alignment != LM_BLOCK_ALIGNMENT || cost <= o->largest_cost) return;
     o->largest_cost = cost;
     o->largest = (oracle_request){.size = b->size, .alignment = b->alignment};
@@ -216,6 +235,7 @@ static void restore_player(heap_world *w) {
     p->opened = w->head.scopes_opened;
     p->depth = w->head.depth;
     p->unwalked = 0;
+    p->options.walk_every = 1;
 }
 
 static bool nothing_beyond(heap_world *w) {
@@ -413,6 +433,7 @@ static bool heap_play(explorer_world *world, uint32_t move, unsigned char *state
         numbers[i] = i;
     restore_player(w);
     w->probe_count = 0;
+    w->ended = false;
     trace_operation operation = operation_of(w, move, numbers, w->head.count);
     if (!play_operation(w, &operation, refusals_of(move))) return false;
     w->growths = w->player.memory.moves;
@@ -452,6 +473,7 @@ static bool heap_begin(explorer_world *world, unsigned char *state, size_t *byte
 
 static bool probe(heap_world *w, trace_operation operation) {
     w->probes[w->probe_count++] = operation;
+    w->player.options.walk_every = 0; // refusals walk anyway
     return play_operation(w, &operation, 0);
 }
 
@@ -477,6 +499,7 @@ static bool probe_sizes(heap_world *w) {
 static bool all_is_free(heap_world *w) {
     const lm_census *c = &w->player.oracle.census;
     uint64_t lost = c->heap_bytes - c->free_bytes;
+    if (!can(w, LM_MERGES) || can(w, LM_SHARES_THREADS)) return true;
     if (lost <= w->lost + c->heap_bytes / 8 + LM_PAGE_BYTES) return true;
     char how[120];
     snprintf(how, sizeof how, "all is freed, and %llu bytes of %llu are not free",
@@ -486,7 +509,8 @@ static bool all_is_free(heap_world *w) {
 
 static bool heap_end(explorer_world *world) {
     heap_world *w = heap_world_of(world);
-    if (!probe_sizes(w)) return false;
+    w->ended = true;
+    if (w->next.count <= PROBED_BLOCKS_MAX && !probe_sizes(w)) return false;
     if (!heap_player_end(&w->player)) return told(w);
     return nothing_beyond(w) && all_is_free(w);
 }
@@ -585,7 +609,7 @@ static bool heap_trace(explorer_world *world, const uint32_t *moves, size_t coun
     heap_world *w = heap_world_of(world);
     telling t = {.world = w, .builder = builder, .error = error};
     trace_operation probes[PROBES_MAX];
-    uint32_t probe_count = w->probe_count; // where there are any, the end broke a law
+    uint32_t probe_count = w->probe_count;
     memcpy(probes, w->probes, sizeof probes);
     trace_operation heap = {.verb = TRACE_HEAP,
                             .argument = {HEAP_START, PAGES_BEGUN, LM_PAGES_MAX}};
@@ -594,7 +618,7 @@ static bool heap_trace(explorer_world *world, const uint32_t *moves, size_t coun
     heap_player_start(&w->player, &options, &heap);
     w->played_pages = LM_PAGES_MAX;
     for (size_t i = 0; i < count; i++)
-        if (!tell_move(&t, moves[i], i + 1 < count || probe_count)) return false;
+        if (!tell_move(&t, moves[i], i + 1 < count || w->ended)) return false;
     return tell_probes(&t, probes, probe_count) && tell_end(&t);
 }
 

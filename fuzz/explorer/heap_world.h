@@ -4,14 +4,15 @@
 // the size of the memory. Blocks have no names in it: sequences that differ only in which block came
 // first lead to the same state. Moves, on the heap's verbs:
 //
-//     a   each size; z one size; a with two alignments, that of a page among them
-//     r   each live block, to each size          f   each live block
-//     g   one page of somebody else's, twice     x   a reset
-//     ( ) where scopes nest                      t   where threads share: the other one acts
+//     a   each size                              z   one size
+//     r   each live block, to each size          A   two sizes, aligned to 64 and to a page
+//     f   each live block                        g   one page of somebody else's, twice at most
+//     x   a reset                                t   where threads share: the other one acts
+//     ( ) where scopes nest
 //
 // and each of them once more with each growth that it asks for refused, one after the other. In each
-// state, once, the largest sizes are asked for, which must be refused; then all ends, and the heap
-// must be what it was.
+// state, once, all ends, and the heap must be what it was; before that, in those of up to two
+// blocks, the largest sizes are asked for, which must be refused.
 //
 // Each move is played twice: on blocks filled with patterns, under the oracle, and on blocks of
 // zeroes, which makes the next state. Both must put blocks at the same places.
@@ -20,11 +21,14 @@
 #include "fuzz/explorer/explorer.h"
 #include "fuzz/explorer/strategies.h"
 
+#define HEAP_WORLD_VERBS "aArzfgx()t"
+
 enum { HEAP_WORLD_SIZES_MAX = 16 };
 
 typedef struct heap_world_options {
     const explored_strategy *strategy;
     uint32_t sizes[HEAP_WORLD_SIZES_MAX], size_count;
+    const char *verbs; // the letters above that are played
     uint32_t depth;    // how deep it will be explored at most
     bool canonicalize; // else two states that behave alike may count as two
 } heap_world_options;

@@ -17,11 +17,12 @@ typedef struct settings {
     bool refuse, plain;
 } settings;
 
-enum { KEY_DEPTH = 256, KEY_SIZES, KEY_REFUSE, KEY_LEVEL, KEY_TRACE, KEY_PLAIN };
+enum { KEY_DEPTH = 256, KEY_SIZES, KEY_REFUSE, KEY_LEVEL, KEY_TRACE, KEY_PLAIN, KEY_VERBS };
 
 static const struct argp_option options[] = {
     {"depth", KEY_DEPTH, "N", 0, "operations of the longest sequences", 0},
     {"sizes", KEY_SIZES, "S,…", 0, "sizes that are asked for", 0},
+    {"verbs", KEY_VERBS, "LETTERS", 0, "what is played (" HEAP_WORLD_VERBS ")", 0},
     {"refuse", KEY_REFUSE, NULL, 0, "growth refused at every point", 0},
     {"level", KEY_LEVEL, "0|1", 0, "check level", 0},
     {"trace", KEY_TRACE, "FILE", 0, "where a violation's trace goes", 0},
@@ -47,6 +48,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         return 0;
     case KEY_SIZES:
         read_sizes(&s->heap, text);
+        return 0;
+    case KEY_VERBS:
+        s->heap.verbs = text;
         return 0;
     case KEY_REFUSE:
         s->refuse = true;
@@ -104,7 +108,10 @@ static json_t *result_json(const settings *s, const exploration *r) {
 
 int main(int argc, char **argv) {
     static const struct argp argp = {.options = options, .parser = parse, .args_doc = "ALLOCATOR"};
-    settings s = {.depth = 5, .level = 1, .heap = {.sizes = {8, 60, 250, 1000}, .size_count = 4}};
+    settings s = {
+        .depth = 5,
+        .level = 1,
+        .heap = {.sizes = {8, 60, 250, 1000}, .size_count = 4, .verbs = HEAP_WORLD_VERBS}};
     exploration result;
     options_parse(&argp, argc, argv, &s);
     s.heap.strategy = s.allocator ? explored_strategy_named(s.allocator, s.level) : NULL;

@@ -1,11 +1,12 @@
-// Of a free run nothing is read but its first and its last descriptor, of a large block's run only
-// the first; of a free block in a slab its link and its guard. The first table is left for good.
+// Of a run that is no slab nothing is read but its first and its last descriptor, and where it is
+// free, none of its bytes; of a free block in a slab its link and its guard. The first table is left
+// for good when it moves.
 #pragma once
 
 #include "alloc/strategies/paged.h"
 
 static void clear_run(lm_memory *m, uint32_t n, const page *p) {
-    uint32_t first = n + 1, last = n + p->length - (p->kind == PAGE_FREE);
+    uint32_t first = n + 1, last = n + p->length - 1;
     if (p->kind == PAGE_FREE) memset(lm_at(m, n << PAGE_SHIFT), 0, p->length << PAGE_SHIFT);
     for (uint32_t i = first; i < last; i++)
         *page_at(m, runs_of(m), i) = (page){.kind = PAGE_FREE};
