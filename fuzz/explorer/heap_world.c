@@ -213,10 +213,8 @@ static void restore_extent(heap_world *w, const block *b, uint32_t place) {
     o->usable += e->usable;
     o->cost += e->cost_max;
     // What a thread keeps, another one may lack.
-    if (can(w, LM_SHARES_THREADS)) return;
-    if (b->alignment != LM_BLOCK_ALIGNMENT || cost <= o->largest_cost) return;
-    o->largest_cost = cost;
-    o->largest = (oracle_request){.size = b->size, .alignment = b->alignment};
+    if (can(w, LM_SHARES_THREADS) || b->alignment != LM_BLOCK_ALIGNMENT) return;
+    if (b->size > o->largest) o->largest = b->size;
 }
 
 // The player and its oracle are what they would be had they come here from the beginning.
@@ -230,6 +228,7 @@ static void restore_player(heap_world *w) {
         restore_extent(w, &w->head.blocks[i], i);
     o->cost_most = o->block_cost_most = w->cost_most;
     o->pages_begun = PAGES_BEGUN;
+    o->alignment_most = plays(w, 'A') ? LM_PAGE_BYTES : LM_BLOCK_ALIGNMENT;
     o->census = w->census;
     o->census_is_current = true;
     p->opened = w->head.scopes_opened;
