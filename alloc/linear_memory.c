@@ -22,6 +22,10 @@ enum {
 #endif
 #ifdef LM_POISONS
 #include <sanitizer/asan_interface.h>
+// To the system itself: AddressSanitizer's mmap makes the shadow of all that is reserved anew, which
+// costs more than the rest of a move. What we poison we unpoison.
+#include <sys/syscall.h>
+#include <unistd.h>
 #else
 #define ASAN_POISON_MEMORY_REGION(address, bytes)   ((void)(address), (void)(bytes))
 #define ASAN_UNPOISON_MEMORY_REGION(address, bytes) ((void)(address), (void)(bytes))
@@ -60,9 +64,22 @@ static void unpoison(const lm_memory *memory) {
 // Reserves address space, below `above` where that is free: successive moves then go down and don't
 // come back to an address that somebody may have kept.
 static void *reserve(uint64_t bytes, const void *above) {
+    enum { FLAGS = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE };
     void *wish = (uintptr_t)above > bytes ? (void *)((uintptr_t)above - bytes) : NULL;
-    void *got = mmap(wish, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+#ifdef LM_POISONS
+    void *got = (void *)syscall(SYS_mmap, wish, bytes, PROT_NONE, FLAGS, -1, 0L);
+#else
+    void *got = mmap(wish, bytes, PROT_NONE, FLAGS, -1, 0);
+#endif
     return got == MAP_FAILED ? NULL : got;
+}
+
+static void release(const lm_memory *memory) {
+#ifdef LM_POISONS
+    syscall(SYS_munmap, memory->reservation, memory->reservation_bytes);
+#else
+    munmap(memory->reservation, memory->reservation_bytes);
+#endif
 }
 
 static unsigned char *first_page(void *reservation, uint64_t alignment) {
@@ -135,7 +152,7 @@ static bool occupy(lm_memory *memory, uint32_t pages, const void *above) {
         return true;
     }
     int reason = errno;
-    munmap(memory->reservation, memory->reservation_bytes);
+    release(memory);
     errno = reason;
     return false;
 }
@@ -205,7 +222,7 @@ static void clear_all(const lm_memory *memory) {
     clear(memory->base, to, end);
 }
 
-bool lm_memory_renew(lm_memory *memory, const lm_memory_options *options) {
+bool lm_memory_renew(lm_memory *memory, const lm_memory_options *options, bool cleared) {
     lm_memory renewed;
     if (!begin(&renewed, options)) return false;
     renewed.base = memory->base;
@@ -218,7 +235,7 @@ bool lm_memory_renew(lm_memory *memory, const lm_memory_options *options) {
         return false;
     }
     unpoison(memory);
-    clear_all(memory);
+    if (!cleared) clear_all(memory);
     *memory = renewed;
     poison(memory);
     return true;
@@ -226,7 +243,7 @@ bool lm_memory_renew(lm_memory *memory, const lm_memory_options *options) {
 
 void lm_memory_destroy(lm_memory *memory) {
     unpoison(memory);
-    munmap(memory->reservation, memory->reservation_bytes);
+    release(memory);
     *memory = (lm_memory){0};
 }
 
@@ -247,12 +264,12 @@ static bool move_mapping(lm_memory *memory, uint32_t pages) {
     unpoison(memory);
     if (mremap(memory->base, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, moved.base) ==
         MAP_FAILED) {
-        munmap(moved.reservation, moved.reservation_bytes);
+        release(&moved);
         poison(memory);
         return false;
     }
     moved.moves++;
-    munmap(memory->reservation, memory->reservation_bytes);
+    release(memory);
     *memory = moved;
     poison(memory);
     return true;
@@ -265,7 +282,7 @@ static bool move(lm_memory *memory, uint32_t pages) {
     if (!occupy(&moved, pages, memory->reservation)) return false;
     copy_touched(moved.base, memory->base, (uint64_t)memory->pages * LM_PAGE_BYTES);
     moved.moves++;
-    munmap(memory->reservation, memory->reservation_bytes);
+    release(memory);
     *memory = moved;
     return true;
 }

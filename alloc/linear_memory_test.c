@@ -424,7 +424,7 @@ static void ahead_is_renewed(void **state) {
     for (size_t i = 0; i < (size_t)WORLDS * WORLDS; i++) {
         lm_memory_options options = worlds[i % WORLDS == 0 ? i / WORLDS : i % WORLDS];
         options.commit = LM_COMMIT_AHEAD;
-        assert_true(lm_memory_renew(&memory, &options));
+        assert_true(lm_memory_renew(&memory, &options, false));
         assert_int_equal(lm_memory_pages(&memory), options.pages);
         assert_int_equal(memory.pages_max, options.pages_max);
         assert_int_equal(memory.heap_start, options.heap_start ? options.heap_start : 16);
@@ -452,12 +452,13 @@ static void what_cannot_be_renewed(void **state) {
                             other = {.pages = 1, .pages_max = 20};
     lm_memory_base(&ahead)[5] = 5;
     errno = 0;
-    assert_false(lm_memory_renew(&stepwise, &same) || lm_memory_renew(&stepwise, &other));
-    assert_false(lm_memory_renew(&ahead, &larger) || lm_memory_renew(&ahead, &other));
+    assert_false(lm_memory_renew(&stepwise, &same, false) ||
+                 lm_memory_renew(&stepwise, &other, false));
+    assert_false(lm_memory_renew(&ahead, &larger, false) || lm_memory_renew(&ahead, &other, false));
     assert_false(lm_memory_share(&ahead, &view, 0));
     assert_int_equal(errno, EINVAL);
     assert_int_equal(lm_memory_base(&ahead)[5], 5);
-    assert_true(lm_memory_renew(&ahead, &same));
+    assert_true(lm_memory_renew(&ahead, &same, false));
     assert_int_equal(lm_memory_base(&ahead)[5], 0);
     lm_memory_destroy(&ahead);
     lm_memory_destroy(&stepwise);
@@ -484,10 +485,11 @@ static void ahead_is_poisoned_behind(void **state) {
         if (i % 3 == 0) lm_memory_grow(&memory, i % 4);
         if (i % 3 == 1) lm_memory_move(&memory);
         if (i % 11 == 0)
-            lm_memory_renew(&memory, &(lm_memory_options){.pages = i % 3,
-                                                          .pages_max = 20,
-                                                          .moving = i % 2,
-                                                          .commit = LM_COMMIT_AHEAD});
+            lm_memory_renew(
+                &memory,
+                &(lm_memory_options){
+                    .pages = i % 3, .pages_max = 20, .moving = i % 2, .commit = LM_COMMIT_AHEAD},
+                false);
     }
     unsigned char *base = lm_memory_base(&memory);
     lm_memory_destroy(&memory);

@@ -242,6 +242,7 @@ static void random_record(uint8_t *record, uint64_t *random) {
     record[0] = (uint8_t)random_below(random, 32);
     // Refusals, growths, moves, scopes and resets are rarer than the table has them.
     if (record[0] >= 26 && random_below(random, 2)) record[0] = (uint8_t)random_below(random, 26);
+    if (verbs[record[0]] == TRACE_MOVE && random_below(random, 8)) record[0] = 0; // it costs much
     record[1] = random_below(random, 8) ? DEFAULT_LOG2
                                         : (uint8_t)random_below(random, ALIGNMENTS_LOG2_MAX + 1);
     store(record + 2, 2,

@@ -1,5 +1,7 @@
 #include "fuzz/heap_player.h"
 
+#include "fuzz/dirty.h"
+
 enum { SCOPES_MAX = 64 };
 
 static bool can(const heap_player *p, lm_capability capability) {
@@ -20,10 +22,11 @@ bool heap_player_start(heap_player *p, const heap_options *options, const trace_
     static const trace_operation plain = {.verb = TRACE_HEAP,
                                           .argument = {LM_BLOCK_ALIGNMENT, 1, LM_PAGES_MAX}};
     const uint32_t *world = heap ? heap->argument : plain.argument;
-    lm_memory_renew(&p->memory, &(lm_memory_options){.heap_start = world[0],
-                                                     .pages = world[1],
-                                                     .pages_max = world[2],
-                                                     .commit = LM_COMMIT_AHEAD});
+    lm_memory_options renewed = {.heap_start = world[0],
+                                 .pages = world[1],
+                                 .pages_max = world[2],
+                                 .commit = LM_COMMIT_AHEAD};
+    lm_memory_renew(&p->memory, &renewed, dirty_clear(&p->memory));
     p->options = *options;
     p->opened = 0;
     p->depth = p->unwalked = p->skipped = 0;

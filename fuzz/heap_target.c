@@ -1,5 +1,6 @@
 // Fuzz target: allocator calls on one strategy, held against the oracle. A sixteenth of the inputs,
 // as their bytes say, is played once more with its steps counted.
+#include "fuzz/dirty.h"
 #include "fuzz/heap_input.h"
 #include "fuzz/heap_player.h"
 #include "fuzz/target.h"
@@ -20,6 +21,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
         perror("linmem-fuzz: no address space");
         return 2;
     }
+    dirty_watch(&player.memory);
     target_measure();
     return 0;
 }

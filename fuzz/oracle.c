@@ -1,5 +1,6 @@
 #include "fuzz/oracle.h"
 
+#include "fuzz/dirty.h"
 #include "fuzz/pattern.h"
 #include "fuzz/steps.h"
 
@@ -121,6 +122,17 @@ static oracle_extent *vacant(oracle *o, uint32_t number) {
     return &o->extents[(number + i) % ORACLE_BLOCKS_MAX];
 }
 
+static void fill(unsigned char *block, uint32_t number, uint64_t usable, uint64_t from) {
+    uint64_t edge = usable - PATTERN_EDGE_BYTES;
+    pattern_fill(block, number, usable, from);
+    if (usable <= PATTERN_STRIDES_BYTES) {
+        dirty_mark(block, usable);
+    } else {
+        dirty_mark(block, PATTERN_STRIDES_BYTES);
+        dirty_mark(block + edge - sizeof edge, PATTERN_EDGE_BYTES + sizeof edge);
+    }
+}
+
 static bool holds_content(oracle *o, const oracle_extent *e, uint64_t bytes) {
     uint64_t wrong = pattern_check(oracle_address(o, e), e->number, e->usable, bytes);
     HOLDS(content, wrong == PATTERN_HOLDS, "%s %u at %llu, %llu bytes: byte %llu has changed",
@@ -153,7 +165,7 @@ void oracle_begin(oracle *o, const lm_allocator *allocator, lm_memory *memory, u
     o->count = o->foreign = o->reach = 0;
     o->usable = o->cost = o->foreign_bytes = 0;
     o->cost_most = o->block_cost_most = o->largest = 0;
-    o->alignment_most = 0;
+    o->alignment_most = o->refused = 0;
     o->census_is_current = false;
     oracle_before(o);
 }
@@ -169,7 +181,7 @@ bool oracle_started(oracle *o, bool started) {
     o->pages_begun = lm_memory_pages(o->memory);
     unsigned char *from;
     uint64_t bytes = below(o, &from);
-    pattern_fill(from, BELOW_NUMBER, bytes, 0);
+    fill(from, BELOW_NUMBER, bytes, 0);
     return true;
 }
 
@@ -206,6 +218,7 @@ static bool growth_was_refused(const oracle *o) {
 // A call was refused: because a growth was, or because the memory is nearly full, but for what the
 // heap may need for itself: a thirty-second of it, for tables. Nothing changed.
 static bool holds_refusal(oracle *o, uint64_t cost, uint32_t size, uint32_t alignment) {
+    enum { REFUSED_A_WALK = 4 };
     uint64_t left = (uint64_t)(o->memory->pages_max - o->pages) * LM_PAGE_BYTES;
     uint64_t need = cost > size ? cost : size;
     uint64_t due = 2 * need + alignment + 3 * LM_PAGE_BYTES + (memory_end(o) + need) / 32;
@@ -215,9 +228,10 @@ static bool holds_refusal(oracle *o, uint64_t cost, uint32_t size, uint32_t alig
           "%u bytes aligned to %u are refused with %llu left", size, alignment, (ull)left);
     HOLDS(refusal, lm_memory_pages(o->memory) == o->pages,
           "a refused call has grown the memory to %u pages", lm_memory_pages(o->memory));
-    if (!oracle_walks_cheaply(o)) return true;
     lm_census before = o->census;
     bool comparable = o->census_is_current;
+    bool walks = comparable || o->refused++ % REFUSED_A_WALK == 0;
+    if (!walks || !oracle_walks_cheaply(o)) return true;
     if (!oracle_walk(o)) return false;
     HOLDS(refusal,
           !comparable || (before.live_blocks == o->census.live_blocks &&
@@ -267,7 +281,7 @@ static bool enter(oracle *o, oracle_extent *e, const void *block, uint64_t kept)
     insert(o, e, place);
     o->usable += e->usable;
     o->cost += e->cost_max;
-    pattern_fill(oracle_address(o, e), e->number, e->usable, kept);
+    fill(oracle_address(o, e), e->number, e->usable, kept);
     return true;
 }
 
@@ -361,7 +375,7 @@ bool oracle_foreign(oracle *o) {
     if (!holds_alone(o, e, place, bytes)) return false;
     insert(o, e, place);
     o->foreign_bytes += bytes;
-    pattern_fill(oracle_address(o, e), e->number, bytes, 0);
+    fill(oracle_address(o, e), e->number, bytes, 0);
     return true;
 }
 
@@ -470,8 +484,8 @@ static bool serves_again(oracle *o) {
 // The heap as it is when all is freed, against the one that a reset makes of it.
 static bool holds_reset(oracle *o) {
     lm_census freed = o->census;
-    o->allocator->reset(o->memory);
     if (!oracle_walks_cheaply(o)) return true;
+    o->allocator->reset(o->memory);
     if (!holds_nothing(o)) return false;
     HOLDS(conservation, freed.heap_bytes == o->census.heap_bytes,
           "a reset changed the heap's bytes from %llu to %llu", (ull)freed.heap_bytes,
@@ -485,10 +499,9 @@ static bool holds_reset(oracle *o) {
 }
 
 bool oracle_conserves(oracle *o) {
-    bool freed = can(o, LM_FREES_BLOCKS), cheap = oracle_walks_cheaply(o);
+    bool freed = can(o, LM_FREES_BLOCKS);
     if (!freed) o->allocator->reset(o->memory);
     if (!holds_nothing(o)) return false;
     if ((freed || o->foreign == 0) && !serves_again(o)) return false;
-    if (freed && cheap && !holds_nothing(o)) return false;
     return (!freed || holds_reset(o)) && oracle_contents(o); // foreign, and before the heap
 }

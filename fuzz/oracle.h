@@ -67,6 +67,7 @@ typedef struct oracle {
     uint64_t block_cost_most, largest; // of one block: what it took, what it served
     lm_census census;                  // the last walk's
     bool census_is_current;
+    uint32_t refused; // calls
 
     uint32_t count, foreign;            // extents, and those of them that are foreign
     uint32_t reach;                     // how far a block was ever put from its own place
@@ -131,5 +132,5 @@ bool oracle_contents(oracle *oracle);
 bool oracle_ending(oracle *oracle);
 
 // When all blocks are freed: nothing lives, and the largest request is served again without growth.
-// Resets the heap. O(heap).
+// Resets the heap, where that is cheap. O(heap).
 bool oracle_conserves(oracle *oracle);

@@ -1,9 +1,7 @@
 #include "fuzz/pattern.h"
 
 enum {
-    EDGE_BYTES = 256,
     STRIDE_BYTES = 1024,
-    STRIDES_END_BYTES = 65536,
     ZERO_EDGE_BYTES = 32768,
 };
 
@@ -51,7 +49,7 @@ static uint64_t check(const unsigned char *block, uint64_t seed, uint64_t from, 
 }
 
 static uint64_t last_edge(uint64_t usable) {
-    return (usable - EDGE_BYTES) & ~(uint64_t)(sizeof(word) - 1);
+    return (usable - PATTERN_EDGE_BYTES) & ~(uint64_t)(sizeof(word) - 1);
 }
 static uint64_t least(uint64_t a, uint64_t b) {
     return a < b ? a : b;
@@ -67,8 +65,8 @@ void pattern_fill(unsigned char *block, uint32_t number, uint64_t usable, uint64
         return;
     }
     uint64_t last = last_edge(usable);
-    fill(block, seed, from, EDGE_BYTES);
-    for (uint64_t at = STRIDE_BYTES; at < last && at < STRIDES_END_BYTES; at += STRIDE_BYTES)
+    fill(block, seed, from, PATTERN_EDGE_BYTES);
+    for (uint64_t at = STRIDE_BYTES; at < last && at < PATTERN_STRIDES_BYTES; at += STRIDE_BYTES)
         fill(block, seed, most(at, from), least(at + sizeof(word), last));
     fill(block, seed, most(from, last), usable);
 }
@@ -78,8 +76,8 @@ uint64_t pattern_check(const unsigned char *block, uint32_t number, uint64_t usa
     uint64_t seed = seed_of(number);
     if (usable <= PATTERN_WHOLE_BYTES) return check(block, seed, 0, bytes);
     uint64_t last = last_edge(usable), end = least(last, bytes);
-    uint64_t wrong = check(block, seed, 0, least(EDGE_BYTES, bytes));
-    for (uint64_t at = STRIDE_BYTES; at < end && at < STRIDES_END_BYTES; at += STRIDE_BYTES)
+    uint64_t wrong = check(block, seed, 0, least(PATTERN_EDGE_BYTES, bytes));
+    for (uint64_t at = STRIDE_BYTES; at < end && at < PATTERN_STRIDES_BYTES; at += STRIDE_BYTES)
         wrong = least(wrong, check(block, seed, at, least(at + sizeof(word), end)));
     return bytes > last ? least(wrong, check(block, seed, last, bytes)) : wrong;
 }

@@ -6,7 +6,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { PATTERN_WHOLE_BYTES = 1024 };
+enum {
+    PATTERN_WHOLE_BYTES = 1024,    // blocks up to here are filled whole
+    PATTERN_EDGE_BYTES = 256,      // larger ones at both ends, and
+    PATTERN_STRIDES_BYTES = 65536, // with single words in the first so many bytes
+};
 
 #define PATTERN_HOLDS UINT64_MAX
 

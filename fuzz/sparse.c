@@ -1,5 +1,7 @@
 #include "fuzz/sparse.h"
 
+#include "fuzz/dirty.h"
+
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,13 +16,17 @@ enum { PAGE_BYTES = 4096, LARGE_BYTES = 1 << 20, PAGES_AT_ONCE = 512 };
 static bool clear(unsigned char *to, size_t count) {
     size_t head = (size_t)(-(uintptr_t)to & (PAGE_BYTES - 1));
     size_t inner = (count - head) & ~(size_t)(PAGE_BYTES - 1);
+    dirty_mark(to, head);
+    dirty_mark(to + head + inner, count - head - inner);
     memset(to, 0, head);
     memset(to + head + inner, 0, count - head - inner);
     return madvise(to + head, inner, MADV_DONTNEED) == 0;
 }
 
 void *sparse_memset(void *to, int byte, size_t count) {
-    if (byte == 0 && count >= LARGE_BYTES && clear(to, count)) return to;
+    bool large = byte == 0 && count >= LARGE_BYTES;
+    if (large && (dirty_zero(to, count) || clear(to, count))) return to;
+    dirty_mark(to, count);
     return memset(to, byte, count);
 }
 
@@ -44,6 +50,7 @@ static bool copy_touched(unsigned char *to, const unsigned char *from, size_t co
             uintptr_t at = (page + i) * PAGE_BYTES, until = at + PAGE_BYTES;
             if (at < start) at = start;
             if (until > end) until = end;
+            dirty_mark(to + (at - start), until - at);
             memcpy(to + (at - start), from + (at - start), until - at);
         }
     }
@@ -51,6 +58,9 @@ static bool copy_touched(unsigned char *to, const unsigned char *from, size_t co
 }
 
 void *sparse_memcpy(void *restrict to, const void *restrict from, size_t count) {
-    if (count >= LARGE_BYTES && clear(to, count) && copy_touched(to, from, count)) return to;
+    if (count >= LARGE_BYTES &&
+        (dirty_copy(to, from, count) || (clear(to, count) && copy_touched(to, from, count))))
+        return to;
+    dirty_mark(to, count);
     return memcpy(to, from, count);
 }

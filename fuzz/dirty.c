@@ -1,0 +1,105 @@
+#include "fuzz/dirty.h"
+
+#include <string.h>
+
+enum {
+    PAGE_BYTES = 4096,
+    PAGES = 1 << 20,
+    LISTED_MAX = 4096,    // pages to clear at once, 16 MiB
+    RESIDENT_MAX = 16384, // pages that are kept of the system, 64 MiB
+};
+
+static const lm_memory *watched;
+static uint64_t is_dirty[PAGES / 64], is_resident[PAGES / 64];
+static uint32_t listed[LISTED_MAX], count, resident;
+
+static void mark_page(uint64_t page) {
+    uint64_t bit = (uint64_t)1 << page % 64;
+    if (is_dirty[page / 64] & bit || page >= PAGES || count > LISTED_MAX) return;
+    if (count == LISTED_MAX) {
+        count++; // more than are listed
+        return;
+    }
+    is_dirty[page / 64] |= bit;
+    resident += !(is_resident[page / 64] & bit);
+    is_resident[page / 64] |= bit;
+    listed[count++] = (uint32_t)page;
+}
+
+void dirty_watch(const lm_memory *memory) {
+    watched = memory;
+}
+
+void dirty_mark(const void *at, uint64_t bytes) {
+    if (!watched || bytes == 0) return;
+    uint64_t offset = (uint64_t)((uintptr_t)at - (uintptr_t)watched->base);
+    for (uint64_t page = offset / PAGE_BYTES; page <= (offset + bytes - 1) / PAGE_BYTES; page++)
+        if (page < PAGES) mark_page(page);
+}
+
+static void forget_all(void) {
+    memset(is_dirty, 0, sizeof is_dirty);
+    memset(is_resident, 0, sizeof is_resident);
+    count = resident = 0;
+}
+
+bool dirty_clear(const lm_memory *memory) {
+    if (memory != watched) return false;
+    if (count > LISTED_MAX || resident > RESIDENT_MAX) {
+        forget_all();
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        memset(memory->base + (uint64_t)listed[i] * PAGE_BYTES, 0, PAGE_BYTES);
+        is_dirty[listed[i] / 64] &= ~((uint64_t)1 << listed[i] % 64);
+    }
+    count = 0;
+    return true;
+}
+
+static bool is_watched(const void *at, uint64_t bytes) {
+    uint64_t offset = (uint64_t)((uintptr_t)at - (uintptr_t)watched->base);
+    uint64_t end = (uint64_t)PAGES * PAGE_BYTES;
+    return offset < end && bytes <= end - offset;
+}
+
+// The next dirty page from `page` on, or PAGES.
+static uint64_t next_dirty(uint64_t page) {
+    uint64_t word = page / 64;
+    uint64_t bits = page < PAGES ? is_dirty[word] >> page % 64 << page % 64 : 0;
+    while (bits == 0 && ++word < PAGES / 64)
+        bits = is_dirty[word];
+    return word < PAGES / 64 ? word * 64 + (uint64_t)__builtin_ctzll(bits) : PAGES;
+}
+
+// Zeroes what is written in a range; with `from`, which takes its place, copies what is written
+// there instead.
+static void each_dirty(unsigned char *to, const unsigned char *from, uint64_t bytes) {
+    const unsigned char *read = from ? from : to;
+    uint64_t start = (uint64_t)(read - watched->base), end = start + bytes;
+    for (uint64_t page = next_dirty(start / PAGE_BYTES); page * PAGE_BYTES < end;
+         page = next_dirty(page + 1)) {
+        uint64_t first = page * PAGE_BYTES, last = first + PAGE_BYTES;
+        if (first < start) first = start;
+        if (last > end) last = end;
+        unsigned char *into = to + (first - start);
+        if (!from) {
+            memset(into, 0, last - first);
+        } else {
+            dirty_mark(into, last - first);
+            memcpy(into, from + (first - start), last - first);
+        }
+    }
+}
+
+bool dirty_zero(void *to, uint64_t bytes) {
+    if (!watched || !is_watched(to, bytes) || count > LISTED_MAX) return false;
+    each_dirty(to, NULL, bytes);
+    return true;
+}
+
+bool dirty_copy(void *to, const void *from, uint64_t bytes) {
+    if (!watched || !is_watched(from, bytes) || !dirty_zero(to, bytes)) return false;
+    each_dirty(to, from, bytes);
+    return true;
+}

@@ -1,0 +1,23 @@
+// Which 4 KiB of a memory were written to, so that it can be cleared without the system: page faults
+// would cost more than all else that an input does.
+//
+// In fuzz targets the strategies tell each store (-fsanitize-coverage=trace-stores), and so do the
+// library functions that they call; who else writes tells it himself. Elsewhere nothing is known.
+#pragma once
+
+#include "alloc/linear_memory.h"
+
+// From here on the stores into this memory are known, wherever it moves; it must be clean now.
+void dirty_watch(const lm_memory *memory);
+
+// Bytes were written to.
+void dirty_mark(const void *at, uint64_t bytes);
+
+// Clears what was written to. False: that memory is not watched, or more was written to than is
+// worth it, and nothing is cleared, but to be given back to the system.
+bool dirty_clear(const lm_memory *memory);
+
+// memset to zero, and memcpy between ranges that do not overlap, of what was written to only; in a
+// range of the watched memory. False: it is none, and nothing is done.
+bool dirty_zero(void *to, uint64_t bytes);
+bool dirty_copy(void *to, const void *from, uint64_t bytes);
