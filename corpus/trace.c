@@ -497,3 +497,45 @@ bool trace_builder_finish(trace_builder *builder, trace *trace, trace_error *err
     trace_builder_abandon(builder);
     return whole;
 }
+
+static bool append(trace_builder *builder, trace_verb verb, uint32_t argument, trace_error *error) {
+    return trace_builder_append(builder, &(trace_operation){.verb = verb, .argument = {argument}},
+                                error);
+}
+
+// Ends all that lives in a space, each by one operation.
+static bool close_space(trace_builder *builder, trace_space which, trace_verb verb,
+                        trace_error *error) {
+    const id_space *space = &builder->spaces[which];
+    for (uint32_t id = 0; space->live > 0; id += find(space, id) ? 1 : PAGE_NAMES)
+        if (life_of(builder, which, find(space, id)) == LIFE_LIVE &&
+            !append(builder, verb, id, error))
+            return false;
+    return true;
+}
+
+bool trace_builder_close(trace_builder *builder, trace_error *error) {
+    uint32_t live = builder->waiting + builder->depth;
+    for (int i = 0; i < TRACE_SPACES; i++)
+        live += builder->spaces[i].live;
+    if (live == 0) return true;
+    if (!builder->exited && !append(builder, TRACE_EXIT, 0, error)) return false;
+    while (builder->depth)
+        if (!append(builder, TRACE_CLOSE, 0, error)) return false;
+    return close_space(builder, TRACE_SPACE_BLOCKS, TRACE_FREE, error) &&
+           close_space(builder, TRACE_SPACE_TOKENS, TRACE_COLLECT, error) &&
+           (!builder->waiting || append(builder, TRACE_DRAIN, TRACE_COUNT_ALL, error)) &&
+           close_space(builder, TRACE_SPACE_REFERENCES, TRACE_RELEASE, error);
+}
+
+bool trace_make(const trace_operation *operations, size_t count, const char *comment, trace *trace,
+                trace_error *error) {
+    trace_builder *builder = trace_builder_new();
+    if (!builder) return trace_fail(error, "out of memory");
+    if (comment) trace_builder_comment(builder, comment);
+    for (size_t i = 0; i < count; i++)
+        trace_builder_append(builder, &operations[i], error);
+    if (trace_builder_close(builder, error)) return trace_builder_finish(builder, trace, error);
+    trace_builder_abandon(builder);
+    return false;
+}

@@ -310,6 +310,43 @@ static void dense_ids_have_no_limit(void **unused) {
     trace_builder_abandon(builder);
 }
 
+// Every beginning of a trace is one as soon as it is closed, and so is what is left when any one
+// operation is missing; both read back as they were made.
+static void check_made(const trace_operation *operations, size_t count, size_t kept) {
+    trace made;
+    trace_error error;
+    assert_true(trace_make(operations, count, "made", &made, &error));
+    assert_string_equal(made.preamble, "# made\n");
+    assert_true(made.count >= kept);
+    if (kept) assert_memory_equal(made.operations, operations, kept * sizeof *operations);
+    char *text = print(&made);
+    trace again = parse(text, strlen(text));
+    assert_same(&made, &again);
+    trace_free(&again);
+    trace_free(&made);
+    free(text);
+}
+
+static void what_is_open_is_closed(void **state) {
+    (void)state;
+    const char *texts[] = {everything, one_heap};
+    for (int i = 0; i < 2; i++) {
+        trace whole = parse(texts[i], strlen(texts[i]));
+        for (size_t count = 0; count <= whole.count; count++)
+            check_made(whole.operations, count, count);
+        trace_operation *fewer = calloc(whole.count, sizeof *fewer);
+        assert_non_null(fewer);
+        for (size_t gone = 0; gone < whole.count; gone++) {
+            size_t behind = whole.count - gone - 1;
+            if (gone) memcpy(fewer, whole.operations, gone * sizeof *fewer);
+            if (behind) memcpy(fewer + gone, whole.operations + gone + 1, behind * sizeof *fewer);
+            check_made(fewer, whole.count - 1, gone);
+        }
+        free(fewer);
+        trace_free(&whole);
+    }
+}
+
 static void bad_binaries_name_the_byte(void **unused) {
     (void)unused;
     trace trace = parse(everything, strlen(everything));
@@ -484,6 +521,7 @@ int main(void) {
         cmocka_unit_test(the_exit_closes),
         cmocka_unit_test(the_builder_goes_on_after_an_error),
         cmocka_unit_test(dense_ids_have_no_limit),
+        cmocka_unit_test(what_is_open_is_closed),
         cmocka_unit_test(bad_binaries_name_the_byte),
         cmocka_unit_test(binary_numbers_do_not_wrap),
         cmocka_unit_test(compressed_forms),
