@@ -1,0 +1,396 @@
+// ---- What is held -------------------------------------------------------------------------------
+//
+// This part is the same in every reproducer of a heap: it makes the calls, and holds the answers
+// against what an allocator's contract says (alloc/allocator.h).
+#include "alloc/strategies/strategy.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+extern const lm_allocator LM_TABLE(STRATEGY);
+static const lm_allocator *const heap = &LM_TABLE(STRATEGY);
+static lm_memory memory;
+
+typedef unsigned long long ull;
+typedef struct extent { // a block, by its number; behind the blocks, pages of somebody else
+    uint64_t offset, usable, cost;
+    uint32_t size, alignment, scope;
+    bool live;
+} extent;
+
+enum { SCOPES_MAX = 64, FOREIGN_MAX = 64, STEPS_MAX = 320, SECONDS_MAX = 10 };
+static extent blocks[BLOCKS + FOREIGN_MAX];
+static extent largest; // that was ever served
+static uint64_t cost_now, cost_most, cost_of_one_most, scopes_opened;
+static uint32_t call, foreign, depth, pages_before, refusals_before, pages_begun;
+static lm_census census;
+static bool census_is_known;
+
+_Noreturn static void broken(const char *law, const char *how, ...) {
+    va_list arguments;
+    va_start(arguments, how);
+    printf("call %u: broken %s: ", call, law);
+    vprintf(how, arguments);
+    putchar('\n');
+    fflush(stdout);
+    va_end(arguments);
+    _Exit(1);
+}
+#define HOLDS(law, holds, ...) ((holds) ? (void)0 : broken(#law, __VA_ARGS__))
+
+static void died(int number) {
+    if (number == SIGILL || number == SIGTRAP) broken("trap", "a right call trapped");
+    if (number == SIGALRM) broken("hang", "a call takes more than %d s", SECONDS_MAX);
+    broken("crash", "signal %d", number);
+}
+
+// With -fsanitize-coverage=trace-pc the strategy calls this at each of its steps.
+static uint32_t steps;
+void __sanitizer_cov_trace_pc(void);
+void __sanitizer_cov_trace_pc(void) {
+    steps++;
+}
+static void holds_steps(uint32_t calls) {
+    HOLDS(steps, !(heap->capabilities & LM_CONSTANT_TIME) || steps <= calls * STEPS_MAX,
+          "%u steps", steps);
+}
+
+static uint64_t memory_end(void) {
+    return (uint64_t)lm_memory_pages(&memory) * LM_PAGE_BYTES;
+}
+static bool can(lm_capability capability) {
+    return heap->capabilities & capability;
+}
+static void before(void) {
+    call++;
+    pages_before = lm_memory_pages(&memory);
+    refusals_before = memory.refusals;
+    census_is_known &= memory.refusals == 0;
+    steps = 0;
+}
+
+// What blocks hold: up to 64 KiB at both ends.
+enum { EDGE_BYTES = 65536 };
+static uint64_t next_place(uint64_t place, uint64_t bytes) {
+    return place + 1 == EDGE_BYTES && bytes > 2 * EDGE_BYTES ? bytes - EDGE_BYTES : place + 1;
+}
+static unsigned char byte_at(uint32_t number, uint64_t place) {
+    uint64_t seed = (number + UINT64_C(1)) * UINT64_C(0xBF58476D1CE4E5B9);
+    uint64_t word = (seed ^ seed >> 31) + place / 8 * UINT64_C(0x9E3779B97F4A7C15);
+    return (unsigned char)(word >> place % 8 * 8);
+}
+static void fill(uint64_t offset, uint32_t number, uint64_t bytes) {
+    for (uint64_t at = 0; at < bytes; at = next_place(at, bytes))
+        lm_memory_base(&memory)[offset + at] = byte_at(number, at);
+}
+static void holds_content(uint64_t offset, uint32_t number, uint64_t bytes, uint64_t filled) {
+    for (uint64_t at = 0; at < bytes; at = next_place(at, filled))
+        HOLDS(content, lm_memory_base(&memory)[offset + at] == byte_at(number, at),
+              "block %u at %llu, %llu bytes: byte %llu has changed", number, (ull)offset,
+              (ull)filled, (ull)at);
+}
+static uint32_t below(void) { // bytes before the heap, which are not its own
+    return memory.heap_start > memory_end() ? 0 : memory.heap_start < 64 ? memory.heap_start : 64;
+}
+static void holds_contents(void) {
+    for (uint32_t i = 0; i < BLOCKS + foreign; i++)
+        if (blocks[i].live) holds_content(blocks[i].offset, i, blocks[i].usable, blocks[i].usable);
+    holds_content(memory.heap_start - below(), UINT32_MAX, below(), below());
+}
+
+static void walk(void) {
+    uint64_t live = 0, usable = 0, others = 0, begun = (uint64_t)pages_begun * LM_PAGE_BYTES;
+    for (uint32_t i = 0; i < BLOCKS + foreign; i++) {
+        if (i < BLOCKS) live += blocks[i].live;
+        *(i < BLOCKS ? &usable : &others) += blocks[i].live ? blocks[i].usable : 0;
+    }
+    const char *law = heap->validate(&memory, &census);
+    bool exact = can(LM_FREES_BLOCKS);
+    uint64_t taken = memory_end() - memory.heap_start - others, heap_bytes = census.heap_bytes;
+    census_is_known = true;
+    HOLDS(walk, !law, "%s", law);
+    HOLDS(census, exact ? census.live_blocks == live : census.live_blocks >= live,
+          "%llu blocks live, the heap counts %llu", (ull)live, (ull)census.live_blocks);
+    HOLDS(census, census.live_bytes >= usable, "%llu bytes live, the heap counts %llu", (ull)usable,
+          (ull)census.live_bytes);
+    HOLDS(waste, !exact || census.live_bytes <= cost_now, "blocks take %llu bytes, not %llu at most",
+          (ull)census.live_bytes, (ull)cost_now);
+    HOLDS(census,
+          census.live_bytes + census.free_bytes <= heap_bytes && heap_bytes <= taken &&
+              heap_bytes + (foreign + 1) * 64 >= taken,
+          "the heap took %llu bytes, and counts %llu", (ull)taken, (ull)heap_bytes);
+    if (heap->heap_bytes_max && !foreign)
+        HOLDS(waste, heap_bytes <= begun + heap->heap_bytes_max(cost_most, cost_of_one_most),
+              "the heap takes %llu bytes, more than it states", (ull)heap_bytes);
+}
+
+static void holds_refusal(uint64_t cost, uint32_t size, uint32_t alignment) {
+    uint64_t left = (uint64_t)(memory.pages_max - pages_before) * LM_PAGE_BYTES;
+    uint64_t need = cost > size ? cost : size, own = need > 1u << 20 ? 1u << 27 : 0;
+    uint64_t due = 2 * need + alignment + 3 * LM_PAGE_BYTES + own;
+    if (can(LM_SHARES_THREADS) && need > (1u << 30) - (1u << 27)) due = left + 1 + own;
+    bool refused = refusals_before == LM_REFUSE_ALL || memory.refusals != refusals_before;
+    lm_census had = census;
+    bool comparable = census_is_known;
+    HOLDS(refusal, refused || left < due, "%u bytes aligned to %u are refused with %llu left", size,
+          alignment, (ull)left);
+    HOLDS(refusal, lm_memory_pages(&memory) == pages_before, "a refused call has grown the memory");
+    walk();
+    HOLDS(refusal,
+          !comparable || (had.live_blocks == census.live_blocks &&
+                          had.live_bytes == census.live_bytes &&
+                          had.heap_bytes == census.heap_bytes),
+          "a refused call has changed what lives");
+}
+static void holds_growth(uint64_t cost, uint32_t alignment) {
+    uint64_t grown = memory_end() - (uint64_t)pages_before * LM_PAGE_BYTES;
+    HOLDS(waste, grown <= 2 * cost + alignment + 4 * LM_PAGE_BYTES + memory_end() / 16,
+          "the memory grew by %llu bytes for a block that takes %llu", (ull)grown, (ull)cost);
+}
+static void holds_apart(uint32_t number) {
+    const extent *e = &blocks[number];
+    for (uint32_t i = 0; i < BLOCKS + foreign; i++) {
+        const extent *other = &blocks[i];
+        uint64_t room = e->usable ? e->usable : 1, others = other->usable ? other->usable : 1;
+        bool behind = e->offset >= other->offset;
+        uint64_t distance = behind ? e->offset - other->offset : other->offset - e->offset;
+        HOLDS(overlap, i == number || !other->live || distance >= (behind ? others : room),
+              "block %u at %llu, %llu bytes, and %s %u at %llu", number, (ull)e->offset,
+              (ull)e->usable, i < BLOCKS ? "block" : "foreign pages", i, (ull)other->offset);
+    }
+}
+
+// A block came: `kept` bytes are filled already.
+static void enter(uint32_t number, const unsigned char *block, uint64_t cost) {
+    extent *e = &blocks[number];
+    uint64_t end = memory_end();
+    e->offset = (uint64_t)((uintptr_t)block - (uintptr_t)lm_memory_base(&memory));
+    HOLDS(bounds, e->offset >= memory.heap_start && e->offset < end && e->size <= end - e->offset,
+          "block %u of %u bytes is at %lld in a memory of %llu", number, e->size,
+          (long long)e->offset, (ull)end);
+    HOLDS(alignment, e->offset % LM_BLOCK_ALIGNMENT == 0 && e->offset % e->alignment == 0,
+          "block %u at %llu is not aligned to %u", number, (ull)e->offset, e->alignment);
+    e->usable = heap->usable_size(block, &memory);
+    HOLDS(usable, e->usable >= e->size && e->usable <= end - e->offset,
+          "block %u of %u bytes has %llu usable", number, e->size, (ull)e->usable);
+    HOLDS(waste, e->usable <= e->cost, "block %u of %u bytes has %llu, more than %llu", number,
+          e->size, (ull)e->usable, (ull)e->cost);
+    holds_apart(number);
+    holds_growth(cost, e->alignment);
+    e->live = true;
+    e->scope = depth;
+    census_is_known = false;
+    fill(e->offset, number, e->usable);
+    if (e->cost > cost_of_one_most) cost_of_one_most = e->cost;
+    if (cost > largest.cost) largest = (extent){.cost = cost, .size = e->size, .alignment = e->alignment};
+    if ((cost_now += e->cost) > cost_most) cost_most = cost_now;
+}
+
+// ---- Calls --------------------------------------------------------------------------------------
+
+static void allocate(uint32_t number, uint32_t size, uint32_t alignment, bool zeroed) {
+    uint64_t cost = heap->block_bytes_max(size, alignment);
+    before();
+    unsigned char *block = alignment != LM_BLOCK_ALIGNMENT
+                               ? heap->allocate_aligned(alignment, size, &memory)
+                           : zeroed ? heap->allocate_zeroed(size, &memory)
+                                    : heap->allocate(size, &memory);
+    holds_steps(1);
+    if (!block) {
+        holds_refusal(cost, size, alignment);
+        return;
+    }
+    bool inside = lm_holds(&memory, block) && size <= memory_end() - lm_offset(&memory, block);
+    for (uint64_t at = 0; zeroed && inside && at < size; at = next_place(at, size))
+        HOLDS(zero, block[at] == 0, "block %u of %u bytes is not zero", number, size);
+    blocks[number] = (extent){.cost = cost, .size = size, .alignment = alignment};
+    enter(number, block, cost);
+}
+
+static void resize(uint32_t number, uint32_t size) {
+    extent *e = &blocks[number];
+    uint64_t cost = heap->block_bytes_max(size, e->alignment), both = cost_now + cost;
+    uint64_t kept = size < e->size ? size : e->size, filled = e->usable;
+    if (!e->live) return; // it could not be allocated
+    holds_content(e->offset, number, e->usable, e->usable);
+    before();
+    unsigned char *old = lm_memory_base(&memory) + e->offset;
+    unsigned char *block = e->alignment == LM_BLOCK_ALIGNMENT
+                               ? heap->resize(old, size, &memory)
+                               : heap->resize_aligned(old, size, e->alignment, &memory);
+    holds_steps(2);
+    if (!block) {
+        old = lm_memory_base(&memory) + e->offset;
+        HOLDS(refusal, heap->usable_size(old, &memory) == e->usable,
+              "a failed resize has changed how much of block %u is usable", number);
+        holds_content(e->offset, number, e->usable, e->usable);
+        holds_refusal(cost, size, e->alignment);
+        return;
+    }
+    if (lm_holds(&memory, block) && kept <= memory_end() - lm_offset(&memory, block))
+        holds_content(lm_offset(&memory, block), number, kept, filled);
+    cost_now -= e->cost;
+    e->live = false;
+    e->size = size;
+    e->cost = 2 * cost;
+    enter(number, block, cost);
+    if (both > cost_most) cost_most = both;
+}
+
+static void forget(uint32_t number) {
+    extent *e = &blocks[number];
+    holds_content(e->offset, number, e->usable, e->usable);
+    e->live = census_is_known = false;
+    cost_now -= e->cost;
+}
+
+// Every second block is freed with its size.
+static void release(uint32_t number) {
+    if (!blocks[number].live) return;
+    forget(number);
+    before();
+    heap->free(lm_memory_base(&memory) + blocks[number].offset, number % 2 ? blocks[number].size : 0,
+               &memory);
+    HOLDS(waste, lm_memory_pages(&memory) == pages_before, "a free has grown the memory");
+    holds_steps(1);
+}
+
+// The live block that lies highest below `end`, of the scopes from `scope` on; BLOCKS: none.
+static uint32_t highest(uint64_t end, uint32_t scope) {
+    uint32_t found = BLOCKS;
+    for (uint32_t i = 0; i < BLOCKS; i++)
+        if (blocks[i].live && blocks[i].scope >= scope && blocks[i].offset < end &&
+            (found == BLOCKS || blocks[i].offset > blocks[found].offset))
+            found = i;
+    return found;
+}
+
+static void end_blocks(uint32_t scope, bool freed) {
+    for (uint32_t i; (i = highest(UINT64_MAX, scope)) != BLOCKS;)
+        freed ? release(i) : forget(i);
+}
+
+static void open_scope(void) {
+    uint32_t scope = depth++;
+    if (!can(LM_NESTS_SCOPES) || scope >= SCOPES_MAX) return;
+    before();
+    bool opened = heap->open_scope(&memory);
+    scopes_opened |= (uint64_t)opened << scope;
+    census_is_known &= !opened;
+    opened ? holds_growth(0, LM_BLOCK_ALIGNMENT) : holds_refusal(0, 0, LM_BLOCK_ALIGNMENT);
+}
+
+static void close_scope(void) {
+    uint32_t scope = --depth;
+    bool opened = scope < SCOPES_MAX && scopes_opened >> scope & 1;
+    end_blocks(scope + 1, !opened);
+    if (!opened) return;
+    scopes_opened &= ~((uint64_t)1 << scope);
+    before();
+    heap->close_scope(&memory);
+    holds_contents();
+}
+
+static void reset(void) {
+    end_blocks(0, false);
+    depth = 0;
+    scopes_opened = 0;
+    before();
+    heap->reset(&memory);
+    walk();
+    holds_contents();
+}
+
+static void grow(uint32_t pages) { // somebody else does
+    if (foreign == FOREIGN_MAX) return;
+    before();
+    lm_memory_grow_foreign(&memory, pages);
+    if (lm_memory_pages(&memory) == pages_before) return;
+    extent *e = &blocks[BLOCKS + foreign];
+    e->offset = (uint64_t)pages_before * LM_PAGE_BYTES;
+    e->usable = memory_end() - e->offset;
+    e->live = true;
+    holds_apart(BLOCKS + foreign);
+    fill(e->offset, BLOCKS + foreign++, e->usable);
+}
+
+static void refuse(uint32_t count) {
+    lm_memory_refuse(&memory, count);
+}
+
+static void move(void) { // and from here on with every growth
+    memory.moving = true;
+    lm_memory_move(&memory);
+}
+
+static void start(uint32_t heap_start, uint32_t pages, uint32_t pages_max) {
+    static const int signals[] = {SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGABRT, SIGALRM};
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        signal(signals[i], died);
+    alarm(SECONDS_MAX);
+    lm_memory_options options = {.heap_start = heap_start, .pages = pages, .pages_max = pages_max};
+    if (!lm_memory_create(&memory, &options)) perror("no memory"), exit(2);
+    before();
+    bool started = heap->start(&memory);
+    uint64_t end = (uint64_t)pages_max * LM_PAGE_BYTES;
+    HOLDS(refusal, started || heap_start + 4 * LM_PAGE_BYTES > end, "the heap does not start");
+    HOLDS(refusal, started || lm_memory_pages(&memory) == pages, "no heap, but the memory grew");
+    if (!started) puts("nothing is broken: the heap has no room"), exit(0);
+    pages_begun = lm_memory_pages(&memory);
+    fill(heap_start - below(), UINT32_MAX, below());
+}
+
+static void holds_nothing(void) {
+    walk();
+    HOLDS(conservation, census.live_blocks == 0 && census.live_bytes == 0,
+          "all is freed, and %llu blocks of %llu bytes live", (ull)census.live_blocks,
+          (ull)census.live_bytes);
+}
+
+static void serves_the_largest_again(void) {
+    if (largest.cost == 0) return;
+    refuse(LM_REFUSE_ALL);
+    before();
+    void *block = heap->allocate_aligned(largest.alignment, largest.size, &memory);
+    HOLDS(conservation, block, "all is freed, and %u bytes aligned to %u are not served again",
+          largest.size, largest.alignment);
+    heap->free(block, largest.size, &memory);
+    refuse(0);
+}
+
+// All is freed, first every second block; then the heap is as it was, and serves the same again.
+static int end(void) {
+    uint32_t live = foreign;
+    refuse(0);
+    holds_contents();
+    while (depth)
+        close_scope();
+    for (uint32_t i = 0; i < BLOCKS; i++)
+        live += blocks[i].live;
+    uint64_t at = UINT64_MAX;
+    for (uint32_t i; live % 2 && (i = highest(at, 0)) != BLOCKS;) {
+        at = blocks[i].offset;
+        if (highest(at, 0) != BLOCKS) release(i);
+        i = highest(at, 0);
+        if (i != BLOCKS) at = blocks[i].offset;
+    }
+    end_blocks(0, true);
+    if (can(LM_FREES_BLOCKS)) {
+        holds_nothing();
+        uint64_t lost = census.heap_bytes - census.free_bytes;
+        HOLDS(conservation, !can(LM_MERGES) || lost <= census.heap_bytes / 8 + 16384,
+              "all is freed, and %llu bytes of %llu are not free", (ull)lost,
+              (ull)census.heap_bytes);
+        serves_the_largest_again();
+        holds_nothing();
+    }
+    heap->reset(&memory);
+    holds_nothing();
+    serves_the_largest_again();
+    holds_contents();
+    puts("nothing is broken");
+    return 0;
+}
