@@ -119,6 +119,22 @@ pid_t child_start(const child_options *options) {
     return -1;
 }
 
+pid_t child_call(int (*run)(void *context), void *context, bool quiet) {
+    child_options options = {.cpu = -1, .quiet = quiet};
+    fflush(NULL); // else both would write what is in the buffers
+    pid_t parent = getpid(), pid = fork();
+    if (pid > 0) setpgid(pid, pid); // whoever is first
+    if (pid != 0) return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    setpgid(0, 0);
+    for (int number = 1; number < NSIG; number++)
+        signal(number, SIG_DFL); // as exec does with handlers
+    if (getppid() != parent || !set_standard_streams(&options) || !set_limits(&options)) _exit(127);
+    int status = run(context);
+    fflush(NULL);
+    _exit(status);
+}
+
 static double now_seconds(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);

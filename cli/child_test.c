@@ -264,6 +264,38 @@ static void interrupts_end_a_child(void **state) {
     }
 }
 
+static int called(void *context) {
+    int *shared = context;
+    if (*shared == 1) raise(SIGSEGV);
+    if (*shared == 2) pause();
+    *shared += 10;
+    return 7;
+}
+
+// A function runs in a copy of us: what is shared comes back, and so does how it ended.
+static void functions_are_children_too(void **state) {
+    (void)state;
+    int *shared =
+        mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(shared != MAP_FAILED);
+    static const struct {
+        double seconds;
+        int value;
+        const char *text;
+    } cases[] = {
+        {60, 10, "exit status 7"}, {60, 1, "killed by SIGSEGV"}, {0.1, 2, "timed out after 0.1 s"}};
+    for (int i = 0; i < 3; i++) {
+        child_end end;
+        *shared = i;
+        pid_t pid = child_call(called, shared, true);
+        assert_true(pid > 0);
+        child_wait(pid, cases[i].seconds, &end);
+        assert_string_equal(end.text, cases[i].text);
+        assert_int_equal(*shared, cases[i].value);
+    }
+    munmap(shared, sizeof *shared);
+}
+
 static void no_child_outlives_us(void **state) {
     (void)state;
     int ends[2];
@@ -291,6 +323,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(environment_is_set_on_top),
         cmocka_unit_test(standard_streams_are_set),
         cmocka_unit_test(interrupts_end_a_child),
+        cmocka_unit_test(functions_are_children_too),
         cmocka_unit_test(no_child_outlives_us),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
