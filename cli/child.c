@@ -156,6 +156,7 @@ static void await_end(int descriptor, double seconds, bool heed, child_end *end)
         if (left < 0) left = 0;
         struct timespec timeout = {(time_t)left, (long)((left - (double)(time_t)left) * 1e9)};
         struct pollfd watched = {.fd = descriptor, .events = POLLIN};
+        if (heed && interrupted()) timeout = (struct timespec){0}; // before we came here
         ended = ppoll(&watched, 1, &timeout, &before) == 1;
         end->interrupted = !ended && heed && interrupted();
         end->timed_out = !ended && !end->interrupted && seconds > 0 && now_seconds() >= deadline;
