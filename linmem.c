@@ -8,6 +8,7 @@
 #include "cli/verb.h"
 #include "corpus/record_command.h"
 #include "corpus/trace_command.h"
+#include "fuzz/reproduce_command.h"
 #include "reports/report.h"
 
 #include <errno.h>
@@ -71,6 +72,7 @@ static const verb verbs[] = {
     {"compare", "measure allocators on workloads and compare them", compare},
     {"list", "what there is: allocators, workloads", list_command},
     {"record", "record the heap calls of a program as a trace", record_command},
+    {"reproduce", "shrink a failure and write a C program that shows it", reproduce_command},
     {"trace", "check, describe, convert and generate traces", trace_command},
     {"test", "everything CI runs", test},
 };
@@ -81,7 +83,7 @@ static void print_help(FILE *stream) {
           "Which allocator should serve a linear memory? Evidence, on recorded programs.\n\n",
           stream);
     for (size_t i = 0; i < VERB_COUNT; i++)
-        fprintf(stream, "  %-8s  %s\n", verbs[i].name, verbs[i].summary);
+        fprintf(stream, "  %-9s  %s\n", verbs[i].name, verbs[i].summary);
     fputs("\n'linmem VERB --help' tells more. Exit status: 0 held, 1 a failure was found, 2 bad "
           "usage or input.\n",
           stream);

@@ -198,7 +198,7 @@ static bool run(heap_player *p, const heap_options *options, const trace_operati
     *at = 0;
     bool holds = heap_player_start(p, options, placed ? operations : NULL);
     p->oracle.counted = options->allocator == options->counted;
-    for (*at = placed; holds && *at < count; *at += holds)
+    for (*at = placed; holds && *at < count && operations[*at].verb != TRACE_EXIT; *at += holds)
         holds = heap_player_play(p, &operations[*at]);
     return holds && heap_player_end(p);
 }

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#pragma GCC diagnostic ignored "-Wunused-function" // few reproducers need all
+
 extern const lm_allocator LM_TABLE(STRATEGY);
 static const lm_allocator *const heap = &LM_TABLE(STRATEGY);
 static lm_memory memory;
@@ -54,8 +56,8 @@ void __sanitizer_cov_trace_pc(void) {
     steps++;
 }
 static void holds_steps(uint32_t calls) {
-    HOLDS(steps, !(heap->capabilities & LM_CONSTANT_TIME) || steps <= calls * STEPS_MAX,
-          "%u steps", steps);
+    HOLDS(steps, !(heap->capabilities & LM_CONSTANT_TIME) || steps <= calls * STEPS_MAX, "%u steps",
+          steps);
 }
 
 static uint64_t memory_end(void) {
@@ -116,8 +118,8 @@ static void walk(void) {
           "%llu blocks live, the heap counts %llu", (ull)live, (ull)census.live_blocks);
     HOLDS(census, census.live_bytes >= usable, "%llu bytes live, the heap counts %llu", (ull)usable,
           (ull)census.live_bytes);
-    HOLDS(waste, !exact || census.live_bytes <= cost_now, "blocks take %llu bytes, not %llu at most",
-          (ull)census.live_bytes, (ull)cost_now);
+    HOLDS(waste, !exact || census.live_bytes <= cost_now,
+          "blocks take %llu bytes, not %llu at most", (ull)census.live_bytes, (ull)cost_now);
     HOLDS(census,
           census.live_bytes + census.free_bytes <= heap_bytes && heap_bytes <= taken &&
               heap_bytes + (foreign + 1) * 64 >= taken,
@@ -140,9 +142,9 @@ static void holds_refusal(uint64_t cost, uint32_t size, uint32_t alignment) {
     HOLDS(refusal, lm_memory_pages(&memory) == pages_before, "a refused call has grown the memory");
     walk();
     HOLDS(refusal,
-          !comparable || (had.live_blocks == census.live_blocks &&
-                          had.live_bytes == census.live_bytes &&
-                          had.heap_bytes == census.heap_bytes),
+          !comparable ||
+              (had.live_blocks == census.live_blocks && had.live_bytes == census.live_bytes &&
+               had.heap_bytes == census.heap_bytes),
           "a refused call has changed what lives");
 }
 static void holds_growth(uint64_t cost, uint32_t alignment) {
@@ -185,7 +187,8 @@ static void enter(uint32_t number, const unsigned char *block, uint64_t cost) {
     census_is_known = false;
     fill(e->offset, number, e->usable);
     if (e->cost > cost_of_one_most) cost_of_one_most = e->cost;
-    if (cost > largest.cost) largest = (extent){.cost = cost, .size = e->size, .alignment = e->alignment};
+    if (cost > largest.cost)
+        largest = (extent){.cost = cost, .size = e->size, .alignment = e->alignment};
     if ((cost_now += e->cost) > cost_most) cost_most = cost_now;
 }
 
@@ -252,25 +255,31 @@ static void release(uint32_t number) {
     if (!blocks[number].live) return;
     forget(number);
     before();
-    heap->free(lm_memory_base(&memory) + blocks[number].offset, number % 2 ? blocks[number].size : 0,
-               &memory);
+    heap->free(lm_memory_base(&memory) + blocks[number].offset,
+               number % 2 ? blocks[number].size : 0, &memory);
     HOLDS(waste, lm_memory_pages(&memory) == pages_before, "a free has grown the memory");
     holds_steps(1);
 }
 
-// The live block that lies highest below `end`, of the scopes from `scope` on; BLOCKS: none.
-static uint32_t highest(uint64_t end, uint32_t scope) {
-    uint32_t found = BLOCKS;
-    for (uint32_t i = 0; i < BLOCKS; i++)
-        if (blocks[i].live && blocks[i].scope >= scope && blocks[i].offset < end &&
-            (found == BLOCKS || blocks[i].offset > blocks[found].offset))
-            found = i;
-    return found;
+// What lives at the place of that number in the order of offsets, or BLOCKS + FOREIGN_MAX.
+static uint32_t at_place(uint32_t place) {
+    for (uint32_t i = 0; i < BLOCKS + foreign; i++) {
+        uint32_t below = 0;
+        for (uint32_t j = 0; j < BLOCKS + foreign; j++)
+            below += blocks[j].live && blocks[j].offset < blocks[i].offset;
+        if (blocks[i].live && below == place) return i;
+    }
+    return BLOCKS + FOREIGN_MAX;
 }
 
+// Ends the blocks of the scopes from `scope` on, the highest first; `freed`: by a call for each.
 static void end_blocks(uint32_t scope, bool freed) {
-    for (uint32_t i; (i = highest(UINT64_MAX, scope)) != BLOCKS;)
-        freed ? release(i) : forget(i);
+    uint32_t place = 0, i;
+    while (at_place(place) < BLOCKS + FOREIGN_MAX)
+        place++;
+    while (place-- > 0)
+        if ((i = at_place(place)) < BLOCKS && blocks[i].scope >= scope)
+            freed ? release(i) : forget(i);
 }
 
 static void open_scope(void) {
@@ -363,20 +372,15 @@ static void serves_the_largest_again(void) {
 
 // All is freed, first every second block; then the heap is as it was, and serves the same again.
 static int end(void) {
-    uint32_t live = foreign;
+    uint32_t live = 0;
     refuse(0);
     holds_contents();
     while (depth)
         close_scope();
-    for (uint32_t i = 0; i < BLOCKS; i++)
+    for (uint32_t i = 0; i < BLOCKS + foreign; i++)
         live += blocks[i].live;
-    uint64_t at = UINT64_MAX;
-    for (uint32_t i; live % 2 && (i = highest(at, 0)) != BLOCKS;) {
-        at = blocks[i].offset;
-        if (highest(at, 0) != BLOCKS) release(i);
-        i = highest(at, 0);
-        if (i != BLOCKS) at = blocks[i].offset;
-    }
+    for (uint32_t place = live; live % 2 && place >= 2; place -= 2)
+        if (at_place(place - 1) < BLOCKS) release(at_place(place - 1));
     end_blocks(0, true);
     if (can(LM_FREES_BLOCKS)) {
         holds_nothing();

@@ -1,0 +1,17 @@
+// The reproducer: a standalone C program that shows what a trace breaks, for those who keep the
+// strategy. It needs nothing but the strategy's own sources: the trace is straight calls, and what
+// is held stands with them, in short (fuzz/reproducer_heap.h).
+#pragma once
+
+#include "fuzz/trial.h"
+
+// The commands that compile a reproducer at `path` to `program`, from the repository's top. The
+// program exits with 1 and says what is broken, or with 0. To be freed; NULL: out of memory.
+char *reproducer_command(const trial *trial, const char *path, const char *program);
+
+// Whether there are reproducers for the trial's target.
+bool reproducer_is_known(const trial *trial);
+
+// Writes the program. False: with errno.
+bool reproducer_write(const trial *trial, const trace *trace, const failure *failure,
+                      const char *path);

@@ -1,0 +1,162 @@
+#include "fuzz/trial.h"
+
+#include "cli/child.h"
+#include "fuzz/heap_input.h"
+#include "fuzz/heap_player.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+// ---- Targets ------------------------------------------------------------------------------------
+
+static void play_heap(const lm_allocator *allocator, bool counted, const trace *trace,
+                      failure *failure) {
+    static heap_player player;
+    heap_options options = {.allocator = allocator, .counted = counted ? allocator : NULL};
+    if (!heap_player_create(&player)) return;
+    if (!heap_player_run(&player, &options, trace->operations, trace->count, &failure->at)) {
+        snprintf(failure->how, sizeof failure->how, "%s", player.oracle.finding);
+        snprintf(failure->law, sizeof failure->law, "%s", law_names[player.oracle.broken]);
+    }
+    heap_player_destroy(&player);
+}
+
+static const trial_target targets[] = {
+    {"heap", heap_input_decode, heap_input_encode, play_heap},
+};
+
+const trial_target *trial_target_named(const char *name) {
+    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
+        if (strcmp(targets[i].name, name) == 0) return &targets[i];
+    return NULL;
+}
+
+static void fail(failure *failure, const char *law, const char *how) {
+    snprintf(failure->law, sizeof failure->law, "%s", law);
+    snprintf(failure->how, sizeof failure->how, "%s", how);
+}
+
+static void judge_end(const child_end *end, failure *failure) {
+    if (end->interrupted)
+        failure->law[0] = '\0';
+    else if (end->timed_out)
+        fail(failure, "hang", end->text);
+    else if (end->signal == SIGILL || end->signal == SIGTRAP)
+        fail(failure, law_names[LAW_trap], "a right call trapped");
+    else if (end->signal)
+        fail(failure, "crash", end->text);
+}
+
+// ---- In a copy of us ----------------------------------------------------------------------------
+
+typedef struct play {
+    const trial *trial;
+    const trace *trace;
+    failure *failure; // in memory that is shared
+} play;
+
+static int play_here(void *context) {
+    play *p = context;
+    p->trial->target->play(p->trial->allocator, p->trial->counted, p->trace, p->failure);
+    return 0;
+}
+
+static bool run_here(const trial *trial, const trace *trace, failure *failure) {
+    struct failure *shared =
+        mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED) return false;
+    play p = {trial, trace, shared};
+    child_end end = {0};
+    pid_t pid = child_call(play_here, &p, true);
+    if (pid > 0) child_wait(pid, trial->seconds, &end);
+    *failure = *shared;
+    munmap(shared, sizeof *shared);
+    judge_end(&end, failure);
+    return failure->law[0];
+}
+
+// ---- In a fuzz target's program -----------------------------------------------------------------
+
+enum { INPUT_BYTES_MAX = 1 << 20 };
+
+// The input as a file without a name. −1: the operations are no input of the target, or no room.
+static int input_file(const trial *trial, const trace *trace) {
+    size_t count = 0;
+    while (count < trace->count && trace->operations[count].verb != TRACE_EXIT)
+        count++;
+    uint8_t *bytes = malloc(INPUT_BYTES_MAX);
+    size_t size =
+        bytes ? trial->target->encode(trace->operations, count, bytes, INPUT_BYTES_MAX) : 0;
+    int file = size ? memfd_create("input", 0) : -1;
+    if (file >= 0 && write(file, bytes, size) != (ssize_t)size) {
+        close(file);
+        file = -1;
+    }
+    free(bytes);
+    return file;
+}
+
+// What stands behind `mark` in the text, up to one of `ends`, is the failure's law or its how.
+static bool find(const char *text, const char *mark, const char *ends, char *found, size_t size) {
+    const char *at = strstr(text, mark);
+    if (!at) return false;
+    at += strlen(mark);
+    snprintf(found, size, "%.*s", (int)strcspn(at, ends), at);
+    return true;
+}
+
+static void judge_words(const char *said, failure *failure) {
+    char law[sizeof failure->law];
+    if (find(said, "linmem-fuzz: broken ", ":", failure->law, sizeof failure->law)) {
+        snprintf(law, sizeof law, "broken %.40s: ", failure->law);
+        find(said, law, "\n", failure->how, sizeof failure->how);
+        if (sscanf(failure->how, "operation %zu of ", &failure->at) != 1) failure->at = 0;
+    } else if (find(said, "ERROR: AddressSanitizer: ", " \n", failure->law, sizeof failure->law)) {
+        find(said, "ERROR: AddressSanitizer: ", "\n", failure->how, sizeof failure->how);
+    } else if (find(said, "runtime error: ", "\n", failure->how, sizeof failure->how)) {
+        snprintf(failure->law, sizeof failure->law, "undefined");
+    } else if (strstr(said, "ERROR: libFuzzer: ")) {
+        find(said, "ERROR: libFuzzer: ", "\n", failure->how, sizeof failure->how);
+        snprintf(failure->law, sizeof failure->law,
+                 strncmp(failure->how, "timeout", 7) == 0 ? "hang" : "crash");
+    }
+}
+
+static void read_words(int file, failure *failure) {
+    static char said[1 << 16];
+    ssize_t count = pread(file, said, sizeof said - 1, 0);
+    said[count > 0 ? count : 0] = '\0';
+    judge_words(said, failure);
+}
+
+static bool run_program(const trial *trial, const trace *trace, failure *failure) {
+    *failure = (struct failure){.at = trace->count};
+    int input = input_file(trial, trace), words = memfd_create("words", 0);
+    char level[16];
+    snprintf(level, sizeof level, "--level=%d",
+             trial->allocator ? trial->allocator->check_level : 1);
+    child_options options = {
+        .argv = (const char *const[]){"sh", "-c", "exec \"$@\" >&4 2>&4", "sh", trial->program,
+                                      level, "/proc/self/fd/3", NULL},
+        .descriptors = (int[]){input, words},
+        .descriptor_count = 2,
+        .cpu = -1,
+    };
+    child_end end = {0};
+    pid_t pid = input >= 0 && words >= 0 ? child_start(&options) : -1;
+    if (pid > 0) {
+        child_wait(pid, trial->seconds, &end);
+        read_words(words, failure);
+        if (!failure->law[0]) judge_end(&end, failure);
+    }
+    close(input);
+    close(words);
+    return failure->law[0];
+}
+
+bool trial_run(const trial *trial, const trace *trace, failure *failure) {
+    return trial->program ? run_program(trial, trace, failure) : run_here(trial, trace, failure);
+}

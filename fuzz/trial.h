@@ -1,0 +1,38 @@
+// A trial: a trace is played once, in a process of its own, and what it breaks is told. Crashes,
+// traps and calls that do not return end the trial, not us.
+#pragma once
+
+#include "alloc/allocator.h"
+#include "corpus/trace.h"
+
+// What was broken: a law's name, or `crash`, `hang`, or what a sanitizer said. Shrinking keeps it.
+typedef struct failure {
+    char law[48]; // "": nothing is broken
+    char how[200];
+    size_t at; // the operation, or how many there are: at the end
+} failure;
+
+// How the operations of a target's inputs are read, written and played.
+typedef struct trial_target {
+    const char *name;
+    size_t (*decode)(const uint8_t *bytes, size_t count, trace_operation *operations, size_t max);
+    size_t (*encode)(const trace_operation *operations, size_t count, uint8_t *bytes, size_t max);
+    // Up to an exit. `failure->at` is kept right while it plays, in case that it does not return.
+    void (*play)(const lm_allocator *allocator, bool counted, const trace *trace, failure *failure);
+} trial_target;
+
+// The target of that name, or NULL: its inputs are no operations.
+const trial_target *trial_target_named(const char *name);
+
+typedef struct trial {
+    const trial_target *target;
+    // Who plays. With `program`, a fuzz target's, that does, under sanitizers, at the allocator's
+    // check level.
+    const lm_allocator *allocator;
+    bool counted;
+    const char *program;
+    double seconds; // after which it hangs
+} trial;
+
+// Plays the trace. True: something is broken, and `failure` says what. Interrupted it is not.
+bool trial_run(const trial *trial, const trace *trace, failure *failure);
