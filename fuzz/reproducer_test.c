@@ -1,0 +1,297 @@
+// What stands in every reproducer says the same as the oracle: of all strategies on random inputs,
+// and of an allocator that breaks one law after the other. And what is written compiles, alone with
+// the strategy, and shows the bug of one that has one.
+#include "alloc/registry.h"
+#include "cli/child.h"
+#include "fuzz/heap_input.h"
+#include "fuzz/oracle.h"
+#include "fuzz/reproducer.h"
+#include "fuzz/steps.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define BLOCKS                   1024
+#define __sanitizer_cov_trace_pc unused // fuzz/steps.c counts
+static const lm_allocator *heap;
+#include "fuzz/reproducer_heap.h"
+#undef __sanitizer_cov_trace_pc
+
+// ---- The reproducer's part, played from a trace -------------------------------------------------
+
+static void call_heap(const trace_operation *o) {
+    const uint32_t *a = o->argument;
+    switch (o->verb) {
+    case TRACE_ALLOCATE:
+    case TRACE_ZEROED:
+        allocate(a[0], a[1], a[2], o->verb == TRACE_ZEROED && a[2] == TRACE_ALIGNMENT_DEFAULT);
+        return;
+    case TRACE_RESIZE:
+        resize(a[0], a[1]);
+        return;
+    case TRACE_FREE:
+        release(a[0]);
+        return;
+    case TRACE_GROW:
+        grow(a[0]);
+        return;
+    case TRACE_REFUSE:
+        refuse(a[0]);
+        return;
+    case TRACE_MOVE:
+        move();
+        return;
+    case TRACE_OPEN:
+        open_scope();
+        return;
+    case TRACE_CLOSE:
+        close_scope();
+        return;
+    case TRACE_RESET:
+        reset();
+        return;
+    default:
+        return;
+    }
+}
+
+typedef struct played {
+    const trace *trace;
+    int said; // a file for what is said
+} played;
+
+static int call_all(void *context) {
+    const played *p = context;
+    const trace_operation *o = p->trace->operations;
+    dup2(p->said, STDOUT_FILENO);
+    const uint32_t *world = o->verb == TRACE_HEAP ? o->argument : (uint32_t[]){16, 1, 65536};
+    start(world[0], world[1], world[2]);
+    for (size_t i = 0; i < p->trace->count && o[i].verb != TRACE_EXIT; i++)
+        call_heap(&o[i]);
+    return end();
+}
+
+// The law that the reproducer's part says is broken; "" for none.
+static void judge(const lm_allocator *allocator, const trace *trace, char law[48]) {
+    FILE *said = tmpfile();
+    played p = {trace, fileno(said)};
+    child_end end;
+    unsigned call;
+    heap = allocator;
+    child_wait(child_call(call_all, &p, false), 60, &end);
+    rewind(said);
+    law[0] = '\0';
+    if (fscanf(said, "call %u: broken %47[a-z]", &call, law) != 2 && !end.ok)
+        snprintf(law, 48, "%s", end.text);
+    fclose(said);
+}
+
+static void assert_same(const lm_allocator *allocator, const trace *trace, const char *expected) {
+    trial trial = {.target = trial_target_named("heap"), .allocator = allocator, .seconds = 60};
+    failure failure;
+    char law[48];
+    trial_run(&trial, trace, &failure);
+    judge(allocator, trace, law);
+    if (strcmp(failure.law, expected) != 0 || strcmp(law, expected) != 0)
+        fail_msg("%s: '%s' is expected; the oracle says '%s' (%s), the reproducer '%s'",
+                 allocator->name, expected, failure.law, failure.how, law);
+}
+
+static void both_hold_on_all_strategies(void **state) {
+    (void)state;
+    enum { INPUTS = 30, MUTATIONS = 100, BYTES_MAX = 1024 };
+    static uint8_t bytes[BYTES_MAX];
+    static trace_operation operations[HEAP_INPUT_OPERATIONS_MAX];
+    size_t bytes_used = 0;
+    for (unsigned seed = 0; seed < INPUTS; seed++) {
+        for (unsigned i = 0; i < MUTATIONS; i++)
+            bytes_used = heap_input_mutate(bytes, bytes_used, BYTES_MAX, seed * MUTATIONS + i);
+        size_t count = heap_input_decode(bytes, bytes_used, operations, HEAP_INPUT_OPERATIONS_MAX);
+        trace trace;
+        trace_error error;
+        assert_true(trace_make(operations, count, NULL, &trace, &error));
+        for (size_t i = 0; i < lm_strategy_count(); i++)
+            assert_same(lm_strategy_at(i, 1), &trace, "");
+        trace_free(&trace);
+    }
+}
+
+// ---- Broken laws --------------------------------------------------------------------------------
+
+static const lm_allocator *right; // what the broken ones are made of
+static void *first;               // block that was allocated
+
+static void *allocate_outside(size_t size, lm_memory *m) {
+    (void)size;
+    return lm_memory_base(m) + lm_memory_pages(m) * (size_t)LM_PAGE_BYTES;
+}
+static void *allocate_crooked(size_t size, lm_memory *m) {
+    return (char *)right->allocate(size + 8, m) + 8;
+}
+static void *allocate_twice(size_t size, lm_memory *m) {
+    return first ? first : (first = right->allocate(size, m));
+}
+static void *allocate_never(size_t size, lm_memory *m) {
+    (void)size, (void)m;
+    return NULL;
+}
+static void *allocate_and_grow(size_t size, lm_memory *m) {
+    lm_memory_grow(m, 100);
+    return right->allocate(size, m);
+}
+static void *allocate_and_spoil(size_t size, lm_memory *m) {
+    void *block = right->allocate(size, m);
+    if (first) memset(first, 7, 1);
+    return first = block;
+}
+static void *allocate_dirty(size_t size, lm_memory *m) {
+    return memset(right->allocate(size, m), 1, size);
+}
+static void *allocate_slowly(size_t size, lm_memory *m) {
+    steps_taken += 10000;
+    steps += 10000;
+    return right->allocate(size, m);
+}
+static void *allocate_trapping(size_t size, lm_memory *m) {
+    (void)size, (void)m;
+    __builtin_trap();
+}
+static void *allocate_for_ever(size_t size, lm_memory *m) {
+    (void)size, (void)m;
+    pause();
+    return NULL;
+}
+static void free_nothing(void *block, size_t size, lm_memory *m) {
+    (void)block, (void)size, (void)m;
+}
+static size_t usable_too_little(const void *block, lm_memory *m) {
+    (void)block, (void)m;
+    return 1;
+}
+static size_t usable_too_much(const void *block, lm_memory *m) {
+    return right->usable_size(block, m) + 4096;
+}
+static const char *never_valid(lm_memory *m, lm_census *census) {
+    (void)m, (void)census;
+    return "some law";
+}
+static const char *count_one_more(lm_memory *m, lm_census *census) {
+    const char *law = right->validate(m, census);
+    census->live_blocks++;
+    return law;
+}
+
+static trace parse(const char *text) {
+    trace trace;
+    trace_error error;
+    if (!trace_parse(text, strlen(text), &trace, &error)) fail_msg("%s", error.text);
+    return trace;
+}
+
+#define BREAKS(law, member, function)                                                              \
+    {law, offsetof(lm_allocator, member), (void (*)(void))function}
+
+static void both_see_each_broken_law(void **state) {
+    (void)state;
+    static const struct {
+        const char *law;
+        size_t member;
+        void (*function)(void);
+    } cases[] = {
+        BREAKS("bounds", allocate, allocate_outside),
+        BREAKS("alignment", allocate, allocate_crooked),
+        BREAKS("overlap", allocate, allocate_twice),
+        BREAKS("refusal", allocate, allocate_never),
+        BREAKS("waste", allocate, allocate_and_grow),
+        BREAKS("content", allocate, allocate_and_spoil),
+        BREAKS("zero", allocate_zeroed, allocate_dirty),
+        BREAKS("trap", allocate, allocate_trapping),
+        BREAKS("usable", usable_size, usable_too_little),
+        BREAKS("waste", usable_size, usable_too_much),
+        BREAKS("walk", validate, never_valid),
+        BREAKS("census", validate, count_one_more),
+        BREAKS("census", free, free_nothing),
+    };
+    trace t = parse("linmem-trace 1\na 0 100\na 1 100\nz 2 300\nf 0\nf 1\nf 2\n");
+    right = lm_strategy_named("tlsf", 0);
+    assert_same(right, &t, "");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lm_allocator broken = *right;
+        memcpy((char *)&broken + cases[i].member, &cases[i].function, sizeof cases[i].function);
+        first = NULL;
+        assert_same(&broken, &t, cases[i].law);
+    }
+    trace_free(&t);
+}
+
+static void a_trial_outlives_what_hangs(void **state) {
+    (void)state;
+    trace t = parse("linmem-trace 1\na 0 100\nf 0\n");
+    right = lm_strategy_named("tlsf", 0);
+    lm_allocator broken = *right;
+    trial trial = {.target = trial_target_named("heap"), .allocator = &broken, .seconds = 0.2};
+    failure failure;
+    broken.allocate = allocate_for_ever;
+    assert_true(trial_run(&trial, &t, &failure));
+    assert_string_equal(failure.law, "hang");
+    assert_int_equal(failure.at, 0);
+    broken.allocate = allocate_slowly;
+    trial.counted = true;
+    trial.seconds = 60;
+    assert_true(trial_run(&trial, &t, &failure));
+    assert_string_equal(failure.law, "steps");
+    trace_free(&t);
+}
+
+// ---- Programs -----------------------------------------------------------------------------------
+
+// Compiles a reproducer with the strategy's source changed by a command of sed; returns how it ends.
+static int run_reproducer(const trial *trial, const trace *trace, const char *change) {
+    char folder[] = "/tmp/linmem-reproducer-test-XXXXXX", path[100], program[100], script[2000];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/bug.c", folder);
+    snprintf(program, sizeof program, "%s/bug", folder);
+    failure failure = {.law = "overlap", .how = "so it was"};
+    assert_true(reproducer_write(trial, trace, &failure, path));
+    char *command = reproducer_command(trial, path, program);
+    snprintf(script, sizeof script,
+             "cp -r alloc %s && cd %s && sed -i '%s' alloc/strategies/%s.c && %s && %s/bug; "
+             "status=$?; rm -rf %s; exit $status",
+             folder, folder, change, trial->allocator->name, command, folder, folder);
+    child_end end;
+    child_options options = {.argv = (const char *const[]){"sh", "-c", script, NULL}, .cpu = -1};
+    child_wait(child_start(&options), 120, &end);
+    free(command);
+    return end.exit_status;
+}
+
+static void a_program_shows_the_bug(void **state) {
+    (void)state;
+    trace t = parse("linmem-trace 1\nh 16 1 64\na 0 100\ng 1\na 1 70000\nn 1\nr 0 65000\nn *\n(\n"
+                    "a 2 70000 4096\n)\nx\nw\nz 3 9\ne\nf 3\n");
+    trial trial = {.target = trial_target_named("heap"), .allocator = lm_strategy_named("bump", 1)};
+    assert_int_equal(run_reproducer(&trial, &t, ""), 0);
+    // Somebody else's growth is not noticed.
+    assert_int_equal(run_reproducer(&trial, &t, "s/if (at != r->is.end)/if (at == 1)/"), 1);
+    trial.counted = true;
+    trial.allocator = lm_strategy_named("tlsf", 0);
+    assert_int_equal(run_reproducer(&trial, &t, ""), 0);
+    assert_int_equal(run_reproducer(&trial, &t,
+                                    "s/^static bool start.*/&\\n"
+                                    "for (volatile int i = 0; i < 9; i++);/"),
+                     0);
+    trace_free(&t);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(both_hold_on_all_strategies),
+        cmocka_unit_test(both_see_each_broken_law),
+        cmocka_unit_test(a_trial_outlives_what_hangs),
+        cmocka_unit_test(a_program_shows_the_bug),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
