@@ -73,7 +73,7 @@ static uint64_t memory_end(void) {
 static bool can(lm_capability capability) {
     return heap->capabilities & capability;
 }
-static void before(void) {
+static void before(void) { // each call
     call++;
     pages_before = lm_memory_pages(&memory);
     refusals_before = memory.refusals;
@@ -135,9 +135,12 @@ static void walk(void) {
               "the heap takes %llu bytes, more than it states", (ull)heap_bytes);
 }
 
-// Whether a walk costs little more than a call.
+// Whether a walk costs little more than a call; then there is one after each.
 static bool is_small(void) {
     return lm_memory_pages(&memory) <= 256;
+}
+static void walk_if_small(void) {
+    if (is_small()) walk();
 }
 static void holds_refusal(uint64_t cost, uint32_t size, uint32_t alignment) {
     uint64_t left = (uint64_t)(memory.pages_max - pages_before) * LM_PAGE_BYTES;
@@ -222,6 +225,7 @@ static void allocate(uint32_t number, uint32_t size, uint32_t alignment, bool ze
     blocks[number] = (extent){.cost = cost, .size = size, .alignment = alignment};
     enter(number, block, cost);
     if (alignment <= LM_BLOCK_ALIGNMENT && size > largest) largest = size;
+    walk_if_small();
 }
 
 static void resize(uint32_t number, uint32_t size) {
@@ -253,6 +257,7 @@ static void resize(uint32_t number, uint32_t size) {
     e->cost = 2 * cost;
     enter(number, block, cost);
     if (both > cost_most) cost_most = both;
+    walk_if_small();
 }
 
 static void forget(uint32_t number) {
@@ -263,14 +268,19 @@ static void forget(uint32_t number) {
 }
 
 // Every second block is freed with its size.
-static void release(uint32_t number) {
-    if (!blocks[number].live) return;
+static void free_block(uint32_t number) {
     forget(number);
     before();
     heap->free(lm_memory_base(&memory) + blocks[number].offset,
                number % 2 ? blocks[number].size : 0, &memory);
     HOLDS(waste, lm_memory_pages(&memory) == pages_before, "a free has grown the memory");
     holds_steps(1);
+}
+
+static void release(uint32_t number) {
+    if (!blocks[number].live) return; // it could not be allocated
+    free_block(number);
+    walk_if_small();
 }
 
 // What lives at the place of that number in the order of offsets, or BLOCKS + FOREIGN_MAX.
@@ -291,7 +301,7 @@ static void end_blocks(uint32_t scope, bool freed) {
         place++;
     while (place-- > 0)
         if ((i = at_place(place)) < BLOCKS && blocks[i].scope >= scope)
-            freed ? release(i) : forget(i);
+            freed ? free_block(i) : forget(i);
 }
 
 static void open_scope(void) {
@@ -302,6 +312,7 @@ static void open_scope(void) {
     scopes_opened |= (uint64_t)opened << scope;
     census_is_known &= !opened;
     opened ? holds_growth(0, LM_BLOCK_ALIGNMENT) : holds_refusal(0, 0, LM_BLOCK_ALIGNMENT);
+    walk_if_small();
 }
 
 static void close_scope(void) {
@@ -314,6 +325,7 @@ static void close_scope(void) {
     heap->close_scope(&memory);
     census_is_known = false;
     holds_contents();
+    walk_if_small();
 }
 
 static void holds_nothing(void) {
@@ -345,6 +357,7 @@ static void grow(uint32_t pages) { // somebody else does
     e->live = true;
     holds_apart(BLOCKS + foreign);
     fill(e->offset, BLOCKS + foreign++, e->usable);
+    walk_if_small();
 }
 
 static void refuse(uint32_t count) {
@@ -407,7 +420,7 @@ static void free_all(void) {
     for (uint32_t i = 0; i < BLOCKS + foreign; i++)
         live += blocks[i].live;
     for (uint32_t place = live; live % 2 && place >= 2; place -= 2)
-        if (at_place(place - 1) < BLOCKS) release(at_place(place - 1));
+        if (at_place(place - 1) < BLOCKS) free_block(at_place(place - 1));
     end_blocks(0, true);
 }
 

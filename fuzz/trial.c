@@ -14,8 +14,11 @@
 
 static void play_heap(const lm_allocator *allocator, bool counted, const trace *trace,
                       failure *failure) {
+    enum { WALKS_MAX = 4096 };
     static heap_player player;
-    heap_options options = {.allocator = allocator, .counted = counted ? allocator : NULL};
+    heap_options options = {.allocator = allocator,
+                            .counted = counted ? allocator : NULL,
+                            .walk_every = trace->count <= WALKS_MAX};
     if (!heap_player_create(&player)) return;
     if (!heap_player_run(&player, &options, trace->operations, trace->count, &failure->at)) {
         snprintf(failure->how, sizeof failure->how, "%s", player.oracle.finding);
