@@ -24,6 +24,7 @@ enum { TRIES_MAX = 20000, OPERATIONS_MAX = 1 << 16, SECONDS_MIN = 5, OPERATIONS_
 typedef struct request {
     const char *input, *target, *directory, *keep;
     char **allocators; // ends with NULL; NULL: all
+    bool refuse;       // each growth, one after the other
     trace trace;
 } request;
 
@@ -211,29 +212,42 @@ static void write_all(const request *request, const trial *trial, const trace *t
 
 // ---- The command --------------------------------------------------------------------------------
 
+// Plays the trace in one way. True: it breaks something, of which all is written.
+static bool reproduce_with(const request *request, const trial *trial, const trace *whole) {
+    shrinking s = {.trial = trial};
+    trace trace;
+    trace_error error;
+    if (!trial_run(trial, whole, &s.failure)) return false;
+    printf("%s, %s: broken %s: %s\n", trial->allocator->name, way_text(trial), s.failure.law,
+           s.failure.how);
+    if (!trace_make(whole->operations, whole->count, NULL, &trace, &error))
+        options_fail("%s", error.text);
+    size_t tries = shrink(&s, &trace);
+    printf("  shrunk from %zu operations to %zu, in %zu tries\n", whole->count, trace.count, tries);
+    write_all(request, trial, &trace, &s.failure);
+    trace_free(&trace);
+    return true;
+}
+
+// The same, with each growth refused.
+static bool reproduce_refused(const request *request, const trial *trial) {
+    trace refused;
+    if (trial->program || trial->counted || !trial_refuse(trial, &request->trace, &refused))
+        return false;
+    bool broken = reproduce_with(request, trial, &refused);
+    trace_free(&refused);
+    return broken;
+}
+
 // Plays the trace on a strategy in one way after the other until something breaks.
 static bool reproduce_on(const request *request, const trial_target *target, const char *strategy) {
-    const trace *whole = &request->trace;
     bool broken = false;
     for (int way = 0; way < WAYS && !broken && !interrupted(); way++) {
         trial trial;
         if (!is_way(target, strategy, way, &trial)) continue;
-        trial.seconds = SECONDS_MIN + (double)whole->count / OPERATIONS_A_SECOND;
-        shrinking s = {.trial = &trial};
-        broken = trial_run(&trial, whole, &s.failure);
-        if (broken) {
-            trace trace;
-            trace_error error;
-            printf("%s, %s: broken %s: %s\n", strategy, way_text(&trial), s.failure.law,
-                   s.failure.how);
-            if (!trace_make(whole->operations, whole->count, NULL, &trace, &error))
-                options_fail("%s", error.text);
-            size_t tries = shrink(&s, &trace);
-            printf("  shrunk from %zu operations to %zu, in %zu tries\n", whole->count, trace.count,
-                   tries);
-            write_all(request, &trial, &trace, &s.failure);
-            trace_free(&trace);
-        }
+        trial.seconds = SECONDS_MIN + (double)request->trace.count / OPERATIONS_A_SECOND;
+        broken = reproduce_with(request, &trial, &request->trace) ||
+                 (request->refuse && reproduce_refused(request, &trial));
         free((char *)trial.program);
     }
     return broken;
@@ -256,12 +270,14 @@ static exit_status reproduce(const request *request, const trial_target *target)
     return broken || interrupted() ? EXIT_BROKEN : EXIT_HELD;
 }
 
-enum { OPTION_KEEP = 256 };
+enum { OPTION_KEEP = 256, OPTION_REFUSE };
 static const struct argp_option options[] = {
     {"allocator", 'a', "A,…", 0, "Who plays (default: all)", 0},
     {"target", 't', "TARGET", 0, "The fuzz target whose input it is (default: heap)", 0},
     {"out", 'o', "DIR", 0, "Where the trace and the program go (default: findings)", 0},
     {"keep", OPTION_KEEP, "NAME", 0, "Keep the trace as corpus/regressions/NAME.lmt", 0},
+    {"refuse-growth", OPTION_REFUSE, NULL, 0,
+     "Play a heap's trace again and again, each growth refused once and for ever", 0},
     {0},
 };
 
@@ -290,6 +306,9 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     case OPTION_KEEP:
         request->keep = argument;
         return 0;
+    case OPTION_REFUSE:
+        request->refuse = true;
+        return 0;
     case ARGP_KEY_ARG:
         if (request->input) options_fail("one input at a time");
         request->input = argument;
@@ -317,6 +336,8 @@ exit_status reproduce_command(int argc, char **argv) {
     options_parse(&argp, argc, argv, &request);
     const trial_target *target = trial_target_named(request.target);
     if (!target) options_fail("unknown target '%s'", request.target);
+    if (request.refuse && strcmp(target->name, "heap") != 0)
+        options_fail("--refuse-growth is for heaps");
     load(&request, target);
     interrupt_catch();
     exit_status status = reproduce(&request, target);

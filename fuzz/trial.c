@@ -2,7 +2,7 @@
 
 #include "cli/child.h"
 #include "fuzz/heap_input.h"
-#include "fuzz/heap_player.h"
+#include "fuzz/out_of_memory.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -79,6 +79,42 @@ static bool run_here(const trial *trial, const trace *trace, failure *failure) {
     munmap(shared, sizeof *shared);
     judge_end(&end, failure);
     return failure->law[0];
+}
+
+typedef struct refusals {
+    const trial *trial;
+    const trace *trace;
+    out_of_memory *played; // in memory that is shared
+} refusals;
+
+static int refuse_here(void *context) {
+    refusals *r = context;
+    static heap_player player;
+    heap_options options = {.allocator = r->trial->allocator};
+    if (!heap_player_create(&player)) return 0;
+    return !out_of_memory_run(&player, &options, r->trace->operations, r->trace->count, r->played);
+}
+
+bool trial_refuse(const trial *trial, const trace *trace, struct trace *refused) {
+    trace_error error;
+    child_end end = {.ok = true};
+    out_of_memory *played =
+        mmap(NULL, sizeof *played, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    trace_operation *operations = calloc(trace->count + 1, sizeof *operations);
+    if (played != MAP_FAILED && operations) {
+        refusals r = {trial, trace, played};
+        pid_t pid = child_call(refuse_here, &r, true);
+        if (pid > 0) child_wait(pid, trial->seconds * (double)(trace->count + 1), &end);
+    }
+    bool broken = !end.ok && !end.interrupted;
+    if (broken) {
+        size_t count =
+            out_of_memory_operations(trace->operations, trace->count, played, operations);
+        broken = trace_make(operations, count, trace->preamble, refused, &error);
+    }
+    if (played != MAP_FAILED) munmap(played, sizeof *played);
+    free(operations);
+    return broken;
 }
 
 // ---- In a fuzz target's program -----------------------------------------------------------------

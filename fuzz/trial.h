@@ -36,3 +36,8 @@ typedef struct trial {
 
 // Plays the trace. True: something is broken, and `failure` says what. Interrupted it is not.
 bool trial_run(const trial *trial, const trace *trace, failure *failure);
+
+// The same with each growth refused, one after the other (fuzz/out_of_memory.h), by an allocator of
+// ours on a heap. True: where something is broken; `refused` is then the trace with that refusal in
+// it.
+bool trial_refuse(const trial *trial, const trace *trace, struct trace *refused);
