@@ -1,14 +1,16 @@
 // linmem: the command. One table of verbs; each is implemented in its room, and only here do rooms
 // meet.
 #include "bench/compare_options.h"
-#include "bench/list_command.h"
+#include "bench/lists.h"
 #include "bench/results.h"
 #include "cli/file.h"
+#include "cli/list.h"
 #include "cli/options.h"
 #include "cli/verb.h"
 #include "corpus/record_command.h"
 #include "corpus/trace_command.h"
 #include "fuzz/reproduce_command.h"
+#include "fuzz/target_list.h"
 #include "reports/report.h"
 
 #include <errno.h>
@@ -63,6 +65,15 @@ static exit_status compare(int argc, char **argv) {
     return ok ? EXIT_HELD : EXIT_BROKEN;
 }
 
+static exit_status list(int argc, char **argv) {
+    static const list_kind kinds[] = {
+        {"allocators", list_allocators, print_allocators},
+        {"workloads", list_workloads, print_workloads},
+        {"targets", list_targets, print_targets},
+    };
+    return list_command(kinds, sizeof kinds / sizeof *kinds, argc, argv);
+}
+
 static exit_status test(int argc, char **argv) {
     (void)argc;
     options_fail("%s needs the sources: ./linmem test, in the repository", argv[0]);
@@ -70,7 +81,7 @@ static exit_status test(int argc, char **argv) {
 
 static const verb verbs[] = {
     {"compare", "measure allocators on workloads and compare them", compare},
-    {"list", "what there is: allocators, workloads", list_command},
+    {"list", "what there is: allocators, workloads, fuzz targets", list},
     {"record", "record the heap calls of a program as a trace", record_command},
     {"reproduce", "shrink a failure and write a C program that shows it", reproduce_command},
     {"trace", "check, describe, convert and generate traces", trace_command},

@@ -1,4 +1,4 @@
-#include "bench/list_command.h"
+#include "bench/lists.h"
 
 #include "alloc/host_malloc.h"
 #include "alloc/registry.h"
@@ -62,7 +62,7 @@ static void add_allocator(json_t *list, const lm_allocator *allocator, const cha
                                           "wasm32_code_bytes", code));
 }
 
-static json_t *allocators(void) {
+json_t *list_allocators(void) {
     json_t *list = json_array();
     for (size_t i = 0; i < lm_strategy_count(); i++)
         add_allocator(list, lm_strategy_at(i, 0), "strategy");
@@ -75,7 +75,7 @@ static json_t *allocators(void) {
     return list;
 }
 
-static json_t *workloads(void) {
+json_t *list_workloads(void) {
     size_t count;
     char **names = workload_names(&count);
     json_t *list = json_array();
@@ -111,7 +111,7 @@ static void print_allocator(const json_t *entry) {
 }
 
 // Under a heading for each kind.
-static void print_allocators(const json_t *list) {
+void print_allocators(const json_t *list) {
     static const struct {
         const char *kind, *heading;
     } headings[] = {
@@ -129,7 +129,7 @@ static void print_allocators(const json_t *list) {
     }
 }
 
-static void print_workloads(const json_t *list) {
+void print_workloads(const json_t *list) {
     puts("workloads");
     size_t index;
     json_t *entry;
@@ -139,68 +139,4 @@ static void print_workloads(const json_t *list) {
                json_integer_value(json_object_get(entry, "operations")), live / (1 << 20),
                text_of(entry, "about"));
     }
-}
-
-static const struct {
-    const char *name;
-    json_t *(*list)(void);
-    void (*print)(const json_t *list);
-} kinds[] = {
-    {"allocators", allocators, print_allocators},
-    {"workloads", workloads, print_workloads},
-};
-enum { KINDS = sizeof kinds / sizeof *kinds };
-
-typedef struct asked {
-    bool json, kind[KINDS];
-} asked;
-
-static error_t parse(int key, char *value, struct argp_state *state) {
-    asked *asked = state->input;
-    const char *names[KINDS];
-    if (key == 'j') {
-        asked->json = true;
-        return 0;
-    }
-    if (key != ARGP_KEY_ARG) return ARGP_ERR_UNKNOWN;
-    for (size_t i = 0; i < KINDS; i++) {
-        names[i] = kinds[i].name;
-        if (strcmp(value, names[i]) == 0) {
-            asked->kind[i] = true;
-            return 0;
-        }
-    }
-    options_unknown("kind", value, names, KINDS);
-}
-
-static const struct argp_option arguments[] = {
-    {"json", 'j', NULL, 0, "An array of objects with a name", 0}, {0}};
-static const struct argp argp = {arguments,
-                                 parse,
-                                 "[allocators] [workloads]",
-                                 "What there is: all kinds, or those that are named.",
-                                 NULL,
-                                 NULL,
-                                 NULL};
-
-exit_status list_command(int argc, char **argv) {
-    asked asked = {0};
-    options_parse(&argp, argc, argv, &asked);
-    bool all = true;
-    for (size_t i = 0; i < KINDS; i++)
-        all &= !asked.kind[i];
-    json_t *found = json_array();
-    for (size_t i = 0; i < KINDS; i++) {
-        if (!all && !asked.kind[i]) continue;
-        json_t *list = kinds[i].list();
-        if (!asked.json) kinds[i].print(list);
-        json_array_extend(found, list);
-        json_decref(list);
-    }
-    if (asked.json) {
-        json_dumpf(found, stdout, JSON_INDENT(2));
-        putchar('\n');
-    }
-    json_decref(found);
-    return EXIT_HELD;
 }

@@ -1,0 +1,9 @@
+// What the verb list tells of allocators and workloads (cli/list.h).
+#pragma once
+
+#include <jansson.h>
+
+json_t *list_allocators(void);
+void print_allocators(const json_t *list);
+json_t *list_workloads(void);
+void print_workloads(const json_t *list);
