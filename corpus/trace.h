@@ -181,11 +181,12 @@ void trace_builder_comment(trace_builder *builder, const char *text);
 // with trace_free. The builder is gone in either case.
 bool trace_builder_finish(trace_builder *builder, trace *trace, trace_error *error);
 void trace_builder_abandon(trace_builder *builder);
-// Appends an exit and what closes the trace; nothing where nothing is open. False: `error` says why.
+// Appends an exit and what closes the trace; nothing where nothing is open. False: `error` says
+// why.
 bool trace_builder_close(trace_builder *builder, trace_error *error);
 
-// A trace of operations that need not be one: what cannot stand where it stands is left out, and what
-// is open at the end is closed. `comment` is its preamble, or NULL. False: out of memory.
+// A trace of operations that need not be one: what cannot stand where it stands is left out, and
+// what is open at the end is closed. `comment` is its preamble, or NULL. False: out of memory.
 bool trace_make(const trace_operation *operations, size_t count, const char *comment, trace *trace,
                 trace_error *error);
 

@@ -19,7 +19,10 @@
 
 #define REGRESSIONS LINMEM_SOURCE_DIR "/corpus/regressions"
 
-enum { TRIES_MAX = 20000, OPERATIONS_MAX = 1 << 16, SECONDS_MIN = 5, OPERATIONS_A_SECOND = 20000 };
+enum { TRIES_MAX = 20000, OPERATIONS_MAX = 1 << 16 };
+
+// How long a trace may take before it hangs.
+static const double seconds_min = 5, seconds_an_operation = 1.0 / 20000;
 
 typedef struct request {
     const char *input, *target, *directory, *keep;
@@ -245,7 +248,7 @@ static bool reproduce_on(const request *request, const trial_target *target, con
     for (int way = 0; way < WAYS && !broken && !interrupted(); way++) {
         trial trial;
         if (!is_way(target, strategy, way, &trial)) continue;
-        trial.seconds = SECONDS_MIN + (double)request->trace.count / OPERATIONS_A_SECOND;
+        trial.seconds = seconds_min + (double)request->trace.count * seconds_an_operation;
         broken = reproduce_with(request, &trial, &request->trace) ||
                  (request->refuse && reproduce_refused(request, &trial));
         free((char *)trial.program);
