@@ -9,6 +9,7 @@
 #include "cli/verb.h"
 #include "corpus/record_command.h"
 #include "corpus/trace_command.h"
+#include "fuzz/explore_command.h"
 #include "fuzz/reproduce_command.h"
 #include "fuzz/target_list.h"
 #include "reports/report.h"
@@ -81,6 +82,7 @@ static exit_status test(int argc, char **argv) {
 
 static const verb verbs[] = {
     {"compare", "measure allocators on workloads and compare them", compare},
+    {"explore", "check every sequence on small heaps, up to a depth", explore_command},
     {"list", "what there is: allocators, workloads, fuzz targets", list},
     {"record", "record the heap calls of a program as a trace", record_command},
     {"reproduce", "shrink a failure and write a C program that shows it", reproduce_command},

@@ -1,0 +1,245 @@
+#include "fuzz/explore_command.h"
+
+#include "alloc/registry.h"
+#include "cli/child.h"
+#include "cli/file.h"
+#include "cli/interrupt.h"
+#include "cli/options.h"
+#include "cli/progress.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { ARGUMENTS_MAX = 16, WORKERS_MAX = 64, JOBS_MAX = 64 };
+
+// One allocator, for which linmem-explorer is started.
+typedef struct job {
+    const char *allocator;
+    char *trace;    // where a violation's goes
+    json_t *result; // NULL: it has none
+    char failure[100];
+} job;
+
+typedef struct exploring {
+    char program[PATH_MAX];
+    const char *arguments[ARGUMENTS_MAX]; // that are passed on
+    size_t argument_count;
+    const char *json, *traces;
+    job jobs[JOBS_MAX];
+    size_t count;
+    pthread_mutex_t lock; // of what follows
+    size_t next, done;
+    progress *progress;
+} exploring;
+
+enum { KEY_ALLOCATOR = 256, KEY_DEPTH, KEY_SIZES, KEY_VERBS, KEY_REFUSE, KEY_LEVEL, KEY_JSON };
+
+static const struct argp_option options[] = {
+    {"allocator", KEY_ALLOCATOR, "A,…", 0, "these; all where nothing is said", 0},
+    {"depth", KEY_DEPTH, "N", 0, "operations of the longest sequences (5)", 0},
+    {"sizes", KEY_SIZES, "S,…", 0, "sizes that are asked for (8,60,250,1000)", 0},
+    {"verbs", KEY_VERBS, "LETTERS", 0, "operations, as in traces; A: aligned (aArzfgx()t)", 0},
+    {"refuse", KEY_REFUSE, NULL, 0, "refuse each growth once", 0},
+    {"level", KEY_LEVEL, "0|1", 0, "check level (1)", 0},
+    {"traces", 'o', "FOLDER", 0, "where traces of violations go (.)", 0},
+    {"json", KEY_JSON, "FILE", 0, "write the result as JSON", 0},
+    {0},
+};
+
+static const char doc[] =
+    "Plays every sequence of operations up to a depth on each strategy, in a small memory, each "
+    "distinct state once, and holds all of them against the oracle."
+    "\vStrategies are compiled for this with small pages, slabs and tables. A violation is "
+    "written as its shortest trace, ALLOCATOR-explored.lmt.";
+
+// ---- Options ------------------------------------------------------------------------------------
+
+static void add_job(exploring *e, const char *name) {
+    if (e->count == JOBS_MAX) options_fail("too many allocators");
+    e->jobs[e->count++].allocator = name;
+}
+
+static void add_named(exploring *e, char *text) {
+    const char *names[JOBS_MAX];
+    size_t known = 0;
+    for (size_t i = 0; i < lm_strategy_count(); i++)
+        names[known++] = lm_strategy_at(i, 0)->name;
+    char **wanted = options_split(text);
+    for (size_t i = 0; wanted[i]; i++) {
+        size_t at = 0;
+        while (at < known && strcmp(names[at], wanted[i]) != 0)
+            at++;
+        if (at == known) options_unknown("allocator", wanted[i], names, known);
+        add_job(e, names[at]);
+    }
+    free(wanted);
+}
+
+static void pass_on(exploring *e, const char *option, const char *value) {
+    e->arguments[e->argument_count++] = option;
+    if (value) e->arguments[e->argument_count++] = value;
+}
+
+static error_t parse(int key, char *text, struct argp_state *state) {
+    exploring *e = state->input;
+    switch (key) {
+    case KEY_ALLOCATOR:
+        add_named(e, text);
+        return 0;
+    case KEY_DEPTH:
+        options_number("depth", text, 1, 32);
+        pass_on(e, "--depth", text);
+        return 0;
+    case KEY_SIZES:
+        pass_on(e, "--sizes", text);
+        return 0;
+    case KEY_VERBS:
+        pass_on(e, "--verbs", text);
+        return 0;
+    case KEY_REFUSE:
+        pass_on(e, "--refuse", NULL);
+        return 0;
+    case KEY_LEVEL:
+        options_number("level", text, 0, 1);
+        pass_on(e, "--level", text);
+        return 0;
+    case 'o':
+        e->traces = text;
+        return 0;
+    case KEY_JSON:
+        e->json = text;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+// ---- Running ------------------------------------------------------------------------------------
+
+// The program that was built beside this one.
+static void find_program(exploring *e) {
+    static const char name[] = "/linmem-explorer";
+    ssize_t length = readlink("/proc/self/exe", e->program, sizeof e->program - sizeof name);
+    if (length < 0) options_fail("/proc/self/exe: %s", strerror(errno));
+    e->program[length] = '\0';
+    strcpy(strrchr(e->program, '/'), name);
+}
+
+// Starts the program and waits for it; its result is small enough for a pipe to hold.
+static void run_job(const exploring *e, job *j) {
+    const char *argv[ARGUMENTS_MAX + 6] = {e->program, j->allocator, "--trace", j->trace};
+    for (size_t i = 0; i < e->argument_count; i++)
+        argv[4 + i] = e->arguments[i];
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        snprintf(j->failure, sizeof j->failure, "%s", strerror(errno));
+        return;
+    }
+    pid_t pid = child_start(
+        &(child_options){.argv = argv, .descriptors = &ends[1], .descriptor_count = 1, .cpu = -1});
+    int reason = errno;
+    close(ends[1]);
+    child_end end = {0};
+    if (pid > 0) child_wait(pid, 0, &end);
+    j->result = pid > 0 ? json_loadfd(ends[0], JSON_DISABLE_EOF_CHECK, NULL) : NULL;
+    close(ends[0]);
+    if (!j->result)
+        snprintf(j->failure, sizeof j->failure, "%s", pid > 0 ? end.text : strerror(reason));
+}
+
+static void *work(void *exploring_) {
+    exploring *e = exploring_;
+    pthread_mutex_lock(&e->lock);
+    while (e->next < e->count && !interrupted()) {
+        job *j = &e->jobs[e->next++];
+        progress_show(e->progress, e->done, j->allocator);
+        pthread_mutex_unlock(&e->lock);
+        run_job(e, j);
+        pthread_mutex_lock(&e->lock);
+        progress_show(e->progress, ++e->done, j->allocator);
+    }
+    pthread_mutex_unlock(&e->lock);
+    return NULL;
+}
+
+// As many at once as there are processors.
+static void run_jobs(exploring *e) {
+    pthread_t workers[WORKERS_MAX];
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t count = processors < 1 ? 1 : (size_t)processors, started = 0;
+    if (count > WORKERS_MAX) count = WORKERS_MAX;
+    pthread_mutex_init(&e->lock, NULL);
+    e->progress = progress_start("explore", e->count);
+    while (started < count && pthread_create(&workers[started], NULL, work, e) == 0)
+        started++;
+    if (started == 0) work(e);
+    for (size_t i = 0; i < started; i++)
+        pthread_join(workers[i], NULL);
+    progress_end(e->progress);
+}
+
+// ---- The result ---------------------------------------------------------------------------------
+
+static json_int_t number(const json_t *result, const char *key) {
+    return json_integer_value(json_object_get(result, key));
+}
+
+// Returns whether all laws hold.
+static bool print_result(const job *j) {
+    if (!j->result) {
+        printf("%-14s %s\n", j->allocator, *j->failure ? j->failure : "not explored");
+        return false;
+    }
+    printf("%-14s %5lld %12lld %18lld %9.1f", j->allocator, (long long)number(j->result, "depth"),
+           (long long)number(j->result, "states"), (long long)number(j->result, "sequences"),
+           json_real_value(json_object_get(j->result, "seconds")));
+    const json_t *violation = json_array_get(json_object_get(j->result, "violations"), 0);
+    const char *law, *how, *trace;
+    if (!violation) {
+        puts("  all hold");
+        return true;
+    }
+    json_unpack((json_t *)violation, "{ss ss ss}", "law", &law, "how", &how, "trace", &trace);
+    printf("  broken %s: %s\n%-14s after %lld operations: %s\n", law, how, "",
+           (long long)number(violation, "operations"), trace);
+    return false;
+}
+
+static void write_json(const exploring *e) {
+    json_t *all = json_array();
+    for (size_t i = 0; i < e->count; i++)
+        if (e->jobs[i].result) json_array_append(all, e->jobs[i].result);
+    if (!file_write_json(e->json, all)) options_fail("%s: %s", e->json, strerror(errno));
+    json_decref(all);
+}
+
+exit_status explore_command(int argc, char **argv) {
+    static const struct argp argp = {.options = options, .parser = parse, .doc = doc};
+    static exploring e = {.traces = "."};
+    options_parse(&argp, argc, argv, &e);
+    for (size_t i = 0; e.count == 0 && i < lm_strategy_count(); i++)
+        e.jobs[i].allocator = lm_strategy_at(i, 0)->name;
+    if (e.count == 0) e.count = lm_strategy_count();
+    if (!file_make_directory(e.traces)) options_fail("%s: %s", e.traces, strerror(errno));
+    for (size_t i = 0; i < e.count; i++)
+        if (asprintf(&e.jobs[i].trace, "%s/%s-explored.lmt", e.traces, e.jobs[i].allocator) < 0)
+            options_fail("%s", strerror(errno));
+    find_program(&e);
+    interrupt_catch();
+    run_jobs(&e);
+    bool held = true;
+    puts("allocator      depth       states          sequences   seconds");
+    for (size_t i = 0; i < e.count; i++)
+        held &= print_result(&e.jobs[i]);
+    if (e.json) write_json(&e);
+    for (size_t i = 0; i < e.count; i++) {
+        free(e.jobs[i].trace);
+        json_decref(e.jobs[i].result);
+    }
+    return held ? EXIT_HELD : EXIT_BROKEN;
+}
