@@ -459,9 +459,11 @@ static bool heap_begin(explorer_world *world, unsigned char *state, size_t *byte
     memcpy(w->below, w->player.memory.base, HEAP_START);
     const lm_census *census = &w->player.oracle.census;
     w->lost = census->heap_bytes - census->free_bytes;
-    lm_memory_renew(&w->bare, &(lm_memory_options){.heap_start = HEAP_START,
-                                                   .pages = PAGES_BEGUN,
-                                                   .pages_max = LM_PAGES_MAX});
+    lm_memory_renew(&w->bare,
+                    &(lm_memory_options){.heap_start = HEAP_START,
+                                         .pages = PAGES_BEGUN,
+                                         .pages_max = LM_PAGES_MAX},
+                    false);
     w->allocator->start(&w->bare);
     w->played_pages = w->player.memory.pages;
     w->bare_pages = w->bare.pages;
