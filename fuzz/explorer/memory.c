@@ -16,7 +16,7 @@ bool lm_memory_create(lm_memory *memory, const lm_memory_options *options) {
     if (mprotect(base, MEMORY_BYTES, PROT_READ | PROT_WRITE) != 0) return false;
     *memory = (lm_memory){.base = base, .reservation = all};
     memory->reservation_bytes = MEMORY_BYTES + 2 * GUARD_BYTES;
-    return lm_memory_renew(memory, options);
+    return lm_memory_renew(memory, options, true);
 }
 
 void lm_memory_destroy(lm_memory *memory) {
@@ -24,12 +24,12 @@ void lm_memory_destroy(lm_memory *memory) {
     *memory = (lm_memory){0};
 }
 
-bool lm_memory_renew(lm_memory *memory, const lm_memory_options *options) {
+bool lm_memory_renew(lm_memory *memory, const lm_memory_options *options, bool cleared) {
     if (options->pages_max > LM_PAGES_MAX || options->pages > options->pages_max) {
         errno = EINVAL;
         return false;
     }
-    memset(memory->base, 0, MEMORY_BYTES);
+    if (!cleared) memset(memory->base, 0, MEMORY_BYTES);
     memory->heap_start = options->heap_start ? options->heap_start : LM_BLOCK_ALIGNMENT;
     memory->pages = options->pages;
     memory->pages_max = options->pages_max;
