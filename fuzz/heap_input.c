@@ -242,7 +242,9 @@ static void random_record(uint8_t *record, uint64_t *random) {
     record[0] = (uint8_t)random_below(random, 32);
     // Refusals, growths, moves, scopes and resets are rarer than the table has them.
     if (record[0] >= 26 && random_below(random, 2)) record[0] = (uint8_t)random_below(random, 26);
-    if (verbs[record[0]] == TRACE_MOVE && random_below(random, 8)) record[0] = 0; // it costs much
+    // Nor is much to be won by many of these, which cost much.
+    uint32_t verb = verbs[record[0]];
+    if ((verb == TRACE_MOVE || verb == TRACE_RESET) && random_below(random, 6)) record[0] = 0;
     record[1] = random_below(random, 8) ? DEFAULT_LOG2
                                         : (uint8_t)random_below(random, ALIGNMENTS_LOG2_MAX + 1);
     store(record + 2, 2,
@@ -254,7 +256,7 @@ static void tweak_record(uint8_t *record, uint64_t *random) {
     uint32_t verb = verbs[record[0] % 32], value = load(record + 4, 4);
     switch (random_below(random, 8)) {
     case 0:
-        record[0] = (uint8_t)random_below(random, 32);
+        record[0] = (uint8_t)random_below(random, 28);
         break;
     case 1:
         record[1] = (uint8_t)random_below(random, ALIGNMENTS_LOG2_MAX + 2);

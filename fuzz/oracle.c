@@ -165,7 +165,7 @@ void oracle_begin(oracle *o, const lm_allocator *allocator, lm_memory *memory, u
     o->count = o->foreign = o->reach = 0;
     o->usable = o->cost = o->foreign_bytes = 0;
     o->cost_most = o->block_cost_most = o->largest = 0;
-    o->alignment_most = o->refused = 0;
+    o->alignment_most = o->ended = 0;
     o->census_is_current = false;
     oracle_before(o);
 }
@@ -215,10 +215,12 @@ static bool growth_was_refused(const oracle *o) {
     return o->refusals == LM_REFUSE_ALL || o->memory->refusals != o->refusals;
 }
 
+// Of refusals and resets some are followed by a walk; where one preceded, all.
+enum { ENDS_A_WALK = 4 };
+
 // A call was refused: because a growth was, or because the memory is nearly full, but for what the
 // heap may need for itself: a thirty-second of it, for tables. Nothing changed.
 static bool holds_refusal(oracle *o, uint64_t cost, uint32_t size, uint32_t alignment) {
-    enum { REFUSED_A_WALK = 4 };
     uint64_t left = (uint64_t)(o->memory->pages_max - o->pages) * LM_PAGE_BYTES;
     uint64_t need = cost > size ? cost : size;
     uint64_t due = 2 * need + alignment + 3 * LM_PAGE_BYTES + (memory_end(o) + need) / 32;
@@ -230,7 +232,7 @@ static bool holds_refusal(oracle *o, uint64_t cost, uint32_t size, uint32_t alig
           "a refused call has grown the memory to %u pages", lm_memory_pages(o->memory));
     lm_census before = o->census;
     bool comparable = o->census_is_current;
-    bool walks = comparable || o->refused++ % REFUSED_A_WALK == 0;
+    bool walks = comparable || o->ended++ % ENDS_A_WALK == 0;
     if (!walks || !oracle_walks_cheaply(o)) return true;
     if (!oracle_walk(o)) return false;
     HOLDS(refusal,

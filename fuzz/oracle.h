@@ -67,7 +67,7 @@ typedef struct oracle {
     uint64_t block_cost_most, largest; // of one block: what it took, what it served
     lm_census census;                  // the last walk's
     bool census_is_current;
-    uint32_t refused; // calls
+    uint32_t ended; // refusals and resets so far
 
     uint32_t count, foreign;            // extents, and those of them that are foreign
     uint32_t reach;                     // how far a block was ever put from its own place
@@ -122,7 +122,7 @@ bool oracle_walk(oracle *oracle);
 
 // Whether the heap is so small that a walk costs little more than a call. Some look at all of it.
 static inline bool oracle_walks_cheaply(const oracle *oracle) {
-    return lm_memory_pages(oracle->memory) <= 256;
+    return lm_memory_pages(oracle->memory) <= 64;
 }
 
 // Whether all that lives has its content. O(live).
