@@ -1,6 +1,7 @@
 #include "fuzz/dirty.h"
 
 #include <string.h>
+#include <sys/mman.h>
 
 enum {
     PAGE_BYTES = 4096,
@@ -46,8 +47,9 @@ static void forget_all(void) {
 bool dirty_clear(const lm_memory *memory) {
     if (memory != watched) return false;
     if (count > LISTED_MAX || resident > RESIDENT_MAX) {
+        uint64_t bytes = (uint64_t)memory->pages * LM_PAGE_BYTES;
         forget_all();
-        return false;
+        return madvise(memory->base, bytes, MADV_DONTNEED) == 0;
     }
     for (uint32_t i = 0; i < count; i++) {
         memset(memory->base + (uint64_t)listed[i] * PAGE_BYTES, 0, PAGE_BYTES);

@@ -13,8 +13,8 @@ void dirty_watch(const lm_memory *memory);
 // Bytes were written to.
 void dirty_mark(const void *at, uint64_t bytes);
 
-// Clears what was written to. False: that memory is not watched, or more was written to than is
-// worth it, and nothing is cleared, but to be given back to the system.
+// Clears what was written to; where that is much, by giving it back to the system. False: that memory
+// is not watched, and nothing is cleared.
 bool dirty_clear(const lm_memory *memory);
 
 // memset to zero, and memcpy between ranges that do not overlap, of what was written to only; in a

@@ -193,9 +193,8 @@ void oracle_before(oracle *o) {
     steps_taken = 0;
 }
 
-static bool holds_steps(oracle *o, uint32_t calls) {
-    bool grew = lm_memory_pages(o->memory) != o->pages;
-    uint32_t most = (grew ? ORACLE_STEPS_GROWING_MAX : calls * ORACLE_STEPS_MAX);
+static bool holds_steps(oracle *o, uint32_t most) {
+    if (lm_memory_pages(o->memory) != o->pages) most = ORACLE_STEPS_GROWING_MAX;
     HOLDS(steps, !o->counted || !can(o, LM_CONSTANT_TIME) || steps_taken <= most,
           "a call took %u steps, more than %u", steps_taken, most);
     return true;
@@ -289,7 +288,7 @@ static bool enter(oracle *o, oracle_extent *e, const void *block, uint64_t kept)
 
 bool oracle_allocated(oracle *o, const oracle_request *request, void *block) {
     uint64_t cost = o->allocator->block_bytes_max(request->size, request->alignment);
-    if (!holds_steps(o, 1)) return false;
+    if (!holds_steps(o, ORACLE_STEPS_MAX)) return false;
     if (!block) return holds_refusal(o, cost, request->size, request->alignment);
     o->census_is_current = false;
     oracle_extent *e = vacant(o, request->number);
@@ -317,7 +316,7 @@ bool oracle_resized(oracle *o, oracle_extent *e, uint32_t size, uint32_t scope, 
     uint64_t cost = o->allocator->block_bytes_max(size, e->alignment);
     uint32_t kept = size < e->size ? size : e->size;
     e->scope = scope;
-    if (!holds_steps(o, 2)) return false;
+    if (!holds_steps(o, ORACLE_STEPS_GROWING_MAX)) return false;
     if (!block) {
         uint64_t usable = o->allocator->usable_size(oracle_address(o, e), o->memory);
         HOLDS(refusal, usable == e->usable, "block %u had %llu usable, after a failed resize %llu",
@@ -354,7 +353,7 @@ bool oracle_freed(oracle *o) {
     // A thread may begin with it.
     HOLDS(waste, lm_memory_pages(o->memory) == o->pages || can(o, LM_SHARES_THREADS),
           "a free has grown the memory");
-    return holds_steps(o, 1);
+    return holds_steps(o, ORACLE_STEPS_MAX);
 }
 
 bool oracle_opened(oracle *o, bool opened) {

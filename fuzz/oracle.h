@@ -28,9 +28,10 @@ enum {
     ORACLE_BLOCKS_MAX = 1024, // that live at once
     ORACLE_FOREIGN_MAX = 64,
     ORACLE_EXTENTS_MAX = ORACLE_BLOCKS_MAX + ORACLE_FOREIGN_MAX,
-    ORACLE_STEPS_MAX = 320, // of an allocation or a free in constant time (alloc/steps_test.c)
-    ORACLE_STEPS_GROWING_MAX =
-        1600, // and of a call that grows: blocks of each order on either side
+    // Of an allocation or a free in constant time (alloc/steps_test.c); and of a resize, or a call
+    // that grows, which may make free blocks of every order on either side.
+    ORACLE_STEPS_MAX = 320,
+    ORACLE_STEPS_GROWING_MAX = 1600,
 };
 
 // A block, or pages that somebody else grew the memory by.
