@@ -1,9 +1,9 @@
 // The explorer: every sequence of operations up to a depth, each distinct state visited once.
 //
-// A world is what it explores: something whose state is bytes, with the operations that are possible
-// in a state. From the first state on, breadth first, each operation is played in each state that is
-// new; where it leads to a state that was seen before, that one is not explored again. So the first
-// violation that is found has no shorter one.
+// A world is what it explores: something whose state is bytes, with the operations that are
+// possible in a state. From the first state on, breadth first, each operation is played in each
+// state that is new; where it leads to a state that was seen before, that one is not explored
+// again. So the first violation that is found has no shorter one.
 //
 // States are told apart by a hash of 128 bits. Were it random, n states would be taken for fewer
 // with a probability of at most n² / 2^129: for 10^8 of them, 1.5 · 10^-23.
@@ -30,8 +30,8 @@ struct explorer_world {
     // Goes to a state; lists what may be done in it.
     void (*load)(explorer_world *world, const unsigned char *state, size_t bytes);
     uint32_t (*moves)(explorer_world *world, uint32_t moves[EXPLORER_MOVES_MAX]);
-    // Plays a move in the state that was loaded, held against the oracle, and writes the state where
-    // it leads to. False: a law is broken.
+    // Plays a move in the state that was loaded, held against the oracle, and writes the state
+    // where it leads to. False: a law is broken.
     bool (*play)(explorer_world *world, uint32_t move, unsigned char *state, size_t *bytes);
     // After `play`: the same move with one growth more refused; 0: it asked for no more.
     uint32_t (*refused)(explorer_world *world, uint32_t move);

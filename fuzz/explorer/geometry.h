@@ -1,6 +1,6 @@
 // The explorer's geometry, included before anything else in all that its program is made of:
-// memories of 1 KiB pages, and strategies whose tables, bins, slabs and caches are as small, so that
-// a few operations fill them, outgrow them and make them move.
+// memories of 1 KiB pages, and strategies whose tables, bins, slabs and caches are as small, so
+// that a few operations fill them, outgrow them and make them move.
 #pragma once
 
 #define LM_PAGE_LOG2    10

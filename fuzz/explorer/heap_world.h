@@ -1,8 +1,8 @@
 // A heap as a world: one strategy, in a memory of small pages that nobody else grows but by `g`.
 //
 // A state is the heap's bytes with the content of all blocks cleared, what lives by its place, and
-// the size of the memory. Blocks have no names in it: sequences that differ only in which block came
-// first lead to the same state. Moves, on the heap's verbs:
+// the size of the memory. Blocks have no names in it: sequences that differ only in which block
+// came first lead to the same state. Moves, on the heap's verbs:
 //
 //     a   each size                              z   one size
 //     r   each live block, to each size          A   two sizes, aligned to 64 and to a page
@@ -10,8 +10,8 @@
 //     x   a reset                                t   where threads share: the other one acts
 //     ( ) where scopes nest
 //
-// and each of them once more with each growth that it asks for refused, one after the other. In each
-// state, once, all ends, and the heap must be what it was; before that, in those of up to two
+// and each of them once more with each growth that it asks for refused, one after the other. In
+// each state, once, all ends, and the heap must be what it was; before that, in those of up to two
 // blocks, the largest sizes are asked for, which must be refused.
 //
 // Each move is played twice: on blocks filled with patterns, under the oracle, and on blocks of

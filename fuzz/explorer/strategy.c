@@ -1,5 +1,5 @@
 // One strategy for the explorer: EXPLORED names it, EXPLORED_SOURCE is its file, and CANONICAL what
-// is known of its heap (fuzz/explorer/canonical.def).
+// is known of its heap.
 #include EXPLORED_SOURCE
 
 #include "fuzz/explorer/strategies.h"

@@ -1,6 +1,6 @@
 // Of a run that is no slab nothing is read but its first and its last descriptor, and where it is
-// free, none of its bytes; of a free block in a slab its link and its guard. The first table is left
-// for good when it moves.
+// free, none of its bytes; of a free block in a slab its link and its guard. The first table is
+// left for good when it moves.
 #pragma once
 
 #include "alloc/strategies/paged.h"

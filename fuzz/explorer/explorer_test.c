@@ -1,0 +1,236 @@
+#include "fuzz/explorer/heap_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { LAYOUTS_MAX = 1 << 21 };
+
+static const heap_world_options plain = {
+    .sizes = {8, 60, 250, 1000}, .size_count = 4, .verbs = HEAP_WORLD_VERBS};
+
+// A world around a world, which keeps how blocks lay in each state that was reached.
+typedef struct watched {
+    explorer_world world;
+    explorer_world *inner;
+    uint64_t *layouts; // a set: open addressing, 0 vacant
+    uint64_t count;
+} watched;
+
+static watched watch;
+
+static bool watched_begin(explorer_world *w, unsigned char *state, size_t *bytes) {
+    (void)w;
+    return watch.inner->begin(watch.inner, state, bytes);
+}
+static void watched_load(explorer_world *w, const unsigned char *state, size_t bytes) {
+    (void)w;
+    watch.inner->load(watch.inner, state, bytes);
+}
+static uint32_t watched_moves(explorer_world *w, uint32_t moves[EXPLORER_MOVES_MAX]) {
+    (void)w;
+    return watch.inner->moves(watch.inner, moves);
+}
+static bool watched_play(explorer_world *w, uint32_t move, unsigned char *state, size_t *bytes) {
+    (void)w;
+    if (!watch.inner->play(watch.inner, move, state, bytes)) return false;
+    uint64_t layout = heap_world_layout(state) | 1;
+    uint32_t at = (uint32_t)(layout * 0x9E3779B97F4A7C15 >> 43) % LAYOUTS_MAX;
+    while (watch.layouts[at] && watch.layouts[at] != layout)
+        at = (at + 1) % LAYOUTS_MAX;
+    if (!watch.layouts[at]) {
+        assert_true(++watch.count < LAYOUTS_MAX);
+        watch.layouts[at] = layout;
+    }
+    return true;
+}
+static uint32_t watched_refused(explorer_world *w, uint32_t move) {
+    (void)w;
+    return watch.inner->refused(watch.inner, move);
+}
+static bool watched_end(explorer_world *w) {
+    (void)w;
+    return watch.inner->end(watch.inner);
+}
+
+static exploration explore(const heap_world_options *options, uint32_t depth) {
+    exploration result;
+    explorer_world *world = heap_world_new(options);
+    assert_non_null(world);
+    assert_true(explorer_run(world, depth, true, &result));
+    heap_world_free(world);
+    return result;
+}
+
+static exploration explore_watched(const heap_world_options *options, uint32_t depth) {
+    exploration result;
+    watch = (watched){.world = {.begin = watched_begin,
+                                .load = watched_load,
+                                .moves = watched_moves,
+                                .play = watched_play,
+                                .refused = watched_refused,
+                                .end = watched_end},
+                      .inner = heap_world_new(options),
+                      .layouts = calloc(LAYOUTS_MAX, sizeof(uint64_t))};
+    assert_true(watch.inner && watch.layouts);
+    assert_true(explorer_run(&watch.world, depth, true, &result));
+    heap_world_free(watch.inner);
+    return result;
+}
+
+// What canonicalize zeroes changes no behaviour: the same sequences, and the same blocks at the
+// same places, no more and no fewer of them; but fewer states.
+static void canonical_and_plain_agree(void **state) {
+    (void)state;
+    for (size_t i = 0; explored_strategy_names[i]; i++) {
+        heap_world_options options = plain;
+        options.depth = 5;
+        options.strategy = explored_strategy_named(explored_strategy_names[i], 1);
+        exploration as_it_is = explore_watched(&options, 5);
+        uint64_t *layouts = watch.layouts, count = watch.count;
+        options.canonicalize = true;
+        exploration canonical = explore_watched(&options, 5);
+        assert_int_equal(as_it_is.broken, LAW_NONE);
+        assert_int_equal(canonical.broken, LAW_NONE);
+        assert_int_equal(as_it_is.sequences, canonical.sequences);
+        assert_int_equal(count, watch.count);
+        for (uint32_t at = 0; at < LAYOUTS_MAX; at++)
+            assert_true(!layouts[at] == !watch.layouts[at]);
+        assert_true(canonical.states <= as_it_is.states);
+        free(layouts);
+        free(watch.layouts);
+    }
+}
+
+// Every sequence, one after the other, without a look at what was seen.
+static uint64_t enumerate(explorer_world *w, const unsigned char *state, size_t bytes,
+                          uint32_t depth) {
+    uint32_t moves[EXPLORER_MOVES_MAX];
+    uint64_t sequences = 0;
+    if (depth == 0) return 0;
+    w->load(w, state, bytes);
+    uint32_t count = w->moves(w, moves);
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t move = moves[i], more; move; move = more) {
+            unsigned char next[1 << 14];
+            size_t next_bytes;
+            w->load(w, state, bytes);
+            assert_true(w->play(w, move, next, &next_bytes));
+            more = w->refused(w, move);
+            sequences += 1 + enumerate(w, next, next_bytes, depth - 1);
+        }
+    }
+    return sequences;
+}
+
+static void sequences_are_counted_as_they_are(void **state) {
+    (void)state;
+    static const char *const names[] = {"scope", "tlsf", "paged_shared"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        static unsigned char first[EXPLORER_STATE_BYTES_MAX];
+        size_t bytes;
+        heap_world_options options = plain;
+        options.depth = 3;
+        options.strategy = explored_strategy_named(names[i], 1);
+        explorer_world *w = heap_world_new(&options);
+        assert_true(w->begin(w, first, &bytes));
+        uint64_t sequences = enumerate(w, first, bytes, 3);
+        heap_world_free(w);
+        options.canonicalize = true;
+        assert_int_equal(explore(&options, 3).sequences, sequences);
+    }
+}
+
+// ---- Bugs ---------------------------------------------------------------------------------------
+
+static lm_allocator sick; // as the sound one, but for a bug
+static const lm_allocator *sound;
+
+// Of an empty heap the oracle frees a block of no bytes: bugs are in the others.
+static bool free_small(void *block, size_t size, lm_memory *m) {
+    if (sound->usable_size(block, m) >= 60) return false;
+    sound->free(block, size, m);
+    return true;
+}
+static void leak(void *block, size_t size, lm_memory *m) {
+    free_small(block, size, m);
+}
+static void trap(void *block, size_t size, lm_memory *m) {
+    if (!free_small(block, size, m)) __builtin_trap();
+}
+static void hang(void *block, size_t size, lm_memory *m) {
+    for (volatile bool again = !free_small(block, size, m); again;)
+        ;
+}
+// What would lie far behind lies in another block, whose bytes are no word of its own.
+static void *misplace(size_t size, lm_memory *m) {
+    unsigned char *block = sound->allocate(size, m);
+    return block && block - m->base > 2000 ? block - 64 : block;
+}
+static void *shrink_and_forget(void *block, size_t size, lm_memory *m) {
+    void *to = sound->resize(block, size, m);
+    if (!to) memset(block, 0, 1); // what was to stay as it was
+    return to;
+}
+
+static exploration explore_sick(trace *found) {
+    const explored_strategy strategy = {.allocator = &sick};
+    heap_world_options options = plain;
+    options.depth = 6;
+    options.strategy = &strategy;
+    exploration result;
+    trace_error error;
+    explorer_world *w = heap_world_new(&options);
+    trace_builder *builder = trace_builder_new();
+    assert_true(explorer_run(w, 6, true, &result));
+    assert_true(w->trace(w, result.moves_to, result.move_count, builder, &error));
+    assert_true(trace_builder_finish(builder, found, &error));
+    heap_world_free(w);
+    return result;
+}
+
+static void bugs_are_found_by_the_shortest_trace(void **state) {
+    (void)state;
+    static const struct bug {
+        void (*free)(void *, size_t, lm_memory *);
+        void *(*allocate)(size_t, lm_memory *);
+        void *(*resize)(void *, size_t, lm_memory *);
+        oracle_law law;
+        uint32_t operations;
+    } bugs[] = {
+        {.free = trap, .law = LAW_trap, .operations = 1},
+        {.free = hang, .law = LAW_steps, .operations = 1},
+        {.free = leak, .law = LAW_census, .operations = 1},
+        {.allocate = misplace, .law = LAW_usable, .operations = 3},
+        {.resize = shrink_and_forget, .law = LAW_content, .operations = 2},
+    };
+    sound = explored_strategy_named("tlsf", 0)->allocator;
+    for (size_t i = 0; i < sizeof bugs / sizeof *bugs; i++) {
+        trace found;
+        sick = *sound;
+        if (bugs[i].free) sick.free = bugs[i].free;
+        if (bugs[i].allocate) sick.allocate = bugs[i].allocate;
+        if (bugs[i].resize) sick.resize = bugs[i].resize;
+        exploration result = explore_sick(&found);
+        assert_string_equal(law_names[result.broken], law_names[bugs[i].law]);
+        assert_int_equal(result.move_count, bugs[i].operations);
+        assert_true(found.count > result.move_count);
+        assert_int_equal(found.operations[0].verb, TRACE_HEAP);
+        trace_free(&found);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(canonical_and_plain_agree),
+        cmocka_unit_test(sequences_are_counted_as_they_are),
+        cmocka_unit_test(bugs_are_found_by_the_shortest_trace),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
