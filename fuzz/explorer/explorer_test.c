@@ -207,7 +207,7 @@ static void bugs_are_found_by_the_shortest_trace(void **state) {
         {.free = trap, .law = LAW_trap, .operations = 1},
         {.free = hang, .law = LAW_steps, .operations = 1},
         {.free = leak, .law = LAW_census, .operations = 1},
-        {.allocate = misplace, .law = LAW_usable, .operations = 3},
+        {.allocate = misplace, .law = LAW_usable, .operations = 2},
         {.resize = shrink_and_forget, .law = LAW_content, .operations = 2},
     };
     sound = explored_strategy_named("tlsf", 0)->allocator;
