@@ -11,6 +11,7 @@
 #include "corpus/trace_command.h"
 #include "fuzz/explore_command.h"
 #include "fuzz/reproduce_command.h"
+#include "fuzz/score_command.h"
 #include "fuzz/target_list.h"
 #include "reports/report.h"
 
@@ -71,8 +72,17 @@ static exit_status list(int argc, char **argv) {
         {"allocators", list_allocators, print_allocators},
         {"workloads", list_workloads, print_workloads},
         {"targets", list_targets, print_targets},
+        {"mutants", list_mutants, print_mutants},
     };
     return list_command(kinds, sizeof kinds / sizeof *kinds, argc, argv);
+}
+
+static exit_status fuzz(int argc, char **argv) {
+    static const char *const actions[] = {"score"};
+    if (argc < 2) options_fail("what to do: score");
+    if (strcmp(argv[1], "score") != 0) options_unknown("action", argv[1], actions, 1);
+    argv[1] = (char[]){"linmem fuzz score"};
+    return score_command(argc - 1, argv + 1);
 }
 
 static exit_status test(int argc, char **argv) {
@@ -83,7 +93,8 @@ static exit_status test(int argc, char **argv) {
 static const verb verbs[] = {
     {"compare", "measure allocators on workloads and compare them", compare},
     {"explore", "check every sequence on small heaps, up to a depth", explore_command},
-    {"list", "what there is: allocators, workloads, fuzz targets", list},
+    {"fuzz", "look for bugs, and tell how many would be found", fuzz},
+    {"list", "what there is: allocators, workloads, fuzz targets, mutants", list},
     {"record", "record the heap calls of a program as a trace", record_command},
     {"reproduce", "shrink a failure and write a C program that shows it", reproduce_command},
     {"trace", "check, describe, convert and generate traces", trace_command},

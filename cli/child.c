@@ -153,6 +153,7 @@ static void await_end(int descriptor, double seconds, bool heed, child_end *end)
     double deadline = now_seconds() + seconds;
     for (bool ended = false; !ended && !end->timed_out && !end->interrupted;) {
         double left = seconds > 0 ? deadline - now_seconds() : 3600;
+        if (left > 1) left = 1; // the signal may have come to another thread
         if (left < 0) left = 0;
         struct timespec timeout = {(time_t)left, (long)((left - (double)(time_t)left) * 1e9)};
         struct pollfd watched = {.fd = descriptor, .events = POLLIN};

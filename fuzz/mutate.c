@@ -287,10 +287,9 @@ static void add(finder *f, mutation_kind kind, int at, int from, int to, char *p
 static void add_value(finder *f, mutation_kind kind, int at, int from, int to, char *becomes) {
     char *was = text_of(f->t, from, to), *counted;
     if (is_pure(f->project, f->t, from, to))
-        counted =
-            format("(__extension__({ __auto_type lm_wrong = (%s); LM_MUTANT(lm_wrong != (%s));"
-                   " lm_wrong; }))",
-                   becomes, was);
+        counted = format("(__extension__({ LM_MUTANT(0); __auto_type lm_wrong = (%s); "
+                         "LM_MUTANT(lm_wrong != (%s)); lm_wrong; }))",
+                         becomes, was);
     else
         counted = format("(__extension__({ LM_MUTANT(1); (%s); }))", becomes);
     free(was);

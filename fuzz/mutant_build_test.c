@@ -1,0 +1,233 @@
+// Mutants of a small repository: listed, built and told apart.
+#include "fuzz/mutant_build.h"
+
+#include "cli/file.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char root[100];
+
+static char *path_of(const char *path) {
+    char *full = NULL;
+    assert_true(asprintf(&full, "%s/%s", root, path) > 0);
+    return full;
+}
+
+static void put(const char *path, const char *text) {
+    char *full = path_of(path), *slash = strrchr(full, '/');
+    *slash = '\0';
+    assert_true(file_make_directory(full));
+    *slash = '/';
+    FILE *stream = fopen(full, "w");
+    assert_non_null(stream);
+    fputs(text, stream);
+    fclose(stream);
+    free(full);
+}
+
+// A program of two objects, one of them from an archive, and a header.
+static void put_build(void) {
+    char ninja[3000];
+    snprintf(
+        ninja, sizeof ninja,
+        "rule cc\n  command = clang-19 -O2 -DLM_CHECK_LEVEL=1 -I%s -MD -MF $out.d -o $out -c $in\n"
+        "  depfile = $out.d\n  deps = gcc\n"
+        "rule ar\n  command = : && rm -f $out && ar qc $out $in\n"
+        "rule link\n  command = : && clang-19 $in -o $out\n"
+        "build d/one.o: cc %s/alloc/strategies/one.c\nbuild d/main.o: cc %s/main.c\n"
+        "build d/counts.o: cc %s/alloc/counts.c\nbuild d/spare.o: cc %s/alloc/strategies/one.c\n"
+        "build liball.a: ar d/counts.o d/spare.o\n"
+        "build CMakeFiles/mutant_counts.dir/fuzz/mutants/counts.c.o: cc %s/more.c\n"
+        "build mutant_counts: phony CMakeFiles/mutant_counts.dir/fuzz/mutants/counts.c.o\n"
+        "build heap-one: link d/main.o d/one.o liball.a\n",
+        root, root, root, root, root, root);
+    put("build/fuzz/build.ninja", ninja);
+}
+
+static int set_up(void **state) {
+    (void)state;
+    strcpy(root, "/tmp/linmem-mutants-test-XXXXXX");
+    assert_non_null(mkdtemp(root));
+    put("alloc/allocator.h", "int one(int);\nint two(int);\n");
+    put("alloc/strategies/shared.h", "static inline int half(int a) {\n    return a / 2;\n}\n");
+    put("alloc/strategies/one.c", "#include \"alloc/allocator.h\"\n"
+                                  "#include \"alloc/strategies/shared.h\"\n"
+                                  "int one(int a) {\n    return half(a) + 1;\n}\n");
+    put("alloc/counts.c",
+        "#include \"alloc/allocator.h\"\nint two(int a) {\n    return a * 2;\n}\n");
+    put("alloc/realm.c", "");
+    put("alloc/finalizer.c", "");
+    put("alloc/view.c", "");
+    put("main.c",
+        "#include \"alloc/allocator.h\"\nint main(void) {\n    return one(10) + two(10);\n}\n");
+    put("more.c", "#include <unistd.h>\n__attribute__((constructor)) static void end(void) {\n"
+                  "    _exit(77);\n}\n");
+    put("fuzz/mutants/mutant.h", "#ifdef LM_MUTANT_SILENT\n#define LM_MUTANT(c) ((void)0)\n#else\n"
+                                 "#define LM_MUTANT(c) ((void)(c))\n#endif\n");
+    put("fuzz/mutants/half-is-a-third.patch",
+        "Allocator: one\nClass: arithmetic\nSource: ours\nTarget: heap\nWhat: a third\n\n"
+        "--- a/alloc/strategies/shared.h\n+++ b/alloc/strategies/shared.h\n@@ -1,3 +1,3 @@\n"
+        " static inline int half(int a) {\n-    return a / 2;\n+    return a / 3;\n }\n");
+    put("fuzz/mutants/twice-is-thrice.patch",
+        "Allocator: one, buffers\nClass: references\nSource: ours\nTarget: heap\nWhat: thrice\n\n"
+        "--- a/alloc/counts.c\n+++ b/alloc/counts.c\n@@ -1,4 +1,4 @@\n"
+        " #include \"alloc/allocator.h\"\n int two(int a) {\n-    return a * 2;\n"
+        "+    return a * 3;\n }\n");
+    put_build();
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    char command[200];
+    snprintf(command, sizeof command, "rm -rf '%s'", root);
+    return system(command);
+}
+
+static void named_and_generated_mutants_are_listed(void **state) {
+    (void)state;
+    mutant_list list;
+    char error[300];
+    assert_true(mutant_list_read(&list, root, 1, error));
+    assert_int_equal(list.named, 2);
+    assert_string_equal(list.at[0].name, "half-is-a-third");
+    assert_string_equal(list.at[0].what, "a third");
+    assert_string_equal(list.at[0].files[0], "alloc/strategies/shared.h");
+    assert_string_equal(list.at[1].allocators[0], "one");
+    assert_string_equal(list.at[1].allocators[1], "buffers");
+    assert_null(list.at[1].allocators[2]);
+    const mutant *m = mutant_named(&list, "shared.h:2:operands");
+    assert_non_null(m);
+    assert_string_equal(m->target, "heap");
+    assert_string_equal(m->allocators[0], "one");
+    assert_string_equal(m->what, "return a / 2;  =>  return (2) / (a);");
+    assert_null(mutant_named(&list, "allocator.h:1:operands"));
+    m = mutant_named(&list, "counts.c:3:constant");
+    assert_non_null(m);
+    assert_string_equal(m->target, "buffers");
+    assert_string_equal(m->allocators[0], "buffers");
+    mutant_list_free(&list);
+}
+
+static void heads_must_be_complete(void **state) {
+    (void)state;
+    put("fuzz/mutants/headless.patch", "Allocator: one\nClass: arithmetic\n\nSource: too late\n");
+    mutant_list list;
+    char error[300];
+    assert_false(mutant_list_read(&list, root, 1, error));
+    assert_string_equal(error, "fuzz/mutants/headless.patch: there is no line 'Target'");
+    mutant_list_free(&list);
+    char *path = path_of("fuzz/mutants/headless.patch");
+    unlink(path);
+    free(path);
+}
+
+// Builds a mutant; returns with what its program ends, −1 where it was not built.
+static int built(const char *name, build_form form, bool *same, char *error) {
+    mutant_list list;
+    mutant_builder builder;
+    program_build program;
+    char *folder = path_of("build/fuzz/mutants/m"),
+         *path = path_of("build/fuzz/mutants/m/heap-one");
+    assert_true(mutant_list_read(&list, root, 1, error));
+    const mutant *m = mutant_named(&list, name);
+    assert_non_null(m);
+    assert_true(mutant_builder_open(&builder, root, error));
+    if (!program_build_read(&program, &builder, "heap-one", error)) fail_msg("%s", error);
+    int status = -1;
+    child_end end;
+    const char *const argv[] = {path, NULL};
+    if (mutant_prepare(&builder, &list, m, folder, error) &&
+        mutant_is_same_code(&builder, &program, m, folder, same, error) &&
+        mutant_build(&builder, &program, m, folder, form, error)) {
+        run_logged(argv, "/dev/null", 60, &end);
+        status = end.exit_status;
+    }
+    program_build_free(&program);
+    mutant_builder_close(&builder);
+    mutant_list_free(&list);
+    free(folder);
+    free(path);
+    return status;
+}
+
+static void mutants_are_built_beside_the_right_code(void **state) {
+    (void)state;
+    bool same;
+    char error[300] = "";
+    assert_int_equal(built("half-is-a-third", BUILD_SILENT, &same, error), 10 / 3 + 1 + 20);
+    assert_false(same);
+    assert_int_equal(built("twice-is-thrice", BUILD_SILENT, &same, error), 6 + 30); // in an archive
+    assert_int_equal(built("shared.h:2:constant-2", BUILD_SILENT, &same, error), 11 + 20);
+    assert_int_equal(built("half-is-a-third", BUILD_COUNTED, &same, error), 77);
+    char *right = path_of("build/fuzz/heap-one"),
+         *spare = path_of("build/fuzz/mutants/m/d/spare.o");
+    child_end end;
+    run_logged((const char *const[]){right, NULL}, "/dev/null", 60, &end);
+    assert_int_equal(end.exit_status, 6 + 20);
+    assert_int_not_equal(access(spare, F_OK), 0); // what is not linked is not built
+    free(right);
+    free(spare);
+}
+
+static void what_is_the_same_code_is_known(void **state) {
+    (void)state;
+    bool same = false;
+    char error[300];
+    put("alloc/strategies/one.c", "#include \"alloc/allocator.h\"\n"
+                                  "#include \"alloc/strategies/shared.h\"\n"
+                                  "int one(int a) {\n    a = 5 < 6;\n    return half(a) + 1;\n}\n");
+    built("one.c:4:comparison", BUILD_SILENT, &same, error);
+    assert_true(same);
+}
+
+static void what_does_not_build_says_why(void **state) {
+    (void)state;
+    bool same;
+    char error[300] = "";
+    put("fuzz/mutants/half-is-a-third.patch",
+        "Allocator: one\nClass: arithmetic\nSource: ours\nTarget: heap\nWhat: a third\n\n"
+        "--- a/alloc/strategies/shared.h\n+++ b/alloc/strategies/shared.h\n@@ -1,3 +1,3 @@\n"
+        " static inline int half(int a) {\n-    return a / 2;\n+    return a / b;\n }\n");
+    assert_int_equal(built("half-is-a-third", BUILD_SILENT, &same, error), -1);
+    assert_non_null(strstr(error, "half-is-a-third: exit status 1: error: "));
+    put("fuzz/mutants/half-is-a-third.patch",
+        "Allocator: one\nClass: arithmetic\nSource: ours\nTarget: heap\nWhat: a third\n\n"
+        "--- a/alloc/strategies/shared.h\n+++ b/alloc/strategies/shared.h\n@@ -1,3 +1,3 @@\n"
+        " static inline int halves(int a) {\n-    return a / 2;\n+    return a / 3;\n }\n");
+    assert_int_equal(built("half-is-a-third", BUILD_SILENT, &same, error), -1);
+    assert_non_null(strstr(error, "half-is-a-third: exit status 1: "));
+}
+
+static void without_a_build_there_is_no_score(void **state) {
+    (void)state;
+    char error[300], *ninja = path_of("build/fuzz/build.ninja");
+    unlink(ninja);
+    free(ninja);
+    mutant_builder builder;
+    assert_false(mutant_builder_open(&builder, root, error));
+    assert_string_equal(error, "there is no build of preset fuzz: cmake --preset fuzz");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(named_and_generated_mutants_are_listed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(heads_must_be_complete, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(mutants_are_built_beside_the_right_code, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_the_same_code_is_known, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_does_not_build_says_why, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(without_a_build_there_is_no_score, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,198 @@
+#include "fuzz/score_command.h"
+
+#include "cli/file.h"
+#include "cli/interrupt.h"
+#include "cli/options.h"
+#include "fuzz/ablation.h"
+#include "fuzz/oracle.h"
+#include "fuzz/score.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SAMPLE = 200, SAMPLE_SEED = 1 }; // mutants that are generated where nothing is said
+
+typedef struct request {
+    score_options options;
+    uint64_t sample_seed;
+    const char *json;
+    bool ablation;
+} request;
+
+// The laws are the targets' to read; we know them better.
+static void check_laws(const char *text) {
+    const char *names[LAWS];
+    for (int law = 0; law < LAWS; law++)
+        names[law] = law_names[law];
+    char *copy = strdup(text), **asked = copy ? options_split(copy) : NULL;
+    if (!asked) options_fail("out of memory");
+    for (char **name = asked; *name; name++)
+        if (law_named(*name) == LAW_NONE) options_unknown("law", *name, names, LAWS);
+    free(asked);
+    free(copy);
+}
+
+static const struct argp_option arguments[] = {
+    {"seconds", 's', "N", 0, "A run's, at most (60)", 0},
+    {"seeds", 'n', "N", 0, "Runs of each mutant (10)", 0},
+    {"mutants", 'm', "M,...", 0, "These only, named or generated ones", 0},
+    {"generated", 'g', "N", 0, "Besides the named ones, so many that are generated and compile (0)",
+     0},
+    {"sample", 'S', "SEED", 0, "Draws them (1)", 0},
+    {"without", 'w', "LAW,...", 0, "Oracles that are not held", 0},
+    {"ablation", 'a', NULL, 0, "For each law a mutant that is found by no other", 0},
+    {"control", 'c', "N", 0, "Runs of the right code, each program (1)", 0},
+    {"jobs", 'j', "N", 0, "Mutants at a time, one core each (the processors)", 0},
+    {"json", 'o', "FILE", 0, "All that was measured, as an array of objects", 0},
+    {0},
+};
+
+static unsigned count_of(const char *what, const char *text, unsigned least) {
+    return (unsigned)options_number(what, text, least, 100000);
+}
+
+static error_t parse(int key, char *value, struct argp_state *state) {
+    request *r = state->input;
+    switch (key) {
+    case 's':
+        r->options.seconds = count_of("seconds", value, 1);
+        return 0;
+    case 'n':
+        r->options.seeds = count_of("seeds", value, 1);
+        return 0;
+    case 'm':
+        r->options.chosen = options_split(value);
+        return 0;
+    case 'g':
+        r->options.generated = count_of("generated", value, 0);
+        return 0;
+    case 'S':
+        r->sample_seed = options_number("sample", value, 0, UINT64_MAX);
+        return 0;
+    case 'w':
+        check_laws(value);
+        r->options.without = value;
+        return 0;
+    case 'a':
+        r->ablation = true;
+        return 0;
+    case 'c':
+        r->options.control = count_of("control", value, 0);
+        return 0;
+    case 'j':
+        r->options.jobs = count_of("jobs", value, 1);
+        return 0;
+    case 'o':
+        r->json = value;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static void check_chosen(const score_options *options, const mutant_list *list) {
+    const char **names = calloc(list->count + 1, sizeof *names);
+    if (!names) options_fail("out of memory");
+    for (size_t i = 0; i < list->count; i++)
+        names[i] = list->at[i].name;
+    for (char **name = options->chosen; name && *name; name++) {
+        if (mutant_named(list, *name)) continue;
+        const char *nearest = options_nearest(*name, names, list->count);
+        options_fail("unknown mutant '%s'%s%s%s (linmem list mutants names them)", *name,
+                     nearest ? ": did you mean '" : "", nearest ? nearest : "",
+                     nearest ? "'?" : "");
+    }
+    free(names);
+}
+
+static void write_json(const char *path, json_t *json) {
+    if (path && !file_write_json(path, json)) options_fail("%s: %s", path, strerror(errno));
+    json_decref(json);
+}
+
+static exit_status ablate(const request *r, const mutant_list *list) {
+    ablation ablation;
+    char error[300];
+    if (!ablation_take(&ablation, &r->options, list, error)) options_fail("%s", error);
+    ablation_print(&ablation, stdout);
+    write_json(r->json, ablation_json(&ablation));
+    bool held = !ablation.interrupted;
+    ablation_free(&ablation);
+    return held ? EXIT_HELD : EXIT_BROKEN;
+}
+
+static exit_status take(const request *r, const mutant_list *list) {
+    score score;
+    char error[300];
+    if (!score_take(&score, &r->options, list, error)) options_fail("%s", error);
+    score_print(&score, stdout);
+    write_json(r->json, score_json(&score));
+    bool held = score_holds(&score) && !score.interrupted;
+    score_free(&score);
+    return held ? EXIT_HELD : EXIT_BROKEN;
+}
+
+exit_status score_command(int argc, char **argv) {
+    static const struct argp argp = {
+        arguments,
+        parse,
+        NULL,
+        "Plants bugs, one at a time, and counts which of them the fuzz targets find from an empty "
+        "corpus, by which oracle and after how long. Needs the preset fuzz to be built.",
+        NULL,
+        NULL,
+        NULL};
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    request r = {.options = {.root = LINMEM_SOURCE_DIR,
+                             .seconds = 60,
+                             .seeds = 10,
+                             .jobs = processors > 0 ? (unsigned)processors : 1,
+                             .control = 1},
+                 .sample_seed = SAMPLE_SEED};
+    options_parse(&argp, argc, argv, &r);
+    mutant_list list;
+    char error[300];
+    if (!mutant_list_read(&list, r.options.root, r.sample_seed, error)) options_fail("%s", error);
+    check_chosen(&r.options, &list);
+    interrupt_catch();
+    exit_status status = r.ablation ? ablate(&r, &list) : take(&r, &list);
+    mutant_list_free(&list);
+    free(r.options.chosen);
+    return status;
+}
+
+json_t *list_mutants(void) {
+    mutant_list list;
+    char error[300];
+    if (!mutant_list_read(&list, LINMEM_SOURCE_DIR, SAMPLE_SEED, error)) options_fail("%s", error);
+    json_t *array = json_array();
+    for (size_t i = 0; i < list.count && i < list.named + SAMPLE; i++)
+        json_array_append_new(array, mutant_json(&list.at[i]));
+    mutant_list_free(&list);
+    return array;
+}
+
+static const char *text_of(const json_t *entry, const char *key) {
+    return json_string_value(json_object_get(entry, key));
+}
+
+void print_mutants(const json_t *list) {
+    size_t index;
+    json_t *entry;
+    bool generated = true;
+    json_array_foreach(list, index, entry) {
+        bool own = json_is_true(json_object_get(entry, "generated"));
+        if (index == 0 || own != generated)
+            puts(
+                own ? "mutants, generated: the sample that is drawn by seed 1, of which those that "
+                      "do not\ncompile, or change no code, give their places to the next"
+                    : "mutants, named: fuzz/mutants/NAME.patch");
+        generated = own;
+        const char *allocator =
+            json_string_value(json_array_get(json_object_get(entry, "allocators"), 0));
+        printf("  %-39s %-12s %-17s %.60s\n", text_of(entry, "name"), allocator,
+               text_of(entry, "class"), text_of(entry, "what"));
+    }
+}

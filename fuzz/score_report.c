@@ -1,0 +1,220 @@
+// What a score comes to: medians, JSON, the table.
+#include "fuzz/score.h"
+
+#include "cli/options.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int by_value(const void *a, const void *b) {
+    double one = *(const double *)a, other = *(const double *)b;
+    return (one > other) - (one < other);
+}
+
+// The upper median of what is in `values`, which are sorted by it.
+static double median(double *values, size_t count) {
+    if (count == 0) return INFINITY;
+    qsort(values, count, sizeof *values, by_value);
+    return values[count / 2];
+}
+
+static double median_of_runs(const score_entry *e, bool seconds) {
+    double *values = calloc(e->run_count + 1, sizeof *values);
+    if (!values) options_fail("out of memory");
+    for (unsigned i = 0; i < e->run_count; i++) {
+        const score_run *run = &e->runs[i];
+        values[i] = !run->found ? INFINITY : seconds ? run->seconds : (double)run->inputs;
+    }
+    double found = median(values, e->run_count);
+    free(values);
+    return found;
+}
+
+double score_median_seconds(const score_entry *e) {
+    return median_of_runs(e, true);
+}
+double score_median_inputs(const score_entry *e) {
+    return median_of_runs(e, false);
+}
+bool score_detected(const score_entry *e) {
+    return isfinite(score_median_seconds(e));
+}
+
+const char *score_oracle(const score_entry *e) {
+    const char *most = "none";
+    unsigned most_runs = 0;
+    for (unsigned i = 0; i < e->run_count; i++) {
+        unsigned runs = 0;
+        for (unsigned j = 0; j < e->run_count; j++)
+            runs += e->runs[j].found && strcmp(e->runs[i].oracle, e->runs[j].oracle) == 0;
+        if (runs <= most_runs || !e->runs[i].found) continue;
+        most = e->runs[i].oracle;
+        most_runs = runs;
+    }
+    return most;
+}
+
+// ---- JSON ---------------------------------------------------------------------------------------
+
+static json_t *finite_json(double value) {
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *runs_json(const score_entry *e) {
+    json_t *runs = json_array();
+    for (unsigned i = 0; i < e->run_count; i++) {
+        const score_run *run = &e->runs[i];
+        json_array_append_new(runs, json_pack("{s:i, s:b, s:s, s:I, s:f, s:s}", "seed", (int)i + 1,
+                                              "found", run->found, "oracle",
+                                              run->found ? run->oracle : "none", "inputs",
+                                              (json_int_t)run->inputs, "seconds", run->seconds,
+                                              "finding", run->finding));
+    }
+    return runs;
+}
+
+static const char *const states[] = {"waiting", "measured", "partly measured", "same code",
+                                     "failed"};
+
+static json_t *entry_json(const score_entry *e) {
+    const mutant *m = e->mutant;
+    json_t *entry = json_pack(
+        "{s:s, s:s?, s:s?, s:s, s:b, s:b, s:b, s:s, s:o, s:o, s:i, s:i, s:s}", //
+        "name", m ? m->name : "none", "allocator", e->allocator, "program", e->program, "class",
+        m ? m->class : "control", "reached", e->reached, "triggered", e->triggered, "detected",
+        score_detected(e), "oracle", score_oracle(e), "inputs", finite_json(score_median_inputs(e)),
+        "seconds", finite_json(score_median_seconds(e)), "runs_found", (int)e->found, "runs",
+        (int)e->run_count, "state", states[e->state]);
+    json_object_set_new(entry, "each_run", runs_json(e));
+    if (m) {
+        json_object_set_new(entry, "source", json_string(m->source));
+        json_object_set_new(entry, "what", json_string(m->what));
+    }
+    if (e->state == SCORE_FAILED) json_object_set_new(entry, "error", json_string(e->error));
+    return entry;
+}
+
+json_t *score_json(const score *s) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < s->count; i++)
+        json_array_append_new(list, entry_json(&s->entries[i]));
+    return list;
+}
+
+// ---- The table ----------------------------------------------------------------------------------
+
+// Mutants before the control, not detected before slow before fast.
+static int by_trouble(const void *a, const void *b) {
+    const score_entry *one = *(score_entry *const *)a, *other = *(score_entry *const *)b;
+    if (!one->mutant != !other->mutant) return !one->mutant - !other->mutant;
+    double mine = score_median_seconds(one), theirs = score_median_seconds(other);
+    if (mine != theirs) return mine < theirs ? 1 : -1;
+    return one->mutant ? strcmp(one->mutant->name, other->mutant->name)
+                       : strcmp(one->program, other->program);
+}
+
+static void print_entry(FILE *to, const score *s, const score_entry *e) {
+    char runs[24];
+    snprintf(runs, sizeof runs, "%u/%u", e->found, e->run_count);
+    const mutant *m = e->mutant;
+    fprintf(to, "%-39s %-12s %-17s %s%s %5s %-12s", m ? m->name : e->program,
+            e->allocator ? e->allocator : "", m ? m->class : "control", e->reached ? "r" : "-",
+            e->triggered ? "t" : "-", runs, score_oracle(e));
+    if (e->state == SCORE_FAILED || e->state == SCORE_SAME_CODE) {
+        fprintf(to, " %s\n", e->state == SCORE_SAME_CODE ? "same code" : e->error);
+        return;
+    }
+    double inputs = score_median_inputs(e), seconds = score_median_seconds(e);
+    if (isfinite(seconds))
+        fprintf(to, " %9.0f %6.1f\n", inputs, seconds);
+    else
+        fprintf(to, " %9s >%5.0f\n", "", s->options.seconds);
+}
+
+typedef struct summary {
+    size_t mutants, detected, same, failed;
+    unsigned runs, found;
+    double median_seconds;
+} summary;
+
+static summary summarise(const score *s, bool generated) {
+    summary sum = {0};
+    double *seconds = calloc(s->count + 1, sizeof *seconds);
+    if (!seconds) options_fail("out of memory");
+    for (size_t i = 0; i < s->count; i++) {
+        const score_entry *e = &s->entries[i];
+        if (!e->mutant || (e->mutant->patch == NULL) != generated) continue;
+        sum.same += e->state == SCORE_SAME_CODE;
+        sum.failed += e->state == SCORE_FAILED;
+        if (e->run_count == 0) continue;
+        seconds[sum.mutants++] = score_median_seconds(e);
+        sum.detected += score_detected(e);
+        sum.runs += e->run_count;
+        sum.found += e->found;
+    }
+    sum.median_seconds = median(seconds, sum.mutants);
+    free(seconds);
+    return sum;
+}
+
+static void print_summary(FILE *to, const char *what, const summary *sum) {
+    if (sum->mutants + sum->same + sum->failed == 0) return;
+    fprintf(to, "%s: %zu of %zu detected", what, sum->detected, sum->mutants);
+    if (sum->mutants > 0)
+        fprintf(to, " (%.0f %%), in %u of %u runs",
+                100.0 * (double)sum->detected / (double)sum->mutants, sum->found, sum->runs);
+    if (isfinite(sum->median_seconds)) fprintf(to, ", median %.1f s", sum->median_seconds);
+    if (sum->same) fprintf(to, "; %zu more are the same code", sum->same);
+    if (sum->failed) fprintf(to, "; %zu failed", sum->failed);
+    fputc('\n', to);
+}
+
+static void print_control(FILE *to, const score *s) {
+    size_t programs = 0;
+    unsigned runs = 0, found = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        const score_entry *e = &s->entries[i];
+        if (e->mutant) continue;
+        programs++;
+        runs += e->run_count;
+        found += e->found;
+    }
+    if (programs == 0) return;
+    fprintf(to, "the right code: %zu programs, %u runs of %.0f s: ", programs, runs,
+            s->options.seconds);
+    fprintf(to, found ? "%u FOUND SOMETHING\n" : "silent\n", found);
+}
+
+void score_print(const score *s, FILE *to) {
+    const score_entry **sorted = calloc(s->count + 1, sizeof *sorted);
+    if (!sorted) options_fail("out of memory");
+    for (size_t i = 0; i < s->count; i++)
+        sorted[i] = &s->entries[i];
+    qsort(sorted, s->count, sizeof *sorted, by_trouble);
+    fprintf(to, "%-39s %-12s %-17s    %5s %-12s %9s %6s\n", "mutant", "allocator", "class", "found",
+            "oracle", "inputs", "s");
+    for (size_t i = 0; i < s->count; i++)
+        print_entry(to, s, sorted[i]);
+    free(sorted);
+    fputs(
+        "\nr reached, t triggered; found: runs of those with other seeds; medians, in which a run "
+        "that\nfound nothing is longer than any.\n",
+        to);
+    summary named = summarise(s, false), generated = summarise(s, true);
+    print_summary(to, "named", &named);
+    print_summary(to, "generated", &generated);
+    print_control(to, s);
+    fprintf(to, "%s%.0f s\n", s->interrupted ? "Interrupted after " : "All in ", s->seconds);
+}
+
+bool score_holds(const score *s) {
+    bool holds = true;
+    for (size_t i = 0; i < s->count; i++) {
+        const score_entry *e = &s->entries[i];
+        bool named = e->mutant && e->mutant->patch;
+        holds &= e->state != SCORE_FAILED && (e->mutant || e->found == 0) &&
+                 (!named || score_detected(e));
+    }
+    return holds;
+}
