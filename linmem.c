@@ -10,6 +10,7 @@
 #include "corpus/record_command.h"
 #include "corpus/trace_command.h"
 #include "fuzz/explore_command.h"
+#include "fuzz/fuzz_command.h"
 #include "fuzz/reproduce_command.h"
 #include "fuzz/score_command.h"
 #include "fuzz/target_list.h"
@@ -77,10 +78,9 @@ static exit_status list(int argc, char **argv) {
     return list_command(kinds, sizeof kinds / sizeof *kinds, argc, argv);
 }
 
+// Runs the targets, or, told to score, tells what they would find.
 static exit_status fuzz(int argc, char **argv) {
-    static const char *const actions[] = {"score"};
-    if (argc < 2) options_fail("what to do: score");
-    if (strcmp(argv[1], "score") != 0) options_unknown("action", argv[1], actions, 1);
+    if (argc < 2 || strcmp(argv[1], "score") != 0) return fuzz_command(argc, argv);
     argv[1] = (char[]){"linmem fuzz score"};
     return score_command(argc - 1, argv + 1);
 }

@@ -1,277 +1,11 @@
 #include "fuzz/reproduce_command.h"
 
-#include "alloc/registry.h"
-#include "cli/child.h"
-#include "cli/file.h"
 #include "cli/interrupt.h"
 #include "cli/options.h"
-#include "cli/progress.h"
-#include "fuzz/counted.h"
-#include "fuzz/reproducer.h"
-#include "fuzz/shrinker.h"
-#include "fuzz/target_program.h"
-#include "fuzz/targets.h"
+#include "fuzz/allocators.h"
+#include "fuzz/reproduce.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#define REGRESSIONS LINMEM_SOURCE_DIR "/corpus/regressions"
-
-enum { TRIES_MAX = 20000, OPERATIONS_MAX = 1 << 16 };
-
-// How long a trace may take before it hangs.
-static const double seconds_min = 5, seconds_an_operation = 1.0 / 20000;
-
-typedef struct request {
-    const char *input, *target, *directory, *keep;
-    char **allocators; // ends with NULL; NULL: all
-    bool refuse;       // each growth, one after the other
-    trace trace;
-} request;
-
-// ---- Reading ------------------------------------------------------------------------------------
-
-static uint8_t *read_file(const char *path, size_t *count) {
-    FILE *stream = fopen(path, "rb");
-    char *bytes = NULL;
-    size_t length;
-    FILE *memory = stream ? open_memstream(&bytes, &length) : NULL;
-    if (!memory) options_fail("%s: %s", path, strerror(errno));
-    for (int c; (c = getc(stream)) != EOF;)
-        putc(c, memory);
-    if (ferror(stream)) options_fail("%s: %s", path, strerror(errno));
-    fclose(stream);
-    fclose(memory);
-    *count = length;
-    return (uint8_t *)bytes;
-}
-
-static bool ends_with(const char *text, const char *end) {
-    size_t length = strlen(text), tail = strlen(end);
-    return length >= tail && strcmp(text + length - tail, end) == 0;
-}
-
-// A trace is known by its name; all else are bytes that a fuzz target was given.
-static void load(request *request, const trial_target *target) {
-    trace_error error;
-    if (ends_with(request->input, ".lmt") || ends_with(request->input, ".lmt.zst")) {
-        if (!trace_read(request->input, &request->trace, &error))
-            options_fail("%s: %s", request->input, error.text);
-        return;
-    }
-    size_t count;
-    uint8_t *bytes = read_file(request->input, &count);
-    trace_operation *operations = calloc(OPERATIONS_MAX, sizeof *operations);
-    if (!operations) options_fail("out of memory");
-    size_t decoded = target->decode(bytes, count, operations, OPERATIONS_MAX);
-    if (!trace_make(operations, decoded, NULL, &request->trace, &error))
-        options_fail("%s: %s", request->input, error.text);
-    free(operations);
-    free(bytes);
-}
-
-// ---- Playing ------------------------------------------------------------------------------------
-
-// The ways in which a strategy plays; the last ones under sanitizers, where those are built.
-enum { WAYS = 5 };
-
-static bool is_way(const trial_target *target, const char *strategy, int way, trial *trial) {
-    static const int levels[WAYS] = {1, 0, 0, 1, 0};
-    *trial = (struct trial){.target = target, .counted = way == 2};
-    trial->allocator = trial->counted ? counted_strategy_named(strategy)
-                                      : lm_strategy_named(strategy, levels[way]);
-    if (way < 3) return true;
-    char *program = target_program(target->name, strategy);
-    if (!program) options_fail("out of memory");
-    trial->program = program;
-    if (access(program, X_OK) == 0) return true;
-    free(program);
-    return false;
-}
-
-static const char *way_text(const trial *trial) {
-    if (trial->program)
-        return trial->allocator->check_level ? "level 1, sanitizers" : "level 0, sanitizers";
-    if (trial->counted) return "level 0, counted";
-    return trial->allocator->check_level ? "level 1" : "level 0";
-}
-
-// ---- Shrinking ----------------------------------------------------------------------------------
-
-typedef struct shrinking {
-    const trial *trial;
-    failure failure; // of the smallest trace so far
-    progress *progress;
-} shrinking;
-
-static bool fails_the_same(void *context, const trace *trace) {
-    shrinking *s = context;
-    failure failure;
-    if (!trial_run(s->trial, trace, &failure) || strcmp(failure.law, s->failure.law) != 0)
-        return false;
-    s->failure = failure;
-    return true;
-}
-
-static bool goes_on(void *context, size_t tries, size_t operations) {
-    shrinking *s = context;
-    char now[40];
-    snprintf(now, sizeof now, "%zu operations", operations);
-    progress_show(s->progress, tries, now);
-    return !interrupted();
-}
-
-// Cuts off what comes after the failure, if it fails without; then shrinks.
-static size_t shrink(shrinking *s, trace *trace) {
-    struct trace cut;
-    trace_error error;
-    size_t needed = s->failure.at < trace->count ? s->failure.at + 1 : trace->count;
-    if (trace_make(trace->operations, needed, trace->preamble, &cut, &error)) {
-        bool fails = fails_the_same(s, &cut);
-        if (fails) {
-            struct trace whole = *trace;
-            *trace = cut;
-            cut = whole;
-        }
-        trace_free(&cut);
-    }
-    s->progress = progress_start("shrinking", TRIES_MAX);
-    size_t tries = shrinker_run(trace, &(shrinker_options){.fails = fails_the_same,
-                                                           .context = s,
-                                                           .tries_max = TRIES_MAX,
-                                                           .goes_on = goes_on});
-    progress_end(s->progress);
-    return tries;
-}
-
-// ---- Writing ------------------------------------------------------------------------------------
-
-static void write_trace(const trace *shrunk, const char *comment, const char *path) {
-    trace commented;
-    trace_error error;
-    if (!trace_make(shrunk->operations, shrunk->count, comment, &commented, &error) ||
-        !trace_write(&commented, path, &error))
-        options_fail("%s: %s", path, error.text);
-    trace_free(&commented);
-    printf("  %s\n", path);
-}
-
-// Compiles and runs a reproducer. Returns its exit status, or −1 where it could not be compiled.
-static int try_reproducer(const trial *trial, const char *path) {
-    char program[] = "/tmp/linmem-reproducer-XXXXXX", *real = realpath(path, NULL);
-    int file = mkstemp(program);
-    if (file < 0 || !real) options_fail("%s: %s", path, strerror(errno));
-    close(file);
-    char *command = reproducer_command(trial, real, program), *script;
-    if (!command || asprintf(&script, "cd '%s' && %s && '%s'; status=$?; rm -f '%s'; exit $status",
-                             LINMEM_SOURCE_DIR, command, program, program) < 0)
-        options_fail("out of memory");
-    child_options options = {
-        .argv = (const char *const[]){"sh", "-c", script, NULL}, .cpu = -1, .quiet = true};
-    child_end end = {.exit_status = -1};
-    pid_t pid = child_start(&options);
-    if (pid > 0) child_wait(pid, 120, &end);
-    free(script);
-    free(command);
-    free(real);
-    return end.exit_status;
-}
-
-static void write_reproducer(const trial *trial, const trace *trace, const failure *failure,
-                             const char *path) {
-    if (!reproducer_is_known(trial)) return;
-    if (!reproducer_write(trial, trace, failure, path))
-        options_fail("%s: %s", path, strerror(errno));
-    bool shows = try_reproducer(trial, path) == 1;
-    printf("  %s: %s\n", path, shows ? "shows it" : "does not show it where it was tried");
-}
-
-static void write_all(const request *request, const trial *trial, const trace *trace,
-                      const failure *failure) {
-    char *comment, *start, *path;
-    if (!file_make_directory(request->directory))
-        options_fail("%s: %s", request->directory, strerror(errno));
-    if (asprintf(&start, "%s/%s-%s", request->directory, failure->law, trial->allocator->name) <
-            0 ||
-        asprintf(&comment, "%s, %s: broken %s: %s", trial->allocator->name, way_text(trial),
-                 failure->law, failure->how) < 0 ||
-        asprintf(&path, "%s.lmt", start) < 0)
-        options_fail("out of memory");
-    write_trace(trace, comment, path);
-    memcpy(strrchr(path, '.'), ".c", 3);
-    write_reproducer(trial, trace, failure, path);
-    free(path);
-    if (request->keep) {
-        if (asprintf(&path, "%s/%s.lmt", REGRESSIONS, request->keep) < 0)
-            options_fail("out of memory");
-        write_trace(trace, comment, path);
-        free(path);
-    }
-    free(start);
-    free(comment);
-}
-
-// ---- The command --------------------------------------------------------------------------------
-
-// Plays the trace in one way. True: it breaks something, of which all is written.
-static bool reproduce_with(const request *request, const trial *trial, const trace *whole) {
-    shrinking s = {.trial = trial};
-    trace trace;
-    trace_error error;
-    if (!trial_run(trial, whole, &s.failure)) return false;
-    printf("%s, %s: broken %s: %s\n", trial->allocator->name, way_text(trial), s.failure.law,
-           s.failure.how);
-    if (!trace_make(whole->operations, whole->count, NULL, &trace, &error))
-        options_fail("%s", error.text);
-    size_t tries = shrink(&s, &trace);
-    printf("  shrunk from %zu operations to %zu, in %zu tries\n", whole->count, trace.count, tries);
-    write_all(request, trial, &trace, &s.failure);
-    trace_free(&trace);
-    return true;
-}
-
-// The same, with each growth refused.
-static bool reproduce_refused(const request *request, const trial *trial) {
-    trace refused;
-    if (trial->program || trial->counted || !trial_refuse(trial, &request->trace, &refused))
-        return false;
-    bool broken = reproduce_with(request, trial, &refused);
-    trace_free(&refused);
-    return broken;
-}
-
-// Plays the trace on a strategy in one way after the other until something breaks.
-static bool reproduce_on(const request *request, const trial_target *target, const char *strategy) {
-    bool broken = false;
-    for (int way = 0; way < WAYS && !broken && !interrupted(); way++) {
-        trial trial;
-        if (!is_way(target, strategy, way, &trial)) continue;
-        trial.seconds = seconds_min + (double)request->trace.count * seconds_an_operation;
-        broken = reproduce_with(request, &trial, &request->trace) ||
-                 (request->refuse && reproduce_refused(request, &trial));
-        free((char *)trial.program);
-    }
-    return broken;
-}
-
-static exit_status reproduce(const request *request, const trial_target *target) {
-    size_t played = 0, broken = 0;
-    for (size_t i = 0; i < lm_strategy_count() && !interrupted(); i++) {
-        const char *name = lm_strategy_at(i, 0)->name;
-        bool wanted = !request->allocators;
-        for (char **at = request->allocators; at && *at; at++)
-            wanted |= strcmp(*at, name) == 0;
-        if (!wanted) continue;
-        played++;
-        broken += reproduce_on(request, target, name);
-    }
-    if (broken == 0)
-        printf("nothing is broken: %zu operations, %zu allocator%s\n", request->trace.count, played,
-               played == 1 ? "" : "s");
-    return broken || interrupted() ? EXIT_BROKEN : EXIT_HELD;
-}
 
 enum { OPTION_KEEP = 256, OPTION_REFUSE };
 static const struct argp_option options[] = {
@@ -284,40 +18,30 @@ static const struct argp_option options[] = {
     {0},
 };
 
-static void check_allocators(char **names) {
-    const char *known[100];
-    for (size_t i = 0; i < lm_strategy_count(); i++)
-        known[i] = lm_strategy_at(i, 0)->name;
-    for (; *names; names++)
-        if (!lm_strategy_named(*names, 0))
-            options_unknown("allocator", *names, known, lm_strategy_count());
-}
-
 static error_t parse(int key, char *argument, struct argp_state *state) {
-    request *request = state->input;
+    reproduction *wanted = state->input;
     switch (key) {
     case 'a':
-        request->allocators = options_split(argument);
-        check_allocators(request->allocators);
+        wanted->allocators = allocators_read(argument);
         return 0;
     case 't':
-        request->target = argument;
+        wanted->target = argument;
         return 0;
     case 'o':
-        request->directory = argument;
+        wanted->directory = argument;
         return 0;
     case OPTION_KEEP:
-        request->keep = argument;
+        wanted->keep = argument;
         return 0;
     case OPTION_REFUSE:
-        request->refuse = true;
+        wanted->refuse = true;
         return 0;
     case ARGP_KEY_ARG:
-        if (request->input) options_fail("one input at a time");
-        request->input = argument;
+        if (wanted->input) options_fail("one input at a time");
+        wanted->input = argument;
         return 0;
     case ARGP_KEY_END:
-        if (!request->input) options_fail("which input?");
+        if (!wanted->input) options_fail("which input?");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -335,16 +59,10 @@ exit_status reproduce_command(int argc, char **argv) {
         NULL,
         NULL,
         NULL};
-    request request = {.target = "heap", .directory = "findings"};
-    options_parse(&argp, argc, argv, &request);
-    const trial_target *target = trial_target_named(request.target);
-    if (!target) options_fail("unknown target '%s'", request.target);
-    if (request.refuse && strcmp(target->name, "heap") != 0)
-        options_fail("--refuse-growth is for heaps");
-    load(&request, target);
+    reproduction wanted = {.directory = "findings"};
+    options_parse(&argp, argc, argv, &wanted);
     interrupt_catch();
-    exit_status status = reproduce(&request, target);
-    trace_free(&request.trace);
-    free(request.allocators);
+    exit_status status = reproduce(&wanted);
+    free((char **)wanted.allocators);
     return status;
 }

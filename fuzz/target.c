@@ -1,6 +1,7 @@
 #include "fuzz/target.h"
 
 #include <dirent.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,6 +57,8 @@ static void read_option(const char *argument) {
         target.without = laws(argument, value);
     else if ((value = value_of(argument, "--speed=")))
         target.speed = value;
+    else if (strcmp(argument, "--tell") == 0)
+        target.tells = true;
     else
         misused(argument);
 }
@@ -75,12 +78,21 @@ static void tell_at_exit(void) {
         fprintf(stderr, "linmem-fuzz: %llu operations\n", (unsigned long long)target_operations);
 }
 
+// What is played so far, for who watches.
+static void *tell(void *nothing) {
+    for (;; sleep(1))
+        tell_at_exit();
+    return nothing;
+}
+
 void target_begin(int argc, char **argv) {
     for (int i = 1; i < argc; i++)
         if (strncmp(argv[i], "--", 2) == 0) read_option(argv[i]);
     signal(SIGILL, trapped);
     signal(SIGTRAP, trapped);
     atexit(tell_at_exit);
+    pthread_t teller;
+    if (target.tells && pthread_create(&teller, NULL, tell, NULL) == 0) pthread_detach(teller);
 }
 
 // ---- Speed --------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 //     --level=0|1       the check level that strategies play at; 1 where nothing is said
 //     --walk-every=N    operations between two walks over the heap; 0: at the end only
 //     --without=LAW,…   laws that are not held: what the others find without them
+//     --tell            says each second how many operations were played so far
 //     --speed=FOLDER    plays the inputs there for some seconds, prints how fast, and exits
 //
 // A finding is one line on stderr, "linmem-fuzz: broken LAW: HOW", and an abort. At the end of a
@@ -18,6 +19,7 @@ typedef struct target_settings {
     int level;
     uint32_t walk_every, without;
     const char *speed; // or NULL
+    bool tells;
 } target_settings;
 
 extern target_settings target;

@@ -171,29 +171,41 @@ static void read_words(int file, failure *failure) {
     judge_words(said, failure);
 }
 
-static bool run_program(const trial *trial, const trace *trace, failure *failure) {
-    *failure = (struct failure){.at = trace->count};
-    int input = input_file(trial, trace), words = memfd_create("words", 0);
+// Runs the program on what is descriptor `input`, or the file at `path`.
+static bool run_on(const trial *trial, const char *path, int input, failure *failure) {
+    int words = memfd_create("words", 0);
     char level[16];
     snprintf(level, sizeof level, "--level=%d",
              trial->allocator ? trial->allocator->check_level : 1);
-    child_options options = {
-        .argv = (const char *const[]){"sh", "-c", "exec \"$@\" >&4 2>&4", "sh", trial->program,
-                                      level, "/proc/self/fd/3", NULL},
-        .descriptors = (int[]){input, words},
-        .descriptor_count = 2,
-        .cpu = -1,
-    };
+    const char *argv[] = {"sh",           "-c",  "exec \"$@\" >&3 2>&3",          "sh",
+                          trial->program, level, path ? path : "/proc/self/fd/4", NULL};
+    child_options options = {.argv = argv,
+                             .descriptors = (int[]){words, input},
+                             .descriptor_count = path ? 1 : 2,
+                             .cpu = -1};
     child_end end = {0};
-    pid_t pid = input >= 0 && words >= 0 ? child_start(&options) : -1;
+    pid_t pid = words >= 0 ? child_start(&options) : -1;
     if (pid > 0) {
         child_wait(pid, trial->seconds, &end);
         read_words(words, failure);
         if (!failure->law[0]) judge_end(&end, failure);
     }
-    close(input);
     close(words);
     return failure->law[0];
+}
+
+static bool run_program(const trial *trial, const trace *trace, failure *failure) {
+    *failure = (struct failure){.at = trace->count};
+    int input = input_file(trial, trace);
+    bool broken = input >= 0 && run_on(trial, NULL, input, failure);
+    close(input);
+    return broken;
+}
+
+bool trial_bytes(const char *program, const char *path, double seconds, failure *failure) {
+    trial trial = {.program = program, .seconds = seconds};
+    *failure = (struct failure){0};
+    return run_on(&trial, path, -1, failure);
 }
 
 bool trial_run(const trial *trial, const trace *trace, failure *failure) {

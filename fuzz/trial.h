@@ -41,3 +41,6 @@ bool trial_run(const trial *trial, const trace *trace, failure *failure);
 // ours on a heap. True: where something is broken; `refused` is then the trace with that refusal in
 // it.
 bool trial_refuse(const trial *trial, const trace *trace, struct trace *refused);
+
+// A fuzz target's program on a file that is its input, whatever that means.
+bool trial_bytes(const char *program, const char *path, double seconds, failure *failure);
