@@ -25,10 +25,10 @@ static char *path_of(const char *path) {
 }
 
 static void put(const char *path, const char *text) {
-    char *full = path_of(path), *slash = strrchr(full, '/');
-    *slash = '\0';
-    assert_true(file_make_directory(full));
-    *slash = '/';
+    char *full = path_of(path);
+    char *folder = strndup(full, (size_t)(strrchr(full, '/') - full));
+    assert_true(file_make_directory(folder));
+    free(folder);
     FILE *stream = fopen(full, "w");
     assert_non_null(stream);
     fputs(text, stream);
