@@ -25,10 +25,9 @@ static char *path_of(const char *path) {
 }
 
 static void put(const char *path, const char *text) {
-    char *full = path_of(path);
-    char *folder = strndup(full, (size_t)(strrchr(full, '/') - full));
+    char folder[200], *full = path_of(path);
+    snprintf(folder, sizeof folder, "%s/%.*s", root, (int)(strrchr(path, '/') - path), path);
     assert_true(file_make_directory(folder));
-    free(folder);
     FILE *stream = fopen(full, "w");
     assert_non_null(stream);
     fputs(text, stream);
