@@ -19,19 +19,21 @@
 static char root[100];
 
 static char *path_of(const char *path) {
-    char *full = NULL;
-    assert_true(asprintf(&full, "%s/%s", root, path) > 0);
+    size_t size = sizeof root + strlen(path) + 2;
+    char *full = malloc(size);
+    assert_non_null(full);
+    snprintf(full, size, "%s/%s", root, path);
     return full;
 }
 
 static void put(const char *path, const char *text) {
-    char folder[200], *full = path_of(path);
-    snprintf(folder, sizeof folder, "%s/%.*s", root, (int)(strrchr(path, '/') - path), path);
+    char *full = path_of(path), *folder = strndup(full, (size_t)(strrchr(full, '/') - full));
     assert_true(file_make_directory(folder));
     FILE *stream = fopen(full, "w");
     assert_non_null(stream);
     fputs(text, stream);
     fclose(stream);
+    free(folder);
     free(full);
 }
 
@@ -116,6 +118,20 @@ static void named_and_generated_mutants_are_listed(void **state) {
     assert_non_null(m);
     assert_string_equal(m->target, "buffers");
     assert_string_equal(m->allocators[0], "buffers");
+    mutant_list_free(&list);
+}
+
+static void survivors_have_reasons(void **state) {
+    (void)state;
+    put("fuzz/mutants/survivors.txt", "one.c: return half(a) + 1;  =>  return half(a) + 2;\n"
+                                      "    Nobody counts\n    so far.\n\n"
+                                      "shared.h: return a / 2;\n    too short\n");
+    mutant_list list;
+    char error[300];
+    assert_true(mutant_list_read(&list, root, 1, error));
+    assert_string_equal(mutant_named(&list, "one.c:4:constant")->reason, "Nobody counts so far.");
+    assert_null(mutant_named(&list, "one.c:4:constant-2")->reason);
+    assert_null(mutant_named(&list, "shared.h:2:operands")->reason);
     mutant_list_free(&list);
 }
 
@@ -222,6 +238,7 @@ static void without_a_build_there_is_no_score(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(named_and_generated_mutants_are_listed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(survivors_have_reasons, set_up, tear_down),
         cmocka_unit_test_setup_teardown(heads_must_be_complete, set_up, tear_down),
         cmocka_unit_test_setup_teardown(mutants_are_built_beside_the_right_code, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_the_same_code_is_known, set_up, tear_down),

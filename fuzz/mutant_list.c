@@ -262,11 +262,51 @@ static bool read_generated(mutant_list *list, const char *root, uint64_t seed, c
     return read;
 }
 
+// ---- Reasons ------------------------------------------------------------------------------------
+
+// Where a key begins a line and ends it, the lines behind it that are indented, as one; or NULL.
+static char *find_reason(const char *text, const char *key) {
+    size_t length = strlen(key);
+    const char *line = text;
+    while (strncmp(line, key, length) != 0 || line[length] != '\n') {
+        line = strchr(line, '\n');
+        if (!line) return NULL;
+        line++;
+    }
+    char *reason = NULL;
+    size_t size;
+    FILE *to = or_fail(open_memstream(&reason, &size));
+    for (line += length + 1; *line == ' ';) {
+        line += strspn(line, " ");
+        fprintf(to, "%s%.*s", ftell(to) > 0 ? " " : "", (int)strcspn(line, "\n"), line);
+        line += strcspn(line, "\n");
+        line += *line == '\n';
+    }
+    fclose(to);
+    return reason;
+}
+
+// "FILE: BEFORE  =>  AFTER", then the reason, indented. No file: no reasons.
+static void read_reasons(mutant_list *list, const char *root) {
+    char *text = read_text(root, "fuzz/mutants/survivors.txt");
+    for (size_t i = list->named; text && i < list->count; i++) {
+        mutant *m = &list->at[i];
+        char *key = NULL;
+        if (asprintf(&key, "%s: %s", strrchr(m->files[0], '/') + 1, m->what) < 0)
+            options_fail("out of memory");
+        m->reason = find_reason(text, key);
+        free(key);
+    }
+    free(text);
+}
+
 // ---- The list -----------------------------------------------------------------------------------
 
 bool mutant_list_read(mutant_list *list, const char *root, uint64_t seed, char *error) {
     *list = (mutant_list){0};
-    return read_named(list, root, error) && read_generated(list, root, seed, error);
+    bool read = read_named(list, root, error) && read_generated(list, root, seed, error);
+    if (read) read_reasons(list, root);
+    return read;
 }
 
 static void free_words(char **words) {
@@ -278,7 +318,7 @@ static void free_words(char **words) {
 void mutant_list_free(mutant_list *list) {
     for (size_t i = 0; i < list->count; i++) {
         mutant *m = &list->at[i];
-        char *texts[] = {m->name, m->class, m->target, m->source, m->what, m->patch};
+        char *texts[] = {m->name, m->class, m->target, m->source, m->what, m->reason, m->patch};
         for (size_t t = 0; t < sizeof texts / sizeof *texts; t++)
             free(texts[t]);
         free_words(m->allocators);
@@ -309,7 +349,7 @@ json_t *mutant_json(const mutant *m) {
     json_t *allocators = json_array();
     for (char **allocator = m->allocators; *allocator; allocator++)
         json_array_append_new(allocators, json_string(*allocator));
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:b}", "name", m->name, "class", m->class,
-                     "target", m->target, "source", m->source, "what", m->what, "allocators",
-                     allocators, "generated", m->patch == NULL);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:b, s:s?}", "name", m->name, "class",
+                     m->class, "target", m->target, "source", m->source, "what", m->what,
+                     "allocators", allocators, "generated", m->patch == NULL, "reason", m->reason);
 }

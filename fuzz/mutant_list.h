@@ -1,5 +1,6 @@
 // The mutants there are: the named ones, patches in fuzz/mutants/, and those that can be generated
-// from what is fuzzed (fuzz/mutate.h).
+// from what is fuzzed (fuzz/mutate.h). Of those some are no bugs: fuzz/mutants/survivors.txt says
+// which and why, by what they change, for lines' numbers do not last.
 #pragma once
 
 #include "fuzz/mutate.h"
@@ -8,10 +9,11 @@
 
 typedef struct mutant {
     char *name;
-    char *class;       // of a bug, as its patch says; of a generated one, its kind
-    char *target;      // which should find it
-    char *source;      // after which bug; "generated"
-    char *what;        // in one line
+    char *class;  // of a bug, as its patch says; of a generated one, its kind
+    char *target; // which should find it
+    char *source; // after which bug; "generated"
+    char *what;   // in one line
+    char *reason; // why a generated one need not be found (fuzz/mutants/survivors.txt); or NULL
     char **allocators; // where it shows; or "buffers" alone. Ends with NULL
     char **files;      // that it changes, from the root. Ends with NULL
     char *patch;       // its path; NULL: it is generated
@@ -37,5 +39,5 @@ const mutant *mutant_named(const mutant_list *list, const char *name);
 // The mutant's text of one of its files, where it is generated; to be freed.
 char *mutant_text(const mutant_list *list, const mutant *mutant);
 
-// name, class, allocators, target, source, what, generated. A new reference.
+// name, class, allocators, target, source, what, generated, reason. A new reference.
 json_t *mutant_json(const mutant *mutant);

@@ -90,6 +90,7 @@ static json_t *entry_json(const score_entry *e) {
     if (m) {
         json_object_set_new(entry, "source", json_string(m->source));
         json_object_set_new(entry, "what", json_string(m->what));
+        json_object_set_new(entry, "reason", m->reason ? json_string(m->reason) : json_null());
     }
     if (e->state == SCORE_FAILED) json_object_set_new(entry, "error", json_string(e->error));
     return entry;
@@ -130,10 +131,12 @@ static void print_entry(FILE *to, const score *s, const score_entry *e) {
         fprintf(to, " %9.0f %6.1f\n", inputs, seconds);
     else
         fprintf(to, " %9s >%5.0f\n", "", s->options.seconds);
+    if (m && !m->patch && !isfinite(seconds))
+        fprintf(to, "    %s\n    %s\n", m->what, m->reason ? m->reason : "no reason is known");
 }
 
 typedef struct summary {
-    size_t mutants, detected, same, failed;
+    size_t mutants, detected, explained, same, failed; // explained: not detected, with a reason
     unsigned runs, found;
     double median_seconds;
 } summary;
@@ -150,6 +153,7 @@ static summary summarise(const score *s, bool generated) {
         if (e->run_count == 0) continue;
         seconds[sum.mutants++] = score_median_seconds(e);
         sum.detected += score_detected(e);
+        sum.explained += !score_detected(e) && e->mutant->reason;
         sum.runs += e->run_count;
         sum.found += e->found;
     }
@@ -165,6 +169,7 @@ static void print_summary(FILE *to, const char *what, const summary *sum) {
         fprintf(to, " (%.0f %%), in %u of %u runs",
                 100.0 * (double)sum->detected / (double)sum->mutants, sum->found, sum->runs);
     if (isfinite(sum->median_seconds)) fprintf(to, ", median %.1f s", sum->median_seconds);
+    if (sum->explained) fprintf(to, "; %zu of the others are no bugs", sum->explained);
     if (sum->same) fprintf(to, "; %zu more are the same code", sum->same);
     if (sum->failed) fprintf(to, "; %zu failed", sum->failed);
     fputc('\n', to);
