@@ -37,7 +37,7 @@ static void check_laws(const char *text) {
 static const struct argp_option arguments[] = {
     {"seconds", 's', "N", 0, "A run's, at most (60)", 0},
     {"seeds", 'n', "N", 0, "Runs of each mutant (10)", 0},
-    {"mutants", 'm', "M,...", 0, "These only, named or generated ones", 0},
+    {"mutants", 'm', "M,...", 0, "These only, named or generated ones; none where it is empty", 0},
     {"generated", 'g', "N", 0, "Besides the named ones, so many that are generated and compile (0)",
      0},
     {"sample", 'S', "SEED", 0, "Draws them (1)", 0},
