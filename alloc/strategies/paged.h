@@ -484,6 +484,8 @@ static void check_in_slab(const lm_memory *m, uint32_t block) {
     const page *p = slab_of(m, tag);
     uint32_t at = block - (number_of(m, runs_of(m), p) << PAGE_SHIFT),
              bytes = class_bytes(p->class);
+    // A reset forgets a slab's first page only.
+    LM_CHECK(p->kind == PAGE_SLAB && at >> PAGE_SHIFT < p->length);
     LM_CHECK(at % bytes == 0);
     LM_CHECK(*guard_of(m, block) != (~block ^ 1));
     if (!is_ours(m, tag)) return;
