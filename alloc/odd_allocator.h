@@ -7,14 +7,15 @@
 
 enum { ODD_HEAD_BYTES = 16 }; // before a block: how far back tlsf's begins, and its size
 
+static uint32_t odd_turn; // the next block lies at 16 where it is even
+
 static inline const lm_allocator *odd_base(void) {
     return lm_strategy_named("tlsf", 2);
 }
 
 static inline void *odd_allocate(size_t size, lm_memory *memory) {
-    static uint32_t turn;
     if (size == 0 || size > UINT32_MAX - 64) return NULL;
-    uint32_t shift = ODD_HEAD_BYTES + (turn++ % 2 ? 8 : 0);
+    uint32_t shift = ODD_HEAD_BYTES + (odd_turn++ % 2 ? 8 : 0);
     unsigned char *block = odd_base()->allocate(size + shift, memory);
     if (!block) return NULL;
     uint32_t head[2] = {shift, (uint32_t)size};

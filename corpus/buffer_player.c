@@ -240,16 +240,19 @@ static void want(buffer_player *p, uint32_t memory, uint32_t size) {
     p->pressed = 0;
 }
 
-// Whether the callback was told as often as a call had reason to, that wanted `more` bytes.
-static bool check_pressure(buffer_player *p, lm_status status, uint32_t more) {
+// Whether the callback was told as often as a call had reason to: `exceeds` the budget, or fails.
+static bool check_pressure(buffer_player *p, lm_status status, bool exceeds) {
     if (p->law) return false;
     if (p->options.budget == 0) return true;
-    uint32_t due = p->live_bytes[p->wanted.memory] + more > p->options.budget;
-    if (status == LM_OUT_OF_MEMORY) due++;
+    uint32_t due = (uint32_t)exceeds + (status == LM_OUT_OF_MEMORY);
     if (p->pressed == due || (status == LM_OK && p->watch.refused && p->pressed == due + 1))
         return true;
     return buffer_broken(p, "status", "pressure is told %u times, not %u: %s", p->pressed, due,
                          lm_status_name(status));
+}
+
+static bool exceeds_budget(const buffer_player *p, uint32_t memory, uint32_t size) {
+    return p->live_bytes[memory] + size > p->options.budget;
 }
 
 static lm_status create_fresh(buffer_player *p, const trace_operation *operation, uint32_t size,
@@ -259,8 +262,10 @@ static lm_status create_fresh(buffer_player *p, const trace_operation *operation
     want(p, memory, size);
     lm_status status = lm_buffer_create(&p->realm, made->owner, memory, size,
                                         operation->argument[2], zeroed, &made->handle);
+    // What no memory can hold, aligned, is refused without asking.
+    p->watch.refused += size > UINT32_MAX - operation->argument[2];
     bool good =
-        check_pressure(p, status, size) &&
+        check_pressure(p, status, exceeds_budget(p, memory, size)) &&
         buffer_check_status(p, status, full ? LM_OUT_OF_SLOTS : LM_OK) &&
         (lm_failed(status) || buffer_given(p, made->handle, made->owner, memory, p->model.begun));
     return good ? status : BROKEN;
@@ -271,7 +276,8 @@ static lm_status adopt(buffer_player *p, const trace_operation *operation, lm_vi
     uint32_t i = acting_memory(p), size = operation->argument[1];
     const lm_served *served = &p->watch.served[i];
     bool full = !handle_shadow_has_slot(&p->shadow);
-    void *block = served->allocator->allocate_aligned(operation->argument[2], size, served->memory);
+    void *block = served->allocator->allocate_aligned(operation->argument[2], size ? size : 1,
+                                                      served->memory);
     if (!block) return LM_OUT_OF_MEMORY;
     uint32_t offset = lm_offset(served->memory, block);
     lm_status status = lm_buffer_adopt(&p->realm, made->owner, i, offset, size, &made->handle);
@@ -300,7 +306,9 @@ static lm_status create_and_resize(buffer_player *p, const trace_operation *oper
     want(p, b.memory, size);
     p->watch.refused = 0;
     status = lm_buffer_resize(&p->realm, made->owner, made->handle, size);
-    if (!check_pressure(p, status, size) || !buffer_check_status(p, status, LM_OK)) return BROKEN;
+    bool exceeds = size > half && exceeds_budget(p, b.memory, size);
+    if (!check_pressure(p, status, exceeds) || !buffer_check_status(p, status, LM_OK))
+        return BROKEN;
     b.start = start_of(p, made);
     if (!holds_fill(bytes_of(p, &b), half, size) &&
         !buffer_broken(p, "content", "a resize keeps other bytes"))
@@ -346,7 +354,7 @@ static bool create(buffer_player *p, const trace_operation *operation) {
     *made = (lm_view){.owner = p->model.owner};
     *b = (real_buffer){.memory = acting_memory(p)};
     lm_status status = make_buffer(p, operation, made);
-    if (status == BROKEN) return false;
+    if (status == BROKEN || p->watch.broken) return status != BROKEN && check_live(p);
     if (lm_failed(status)) {
         begin_as_nothing(p, operation);
         return true;
@@ -594,10 +602,10 @@ static bool transfer(buffer_player *p, const trace_operation *operation) {
     return buffer_after_release(p, old) && buffer_check_reference(p, operation->argument[0]);
 }
 
-// Blocks, of the memory in which they begin.
+// Blocks, of the memory in which they begin. Nobody is asked for 0 bytes, as a realm asks nobody.
 static bool play_block(buffer_player *p, const trace_operation *operation) {
     real_block *b = &p->blocks[operation->argument[0]];
-    uint32_t size = operation->argument[1];
+    uint32_t size = operation->argument[1] ? operation->argument[1] : 1;
     bool begins = operation->verb == TRACE_ALLOCATE || operation->verb == TRACE_ZEROED;
     if (begins) *b = (real_block){acting_memory(p), 0, operation->argument[2]};
     const lm_allocator *allocator = p->watch.served[b->memory].allocator;

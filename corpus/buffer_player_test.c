@@ -253,8 +253,8 @@ static void spoilt_bytes_are_seen(void **state) {
     assert_breaks(HEADER "m 1\nb 0 8\nb 1 8\n- 0\n- 1\n",
                   "operation 2 (b): death: a block is allocated that lives");
     start_placing(&same, 8);
-    assert_breaks(HEADER "m 1\nb 0 8 8\nb 1 65536 8\n- 0\n- 1\n",
-                  "operation 2 (b): death: a block outside the memory");
+    assert_breaks(HEADER "m 1\nb 0 8 8\nb 1 8 8\nb 2 65536 8\n- 0\n- 1\n- 2\n",
+                  "operation 3 (b): death: a block outside the memory");
 }
 
 int main(void) {

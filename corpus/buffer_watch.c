@@ -95,18 +95,24 @@ static uint32_t noted(const lm_memory *memory) {
     watching->calls++;
     return i;
 }
+// Of a call that asks for bytes: a malloc may return NULL for none, and a realloc frees.
+static uint32_t noted_for(size_t size, const lm_memory *memory) {
+    uint32_t i = noted(memory);
+    if (size == 0) find_fault(watching, "an allocator is asked for 0 bytes", i, 0);
+    return i;
+}
 
 static void *allocate(size_t size, lm_memory *memory) {
-    uint32_t i = noted(memory);
+    uint32_t i = noted_for(size, memory);
     return add_block(watching, i, watching->memories[i].allocator->allocate(size, memory), size);
 }
 static void *allocate_zeroed(size_t size, lm_memory *memory) {
-    uint32_t i = noted(memory);
+    uint32_t i = noted_for(size, memory);
     return add_block(watching, i, watching->memories[i].allocator->allocate_zeroed(size, memory),
                      size);
 }
 static void *allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
-    uint32_t i = noted(memory);
+    uint32_t i = noted_for(size, memory);
     return add_block(watching, i,
                      watching->memories[i].allocator->allocate_aligned(alignment, size, memory),
                      size);
@@ -117,13 +123,13 @@ static void *resized(uint32_t memory, const watched_block *old, void *block, siz
     return add_block(watching, memory, block, size);
 }
 static void *resize(void *block, size_t size, lm_memory *memory) {
-    uint32_t i = noted(memory);
+    uint32_t i = noted_for(size, memory);
     const watched_block *old = known_block(watching, i, block);
     if (!old) return NULL;
     return resized(i, old, watching->memories[i].allocator->resize(block, size, memory), size);
 }
 static void *resize_aligned(void *block, size_t size, size_t alignment, lm_memory *memory) {
-    uint32_t i = noted(memory);
+    uint32_t i = noted_for(size, memory);
     const watched_block *old = known_block(watching, i, block);
     if (!old) return NULL;
     block = watching->memories[i].allocator->resize_aligned(block, size, alignment, memory);

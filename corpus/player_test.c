@@ -202,7 +202,7 @@ static void observer_sees_every_call(void **state) {
 static void what_a_heap_cannot_play_is_refused(void **state) {
     (void)state;
     static const char *const texts[] = {
-        "linmem-trace 1\nm 1\nd\nm 0\n",                   // memories with nothing in them
+        "linmem-trace 1\nm 1\nd\nm 0\n",                    // memories with nothing in them
         "linmem-trace 1\ng 1\n",                            // nothing to time
         "linmem-trace 1\na 0 4294967295\na 1 1\nf 0\nf 1\n" // over 4 GiB
     };
