@@ -187,19 +187,24 @@ static bool check_heap(buffer_player *p, uint32_t memory) {
                          (unsigned long long)census.live_blocks, memory, p->watch.live[memory]);
 }
 
-static bool walk(buffer_player *p) {
+// The realm's tables and the finalizers'.
+static bool walk_tables(buffer_player *p) {
     lm_census census = {0};
     uint32_t armed = 0;
     const char *law = lm_realm_validate(&p->realm, &census);
     if (!law) law = lm_finalizers_validate(&p->realm, &armed);
-    p->played.walks++;
     if (law) return buffer_broken(p, "walk", "%s", law);
     if (census.live_blocks != p->model.live_buffers || census.live_bytes != p->model.live_bytes)
         return buffer_broken(p, "count", "%llu buffers are counted, not %llu",
                              (unsigned long long)census.live_blocks,
                              (unsigned long long)p->model.live_buffers);
-    if (armed != p->armed)
-        return buffer_broken(p, "count", "%u tokens are armed, not %u", armed, p->armed);
+    return armed == p->armed ||
+           buffer_broken(p, "count", "%u tokens are armed, not %u", armed, p->armed);
+}
+
+static bool walk(buffer_player *p) {
+    p->played.walks++;
+    if (!walk_tables(p)) return false;
     for (uint32_t i = 0; i < p->options.count; i++)
         if (!check_heap(p, i)) return false;
     for (uint32_t i = 0; i < p->model.begun; i++)
@@ -212,7 +217,6 @@ static bool walk(buffer_player *p) {
 // Buffers.
 
 enum {
-    TABLES_MAX = 64, // blocks that a realm keeps for itself
     SPARE = 8,       // handles and tokens that are given in passing
     EDGE_BYTES = 64, // that are looked at of a buffer whose bytes find no room here
 };
@@ -595,6 +599,7 @@ static bool transfer(buffer_player *p, const trace_operation *operation) {
         return buffer_check_reference(p, operation->argument[0]);
     }
     handle_shadow_take(&p->shadow, old);
+    p->last_handles[operation->argument[0]] = old;
     if (!buffer_given(p, handle, to, p->buffers[share.buffer].memory, share.buffer)) return false;
     buffer_model_play(&p->model, operation);
     real->handle = handle;
@@ -676,7 +681,7 @@ static bool (*const plays[TRACE_VERBS])(buffer_player *, const trace_operation *
     [TRACE_CLOSE] = play_scope,
     [TRACE_RESET] = play_scope,
     [TRACE_HEAP] = play_around,
-    [TRACE_WRONG] = play_around,
+    [TRACE_WRONG] = buffer_wrong,
 };
 
 // Playing.
@@ -684,9 +689,10 @@ static bool (*const plays[TRACE_VERBS])(buffer_player *, const trace_operation *
 bool buffer_player_create(buffer_player *p, const buffer_limits *limits, size_t content_bytes) {
     uint32_t references = limits->references, tokens = limits->tokens;
     *p = (buffer_player){.limits = *limits, .content_bytes = content_bytes};
-    bool room = buffer_model_create(&p->model, limits) &&
-                buffer_watch_create(&p->watch, limits->buffers + limits->blocks + TABLES_MAX) &&
-                handle_shadow_create(&p->shadow, references + SPARE, 2 * tokens + SPARE);
+    bool room =
+        buffer_model_create(&p->model, limits) &&
+        buffer_watch_create(&p->watch, limits->buffers + limits->blocks + BUFFER_TABLES_MAX) &&
+        handle_shadow_create(&p->shadow, references + SPARE, 2 * tokens + SPARE);
     p->buffers = calloc((size_t)limits->buffers + 1, sizeof *p->buffers);
     p->references = calloc((size_t)references + 1, sizeof *p->references);
     p->last_handles = calloc((size_t)references + 1, sizeof *p->last_handles);
@@ -721,7 +727,7 @@ static void restart(buffer_player *p, const buffer_player_options *options) {
     p->law = NULL;
     p->played = (buffer_played){0};
     p->references_begun = p->tokens_begun = p->blocks_begun = 0;
-    p->armed = p->waiting = 0;
+    p->armed = p->waiting = p->tables_found = 0;
     p->content_used = 0;
     for (uint32_t i = 0; i < options->count; i++)
         p->live_bytes[i] = p->live_buffers[i] = p->live_blocks[i] = 0;
@@ -832,7 +838,7 @@ bool buffer_player_end(buffer_player *p) {
     good = good && buffer_collect_late(p);
     for (uint32_t i = 0; good && i < p->blocks_begun; i++)
         if (p->blocks[i].offset) good = buffer_player_step(p, &(trace_operation){TRACE_FREE, {i}});
-    return good && walk(p) && end_realm(p);
+    return good && walk_tables(p) && end_realm(p);
 }
 
 // A whole trace.

@@ -71,6 +71,8 @@ typedef struct real_block {
     uint32_t memory, offset, alignment; // offset 0: it does not live
 } real_block;
 
+enum { BUFFER_TABLES_MAX = 64 }; // 2 records, and their parts
+
 typedef struct buffer_player {
     buffer_player_options options;
     buffer_limits limits;
@@ -86,7 +88,8 @@ typedef struct buffer_player {
     real_block *blocks;      // by number
     uint64_t live_bytes[LM_MEMORIES_MAX];
     uint32_t live_buffers[LM_MEMORIES_MAX], live_blocks[LM_MEMORIES_MAX];
-    uint32_t tables; // blocks that the realm keeps in home
+    uint32_t tables;                                         // blocks that the realm keeps in home
+    uint32_t tables_found, table_offsets[BUFFER_TABLES_MAX]; // those that were looked for
     uint32_t references_begun, tokens_begun, blocks_begun;
     uint32_t armed, waiting; // tokens attached; in the queue, passed ones included
     unsigned char *content, *scratch;

@@ -41,3 +41,6 @@ bool buffer_close(buffer_player *player, const lm_view *reference, bool dies, bo
 
 // All armed tokens are enqueued and drained, after their references were released by hand.
 bool buffer_collect_late(buffer_player *player);
+
+// A wrong call.
+bool buffer_wrong(buffer_player *player, const trace_operation *operation);

@@ -184,6 +184,13 @@ static size_t decode_head(const uint8_t *head, buffers_world_choice *choice,
     return decoded;
 }
 
+// Wrong calls on buffers, one after the other.
+static uint32_t wrong_of(uint32_t place) {
+    uint32_t found = 0;
+    for (uint32_t i = 0;; i = (i + 1) % WRONG_CALLS)
+        if (!trace_wrong_call_is_of_heap[i] && found++ == place) return i;
+}
+
 // The arguments that are no names of what lives.
 static void decode_values(const uint8_t *record, const roll *r, trace_operation *operation) {
     uint32_t *argument = operation->argument, x = load(record + 4, 4);
@@ -218,6 +225,11 @@ static void decode_values(const uint8_t *record, const roll *r, trace_operation 
         break;
     case TRACE_ATTACH:
         argument[0] = r->tokens.begun;
+        break;
+    case TRACE_WRONG:
+        argument[0] = wrong_of(record[3]);
+        argument[1] = load(record + 8, 4);
+        argument[2] = x;
         break;
     case TRACE_RESIZE:
         argument[1] = x;
@@ -330,6 +342,12 @@ static void encode_values(const trace_operation *operation, uint8_t *record) {
     case TRACE_MEMORY:
         record[3] = (uint8_t)argument[0];
         break;
+    case TRACE_WRONG:
+        while (wrong_of(record[3]) != argument[0])
+            record[3]++;
+        store(record + 4, 4, argument[2]);
+        store(record + 8, 4, argument[1]);
+        break;
     case TRACE_RESIZE:
         store(record + 4, 4, argument[1]);
         break;
@@ -346,6 +364,8 @@ static void encode_values(const trace_operation *operation, uint8_t *record) {
 static bool encode_record(const trace_operation *operation, roll *r, uint8_t *record) {
     unsigned byte = byte_of(operation->verb);
     if (byte == 64) return false;
+    if (operation->verb == TRACE_WRONG && trace_wrong_call_is_of_heap[operation->argument[0]])
+        return false;
     memset(record, 0, BUFFERS_INPUT_RECORD_BYTES);
     record[0] = (uint8_t)byte;
     for (uint32_t i = 0; i < 2; i++) {
@@ -389,8 +409,9 @@ static uint32_t random_size(uint64_t *random) {
     case 1:
         return ((uint32_t)1 << random_below(random, 32)) + random_below(random, 3) - 1;
     case 2:
-        return random_below(random, 4) ? random_below(random, 100000)
-                                       : UINT32_MAX - random_below(random, 40);
+        return random_below(random, 4)   ? random_below(random, 1000)
+               : random_below(random, 2) ? random_below(random, 100000)
+                                         : UINT32_MAX - random_below(random, 40);
     default:
         return any_of(random, common, sizeof common / sizeof *common);
     }
@@ -437,6 +458,7 @@ static uint8_t random_kind(uint64_t *random, uint32_t verb) {
     static const uint32_t log2s[] = {0, 1, 2, 3, 4, 4, 4, 4, 4, 5, 6, 8, 12, 16};
     static const uint32_t memories[] = {0, 0, 0, 1, 1, 1, 2, 2, 3, 3, 4, 5, 254};
     if (verb == TRACE_VIEW) return (uint8_t)random_below(random, TRACE_VIEW_KINDS);
+    if (verb == TRACE_WRONG) return (uint8_t)random_below(random, WRONG_CALLS);
     if (verb == TRACE_MEMORY || verb == TRACE_TRANSFER)
         return (uint8_t)any_of(random, memories, sizeof memories / sizeof *memories);
     return (uint8_t)any_of(random, log2s, sizeof log2s / sizeof *log2s);
@@ -448,13 +470,20 @@ static uint8_t random_place(uint64_t *random) {
     return (uint8_t)(kind == 0 ? random_next(random) : random_below(random, kind == 1 ? 3 : 12));
 }
 
+// To move a memory takes as long as a hundred of the other operations.
+static uint8_t random_verb(uint64_t *random) {
+    uint8_t verb = (uint8_t)random_below(random, 64);
+    return verbs[verb] == TRACE_MOVE && random_below(random, 16) ? 0 : verb;
+}
+
 static void random_record(uint8_t *record, uint64_t *random) {
-    uint32_t verb = verbs[record[0] = (uint8_t)random_below(random, 64)];
+    uint32_t verb = verbs[record[0] = random_verb(random)];
     record[1] = random_place(random);
     record[2] = random_place(random);
     record[3] = random_kind(random, verb);
     for (uint32_t i = 4; i < BUFFERS_INPUT_RECORD_BYTES; i += 4)
         store(record + i, 4, random_value(random, verb));
+    if (verb == TRACE_WRONG) store(record + 8, 4, random_place(random)); // of what has begun
 }
 
 static void tweak_record(uint8_t *record, uint64_t *random) {
@@ -462,7 +491,7 @@ static void tweak_record(uint8_t *record, uint64_t *random) {
     uint32_t value = load(record + field, 4);
     switch (random_below(random, 8)) {
     case 0:
-        record[0] = (uint8_t)random_below(random, 64);
+        record[0] = random_verb(random);
         break;
     case 1:
         record[3] = random_kind(random, verb);
@@ -490,7 +519,7 @@ static void tweak_record(uint8_t *record, uint64_t *random) {
 static void random_head(uint8_t *head, uint64_t *random) {
     memset(head, 0, BUFFERS_INPUT_HEAD_BYTES);
     uint32_t flags = random_below(random, 4) | random_below(random, 2) << 2;
-    if (random_below(random, 16) == 0) flags |= 1 << 3;
+    if (random_below(random, 64) == 0) flags |= 1 << 3;
     if (random_below(random, 4) == 0) flags |= random_below(random, BUFFERS_BUDGETS) << 4;
     head[0] = (uint8_t)flags;
     for (uint32_t i = 0; i < BUFFERS_MEMORIES_MAX; i++) {
@@ -498,7 +527,7 @@ static void random_head(uint8_t *head, uint64_t *random) {
         head[1 + i] = (uint8_t)random_below(random, (uint32_t)buffers_servers());
         if (random_below(random, 4)) continue;
         uint32_t pages = random_below(random, 3), span = 1 + random_below(random, 5);
-        uint32_t page = random_below(random, 2) ? 0 : LM_PAGES_MAX - span;
+        uint32_t page = random_below(random, 2) ? 0 : LM_PAGES_MAX - 5;
         store(heap, 4, page * LM_PAGE_BYTES + 16 * random_below(random, LM_PAGE_BYTES / 16));
         store(heap + 4, 2, pages);
         store(heap + 6, 2, span);

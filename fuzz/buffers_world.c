@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { IMPORTED = 2, PAGES = 1, PAGES_MAX = 16 };
+#define HIGH_BYTES (UINT32_C(1) << 31)
+
+enum { IMPORTED = 2, PAGES = 1, PAGES_MAX = 8 };
 
 const uint64_t buffers_budgets[BUFFERS_BUDGETS] = {0, 256, 4096, LM_PAGE_BYTES};
 
@@ -74,18 +76,22 @@ bool buffers_world_parse(const char *line, buffers_world_choice *choice) {
 bool buffers_world_create(buffers_world *world) {
     const lm_memory_options options = {
         .pages = PAGES, .pages_max = LM_PAGES_MAX, .commit = LM_COMMIT_AHEAD};
+    memset(world, 0, sizeof *world);
     for (uint32_t i = 0; i < BUFFERS_MEMORIES_MAX; i++) {
-        if (lm_memory_create(&world->memories[i], &options)) continue;
-        while (i-- > 0)
-            lm_memory_destroy(&world->memories[i]);
+        if (lm_memory_create(&world->low[i], &options) &&
+            lm_memory_create(&world->high[i], &options))
+            continue;
+        buffers_world_destroy(world);
         return false;
     }
     return true;
 }
 
 void buffers_world_destroy(buffers_world *world) {
-    for (uint32_t i = 0; i < BUFFERS_MEMORIES_MAX; i++)
-        lm_memory_destroy(&world->memories[i]);
+    for (uint32_t i = 0; i < BUFFERS_MEMORIES_MAX; i++) {
+        if (world->low[i].base) lm_memory_destroy(&world->low[i]);
+        if (world->high[i].base) lm_memory_destroy(&world->high[i]);
+    }
 }
 
 // What the `h` of the trace say, which come before all but `m`.
@@ -118,7 +124,8 @@ bool buffers_world_start(buffers_world *world, const buffers_world_choice *choic
     read_heaps(operations, count, choice->count, options);
     odd_turn = 0;
     for (uint32_t i = 0; i < choice->count; i++) {
-        lm_memory *memory = &world->memories[i];
+        bool high = options[i].heap_start >= HIGH_BYTES;
+        lm_memory *memory = high ? &world->high[i] : &world->low[i];
         world->served[i] = (lm_served){server_at(choice->servers[i], level), memory};
         if (!lm_memory_renew(memory, &options[i]) || !world->served[i].allocator->start(memory))
             return false;

@@ -1,7 +1,7 @@
 // The world of a buffer trace: its memories and who serves them, which the trace does not say.
 //
 // A trace says where a heap starts (`h`); where it does not, at 16, in a memory of one page that
-// grows to 16.
+// grows to 8.
 #pragma once
 
 #include "alloc/buffer.h"
@@ -31,7 +31,8 @@ void buffers_world_print(const buffers_world_choice *choice, char *line, size_t 
 bool buffers_world_parse(const char *line, buffers_world_choice *choice);
 
 typedef struct buffers_world {
-    lm_memory memories[BUFFERS_MEMORIES_MAX];
+    // Of each two: what low heaps have touched need not be given back for one that starts high.
+    lm_memory low[BUFFERS_MEMORIES_MAX], high[BUFFERS_MEMORIES_MAX];
     lm_served served[BUFFERS_MEMORIES_MAX];
 } buffers_world;
 
