@@ -193,6 +193,24 @@ static unsigned char *make_block(lm_memory *m, uint32_t random) {
     memset(block + sizeof size, (unsigned char)size, size - sizeof size);
     return block;
 }
+// Wherever close to 4 GiB a heap starts, its first table has room for what it says.
+static void the_table_ends_where_the_memory_does(void **state) {
+    (void)state;
+    for (uint32_t left = 72 * 4096; left < 160 * 4096; left += 4096 + 208) {
+        uint32_t start = UINT32_MAX - left + 1;
+        lm_memory m;
+        lm_memory_options options = {
+            .pages = start / LM_PAGE_BYTES, .pages_max = LM_PAGES_MAX, .heap_start = start};
+        assert_true(lm_memory_create(&m, &options));
+        assert_true(heap->start(&m));
+        for (size_t size = 16; heap->allocate(size, &m); size = size == 16 ? 4100 : size - 12) {
+            const char *broken = heap->validate(&m, NULL);
+            if (broken) fail_msg("%u bytes before the end: %s", left, broken);
+        }
+        lm_memory_destroy(&m);
+    }
+}
+
 static void free_block(lm_memory *m, unsigned char *block) {
     uint32_t size;
     memcpy(&size, block, sizeof size);
@@ -314,6 +332,7 @@ int main(void) {
         cmocka_unit_test(caches_are_given_back_at_the_end),
         cmocka_unit_test(a_thread_without_a_heap_frees),
         cmocka_unit_test(large_blocks_are_anyones),
+        cmocka_unit_test(the_table_ends_where_the_memory_does),
         cmocka_unit_test(threads_exchange_blocks),
         cmocka_unit_test(a_second_free_from_elsewhere_traps),
         cmocka_unit_test(broken_lists_are_seen),

@@ -83,9 +83,11 @@ static bool table_holds(const lm_memory *m, const page_table *t, uint32_t end) {
 }
 
 // How many descriptors the next part has, after `count`: as many as before and PART_MIN more, or
-// all that are left, where these are no more than PART_MIN above.
+// all that are left, where these are no more than PART_MIN above. For the first one there is room
+// for PART_MIN only.
 static uint32_t part_count(const page_table *t, uint32_t count) {
     uint32_t left = (1u << (32 - PAGE_SHIFT)) - t->first - count, more = count + PART_MIN;
+    if (count == 0) return left < PART_MIN ? left : PART_MIN;
     return left > PART_MIN && left - PART_MIN > more ? more : left;
 }
 
