@@ -127,7 +127,8 @@ bool buffers_world_start(buffers_world *world, const buffers_world_choice *choic
         bool high = options[i].heap_start >= HIGH_BYTES;
         lm_memory *memory = high ? &world->high[i] : &world->low[i];
         world->served[i] = (lm_served){server_at(choice->servers[i], level), memory};
-        if (!lm_memory_renew(memory, &options[i]) || !world->served[i].allocator->start(memory))
+        if (!lm_memory_renew(memory, &options[i], false) ||
+            !world->served[i].allocator->start(memory))
             return false;
     }
     return true;
