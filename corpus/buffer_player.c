@@ -232,6 +232,7 @@ static void pressure(void *context, lm_realm *realm, uint32_t memory, uint64_t b
     if (memory != p->wanted.memory || bytes != p->wanted.size)
         buffer_broken(p, "status", "%llu bytes are said to be wanting in memory %u",
                       (unsigned long long)bytes, memory);
+    if (p->wanted.wrongly) return;
     lm_buffer_create(realm, 0, memory, UINT32_MAX, 1, false, &none);
     if (none) buffer_broken(p, "status", "4 GiB are served");
     p->watch.calls = calls;
@@ -241,6 +242,7 @@ static void pressure(void *context, lm_realm *realm, uint32_t memory, uint64_t b
 static void want(buffer_player *p, uint32_t memory, uint32_t size) {
     p->wanted.memory = memory;
     p->wanted.size = size;
+    p->wanted.wrongly = false;
     p->pressed = 0;
 }
 
@@ -784,7 +786,7 @@ static void note_beginning(buffer_player *p, const trace_operation *operation) {
 bool buffer_player_step(buffer_player *p, const trace_operation *operation) {
     p->watch.calls = p->watch.refused = 0;
     note_beginning(p, operation);
-    if (!plays[operation->verb](p, operation) || !check_live(p)) return false;
+    if (!plays[operation->verb](p, operation) || p->law || !check_live(p)) return false;
     uint32_t every = p->options.walk_every;
     return !every || ++p->played.operations % every || walk(p);
 }

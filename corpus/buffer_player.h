@@ -97,7 +97,8 @@ typedef struct buffer_player {
     uint32_t pressed; // how often the callback was told in this operation
     struct {
         uint32_t memory, size;
-    } wanted; // what it may be told
+        bool wrongly; // by a call that is wrong besides
+    } wanted;         // what it may be told
     buffer_played played;
     const char *law; // the one found broken, or NULL
     char finding[160];

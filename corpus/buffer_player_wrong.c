@@ -211,6 +211,17 @@ static bool overflow(buffer_player *p, wrong_call *made, const lm_view *of) {
     return same || buffer_broken(p, "misuse", "a count that overflows changes the tables");
 }
 
+// Pressure may be told first.
+static void resize_shared(buffer_player *p, wrong_call *made, uint32_t number, uint32_t size) {
+    const lm_view *of = &p->references[number];
+    uint32_t buffer = p->model.references[number].buffer;
+    if (p->model.buffers[buffer].references < 2 || !is_wrong(p, made, LM_SHARED)) return;
+    p->wanted.memory = p->buffers[buffer].memory;
+    p->wanted.size = size;
+    p->wanted.wrongly = true;
+    made->got = lm_buffer_resize(&p->realm, of->owner, of->handle, size);
+}
+
 static bool call_reference(buffer_player *p, wrong_call *made, uint32_t wrong, uint32_t number,
                            uint32_t offset) {
     const lm_view *live = &p->references[number];
@@ -230,10 +241,7 @@ static bool call_reference(buffer_player *p, wrong_call *made, uint32_t wrong, u
                          LM_OWNERS_MAX,
                      live->handle);
     if (wrong == WRONG_count_overflow) return overflow(p, made, live);
-    uint32_t buffer = p->model.references[number].buffer;
-    if (wrong == WRONG_resize_shared && p->model.buffers[buffer].references > 1 &&
-        is_wrong(p, made, LM_SHARED))
-        made->got = lm_buffer_resize(&p->realm, live->owner, live->handle, offset);
+    if (wrong == WRONG_resize_shared) resize_shared(p, made, number, offset);
     return true;
 }
 

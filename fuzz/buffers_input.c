@@ -6,8 +6,9 @@
 enum {
     ALIGNMENTS_LOG2_MAX = 16,
     DEFAULT_LOG2 = 4,
-    PLACES = 256,  // that a record can name
-    SPAN_MAX = 64, // pages of a heap, so that no call takes long
+    PLACES = 256,      // that a record can name
+    VIEW_PLACES = 192, // of them, for a copy, those that name views where there are any
+    SPAN_MAX = 64,     // pages of a heap, so that no call takes long
     WORLD_BYTES = 8,
     HEAP_BYTES = 8,
 };
@@ -49,12 +50,13 @@ typedef struct names {
 typedef struct roll {
     names blocks, tokens;
     names references, attached; // references by whether a token has them; both begin in the first
+    names views;                // those of them that are
     uint16_t of_token[BUFFERS_INPUT_OPERATIONS_MAX];
 } roll;
 
 static void roll_clear(roll *r) {
     r->blocks.live = r->blocks.begun = r->tokens.live = r->tokens.begun = 0;
-    r->references.live = r->references.begun = r->attached.live = 0;
+    r->references.live = r->references.begun = r->attached.live = r->views.live = 0;
 }
 
 static void names_add(names *n, uint32_t number) {
@@ -66,9 +68,10 @@ static uint32_t names_find(const names *n, uint32_t number) {
         place++;
     return place;
 }
+// If it is there.
 static void names_remove(names *n, uint32_t number) {
     uint32_t place = names_find(n, number);
-    n->numbers[place] = n->numbers[--n->live];
+    if (place < n->live) n->numbers[place] = n->numbers[--n->live];
 }
 
 static void roll_play(roll *r, const trace_operation *operation) {
@@ -81,12 +84,16 @@ static void roll_play(roll *r, const trace_operation *operation) {
     case TRACE_FREE:
         names_remove(&r->blocks, argument[0]);
         break;
+    case TRACE_VIEW:
+        names_add(&r->views, r->references.begun);
+        names_add(&r->references, r->references.begun++);
+        break;
     case TRACE_BUFFER:
     case TRACE_RETAIN:
-    case TRACE_VIEW:
         names_add(&r->references, r->references.begun++);
         break;
     case TRACE_RELEASE:
+        names_remove(&r->views, argument[0]);
         names_remove(&r->references, argument[0]);
         break;
     case TRACE_ATTACH:
@@ -99,7 +106,10 @@ static void roll_play(roll *r, const trace_operation *operation) {
     case TRACE_COLLECT:
         names_remove(&r->tokens, argument[0]);
         names_remove(&r->attached, r->of_token[argument[0]]);
-        if (operation->verb == TRACE_DETACH) names_add(&r->references, r->of_token[argument[0]]);
+        if (operation->verb == TRACE_DETACH)
+            names_add(&r->references, r->of_token[argument[0]]);
+        else
+            names_remove(&r->views, r->of_token[argument[0]]);
         break;
     default:
         break;
@@ -108,7 +118,7 @@ static void roll_play(roll *r, const trace_operation *operation) {
 
 // The kinds of names a verb's arguments are: how many live, and the one at a place.
 
-typedef enum kind { NO_NAME, BLOCK, TOKEN, REFERENCE, ANY_REFERENCE } kind;
+typedef enum kind { NO_NAME, BLOCK, TOKEN, REFERENCE, ANY_REFERENCE, VIEW } kind;
 
 static const uint8_t name_kinds[TRACE_VERBS][2] = {
     [TRACE_FREE] = {BLOCK},
@@ -116,7 +126,7 @@ static const uint8_t name_kinds[TRACE_VERBS][2] = {
     [TRACE_RETAIN] = {NO_NAME, ANY_REFERENCE},
     [TRACE_RELEASE] = {REFERENCE},
     [TRACE_VIEW] = {NO_NAME, ANY_REFERENCE},
-    [TRACE_COPY] = {ANY_REFERENCE, ANY_REFERENCE},
+    [TRACE_COPY] = {VIEW, VIEW},
     [TRACE_TRANSFER] = {REFERENCE},
     [TRACE_ATTACH] = {NO_NAME, REFERENCE},
     [TRACE_DETACH] = {TOKEN},
@@ -130,20 +140,30 @@ static const names *names_of(const roll *r, kind kind) {
 // False: none lives.
 static bool name_at(const roll *r, kind kind, uint32_t place, uint32_t *number) {
     const names *n = names_of(r, kind);
-    uint32_t others = kind == ANY_REFERENCE ? r->attached.live : 0, live = n->live + others;
+    uint32_t others = kind >= ANY_REFERENCE ? r->attached.live : 0, live = n->live + others;
     if (kind == NO_NAME) return true;
+    if (kind == VIEW && place < VIEW_PLACES && r->views.live) {
+        *number = r->views.numbers[place % r->views.live];
+        return true;
+    }
     if (live == 0) return false;
     place %= live;
     *number = place < n->live ? n->numbers[place] : r->attached.numbers[place - n->live];
     return true;
 }
 
+// PLACES: no record can name it.
 static uint32_t place_of(const roll *r, kind kind, uint32_t number) {
     const names *n = names_of(r, kind);
     if (kind == NO_NAME) return 0;
     uint32_t place = names_find(n, number);
-    if (place < n->live || kind != ANY_REFERENCE) return place;
-    return n->live + names_find(&r->attached, number);
+    if (kind >= ANY_REFERENCE && place == n->live) place += names_find(&r->attached, number);
+    if (kind != VIEW || r->views.live == 0) return place;
+    uint32_t view = names_find(&r->views, number), live = n->live + r->attached.live;
+    if (view < r->views.live && view < VIEW_PLACES) return view;
+    while (place < VIEW_PLACES)
+        place += live;
+    return place;
 }
 
 // ---- Decoding -----------------------------------------------------------------------------------
@@ -484,6 +504,11 @@ static void random_record(uint8_t *record, uint64_t *random) {
     for (uint32_t i = 4; i < BUFFERS_INPUT_RECORD_BYTES; i += 4)
         store(record + i, 4, random_value(random, verb));
     if (verb == TRACE_WRONG) store(record + 8, 4, random_place(random)); // of what has begun
+    if (random_below(random, 4) == 0) return;
+    if (verb == TRACE_VIEW) store(record + 4, 4, 8 * random_below(random, 4)); // that fits
+    if (verb == TRACE_VIEW) store(record + 8, 4, random_below(random, 9));
+    for (uint32_t i = 4; verb == TRACE_COPY && i < BUFFERS_INPUT_RECORD_BYTES; i += 4)
+        store(record + i, 4, random_below(random, 5));
 }
 
 static void tweak_record(uint8_t *record, uint64_t *random) {
