@@ -65,22 +65,23 @@ static void copy_bytes(unsigned char *to, const unsigned char *from, size_t coun
         to[i] = from[i];
 }
 
-// Bytes that are each buffer's own: eight by eight.
-static uint64_t next_word(uint64_t word) {
-    return word * 6364136223846793005U + 1442695040888963407U;
+// Bytes that are each buffer's own, eight by eight.
+static uint64_t fill_word(uint64_t seed, size_t at) {
+    return (seed + 1) * 6364136223846793005U + at * 0x9E3779B97F4A7C15U;
 }
-static void fill_bytes(unsigned char *to, size_t count, uint64_t word) {
-    for (size_t i = 0; i < count; i += 8) {
-        word = next_word(word);
-        if (count - i >= 8)
-            __builtin_memcpy(to + i, &word, 8);
-        else
-            copy_bytes(to + i, (unsigned char *)&word, count - i);
+static void fill_bytes(unsigned char *to, size_t count, uint64_t seed) {
+    size_t i = 0;
+    uint64_t word;
+    for (; count - i >= 8; i += 8) {
+        word = fill_word(seed, i);
+        __builtin_memcpy(to + i, &word, 8);
     }
+    word = fill_word(seed, i);
+    copy_bytes(to + i, (unsigned char *)&word, count - i);
 }
-static bool holds_fill(const unsigned char *at, size_t count, uint64_t word) {
+static bool holds_fill(const unsigned char *at, size_t count, uint64_t seed) {
     for (size_t i = 0; i < count; i += 8) {
-        word = next_word(word);
+        uint64_t word = fill_word(seed, i);
         size_t rest = count - i < 8 ? count - i : 8;
         if (same_bytes(at + i, (unsigned char *)&word, rest) != rest) return false;
     }
@@ -88,8 +89,11 @@ static bool holds_fill(const unsigned char *at, size_t count, uint64_t word) {
 }
 
 static bool is_zero(const unsigned char *at, size_t count) {
-    unsigned char any = 0;
-    for (size_t i = 0; i < count; i++)
+    uint64_t any = 0;
+    size_t i = 0;
+    for (; count - i >= 8; i += 8)
+        any |= word_at(at + i);
+    for (; i < count; i++)
         any |= at[i];
     return any == 0;
 }
