@@ -9,6 +9,7 @@ enum {
     STEP_BYTES = 2 << 20, // a huge page
     STEP_PAGES = STEP_BYTES / LM_PAGE_BYTES,
     AHEAD_ALIGNMENT_BYTES = 1 << 30, // what a page table of the third level maps: it moves as one
+    AHEAD_PLACES = 8,                // that a memory moves between
     CLEARED_PAGES = 8, // which are sooner cleared than given back and faulted in again
 };
 
@@ -22,10 +23,6 @@ enum {
 #endif
 #ifdef LM_POISONS
 #include <sanitizer/asan_interface.h>
-// To the system itself: AddressSanitizer's mmap makes the shadow of all that is reserved anew, which
-// costs more than the rest of a move. What we poison we unpoison.
-#include <sys/syscall.h>
-#include <unistd.h>
 #else
 #define ASAN_POISON_MEMORY_REGION(address, bytes)   ((void)(address), (void)(bytes))
 #define ASAN_UNPOISON_MEMORY_REGION(address, bytes) ((void)(address), (void)(bytes))
@@ -38,16 +35,25 @@ static uint64_t alignment_bytes(lm_memory_commit commit) {
                                       : LM_PAGE_BYTES;
 }
 
+// With AHEAD a memory moves between places in one reservation, so that AddressSanitizer's shadow of
+// them stays; each place has room for the maximum and the page behind it.
+static uint64_t place_bytes(uint32_t pages_max) {
+    uint64_t bytes = (uint64_t)pages_max * LM_PAGE_BYTES + LM_PAGE_BYTES;
+    return (bytes + AHEAD_ALIGNMENT_BYTES - 1) / AHEAD_ALIGNMENT_BYTES * AHEAD_ALIGNMENT_BYTES;
+}
+
 // A reservation holds the memory at its maximum, what aligning the base may skip, and a guard of
 // one page behind it.
 static uint64_t reservation_bytes(const lm_memory *memory) {
+    if (memory->commit == LM_COMMIT_AHEAD)
+        return AHEAD_PLACES * place_bytes(memory->pages_max) + AHEAD_ALIGNMENT_BYTES;
     return (uint64_t)memory->pages_max * LM_PAGE_BYTES + alignment_bytes(memory->commit) +
            LM_PAGE_BYTES;
 }
 
 // With AHEAD: the bytes that a memory may be renewed to, all accessible.
 static uint64_t ahead_bytes(const lm_memory *memory) {
-    return memory->reservation_bytes - alignment_bytes(memory->commit) - LM_PAGE_BYTES;
+    return (uint64_t)memory->pages_committed * LM_PAGE_BYTES;
 }
 
 static void poison(const lm_memory *memory) {
@@ -64,22 +70,9 @@ static void unpoison(const lm_memory *memory) {
 // Reserves address space, below `above` where that is free: successive moves then go down and don't
 // come back to an address that somebody may have kept.
 static void *reserve(uint64_t bytes, const void *above) {
-    enum { FLAGS = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE };
     void *wish = (uintptr_t)above > bytes ? (void *)((uintptr_t)above - bytes) : NULL;
-#ifdef LM_POISONS
-    void *got = (void *)syscall(SYS_mmap, wish, bytes, PROT_NONE, FLAGS, -1, 0L);
-#else
-    void *got = mmap(wish, bytes, PROT_NONE, FLAGS, -1, 0);
-#endif
+    void *got = mmap(wish, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return got == MAP_FAILED ? NULL : got;
-}
-
-static void release(const lm_memory *memory) {
-#ifdef LM_POISONS
-    syscall(SYS_munmap, memory->reservation, memory->reservation_bytes);
-#else
-    munmap(memory->reservation, memory->reservation_bytes);
-#endif
 }
 
 static unsigned char *first_page(void *reservation, uint64_t alignment) {
@@ -130,20 +123,16 @@ static bool commit_until(lm_memory *memory, uint32_t before, uint32_t end) {
     return true;
 }
 
-// Reserves the memory's address space, below `above` where that is free. False, with errno.
-static bool lay_out(lm_memory *memory, uint32_t pages, const void *above) {
+// Reserves the memory's address space, below `above` where that is free, and commits `pages` of it.
+// False, with errno: nothing is held.
+static bool occupy(lm_memory *memory, uint32_t pages, const void *above) {
+    bool ahead = memory->commit == LM_COMMIT_AHEAD;
+    memory->reservation_bytes = reservation_bytes(memory);
     memory->reservation = reserve(memory->reservation_bytes, above);
     if (!memory->reservation) return false;
     memory->base = first_page(memory->reservation, alignment_bytes(memory->commit));
     memory->pages = pages;
-    memory->pages_committed = 0;
-    return true;
-}
-
-// Reserves and commits. False, with errno: nothing is held.
-static bool occupy(lm_memory *memory, uint32_t pages, const void *above) {
-    bool ahead = memory->commit == LM_COMMIT_AHEAD;
-    if (!lay_out(memory, pages, above)) return false;
+    memory->pages_committed = ahead ? memory->pages_max : 0;
     if (memory->commit == LM_COMMIT_HUGE) // refused where there are none: then as 4K
         madvise(memory->reservation, memory->reservation_bytes, MADV_HUGEPAGE);
     if (ahead) madvise(memory->reservation, memory->reservation_bytes, MADV_NOHUGEPAGE);
@@ -152,7 +141,7 @@ static bool occupy(lm_memory *memory, uint32_t pages, const void *above) {
         return true;
     }
     int reason = errno;
-    release(memory);
+    munmap(memory->reservation, memory->reservation_bytes);
     errno = reason;
     return false;
 }
@@ -202,7 +191,6 @@ static bool begin(lm_memory *memory, const lm_memory_options *options) {
 
 bool lm_memory_create(lm_memory *memory, const lm_memory_options *options) {
     if (!begin(memory, options)) return false;
-    memory->reservation_bytes = reservation_bytes(memory);
     return occupy(memory, options->pages, NULL);
 }
 
@@ -229,8 +217,9 @@ bool lm_memory_renew(lm_memory *memory, const lm_memory_options *options, bool c
     renewed.pages = options->pages;
     renewed.reservation = memory->reservation;
     renewed.reservation_bytes = memory->reservation_bytes;
+    renewed.pages_committed = memory->pages_committed;
     if (memory->commit != LM_COMMIT_AHEAD || options->commit != LM_COMMIT_AHEAD ||
-        reservation_bytes(&renewed) > memory->reservation_bytes) {
+        options->pages_max > memory->pages_committed) {
         errno = EINVAL;
         return false;
     }
@@ -243,7 +232,7 @@ bool lm_memory_renew(lm_memory *memory, const lm_memory_options *options, bool c
 
 void lm_memory_destroy(lm_memory *memory) {
     unpoison(memory);
-    release(memory);
+    munmap(memory->reservation, memory->reservation_bytes);
     *memory = (lm_memory){0};
 }
 
@@ -256,21 +245,20 @@ static void copy_touched(unsigned char *to, const unsigned char *from, uint64_t 
     }
 }
 
-// With AHEAD all is one mapping, which moves with its page tables.
+// With AHEAD all is one mapping, which moves with its page tables to the next place. The last one
+// stays reserved, and faults.
 static bool move_mapping(lm_memory *memory, uint32_t pages) {
-    lm_memory moved = *memory;
-    if (!lay_out(&moved, pages, memory->reservation)) return false;
-    uint64_t bytes = ahead_bytes(memory);
+    uint64_t bytes = ahead_bytes(memory), apart = place_bytes(memory->pages_committed);
+    unsigned char *first = first_page(memory->reservation, AHEAD_ALIGNMENT_BYTES);
+    uint64_t place = (uint64_t)(memory->base - first) / apart;
+    unsigned char *to = first + (place + 1) % AHEAD_PLACES * apart;
+    enum { FLAGS = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP };
+    if (mremap(memory->base, bytes, bytes, FLAGS, to) == MAP_FAILED) return false;
+    mprotect(memory->base, bytes, PROT_NONE);
     unpoison(memory);
-    if (mremap(memory->base, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, moved.base) ==
-        MAP_FAILED) {
-        release(&moved);
-        poison(memory);
-        return false;
-    }
-    moved.moves++;
-    release(memory);
-    *memory = moved;
+    memory->base = to;
+    memory->pages = pages;
+    memory->moves++;
     poison(memory);
     return true;
 }
@@ -282,7 +270,7 @@ static bool move(lm_memory *memory, uint32_t pages) {
     if (!occupy(&moved, pages, memory->reservation)) return false;
     copy_touched(moved.base, memory->base, (uint64_t)memory->pages * LM_PAGE_BYTES);
     moved.moves++;
-    release(memory);
+    munmap(memory->reservation, memory->reservation_bytes);
     *memory = moved;
     return true;
 }

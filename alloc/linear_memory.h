@@ -60,7 +60,7 @@ typedef struct lm_memory {
     bool moving;
     uint32_t moves; // of the base so far
     lm_memory_commit commit;
-    uint32_t pages_committed; // in whole steps, from the start: at least `pages`; with 4K nothing
+    uint32_t pages_committed; // from the start: at least `pages`; with 4K nothing
     void *reservation;        // what was mapped, to be unmapped
     uint64_t reservation_bytes;
 #endif

@@ -6,7 +6,8 @@
 enum {
     PAGE_BYTES = 4096,
     PAGES = 1 << 20,
-    LISTED_MAX = 4096,    // pages to clear at once, 16 MiB
+    LISTED_MAX = 4096,    // pages to clear one by one, 16 MiB
+    KEPT_PAGES = 4096,    // of the start, which are always cleared one by one
     RESIDENT_MAX = 16384, // pages that are kept of the system, 64 MiB
 };
 
@@ -16,15 +17,12 @@ static uint32_t listed[LISTED_MAX], count, resident;
 
 static void mark_page(uint64_t page) {
     uint64_t bit = (uint64_t)1 << page % 64;
-    if (is_dirty[page / 64] & bit || page >= PAGES || count > LISTED_MAX) return;
-    if (count == LISTED_MAX) {
-        count++; // more than are listed
-        return;
-    }
+    if (page >= PAGES || is_dirty[page / 64] & bit) return;
     is_dirty[page / 64] |= bit;
     resident += !(is_resident[page / 64] & bit);
     is_resident[page / 64] |= bit;
-    listed[count++] = (uint32_t)page;
+    if (count < LISTED_MAX) listed[count] = (uint32_t)page;
+    count++;
 }
 
 void dirty_watch(const lm_memory *memory) {
@@ -38,31 +36,9 @@ void dirty_mark(const void *at, uint64_t bytes) {
         if (page < PAGES) mark_page(page);
 }
 
-static void forget_all(void) {
-    memset(is_dirty, 0, sizeof is_dirty);
-    memset(is_resident, 0, sizeof is_resident);
-    count = resident = 0;
-}
-
-bool dirty_clear(const lm_memory *memory) {
-    if (memory != watched) return false;
-    if (count > LISTED_MAX || resident > RESIDENT_MAX) {
-        uint64_t bytes = (uint64_t)memory->pages * LM_PAGE_BYTES;
-        forget_all();
-        return madvise(memory->base, bytes, MADV_DONTNEED) == 0;
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        memset(memory->base + (uint64_t)listed[i] * PAGE_BYTES, 0, PAGE_BYTES);
-        is_dirty[listed[i] / 64] &= ~((uint64_t)1 << listed[i] % 64);
-    }
-    count = 0;
-    return true;
-}
-
-static bool is_watched(const void *at, uint64_t bytes) {
-    uint64_t offset = (uint64_t)((uintptr_t)at - (uintptr_t)watched->base);
-    uint64_t end = (uint64_t)PAGES * PAGE_BYTES;
-    return offset < end && bytes <= end - offset;
+static void clear_page(const lm_memory *memory, uint64_t page) {
+    memset(memory->base + page * PAGE_BYTES, 0, PAGE_BYTES);
+    is_dirty[page / 64] &= ~((uint64_t)1 << page % 64);
 }
 
 // The next dirty page from `page` on, or PAGES.
@@ -72,6 +48,32 @@ static uint64_t next_dirty(uint64_t page) {
     while (bits == 0 && ++word < PAGES / 64)
         bits = is_dirty[word];
     return word < PAGES / 64 ? word * 64 + (uint64_t)__builtin_ctzll(bits) : PAGES;
+}
+
+// Clears the start page by page, and gives back what is behind.
+static bool give_back(const lm_memory *memory) {
+    uint64_t end = (uint64_t)memory->pages * LM_PAGE_BYTES, kept = KEPT_PAGES * PAGE_BYTES;
+    for (uint64_t page = 0; (page = next_dirty(page)) < KEPT_PAGES;)
+        clear_page(memory, page);
+    memset(is_dirty, 0, sizeof is_dirty);
+    memset(is_resident + KEPT_PAGES / 64, 0, sizeof is_resident - KEPT_PAGES / 8);
+    resident = KEPT_PAGES;
+    return end <= kept || madvise(memory->base + kept, end - kept, MADV_DONTNEED) == 0;
+}
+
+bool dirty_clear(const lm_memory *memory) {
+    if (memory != watched) return false;
+    bool listed_all = count <= LISTED_MAX && resident <= RESIDENT_MAX;
+    for (uint32_t i = 0; listed_all && i < count; i++)
+        clear_page(memory, listed[i]);
+    count = 0;
+    return listed_all || give_back(memory);
+}
+
+static bool is_watched(const void *at, uint64_t bytes) {
+    uint64_t offset = (uint64_t)((uintptr_t)at - (uintptr_t)watched->base);
+    uint64_t end = (uint64_t)PAGES * PAGE_BYTES;
+    return offset < end && bytes <= end - offset;
 }
 
 // Zeroes what is written in a range; with `from`, which takes its place, copies what is written
@@ -95,7 +97,7 @@ static void each_dirty(unsigned char *to, const unsigned char *from, uint64_t by
 }
 
 bool dirty_zero(void *to, uint64_t bytes) {
-    if (!watched || !is_watched(to, bytes) || count > LISTED_MAX) return false;
+    if (!watched || !is_watched(to, bytes)) return false;
     each_dirty(to, NULL, bytes);
     return true;
 }
