@@ -40,5 +40,5 @@
 #define SLAB_BLOCKS        4
 #define SLAB_BYTES_MAX     1024
 #define CARVE_BYTES        64
-#define CACHE_BYTES_MAX    128
-#define MESSAGE_BYTES_MAX  128
+#define CACHE_BYTES_MAX    32
+#define MESSAGE_BYTES_MAX  64

@@ -14,7 +14,9 @@ enum {
     BLOCKS_MAX = 16,
     FOREIGN_MAX = 2,
     SCOPES_MAX = 3,
-    PROBES_MAX = 32,
+    PROBES_MAX = 2048,
+    PROBE = ORACLE_BLOCKS_MAX / 2,
+    LADDERED_MAX = 400,
     PROBED_BLOCKS_MAX = 2,
     BEYOND_BYTES = 64, // behind the memory's end, that nobody may write to
 };
@@ -36,7 +38,7 @@ typedef struct heap_world {
     heap_world_options options;
     const lm_allocator *allocator;
     heap_player player;                                // under the oracle
-    lm_memory bare;                                    // with blocks of zeroes
+    lm_memory bare;                                    // with blocks of junk
     head head;                                         // of the state that was loaded
     head next;                                         // of where the last move led
     unsigned char image[LM_PAGE_BYTES * LM_PAGES_MAX]; // of the state that was loaded
@@ -49,6 +51,7 @@ typedef struct heap_world {
     trace_operation probes[PROBES_MAX]; // that `end` played
     uint32_t probe_count;
     bool ended;
+    uint32_t laddered; // states in which the ladder was played
 } heap_world;
 
 typedef enum move_kind {
@@ -257,7 +260,7 @@ static bool play_operation(heap_world *w, const trace_operation *operation, uint
     return nothing_beyond(w);
 }
 
-// ---- On zeroes ----------------------------------------------------------------------------------
+// ---- On junk ----------------------------------------------------------------------------------
 
 static void insert_block(head *h, block b) {
     uint32_t i = h->count++;
@@ -271,10 +274,10 @@ static void remove_block(head *h, uint32_t i) {
     h->blocks[h->count] = (block){0};
 }
 
-// Enters a block that was allocated or resized, and clears it.
+// Enters a block that was allocated or resized, and fills it.
 static void enter_block(heap_world *w, void *address, block b) {
     b.offset = (uint32_t)((unsigned char *)address - w->bare.base);
-    memset(address, 0, w->allocator->usable_size(address, &w->bare));
+    memset(address, IMAGE_JUNK, w->allocator->usable_size(address, &w->bare));
     insert_block(&w->next, b);
 }
 
@@ -460,9 +463,8 @@ static bool heap_begin(explorer_world *world, unsigned char *state, size_t *byte
     const lm_census *census = &w->player.oracle.census;
     w->lost = census->heap_bytes - census->free_bytes;
     lm_memory_renew(&w->bare,
-                    &(lm_memory_options){.heap_start = HEAP_START,
-                                         .pages = PAGES_BEGUN,
-                                         .pages_max = LM_PAGES_MAX},
+                    &(lm_memory_options){
+                        .heap_start = HEAP_START, .pages = PAGES_BEGUN, .pages_max = LM_PAGES_MAX},
                     false);
     w->allocator->start(&w->bare);
     w->played_pages = w->player.memory.pages;
@@ -472,27 +474,53 @@ static bool heap_begin(explorer_world *world, unsigned char *state, size_t *byte
     return true;
 }
 
-static bool probe(heap_world *w, trace_operation operation) {
+// Plays something more where the last move led. Blocks of its own have a number from PROBE on.
+static bool probe(heap_world *w, trace_verb verb, uint32_t number, uint32_t size,
+                  uint32_t alignment) {
+    trace_operation operation = {.verb = verb, .argument = {number, size, alignment}};
     w->probes[w->probe_count++] = operation;
     w->player.options.walk_every = 0; // refusals walk anyway
     return play_operation(w, &operation, 0);
 }
 
 // The largest sizes, of which none can be served.
-static bool probe_sizes(heap_world *w) {
-    static const uint32_t sizes[] = {UINT32_MAX, UINT32_MAX - 20, UINT32_C(1) << 31};
+static bool probe_largest(heap_world *w) {
+    static const uint32_t sizes[] = {UINT32_MAX, UINT32_MAX - 12, UINT32_MAX - 20,
+                                     UINT32_C(1) << 31};
     const oracle *o = &w->player.oracle;
-    uint32_t number = ORACLE_BLOCKS_MAX / 2;
-    for (uint32_t i = 0; i < sizeof sizes / sizeof *sizes; i++, number += 3) {
-        if (!probe(w, (trace_operation){TRACE_ALLOCATE, {number, sizes[i], LM_BLOCK_ALIGNMENT}}) ||
-            !probe(w,
-                   (trace_operation){TRACE_ZEROED, {number + 1, sizes[i], LM_BLOCK_ALIGNMENT}}) ||
-            !probe(w, (trace_operation){TRACE_ALLOCATE, {number + 2, sizes[i], LM_PAGE_BYTES}}))
+    for (uint32_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        if (!probe(w, TRACE_ALLOCATE, PROBE, sizes[i], LM_BLOCK_ALIGNMENT) ||
+            !probe(w, TRACE_ZEROED, PROBE, sizes[i], LM_BLOCK_ALIGNMENT) ||
+            !probe(w, TRACE_ALLOCATE, PROBE, sizes[i], LM_PAGE_BYTES))
             return false;
         if (o->count == o->foreign) continue;
-        const oracle_extent *e = &o->extents[o->order[0]];
-        if (!probe(w, (trace_operation){TRACE_RESIZE, {e->number, sizes[i]}})) return false;
+        const oracle_extent *e = &o->extents[o->order[o->extents[o->order[0]].foreign]];
+        if (!e->foreign && !probe(w, TRACE_RESIZE, e->number, sizes[i], 0)) return false;
     }
+    return true;
+}
+
+// One size, alone and with each alignment: served, resized to another one and to nothing, freed.
+static bool probe_size(heap_world *w, uint32_t size, uint32_t other) {
+    for (uint32_t alignment = LM_BLOCK_ALIGNMENT; alignment <= LM_PAGE_BYTES; alignment *= 2)
+        if (!probe(w, TRACE_ALLOCATE, PROBE, size, alignment) ||
+            !probe(w, TRACE_RESIZE, PROBE, other, 0) || !probe(w, TRACE_RESIZE, PROBE, size, 0) ||
+            !probe(w, TRACE_FREE, PROBE, 0, 0))
+            return false;
+    return probe(w, TRACE_ZEROED, PROBE, size, LM_BLOCK_ALIGNMENT) &&
+           probe(w, TRACE_RESIZE, PROBE, 0, 0) &&
+           probe(w, TRACE_ALLOCATE, PROBE + 1, size, LM_BLOCK_ALIGNMENT) &&
+           probe(w, TRACE_FREE, PROBE, 0, 0) && probe(w, TRACE_FREE, PROBE + 1, 0, 0);
+}
+
+// Sizes around those of blocks, with their word and without it.
+static bool probe_ladder(heap_world *w) {
+    static const uint32_t sizes[] = {0,   1,   12,  13,  16,   17,   28,   29,   44,   61,
+                                     64,  65,  124, 125, 128,  129,  252,  253,  256,  257,
+                                     508, 509, 512, 513, 1020, 1021, 1024, 1025, 4092, 4097};
+    enum { SIZES = sizeof sizes / sizeof *sizes };
+    for (uint32_t i = 0; i < SIZES; i++)
+        if (!probe_size(w, sizes[i], sizes[(i + 7) % SIZES])) return false;
     return true;
 }
 
@@ -511,7 +539,11 @@ static bool all_is_free(heap_world *w) {
 static bool heap_end(explorer_world *world) {
     heap_world *w = heap_world_of(world);
     w->ended = true;
-    if (w->next.count <= PROBED_BLOCKS_MAX && !probe_sizes(w)) return false;
+    if (w->next.count <= PROBED_BLOCKS_MAX && !probe_largest(w)) return false;
+    if (w->laddered < LADDERED_MAX && w->next.count <= PROBED_BLOCKS_MAX) {
+        w->laddered++;
+        if (!probe_ladder(w)) return false;
+    }
     if (!heap_player_end(&w->player)) return told(w);
     return nothing_beyond(w) && all_is_free(w);
 }
@@ -594,12 +626,18 @@ static bool tell_move(telling *t, uint32_t move, bool play) {
 }
 
 static bool tell_probes(telling *t, const trace_operation *probes, uint32_t count) {
-    uint32_t numbers[BLOCKS_MAX + FOREIGN_MAX];
+    uint32_t numbers[BLOCKS_MAX + FOREIGN_MAX], probed[2] = {0};
     name_blocks(t->world, numbers);
     for (uint32_t i = 0; i < count; i++) {
         trace_operation operation = probes[i];
-        bool resize = operation.verb == TRACE_RESIZE;
-        operation.argument[0] = resize ? numbers[operation.argument[0]] : t->begun;
+        uint32_t own = operation.argument[0] - PROBE, *number = &operation.argument[0];
+        if (own > 1)
+            *number = numbers[*number];
+        else if (operation.verb == TRACE_RESIZE || operation.verb == TRACE_FREE)
+            *number = probed[own];
+        else
+            *number = probed[own] = t->begun;
+        if (operation.verb == TRACE_FREE) operation.argument[1] = operation.argument[2] = 0;
         if (!tell(t, operation)) return false;
     }
     return true;
@@ -609,7 +647,7 @@ static bool heap_trace(explorer_world *world, const uint32_t *moves, size_t coun
                        trace_builder *builder, trace_error *error) {
     heap_world *w = heap_world_of(world);
     telling t = {.world = w, .builder = builder, .error = error};
-    trace_operation probes[PROBES_MAX];
+    static trace_operation probes[PROBES_MAX];
     uint32_t probe_count = w->probe_count;
     memcpy(probes, w->probes, sizeof probes);
     trace_operation heap = {.verb = TRACE_HEAP,

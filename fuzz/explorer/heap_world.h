@@ -1,6 +1,6 @@
 // A heap as a world: one strategy, in a memory of small pages that nobody else grows but by `g`.
 //
-// A state is the heap's bytes with the content of all blocks cleared, what lives by its place, and
+// A state is the heap's bytes with junk for the content of all blocks, what lives by its place, and
 // the size of the memory. Blocks have no names in it: sequences that differ only in which block
 // came first lead to the same state. Moves, on the heap's verbs:
 //
@@ -12,10 +12,11 @@
 //
 // and each of them once more with each growth that it asks for refused, one after the other. In
 // each state, once, all ends, and the heap must be what it was; before that, in those of up to two
-// blocks, the largest sizes are asked for, which must be refused.
+// blocks, the largest sizes are asked for, which must be refused, and in the first 400 of these many
+// sizes with all alignments.
 //
 // Each move is played twice: on blocks filled with patterns, under the oracle, and on blocks of
-// zeroes, which makes the next state. Both must put blocks at the same places.
+// junk, which makes the next state. Both must put blocks at the same places.
 #pragma once
 
 #include "fuzz/explorer/explorer.h"

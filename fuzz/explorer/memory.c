@@ -1,21 +1,32 @@
 // Linear memories for the explorer: as alloc/linear_memory.c's with LM_COMMIT_AHEAD, but of pages
 // that are smaller than the system's. One is 64 KiB at most, made once, and nothing is given back.
+// It has two places, between which every growth moves it; what is left behind becomes junk.
 #include "alloc/linear_memory.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 
-enum { MEMORY_BYTES = LM_PAGE_BYTES * LM_PAGES_MAX, GUARD_BYTES = 1 << 16 };
+enum {
+    MEMORY_BYTES = LM_PAGE_BYTES * LM_PAGES_MAX,
+    GUARD_BYTES = 1 << 16,
+    PLACE_BYTES = MEMORY_BYTES + GUARD_BYTES,
+    ALL_BYTES = GUARD_BYTES + 2 * PLACE_BYTES,
+    JUNK = 0xdb,
+};
+
+static bool open_place(unsigned char *first, size_t place) {
+    return mprotect(first + place * PLACE_BYTES, MEMORY_BYTES, PROT_READ | PROT_WRITE) == 0;
+}
 
 bool lm_memory_create(lm_memory *memory, const lm_memory_options *options) {
-    void *all = mmap(NULL, MEMORY_BYTES + 2 * GUARD_BYTES, PROT_NONE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *all =
+        mmap(NULL, ALL_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (all == MAP_FAILED) return false;
     unsigned char *base = (unsigned char *)all + GUARD_BYTES;
-    if (mprotect(base, MEMORY_BYTES, PROT_READ | PROT_WRITE) != 0) return false;
+    if (!open_place(base, 0) || !open_place(base, 1)) return false;
     *memory = (lm_memory){.base = base, .reservation = all};
-    memory->reservation_bytes = MEMORY_BYTES + 2 * GUARD_BYTES;
+    memory->reservation_bytes = ALL_BYTES;
     return lm_memory_renew(memory, options, true);
 }
 
@@ -38,13 +49,28 @@ bool lm_memory_renew(lm_memory *memory, const lm_memory_options *options, bool c
     return true;
 }
 
+// `pages_committed` is how much of the other place is junk.
+bool lm_memory_move(lm_memory *memory) {
+    unsigned char *first = (unsigned char *)memory->reservation + GUARD_BYTES, *from = memory->base;
+    unsigned char *to = from == first ? first + PLACE_BYTES : first;
+    size_t bytes = (size_t)memory->pages * LM_PAGE_BYTES;
+    size_t junk = (size_t)memory->pages_committed * LM_PAGE_BYTES;
+    memcpy(to, from, bytes);
+    if (junk > bytes) memset(to + bytes, 0, junk - bytes);
+    memset(from, JUNK, bytes);
+    memory->pages_committed = memory->pages;
+    memory->base = to;
+    return true;
+}
+
 bool lm_memory_grow_foreign(lm_memory *memory, uint32_t pages) {
     if (pages > memory->pages_max - memory->pages) return false;
+    if (pages) lm_memory_move(memory);
     memory->pages += pages;
     return true;
 }
 
-// `moves` counts what growth is asked for: the base stays.
+// `moves` counts how often growth is asked for.
 uint32_t lm_memory_grow_native(lm_memory *memory, uint32_t pages) {
     memory->moves++;
     if (memory->refusals > 0) {
@@ -57,9 +83,4 @@ uint32_t lm_memory_grow_native(lm_memory *memory, uint32_t pages) {
 
 void lm_memory_refuse(lm_memory *memory, uint32_t count) {
     memory->refusals = count;
-}
-
-bool lm_memory_move(lm_memory *memory) {
-    (void)memory;
-    return false;
 }

@@ -3,12 +3,14 @@
 #pragma once
 
 #include "alloc/allocator.h"
+#include "fuzz/explorer/image.h"
 
 typedef struct explored_strategy {
     const lm_allocator *allocator;
 
-    // Zeroes what the strategy has left behind in the heap and will not read again: heaps that
-    // behave alike are then more often the same bytes. NULL: nothing is known to be dead.
+    // Fills with IMAGE_JUNK what the strategy has left behind in the heap and will not read again,
+    // but leaves what counts as never written to: heaps that behave alike are then more often the
+    // same bytes. NULL: nothing is known to be dead.
     void (*canonicalize)(lm_memory *memory);
 } explored_strategy;
 

@@ -21,7 +21,7 @@ static void canonicalize(lm_memory *memory) {
         bytes = bytes_of(h, block);
         if (!(*tag(h, block) & FREE)) continue;
         uint32_t links = links_bytes(bytes), last = bytes - 2 * LM_WORD_BYTES;
-        if (links < last) memset(address_of(h, block + links), 0, last - links);
+        if (links < last) memset(address_of(h, block + links), IMAGE_JUNK, last - links);
     }
-    memset(address_of(h, h->last), 0, h->clean - h->last);
+    memset(address_of(h, h->last), IMAGE_JUNK, h->clean - h->last);
 }

@@ -7,7 +7,9 @@
 
 static void clear_run(lm_memory *m, uint32_t n, const page *p) {
     uint32_t first = n + 1, last = n + p->length - 1;
-    if (p->kind == PAGE_FREE) memset(lm_at(m, n << PAGE_SHIFT), 0, p->length << PAGE_SHIFT);
+    uint32_t end = n + p->length < runs_of(m)->clean ? n + p->length : runs_of(m)->clean;
+    if (p->kind == PAGE_FREE && n < end)
+        memset(lm_at(m, n << PAGE_SHIFT), IMAGE_JUNK, (end - n) << PAGE_SHIFT);
     for (uint32_t i = first; i < last; i++)
         *page_at(m, runs_of(m), i) = (page){.kind = PAGE_FREE};
 #ifdef PAGED_SHARED
@@ -18,7 +20,7 @@ static void clear_run(lm_memory *m, uint32_t n, const page *p) {
 
 static void clear_slab(lm_memory *m, const page *p) {
     for (uint32_t block = p->free; block; block = *link_of(m, block))
-        memset(link_of(m, block) + 2, 0, class_bytes(p->class) - 2 * sizeof(uint32_t));
+        memset(link_of(m, block) + 2, IMAGE_JUNK, class_bytes(p->class) - 2 * sizeof(uint32_t));
 }
 
 static void canonicalize(lm_memory *m) {

@@ -1,21 +1,21 @@
 // Behind a region's last block nothing is read, the place of the next one's tag included; and
-// nothing of an idle region but its record.
+// nothing of an idle region but its record. What is clean of the current one stays.
 #pragma once
 
 #include "alloc/strategies/strategy.h"
 
 static void clear_from(lm_memory *memory, uint32_t next, uint32_t end) {
     uint32_t from = next - LM_WORD_BYTES;
-    memset(lm_at(memory, from), 0, end - from);
+    memset(lm_at(memory, from), 0, LM_WORD_BYTES);
+    memset(lm_at(memory, next), IMAGE_JUNK, end - next);
 }
 
 static void canonicalize(lm_memory *memory) {
     const heap *h = heap_of(memory);
-    uint32_t bottom = bottom_of(memory);
-    for (const region *r = &h->top;; r = region_at(memory, r->start)) {
-        clear_from(memory, r->next, r->end);
-        if (r->start == bottom) break;
-    }
+    uint32_t bottom = bottom_of(memory), dirty = h->dirty < h->top.end ? h->dirty : h->top.end;
+    clear_from(memory, h->top.next, dirty > h->top.next ? dirty : h->top.next);
+    for (uint32_t at = h->top.start; at != bottom; at = region_at(memory, at)->start)
+        clear_from(memory, region_at(memory, at)->next, region_at(memory, at)->end);
     for (uint32_t at = h->idle; at != bottom; at = region_at(memory, at)->start)
         clear_from(memory, at + LM_BLOCK_ALIGNMENT, region_at(memory, at)->end);
 }
