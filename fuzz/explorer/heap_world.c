@@ -189,6 +189,7 @@ static void restore(const heap_world *w, lm_memory *memory, uint32_t *pages_writ
     *pages_written = memory->pages = w->head.pages;
     memory->refusals = memory->moves = 0;
     memory->thread = w->head.thread;
+    memory->moving = !can(w, LM_SHARES_THREADS); // as a shared one never does
 }
 
 static void restore_extent(heap_world *w, const block *b, uint32_t place) {

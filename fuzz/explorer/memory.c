@@ -1,6 +1,6 @@
 // Linear memories for the explorer: as alloc/linear_memory.c's with LM_COMMIT_AHEAD, but of pages
 // that are smaller than the system's. One is 64 KiB at most, made once, and nothing is given back.
-// It has two places, between which every growth moves it; what is left behind becomes junk.
+// It has two places, between which growth moves it where it is to move; what is left behind becomes junk.
 #include "alloc/linear_memory.h"
 
 #include <errno.h>
@@ -65,7 +65,7 @@ bool lm_memory_move(lm_memory *memory) {
 
 bool lm_memory_grow_foreign(lm_memory *memory, uint32_t pages) {
     if (pages > memory->pages_max - memory->pages) return false;
-    if (pages) lm_memory_move(memory);
+    if (pages && memory->moving) lm_memory_move(memory);
     memory->pages += pages;
     return true;
 }
