@@ -27,6 +27,9 @@ static void store(uint8_t *bytes, unsigned count, uint32_t value) {
         bytes[i] = (uint8_t)(value >> 8 * i);
 }
 
+// A first byte from here on is that of a wrong call.
+enum { WRONG_BYTE = 0x80 };
+
 // ---- The blocks that live -----------------------------------------------------------------------
 
 // Blocks that live, in an order that decoding and encoding share, each with its scope.
@@ -87,8 +90,20 @@ static trace_operation decode_head(const uint8_t *head) {
     return (trace_operation){.verb = TRACE_HEAP, .argument = {start, pages, max}};
 }
 
+// Its block is one that has begun, or the next, and what is of buffers stands for what is of heaps.
+static trace_operation decode_wrong(const uint8_t *record, const roll *r) {
+    uint32_t call = record[1] % WRONG_CALLS, number = load(record + 2, 2) % (r->begun + 1);
+    while (!trace_wrong_call_is_of_heap[call])
+        call = (call + 1) % WRONG_CALLS;
+    return (trace_operation){TRACE_WRONG, {call, number, load(record + 4, 4)}};
+}
+
 // False: it cannot be done here.
 static bool decode_record(const uint8_t *record, roll *r, trace_operation *operation) {
+    if (record[0] >= WRONG_BYTE) {
+        *operation = decode_wrong(record, r);
+        return true;
+    }
     uint32_t verb = verbs[record[0] % 32], place = load(record + 2, 2), value = load(record + 4, 4);
     uint32_t log2 = record[1] <= ALIGNMENTS_LOG2_MAX ? record[1] : DEFAULT_LOG2;
     *operation = (trace_operation){.verb = verb};
@@ -169,7 +184,17 @@ static unsigned byte_of(uint32_t verb) {
     return byte;
 }
 
+static bool encode_wrong(const trace_operation *operation, const roll *r, uint8_t *record) {
+    record[0] = WRONG_BYTE;
+    record[1] = (uint8_t)operation->argument[0];
+    store(record + 2, 2, operation->argument[1]);
+    store(record + 4, 4, operation->argument[2]);
+    trace_operation decoded = decode_wrong(record, r);
+    return memcmp(&decoded, operation, sizeof decoded) == 0;
+}
+
 static bool encode_record(const trace_operation *operation, roll *r, uint8_t *record) {
+    if (operation->verb == TRACE_WRONG) return encode_wrong(operation, r, record);
     const uint32_t *argument = operation->argument;
     uint32_t verb = operation->verb;
     bool begins = verb == TRACE_ALLOCATE || verb == TRACE_ZEROED;
@@ -252,6 +277,34 @@ static void random_record(uint8_t *record, uint64_t *random) {
     store(record + 4, 4, random_value(random, verbs[record[0]]));
 }
 
+// The number of a wrong call: a size, how far in a block, or where in the memory.
+static uint32_t random_offset(uint64_t *random) {
+    switch (random_below(random, 4)) {
+    case 0:
+        return random_below(random, 64);
+    case 1:
+        return 16u * random_below(random, 16u << random_below(random, 13));
+    case 2:
+        return random_size(random);
+    default:
+        return (uint32_t)-(int32_t)(1 + random_below(random, 64)); // before the block
+    }
+}
+
+static void random_wrong(uint8_t *record, uint64_t *random) {
+    record[0] = WRONG_BYTE;
+    record[1] = (uint8_t)random_below(random, WRONG_CALLS);
+    store(record + 2, 2, (uint32_t)random_next(random));
+    store(record + 4, 4, random_offset(random));
+}
+
+static void random_record_or_wrong(uint8_t *record, uint64_t *random) {
+    if (random_below(random, 3))
+        random_record(record, random);
+    else
+        random_wrong(record, random);
+}
+
 static void tweak_record(uint8_t *record, uint64_t *random) {
     uint32_t verb = verbs[record[0] % 32], value = load(record + 4, 4);
     switch (random_below(random, 8)) {
@@ -319,6 +372,12 @@ static const record_format format = {.head_bytes = HEAP_INPUT_HEAD_BYTES,
 
 size_t heap_input_mutate(uint8_t *bytes, size_t count, size_t max, unsigned seed) {
     return records_mutate(&format, bytes, count, max, seed);
+}
+
+size_t heap_input_mutate_wrong(uint8_t *bytes, size_t count, size_t max, unsigned seed) {
+    record_format wrong = format;
+    wrong.random_record = random_record_or_wrong;
+    return records_mutate(&wrong, bytes, count, max, seed);
 }
 
 size_t heap_input_cross(const uint8_t *first, size_t first_count, const uint8_t *second,

@@ -7,6 +7,7 @@
 //
 //     head    START (u32)  PAGES (u16)  MAX (u16)          PAGES, MAX: 0xffff and 0 mean 65,536
 //     record  verb  log2 of the alignment  block (u16)  size, pages or count (u32)
+//     wrong   128…  which call  block (u16), by number  OFFSET (u32)
 //
 // All numbers are little-endian.
 #pragma once
@@ -33,6 +34,9 @@ size_t heap_input_encode(const trace_operation *operations, size_t count, uint8_
 // removed, repeated, moved and changed, sizes mostly to those at some boundary. Returns the new
 // count of bytes, `max` at most. The same seed makes the same of the same input.
 size_t heap_input_mutate(uint8_t *bytes, size_t count, size_t max, unsigned seed);
+
+// The same, and a third of what is inserted are wrong calls.
+size_t heap_input_mutate_wrong(uint8_t *bytes, size_t count, size_t max, unsigned seed);
 
 // A new input of operations of both, each in its order.
 size_t heap_input_cross(const uint8_t *first, size_t first_count, const uint8_t *second,

@@ -1,6 +1,7 @@
 #include "fuzz/heap_player.h"
 
 #include "fuzz/dirty.h"
+#include "fuzz/wrong_call.h"
 
 enum { SCOPES_MAX = 64 };
 
@@ -31,6 +32,7 @@ bool heap_player_start(heap_player *p, const heap_options *options, const trace_
     p->opened = 0;
     p->depth = p->unwalked = p->skipped = 0;
     oracle_begin(&p->oracle, options->allocator, &p->memory, options->without);
+    p->oracle.clears = options->wrong_calls;
     p->started = options->allocator->start(&p->memory);
     return oracle_started(&p->oracle, p->started);
 }
@@ -156,6 +158,8 @@ static bool play(heap_player *p, const trace_operation *operation) {
         return play_close(p);
     case TRACE_RESET:
         return play_reset(p);
+    case TRACE_WRONG:
+        return !p->options.wrong_calls || wrong_call_make(&p->oracle, operation, p->opened != 0);
     default:
         return true;
     }

@@ -1,8 +1,9 @@
 // Plays heap operations of a trace on one strategy under the oracle, one after the other.
 //
-// It knows the heap's verbs (a z r f g n w h ( ) x) and passes over all others. What could not be
-// allocated stands for nothing, in whatever is done with it. Where a strategy nests no scopes, a
-// scope's blocks are freed by its `)`; where it frees no blocks, `f` is a call that does nothing.
+// It knows the heap's verbs (a z r f g n w h ( ) x), makes wrong calls (!) where it is told to, and
+// passes over all others. What could not be allocated stands for nothing, in whatever is done with
+// it. Where a strategy nests no scopes, a scope's blocks are freed by its `)`; where it frees no
+// blocks, `f` is a call that does nothing.
 // Every second block, by its number, is freed with its size. From the first `w` on every growth
 // moves the base as well.
 //
@@ -18,6 +19,7 @@ typedef struct heap_options {
     const lm_allocator *counted; // the same with its steps counted, or NULL
     uint32_t walk_every;         // operations; 0: at refusals, resets and the end only
     uint32_t without;            // LAW_BITs
+    bool wrong_calls;            // are made, where the check level catches them; else passed over
 } heap_options;
 
 typedef struct heap_player {

@@ -27,9 +27,7 @@ oracle_law law_named(const char *name) {
     return LAW_NONE;
 }
 
-// Returns whether to go on: the law is not held.
-__attribute__((format(printf, 3, 4), cold, noinline)) static bool breaks(oracle *o, oracle_law law,
-                                                                         const char *how, ...) {
+bool oracle_breaks(oracle *o, oracle_law law, const char *how, ...) {
     if (o->without & LAW_BIT(law)) return true;
     va_list arguments;
     va_start(arguments, how);
@@ -41,7 +39,8 @@ __attribute__((format(printf, 3, 4), cold, noinline)) static bool breaks(oracle 
 
 #define HOLDS(law, holds, ...)                                                                     \
     do {                                                                                           \
-        if (__builtin_expect(!(holds), 0) && !breaks(o, LAW_##law, __VA_ARGS__)) return false;     \
+        if (__builtin_expect(!(holds), 0) && !oracle_breaks(o, LAW_##law, __VA_ARGS__))            \
+            return false;                                                                          \
     } while (0)
 
 typedef unsigned long long ull; // as printf takes it
@@ -101,6 +100,7 @@ static void forget(oracle *o, oracle_extent *e) {
     for (uint32_t i = place; i < o->count; i++)
         o->order[i] = o->order[i + 1];
     e->live = false;
+    o->reused = true;
     o->usable -= e->usable;
     o->cost -= e->cost_max;
 }
@@ -112,6 +112,27 @@ oracle_extent *oracle_find(oracle *o, uint32_t number) {
         if (e->live && e->number == number) return e;
     }
     return NULL;
+}
+
+oracle_extent *oracle_block_at(oracle *o, uint64_t offset) {
+    for (uint32_t place = place_of(o, offset); place < o->count; place++) {
+        oracle_extent *e = at(o, place);
+        if (e->offset != offset) return NULL;
+        if (!e->foreign) return e;
+    }
+    return NULL;
+}
+
+const oracle_extent *oracle_extent_around(oracle *o, uint64_t offset) {
+    uint32_t place = place_of(o, offset + 1);
+    const oracle_extent *e = place ? at(o, place - 1) : NULL;
+    return e && offset - e->offset < e->room ? e : NULL;
+}
+
+const oracle_extent *oracle_ended(const oracle *o, uint32_t number) {
+    const oracle_extent *e = &o->extents[number % ORACLE_BLOCKS_MAX];
+    bool known = e->play == o->play && e->number == number;
+    return known && !e->live ? e : NULL;
 }
 
 static oracle_extent *vacant(oracle *o, uint32_t number) {
@@ -159,10 +180,11 @@ void oracle_begin(oracle *o, const lm_allocator *allocator, lm_memory *memory, u
     o->allocator = allocator;
     o->memory = memory;
     o->without = without;
-    o->counted = false;
+    o->counted = o->clears = o->reused = o->haunted = o->gave_back = false;
     o->broken = LAW_NONE;
     o->finding[0] = '\0';
     o->count = o->foreign = o->reach = 0;
+    o->play++;
     o->usable = o->cost = o->foreign_bytes = 0;
     o->cost_most = o->block_cost_most = o->largest = 0;
     o->alignment_most = o->ended = 0;
@@ -265,8 +287,21 @@ static bool holds_usable(oracle *o, oracle_extent *e, const void *block, uint64_
     return true;
 }
 
-// Enters a block that was returned, of which the first `kept` bytes are filled.
-static bool enter(oracle *o, oracle_extent *e, const void *block, uint64_t kept) {
+// Leaves no record of an ended block in one that is served, behind its first `kept` bytes.
+static void clear_ground(oracle *o, const oracle_extent *e, uint64_t kept) {
+    uint64_t first = (kept + 7) & ~UINT64_C(7), end = e->usable & ~UINT64_C(7);
+    unsigned char *block = oracle_address(o, e);
+    if (first >= end || dirty_zero(block + first, end - first)) return;
+    if (e->usable > ORACLE_CLEARED_MAX) {
+        o->haunted |= o->reused;
+        return;
+    }
+    for (uint64_t i = first / 8; i < end / 8; i++)
+        ((uint64_t *)(void *)block)[i] = 0;
+}
+
+// Enters a block that was returned, which keeps `kept` bytes, the first `filled` of them filled.
+static bool enter(oracle *o, oracle_extent *e, const void *block, uint64_t kept, uint64_t filled) {
     uint64_t end = memory_end(o);
     e->offset = (uint64_t)((uintptr_t)block - (uintptr_t)lm_memory_base(o->memory));
     bool inside = e->offset < end && e->size <= end - e->offset;
@@ -283,7 +318,8 @@ static bool enter(oracle *o, oracle_extent *e, const void *block, uint64_t kept)
     insert(o, e, place);
     o->usable += e->usable;
     o->cost += e->cost_max;
-    fill(oracle_address(o, e), e->number, e->usable, kept);
+    if (o->clears) clear_ground(o, e, kept);
+    fill(oracle_address(o, e), e->number, e->usable, filled);
     return true;
 }
 
@@ -297,13 +333,14 @@ bool oracle_allocated(oracle *o, const oracle_request *request, void *block) {
     e->size = request->size;
     e->alignment = request->alignment;
     e->scope = request->scope;
+    e->play = o->play;
     e->cost_max = cost;
     e->foreign = false;
     uint64_t end = memory_end(o), offset = (uintptr_t)block - (uintptr_t)lm_memory_base(o->memory);
     if (request->zeroed && offset < end && request->size <= end - offset)
         HOLDS(zero, pattern_is_zero(block, request->size), "block %u of %u bytes is not zero",
               request->number, request->size);
-    if (!enter(o, e, block, 0) || !holds_growth(o, cost, request->alignment)) return false;
+    if (!enter(o, e, block, 0, 0) || !holds_growth(o, cost, request->alignment)) return false;
     remember(o, e);
     if (e->alignment <= LM_BLOCK_ALIGNMENT && e->size > o->largest) o->largest = e->size;
     return true;
@@ -336,7 +373,7 @@ bool oracle_resized(oracle *o, oracle_extent *e, uint32_t size, uint32_t scope, 
         if (!holds_content(o, e, kept)) return false;
     }
     e->cost_max = 2 * cost;
-    if (!enter(o, e, block, usable <= PATTERN_WHOLE_BYTES ? kept : 0)) return false;
+    if (!enter(o, e, block, kept, usable <= PATTERN_WHOLE_BYTES ? kept : 0)) return false;
     if (!holds_growth(o, cost, e->alignment)) return false;
     remember(o, e);
     if (both > o->cost_most) o->cost_most = both;
@@ -446,11 +483,13 @@ static bool holds_nothing(oracle *o) {
 }
 
 bool oracle_closed(oracle *o) {
+    o->gave_back = true;
     o->census_is_current = false;
     return oracle_contents(o);
 }
 
 bool oracle_reset(oracle *o) {
+    o->gave_back = true;
     o->largest = 0; // the memory may serve other sizes from here on
     return holds_nothing(o) && oracle_contents(o);
 }

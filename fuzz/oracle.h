@@ -32,6 +32,7 @@ enum {
     // that grows, which may make free blocks of every order on either side.
     ORACLE_STEPS_MAX = 320,
     ORACLE_STEPS_GROWING_MAX = 1600,
+    ORACLE_CLEARED_MAX = 1 << 18, // where it is not known which bytes were written to
 };
 
 // A block, or pages that somebody else grew the memory by.
@@ -42,6 +43,7 @@ typedef struct oracle_extent {
     uint64_t cost_max; // what the strategy states that it takes
     uint32_t number;   // the block's
     uint32_t size, alignment, scope;
+    uint32_t play; // in which of the oracle's plays it lives or lived
     bool live, foreign;
 } oracle_extent;
 
@@ -56,6 +58,10 @@ typedef struct oracle {
     lm_memory *memory;
     uint32_t without;  // LAW_BITs that are not held: for ablation
     bool counted;      // the allocator counts its steps
+    bool clears;       // what is served, so that no record of an ended block is left in it
+    bool reused;       // a block has ended, and others may be served there
+    bool haunted;      // one was too large to be cleared
+    bool gave_back;    // a reset or a scope's end made room where blocks had been
     oracle_law broken; // the first law broken, or LAW_NONE
     char finding[160]; // how, one line
 
@@ -71,10 +77,15 @@ typedef struct oracle {
     uint32_t ended; // refusals and resets so far
 
     uint32_t count, foreign;            // extents, and those of them that are foreign
+    uint32_t play;                      // how often the oracle has begun
     uint32_t reach;                     // how far a block was ever put from its own place
     uint16_t order[ORACLE_EXTENTS_MAX]; // the extents by their offsets
     oracle_extent extents[ORACLE_EXTENTS_MAX];
 } oracle;
+
+// A law is broken, and how, as printf takes it. Returns whether to go on: it is not held.
+bool oracle_breaks(oracle *oracle, oracle_law law, const char *how, ...)
+    __attribute__((format(printf, 3, 4), cold, noinline));
 
 // Every function below that returns bool returns false where a law is broken, and from then on
 // `broken` and `finding` say which and how. Time is O(log live) and with what is filled of the
@@ -96,6 +107,13 @@ oracle_extent *oracle_find(oracle *oracle, uint32_t number);
 static inline void *oracle_address(const oracle *oracle, const oracle_extent *extent) {
     return lm_memory_base(oracle->memory) + extent->offset;
 }
+// The live block that begins at the offset, or NULL. O(log live).
+oracle_extent *oracle_block_at(oracle *oracle, uint64_t offset);
+// The extent that the byte at the offset belongs to, or NULL. O(log live).
+const oracle_extent *oracle_extent_around(oracle *oracle, uint64_t offset);
+// The block of that number, which has ended, as it was last; or NULL: it never was, or its record
+// has served another since.
+const oracle_extent *oracle_ended(const oracle *oracle, uint32_t number);
 // No block more can be watched.
 static inline bool oracle_is_full(const oracle *oracle) {
     return oracle->count - oracle->foreign == ORACLE_BLOCKS_MAX;

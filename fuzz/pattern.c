@@ -14,7 +14,8 @@ static uint64_t seed_of(uint32_t number) {
     return seed ^ seed >> 31;
 }
 static uint64_t word_at(uint64_t seed, uint64_t place) {
-    return seed + place / sizeof(word) * STEP;
+    uint64_t ones = -(place / sizeof(word) % 2) << 32;
+    return (seed + place / sizeof(word) * STEP) | ones;
 }
 static unsigned char byte_at(uint64_t seed, uint64_t place) {
     return (unsigned char)(word_at(seed, place) >> place % sizeof(word) * 8);

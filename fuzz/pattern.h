@@ -1,6 +1,8 @@
 // The content that the oracle gives to blocks: 64-bit words that depend on the block's number and
 // on their place in it. Of a block of over 1 KiB its edges and single words of the first 64 KiB,
-// so that nothing touches all of a large one. Nothing here is a library call.
+// so that nothing touches all of a large one. The last four bytes of every 16 are all ones: there
+// most heaps have what is before a block, and content must not look like it. Nothing here is a
+// library call.
 #pragma once
 
 #include <stdbool.h>

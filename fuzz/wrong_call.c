@@ -1,0 +1,193 @@
+#include "fuzz/wrong_call.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+
+enum { LOOKED_AT_BYTES = 1 << 17 }; // at each end of a heap
+
+typedef enum call { USABLE_SIZE, FREE, RESIZE, RESIZE_ALIGNED, CLOSE_SCOPE, CALLS } call;
+static const char *const call_names[] = {"usable_size", "free", "resize", "resize_aligned",
+                                         "close_scope"};
+
+#define BIT(call) (1u << (call))
+static const unsigned any = BIT(USABLE_SIZE) | BIT(FREE) | BIT(RESIZE) | BIT(RESIZE_ALIGNED);
+static const unsigned resizes = BIT(RESIZE) | BIT(RESIZE_ALIGNED);
+
+// Calls with a wrong pointer, or with a wrong size.
+typedef struct wrong_calls {
+    unsigned calls; // BITs
+    void *pointer;
+    size_t size;
+} wrong_calls;
+
+// ---- Which --------------------------------------------------------------------------------------
+
+static void *address(const oracle *o, uint64_t offset) {
+    return (void *)((uintptr_t)lm_memory_base(o->memory) + (uintptr_t)offset);
+}
+
+// Whether a record of a block that ended may lie there, over which neither the program nor the
+// strategy has written.
+static bool may_be_haunted(oracle *o, uint64_t offset) {
+    const oracle_extent *e = oracle_extent_around(o, offset);
+    bool frees = o->allocator->capabilities & LM_FREES_BLOCKS;
+    bool cleared = e && !e->foreign && (!o->haunted || e->usable <= ORACLE_CLEARED_MAX);
+    return !cleared && (o->haunted || (!frees && o->gave_back));
+}
+
+// With an address that must be no live block's.
+static wrong_calls with_offset(oracle *o, unsigned calls, uint64_t offset, size_t size) {
+    if (oracle_block_at(o, offset) || may_be_haunted(o, offset)) calls = 0;
+    return (wrong_calls){calls, address(o, offset), size};
+}
+
+static wrong_calls with_ended(oracle *o, unsigned calls, uint32_t number, size_t size) {
+    const oracle_extent *e = oracle_ended(o, number);
+    return e ? with_offset(o, calls, e->offset, size) : (wrong_calls){0};
+}
+
+static wrong_calls with_size(oracle *o, uint32_t number, uint32_t more) {
+    const oracle_extent *e = oracle_find(o, number);
+    if (!e) return (wrong_calls){0};
+    return (wrong_calls){BIT(FREE), oracle_address(o, e), (size_t)e->usable + 1 + more};
+}
+
+static wrong_calls calls_of(oracle *o, const trace_operation *operation, bool scope_is_open) {
+    uint32_t number = operation->argument[1], offset = operation->argument[2];
+    const oracle_extent *e = oracle_find(o, number);
+    if (!e) e = oracle_ended(o, number);
+    switch (operation->argument[0]) {
+    case WRONG_double_free:
+        return with_ended(o, BIT(FREE), number, offset);
+    case WRONG_resize_freed:
+        return with_ended(o, resizes, number, offset);
+    case WRONG_measure_freed:
+        return with_ended(o, BIT(USABLE_SIZE), number, 0);
+    case WRONG_interior:
+        return e ? with_offset(o, any, e->offset + offset, 0) : (wrong_calls){0};
+    case WRONG_foreign:
+        return with_offset(o, any, offset, 0);
+    case WRONG_far: // no offset of the memory's, whatever lives there
+        return e && offset ? (wrong_calls){any, address(o, e->offset + ((uint64_t)offset << 32)), 0}
+                           : (wrong_calls){0};
+    case WRONG_null: // which free passes over
+        return (wrong_calls){BIT(USABLE_SIZE) | resizes, NULL, offset};
+    case WRONG_wrong_size:
+        return with_size(o, number, offset);
+    case WRONG_close_unopened:
+        return (wrong_calls){scope_is_open || !o->allocator->close_scope ? 0 : BIT(CLOSE_SCOPE),
+                             NULL, 0};
+    default:
+        return (wrong_calls){0};
+    }
+}
+
+// ---- What the heap is before and after ----------------------------------------------------------
+
+typedef struct look {
+    uint64_t sum;
+    uint32_t pages, epoch, refusals;
+} look;
+
+static uint64_t sum_of(const unsigned char *bytes, uint64_t count) {
+    uint64_t sums[4] = {1, 2, 3, 4};
+    const uint64_t *words = (const uint64_t *)(const void *)bytes;
+    for (uint64_t i = 0; i + 4 <= count / sizeof *words; i += 4)
+        for (int j = 0; j < 4; j++)
+            sums[j] = (sums[j] << 29 | sums[j] >> 35) * 0x9E3779B97F4A7C15 + words[i + (uint64_t)j];
+    return sums[0] ^ sums[1] * 3 ^ sums[2] * 5 ^ sums[3] * 7;
+}
+
+// All bytes of a small memory, the heap's first and last of a large one.
+static look look_at(const oracle *o) {
+    uint64_t end = (uint64_t)lm_memory_pages(o->memory) * LM_PAGE_BYTES;
+    uint64_t first = 0, last = 0;
+    if (end > 2 * LOOKED_AT_BYTES) {
+        first = o->memory->heap_start & ~(uint64_t)31;
+        if (first > end - LOOKED_AT_BYTES) first = end - LOOKED_AT_BYTES;
+        last = LOOKED_AT_BYTES;
+    }
+    uint64_t begin = last ? LOOKED_AT_BYTES : end;
+    const unsigned char *base = lm_memory_base(o->memory);
+    return (look){.sum = sum_of(base + first, begin) * 31 + sum_of(base + end - last, last),
+                  .pages = lm_memory_pages(o->memory),
+                  .epoch = lm_memory_epoch(o->memory),
+                  .refusals = o->memory->refusals};
+}
+
+static bool same(const look *a, const look *b) {
+    return a->sum == b->sum && a->pages == b->pages && a->epoch == b->epoch &&
+           a->refusals == b->refusals;
+}
+
+// ---- Calling ------------------------------------------------------------------------------------
+
+static sigjmp_buf trap;
+
+static void trapped(int number) {
+    (void)number;
+    siglongjmp(trap, 1);
+}
+
+static bool is_caught(const oracle *o, call made, const wrong_calls *w) {
+    const lm_allocator *allocator = o->allocator;
+    if (sigsetjmp(trap, 0)) return true;
+    switch (made) {
+    case USABLE_SIZE:
+        allocator->usable_size(w->pointer, o->memory);
+        break;
+    case FREE:
+        allocator->free(w->pointer, w->size, o->memory);
+        break;
+    case RESIZE:
+        allocator->resize(w->pointer, w->size, o->memory);
+        break;
+    case RESIZE_ALIGNED:
+        allocator->resize_aligned(w->pointer, w->size, 64, o->memory);
+        break;
+    default:
+        allocator->close_scope(o->memory);
+    }
+    return false;
+}
+
+// Where an address lies, for who reads the finding.
+static const char *place_of(oracle *o, uint64_t offset) {
+    static char text[64];
+    const oracle_extent *e = oracle_extent_around(o, offset);
+    if (e)
+        snprintf(text, sizeof text, "in %s %u, %llu behind its start",
+                 e->foreign ? "foreign" : "block", e->number,
+                 (unsigned long long)(offset - e->offset));
+    else
+        snprintf(text, sizeof text, "in no block");
+    return text;
+}
+
+static bool is_seen(oracle *o, call made, const wrong_calls *w, const char *word) {
+    struct sigaction catching = {.sa_handler = trapped, .sa_flags = SA_NODEFER}, ill, other;
+    sigaction(SIGILL, &catching, &ill);
+    sigaction(SIGTRAP, &catching, &other);
+    bool caught = is_caught(o, made, w);
+    sigaction(SIGILL, &ill, NULL);
+    sigaction(SIGTRAP, &other, NULL);
+    uint64_t offset = (uintptr_t)w->pointer - (uintptr_t)lm_memory_base(o->memory);
+    return caught ||
+           oracle_breaks(o, LAW_misuse, "%s: %s at %lld, %s, size %zu: not caught", word,
+                         call_names[made], (long long)offset, place_of(o, offset), w->size);
+}
+
+bool wrong_call_make(oracle *o, const trace_operation *operation, bool scope_is_open) {
+    if (o->allocator->check_level == 0 || o->without & LAW_BIT(LAW_misuse)) return true;
+    wrong_calls w = calls_of(o, operation, scope_is_open);
+    if (!w.calls) return true;
+    const char *word = trace_wrong_calls[operation->argument[0]];
+    look before = look_at(o);
+    for (call made = 0; made < CALLS; made++)
+        if (w.calls & BIT(made) && !is_seen(o, made, &w, word)) return false;
+    look after = look_at(o);
+    return same(&before, &after) ||
+           oracle_breaks(o, LAW_misuse, "%s: it is caught too late: the heap has changed", word);
+}
