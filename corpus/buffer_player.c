@@ -170,7 +170,7 @@ static bool check_live(buffer_player *p) {
                                  (unsigned long long)live.buffers, i, p->live_buffers[i]);
         uint32_t blocks = p->live_buffers[i] + p->live_blocks[i] + (i == LM_HOME ? p->tables : 0);
         if (w->live[i] == blocks) continue;
-        if (i != LM_HOME || w->live[i] < blocks)
+        if (i != LM_HOME || w->live[i] < blocks || !w->made)
             return buffer_broken(p, "death", "%u blocks live in memory %u, not %u", w->live[i], i,
                                  blocks);
         p->tables += w->live[i] - blocks;
@@ -440,6 +440,32 @@ static lm_status view(buffer_player *p, const trace_operation *operation, lm_vie
     return status;
 }
 
+// The address of a view's first byte.
+static bool check_pointer(buffer_player *p, uint32_t number) {
+    const lm_view *real = &p->references[number];
+    const real_buffer *b = &p->buffers[p->model.references[number].buffer];
+    const lm_memory *memory = p->options.memories[b->memory].memory;
+    lm_pointer pointer;
+    bool askew = b->start % buffer_model_element(real->kind) != 0;
+    lm_status status = lm_view_point(&p->realm, real, &pointer);
+    if (!buffer_check_status(p, status, askew ? LM_MISALIGNED : LM_OK)) return false;
+    if (status != LM_OK) return true;
+    p->pointer = pointer;
+    p->pointer_pages = lm_memory_pages(memory);
+    p->pointer_moves = memory->moves;
+    return pointer.address == bytes_of(p, b) + real->offset ||
+           buffer_broken(p, "content", "a pointer to a view points elsewhere");
+}
+
+// It is good until its memory has grown or moved.
+static bool check_last_pointer(buffer_player *p) {
+    if (!p->pointer.address) return true;
+    const lm_memory *memory = p->options.memories[p->pointer.memory].memory;
+    bool same = p->pointer_pages == lm_memory_pages(memory) && p->pointer_moves == memory->moves;
+    return buffer_check_status(p, lm_pointer_check(&p->realm, &p->pointer),
+                               same ? LM_OK : LM_OLD_POINTER);
+}
+
 // + and v.
 static bool refer(buffer_player *p, const trace_operation *operation) {
     uint32_t number = operation->argument[0], of = operation->argument[1];
@@ -459,6 +485,7 @@ static bool refer(buffer_player *p, const trace_operation *operation) {
     bool refused = !buffer_model_play(&p->model, operation);
     p->played.refused += refused;
     if (refused) made->handle = 0;
+    if (operation->verb == TRACE_VIEW && !refused && !check_pointer(p, number)) return false;
     return buffer_check_reference(p, number) && buffer_check_reference(p, of);
 }
 
@@ -735,6 +762,7 @@ static void restart(buffer_player *p, const buffer_player_options *options) {
     p->references_begun = p->tokens_begun = p->blocks_begun = 0;
     p->armed = p->waiting = p->tables_found = 0;
     p->content_used = 0;
+    p->pointer.address = NULL;
     for (uint32_t i = 0; i < options->count; i++)
         p->live_bytes[i] = p->live_buffers[i] = p->live_blocks[i] = 0;
     buffer_model_restart(&p->model);
@@ -788,9 +816,10 @@ static void note_beginning(buffer_player *p, const trace_operation *operation) {
 }
 
 bool buffer_player_step(buffer_player *p, const trace_operation *operation) {
-    p->watch.calls = p->watch.refused = 0;
+    p->watch.calls = p->watch.refused = p->watch.made = 0;
     note_beginning(p, operation);
-    if (!plays[operation->verb](p, operation) || p->law || !check_live(p)) return false;
+    if (!plays[operation->verb](p, operation) || p->law || !check_live(p) || !check_last_pointer(p))
+        return false;
     uint32_t every = p->options.walk_every;
     return !every || ++p->played.operations % every || walk(p);
 }

@@ -94,6 +94,8 @@ typedef struct buffer_player {
     uint32_t armed, waiting; // tokens attached; in the queue, passed ones included
     unsigned char *content, *scratch;
     size_t content_bytes, content_used;
+    lm_pointer pointer; // the last one asked for, of a memory that had then grown and moved so far
+    uint32_t pointer_pages, pointer_moves;
     uint32_t pressed; // how often the callback was told in this operation
     struct {
         uint32_t memory, size;

@@ -230,6 +230,82 @@ static void wrong_counts_are_seen(void **state) {
     assert_breaks(HEADER "b 0 8\n> 0 1\n- 0\n", "operation 1 (>): status: ");
 }
 
+// Wrong calls are told what is wrong, whatever they are made of; and nothing else is.
+static void wrong_calls_are_caught(void **state) {
+    (void)state;
+    char text[40000], *at = text;
+    at += sprintf(at, HEADER "b 0 64\nm 1\nb 1 64\n+ 2 0\nv 3 1 i16 0 8\nb 4 8\n- 4\nb 5 8\n"
+                             "@ 0 5\n~ 0\n@ 1 5\nc 1\nd\n@ 2 3\n");
+    for (uint32_t wrong = 0; wrong < WRONG_CALLS; wrong++)
+        for (uint32_t i = 0; i < 40; i++)
+            at += sprintf(at, "! %s %u %u\n", trace_wrong_calls[wrong], i % 5, i * 7);
+    sprintf(at, "~ 2\n- 0\n- 1\n- 2\n- 3\n");
+    for (int i = 0; i < 2; i++) {
+        start(i ? &lm_counts_atomic : &lm_counts_plain, false, 16);
+        w.options.walk_every = 1;
+        if (!play_text(text)) fail_msg("%s", w.error.text);
+        assert_in_range(w.played.wrong, 200, WRONG_CALLS * 40);
+        end();
+    }
+}
+
+static lm_status any_owner_shares(lm_realm *realm, uint32_t owner, lm_handle handle, uint32_t with,
+                                  lm_handle *shared) {
+    (void)owner;
+    return lm_counts_plain.share(realm, lm_handle_owner(handle), handle, with, shared);
+}
+// Returns what it should, but counts the wrong call.
+static lm_status retain_anyway(lm_realm *realm, uint32_t owner, lm_handle handle) {
+    if (owner != lm_handle_owner(handle))
+        lm_counts_plain.retain(realm, lm_handle_owner(handle), handle);
+    return lm_counts_plain.retain(realm, owner, handle);
+}
+
+static void wrong_calls_that_pass_are_seen(void **state) {
+    (void)state;
+    lm_counts counts = lm_counts_plain;
+    counts.share = any_owner_shares;
+    start(&counts, false, 16);
+    assert_breaks(HEADER "b 0 8\n! wrong_owner 0 2\n- 0\n",
+                  "operation 1 (!): misuse: wrong_owner is LM_OK, not LM_WRONG_OWNER");
+    counts = lm_counts_plain;
+    counts.retain = retain_anyway;
+    start(&counts, false, 16);
+    assert_breaks(HEADER "b 0 8\n! wrong_owner 0 1\n- 0\n",
+                  "operation 1 (!): misuse: wrong_owner changes the realm's tables");
+}
+
+// A release that frees the block of another buffer, or none.
+static lm_status leaks(lm_realm *realm, uint32_t owner, lm_handle handle) {
+    lm_allocator silent = *realm->memories.at[0].allocator;
+    const lm_allocator *right = realm->memories.at[0].allocator;
+    silent.free = free_none;
+    realm->memories.at[0].allocator = &silent;
+    lm_status status = lm_counts_plain.release(realm, owner, handle);
+    realm->memories.at[0].allocator = right;
+    return status;
+}
+static lm_status frees_twice(lm_realm *realm, uint32_t owner, lm_handle handle) {
+    lm_buffer_info info;
+    lm_buffer_describe(realm, owner, handle, &info);
+    lm_status status = lm_counts_plain.release(realm, owner, handle);
+    const lm_served *served = &realm->memories.at[info.memory];
+    served->allocator->free(lm_at(served->memory, info.start), 0, served->memory);
+    return status;
+}
+
+static void deaths_are_seen(void **state) {
+    (void)state;
+    lm_counts counts = lm_counts_plain;
+    counts.release = leaks;
+    start(&counts, false, 16);
+    assert_breaks(HEADER "b 0 8\n- 0\n", "operation 1 (-): death: ");
+    counts.release = frees_twice;
+    start(&counts, false, 16);
+    assert_breaks(HEADER "m 1\nb 0 8\n- 0\n",
+                  "operation 2 (-): death: what does not live there is freed");
+}
+
 static void start_placing(const lm_allocator *wrong, int32_t distance) {
     start(&lm_counts_plain, false, 16);
     w.served[1].allocator = wrong;
@@ -259,9 +335,10 @@ static void spoilt_bytes_are_seen(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_verb_is_played),  cmocka_unit_test(random_traces_hold),
-        cmocka_unit_test(recorded_traces_hold),  cmocka_unit_test(wrong_counts_are_seen),
-        cmocka_unit_test(spoilt_bytes_are_seen),
+        cmocka_unit_test(every_verb_is_played),           cmocka_unit_test(random_traces_hold),
+        cmocka_unit_test(recorded_traces_hold),           cmocka_unit_test(wrong_counts_are_seen),
+        cmocka_unit_test(spoilt_bytes_are_seen),          cmocka_unit_test(wrong_calls_are_caught),
+        cmocka_unit_test(wrong_calls_that_pass_are_seen), cmocka_unit_test(deaths_are_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,6 +65,7 @@ static void find_fault(buffer_watch *w, const char *fault, uint32_t memory, uint
 static void *add_block(buffer_watch *w, uint32_t memory, void *block, size_t size) {
     const lm_memory *m = w->memories[memory].memory;
     w->refused += !block;
+    w->made += block != NULL;
     if (!block) return NULL;
     uint32_t offset = lm_offset(m, block);
     watched_block *b = place_of(w, memory, offset);
@@ -160,7 +161,7 @@ void buffer_watch_start(buffer_watch *watch, const lm_served *memories, uint32_t
     watch->memories = memories;
     watch->count = count;
     watch->broken = NULL;
-    watch->calls = watch->refused = 0;
+    watch->calls = watch->refused = watch->made = 0;
     for (uint32_t i = 0; i < count; i++) {
         const lm_allocator *a = memories[i].allocator;
         watch->live[i] = 0;

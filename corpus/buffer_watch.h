@@ -20,6 +20,7 @@ typedef struct buffer_watch {
     uint32_t mask;
     uint32_t calls;   // noted since somebody set it to 0; a free of nothing is none
     uint32_t refused; // of them, those that returned NULL
+    uint32_t made;    // and those that returned a block
     uint32_t live[LM_MEMORIES_MAX];
     const char *broken; // what an allocator was asked wrongly, in words, or NULL
     uint32_t broken_memory, broken_offset;

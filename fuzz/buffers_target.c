@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-enum { CONTENT_BYTES = 1 << 16 };
+enum { CONTENT_BYTES = 1 << 15 };
 
 static buffer_player player;
 static buffers_world world;

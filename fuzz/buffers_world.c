@@ -7,7 +7,7 @@
 
 #define HIGH_BYTES (UINT32_C(1) << 31)
 
-enum { IMPORTED = 2, PAGES = 1, PAGES_MAX = 8 };
+enum { IMPORTED = 2, PAGES = 1, PAGES_MAX = 8, CLEARED_BYTES = 8 * LM_PAGE_BYTES };
 
 const uint64_t buffers_budgets[BUFFERS_BUDGETS] = {0, 256, 4096, LM_PAGE_BYTES};
 
@@ -113,6 +113,14 @@ static void read_heaps(const trace_operation *operations, size_t count, uint32_t
     }
 }
 
+// A heap writes from where it starts to the memory's end. False: that is too much to clear by hand.
+static bool clear_heap(const lm_memory *memory) {
+    uint64_t end = lm_memory_end(memory), start = memory->heap_start;
+    if (start < end && end - start > CLEARED_BYTES) return false;
+    if (start < end) memset(memory->base + start, 0, end - start);
+    return true;
+}
+
 bool buffers_world_start(buffers_world *world, const buffers_world_choice *choice, int level,
                          const trace_operation *operations, size_t count) {
     lm_memory_options options[BUFFERS_MEMORIES_MAX];
@@ -127,7 +135,7 @@ bool buffers_world_start(buffers_world *world, const buffers_world_choice *choic
         bool high = options[i].heap_start >= HIGH_BYTES;
         lm_memory *memory = high ? &world->high[i] : &world->low[i];
         world->served[i] = (lm_served){server_at(choice->servers[i], level), memory};
-        if (!lm_memory_renew(memory, &options[i], false) ||
+        if (!lm_memory_renew(memory, &options[i], clear_heap(memory)) ||
             !world->served[i].allocator->start(memory))
             return false;
     }
