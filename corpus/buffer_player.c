@@ -327,12 +327,37 @@ static lm_status create_and_resize(buffer_player *p, const trace_operation *oper
     return status;
 }
 
+// A view of all of a buffer, whose last reference is the view's when the buffer becomes smaller:
+// what it shows beyond the new end is out of range. The view's reference is the buffer's then.
+static lm_status create_and_shrink(buffer_player *p, const trace_operation *operation,
+                                   lm_view *made) {
+    uint32_t size = operation->argument[1];
+    lm_view all;
+    uint64_t byte;
+    if (size > UINT32_MAX / 2) return create_fresh(p, operation, size, false, made);
+    lm_status status = create_fresh(p, operation, size + size / 2 + 1, false, made);
+    if (status != LM_OK) return status;
+    status = lm_view_make(&p->realm, made->owner, made->handle, LM_U8, 0, size + 1, &all);
+    if (!buffer_check_status(p, status, LM_OK)) return BROKEN;
+    status = lm_buffer_release(&p->realm, made->owner, made->handle);
+    if (!buffer_check_status(p, status, LM_OK)) return BROKEN;
+    p->watch.refused = 0;
+    want(p, acting_memory(p), size);
+    status = lm_buffer_resize(&p->realm, made->owner, made->handle, size);
+    if (!check_pressure(p, status, false) || !buffer_check_status(p, status, LM_OK)) return BROKEN;
+    if (lm_failed(status))
+        return buffer_release_one(p, made->owner, made->handle, true) ? status : BROKEN;
+    lm_status beyond = lm_view_load(&p->realm, &all, size, LM_U8, true, &byte);
+    return buffer_check_status(p, beyond, LM_OUT_OF_RANGE) ? status : BROKEN;
+}
+
 // How a buffer is made, by its number: those that are odd are zeroed.
 static lm_status make_buffer(buffer_player *p, const trace_operation *operation, lm_view *made) {
     uint32_t number = p->model.begun, memory = acting_memory(p);
     if (number % 8 == 4 && p->watch.served[memory].allocator->allocate_aligned)
         return adopt(p, operation, made);
-    if (number % 8 == 6) return create_and_resize(p, operation, made);
+    if (number % 16 == 6) return create_and_resize(p, operation, made);
+    if (number % 16 == 14) return create_and_shrink(p, operation, made);
     return create_fresh(p, operation, operation->argument[1], number % 2, made);
 }
 

@@ -4,10 +4,11 @@
 // What is held, by the laws of fuzz/laws.def:
 //
 //     status      each call returns what its header's table says, handles and tokens mean what they
-//                 say (corpus/handle_shadow.h), and memory is wanting only where an allocator says so
+//                 say (corpus/handle_shadow.h), and memory is wanting only where an allocator says
+//                 so
 //     count       each reference is counted: by owner, in all, and by memory
-//     death       the last release frees a buffer, once, through the allocator that allocated it; and
-//                 nothing else is freed (corpus/buffer_watch.h)
+//     death       the last release frees a buffer, once, through the allocator that allocated it;
+//                 and nothing else is freed (corpus/buffer_watch.h)
 //     safepoint   what a collector calls, asks nothing of an allocator
 //     content     a buffer lies where it lay, aligned, and its bytes, filled at its creation and
 //                 copied by `y`, are what they were until the last moment; zeroed ones are zero

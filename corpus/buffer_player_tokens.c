@@ -1,9 +1,9 @@
 // The buffer player's verbs of finalizers: @ ~ c d.
 //
-// By their numbers modulo 4: tokens 1 and 2 are armed beside the one before them, as siblings, where
-// that is armed yet; token 3 replaces another one at once. When they are collected, 1 is enqueued
-// twice, and 2 is detached, attached anew and enqueued again, so that one that is detached stands
-// before it in the queue. When they are detached, 1 is so with all its siblings, by way of
+// By their numbers modulo 4: tokens 1 and 2 are armed beside the one before them, as siblings,
+// where that is armed yet; token 3 replaces another one at once. When they are collected, 1 is
+// enqueued twice, and 2 is detached, attached anew and enqueued again, so that one that is detached
+// stands before it in the queue. When they are detached, 1 is so with all its siblings, by way of
 // references more, and those are attached anew.
 #include "corpus/buffer_player_state.h"
 

@@ -1,6 +1,6 @@
-// The buffer player's wrong calls (corpus/wrong_calls.def): each returns the error that the headers'
-// tables give it, asks nothing of an allocator, and leaves every byte of the realm's tables as it
-// was.
+// The buffer player's wrong calls (corpus/wrong_calls.def): each returns the error that the tables
+// of the headers give it, asks nothing of an allocator, and leaves every byte of the realm's tables
+// as it was.
 //
 // Which of the calls that a handle or token can be wrong in is made, OFFSET says. What would not be
 // wrong, as things stand, is not called.

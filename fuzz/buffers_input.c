@@ -504,7 +504,13 @@ static void random_record(uint8_t *record, uint64_t *random) {
     for (uint32_t i = 4; i < BUFFERS_INPUT_RECORD_BYTES; i += 4)
         store(record + i, 4, random_value(random, verb));
     if (verb == TRACE_WRONG) store(record + 8, 4, random_place(random)); // of what has begun
-    if (random_below(random, 4) == 0) return;
+    uint32_t fits = random_below(random, 8);
+    if (fits == 0) return;
+    // As many elements as take 4 GiB, and some more: their bytes are few again in 32 bits.
+    if (fits == 1 && verb == TRACE_VIEW)
+        store(record + 8, 4,
+              ((uint32_t)1 << (29 + random_below(random, 3))) + random_below(random, 4));
+    if (fits == 1) return;
     if (verb == TRACE_VIEW) store(record + 4, 4, 8 * random_below(random, 4)); // that fits
     if (verb == TRACE_VIEW) store(record + 8, 4, random_below(random, 9));
     for (uint32_t i = 4; verb == TRACE_COPY && i < BUFFERS_INPUT_RECORD_BYTES; i += 4)
