@@ -477,7 +477,8 @@ static uint32_t random_value(uint64_t *random, uint32_t verb) {
 static uint8_t random_kind(uint64_t *random, uint32_t verb) {
     static const uint32_t log2s[] = {0, 1, 2, 3, 4, 4, 4, 4, 4, 5, 6, 8, 12, 16};
     static const uint32_t memories[] = {0, 0, 0, 1, 1, 1, 2, 2, 3, 3, 4, 5, 254};
-    if (verb == TRACE_VIEW) return (uint8_t)random_below(random, TRACE_VIEW_KINDS);
+    if (verb == TRACE_VIEW)
+        return (uint8_t)random_below(random, random_below(random, 2) ? 4 : TRACE_VIEW_KINDS);
     if (verb == TRACE_WRONG) return (uint8_t)random_below(random, WRONG_CALLS);
     if (verb == TRACE_MEMORY || verb == TRACE_TRANSFER)
         return (uint8_t)any_of(random, memories, sizeof memories / sizeof *memories);
@@ -490,8 +491,11 @@ static uint8_t random_place(uint64_t *random) {
     return (uint8_t)(kind == 0 ? random_next(random) : random_below(random, kind == 1 ? 3 : 12));
 }
 
-// To move a memory takes as long as a hundred of the other operations.
+// To move a memory takes as long as a hundred of the other operations; copies need two views that
+// fit each other.
 static uint8_t random_verb(uint64_t *random) {
+    if (random_below(random, 8) == 0)
+        return (uint8_t)byte_of(random_below(random, 2) ? TRACE_COPY : TRACE_VIEW);
     uint8_t verb = (uint8_t)random_below(random, 64);
     return verbs[verb] == TRACE_MOVE && random_below(random, 16) ? 0 : verb;
 }
