@@ -15,9 +15,12 @@ static const lm_memory *watched;
 static uint64_t is_dirty[PAGES / 64], is_resident[PAGES / 64];
 static uint32_t listed[LISTED_MAX], count, resident;
 
+static bool is_marked(uint64_t page) {
+    return page >= PAGES || is_dirty[page / 64] >> page % 64 & 1;
+}
+
 static void mark_page(uint64_t page) {
     uint64_t bit = (uint64_t)1 << page % 64;
-    if (page >= PAGES || is_dirty[page / 64] & bit) return;
     is_dirty[page / 64] |= bit;
     resident += !(is_resident[page / 64] & bit);
     is_resident[page / 64] |= bit;
@@ -32,12 +35,24 @@ void dirty_watch(const lm_memory *memory) {
 void dirty_mark(const void *at, uint64_t bytes) {
     if (!watched || bytes == 0) return;
     uint64_t offset = (uint64_t)((uintptr_t)at - (uintptr_t)watched->base);
-    for (uint64_t page = offset / PAGE_BYTES; page <= (offset + bytes - 1) / PAGE_BYTES; page++)
-        if (page < PAGES) mark_page(page);
+    uint64_t last = (offset + bytes - 1) / PAGE_BYTES;
+    for (uint64_t page = offset / PAGE_BYTES; page <= last && page < PAGES; page++)
+        if (!is_marked(page)) mark_page(page);
+}
+
+// Not memset, which AddressSanitizer listens to.
+static void zero(unsigned char *at, uint64_t bytes) {
+    typedef uint64_t word __attribute__((may_alias));
+    word *words = (word *)(void *)at;
+    bool whole = ((uintptr_t)at | bytes) % sizeof *words == 0;
+    for (uint64_t i = 0; whole && i < bytes / sizeof *words; i++)
+        words[i] = 0;
+    for (uint64_t i = 0; !whole && i < bytes; i++)
+        at[i] = 0;
 }
 
 static void clear_page(const lm_memory *memory, uint64_t page) {
-    memset(memory->base + page * PAGE_BYTES, 0, PAGE_BYTES);
+    zero(memory->base + page * PAGE_BYTES, PAGE_BYTES);
     is_dirty[page / 64] &= ~((uint64_t)1 << page % 64);
 }
 
@@ -88,7 +103,7 @@ static void each_dirty(unsigned char *to, const unsigned char *from, uint64_t by
         if (last > end) last = end;
         unsigned char *into = to + (first - start);
         if (!from) {
-            memset(into, 0, last - first);
+            zero(into, last - first);
         } else {
             dirty_mark(into, last - first);
             memcpy(into, from + (first - start), last - first);

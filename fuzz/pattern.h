@@ -1,5 +1,5 @@
 // The content that the oracle gives to blocks: 64-bit words that depend on the block's number and
-// on their place in it. Of a block of over 1 KiB its edges and single words of the first 64 KiB,
+// on their place in it. Of a block of over 1 KiB its edges and single words of the first 16 KiB,
 // so that nothing touches all of a large one. The last four bytes of every 16 are all ones: there
 // most heaps have what is before a block, and content must not look like it. Nothing here is a
 // library call.
@@ -11,7 +11,7 @@
 enum {
     PATTERN_WHOLE_BYTES = 1024,    // blocks up to here are filled whole
     PATTERN_EDGE_BYTES = 256,      // larger ones at both ends, and
-    PATTERN_STRIDES_BYTES = 65536, // with single words in the first so many bytes
+    PATTERN_STRIDES_BYTES = 16384, // with single words in the first so many bytes
 };
 
 #define PATTERN_HOLDS UINT64_MAX
@@ -23,5 +23,5 @@ void pattern_fill(unsigned char *block, uint32_t number, uint64_t usable, uint64
 uint64_t pattern_check(const unsigned char *block, uint32_t number, uint64_t usable,
                        uint64_t bytes);
 
-// Whether a block is zero: all of it up to 64 KiB, of a larger one 32 KiB at each end.
+// Whether a block is zero: all of it up to 32 KiB, of a larger one 16 KiB at each end.
 bool pattern_is_zero(const unsigned char *block, uint64_t bytes);
