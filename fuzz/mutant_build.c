@@ -381,7 +381,8 @@ static void print_plain(FILE *to, rewriting *r, const char *sources, const char 
 bool mutant_is_same_code(const mutant_builder *b, const program_build *p, const mutant *m,
                          const char *folder, bool *same, char *error) {
     bool *touched = touch(b, p, m, error);
-    if (!touched) return false;
+    *same = !touched;
+    if (!touched) return true;
     char *script = NULL, *right = format("%s/right", folder), *wrong = format("%s/wrong", folder);
     char *first = format(" -w -include '%s/fuzz/mutants/mutant.h' -DLM_MUTANT_SILENT", b->root);
     char *first_wrong = format(" -I '%s'%s", folder, first);

@@ -205,6 +205,11 @@ static void what_is_the_same_code_is_known(void **state) {
                                   "int one(int a) {\n    a = 5 < 6;\n    return half(a) + 1;\n}\n");
     built("one.c:4:comparison", BUILD_SILENT, &same, error);
     assert_true(same);
+    built("one.c:5:constant", BUILD_SILENT, &same, error);
+    assert_false(same);
+    put("alloc/strategies/other.c", "int other(int a) {\n    return a + 1;\n}\n");
+    assert_int_equal(built("other.c:2:constant", BUILD_SILENT, &same, error), -1);
+    assert_true(same); // the program is not made of it
 }
 
 static void what_does_not_build_says_why(void **state) {

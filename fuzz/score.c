@@ -250,17 +250,21 @@ static const program_build *program_for(workshop *shop, score_entry *e, const ch
 // NULL: the entry's state says why.
 static const program_build *choose_program(workshop *shop, score_entry *e, const char *folder) {
     const mutant *m = e->mutant;
-    bool compiles = false;
     for (char **allocator = m->allocators; *allocator && !interrupted(); allocator++) {
         const program_build *program = program_for(shop, e, *allocator);
-        if (!program) break;
-        if (m->patch) return program;
         bool same;
-        if (!mutant_is_same_code(&shop->builder, program, m, folder, &same, e->error)) break;
+        if (!program) {
+            e->state = SCORE_FAILED;
+            return NULL;
+        }
+        if (m->patch) return program;
+        if (!mutant_is_same_code(&shop->builder, program, m, folder, &same, e->error)) {
+            e->state = interrupted() ? SCORE_WAITING : SCORE_NO_CODE;
+            return NULL;
+        }
         if (!same) return program;
-        compiles = true;
     }
-    e->state = interrupted() ? SCORE_WAITING : compiles ? SCORE_SAME_CODE : SCORE_FAILED;
+    e->state = interrupted() ? SCORE_WAITING : SCORE_SAME_CODE;
     return NULL;
 }
 
@@ -351,7 +355,7 @@ static score_entry *take(workshop *shop) {
 // A generated one that does not compile, or is no change, gives its place to the next.
 static void note(workshop *shop, const score_entry *e) {
     bool sampled = !e->mutant->patch && !is_chosen(&shop->score->options, e->mutant);
-    bool dropped = e->state == SCORE_SAME_CODE || (e->state == SCORE_FAILED && e->run_count == 0);
+    bool dropped = e->state == SCORE_SAME_CODE || e->state == SCORE_NO_CODE;
     if (sampled && dropped)
         shop->wanted++;
     else
@@ -425,20 +429,18 @@ static size_t count_chosen(const score_options *o, const mutant_list *list) {
     return count;
 }
 
-// Those that did not compile or changed nothing stay in the list as long as they were named.
-static void drop_failed(score *s) {
+// What was not begun, or is no code, was not measured.
+static void drop_unmeasured(score *s) {
     size_t kept = 0;
     for (size_t i = 0; i < s->count; i++) {
         score_entry *e = &s->entries[i];
-        bool sampled = e->mutant && !e->mutant->patch && !is_chosen(&s->options, e->mutant);
-        bool waits = e->state == SCORE_WAITING;
-        if (waits || (sampled && e->state == SCORE_FAILED && e->run_count == 0)) {
-            free(e->runs);
-            free(e->allocator);
-            free(e->program);
+        if (e->state != SCORE_WAITING && e->state != SCORE_NO_CODE) {
+            s->entries[kept++] = *e;
             continue;
         }
-        s->entries[kept++] = *e;
+        free(e->runs);
+        free(e->allocator);
+        free(e->program);
     }
     s->count = kept;
 }
@@ -466,7 +468,7 @@ bool score_take(score *s, const score_options *options, const mutant_list *list,
     }
     s->seconds = now_seconds() - start;
     s->interrupted = interrupted();
-    drop_failed(s);
+    drop_unmeasured(s);
     for (size_t i = 0; i < shop.program_count; i++) {
         program_build_free(shop.programs[i]);
         free(shop.programs[i]);

@@ -34,7 +34,8 @@ typedef enum score_state {
     SCORE_WAITING,
     SCORE_MEASURED,  // all seeds
     SCORE_PARTLY,    // interrupted
-    SCORE_SAME_CODE, // the compiler sees no difference
+    SCORE_SAME_CODE, // generated: the compiler sees no difference
+    SCORE_NO_CODE,   // generated: it does not compile
     SCORE_FAILED,    // `error` says why
 } score_state;
 

@@ -74,8 +74,8 @@ static json_t *runs_json(const score_entry *e) {
     return runs;
 }
 
-static const char *const states[] = {"waiting", "measured", "partly measured", "same code",
-                                     "failed"};
+static const char *const states[] = {"waiting",   "measured", "partly measured",
+                                     "same code", "no code",  "failed"};
 
 static json_t *entry_json(const score_entry *e) {
     const mutant *m = e->mutant;
