@@ -50,8 +50,8 @@ bool mutant_build(const mutant_builder *builder, const program_build *program, c
                   const char *folder, build_form form, char *error);
 
 // Whether the compiler makes the same code of the right sources and of the mutant's, optimised and
-// without instrumentation: then nobody can tell them apart (Papadakis et al. 2015). So it does where
-// the program has none of its files. False: it does not compile.
+// without instrumentation: then nobody can tell them apart (Papadakis et al. 2015). So it does
+// where the program has none of its files. False: it does not compile.
 bool mutant_is_same_code(const mutant_builder *builder, const program_build *program,
                          const mutant *mutant, const char *folder, bool *same, char *error);
 
