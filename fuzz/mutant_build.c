@@ -296,17 +296,19 @@ static bool is_played(const build_step *step) {
            strstr(step->command, "-DLM_VARIANT=");
 }
 
-// Whether the step compiles what another touched one does, for the program to be linked with: then
-// it is for an archive, and the program does not take it from there.
-static bool is_spare(const program_build *p, const bool *touched, size_t step) {
+// Whether the step compiles, for an archive, what the program links an object of by itself: then it
+// is not taken from there. Nor are strategies where the program links one.
+static bool is_spare(const program_build *p, size_t step) {
+    static const char strategies[] = "/alloc/strategies/";
     const char *link = p->steps[p->count - 1].command;
     const char *source = strstr(p->steps[step].command, " -c ");
     bool spare = false;
     if (!source || find_word(link, p->steps[step].output)) return false;
     for (size_t i = 0; i < p->count; i++) {
         const char *other = strstr(p->steps[i].command, " -c ");
-        spare |= touched[i] && other && strcmp(other, source) == 0 &&
-                 find_word(link, p->steps[i].output);
+        bool same = other && (strcmp(other, source) == 0 ||
+                              (strstr(other, strategies) && strstr(source, strategies)));
+        spare |= same && find_word(link, p->steps[i].output);
     }
     return spare;
 }
@@ -321,9 +323,7 @@ static bool *touch(const mutant_builder *b, const program_build *p, const mutant
             touched[i] |= is_made_of(p, p->steps[i].output, path);
             free(path);
         }
-    }
-    for (size_t i = 0; i < p->count; i++) {
-        touched[i] &= is_played(&p->steps[i]) && !is_spare(p, touched, i);
+        touched[i] &= is_played(&p->steps[i]) && !is_spare(p, i);
         for (size_t before = 0; before < i; before++)
             touched[i] |=
                 touched[before] && find_word(p->steps[i].command, p->steps[before].output);
