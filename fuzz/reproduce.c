@@ -16,11 +16,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define REGRESSIONS LINMEM_SOURCE_DIR "/corpus/regressions"
 
-enum { TRIES_MAX = 20000, OPERATIONS_MAX = 1 << 16 };
+enum { TRIES_MAX = 20000, SHRINK_SECONDS = 120, OPERATIONS_MAX = 1 << 16 };
 
 // How long a trace may take before it hangs.
 static const double seconds_min = 5, seconds_an_operation = 1.0 / 20000;
@@ -83,6 +84,7 @@ static bool is_way(const trial_target *target, const char *strategy, int way, tr
     *trial = (struct trial){.target = target, .counted = way == 2};
     trial->allocator = trial->counted ? counted_strategy_named(strategy)
                                       : lm_strategy_named(strategy, levels[way]);
+    if (trial->counted && !(trial->allocator->capabilities & LM_CONSTANT_TIME)) return false;
     if (way < 3) return true;
     char *program = target_program(target->name, strategy);
     if (!program) options_fail("out of memory");
@@ -102,15 +104,16 @@ static const char *way_text(const trial *trial) {
 // ---- Shrinking ----------------------------------------------------------------------------------
 
 typedef struct shrinking {
-    const trial *trial;
+    trial trial;
     failure failure; // of the smallest trace so far
     progress *progress;
+    struct timespec began;
 } shrinking;
 
 static bool fails_the_same(void *context, const trace *trace) {
     shrinking *s = context;
     failure failure;
-    if (!trial_run(s->trial, trace, &failure) || strcmp(failure.law, s->failure.law) != 0)
+    if (!trial_run(&s->trial, trace, &failure) || strcmp(failure.law, s->failure.law) != 0)
         return false;
     s->failure = failure;
     return true;
@@ -118,13 +121,17 @@ static bool fails_the_same(void *context, const trace *trace) {
 
 static bool goes_on(void *context, size_t tries, size_t operations) {
     shrinking *s = context;
-    char now[40];
-    snprintf(now, sizeof now, "%zu operations", operations);
-    progress_show(s->progress, tries, now);
-    return !interrupted();
+    char text[60];
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    size_t seconds = (size_t)(now.tv_sec - s->began.tv_sec);
+    snprintf(text, sizeof text, "%zu operations, %zu tries", operations, tries);
+    progress_show(s->progress, seconds, text);
+    return !interrupted() && seconds < SHRINK_SECONDS;
 }
 
-// Cuts off what comes after the failure, if it fails without; then shrinks.
+// Cuts off what comes after the failure, if it fails without; then shrinks. What hangs is not
+// waited for as long as at first: the smaller, the less may it take.
 static size_t shrink(shrinking *s, trace *trace) {
     struct trace cut;
     trace_error error;
@@ -138,7 +145,9 @@ static size_t shrink(shrinking *s, trace *trace) {
         }
         trace_free(&cut);
     }
-    s->progress = progress_start("shrinking", TRIES_MAX);
+    if (strcmp(s->failure.law, "hang") == 0) s->trial.seconds = 1;
+    clock_gettime(CLOCK_MONOTONIC, &s->began);
+    s->progress = progress_start("shrinking, seconds", SHRINK_SECONDS);
     size_t tries = shrinker_run(trace, &(shrinker_options){.fails = fails_the_same,
                                                            .context = s,
                                                            .tries_max = TRIES_MAX,
@@ -218,7 +227,7 @@ static void write_all(const request *request, const trial *trial, const trace *t
 
 // Plays the trace in one way. True: it breaks something, of which all is written.
 static bool reproduce_with(const request *request, const trial *trial, const trace *whole) {
-    shrinking s = {.trial = trial};
+    shrinking s = {.trial = *trial};
     trace trace;
     trace_error error;
     if (!trial_run(trial, whole, &s.failure)) return false;
