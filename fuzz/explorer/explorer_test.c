@@ -91,6 +91,7 @@ static void canonical_and_plain_agree(void **state) {
     for (size_t i = 0; explored_strategy_names[i]; i++) {
         heap_world_options options = plain;
         options.depth = 5;
+        options.probe = true;
         options.strategy = explored_strategy_named(explored_strategy_names[i], 1);
         exploration as_it_is = explore_watched(&options, 5);
         uint64_t *layouts = watch.layouts, count = watch.count;
@@ -206,7 +207,7 @@ static void bugs_are_found_by_the_shortest_trace(void **state) {
     } bugs[] = {
         {.free = trap, .law = LAW_trap, .operations = 1},
         {.free = hang, .law = LAW_steps, .operations = 1},
-        {.free = leak, .law = LAW_census, .operations = 1},
+        {.free = leak, .law = LAW_conservation, .operations = 1},
         {.allocate = misplace, .law = LAW_usable, .operations = 2},
         {.resize = shrink_and_forget, .law = LAW_content, .operations = 2},
     };

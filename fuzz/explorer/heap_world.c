@@ -540,11 +540,9 @@ static bool all_is_free(heap_world *w) {
 static bool heap_end(explorer_world *world) {
     heap_world *w = heap_world_of(world);
     w->ended = true;
-    if (w->next.count <= PROBED_BLOCKS_MAX && !probe_largest(w)) return false;
-    if (w->laddered < LADDERED_MAX && w->next.count <= PROBED_BLOCKS_MAX) {
-        w->laddered++;
-        if (!probe_ladder(w)) return false;
-    }
+    bool probes = w->options.probe && w->next.count <= PROBED_BLOCKS_MAX;
+    if (probes && !probe_largest(w)) return false;
+    if (probes && w->laddered++ < LADDERED_MAX && !probe_ladder(w)) return false;
     if (!heap_player_end(&w->player)) return told(w);
     return nothing_beyond(w) && all_is_free(w);
 }

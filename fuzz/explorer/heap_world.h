@@ -32,6 +32,7 @@ typedef struct heap_world_options {
     const char *verbs; // the letters above that are played
     uint32_t depth;    // how deep it will be explored at most
     bool canonicalize; // else two states that behave alike may count as two
+    bool probe;        // sizes that no move asks for, too
 } heap_world_options;
 
 // NULL: no memory. To be freed with heap_world_free.

@@ -117,6 +117,7 @@ int main(int argc, char **argv) {
     s.heap.strategy = s.allocator ? explored_strategy_named(s.allocator, s.level) : NULL;
     if (!s.heap.strategy) options_fail("which allocator?");
     s.heap.canonicalize = !s.plain;
+    s.heap.probe = true;
     s.heap.depth = s.depth;
     explorer_world *world = heap_world_new(&s.heap);
     if (!world || !explorer_run(world, s.depth, s.refuse, &result)) options_fail("out of memory");
