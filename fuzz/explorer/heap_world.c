@@ -17,6 +17,7 @@ enum {
     PROBES_MAX = 2048,
     PROBE = ORACLE_BLOCKS_MAX / 2,
     LADDERED_MAX = 400,
+    BROKEN_WALKS_MAX = 100,
     PROBED_BLOCKS_MAX = 2,
     BEYOND_BYTES = 64, // behind the memory's end, that nobody may write to
 };
@@ -51,7 +52,8 @@ typedef struct heap_world {
     trace_operation probes[PROBES_MAX]; // that `end` played
     uint32_t probe_count;
     bool ended;
-    uint32_t laddered; // states in which the ladder was played
+    uint32_t broken_walks; // states in which walks over broken heaps were tried
+    uint32_t laddered;     // states in which the ladder was played
 } heap_world;
 
 typedef enum move_kind {
@@ -525,6 +527,22 @@ static bool probe_ladder(heap_world *w) {
     return true;
 }
 
+// One word of the heap after the other is broken: a walk must come to its end over any heap, and
+// what it says of this one does not matter. The heap is then as it was.
+static void walk_broken(heap_world *w) {
+    lm_memory *m = &w->player.memory;
+    uint32_t *words = (uint32_t *)(void *)m->base;
+    for (uint32_t i = m->heap_start / 4; i < m->pages * LM_PAGE_BYTES / 4; i++) {
+        const uint32_t word = words[i];
+        const uint32_t broken[] = {0, UINT32_MAX, word + LM_BLOCK_ALIGNMENT, word ^ 1, word ^ 2};
+        for (uint32_t b = 0; b < sizeof broken / sizeof *broken; b++) {
+            words[i] = broken[b];
+            w->allocator->validate(m, NULL);
+        }
+        words[i] = word;
+    }
+}
+
 // What is free when all is freed: but for the tables that have grown with it, all of the heap.
 static bool all_is_free(heap_world *w) {
     const lm_census *c = &w->player.oracle.census;
@@ -540,6 +558,8 @@ static bool all_is_free(heap_world *w) {
 static bool heap_end(explorer_world *world) {
     heap_world *w = heap_world_of(world);
     w->ended = true;
+    w->allocator->free(NULL, 0, &w->player.memory);
+    if (w->options.probe && w->broken_walks++ < BROKEN_WALKS_MAX) walk_broken(w);
     bool probes = w->options.probe && w->next.count <= PROBED_BLOCKS_MAX;
     if (probes && !probe_largest(w)) return false;
     if (probes && w->laddered++ < LADDERED_MAX && !probe_ladder(w)) return false;
