@@ -43,6 +43,13 @@ static bool column_is_used(int column, int verbs) {
            rule_of(verb, argument)->role != TRACE_ROLE_BEGIN;
 }
 
+int trace_binary_columns(unsigned version) {
+    int count = 0;
+    for (int i = 0; i < COLUMNS && version > 0 && version <= VERSION; i++)
+        count += column_is_used(i, version_verbs[version]);
+    return count;
+}
+
 // Reading: `start` is the file's first byte, for messages.
 typedef struct input {
     const unsigned char *start, *at, *end;

@@ -1,5 +1,5 @@
 // The forms of a trace, behind trace_read and trace_write: what reader, writer and validator share.
-// For the trace_*.c files only.
+// For the trace_*.c files, and who fuzzes them.
 #pragma once
 
 #include "corpus/trace.h"
@@ -54,3 +54,5 @@ bool trace_binary_parse(const unsigned char *bytes, size_t count, trace_builder 
 bool trace_text_write(const trace *trace, FILE *stream);
 // The binary form, to be freed; NULL: out of memory.
 unsigned char *trace_binary_form(const trace *trace, size_t *count);
+// How many columns a version of the binary form has; 0 where it is not known.
+int trace_binary_columns(unsigned version);
