@@ -34,9 +34,9 @@ typedef struct child_end {
 // child.
 pid_t child_start(const child_options *options);
 
-// Starts a child that is a copy of this process and calls `run`, whose result is its exit status; it
-// ends without what atexit would do. Standard output and error are ours, or go nowhere where `quiet`
-// is set; all else is as with child_start. −1: with errno.
+// Starts a child that is a copy of this process and calls `run`, whose result is its exit status;
+// it ends without what atexit would do. Standard output and error are ours, or go nowhere where
+// `quiet` is set; all else is as with child_start. −1: with errno.
 pid_t child_call(int (*run)(void *context), void *context, bool quiet);
 
 // Waits; kills the child when `seconds` are over (0: no limit) or when the user interrupts, which a

@@ -1,5 +1,5 @@
-// Which 4 KiB of a memory were written to, so that it can be cleared without the system: page faults
-// would cost more than all else that an input does.
+// Which 4 KiB of a memory were written to, so that it can be cleared without the system: page
+// faults would cost more than all else that an input does.
 //
 // In fuzz targets the strategies tell each store (-fsanitize-coverage=trace-stores), and so do the
 // library functions that they call; who else writes tells it himself. Elsewhere nothing is known.
@@ -13,8 +13,8 @@ void dirty_watch(const lm_memory *memory);
 // Bytes were written to.
 void dirty_mark(const void *at, uint64_t bytes);
 
-// Clears what was written to; where that is much, by giving it back to the system. False: that memory
-// is not watched, and nothing is cleared.
+// Clears what was written to; where that is much, by giving it back to the system. False: that
+// memory is not watched, and nothing is cleared.
 bool dirty_clear(const lm_memory *memory);
 
 // memset to zero, and memcpy between ranges that do not overlap, of what was written to only; in a

@@ -1,5 +1,5 @@
-// What instrumented code calls when it stores: clang's trace-stores, and AddressSanitizer's forms of
-// the library's functions, whose calls the linker leads here (--wrap).
+// What instrumented code calls when it stores: clang's trace-stores, and AddressSanitizer's forms
+// of the library's functions, whose calls the linker leads here (--wrap).
 #include "fuzz/dirty.h"
 
 #include <stddef.h>

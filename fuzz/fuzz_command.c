@@ -159,7 +159,8 @@ static void keep_cover(const fuzz_unit *unit, const char *kept) {
     printf("%s\n", unit->name);
 }
 
-// Each target's seeds become the least that cover, on all its strategies, what seeds and corpora do.
+// Each target's seeds become the least that cover, on all its strategies, what seeds and corpora
+// do.
 static exit_status minimise(const fuzz_run *run) {
     for (size_t i = 0; i < run->count && !interrupted();) {
         const char *target = run->units[i].target;

@@ -46,8 +46,8 @@ bool heap_player_play(heap_player *player, const trace_operation *operation);
 // Closes scopes, frees all, holds conservation. The heap is reset.
 bool heap_player_end(heap_player *player);
 
-// Start, all operations up to an exit, behind which a trace is only closed, and end; and once more on
-// the counted strategy where there is one. `at`: the operation that broke a law, `count` or that of
-// the exit at the end.
+// Start, all operations up to an exit, behind which a trace is only closed, and end; and once more
+// on the counted strategy where there is one. `at`: the operation that broke a law, `count` or that
+// of the exit at the end.
 bool heap_player_run(heap_player *player, const heap_options *options,
                      const trace_operation *operations, size_t count, size_t *at);

@@ -1,10 +1,10 @@
 // Out of memory at every point: a trace is played once for each of its operations that grows the
 // memory, with that growth refused; and once more with all refused from there on.
 //
-// What is held, beside all else (fuzz/oracle.h): before the operation the heap is walked, and behind
-// it, if it failed, the heap counts what it counted, and all that lives has its content. Then play
-// goes on. That a growth is the n-th of the trace is said by an operation, `n 1` or `n *`, before the
-// one that would grow: so what is found is a trace again.
+// What is held, beside all else (fuzz/oracle.h): before the operation the heap is walked, and
+// behind it, if it failed, the heap counts what it counted, and all that lives has its content.
+// Then play goes on. That a growth is the n-th of the trace is said by an operation, `n 1` or `n
+// *`, before the one that would grow: so what is found is a trace again.
 #pragma once
 
 #include "fuzz/heap_player.h"
@@ -18,8 +18,8 @@ typedef struct out_of_memory {
     size_t at;        // the operation that broke it
 } out_of_memory;
 
-// The operations of which growth fails: `played->operation` behind one more, a refusal, and no other
-// refusal behind that, if it is for ever. Returns their number, `count` + 1 at most.
+// The operations of which growth fails: `played->operation` behind one more, a refusal, and no
+// other refusal behind that, if it is for ever. Returns their number, `count` + 1 at most.
 size_t out_of_memory_operations(const trace_operation *operations, size_t count,
                                 const out_of_memory *played, trace_operation *refused);
 

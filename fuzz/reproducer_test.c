@@ -248,7 +248,8 @@ static void a_trial_outlives_what_hangs(void **state) {
 
 // ---- Programs -----------------------------------------------------------------------------------
 
-// Compiles a reproducer with the strategy's source changed by a command of sed; returns how it ends.
+// Compiles a reproducer with the strategy's source changed by a command of sed; returns how it
+// ends.
 static int run_reproducer(const trial *trial, const trace *trace, const char *change) {
     char folder[] = "/tmp/linmem-reproducer-test-XXXXXX", path[100], program[100], script[2000];
     assert_non_null(mkdtemp(folder));

@@ -12,9 +12,9 @@
 //
 // and each of them once more with each growth that it asks for refused, one after the other. In
 // each state, once, all ends, and the heap must be what it was; before that, in those of up to two
-// blocks, the largest sizes are asked for, which must be refused, and in the first 400 of these many
-// sizes with all alignments. In the first 100 states the walk goes over heaps of which a word is
-// broken, and must come to its end.
+// blocks, the largest sizes are asked for, which must be refused, and in the first 400 of these
+// many sizes with all alignments. In the first 100 states the walk goes over heaps of which a word
+// is broken, and must come to its end.
 //
 // Each move is played twice: on blocks filled with patterns, under the oracle, and on blocks of
 // junk, which makes the next state. Both must put blocks at the same places.

@@ -1,5 +1,5 @@
-// Memory as a state's bytes: lines of 16 bytes that are neither zero nor junk, with maps of which is
-// what.
+// Memory as a state's bytes: lines of 16 bytes that are neither zero nor junk, with maps of which
+// is what.
 #pragma once
 
 #include <stddef.h>

@@ -1,6 +1,7 @@
 // Linear memories for the explorer: as alloc/linear_memory.c's with LM_COMMIT_AHEAD, but of pages
 // that are smaller than the system's. One is 64 KiB at most, made once, and nothing is given back.
-// It has two places, between which growth moves it where it is to move; what is left behind becomes junk.
+// It has two places, between which growth moves it where it is to move; what is left behind becomes
+// junk.
 #include "alloc/linear_memory.h"
 
 #include <errno.h>
