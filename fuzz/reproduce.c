@@ -21,6 +21,8 @@
 
 #define REGRESSIONS LINMEM_SOURCE_DIR "/corpus/regressions"
 
+#define WORLD "world: " // begins the comment that says in what world a trace was found
+
 enum { TRIES_MAX = 20000, SHRINK_SECONDS = 120, OPERATIONS_MAX = 1 << 16 };
 
 // How long a trace may take before it hangs.
@@ -54,6 +56,17 @@ static bool ends_with(const char *text, const char *end) {
     return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
+// What the preamble says of the world, where the target's traces need it.
+static void load_world(const request *request) {
+    if (!request->target->read_world) return;
+    const char *at = strstr(request->trace.preamble, WORLD);
+    char line[100] = "";
+    if (at) snprintf(line, sizeof line, "%.*s", (int)strcspn(at, "\n"), at);
+    if (!at || !request->target->read_world(line + strlen(WORLD)))
+        options_fail("%s: no comment '%s…' says which memories there are", request->wanted->input,
+                     WORLD);
+}
+
 // A trace is known by its name; all else are bytes that a fuzz target was given.
 static void load(request *request) {
     trace_error error;
@@ -61,6 +74,7 @@ static void load(request *request) {
         ends_with(request->wanted->input, ".lmt.zst")) {
         if (!trace_read(request->wanted->input, &request->trace, &error))
             options_fail("%s: %s", request->wanted->input, error.text);
+        load_world(request);
         return;
     }
     size_t count;
@@ -79,11 +93,14 @@ static void load(request *request) {
 // The ways in which a strategy plays; the last ones under sanitizers, where those are built.
 enum { WAYS = 5 };
 
+// `strategy`: NULL where the target has programs only, and one for all.
 static bool is_way(const trial_target *target, const char *strategy, int way, trial *trial) {
     static const int levels[WAYS] = {1, 0, 0, 1, 0};
     *trial = (struct trial){.target = target, .counted = way == 2};
-    trial->allocator = trial->counted ? counted_strategy_named(strategy)
-                                      : lm_strategy_named(strategy, levels[way]);
+    if (!strategy && way != 3) return false;
+    if (strategy)
+        trial->allocator = trial->counted ? counted_strategy_named(strategy)
+                                          : lm_strategy_named(strategy, levels[way]);
     if (trial->counted && !(trial->allocator->capabilities & LM_CONSTANT_TIME)) return false;
     if (way < 3) return true;
     char *program = target_program(target->name, strategy);
@@ -94,9 +111,14 @@ static bool is_way(const trial_target *target, const char *strategy, int way, tr
     return false;
 }
 
+static const char *name_of(const trial *trial) {
+    return trial->allocator ? trial->allocator->name : trial->target->name;
+}
+
 static const char *way_text(const trial *trial) {
     if (trial->program)
-        return trial->allocator->check_level ? "level 1, sanitizers" : "level 0, sanitizers";
+        return !trial->allocator || trial->allocator->check_level ? "level 1, sanitizers"
+                                                                  : "level 0, sanitizers";
     if (trial->counted) return "level 0, counted";
     return trial->allocator->check_level ? "level 1" : "level 0";
 }
@@ -203,10 +225,15 @@ static void write_all(const request *request, const trial *trial, const trace *t
     char *comment, *start, *path;
     if (!file_make_directory(request->wanted->directory))
         options_fail("%s: %s", request->wanted->directory, strerror(errno));
-    if (asprintf(&start, "%s/%s-%s", request->wanted->directory, failure->law,
-                 trial->allocator->name) < 0 ||
-        asprintf(&comment, "%s, %s: broken %s: %s", trial->allocator->name, way_text(trial),
-                 failure->law, failure->how) < 0 ||
+    char world[100] = "";
+    if (trial->target->print_world) {
+        strcpy(world, "\n" WORLD);
+        trial->target->print_world(world + strlen(world), sizeof world - strlen(world));
+    }
+    if (asprintf(&start, "%s/%s-%s", request->wanted->directory, failure->law, name_of(trial)) <
+            0 ||
+        asprintf(&comment, "%s, %s: broken %s: %s%s", name_of(trial), way_text(trial), failure->law,
+                 failure->how, world) < 0 ||
         asprintf(&path, "%s.lmt", start) < 0)
         options_fail("out of memory");
     write_trace(trace, comment, path);
@@ -231,7 +258,7 @@ static bool reproduce_with(const request *request, const trial *trial, const tra
     trace trace;
     trace_error error;
     if (!trial_run(trial, whole, &s.failure)) return false;
-    printf("%s, %s: broken %s: %s\n", trial->allocator->name, way_text(trial), s.failure.law,
+    printf("%s, %s: broken %s: %s\n", name_of(trial), way_text(trial), s.failure.law,
            s.failure.how);
     if (!trace_make(whole->operations, whole->count, NULL, &trace, &error))
         options_fail("%s", error.text);
@@ -266,8 +293,20 @@ static bool reproduce_on(const request *request, const char *strategy) {
     return broken;
 }
 
+// On the one program there is.
+static exit_status reproduce_on_program(const request *request) {
+    char *program = target_program(request->target->name, NULL);
+    if (!program || access(program, X_OK) != 0)
+        options_fail("%s: %s", program ? program : request->target->name, strerror(errno));
+    free(program);
+    bool broken = reproduce_on(request, NULL);
+    if (!broken) printf("nothing is broken: %zu operations\n", request->trace.count);
+    return broken || interrupted() ? EXIT_BROKEN : EXIT_HELD;
+}
+
 static exit_status reproduce_trace(const request *request) {
     size_t played = 0, broken = 0;
+    if (!request->target->play) return reproduce_on_program(request);
     for (size_t i = 0; i < lm_strategy_count() && !interrupted(); i++) {
         const char *name = lm_strategy_at(i, 0)->name;
         if (!allocators_have(request->wanted->allocators, name)) continue;
@@ -325,6 +364,8 @@ exit_status reproduce(const reproduction *wanted) {
         options_unknown("target", name, names, fuzz_target_count);
     }
     if (wanted->refuse && strcmp(name, "heap") != 0) options_fail("--refuse-growth is for heaps");
+    if (wanted->keep && (!request.target || !request.target->play))
+        options_fail("--keep is for heaps");
     if (!request.target) return reproduce_bytes(wanted);
     load(&request);
     exit_status status = reproduce_trace(&request);

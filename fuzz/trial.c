@@ -1,6 +1,7 @@
 #include "fuzz/trial.h"
 
 #include "cli/child.h"
+#include "fuzz/buffers_input.h"
 #include "fuzz/heap_input.h"
 #include "fuzz/out_of_memory.h"
 
@@ -27,8 +28,27 @@ static void play_heap(const lm_allocator *allocator, bool counted, const trace *
     heap_player_destroy(&player);
 }
 
+// The memories of a buffer trace, and who serves them.
+static buffers_world_choice world = {.count = 1};
+
+static size_t decode_buffers(const uint8_t *bytes, size_t count, trace_operation *operations,
+                             size_t max) {
+    return buffers_input_decode(bytes, count, &world, operations, max);
+}
+static size_t encode_buffers(const trace_operation *operations, size_t count, uint8_t *bytes,
+                             size_t max) {
+    return buffers_input_encode(&world, operations, count, bytes, max);
+}
+static void print_buffers_world(char *line, size_t size) {
+    buffers_world_print(&world, line, size);
+}
+static bool read_buffers_world(const char *line) {
+    return buffers_world_parse(line, &world);
+}
+
 static const trial_target targets[] = {
-    {"heap", heap_input_decode, heap_input_encode, play_heap},
+    {"heap", heap_input_decode, heap_input_encode, play_heap, NULL, NULL},
+    {"buffers", decode_buffers, encode_buffers, NULL, print_buffers_world, read_buffers_world},
 };
 
 const trial_target *trial_target_named(const char *name) {

@@ -18,7 +18,12 @@ typedef struct trial_target {
     size_t (*decode)(const uint8_t *bytes, size_t count, trace_operation *operations, size_t max);
     size_t (*encode)(const trace_operation *operations, size_t count, uint8_t *bytes, size_t max);
     // Up to an exit. `failure->at` is kept right while it plays, in case that it does not return.
+    // NULL: only the target's program plays.
     void (*play)(const lm_allocator *allocator, bool counted, const trace *trace, failure *failure);
+    // What a trace does not say of an input that was decoded last, or is to be encoded: a line, and
+    // back. NULL: a trace says all.
+    void (*print_world)(char *line, size_t size);
+    bool (*read_world)(const char *line);
 } trial_target;
 
 // The target of that name, or NULL: its inputs are no operations.
