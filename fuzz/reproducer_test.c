@@ -79,12 +79,12 @@ static void judge(const lm_allocator *allocator, const trace *trace, char law[48
     FILE *said = tmpfile();
     played p = {trace, fileno(said)};
     child_end end;
-    unsigned call;
+    unsigned number;
     heap = allocator;
     child_wait(child_call(call_all, &p, false), 60, &end);
     rewind(said);
     law[0] = '\0';
-    if (fscanf(said, "call %u: broken %47[a-z]", &call, law) != 2 && !end.ok)
+    if (fscanf(said, "call %u: broken %47[a-z]", &number, law) != 2 && !end.ok)
         snprintf(law, 48, "%s", end.text);
     fclose(said);
 }
@@ -174,13 +174,13 @@ static size_t usable_too_little(const void *block, lm_memory *m) {
 static size_t usable_too_much(const void *block, lm_memory *m) {
     return right->usable_size(block, m) + 4096;
 }
-static const char *never_valid(lm_memory *m, lm_census *census) {
-    (void)m, (void)census;
+static const char *never_valid(lm_memory *m, lm_census *counted) {
+    (void)m, (void)counted;
     return "some law";
 }
-static const char *count_one_more(lm_memory *m, lm_census *census) {
-    const char *law = right->validate(m, census);
-    census->live_blocks++;
+static const char *count_one_more(lm_memory *m, lm_census *counted) {
+    const char *law = right->validate(m, counted);
+    counted->live_blocks++;
     return law;
 }
 
