@@ -11,7 +11,7 @@
 //     ( ) where scopes nest
 //
 // and each of them once more with each growth that it asks for refused, one after the other. In
-// each state, once, all ends, and the heap must be what it was; before that, in those of up to two
+// each state, once, all ends, and the heap must be what it was. Before that, in states of up to two
 // blocks, the largest sizes are asked for, which must be refused, and in the first 400 of these
 // many sizes with all alignments. In the first 100 states the walk goes over heaps of which a word
 // is broken, and must come to its end.
