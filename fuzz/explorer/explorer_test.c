@@ -155,7 +155,7 @@ static const lm_allocator *sound;
 
 // Of an empty heap the oracle frees a block of no bytes: bugs are in the others.
 static bool free_small(void *block, size_t size, lm_memory *m) {
-    if (sound->usable_size(block, m) >= 60) return false;
+    if (block && sound->usable_size(block, m) >= 60) return false;
     sound->free(block, size, m);
     return true;
 }
@@ -169,7 +169,7 @@ static void hang(void *block, size_t size, lm_memory *m) {
     for (volatile bool again = !free_small(block, size, m); again;)
         ;
 }
-// What would lie far behind lies in another block, whose bytes are no word of its own.
+// What would lie far behind lies in what lies before it.
 static void *misplace(size_t size, lm_memory *m) {
     unsigned char *block = sound->allocate(size, m);
     return block && block - m->base > 2000 ? block - 64 : block;
@@ -208,7 +208,7 @@ static void bugs_are_found_by_the_shortest_trace(void **state) {
         {.free = trap, .law = LAW_trap, .operations = 1},
         {.free = hang, .law = LAW_steps, .operations = 1},
         {.free = leak, .law = LAW_conservation, .operations = 1},
-        {.allocate = misplace, .law = LAW_usable, .operations = 2},
+        {.allocate = misplace, .law = LAW_overlap, .operations = 2},
         {.resize = shrink_and_forget, .law = LAW_content, .operations = 2},
     };
     sound = explored_strategy_named("tlsf", 0)->allocator;
