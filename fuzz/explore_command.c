@@ -40,7 +40,7 @@ typedef struct exploring {
 enum { KEY_ALLOCATOR = 256, KEY_DEPTH, KEY_SIZES, KEY_VERBS, KEY_REFUSE, KEY_LEVEL, KEY_JSON };
 
 static const struct argp_option options[] = {
-    {"allocator", KEY_ALLOCATOR, "A,…", 0, "these; all where nothing is said", 0},
+    {"allocator", KEY_ALLOCATOR, "A,…", 0, "these, or buffers; all where nothing is said", 0},
     {"depth", KEY_DEPTH, "N", 0, "operations of the longest sequences (5)", 0},
     {"sizes", KEY_SIZES, "S,…", 0, "sizes that are asked for (8,60,250,1000)", 0},
     {"verbs", KEY_VERBS, "LETTERS", 0, "operations, as in traces; A: aligned (aArzfgx()t)", 0},
@@ -53,7 +53,8 @@ static const struct argp_option options[] = {
 
 static const char doc[] =
     "Plays every sequence of operations up to a depth on each strategy, in a small memory, each "
-    "distinct state once, and holds all of them against the oracle."
+    "distinct state once, and holds all of them against the oracle; and on buffers over two "
+    "memories."
     "\vStrategies are compiled for this with small pages, slabs and tables. A violation is "
     "written as its shortest trace, ALLOCATOR-explored.lmt.";
 
@@ -64,11 +65,20 @@ static void add_job(exploring *e, const char *name) {
     e->jobs[e->count++].allocator = name;
 }
 
+// The strategies, and buffers over two memories.
+static size_t all_names(const char *names[JOBS_MAX]) {
+    size_t known = 0;
+    while (known < lm_strategy_count() && known < JOBS_MAX - 1) {
+        names[known] = lm_strategy_at(known, 0)->name;
+        known++;
+    }
+    names[known++] = "buffers";
+    return known;
+}
+
 static void add_named(exploring *e, char *text) {
     const char *names[JOBS_MAX];
-    size_t known = 0;
-    for (size_t i = 0; i < lm_strategy_count(); i++)
-        names[known++] = lm_strategy_at(i, 0)->name;
+    size_t known = all_names(names);
     char **wanted = options_split(text);
     for (size_t i = 0; wanted[i]; i++) {
         size_t at = 0;
@@ -78,6 +88,13 @@ static void add_named(exploring *e, char *text) {
         add_job(e, names[at]);
     }
     free(wanted);
+}
+
+static void add_all(exploring *e) {
+    const char *names[JOBS_MAX];
+    size_t known = all_names(names);
+    for (size_t i = 0; i < known; i++)
+        add_job(e, names[i]);
 }
 
 static void pass_on(exploring *e, const char *option, const char *value) {
@@ -222,9 +239,7 @@ exit_status explore_command(int argc, char **argv) {
     static const struct argp argp = {.options = options, .parser = parse, .doc = doc};
     static exploring e = {.traces = "."};
     options_parse(&argp, argc, argv, &e);
-    for (size_t i = 0; e.count == 0 && i < lm_strategy_count(); i++)
-        e.jobs[i].allocator = lm_strategy_at(i, 0)->name;
-    if (e.count == 0) e.count = lm_strategy_count();
+    if (e.count == 0) add_all(&e);
     if (!file_make_directory(e.traces)) options_fail("%s: %s", e.traces, strerror(errno));
     for (size_t i = 0; i < e.count; i++)
         if (asprintf(&e.jobs[i].trace, "%s/%s-explored.lmt", e.traces, e.jobs[i].allocator) < 0)

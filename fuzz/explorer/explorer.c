@@ -114,7 +114,8 @@ typedef enum seen { SEEN, NEW, NO_MEMORY } seen;
 // Enters a state, and its bytes where it is to be explored. *id: which it is.
 static seen enter(const unsigned char *state, size_t bytes, bool keep, uint32_t *id) {
     if (2 * explorer.nodes.count >= explorer.slots && !grow_slots()) return NO_MEMORY;
-    hash h = hash_of(state, bytes);
+    size_t key_bytes = explorer.world->key_bytes;
+    hash h = hash_of(state, key_bytes ? key_bytes : bytes);
     size_t slot = slot_of(h);
     if (explorer.hashes[slot].low | explorer.hashes[slot].high) {
         *id = explorer.ids[slot];

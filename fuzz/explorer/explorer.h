@@ -41,6 +41,7 @@ struct explorer_world {
     bool (*trace)(explorer_world *world, const uint32_t *moves, size_t count,
                   trace_builder *builder, trace_error *error);
 
+    size_t key_bytes;  // by which the state just written is told apart, its first; 0: all
     oracle_law broken; // by begin, play or end
     char finding[200];
 };

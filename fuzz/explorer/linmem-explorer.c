@@ -2,6 +2,7 @@
 // compiled at the explorer's geometry. Writes the result as JSON to descriptor 3.
 #include "cli/options.h"
 #include "cli/verb.h"
+#include "fuzz/explorer/buffer_world.h"
 #include "fuzz/explorer/heap_world.h"
 
 #include <jansson.h>
@@ -114,18 +115,19 @@ int main(int argc, char **argv) {
         .heap = {.sizes = {8, 60, 250, 1000}, .size_count = 4, .verbs = HEAP_WORLD_VERBS}};
     exploration result;
     options_parse(&argp, argc, argv, &s);
+    bool buffers = s.allocator && strcmp(s.allocator, "buffers") == 0;
     s.heap.strategy = s.allocator ? explored_strategy_named(s.allocator, s.level) : NULL;
-    if (!s.heap.strategy) options_fail("which allocator?");
+    if (!s.heap.strategy && !buffers) options_fail("which allocator?");
     s.heap.canonicalize = !s.plain;
     s.heap.probe = true;
     s.heap.depth = s.depth;
-    explorer_world *world = heap_world_new(&s.heap);
+    explorer_world *world = buffers ? buffer_world_new(s.level) : heap_world_new(&s.heap);
     if (!world || !explorer_run(world, s.depth, s.refuse, &result)) options_fail("out of memory");
     bool held = result.broken == LAW_NONE;
     if (!held && s.trace && !write_trace(&s, world, &result)) return EXIT_USAGE;
     json_t *json = result_json(&s, &result);
     if (json_dumpfd(json, 3, JSON_COMPACT) != 0) return EXIT_USAGE;
     json_decref(json);
-    heap_world_free(world);
+    (buffers ? buffer_world_free : heap_world_free)(world);
     return held ? EXIT_HELD : EXIT_BROKEN;
 }
