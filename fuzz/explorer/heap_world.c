@@ -215,7 +215,9 @@ static void restore_extent(heap_world *w, const block *b, uint32_t place) {
         return;
     }
     uint64_t cost = w->allocator->block_bytes_max(b->size, b->alignment);
-    e->cost_max = e->usable + LM_BLOCK_ALIGNMENT <= cost ? cost : 2 * cost; // it may be a resize's
+    // It may be a resize's, of which an aligned block's usable bytes tell nothing.
+    bool fits = b->alignment == LM_BLOCK_ALIGNMENT && e->usable + LM_BLOCK_ALIGNMENT <= cost;
+    e->cost_max = fits ? cost : 2 * cost;
     o->usable += e->usable;
     o->cost += e->cost_max;
     // What a thread keeps, another one may lack.
