@@ -297,7 +297,7 @@ size_t trace_operations_mutate(uint8_t *bytes, size_t count, size_t max, unsigne
     state = seed;
     if (!trace_parse(bytes, count, &before, &error)) before = (trace){0};
     trace_builder *builder = trace_builder_new();
-    size_t sparsely = 1 + below(64);
+    size_t sparsely = 2 + below(64); // of 1 there is no end
     bool room = builder != NULL;
     for (size_t i = 0; room && i <= before.count; i++) {
         while (below(sparsely) == 0)
