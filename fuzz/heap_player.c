@@ -56,6 +56,7 @@ static bool play_allocate(heap_player *p, const trace_operation *operation) {
     void *block = aligned ? allocator->allocate_aligned(request.alignment, request.size, &p->memory)
                   : request.zeroed ? allocator->allocate_zeroed(request.size, &p->memory)
                                    : allocator->allocate(request.size, &p->memory);
+    p->answer = block ? HEAP_SERVED : HEAP_REFUSED;
     return oracle_allocated(&p->oracle, &request, block);
 }
 
@@ -70,6 +71,7 @@ static bool play_resize(heap_player *p, const trace_operation *operation) {
     void *block = e->alignment == LM_BLOCK_ALIGNMENT
                       ? allocator->resize(old, size, &p->memory)
                       : allocator->resize_aligned(old, size, e->alignment, &p->memory);
+    p->answer = block ? HEAP_SERVED : HEAP_REFUSED;
     return oracle_resized(&p->oracle, e, size, p->depth, block);
 }
 
@@ -166,6 +168,7 @@ static bool play(heap_player *p, const trace_operation *operation) {
 }
 
 bool heap_player_play(heap_player *p, const trace_operation *operation) {
+    p->answer = HEAP_NOT_ASKED;
     if (!p->started) return true;
     if (!play(p, operation)) return false;
     uint32_t every = p->options.walk_every;

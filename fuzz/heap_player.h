@@ -22,15 +22,19 @@ typedef struct heap_options {
     bool wrong_calls;            // are made, where the check level catches them; else passed over
 } heap_options;
 
+// What an operation that asks for memory came to.
+typedef enum heap_answer { HEAP_NOT_ASKED, HEAP_SERVED, HEAP_REFUSED } heap_answer;
+
 typedef struct heap_player {
     lm_memory memory;
     oracle oracle;
     heap_options options;
-    uint64_t opened;   // a bit for each scope that is open in the heap
-    uint32_t depth;    // scopes that are open in the trace
-    uint32_t unwalked; // operations since the last walk
-    uint32_t skipped;  // blocks that the oracle could not watch
-    bool started;      // else the heap has no room, and nothing is played
+    uint64_t opened;    // a bit for each scope that is open in the heap
+    uint32_t depth;     // scopes that are open in the trace
+    uint32_t unwalked;  // operations since the last walk
+    uint32_t skipped;   // blocks that the oracle could not watch
+    bool started;       // else the heap has no room, and nothing is played
+    heap_answer answer; // to the last operation that was played
 } heap_player;
 
 // The memory is made once, and made anew for each play. False: no address space.

@@ -232,9 +232,12 @@ static bool holds_growth(oracle *o, uint64_t cost, uint32_t alignment) {
     return true;
 }
 
-// Whether a growth may have been refused in this call.
-static bool growth_was_refused(const oracle *o) {
+bool oracle_growth_was_refused(const oracle *o) {
     return o->refusals == LM_REFUSE_ALL || o->memory->refusals != o->refusals;
+}
+
+uint64_t oracle_left(const oracle *o) {
+    return (uint64_t)(o->memory->pages_max - o->pages) * LM_PAGE_BYTES;
 }
 
 // Of refusals and resets some are followed by a walk; where one preceded, all.
@@ -243,12 +246,12 @@ enum { ENDS_A_WALK = 4 };
 // A call was refused: because a growth was, or because the memory is nearly full, but for what the
 // heap may need for itself: a thirty-second of it, for tables. Nothing changed.
 static bool holds_refusal(oracle *o, uint64_t cost, uint32_t size, uint32_t alignment) {
-    uint64_t left = (uint64_t)(o->memory->pages_max - o->pages) * LM_PAGE_BYTES;
+    uint64_t left = oracle_left(o);
     uint64_t need = cost > size ? cost : size;
     uint64_t due = 2 * need + alignment + 3 * LM_PAGE_BYTES + (memory_end(o) + need) / 32;
     // A table that stays where threads may look splits the memory.
     if (can(o, LM_SHARES_THREADS) && need > 1u << 29) due = left + 1;
-    HOLDS(refusal, growth_was_refused(o) || left < due,
+    HOLDS(refusal, oracle_growth_was_refused(o) || left < due,
           "%u bytes aligned to %u are refused with %llu left", size, alignment, (ull)left);
     HOLDS(refusal, lm_memory_pages(o->memory) == o->pages,
           "a refused call has grown the memory to %u pages", lm_memory_pages(o->memory));

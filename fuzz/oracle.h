@@ -99,6 +99,10 @@ bool oracle_started(oracle *oracle, bool started);
 // Before each call on the heap.
 void oracle_before(oracle *oracle);
 
+// Whether a growth may have been refused in the call, and how much the memory could have grown by.
+bool oracle_growth_was_refused(const oracle *oracle);
+uint64_t oracle_left(const oracle *oracle);
+
 // After an allocation; NULL: it was refused.
 bool oracle_allocated(oracle *oracle, const oracle_request *request, void *block);
 

@@ -1,0 +1,58 @@
+// Fuzz target: the same allocator calls on all strategies, which serve and refuse the same within the
+// stated policy (fuzz/agreement.h).
+#include "fuzz/agreement.h"
+#include "fuzz/dirty.h"
+#include "fuzz/heap_input.h"
+#include "fuzz/target.h"
+
+#include <stdio.h>
+
+#define STRATEGY(name) extern const lm_allocator lm_##name##_level0, lm_##name##_level1;
+#include "alloc/strategies.def"
+#undef STRATEGY
+
+static const lm_allocator *const strategies[][2] = {
+#define STRATEGY(name) {&lm_##name##_level0, &lm_##name##_level1},
+#include "alloc/strategies.def"
+#undef STRATEGY
+};
+
+static heap_player player;
+static agreement all = {.count = sizeof strategies / sizeof *strategies};
+
+int LLVMFuzzerInitialize(int *argc, char ***argv) {
+    target_begin(*argc, *argv);
+    for (size_t i = 0; i < all.count; i++)
+        all.allocators[i] = strategies[i][target.level];
+    if (!heap_player_create(&player)) {
+        perror("linmem-fuzz: no address space");
+        return 2;
+    }
+    dirty_watch(&player.memory);
+    target_measure();
+    return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
+    static trace_operation operations[HEAP_INPUT_OPERATIONS_MAX];
+    size_t played = heap_input_decode(bytes, count, operations, HEAP_INPUT_OPERATIONS_MAX), at;
+    heap_options options = {.walk_every = target.walk_every, .without = target.without};
+    if (!agreement_run(&all, &player, &options, operations, played, &at)) {
+        char how[300];
+        snprintf(how, sizeof how, "operation %zu of %zu: %s", at, played, all.finding);
+        target_fail(all.broken, how);
+    }
+    target_operations += played;
+    return 0;
+}
+
+// Now and then libFuzzer's own mutations, which know the dictionary.
+size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t count, size_t max, unsigned seed) {
+    if (seed % 32 == 0) return LLVMFuzzerMutate(bytes, count, max);
+    return heap_input_mutate(bytes, count, max, seed);
+}
+
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *first, size_t first_count, const uint8_t *second,
+                                 size_t second_count, uint8_t *bytes, size_t max, unsigned seed) {
+    return heap_input_cross(first, first_count, second, second_count, bytes, max, seed);
+}
