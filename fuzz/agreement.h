@@ -1,14 +1,15 @@
 // One program of heap operations on several strategies, one after the other: who serves what the
 // others serve.
 //
-// The policy: what most of those who are asked serve is refused by nobody who could serve it. Who
-// has as many pages left as he says that the block takes, with what heaps need for themselves, could:
-// the block's alignment (where he rounds to powers of two, that one), three pages, and a sixteenth
-// for tables and for rounding up. He may refuse where a growth was refused; and a strategy that threads share refuses what is over 512 MiB, since
-// a table that stays where they look splits the memory.
+// The policy: what most of those who are asked serve is refused by nobody who could serve it. Those
+// could that have as much left of the memory as they say that the block takes, and what a heap
+// needs besides: the block's alignment (where they round to powers of two, that power), three
+// pages, and a sixteenth for tables and for rounding up. They may refuse where a growth was
+// refused; and a strategy that threads share refuses what is over 512 MiB, since a table that stays
+// where they look splits the memory.
 //
-// That is sharper than the oracle, which looks at one strategy and lets each refuse what does not fit
-// twice: 1 GiB and above in a memory of 4 GiB.
+// That is sharper than the oracle, which looks at one strategy, and lets each refuse what does not
+// fit twice: 2 GiB and above, in any memory.
 #pragma once
 
 #include "fuzz/heap_player.h"
@@ -32,8 +33,8 @@ typedef struct agreement {
     char finding[240]; // which strategy, and how
 } agreement;
 
-// Plays the operations, up to an exit, on all strategies of `agreement`, and compares. `options` are
-// for all of them; their allocators are not looked at. False: a law is broken, `at` is the operation
-// that broke it, and `broken` and `finding` say which and how.
+// Plays the operations, up to an exit, on all strategies of `agreement`, and compares. `options`
+// are for all of them; their allocators are not looked at. False: a law is broken, `at` is the
+// operation that broke it, and `broken` and `finding` say which and how.
 bool agreement_run(agreement *agreement, heap_player *player, const heap_options *options,
                    const trace_operation *operations, size_t count, size_t *at);

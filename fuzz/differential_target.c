@@ -1,5 +1,5 @@
-// Fuzz target: the same allocator calls on all strategies, which serve and refuse the same within the
-// stated policy (fuzz/agreement.h).
+// Fuzz target: the same allocator calls on all strategies, which serve and refuse the same within
+// the stated policy (fuzz/agreement.h).
 #include "fuzz/agreement.h"
 #include "fuzz/dirty.h"
 #include "fuzz/heap_input.h"
