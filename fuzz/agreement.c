@@ -7,7 +7,7 @@ typedef unsigned long long ull; // as printf takes it
 
 // ---- Answers ------------------------------------------------------------------------------------
 
-// What a block is aligned to: a strategy that rounds to powers of two lays it at a multiple of them.
+// What a block is aligned to: what it is rounded to, where that is a power of two.
 static uint64_t step_of(const lm_allocator *allocator, uint64_t block, uint32_t alignment) {
     bool rounds = allocator->block_bytes_max((size_t)block / 2 + 1, LM_BLOCK_ALIGNMENT) == block;
     return rounds && block > alignment ? block : alignment;
