@@ -209,9 +209,9 @@ static void print_failures(const report *r) {
             if (view_ok(cell)) continue;
             if (!any) heading(r, "Failed: these cells have no time");
             any = true;
+            const char *status = json_string_value(json_object_get(cell, "status"));
             fprintf(r->stream, "%s%s on %s: %s\n", r->form == TABLE_MARKDOWN ? "- " : "  ",
-                    r->view.allocators[i], r->view.workloads[w],
-                    json_string_value(json_object_get(cell, "status")));
+                    r->view.allocators[i], r->view.workloads[w], status ? status : "not measured");
         }
 }
 
@@ -350,7 +350,7 @@ static void print_method(const report *r) {
 
 bool report_print(const json_t *results, table_form form, FILE *stream) {
     report r = {.form = form, .stream = stream};
-    if (!results_view_open(&r.view, results)) return false;
+    if (results_view_open(&r.view, results)) return false;
     sort_rows(&r);
     bool all = form == TABLE_MARKDOWN;
     char title[120];

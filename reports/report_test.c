@@ -1,5 +1,6 @@
 // Tables and the report, from results that are written here.
 #include "reports/report.h"
+#include "reports/results_view.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -189,6 +190,17 @@ static void another_memory_is_told(void **state) {
     }
 }
 
+static void a_missing_cell_is_told(void **state) {
+    (void)state;
+    json_t *results = some_results();
+    json_array_clear(json_object_get(results, "cells"));
+    FILE *stream = sheet();
+    assert_true(report_print(results, TABLE_TERMINAL, stream));
+    fclose(stream);
+    json_decref(results);
+    assert_non_null(strstr(printed, "quick on two: not measured\n"));
+}
+
 static void other_json_is_refused(void **state) {
     (void)state;
     static const char *const keys[] = {"format", "version", "context", "cells", "comparisons"};
@@ -199,6 +211,9 @@ static void other_json_is_refused(void **state) {
         assert_false(report_print(results, TABLE_MARKDOWN, stream));
         fclose(stream);
         assert_int_equal(printed_bytes, 0);
+        results_view view;
+        const char *reason = results_view_open(&view, results);
+        if (!reason || !strstr(reason, keys[i])) fail_msg("without %s: '%s'", keys[i], reason);
         json_decref(results);
     }
 }
@@ -218,6 +233,7 @@ int main(void) {
         cmocka_unit_test(a_failed_cell_has_neither_ratio_nor_mean),
         cmocka_unit_test(markdown_tells_the_method_and_the_machine),
         cmocka_unit_test(another_memory_is_told),
+        cmocka_unit_test(a_missing_cell_is_told),
         cmocka_unit_test(other_json_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, free_sheet);

@@ -21,17 +21,22 @@ static bool take_names(const json_t *array, const char **names, size_t *count) {
     return true;
 }
 
-bool results_view_open(results_view *view, const json_t *results) {
+const char *results_view_open(results_view *view, const json_t *results) {
     *view = (results_view){.results = results, .context = json_object_get(results, "context")};
     view->baseline = text(view->context, "baseline");
-    return strcmp(text(results, "format"), "linmem-results") == 0 &&
-           json_integer_value(json_object_get(results, "version")) == 1 &&
-           json_is_array(json_object_get(results, "cells")) &&
-           json_is_array(json_object_get(results, "comparisons")) &&
-           take_names(json_object_get(view->context, "allocators"), view->allocators,
-                      &view->allocator_count) &&
-           take_names(json_object_get(view->context, "workloads"), view->workloads,
-                      &view->workload_count);
+    if (strcmp(text(results, "format"), "linmem-results") != 0)
+        return "its format is not \"linmem-results\"";
+    if (json_integer_value(json_object_get(results, "version")) != 1) return "its version is not 1";
+    if (!json_is_array(json_object_get(results, "cells"))) return "it has no array of cells";
+    if (!json_is_array(json_object_get(results, "comparisons")))
+        return "it has no array of comparisons";
+    if (!take_names(json_object_get(view->context, "allocators"), view->allocators,
+                    &view->allocator_count))
+        return "its context names no allocators, or too many";
+    if (!take_names(json_object_get(view->context, "workloads"), view->workloads,
+                    &view->workload_count))
+        return "its context names no workloads, or too many";
+    return NULL;
 }
 
 static bool has(const json_t *object, const char *key, const char *value) {

@@ -22,8 +22,9 @@ typedef struct view_ratio {
     const char *verdict;
 } view_ratio;
 
-// Looks at results, which must outlive the view. False: they have not the form of results.json.
-bool results_view_open(results_view *view, const json_t *results);
+// Looks at results, which must outlive the view. Returns NULL, or, in one line, why they have not
+// the form of results.json.
+const char *results_view_open(results_view *view, const json_t *results);
 
 // A cell, or NULL; and a number of it: NaN where it is null or there is no such cell.
 const json_t *view_cell(const results_view *view, const char *allocator, const char *workload,

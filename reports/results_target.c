@@ -1,0 +1,83 @@
+// Fuzz target: the reader of results.json, and the report of what it takes. What it takes is the
+// same again when it is written; why it takes nothing else is one line.
+#include "cli/file.h"
+#include "fuzz/target.h"
+#include "reports/report.h"
+#include "reports/results_view.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static int file; // in memory: files are what the reader reads
+
+int LLVMFuzzerInitialize(int *argc, char ***argv) {
+    target_begin(*argc, *argv);
+    file = memfd_create("results.json", MFD_CLOEXEC);
+    if (file < 0) {
+        perror("linmem-fuzz: no file");
+        return 2;
+    }
+    target_measure();
+    return 0;
+}
+
+static void fail(const char *how) {
+    if (!(target.without & LAW_BIT(LAW_reader))) target_fail(LAW_reader, how);
+}
+
+static void hold_reason(const char *reason) {
+    if (!reason[0]) fail("refused without a reason");
+    for (const char *c = reason; *c; c++)
+        if ((unsigned char)*c < ' ') fail("a reason of several lines");
+}
+
+static json_t *read_bytes(const void *bytes, size_t count) {
+    char path[40], reason[200] = "";
+    snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+    if (ftruncate(file, 0) != 0 || pwrite(file, bytes, count, 0) != (ssize_t)count) abort();
+    json_t *json = file_read_json(path, reason);
+    if (!json) hold_reason(reason);
+    return json;
+}
+
+// Returns whether its texts have the C library's word for one that is missing.
+static bool hold_written(const json_t *json) {
+    char *text = json_dumps(json, JSON_INDENT(2) | JSON_ENCODE_ANY);
+    if (!text) abort();
+    bool has_null = strstr(text, "(null)");
+    json_t *again = read_bytes(text, strlen(text));
+    if (!again || !json_equal(json, again)) fail("what was written is not read again");
+    json_decref(again);
+    free(text);
+    return has_null;
+}
+
+static void hold_report(const json_t *json, table_form form, bool taken, bool has_null) {
+    char *text = NULL;
+    size_t count;
+    FILE *stream = open_memstream(&text, &count);
+    if (!stream) abort();
+    bool printed = report_print(json, form, stream);
+    if (fclose(stream) != 0) abort();
+    if (printed != taken) fail("the report takes what its reader does not, or the other way round");
+    if (!taken && count) fail("refused, and printed");
+    if (!has_null && strstr(text, "(null)")) fail("a text that is missing is printed");
+    free(text);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
+    json_t *json = read_bytes(bytes, count);
+    if (!json) return 0;
+    results_view view;
+    const char *reason = results_view_open(&view, json);
+    if (reason) hold_reason(reason);
+    bool has_null = hold_written(json);
+    hold_report(json, TABLE_TERMINAL, !reason, has_null);
+    hold_report(json, TABLE_MARKDOWN, !reason, has_null);
+    json_decref(json);
+    target_operations++;
+    return 0;
+}
