@@ -96,6 +96,8 @@ static void what_no_input_says(void **state) {
         {{.verb = TRACE_ALLOCATE, .argument = {7, 8, 16}}},
         {{.verb = TRACE_ZEROED, .argument = {0, 8, 64}}},
         {{.verb = TRACE_CLOSE}},
+        {{.verb = TRACE_WRONG, .argument = {WRONG_stale, 0, 0}}},
+        {{.verb = TRACE_WRONG, .argument = {WRONG_interior, 1, 0}}},
         {{.verb = TRACE_HEAP, .argument = {16, 65535, 65536}}},
         {{.verb = TRACE_HEAP, .argument = {16, 1, 9}},
          {.verb = TRACE_HEAP, .argument = {16, 1, 9}}},
@@ -156,6 +158,39 @@ static void mutations_reach_everything(void **state) {
     assert_true(of_four_gib && at_the_end);
 }
 
+// Wrong calls are of the heap, with a block that has begun or would be the next; each comes about.
+static void wrong_calls_are_records(void **state) {
+    (void)state;
+    bool made[WRONG_CALLS] = {false};
+    uint8_t bytes[1024], encoded[1024];
+    size_t count = 0, wrong = 0, others_made = 0;
+    for (unsigned seed = 0; seed < 4000; seed++) {
+        if (seed % 8 == 0) count = 0;
+        count = heap_input_mutate_wrong(bytes, count, sizeof bytes, seed);
+        size_t decoded = heap_input_decode(bytes, count, operations, HEAP_INPUT_OPERATIONS_MAX);
+        uint32_t begun = 0;
+        for (size_t i = 1; i < decoded; i++) {
+            const uint32_t *argument = operations[i].argument;
+            bool is_wrong = operations[i].verb == TRACE_WRONG;
+            wrong += is_wrong;
+            others_made += !is_wrong;
+            begun += operations[i].verb == TRACE_ALLOCATE || operations[i].verb == TRACE_ZEROED;
+            if (!is_wrong) continue;
+            assert_true(trace_wrong_call_is_of_heap[argument[0]]);
+            assert_in_range(argument[1], 0, begun);
+            made[argument[0]] = true;
+        }
+        assert_valid(operations, decoded);
+        size_t needed = heap_input_encode(operations, decoded, encoded, sizeof encoded);
+        size_t again = heap_input_decode(encoded, needed, others, HEAP_INPUT_OPERATIONS_MAX);
+        assert_int_equal(again, decoded);
+        assert_memory_equal(operations, others, decoded * sizeof *others);
+    }
+    for (uint32_t word = 0; word < WRONG_CALLS; word++)
+        assert_int_equal(made[word], trace_wrong_call_is_of_heap[word]);
+    assert_in_range(wrong, others_made / 8, others_made);
+}
+
 // A crossing has operations of both and no others, in their order.
 static void crossings_take_from_both(void **state) {
     (void)state;
@@ -184,10 +219,10 @@ static void crossings_take_from_both(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_bytes_are_an_input),   cmocka_unit_test(encoding_goes_back),
-        cmocka_unit_test(heads_at_the_ends),        cmocka_unit_test(what_no_input_says),
-        cmocka_unit_test(mutations_keep_the_form),  cmocka_unit_test(mutations_reach_everything),
-        cmocka_unit_test(crossings_take_from_both),
+        cmocka_unit_test(all_bytes_are_an_input),  cmocka_unit_test(encoding_goes_back),
+        cmocka_unit_test(heads_at_the_ends),       cmocka_unit_test(what_no_input_says),
+        cmocka_unit_test(mutations_keep_the_form), cmocka_unit_test(mutations_reach_everything),
+        cmocka_unit_test(wrong_calls_are_records), cmocka_unit_test(crossings_take_from_both),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
