@@ -46,13 +46,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
     return 0;
 }
 
+enum { MUTATED_MAX = 1024 }; // bytes: a long input costs as much as there are strategies
+
 // Now and then libFuzzer's own mutations, which know the dictionary.
 size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t count, size_t max, unsigned seed) {
+    if (max > MUTATED_MAX) max = MUTATED_MAX;
+    if (count > max) count = max;
     if (seed % 32 == 0) return LLVMFuzzerMutate(bytes, count, max);
     return heap_input_mutate(bytes, count, max, seed);
 }
 
 size_t LLVMFuzzerCustomCrossOver(const uint8_t *first, size_t first_count, const uint8_t *second,
                                  size_t second_count, uint8_t *bytes, size_t max, unsigned seed) {
+    if (max > MUTATED_MAX) max = MUTATED_MAX;
     return heap_input_cross(first, first_count, second, second_count, bytes, max, seed);
 }

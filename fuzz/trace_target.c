@@ -5,10 +5,9 @@
 // first, and packed again, else nothing would get past its checksum.
 #include "corpus/trace_form.h"
 #include "fuzz/target.h"
+#include "fuzz/trace_law.h"
 #include "fuzz/trace_mutator.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
 
@@ -18,61 +17,12 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
     return 0;
 }
 
-static bool held(void) {
-    return !(target.without & LAW_BIT(LAW_reader));
-}
-
-static bool same(const trace *a, const trace *b) {
-    return a->count == b->count && strcmp(a->preamble, b->preamble) == 0 &&
-           a->blocks == b->blocks && a->references == b->references && a->tokens == b->tokens &&
-           a->lanes == b->lanes && a->memories == b->memories &&
-           (a->count == 0 ||
-            memcmp(a->operations, b->operations, a->count * sizeof *a->operations) == 0);
-}
-
-// Whether a form that was written reads as the trace it was written from. Frees the form.
-static void hold_form(const trace *original, void *form, size_t count, const char *what) {
-    trace again;
-    trace_error error;
-    char how[300];
-    if (!trace_parse(form, count, &again, &error)) {
-        snprintf(how, sizeof how, "the %s form is not read again: %s", what, error.text);
-        target_fail(LAW_reader, how);
-    }
-    if (!same(original, &again)) {
-        snprintf(how, sizeof how, "the %s form is another trace", what);
-        target_fail(LAW_reader, how);
-    }
-    trace_free(&again);
-    free(form);
-}
-
-static void hold_forms(const trace *trace) {
-    char *text = NULL;
-    size_t count;
-    FILE *stream = open_memstream(&text, &count);
-    trace_print(trace, stream);
-    if (fclose(stream) != 0) abort();
-    hold_form(trace, text, count, "text");
-    unsigned char *binary = trace_binary_form(trace, &count);
-    if (!binary) abort();
-    hold_form(trace, binary, count, "binary");
-}
-
-static void hold_refusal(const trace *trace, const trace_error *error) {
-    if (trace->operations || trace->preamble) target_fail(LAW_reader, "refused, and kept");
-    if (!error->text[0]) target_fail(LAW_reader, "refused without a reason");
-    if (strpbrk(error->text, "\n\r")) target_fail(LAW_reader, "a reason of several lines");
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
-    trace trace;
-    trace_error error = {""};
-    bool taken = trace_parse(bytes, count, &trace, &error);
-    if (taken) target_operations += trace.count;
-    if (held() && taken) hold_forms(&trace);
-    if (held() && !taken) hold_refusal(&trace, &error);
-    if (taken) trace_free(&trace);
+    size_t operations;
+    char finding[300];
+    bool holds = trace_law_holds(&trace_forms, bytes, count, &operations, finding);
+    if (!holds && !(target.without & LAW_BIT(LAW_reader))) target_fail(LAW_reader, finding);
+    target_operations += operations;
     return 0;
 }
 
