@@ -6,14 +6,15 @@
 
 enum { ALIGNMENTS_LOG2_MAX = 16, DEFAULT_LOG2 = 4, SCOPES_MAX = 64 };
 
-// By the first byte of a record, modulo 32: the more places a verb has, the likelier it is.
-static const uint8_t verbs[32] = {
+// By the first byte of a record, modulo their count: the more places a verb has, the likelier it is.
+enum { VERBS = 33 };
+static const uint8_t verbs[VERBS] = {
     TRACE_ALLOCATE, TRACE_ALLOCATE, TRACE_ALLOCATE, TRACE_ALLOCATE, TRACE_ALLOCATE, TRACE_ALLOCATE,
     TRACE_ALLOCATE, TRACE_ALLOCATE, TRACE_ALLOCATE, TRACE_ALLOCATE, TRACE_ALLOCATE, TRACE_ZEROED,
     TRACE_ZEROED,   TRACE_FREE,     TRACE_FREE,     TRACE_FREE,     TRACE_FREE,     TRACE_FREE,
     TRACE_FREE,     TRACE_FREE,     TRACE_FREE,     TRACE_RESIZE,   TRACE_RESIZE,   TRACE_RESIZE,
     TRACE_RESIZE,   TRACE_RESIZE,   TRACE_REFUSE,   TRACE_GROW,     TRACE_MOVE,     TRACE_OPEN,
-    TRACE_CLOSE,    TRACE_RESET,
+    TRACE_CLOSE,    TRACE_RESET,    TRACE_LANE,
 };
 
 static uint32_t load(const uint8_t *bytes, unsigned count) {
@@ -104,7 +105,8 @@ static bool decode_record(const uint8_t *record, roll *r, trace_operation *opera
         *operation = decode_wrong(record, r);
         return true;
     }
-    uint32_t verb = verbs[record[0] % 32], place = load(record + 2, 2), value = load(record + 4, 4);
+    uint32_t verb = verbs[record[0] % VERBS], place = load(record + 2, 2),
+             value = load(record + 4, 4);
     uint32_t log2 = record[1] <= ALIGNMENTS_LOG2_MAX ? record[1] : DEFAULT_LOG2;
     *operation = (trace_operation){.verb = verb};
     switch (verb) {
@@ -130,6 +132,9 @@ static bool decode_record(const uint8_t *record, roll *r, trace_operation *opera
         break;
     case TRACE_REFUSE:
         operation->argument[0] = value;
+        break;
+    case TRACE_LANE:
+        operation->argument[0] = value % HEAP_INPUT_LANES;
         break;
     case TRACE_OPEN:
         if (r->depth == SCOPES_MAX) return false;
@@ -176,10 +181,10 @@ static uint32_t place_of(const roll *r, uint32_t number) {
     return place;
 }
 
-// The first byte that decodes to the verb; 32: none.
+// The first byte that decodes to the verb; VERBS: none.
 static unsigned byte_of(uint32_t verb) {
     unsigned byte = 0;
-    while (byte < 32 && verbs[byte] != verb)
+    while (byte < VERBS && verbs[byte] != verb)
         byte++;
     return byte;
 }
@@ -199,7 +204,7 @@ static bool encode_record(const trace_operation *operation, roll *r, uint8_t *re
     uint32_t verb = operation->verb;
     bool begins = verb == TRACE_ALLOCATE || verb == TRACE_ZEROED;
     bool uses = verb == TRACE_RESIZE || verb == TRACE_FREE;
-    if (byte_of(verb) == 32) return false;
+    if (byte_of(verb) == VERBS) return false;
     memset(record, 0, HEAP_INPUT_RECORD_BYTES);
     record[0] = (uint8_t)byte_of(verb);
     if (begins && argument[2]) record[1] = (uint8_t)__builtin_ctz(argument[2]);
@@ -258,14 +263,16 @@ static uint32_t random_value(uint64_t *random, uint32_t verb) {
                                         : (uint32_t)random_next(random) >> random_below(random, 32);
     case TRACE_REFUSE:
         return random_below(random, 4) ? random_below(random, 5) : UINT32_MAX;
+    case TRACE_LANE:
+        return random_below(random, HEAP_INPUT_LANES);
     default:
         return random_size(random);
     }
 }
 
 static void random_record(uint8_t *record, uint64_t *random) {
-    record[0] = (uint8_t)random_below(random, 32);
-    // Refusals, growths, moves, scopes and resets are rarer than the table has them.
+    record[0] = (uint8_t)random_below(random, VERBS);
+    // Refusals, growths, moves, scopes, resets and lanes are rarer than the table has them.
     if (record[0] >= 26 && random_below(random, 2)) record[0] = (uint8_t)random_below(random, 26);
     // Nor is much to be won by many of these, which cost much.
     uint32_t verb = verbs[record[0]];
@@ -306,7 +313,7 @@ static void random_record_or_wrong(uint8_t *record, uint64_t *random) {
 }
 
 static void tweak_record(uint8_t *record, uint64_t *random) {
-    uint32_t verb = verbs[record[0] % 32], value = load(record + 4, 4);
+    uint32_t verb = verbs[record[0] % VERBS], value = load(record + 4, 4);
     switch (random_below(random, 8)) {
     case 0:
         record[0] = (uint8_t)random_below(random, 28);

@@ -6,7 +6,7 @@
 // their place among those that live, and what cannot be done is passed over.
 //
 //     head    START (u32)  PAGES (u16)  MAX (u16)          PAGES, MAX: 0xffff and 0 mean 65,536
-//     record  verb  log2 of the alignment  block (u16)  size, pages or count (u32)
+//     record  verb  log2 of the alignment  block (u16)  size, pages, count or lane (u32)
 //     wrong   128…  which call  block (u16), by number  OFFSET (u32)
 //
 // All numbers are little-endian.
@@ -18,6 +18,7 @@ enum {
     HEAP_INPUT_HEAD_BYTES = 8,
     HEAP_INPUT_RECORD_BYTES = 8,
     HEAP_INPUT_OPERATIONS_MAX = 1024, // that are decoded, `h` among them
+    HEAP_INPUT_LANES = 4,
 };
 
 // The operations of an input; returns how many, `max` at most. They are valid in a trace, which

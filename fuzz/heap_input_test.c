@@ -91,7 +91,7 @@ static void what_no_input_says(void **state) {
     (void)state;
     static const trace_operation lists[][2] = {
         {{.verb = TRACE_BUFFER, .argument = {0, 8, 16}}},
-        {{.verb = TRACE_LANE, .argument = {1}}},
+        {{.verb = TRACE_LANE, .argument = {HEAP_INPUT_LANES}}},
         {{.verb = TRACE_FREE}},
         {{.verb = TRACE_ALLOCATE, .argument = {7, 8, 16}}},
         {{.verb = TRACE_ZEROED, .argument = {0, 8, 64}}},
@@ -148,7 +148,7 @@ static void mutations_reach_everything(void **state) {
             magnitudes[argument[1] ? 32 - __builtin_clz(argument[1]) : 0] = true;
         }
     }
-    static const char expected[] = "azrfgnwh()x";
+    static const char expected[] = "azrfgnwh()xt";
     for (uint32_t verb = 0; verb < TRACE_VERBS; verb++)
         assert_int_equal(verbs[verb], strchr(expected, trace_grammar[verb].letter) != NULL);
     for (int i = 0; i <= 16; i++)

@@ -132,7 +132,15 @@ static bool play_foreign(heap_player *p, const trace_operation *operation) {
     return oracle_foreign(&p->oracle);
 }
 
+static bool play_lane(heap_player *p, const trace_operation *operation) {
+    uint32_t lane = operation->argument[0];
+    bool shared = can(p, LM_SHARES_THREADS) && !p->memory.moving && !p->options.wrong_calls;
+    if (shared && lane < LM_THREADS_MAX) p->memory.thread = lane;
+    return true;
+}
+
 static bool play_move(heap_player *p) {
+    if (oracle_sees_threads(&p->oracle)) return true;
     p->memory.moving = true;
     lm_memory_move(&p->memory); // where there is no address space it stays
     return true;
@@ -152,6 +160,8 @@ static bool play(heap_player *p, const trace_operation *operation) {
     case TRACE_REFUSE:
         lm_memory_refuse(&p->memory, operation->argument[0]);
         return true;
+    case TRACE_LANE:
+        return play_lane(p, operation);
     case TRACE_MOVE:
         return play_move(p);
     case TRACE_OPEN:

@@ -189,6 +189,7 @@ void oracle_begin(oracle *o, const lm_allocator *allocator, lm_memory *memory, u
     o->cost_most = o->block_cost_most = o->largest = 0;
     o->alignment_most = o->ended = 0;
     o->census_is_current = false;
+    o->threads = 0;
     oracle_before(o);
 }
 
@@ -212,6 +213,7 @@ bool oracle_started(oracle *o, bool started) {
 void oracle_before(oracle *o) {
     o->pages = lm_memory_pages(o->memory);
     o->refusals = o->memory->refusals;
+    o->threads |= UINT64_C(1) << o->memory->thread;
     steps_taken = 0;
 }
 
@@ -525,6 +527,30 @@ static bool serves_again(oracle *o) {
     return true;
 }
 
+// A thread that gets no memory first gives back what it keeps; in the second round it gets what the
+// others kept of it. No request is larger than this one.
+static void threads_give_back(oracle *o) {
+    uint32_t acting = o->memory->thread;
+    lm_memory_refuse(o->memory, LM_REFUSE_ALL);
+    for (int round = 0; round < 2; round++) {
+        for (uint64_t left = o->threads; left; left &= left - 1) {
+            o->memory->thread = (uint32_t)__builtin_ctzll(left);
+            o->allocator->allocate(UINT32_MAX, o->memory);
+        }
+    }
+    o->memory->thread = acting;
+    lm_memory_refuse(o->memory, 0);
+}
+
+// Of several threads, what one kept must reach the other whole. Where the largest block lay a
+// thread's heap may lie.
+static bool threads_conserve(oracle *o) {
+    if (!oracle_sees_threads(o)) return true;
+    threads_give_back(o);
+    o->largest = 0;
+    return holds_nothing(o);
+}
+
 // The heap as it is when all is freed, against the one that a reset makes of it.
 static bool holds_reset(oracle *o) {
     lm_census freed = o->census;
@@ -534,8 +560,10 @@ static bool holds_reset(oracle *o) {
     HOLDS(conservation, freed.heap_bytes == o->census.heap_bytes,
           "a reset changed the heap's bytes from %llu to %llu", (ull)freed.heap_bytes,
           (ull)o->census.heap_bytes);
-    // What the heap keeps of itself, and what does not fit between foreign pages.
-    uint64_t lost = freed.heap_bytes / 8 + 16384 + o->foreign * LM_PAGE_BYTES / 2;
+    // What the heap keeps of itself and of each thread, and what does not fit between foreign pages.
+    uint64_t threads = (uint64_t)__builtin_popcountll(o->threads);
+    uint64_t lost = freed.heap_bytes / 8 + 16384 + o->foreign * LM_PAGE_BYTES / 2 +
+                    (threads - 1) * LM_PAGE_BYTES / 16;
     HOLDS(conservation, !can(o, LM_MERGES) || freed.free_bytes + lost >= o->census.free_bytes,
           "all is freed, and %llu bytes are free, after a reset %llu", (ull)freed.free_bytes,
           (ull)o->census.free_bytes);
@@ -545,7 +573,7 @@ static bool holds_reset(oracle *o) {
 bool oracle_conserves(oracle *o) {
     bool freed = can(o, LM_FREES_BLOCKS);
     if (!freed) o->allocator->reset(o->memory);
-    if (!holds_nothing(o)) return false;
+    if (!holds_nothing(o) || !threads_conserve(o)) return false;
     if ((freed || o->foreign == 0) && !serves_again(o)) return false;
     return (!freed || holds_reset(o)) && oracle_contents(o); // foreign, and before the heap
 }

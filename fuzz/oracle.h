@@ -74,7 +74,8 @@ typedef struct oracle {
     uint64_t block_cost_most, largest; // of one block: what it took, what it served
     lm_census census;                  // the last walk's
     bool census_is_current;
-    uint32_t ended; // refusals and resets so far
+    uint32_t ended;   // refusals and resets so far
+    uint64_t threads; // a bit for each that has called, by memory->thread
 
     uint32_t count, foreign;            // extents, and those of them that are foreign
     uint32_t play;                      // how often the oracle has begun
@@ -96,7 +97,7 @@ void oracle_begin(oracle *oracle, const lm_allocator *allocator, lm_memory *memo
                   uint32_t without);
 bool oracle_started(oracle *oracle, bool started);
 
-// Before each call on the heap.
+// Before each call on the heap, by memory->thread.
 void oracle_before(oracle *oracle);
 
 // Whether a growth may have been refused in the call, and how much the memory could have grown by.
@@ -148,12 +149,17 @@ static inline bool oracle_walks_cheaply(const oracle *oracle) {
     return lm_memory_pages(oracle->memory) <= 64;
 }
 
+// Whether threads other than 0 have called.
+static inline bool oracle_sees_threads(const oracle *oracle) {
+    return oracle->threads > 1;
+}
+
 // Whether all that lives has its content. O(live).
 bool oracle_contents(oracle *oracle);
 
 // Before all blocks are freed in the end: whether all have their content.
 bool oracle_ending(oracle *oracle);
 
-// When all blocks are freed: nothing lives, and the largest request is served again without growth.
-// Resets the heap, where that is cheap. O(heap).
+// When all blocks are freed: nothing lives, and the largest request is served again without growth;
+// where several threads have called, nothing lives when each has given back what it kept. Resets the heap, where that is cheap. O(heap).
 bool oracle_conserves(oracle *oracle);
