@@ -126,11 +126,12 @@ static void mutations_keep_the_form(void **state) {
     assert_true(longest > BYTES_MAX / 2);
 }
 
-// Every verb, alignment and magnitude comes about by mutation alone.
+// Every verb, alignment, magnitude and lane comes about by mutation alone.
 static void mutations_reach_everything(void **state) {
     (void)state;
     bool verbs[TRACE_VERBS] = {false}, alignments[17] = {false}, magnitudes[33] = {false};
-    bool at_the_end = false, of_four_gib = false;
+    bool at_the_end = false, of_four_gib = false, lanes[HEAP_INPUT_LANES] = {false};
+    size_t switches = 0, all = 0;
     for (unsigned seed = 0; seed < 4000; seed++) {
         uint8_t bytes[1024];
         size_t count = 0;
@@ -143,6 +144,11 @@ static void mutations_reach_everything(void **state) {
         for (size_t i = 0; i < decoded; i++) {
             const uint32_t *argument = operations[i].argument;
             verbs[operations[i].verb] = true;
+            all++;
+            if (operations[i].verb == TRACE_LANE) {
+                lanes[argument[0]] = true;
+                switches++;
+            }
             if (operations[i].verb != TRACE_ALLOCATE) continue;
             alignments[__builtin_ctz(argument[2])] = true;
             magnitudes[argument[1] ? 32 - __builtin_clz(argument[1]) : 0] = true;
@@ -155,6 +161,9 @@ static void mutations_reach_everything(void **state) {
         assert_true(alignments[i]);
     for (int i = 0; i <= 32; i++)
         assert_true(magnitudes[i]);
+    for (int i = 0; i < HEAP_INPUT_LANES; i++)
+        assert_true(lanes[i]);
+    assert_true(switches * 20 < all); // they are rare
     assert_true(of_four_gib && at_the_end);
 }
 

@@ -111,6 +111,95 @@ static void what_was_refused_is_nothing(void **state) {
     assert_int_equal(player.oracle.count, 0);
 }
 
+static bool play_start(const char *strategy, uint32_t pages_max, bool wrong_calls) {
+    heap_options options = {
+        .allocator = lm_strategy_named(strategy, 1), .walk_every = 1, .wrong_calls = wrong_calls};
+    const trace_operation heap = {TRACE_HEAP, {16, 1, pages_max}};
+    return heap_player_start(&player, &options, &heap);
+}
+static void play_one(uint32_t verb, uint32_t first, uint32_t second) {
+    const trace_operation operation = {verb, {first, second, TRACE_ALIGNMENT_DEFAULT}};
+    if (!heap_player_play(&player, &operation)) fail_msg("%s", player.oracle.finding);
+}
+static uint64_t offset_of(uint32_t number) {
+    oracle_extent *e = oracle_find(&player.oracle, number);
+    assert_non_null(e);
+    return e->offset;
+}
+
+// What one lane frees is its own next, and not another's; and all plays hold.
+static void lanes_are_threads(void **state) {
+    (void)state;
+    assert_true(play_start("paged_shared", 100, false));
+    play_one(TRACE_ALLOCATE, 0, 64);
+    uint64_t first = offset_of(0);
+    play_one(TRACE_LANE, 3, 0);
+    play_one(TRACE_FREE, 0, 0);
+    play_one(TRACE_LANE, 0, 0);
+    play_one(TRACE_ALLOCATE, 1, 64);
+    assert_true(offset_of(1) != first);
+    play_one(TRACE_LANE, 3, 0);
+    play_one(TRACE_ALLOCATE, 2, 64);
+    assert_true(offset_of(2) == first);
+    assert_int_equal(player.oracle.threads, 1 << 0 | 1 << 3);
+    assert_true(heap_player_end(&player));
+    play_text("a 0 64\nt 1\nf 0\nt 2\na 0 64\na 1 9\nx\na 0 7\nt 0\nf 0\na 0 40000\nt 3\nf 0\n");
+    play_text("h 16 1 2\na 0 64\na 1 64\nt 1\nf 0\nn *\na 2 90000\nf 1\nt 2\na 0 5\nn 0\n"
+              "f 0\nf 2\nt 3\n");
+}
+
+// At the end every lane's outboxes have reached the others: of blocks as small as a message may be,
+// and of more than one message holds.
+static void what_lanes_keep_comes_back(void **state) {
+    (void)state;
+    for (uint32_t lanes = 2; lanes <= 4; lanes++) {
+        assert_true(play_start("paged_shared", 100, false));
+        for (uint32_t i = 0; i < 600; i++) {
+            play_one(TRACE_LANE, i % lanes, 0);
+            play_one(TRACE_ALLOCATE, i, i % 3 ? 16 : 3000);
+        }
+        for (uint32_t i = 0; i < 600; i++) {
+            play_one(TRACE_LANE, i / 2 % lanes, 0);
+            play_one(TRACE_FREE, i, 0);
+        }
+        assert_true(heap_player_end(&player));
+    }
+}
+
+// A shared memory does not move, and a moved one is not shared.
+static void lanes_or_moves(void **state) {
+    (void)state;
+    assert_true(play_start("paged_shared", 100, false));
+    play_one(TRACE_LANE, 1, 0);
+    play_one(TRACE_ALLOCATE, 0, 64);
+    play_one(TRACE_MOVE, 0, 0);
+    assert_false(player.memory.moving);
+    assert_int_equal(player.memory.moves, 0);
+    assert_true(heap_player_end(&player));
+    assert_true(play_start("paged_shared", 100, false));
+    play_one(TRACE_MOVE, 0, 0);
+    play_one(TRACE_LANE, 1, 0);
+    assert_true(player.memory.moving);
+    assert_int_equal(player.memory.thread, 0);
+    assert_true(heap_player_end(&player));
+}
+
+static void lanes_are_passed_over(void **state) {
+    (void)state;
+    static const struct {
+        const char *strategy;
+        uint32_t lane;
+        bool wrong_calls;
+    } cases[] = {
+        {"tlsf", 1, false}, {"paged_shared", LM_THREADS_MAX, false}, {"paged_shared", 1, true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_true(play_start(cases[i].strategy, 100, cases[i].wrong_calls));
+        play_one(TRACE_LANE, cases[i].lane, 0);
+        assert_int_equal(player.memory.thread, 0);
+        assert_true(heap_player_end(&player));
+    }
+}
+
 // A play is as its operations say, whatever was played before.
 static void plays_do_not_depend_on_another(void **state) {
     (void)state;
@@ -160,6 +249,10 @@ int main(void) {
         cmocka_unit_test(what_was_refused_is_nothing),
         cmocka_unit_test(generated_programs_hold),
         cmocka_unit_test(mutations_hold),
+        cmocka_unit_test(lanes_are_threads),
+        cmocka_unit_test(what_lanes_keep_comes_back),
+        cmocka_unit_test(lanes_or_moves),
+        cmocka_unit_test(lanes_are_passed_over),
         cmocka_unit_test(plays_do_not_depend_on_another),
         cmocka_unit_test(too_many_blocks_are_skipped),
     };

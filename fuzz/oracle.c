@@ -572,6 +572,7 @@ static bool holds_reset(oracle *o) {
 
 bool oracle_conserves(oracle *o) {
     bool freed = can(o, LM_FREES_BLOCKS);
+    oracle_before(o);
     if (!freed) o->allocator->reset(o->memory);
     if (!holds_nothing(o) || !threads_conserve(o)) return false;
     if ((freed || o->foreign == 0) && !serves_again(o)) return false;
