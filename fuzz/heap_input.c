@@ -6,7 +6,7 @@
 
 enum { ALIGNMENTS_LOG2_MAX = 16, DEFAULT_LOG2 = 4, SCOPES_MAX = 64 };
 
-// By the first byte of a record, modulo their count: the more places a verb has, the likelier it is.
+// By the first byte of a record, modulo VERBS: the more places a verb has, the likelier it is.
 enum { VERBS = 33 };
 static const uint8_t verbs[VERBS] = {
     TRACE_ALLOCATE, TRACE_ALLOCATE, TRACE_ALLOCATE, TRACE_ALLOCATE, TRACE_ALLOCATE, TRACE_ALLOCATE,

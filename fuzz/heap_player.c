@@ -140,7 +140,7 @@ static bool play_lane(heap_player *p, const trace_operation *operation) {
 }
 
 static bool play_move(heap_player *p) {
-    if (oracle_sees_threads(&p->oracle)) return true;
+    if (p->memory.thread || oracle_sees_threads(&p->oracle)) return true;
     p->memory.moving = true;
     lm_memory_move(&p->memory); // where there is no address space it stays
     return true;

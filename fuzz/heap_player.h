@@ -1,17 +1,17 @@
 // Plays heap operations of a trace on one strategy under the oracle, one after the other.
 //
-// It knows the heap's verbs (a z r f g n w h ( ) x t), makes wrong calls (!) where it is told to, and
-// passes over all others. What could not be allocated stands for nothing, in whatever is done with
-// it. Where a strategy nests no scopes, a scope's blocks are freed by its `)`; where it frees no
-// blocks, `f` is a call that does nothing.
+// It knows the heap's verbs (a z r f g n w h ( ) x t), makes wrong calls (!) where it is told to,
+// and passes over all others. What could not be allocated stands for nothing, in whatever is done
+// with it. Where a strategy nests no scopes, a scope's blocks are freed by its `)`; where it frees
+// no blocks, `f` is a call that does nothing.
 // Every second block, by its number, is freed with its size. From the first `w` on every growth
 // moves the base as well.
 //
-// Where a strategy shares threads, each lane is a thread of its own, by its number: they call in the
-// trace's order, one at a time, so that a play is the same every time. Else `t` is passed over; so
-// is one of LM_THREADS_MAX or more, and where wrong calls are made, for what another thread freed
-// is not always known as free. A memory that threads share never moves: once it moves, `t` is passed
-// over, and once lanes other than 0 have called, `w` is.
+// Where a strategy shares threads, each lane is a thread of its own, by its number: they call in
+// the trace's order, one at a time, so that a play is the same every time. Else `t` is passed over;
+// so is one of LM_THREADS_MAX or more, and all where wrong calls are made, for what another thread
+// freed is not always known as free. A memory that threads share never moves: once it moves, `t` is
+// passed over, and once a lane other than 0 acts or has called, `w` is.
 //
 // A player is a plain struct that refers to nothing but itself, its memory and the allocator: who
 // copies it and the memory's bytes (and puts `memory` and `oracle.memory` right) can play on twice.

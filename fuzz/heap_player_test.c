@@ -171,7 +171,9 @@ static void lanes_or_moves(void **state) {
     (void)state;
     assert_true(play_start("paged_shared", 100, false));
     play_one(TRACE_LANE, 1, 0);
+    play_one(TRACE_MOVE, 0, 0);
     play_one(TRACE_ALLOCATE, 0, 64);
+    play_one(TRACE_LANE, 0, 0);
     play_one(TRACE_MOVE, 0, 0);
     assert_false(player.memory.moving);
     assert_int_equal(player.memory.moves, 0);

@@ -560,7 +560,8 @@ static bool holds_reset(oracle *o) {
     HOLDS(conservation, freed.heap_bytes == o->census.heap_bytes,
           "a reset changed the heap's bytes from %llu to %llu", (ull)freed.heap_bytes,
           (ull)o->census.heap_bytes);
-    // What the heap keeps of itself and of each thread, and what does not fit between foreign pages.
+    // What the heap keeps of itself and of each thread, and what does not fit between foreign
+    // pages.
     uint64_t threads = (uint64_t)__builtin_popcountll(o->threads);
     uint64_t lost = freed.heap_bytes / 8 + 16384 + o->foreign * LM_PAGE_BYTES / 2 +
                     (threads - 1) * LM_PAGE_BYTES / 16;

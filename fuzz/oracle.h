@@ -161,5 +161,6 @@ bool oracle_contents(oracle *oracle);
 bool oracle_ending(oracle *oracle);
 
 // When all blocks are freed: nothing lives, and the largest request is served again without growth;
-// where several threads have called, nothing lives when each has given back what it kept. Resets the heap, where that is cheap. O(heap).
+// where several threads have called, nothing lives when each has given back what it kept.
+// Resets the heap, where that is cheap. O(heap).
 bool oracle_conserves(oracle *oracle);
