@@ -185,6 +185,7 @@ static bool find_parts(const buffer *b, parts *p, size_t *at) {
     *at = HEAD_BYTES;
     if (b->count < HEAD_BYTES) return false;
     p->count = 1 + trace_binary_columns(b->bytes[HEAD_BYTES - 1]);
+    if (p->count == 1) return false; // a version that is none
     for (int i = 0; i < p->count; i++)
         if (!read_length(b, at, &p->bytes[i])) return false;
     size_t next = *at;
