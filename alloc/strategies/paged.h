@@ -386,7 +386,11 @@ static uint32_t block_more(uint32_t class, uint32_t above, lm_memory *m) {
         if (class_bytes(class) >= PAGE_BYTES)
             return large_block(m, run_take(m, pages_for(class_bytes(class)), reclaim));
     }
-    return slab_buy(m, class, above);
+    uint32_t block = slab_buy(m, class, above);
+    // What would be refused may take a run of its own, if it is too large to share a page.
+    if (!block && above && class_bytes(class) > PAGE_BYTES / 2)
+        block = large_block(m, run_take_free(m, pages_for(class_bytes(class)), BIN_TRIES_LAST));
+    return block;
 }
 
 static __attribute__((noinline)) void *allocate_slow(uint32_t class, uint32_t above, lm_memory *m) {
