@@ -265,6 +265,13 @@ static bool append(trace_builder *builder, trace_operation operation) {
     return trace_builder_append(builder, &operation, &error);
 }
 
+// Several in a row, so that some use what others began; most do not fit, and others are tried.
+static void append_burst(trace_builder *builder) {
+    for (size_t count = 1 + below(16); count > 0; count--)
+        for (int tries = 0; tries < 32 && !append(builder, random_operation()); tries++) {
+        }
+}
+
 // Ends what lives, where its name is small.
 static void close_all(trace_builder *builder, const trace *trace) {
     while (append(builder, (trace_operation){.verb = TRACE_CLOSE})) {
@@ -302,7 +309,7 @@ size_t trace_operations_mutate(uint8_t *bytes, size_t count, size_t max, unsigne
     bool room = builder != NULL;
     for (size_t i = 0; room && i <= before.count; i++) {
         while (below(sparsely) == 0)
-            append(builder, random_operation());
+            append_burst(builder);
         if (i < before.count && below(sparsely)) append(builder, before.operations[i]);
     }
     if (room) close_all(builder, &before);
