@@ -7,6 +7,7 @@
 #include "cli/interrupt.h"
 #include "cli/options.h"
 #include "cli/progress.h"
+#include "cli/random.h"
 
 #include <errno.h>
 #include <math.h>
@@ -193,11 +194,8 @@ static void verify_all(const comparison *c) {
 
 // ---- Timing -------------------------------------------------------------------------------------
 
-static uint64_t random_below(uint64_t *state, uint64_t bound) { // splitmix64 (Steele et al. 2014)
-    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return (z ^ z >> 31) % bound;
+static uint64_t random_below(uint64_t *state, uint64_t bound) {
+    return random_next(state) % bound;
 }
 
 // The last CPU that we may use: the first one gets most of the machine's interrupts.

@@ -1,4 +1,5 @@
 #include "bench/statistics.h"
+#include "cli/random.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -10,11 +11,8 @@
 
 static uint64_t random_state;
 
-static double uniform(void) { // splitmix64
-    uint64_t z = random_state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return (double)((z ^ z >> 31) >> 11) / 0x1p53;
+static double uniform(void) {
+    return (double)(random_next(&random_state) >> 11) / 0x1p53;
 }
 
 // Noise as machines have it: skewed, now and then far off.

@@ -1,5 +1,6 @@
 #include "cli/child.h"
 
+#include "cli/clock.h"
 #include "cli/interrupt.h"
 
 #include <errno.h>
@@ -135,12 +136,6 @@ pid_t child_call(int (*run)(void *context), void *context, bool quiet) {
     _exit(status);
 }
 
-static double now_seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
 // Waits until the process has ended, the time is over or, where `heed` is set, the user interrupts;
 // the latter two are noted in `end`.
 static void await_end(int descriptor, double seconds, bool heed, child_end *end) {
@@ -150,9 +145,9 @@ static void await_end(int descriptor, double seconds, bool heed, child_end *end)
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &signals, &before);
-    double deadline = now_seconds() + seconds;
+    double deadline = clock_seconds() + seconds;
     for (bool ended = false; !ended && !end->timed_out && !end->interrupted;) {
-        double left = seconds > 0 ? deadline - now_seconds() : 3600;
+        double left = seconds > 0 ? deadline - clock_seconds() : 3600;
         if (left > 1) left = 1; // the signal may have come to another thread
         if (left < 0) left = 0;
         struct timespec timeout = {(time_t)left, (long)((left - (double)(time_t)left) * 1e9)};
@@ -160,7 +155,7 @@ static void await_end(int descriptor, double seconds, bool heed, child_end *end)
         if (heed && interrupted()) timeout = (struct timespec){0}; // before we came here
         ended = ppoll(&watched, 1, &timeout, &before) == 1;
         end->interrupted = !ended && heed && interrupted();
-        end->timed_out = !ended && !end->interrupted && seconds > 0 && now_seconds() >= deadline;
+        end->timed_out = !ended && !end->interrupted && seconds > 0 && clock_seconds() >= deadline;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }

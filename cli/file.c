@@ -112,6 +112,23 @@ void whole_file_abandon_all(void) {
         unlink(file->temporary);
 }
 
+char *file_read(const char *path, size_t *count) {
+    char *text = NULL;
+    FILE *from = fopen(path, "r");
+    if (!from) return NULL;
+    FILE *to = open_memstream(&text, count);
+    for (int byte; to && (byte = getc(from)) != EOF;)
+        putc(byte, to);
+    bool read = to && !ferror(from) && !ferror(to);
+    int reason = errno;
+    if (to) read &= fclose(to) == 0;
+    fclose(from);
+    if (read) return text;
+    free(text);
+    errno = reason;
+    return NULL;
+}
+
 bool file_write_json(const char *path, const json_t *json) {
     whole_file file;
     if (!whole_file_open(&file, path)) return false;

@@ -23,6 +23,9 @@ void whole_file_abandon(whole_file *file);
 // follow. For the way out (options_fail, a signal's handler): async-signal-safe.
 void whole_file_abandon_all(void);
 
+// Reads a file whole, with a NUL behind its `count` bytes; to be freed. NULL: with errno.
+char *file_read(const char *path, size_t *count);
+
 // Writes JSON: two spaces, keys in the order of insertion, a newline at the end. False: with errno.
 bool file_write_json(const char *path, const json_t *json);
 // Reads JSON. NULL: `error` (of 200 bytes) gets "line N: reason".

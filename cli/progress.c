@@ -1,11 +1,11 @@
 #include "cli/progress.h"
+#include "cli/clock.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 struct progress {
@@ -16,12 +16,6 @@ struct progress {
 
 static const double interval_s = 0.1;
 
-static double now_seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
 progress *progress_start(const char *what, size_t total) {
     const char *terminal = getenv("TERM");
     if (!isatty(STDERR_FILENO) || !terminal || strcmp(terminal, "dumb") == 0) return NULL;
@@ -29,7 +23,7 @@ progress *progress_start(const char *what, size_t total) {
     if (!begun) return NULL;
     begun->what = strdup(what);
     begun->total = total;
-    begun->started_s = now_seconds();
+    begun->started_s = clock_seconds();
     return begun;
 }
 
@@ -58,7 +52,7 @@ static void describe_time(char *text, size_t size, double seconds) {
 
 void progress_show(progress *shown, size_t done, const char *now) {
     if (!shown) return;
-    double now_s = now_seconds();
+    double now_s = clock_seconds();
     if (now_s - shown->drawn_s < interval_s) return;
     shown->drawn_s = now_s;
     char left[40] = "", line[512];

@@ -1,6 +1,7 @@
 // Generates synthetic traces. Blocks wait in a heap for their time to die. Only integers and IEEE
 // sums and products are used, no library's log or exp, so that every machine makes the same trace.
 #include "corpus/generator.h"
+#include "cli/random.h"
 #include "corpus/trace_form.h"
 
 #include <stdlib.h>
@@ -52,22 +53,14 @@ typedef struct generator {
     uint32_t next_id, lane;
 } generator;
 
-// splitmix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
-static uint64_t next_random(generator *generator) {
-    uint64_t z = generator->state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
-
 // Uniform in [0, 1).
 static double next_share(generator *generator) {
-    return (double)(next_random(generator) >> 11) * 0x1p-53;
+    return (double)(random_next(&generator->state) >> 11) * 0x1p-53;
 }
 
 // Uniform in 0 … count − 1.
 static uint64_t next_below(generator *generator, uint64_t count) {
-    return (uint64_t)((unsigned __int128)next_random(generator) * count >> 64);
+    return (uint64_t)((unsigned __int128)random_next(&generator->state) * count >> 64);
 }
 
 static uint64_t bits_of(double value) {

@@ -1,6 +1,7 @@
 // Mutates valid traces in every form and parses them: each is accepted, and then survives a round
 // through text and binary unchanged, or is refused with one line. Arguments: how many (20,000),
 // and the first seed (1). A failure names its seed, and leaves the input in /tmp.
+#include "cli/random.h"
 #include "corpus/trace.h"
 #include "corpus/trace_form.h"
 
@@ -21,15 +22,8 @@ enum { TRACES = 8 };
 static input valid[TRACES][FORMS];
 static uint64_t state;
 
-// splitmix64, as in corpus/generator.c.
-static uint64_t next_random(void) {
-    uint64_t z = state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
 static size_t below(size_t count) {
-    return (size_t)(next_random() % count);
+    return (size_t)(random_next(&state) % count);
 }
 
 static char *print(const trace *trace, size_t *count) {
@@ -137,7 +131,7 @@ static void make_valid(size_t index) {
         for (int i = 0; i < TRACE_ARGUMENTS_MAX; i++)
             operation.argument[i] = (uint32_t)below(12);
         if (trace_grammar[operation.verb].arguments[1] == TRACE_SIZE && below(3))
-            operation.argument[1] = (uint32_t)(next_random() >> below(64));
+            operation.argument[1] = (uint32_t)(random_next(&state) >> below(64));
         if (operation.verb == TRACE_EXIT) continue;
         if (trace_grammar[operation.verb].arguments[2] == TRACE_ALIGNMENT)
             operation.argument[2] = 1U << below(17);

@@ -28,17 +28,6 @@ static const uint8_t verbs[64] = {
     TRACE_ZEROED,   TRACE_REFUSE,  TRACE_GROW,    TRACE_MOVE,
 };
 
-static uint32_t load(const uint8_t *bytes, unsigned count) {
-    uint32_t value = 0;
-    for (unsigned i = 0; i < count; i++)
-        value |= (uint32_t)bytes[i] << 8 * i;
-    return value;
-}
-static void store(uint8_t *bytes, unsigned count, uint32_t value) {
-    for (unsigned i = 0; i < count; i++)
-        bytes[i] = (uint8_t)(value >> 8 * i);
-}
-
 // ---- What lives ---------------------------------------------------------------------------------
 
 // Numbers, in an order that decoding and encoding share.
@@ -179,8 +168,8 @@ static void decode_world(const uint8_t *head, buffers_world_choice *choice) {
 
 // False: the trace does not say.
 static bool decode_heap(const uint8_t *bytes, trace_operation *heap) {
-    uint32_t start = load(bytes, 4) & ~(uint32_t)(TRACE_ALIGNMENT_DEFAULT - 1);
-    uint32_t pages = load(bytes + 4, 2), span = load(bytes + 6, 2);
+    uint32_t start = record_load(bytes, 4) & ~(uint32_t)(TRACE_ALIGNMENT_DEFAULT - 1);
+    uint32_t pages = record_load(bytes + 4, 2), span = record_load(bytes + 6, 2);
     if (start == 0 && pages == 0 && span == 0) return false;
     if (start == 0) start = TRACE_ALIGNMENT_DEFAULT;
     uint32_t first = start / LM_PAGE_BYTES, room = LM_PAGES_MAX - first;
@@ -213,7 +202,7 @@ static uint32_t wrong_of(uint32_t place) {
 
 // The arguments that are no names of what lives.
 static void decode_values(const uint8_t *record, const roll *r, trace_operation *operation) {
-    uint32_t *argument = operation->argument, x = load(record + 4, 4);
+    uint32_t *argument = operation->argument, x = record_load(record + 4, 4);
     uint32_t log2 = record[3] <= ALIGNMENTS_LOG2_MAX ? record[3] : DEFAULT_LOG2;
     switch (operation->verb) {
     case TRACE_ALLOCATE:
@@ -230,12 +219,12 @@ static void decode_values(const uint8_t *record, const roll *r, trace_operation 
         argument[0] = r->references.begun;
         argument[2] = record[3] % TRACE_VIEW_KINDS;
         argument[3] = x;
-        argument[4] = load(record + 8, 4);
+        argument[4] = record_load(record + 8, 4);
         break;
     case TRACE_COPY:
         argument[2] = x;
-        argument[3] = load(record + 8, 4);
-        argument[4] = load(record + 12, 4);
+        argument[3] = record_load(record + 8, 4);
+        argument[4] = record_load(record + 12, 4);
         break;
     case TRACE_TRANSFER:
         argument[1] = record[3] % TRACE_MEMORIES_MAX;
@@ -248,7 +237,7 @@ static void decode_values(const uint8_t *record, const roll *r, trace_operation 
         break;
     case TRACE_WRONG:
         argument[0] = wrong_of(record[3]);
-        argument[1] = load(record + 8, 4);
+        argument[1] = record_load(record + 8, 4);
         argument[2] = x;
         break;
     case TRACE_RESIZE:
@@ -305,9 +294,9 @@ static void encode_world(const buffers_world_choice *choice, uint8_t *head) {
 static bool encode_heap(const trace_operation *heap, uint8_t *bytes) {
     uint32_t start = heap->argument[0], first = start / LM_PAGE_BYTES;
     if (heap->argument[1] < first) return false;
-    store(bytes, 4, start);
-    store(bytes + 4, 2, heap->argument[1] - first);
-    store(bytes + 6, 2, heap->argument[2] - first);
+    record_store(bytes, 4, start);
+    record_store(bytes + 4, 2, heap->argument[1] - first);
+    record_store(bytes + 6, 2, heap->argument[2] - first);
     trace_operation decoded;
     return decode_heap(bytes, &decoded) && memcmp(&decoded, heap, sizeof decoded) == 0;
 }
@@ -344,17 +333,17 @@ static void encode_values(const trace_operation *operation, uint8_t *record) {
     case TRACE_ZEROED:
     case TRACE_BUFFER:
         record[3] = (uint8_t)__builtin_ctz(argument[2]);
-        store(record + 4, 4, argument[1]);
+        record_store(record + 4, 4, argument[1]);
         break;
     case TRACE_VIEW:
         record[3] = (uint8_t)argument[2];
-        store(record + 4, 4, argument[3]);
-        store(record + 8, 4, argument[4]);
+        record_store(record + 4, 4, argument[3]);
+        record_store(record + 8, 4, argument[4]);
         break;
     case TRACE_COPY:
-        store(record + 4, 4, argument[2]);
-        store(record + 8, 4, argument[3]);
-        store(record + 12, 4, argument[4]);
+        record_store(record + 4, 4, argument[2]);
+        record_store(record + 8, 4, argument[3]);
+        record_store(record + 12, 4, argument[4]);
         break;
     case TRACE_TRANSFER:
         record[3] = (uint8_t)argument[1];
@@ -365,16 +354,16 @@ static void encode_values(const trace_operation *operation, uint8_t *record) {
     case TRACE_WRONG:
         while (wrong_of(record[3]) != argument[0])
             record[3]++;
-        store(record + 4, 4, argument[2]);
-        store(record + 8, 4, argument[1]);
+        record_store(record + 4, 4, argument[2]);
+        record_store(record + 8, 4, argument[1]);
         break;
     case TRACE_RESIZE:
-        store(record + 4, 4, argument[1]);
+        record_store(record + 4, 4, argument[1]);
         break;
     case TRACE_GROW:
     case TRACE_REFUSE:
     case TRACE_DRAIN:
-        store(record + 4, 4, argument[0]);
+        record_store(record + 4, 4, argument[0]);
         break;
     default:
         break;
@@ -506,24 +495,24 @@ static void random_record(uint8_t *record, uint64_t *random) {
     record[2] = random_place(random);
     record[3] = random_kind(random, verb);
     for (uint32_t i = 4; i < BUFFERS_INPUT_RECORD_BYTES; i += 4)
-        store(record + i, 4, random_value(random, verb));
-    if (verb == TRACE_WRONG) store(record + 8, 4, random_place(random)); // of what has begun
+        record_store(record + i, 4, random_value(random, verb));
+    if (verb == TRACE_WRONG) record_store(record + 8, 4, random_place(random)); // of what has begun
     uint32_t fits = random_below(random, 8);
     if (fits == 0) return;
     // As many elements as take 4 GiB, and some more: their bytes are few again in 32 bits.
     if (fits == 1 && verb == TRACE_VIEW)
-        store(record + 8, 4,
-              ((uint32_t)1 << (29 + random_below(random, 3))) + random_below(random, 4));
+        record_store(record + 8, 4,
+                     ((uint32_t)1 << (29 + random_below(random, 3))) + random_below(random, 4));
     if (fits == 1) return;
-    if (verb == TRACE_VIEW) store(record + 4, 4, 8 * random_below(random, 4)); // that fits
-    if (verb == TRACE_VIEW) store(record + 8, 4, random_below(random, 9));
+    if (verb == TRACE_VIEW) record_store(record + 4, 4, 8 * random_below(random, 4)); // that fits
+    if (verb == TRACE_VIEW) record_store(record + 8, 4, random_below(random, 9));
     for (uint32_t i = 4; verb == TRACE_COPY && i < BUFFERS_INPUT_RECORD_BYTES; i += 4)
-        store(record + i, 4, random_below(random, 5));
+        record_store(record + i, 4, random_below(random, 5));
 }
 
 static void tweak_record(uint8_t *record, uint64_t *random) {
     uint32_t verb = verbs[record[0] % 64], field = 4 + 4 * random_below(random, 3);
-    uint32_t value = load(record + field, 4);
+    uint32_t value = record_load(record + field, 4);
     switch (random_below(random, 8)) {
     case 0:
         record[0] = random_verb(random);
@@ -538,13 +527,13 @@ static void tweak_record(uint8_t *record, uint64_t *random) {
         record[2] = random_place(random);
         break;
     case 4:
-        store(record + field, 4, random_below(random, 2) ? value * 2 : value / 2);
+        record_store(record + field, 4, random_below(random, 2) ? value * 2 : value / 2);
         break;
     case 5:
-        store(record + field, 4, value + random_below(random, 3) - 1);
+        record_store(record + field, 4, value + random_below(random, 3) - 1);
         break;
     default:
-        store(record + field, 4, random_value(random, verb));
+        record_store(record + field, 4, random_value(random, verb));
         break;
     }
 }
@@ -563,9 +552,9 @@ static void random_head(uint8_t *head, uint64_t *random) {
         if (random_below(random, 4)) continue;
         uint32_t pages = random_below(random, 3), span = 1 + random_below(random, 5);
         uint32_t page = random_below(random, 2) ? 0 : LM_PAGES_MAX - 5;
-        store(heap, 4, page * LM_PAGE_BYTES + 16 * random_below(random, LM_PAGE_BYTES / 16));
-        store(heap + 4, 2, pages);
-        store(heap + 6, 2, span);
+        record_store(heap, 4, page * LM_PAGE_BYTES + 16 * random_below(random, LM_PAGE_BYTES / 16));
+        record_store(heap + 4, 2, pages);
+        record_store(heap + 6, 2, span);
     }
 }
 

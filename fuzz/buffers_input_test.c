@@ -1,14 +1,11 @@
 // Inputs: any bytes decode to a world and a trace's operations, encoding goes back, and what is
 // mutated is an input still.
 #include "fuzz/buffers_input.h"
+#include "fuzz/input_valid.h"
 #include "fuzz/record_mutator.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 enum { BYTES_MAX = 4096, ROUNDS = 2000 };
 
@@ -25,17 +22,6 @@ static size_t random_bytes(uint64_t *random, uint8_t bytes[BYTES_MAX]) {
     for (size_t i = BUFFERS_INPUT_HEAD_BYTES; alloc && i < count; i += BUFFERS_INPUT_RECORD_BYTES)
         if (random_below(random, 3) == 0) bytes[i] = 0;
     return count;
-}
-
-// A trace's builder takes the operations, and numbers what begins as they do.
-static void assert_valid(const trace_operation *list, size_t count) {
-    trace_builder *builder = trace_builder_new();
-    trace_error error;
-    assert_non_null(builder);
-    for (size_t i = 0; i < count; i++)
-        if (!trace_builder_append(builder, &list[i], &error))
-            fail_msg("operation %zu: %s", i, error.text);
-    trace_builder_abandon(builder);
 }
 
 static void all_bytes_are_an_input(void **state) {

@@ -1,11 +1,7 @@
 // Fuzz target: the same allocator calls on all strategies, which serve and refuse the same within
 // the stated policy (fuzz/agreement.h).
 #include "fuzz/agreement.h"
-#include "fuzz/dirty.h"
-#include "fuzz/heap_input.h"
-#include "fuzz/target.h"
-
-#include <stdio.h>
+#include "fuzz/heap_fuzzing.h"
 
 #define STRATEGY(name) extern const lm_allocator lm_##name##_level0, lm_##name##_level1;
 #include "alloc/strategies.def"
@@ -17,19 +13,13 @@ static const lm_allocator *const strategies[][2] = {
 #undef STRATEGY
 };
 
-static heap_player player;
 static agreement all = {.count = sizeof strategies / sizeof *strategies};
 
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
     target_begin(*argc, *argv);
     for (size_t i = 0; i < all.count; i++)
         all.allocators[i] = strategies[i][target.level];
-    if (!heap_player_create(&player)) {
-        perror("linmem-fuzz: no address space");
-        return 2;
-    }
-    dirty_watch(&player.memory);
-    target_measure();
+    heap_fuzzing_begin();
     return 0;
 }
 
@@ -37,23 +27,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
     static trace_operation operations[HEAP_INPUT_OPERATIONS_MAX];
     size_t played = heap_input_decode(bytes, count, operations, HEAP_INPUT_OPERATIONS_MAX), at;
     heap_options options = {.walk_every = target.walk_every, .without = target.without};
-    if (!agreement_run(&all, &player, &options, operations, played, &at)) {
-        char how[300];
-        snprintf(how, sizeof how, "operation %zu of %zu: %s", at, played, all.finding);
-        target_fail(all.broken, how);
-    }
+    if (!agreement_run(&all, &player, &options, operations, played, &at))
+        heap_fuzzing_fail(at, played, all.broken, all.finding);
     target_operations += played;
     return 0;
 }
 
 enum { MUTATED_MAX = 1024 }; // bytes: a long input costs as much as there are strategies
 
-// Now and then libFuzzer's own mutations, which know the dictionary.
 size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t count, size_t max, unsigned seed) {
     if (max > MUTATED_MAX) max = MUTATED_MAX;
     if (count > max) count = max;
-    if (seed % 32 == 0) return LLVMFuzzerMutate(bytes, count, max);
-    return heap_input_mutate(bytes, count, max, seed);
+    return heap_fuzzing_mutate(heap_input_mutate, bytes, count, max, seed);
 }
 
 size_t LLVMFuzzerCustomCrossOver(const uint8_t *first, size_t first_count, const uint8_t *second,

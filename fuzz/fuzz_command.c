@@ -5,6 +5,7 @@
 #include "cli/file.h"
 #include "cli/interrupt.h"
 #include "cli/options.h"
+#include "cli/text.h"
 #include "fuzz/allocators.h"
 #include "fuzz/fuzz_run.h"
 #include "fuzz/reproduce.h"
@@ -13,7 +14,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,15 +28,6 @@ typedef struct request {
     fuzz_run run;
 } request;
 
-__attribute__((format(printf, 1, 2))) static char *text(const char *format, ...) {
-    char *made;
-    va_list arguments;
-    va_start(arguments, format);
-    if (vasprintf(&made, format, arguments) < 0) options_fail("out of memory");
-    va_end(arguments);
-    return made;
-}
-
 // ---- Units --------------------------------------------------------------------------------------
 
 // The path, where there is such a file or folder; else it is freed, and NULL.
@@ -49,10 +40,11 @@ static char *if_there(char *path) {
 static void add_unit(request *request, const fuzz_target *target, const char *allocator) {
     fuzz_unit unit = {.target = target->name, .allocator = allocator};
     unit.program = target_program(target->name, allocator);
-    unit.name = allocator ? text("%s-%s", target->name, allocator) : text("%s", target->name);
-    unit.corpus = text("%s/build/fuzz-corpus/%s", LINMEM_SOURCE_DIR, unit.name);
-    unit.seeds = if_there(text("%s/corpus/fuzz/%s", LINMEM_SOURCE_DIR, target->name));
-    unit.dictionary = if_there(text("%s/fuzz/%s.dict", LINMEM_SOURCE_DIR, target->name));
+    unit.name =
+        allocator ? text_format("%s-%s", target->name, allocator) : text_format("%s", target->name);
+    unit.corpus = text_format("%s/build/fuzz-corpus/%s", LINMEM_SOURCE_DIR, unit.name);
+    unit.seeds = if_there(text_format("%s/corpus/fuzz/%s", LINMEM_SOURCE_DIR, target->name));
+    unit.dictionary = if_there(text_format("%s/fuzz/%s.dict", LINMEM_SOURCE_DIR, target->name));
     if (!unit.program || access(unit.program, X_OK) != 0)
         options_fail("%s: %s; cmake --preset fuzz && cmake --build --preset fuzz makes it",
                      unit.program ? unit.program : unit.name, strerror(errno));
@@ -164,8 +156,8 @@ static void keep_cover(const fuzz_unit *unit, const char *kept) {
 static exit_status minimise(const fuzz_run *run) {
     for (size_t i = 0; i < run->count && !interrupted();) {
         const char *target = run->units[i].target;
-        char *seeds = text("%s/corpus/fuzz/%s", LINMEM_SOURCE_DIR, target);
-        char *kept = text("%s.minimised", seeds), *old = text("%s.old", seeds);
+        char *seeds = text_format("%s/corpus/fuzz/%s", LINMEM_SOURCE_DIR, target);
+        char *kept = text_format("%s.minimised", seeds), *old = text_format("%s.old", seeds);
         if (!file_make_directory(kept)) options_fail("%s: %s", kept, strerror(errno));
         for (; i < run->count && strcmp(run->units[i].target, target) == 0; i++)
             if (!interrupted()) keep_cover(&run->units[i], kept);

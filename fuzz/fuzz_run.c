@@ -1,6 +1,7 @@
 #include "fuzz/fuzz_run.h"
 
 #include "cli/child.h"
+#include "cli/clock.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
 
@@ -12,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { JOBS_MAX = 64, LINE_BYTES = 1024, TICK_MS = 200 };
@@ -38,12 +38,6 @@ typedef struct runner {
     double began;
     progress *progress;
 } runner;
-
-static double now_seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
 
 // ---- What a program says ------------------------------------------------------------------------
 
@@ -135,7 +129,7 @@ static bool start(runner *r, job *j) {
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return false;
     child_options options = {
         .argv = argv, .descriptors = &ends[1], .descriptor_count = 1, .cpu = -1};
-    *j = (job){.unit = unit, .words = ends[0], .began = now_seconds()};
+    *j = (job){.unit = unit, .words = ends[0], .began = clock_seconds()};
     j->pid = child_start(&options);
     int reason = errno;
     close(ends[1]);
@@ -153,7 +147,7 @@ static void end(job *j) {
     child_wait(j->pid, 10, &end);
     close(j->words);
     fuzz_unit *unit = j->unit;
-    unit->seconds += now_seconds() - j->began;
+    unit->seconds += clock_seconds() - j->began;
     unit->inputs += j->inputs;
     unit->operations += j->operations;
     if (!end.ok && !j->told && !unit->broken[0])
@@ -167,16 +161,16 @@ static bool is_late(runner *r, job *j) {
     if (interrupted() && !j->told) {
         kill(j->pid, SIGINT);
         j->told = true;
-        j->began = now_seconds() - each - grace_seconds + 2; // two seconds are left
+        j->began = clock_seconds() - each - grace_seconds + 2; // two seconds are left
     }
-    return now_seconds() - j->began > each + grace_seconds;
+    return clock_seconds() - j->began > each + grace_seconds;
 }
 
 // ---- Progress -----------------------------------------------------------------------------------
 
 static void show(runner *r) {
     uint64_t inputs = 0, operations = 0, edges = 0, kept = 0;
-    double elapsed = now_seconds() - r->began;
+    double elapsed = clock_seconds() - r->began;
     char now[300], names[120] = "";
     for (size_t i = 0; i < r->run->count; i++) {
         const fuzz_unit *unit = &r->run->units[i];
@@ -227,7 +221,7 @@ static unsigned listen(runner *r) {
 
 bool fuzz_run_all(fuzz_run *run) {
     static runner r;
-    r = (runner){.run = run, .began = now_seconds()};
+    r = (runner){.run = run, .began = clock_seconds()};
     if (run->jobs > JOBS_MAX) run->jobs = JOBS_MAX;
     r.plays = run->count * plays_of_each(run);
     r.progress = progress_start("fuzzing, seconds", (size_t)run->seconds);
@@ -237,6 +231,6 @@ bool fuzz_run_all(fuzz_run *run) {
         show(&r);
     } while (listen(&r) > 0 || (started && r.next < r.plays && !interrupted()));
     progress_end(r.progress);
-    run->ran = now_seconds() - r.began;
+    run->ran = clock_seconds() - r.began;
     return started;
 }

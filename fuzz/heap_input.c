@@ -17,17 +17,6 @@ static const uint8_t verbs[VERBS] = {
     TRACE_CLOSE,    TRACE_RESET,    TRACE_LANE,
 };
 
-static uint32_t load(const uint8_t *bytes, unsigned count) {
-    uint32_t value = 0;
-    for (unsigned i = 0; i < count; i++)
-        value |= (uint32_t)bytes[i] << 8 * i;
-    return value;
-}
-static void store(uint8_t *bytes, unsigned count, uint32_t value) {
-    for (unsigned i = 0; i < count; i++)
-        bytes[i] = (uint8_t)(value >> 8 * i);
-}
-
 // A first byte from here on is that of a wrong call.
 enum { WRONG_BYTE = 0x80 };
 
@@ -81,8 +70,8 @@ static void roll_play(roll *r, uint32_t verb, uint32_t place) {
 // ---- Decoding -----------------------------------------------------------------------------------
 
 static trace_operation decode_head(const uint8_t *head) {
-    uint32_t start = load(head, 4) & ~(uint32_t)(TRACE_ALIGNMENT_DEFAULT - 1);
-    uint32_t pages = load(head + 4, 2), max = load(head + 6, 2);
+    uint32_t start = record_load(head, 4) & ~(uint32_t)(TRACE_ALIGNMENT_DEFAULT - 1);
+    uint32_t pages = record_load(head + 4, 2), max = record_load(head + 6, 2);
     if (max == 0) max = 65536;
     if (pages == UINT16_MAX) pages = 65536;
     if (pages > max) pages = max;
@@ -93,10 +82,10 @@ static trace_operation decode_head(const uint8_t *head) {
 
 // Its block is one that has begun, or the next, and what is of buffers stands for what is of heaps.
 static trace_operation decode_wrong(const uint8_t *record, const roll *r) {
-    uint32_t call = record[1] % WRONG_CALLS, number = load(record + 2, 2) % (r->begun + 1);
+    uint32_t call = record[1] % WRONG_CALLS, number = record_load(record + 2, 2) % (r->begun + 1);
     while (!trace_wrong_call_is_of_heap[call])
         call = (call + 1) % WRONG_CALLS;
-    return (trace_operation){TRACE_WRONG, {call, number, load(record + 4, 4)}};
+    return (trace_operation){TRACE_WRONG, {call, number, record_load(record + 4, 4)}};
 }
 
 // False: it cannot be done here.
@@ -105,8 +94,8 @@ static bool decode_record(const uint8_t *record, roll *r, trace_operation *opera
         *operation = decode_wrong(record, r);
         return true;
     }
-    uint32_t verb = verbs[record[0] % VERBS], place = load(record + 2, 2),
-             value = load(record + 4, 4);
+    uint32_t verb = verbs[record[0] % VERBS], place = record_load(record + 2, 2),
+             value = record_load(record + 4, 4);
     uint32_t log2 = record[1] <= ALIGNMENTS_LOG2_MAX ? record[1] : DEFAULT_LOG2;
     *operation = (trace_operation){.verb = verb};
     switch (verb) {
@@ -167,9 +156,9 @@ size_t heap_input_decode(const uint8_t *bytes, size_t count, trace_operation *op
 // ---- Encoding -----------------------------------------------------------------------------------
 
 static bool encode_head(const trace_operation *heap, uint8_t *head) {
-    store(head, 4, heap->argument[0]);
-    store(head + 4, 2, heap->argument[1] == 65536 ? UINT16_MAX : heap->argument[1]);
-    store(head + 6, 2, heap->argument[2] % 65536);
+    record_store(head, 4, heap->argument[0]);
+    record_store(head + 4, 2, heap->argument[1] == 65536 ? UINT16_MAX : heap->argument[1]);
+    record_store(head + 6, 2, heap->argument[2] % 65536);
     trace_operation decoded = decode_head(head);
     return memcmp(&decoded, heap, sizeof decoded) == 0;
 }
@@ -192,8 +181,8 @@ static unsigned byte_of(uint32_t verb) {
 static bool encode_wrong(const trace_operation *operation, const roll *r, uint8_t *record) {
     record[0] = WRONG_BYTE;
     record[1] = (uint8_t)operation->argument[0];
-    store(record + 2, 2, operation->argument[1]);
-    store(record + 4, 4, operation->argument[2]);
+    record_store(record + 2, 2, operation->argument[1]);
+    record_store(record + 4, 4, operation->argument[2]);
     trace_operation decoded = decode_wrong(record, r);
     return memcmp(&decoded, operation, sizeof decoded) == 0;
 }
@@ -208,8 +197,8 @@ static bool encode_record(const trace_operation *operation, roll *r, uint8_t *re
     memset(record, 0, HEAP_INPUT_RECORD_BYTES);
     record[0] = (uint8_t)byte_of(verb);
     if (begins && argument[2]) record[1] = (uint8_t)__builtin_ctz(argument[2]);
-    if (uses) store(record + 2, 2, place_of(r, argument[0]));
-    store(record + 4, 4, begins || uses ? argument[1] : argument[0]);
+    if (uses) record_store(record + 2, 2, place_of(r, argument[0]));
+    record_store(record + 4, 4, begins || uses ? argument[1] : argument[0]);
     trace_operation decoded;
     return decode_record(record, r, &decoded) && memcmp(&decoded, operation, sizeof decoded) == 0;
 }
@@ -279,9 +268,9 @@ static void random_record(uint8_t *record, uint64_t *random) {
     if ((verb == TRACE_MOVE || verb == TRACE_RESET) && random_below(random, 6)) record[0] = 0;
     record[1] = random_below(random, 8) ? DEFAULT_LOG2
                                         : (uint8_t)random_below(random, ALIGNMENTS_LOG2_MAX + 1);
-    store(record + 2, 2,
-          random_below(random, 4) ? (uint32_t)random_next(random) : random_below(random, 3));
-    store(record + 4, 4, random_value(random, verbs[record[0]]));
+    record_store(record + 2, 2,
+                 random_below(random, 4) ? (uint32_t)random_next(random) : random_below(random, 3));
+    record_store(record + 4, 4, random_value(random, verbs[record[0]]));
 }
 
 // The number of a wrong call: a size, how far in a block, or where in the memory.
@@ -301,8 +290,8 @@ static uint32_t random_offset(uint64_t *random) {
 static void random_wrong(uint8_t *record, uint64_t *random) {
     record[0] = WRONG_BYTE;
     record[1] = (uint8_t)random_below(random, WRONG_CALLS);
-    store(record + 2, 2, (uint32_t)random_next(random));
-    store(record + 4, 4, random_offset(random));
+    record_store(record + 2, 2, (uint32_t)random_next(random));
+    record_store(record + 4, 4, random_offset(random));
 }
 
 static void random_record_or_wrong(uint8_t *record, uint64_t *random) {
@@ -313,7 +302,7 @@ static void random_record_or_wrong(uint8_t *record, uint64_t *random) {
 }
 
 static void tweak_record(uint8_t *record, uint64_t *random) {
-    uint32_t verb = verbs[record[0] % VERBS], value = load(record + 4, 4);
+    uint32_t verb = verbs[record[0] % VERBS], value = record_load(record + 4, 4);
     switch (random_below(random, 8)) {
     case 0:
         record[0] = (uint8_t)random_below(random, 28);
@@ -322,20 +311,21 @@ static void tweak_record(uint8_t *record, uint64_t *random) {
         record[1] = (uint8_t)random_below(random, ALIGNMENTS_LOG2_MAX + 2);
         break;
     case 2:
-        store(record + 2, 2, (uint32_t)random_next(random));
+        record_store(record + 2, 2, (uint32_t)random_next(random));
         break;
     case 3:
-        store(record + 2, 2, load(record + 2, 2) + random_below(random, 3) - 1);
+        record_store(record + 2, 2, record_load(record + 2, 2) + random_below(random, 3) - 1);
         break;
     case 4:
-        store(record + 4, 4, random_below(random, 2) ? value * 2 : value / 2);
+        record_store(record + 4, 4, random_below(random, 2) ? value * 2 : value / 2);
         break;
     case 5:
-        store(record + 4, 4,
-              value + (uint32_t)nearby[random_below(random, sizeof nearby / sizeof *nearby)]);
+        record_store(record + 4, 4,
+                     value +
+                         (uint32_t)nearby[random_below(random, sizeof nearby / sizeof *nearby)]);
         break;
     default:
-        store(record + 4, 4, random_value(random, verb));
+        record_store(record + 4, 4, random_value(random, verb));
         break;
     }
 }
@@ -365,9 +355,9 @@ static void random_head(uint8_t *head, uint64_t *random) {
     default:
         break;
     }
-    store(head, 4, start);
-    store(head + 4, 2, pages);
-    store(head + 6, 2, max);
+    record_store(head, 4, start);
+    record_store(head + 4, 2, pages);
+    record_store(head + 6, 2, max);
 }
 
 static const record_format format = {.head_bytes = HEAP_INPUT_HEAD_BYTES,

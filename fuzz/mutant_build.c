@@ -2,38 +2,14 @@
 
 #include "cli/file.h"
 #include "cli/options.h"
+#include "cli/text.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 enum { ERROR_BYTES = 300, ARGUMENTS_MAX = 40 };
-
-static char *format(const char *text, ...) __attribute__((format(printf, 1, 2)));
-static char *format(const char *text, ...) {
-    char *made = NULL;
-    va_list arguments;
-    va_start(arguments, text);
-    if (vasprintf(&made, text, arguments) < 0) options_fail("out of memory");
-    va_end(arguments);
-    return made;
-}
-
-// NULL: with errno.
-static char *read_file(const char *path, size_t *size) {
-    char *text = NULL;
-    FILE *from = fopen(path, "r");
-    if (!from) return NULL;
-    FILE *to = open_memstream(&text, size);
-    if (!to) options_fail("out of memory");
-    for (int byte; (byte = getc(from)) != EOF;)
-        putc(byte, to);
-    fclose(to);
-    fclose(from);
-    return text;
-}
 
 bool run_logged(const char *const *argv, const char *log, double seconds, child_end *end) {
     const char *all[ARGUMENTS_MAX + 5] = {"sh", "-c", "exec \"$@\" >\"$0\" 2>&1", log};
@@ -51,7 +27,7 @@ bool run_logged(const char *const *argv, const char *log, double seconds, child_
 // The first line of a log that says what failed, or how the child ended.
 static void explain(char *error, const char *what, const char *log, const child_end *end) {
     size_t size;
-    char *text = read_file(log, &size), *line = text ? strstr(text, "error: ") : NULL;
+    char *text = file_read(log, &size), *line = text ? strstr(text, "error: ") : NULL;
     if (text && !line) line = text;
     int length = line ? (int)strcspn(line, "\n") : 0;
     snprintf(error, ERROR_BYTES, "%.80s: %s: %.*s", what, end->text, length, line ? line : "");
@@ -62,13 +38,13 @@ static void explain(char *error, const char *what, const char *log, const child_
 
 // What a ninja of the build folder prints; NULL: `error` says why.
 static char *ask_ninja(const mutant_builder *b, const char *tool, const char *name, char *error) {
-    char *log = format("%s/mutants/ninja-%s-%s", b->build, tool, name ? name : "all");
+    char *log = text_format("%s/mutants/ninja-%s-%s", b->build, tool, name ? name : "all");
     const char *const argv[] = {"ninja", "-C", b->build, "-t", tool, name, NULL};
     child_end end;
     size_t size;
     char *said = NULL;
     if (run_logged(argv, log, 60, &end))
-        said = read_file(log, &size);
+        said = file_read(log, &size);
     else
         explain(error, "ninja", log, &end);
     unlink(log);
@@ -77,8 +53,9 @@ static char *ask_ninja(const mutant_builder *b, const char *tool, const char *na
 }
 
 bool mutant_builder_open(mutant_builder *b, const char *root, char *error) {
-    *b = (mutant_builder){.root = root, .build = format("%s/build/fuzz", root)};
-    char *ninja = format("%s/build.ninja", b->build), *own = format("%s/mutants", b->build);
+    *b = (mutant_builder){.root = root, .build = text_format("%s/build/fuzz", root)};
+    char *ninja = text_format("%s/build.ninja", b->build),
+         *own = text_format("%s/mutants", b->build);
     bool there = access(ninja, R_OK) == 0, made = there && file_make_directory(own);
     if (!there)
         snprintf(error, ERROR_BYTES, "there is no build of preset fuzz: cmake --preset fuzz");
@@ -97,7 +74,7 @@ void mutant_builder_close(mutant_builder *b) {
 
 // Builds the right program, so that its objects are there and ninja knows what they are made of.
 static bool build_right(const mutant_builder *b, const char *name, char *error) {
-    char *log = format("%s/mutants/ninja-build-%s", b->build, name);
+    char *log = text_format("%s/mutants/ninja-build-%s", b->build, name);
     const char *const argv[] = {"ninja", "-C", b->build, name, "mutant_counts", NULL};
     child_end end;
     bool built = run_logged(argv, log, 0, &end);
@@ -212,7 +189,7 @@ static bool write_text(const char *path, const char *text, char *error) {
 // Runs a line of the shell, with arguments $1 …, where it says what fails into FOLDER/build.log.
 static bool shell(const char *line, const char *folder, const char *what, char *error,
                   const char *one, const char *two) {
-    char *log = format("%s.log", folder);
+    char *log = text_format("%s.log", folder);
     const char *const argv[] = {"sh", "-ec", line, "sh", folder, one, two, NULL};
     child_end end;
     bool ok = run_logged(argv, log, 600, &end);
@@ -230,7 +207,7 @@ bool mutant_prepare(const mutant_builder *b, const mutant_list *list, const muta
     if (m->patch)
         return shell("patch -d \"$1\" -p1 -s -f --fuzz=0 -i \"$2/$3\"", folder, m->name, error,
                      b->root, m->patch);
-    char *path = format("%s/%s", folder, m->files[0]), *text = mutant_text(list, m);
+    char *path = text_format("%s/%s", folder, m->files[0]), *text = mutant_text(list, m);
     bool written = write_text(path, text, error);
     free(path);
     free(text);
@@ -319,7 +296,7 @@ static bool *touch(const mutant_builder *b, const program_build *p, const mutant
     if (!touched) options_fail("out of memory");
     for (size_t i = 0; i < p->count; i++) {
         for (char **file = m->files; *file; file++) {
-            char *path = format("%s/%s", b->root, *file);
+            char *path = text_format("%s/%s", b->root, *file);
             touched[i] |= is_made_of(p, p->steps[i].output, path);
             free(path);
         }
@@ -336,7 +313,7 @@ static bool *touch(const mutant_builder *b, const program_build *p, const mutant
 
 // Writes FOLDER/build.sh by `print` and runs it.
 static bool run_script(const mutant *m, const char *folder, const char *text, char *error) {
-    char *path = format("%s/build.sh", folder);
+    char *path = text_format("%s/build.sh", folder);
     bool ran = write_text(path, text, error) &&
                shell("sh -e \"$1/build.sh\"", folder, m->name, error, "", "");
     free(path);
@@ -347,9 +324,9 @@ bool mutant_build(const mutant_builder *b, const program_build *p, const mutant 
                   const char *folder, build_form form, char *error) {
     bool *touched = touch(b, p, m, error), counted = form == BUILD_COUNTED;
     if (!touched) return false;
-    char *script = NULL, *sources = format("'%s'/", folder);
-    char *first = format(" -w -I '%s' -include '%s/fuzz/mutants/mutant.h'%s", folder, b->root,
-                         counted ? "" : " -DLM_MUTANT_SILENT");
+    char *script = NULL, *sources = text_format("'%s'/", folder);
+    char *first = text_format(" -w -I '%s' -include '%s/fuzz/mutants/mutant.h'%s", folder, b->root,
+                              counted ? "" : " -DLM_MUTANT_SILENT");
     const char *linked = counted ? " CMakeFiles/mutant_counts.dir/fuzz/mutants/counts.c.o" : "";
     rewriting r = {p, touched, b->root, sources, folder, first, "", linked};
     size_t size;
@@ -383,9 +360,11 @@ bool mutant_is_same_code(const mutant_builder *b, const program_build *p, const 
     bool *touched = touch(b, p, m, error);
     *same = !touched;
     if (!touched) return true;
-    char *script = NULL, *right = format("%s/right", folder), *wrong = format("%s/wrong", folder);
-    char *first = format(" -w -include '%s/fuzz/mutants/mutant.h' -DLM_MUTANT_SILENT", b->root);
-    char *first_wrong = format(" -I '%s'%s", folder, first);
+    char *script = NULL, *right = text_format("%s/right", folder),
+         *wrong = text_format("%s/wrong", folder);
+    char *first =
+        text_format(" -w -include '%s/fuzz/mutants/mutant.h' -DLM_MUTANT_SILENT", b->root);
+    char *first_wrong = text_format(" -I '%s'%s", folder, first);
     rewriting r = {.program = p,
                    .touched = touched,
                    .root = b->root,
@@ -403,7 +382,7 @@ bool mutant_is_same_code(const mutant_builder *b, const program_build *p, const 
             folder);
     fclose(to);
     bool ran = run_script(m, folder, script, error);
-    char *mark = format("%s/same", folder);
+    char *mark = text_format("%s/same", folder);
     *same = ran && access(mark, F_OK) == 0;
     free(mark);
     free(script);

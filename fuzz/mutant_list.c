@@ -1,6 +1,8 @@
 #include "fuzz/mutant_list.h"
 
+#include "cli/file.h"
 #include "cli/options.h"
+#include "cli/text.h"
 
 #include <errno.h>
 #include <glob.h>
@@ -17,17 +19,11 @@ static void *or_fail(void *block) {
 
 // NULL: with errno.
 static char *read_text(const char *root, const char *path) {
-    char *full = NULL, *text = NULL;
     size_t size;
-    if (asprintf(&full, "%s/%s", root, path) < 0) options_fail("out of memory");
-    FILE *from = fopen(full, "r");
+    char *full = text_format("%s/%s", root, path), *text = file_read(full, &size);
+    int reason = errno;
     free(full);
-    if (!from) return NULL;
-    FILE *to = or_fail(open_memstream(&text, &size));
-    for (int byte; (byte = getc(from)) != EOF;)
-        putc(byte, to);
-    fclose(to);
-    fclose(from);
+    errno = reason;
     return text;
 }
 

@@ -1,10 +1,11 @@
 #include "fuzz/mutate.h"
 
 #include "cli/options.h"
+#include "cli/random.h"
+#include "cli/text.h"
 #include "fuzz/c_tokens.h"
 
 #include <ctype.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,16 +35,6 @@ typedef struct finder {
     int source;
     mutations *found;
 } finder;
-
-static char *format(const char *text, ...) __attribute__((format(printf, 1, 2)));
-static char *format(const char *text, ...) {
-    char *made = NULL;
-    va_list arguments;
-    va_start(arguments, text);
-    if (vasprintf(&made, text, arguments) < 0) options_fail("out of memory");
-    va_end(arguments);
-    return made;
-}
 
 // ---- Functions, by name -------------------------------------------------------------------------
 
@@ -259,7 +250,7 @@ static int operand_end(const c_tokens *t, int i, int tight) {
 // The text of tokens from … to − 1.
 static char *text_of(const c_tokens *t, int from, int to) {
     const token *first = &t->tokens[from], *last = &t->tokens[to - 1];
-    return format("%.*s", (int)(last->at + last->length - first->at), first->at);
+    return text_format("%.*s", (int)(last->at + last->length - first->at), first->at);
 }
 
 static void add(finder *f, mutation_kind kind, int at, int from, int to, char *plain,
@@ -287,11 +278,11 @@ static void add(finder *f, mutation_kind kind, int at, int from, int to, char *p
 static void add_value(finder *f, mutation_kind kind, int at, int from, int to, char *becomes) {
     char *was = text_of(f->t, from, to), *counted;
     if (is_pure(f->project, f->t, from, to))
-        counted = format("(__extension__({ LM_MUTANT(0); __auto_type lm_wrong = (%s); "
-                         "LM_MUTANT(lm_wrong != (%s)); lm_wrong; }))",
-                         becomes, was);
+        counted = text_format("(__extension__({ LM_MUTANT(0); __auto_type lm_wrong = (%s); "
+                              "LM_MUTANT(lm_wrong != (%s)); lm_wrong; }))",
+                              becomes, was);
     else
-        counted = format("(__extension__({ LM_MUTANT(1); (%s); }))", becomes);
+        counted = text_format("(__extension__({ LM_MUTANT(1); (%s); }))", becomes);
     free(was);
     add(f, kind, at, from, to, becomes, counted);
 }
@@ -299,7 +290,7 @@ static void add_value(finder *f, mutation_kind kind, int at, int from, int to, c
 // A statement, with its semicolon, becomes another one.
 static void add_statement(finder *f, mutation_kind kind, int at, int from, int to, char *becomes,
                           const char *triggered) {
-    char *counted = format("{ LM_MUTANT(%s); %s }", triggered, becomes);
+    char *counted = text_format("{ LM_MUTANT(%s); %s }", triggered, becomes);
     add(f, kind, at, from, to, becomes, counted);
 }
 
@@ -333,10 +324,11 @@ static void find_binary(finder *f, int i) {
     char *left = text_of(t, from, i), *right = text_of(t, i + 1, to);
     mutation_kind kind;
     const char *other = swapped(t, i, &kind);
-    if (other) add_value(f, kind, i, from, to, format("%s %s %s", left, other, right));
+    if (other) add_value(f, kind, i, from, to, text_format("%s %s %s", left, other, right));
     if (is_any(t, i, one_way))
-        add_value(f, MUTATE_OPERANDS, i, from, to,
-                  format("(%s) %.*s (%s)", right, (int)t->tokens[i].length, t->tokens[i].at, left));
+        add_value(
+            f, MUTATE_OPERANDS, i, from, to,
+            text_format("(%s) %.*s (%s)", right, (int)t->tokens[i].length, t->tokens[i].at, left));
     free(left);
     free(right);
 }
@@ -358,7 +350,7 @@ static void find_choice(finder *f, int i) {
     if (from >= i || to <= colon + 1) return;
     char *when = text_of(t, from, i), *then = text_of(t, i + 1, colon),
          *otherwise = text_of(t, colon + 1, to);
-    add_value(f, MUTATE_CONDITION, i, from, to, format("%s ? %s : %s", when, otherwise, then));
+    add_value(f, MUTATE_CONDITION, i, from, to, text_format("%s ? %s : %s", when, otherwise, then));
     free(when);
     free(then);
     free(otherwise);
@@ -367,7 +359,7 @@ static void find_choice(finder *f, int i) {
 static void find_if(finder *f, int i) {
     int open = i + 1, close = f->t->tokens[open].partner;
     char *condition = text_of(f->t, open + 1, close);
-    add_value(f, MUTATE_CONDITION, i, open + 1, close, format("!(%s)", condition));
+    add_value(f, MUTATE_CONDITION, i, open + 1, close, text_format("!(%s)", condition));
     free(condition);
 }
 
@@ -375,8 +367,9 @@ static void find_constant(finder *f, int i) {
     char *end, *text = text_of(f->t, i, i + 1);
     unsigned long long value = strtoull(text, &end, 0);
     if (end[strspn(end, "uUlL")] == '\0') {
-        add_value(f, MUTATE_CONSTANT, i, i, i + 1, format("%llu%s", value + 1, end));
-        if (value > 0) add_value(f, MUTATE_CONSTANT, i, i, i + 1, format("%llu%s", value - 1, end));
+        add_value(f, MUTATE_CONSTANT, i, i, i + 1, text_format("%llu%s", value + 1, end));
+        if (value > 0)
+            add_value(f, MUTATE_CONSTANT, i, i, i + 1, text_format("%llu%s", value - 1, end));
     }
     free(text);
 }
@@ -439,8 +432,8 @@ static void find_assigning(finder *f, int at, int from, int to) {
     const token *operator= & t->tokens[at], *first = &t->tokens[from], *end = &t->tokens[to - 1];
     const char *rest = operator->at + operator->length;
     add_statement(f, kind, at, from, to,
-                  format("%.*s%s%.*s;", (int)(operator->at - first->at), first->at, other,
-                         (int)(end->at - rest), rest),
+                  text_format("%.*s%s%.*s;", (int)(operator->at - first->at), first->at, other,
+                              (int)(end->at - rest), rest),
                   "1");
 }
 
@@ -449,7 +442,8 @@ static void find_statement(finder *f, int i) {
     static const char *const leaving[] = {"return", "break", "continue", NULL};
     int to = statement_end(t, i);
     if (is_any(t, i, leaving)) { // on a condition: else what follows is dead, which is no bug
-        if (token_is(t, i - 1, ")")) add_statement(f, MUTATE_STATEMENT, i, i, to, format(";"), "1");
+        if (token_is(t, i - 1, ")"))
+            add_statement(f, MUTATE_STATEMENT, i, i, to, text_format(";"), "1");
         return;
     }
     bool discards = token_is(t, i, "(") && token_is(t, i + 1, "void") && token_is(t, i + 2, ")");
@@ -457,15 +451,15 @@ static void find_statement(finder *f, int i) {
     int sign = assignment(t, i, to);
     bool compares = sign != NO_TOKEN && token_is(t, sign, "=") && is_pure(f->project, t, i, sign) &&
                     is_pure(f->project, t, sign + 1, to - 1);
-    char *triggered = format("1");
+    char *triggered = text_format("1");
     if (compares) {
         char *left = text_of(t, i, sign), *right = text_of(t, sign + 1, to - 1);
         free(triggered);
-        triggered = format("(%s) != (%s)", left, right);
+        triggered = text_format("(%s) != (%s)", left, right);
         free(left);
         free(right);
     }
-    add_statement(f, MUTATE_STATEMENT, i, i, to, format(";"), triggered);
+    add_statement(f, MUTATE_STATEMENT, i, i, to, text_format(";"), triggered);
     free(triggered);
     if (sign != NO_TOKEN && !token_is(t, sign, "=")) find_assigning(f, sign, i, to);
 }
@@ -525,8 +519,8 @@ static void name_all(const project *p, mutations *found) {
         const char *path = p->sources[m->source].path, *slash = strrchr(path, '/');
         char nth[20] = "";
         if (number > 1) snprintf(nth, sizeof nth, "-%u", number);
-        m->name =
-            format("%s:%u:%s%s", slash ? slash + 1 : path, m->line, mutation_kinds[m->kind], nth);
+        m->name = text_format("%s:%u:%s%s", slash ? slash + 1 : path, m->line,
+                              mutation_kinds[m->kind], nth);
     }
 }
 
@@ -566,14 +560,6 @@ void mutations_free(mutations *found) {
     *found = (mutations){0};
 }
 
-// splitmix64 (Steele, Lea, Flood 2014).
-static uint64_t draw(uint64_t *state) {
-    uint64_t z = *state += UINT64_C(0x9E3779B97F4A7C15);
-    z = (z ^ z >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
-    z = (z ^ z >> 27) * UINT64_C(0x94D049BB133111EB);
-    return z ^ z >> 31;
-}
-
 typedef struct ticket {
     double place;
     mutation mutation;
@@ -592,13 +578,13 @@ void mutate_shuffle(mutations *found, uint64_t seed) {
         for (end = first; end < found->count && found->at[end].source == found->at[first].source;)
             end++;
         for (size_t i = end - 1; i > first; i--) {
-            size_t other = first + draw(&seed) % (i - first + 1);
+            size_t other = first + random_next(&seed) % (i - first + 1);
             mutation m = found->at[i];
             found->at[i] = found->at[other];
             found->at[other] = m;
         }
         for (size_t i = first; i < end; i++) {
-            double within = (double)(draw(&seed) >> 11) * 0x1p-53;
+            double within = (double)(random_next(&seed) >> 11) * 0x1p-53;
             tickets[i] =
                 (ticket){((double)(i - first) + within) / (double)(end - first), found->at[i]};
         }
@@ -610,7 +596,8 @@ void mutate_shuffle(mutations *found, uint64_t seed) {
 }
 
 char *mutate_apply(const mutation *m, const char *text, bool counted) {
-    return format("%.*s%s%s", (int)m->from, text, counted ? m->counted : m->plain, text + m->to);
+    return text_format("%.*s%s%s", (int)m->from, text, counted ? m->counted : m->plain,
+                       text + m->to);
 }
 
 // The lines that a stretch of text lies on, without white space around.
@@ -618,7 +605,7 @@ static char *lines_at(const char *text, size_t from, size_t to) {
     while (from > 0 && text[from - 1] != '\n')
         from--;
     from += strspn(text + from, " \t");
-    return format("%.*s", (int)(to - from + strcspn(text + to, "\n")), text + from);
+    return text_format("%.*s", (int)(to - from + strcspn(text + to, "\n")), text + from);
 }
 
 void mutate_show(const mutation *m, const char *text, char **before, char **after) {

@@ -4,16 +4,6 @@
 
 enum { STACKED_LOG2_MAX = 4, RUN_MAX = 16 };
 
-uint64_t random_next(uint64_t *state) { // splitmix64
-    uint64_t z = *state += 0x9e3779b97f4a7c15;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-    z = (z ^ z >> 27) * 0x94d049bb133111eb;
-    return z ^ z >> 31;
-}
-uint32_t random_below(uint64_t *state, uint32_t bound) {
-    return (uint32_t)((random_next(state) >> 32) * bound >> 32);
-}
-
 // The records of an input while it is mutated.
 typedef struct record_list {
     const record_format *format;

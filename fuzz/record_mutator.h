@@ -3,6 +3,8 @@
 // records. Each input format says how to make and change a head and a record.
 #pragma once
 
+#include "cli/random.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,9 +16,22 @@ typedef struct record_format {
     void (*tweak_record)(uint8_t *record, uint64_t *random);
 } record_format;
 
-// A random number, and one below a bound that is not 0. The state is any number.
-uint64_t random_next(uint64_t *state);
-uint32_t random_below(uint64_t *state, uint32_t bound);
+// A random number below a bound that is not 0.
+static inline uint32_t random_below(uint64_t *state, uint32_t bound) {
+    return (uint32_t)((random_next(state) >> 32) * bound >> 32);
+}
+
+// Numbers in records: little-endian, of up to four bytes.
+static inline uint32_t record_load(const uint8_t *bytes, unsigned count) {
+    uint32_t value = 0;
+    for (unsigned i = 0; i < count; i++)
+        value |= (uint32_t)bytes[i] << 8 * i;
+    return value;
+}
+static inline void record_store(uint8_t *bytes, unsigned count, uint32_t value) {
+    for (unsigned i = 0; i < count; i++)
+        bytes[i] = (uint8_t)(value >> 8 * i);
+}
 
 // Both return the bytes of the result, `max` at most; the same seed makes the same. What is shorter
 // than a head is filled up with a random one; `max` must hold a head and a record.

@@ -2,6 +2,7 @@
 
 #include "alloc/registry.h"
 #include "cli/child.h"
+#include "cli/clock.h"
 #include "cli/file.h"
 #include "cli/interrupt.h"
 #include "cli/options.h"
@@ -16,7 +17,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define REGRESSIONS LINMEM_SOURCE_DIR "/corpus/regressions"
@@ -35,21 +35,6 @@ typedef struct request {
 } request;
 
 // ---- Reading ------------------------------------------------------------------------------------
-
-static uint8_t *read_file(const char *path, size_t *count) {
-    FILE *stream = fopen(path, "rb");
-    char *bytes = NULL;
-    size_t length;
-    FILE *memory = stream ? open_memstream(&bytes, &length) : NULL;
-    if (!memory) options_fail("%s: %s", path, strerror(errno));
-    for (int c; (c = getc(stream)) != EOF;)
-        putc(c, memory);
-    if (ferror(stream)) options_fail("%s: %s", path, strerror(errno));
-    fclose(stream);
-    fclose(memory);
-    *count = length;
-    return (uint8_t *)bytes;
-}
 
 static bool ends_with(const char *text, const char *end) {
     size_t length = strlen(text), tail = strlen(end);
@@ -78,7 +63,8 @@ static void load(request *request) {
         return;
     }
     size_t count;
-    uint8_t *bytes = read_file(request->wanted->input, &count);
+    uint8_t *bytes = (uint8_t *)file_read(request->wanted->input, &count);
+    if (!bytes) options_fail("%s: %s", request->wanted->input, strerror(errno));
     trace_operation *operations = calloc(OPERATIONS_MAX, sizeof *operations);
     if (!operations) options_fail("out of memory");
     size_t decoded = request->target->decode(bytes, count, operations, OPERATIONS_MAX);
@@ -129,7 +115,7 @@ typedef struct shrinking {
     trial trial;
     failure failure; // of the smallest trace so far
     progress *progress;
-    struct timespec began;
+    double began;
 } shrinking;
 
 static bool fails_the_same(void *context, const trace *trace) {
@@ -144,9 +130,7 @@ static bool fails_the_same(void *context, const trace *trace) {
 static bool goes_on(void *context, size_t tries, size_t operations) {
     shrinking *s = context;
     char text[60];
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    size_t seconds = (size_t)(now.tv_sec - s->began.tv_sec);
+    size_t seconds = (size_t)(clock_seconds() - s->began);
     snprintf(text, sizeof text, "%zu operations, %zu tries", operations, tries);
     progress_show(s->progress, seconds, text);
     return !interrupted() && seconds < SHRINK_SECONDS;
@@ -168,7 +152,7 @@ static size_t shrink(shrinking *s, trace *trace) {
         trace_free(&cut);
     }
     if (strcmp(s->failure.law, "hang") == 0) s->trial.seconds = 1;
-    clock_gettime(CLOCK_MONOTONIC, &s->began);
+    s->began = clock_seconds();
     s->progress = progress_start("shrinking, seconds", SHRINK_SECONDS);
     size_t tries = shrinker_run(trace, &(shrinker_options){.fails = fails_the_same,
                                                            .context = s,

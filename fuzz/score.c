@@ -1,8 +1,10 @@
 #include "fuzz/score.h"
 
+#include "cli/clock.h"
 #include "cli/interrupt.h"
 #include "cli/options.h"
 #include "cli/progress.h"
+#include "cli/text.h"
 #include "fuzz/mutant_build.h"
 #include "fuzz/targets.h"
 
@@ -10,10 +12,8 @@
 #include <glob.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { ERROR_BYTES = 300, HANG_SECONDS = 10, PROGRAMS_MAX = 100 };
 
@@ -35,22 +35,6 @@ typedef struct worker {
     pthread_t thread;
     int cpu;
 } worker;
-
-static char *format(const char *text, ...) __attribute__((format(printf, 1, 2)));
-static char *format(const char *text, ...) {
-    char *made = NULL;
-    va_list arguments;
-    va_start(arguments, text);
-    if (vasprintf(&made, text, arguments) < 0) options_fail("out of memory");
-    va_end(arguments);
-    return made;
-}
-
-static double now_seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
 
 // ---- One run ------------------------------------------------------------------------------------
 
@@ -106,11 +90,13 @@ void score_read_log(score_run *run, const char *log) {
 static bool run_seed(const worker *w, score_entry *e, const char *program, const char *folder,
                      unsigned seed) {
     const score_options *o = &w->shop->score->options;
-    char *corpus = format("%s/corpus-%u", folder, seed),
-         *log = format("%s/seed-%u.log", folder, seed);
-    char *artifacts = format("-artifact_prefix=%s/seed-%u-", folder, seed);
-    char *seeded = format("-seed=%u", seed), *time = format("-max_total_time=%.0f", o->seconds);
-    char *hang = format("-timeout=%d", HANG_SECONDS), *without = format("--without=%s", o->without);
+    char *corpus = text_format("%s/corpus-%u", folder, seed),
+         *log = text_format("%s/seed-%u.log", folder, seed);
+    char *artifacts = text_format("-artifact_prefix=%s/seed-%u-", folder, seed);
+    char *seeded = text_format("-seed=%u", seed),
+         *time = text_format("-max_total_time=%.0f", o->seconds);
+    char *hang = text_format("-timeout=%d", HANG_SECONDS),
+         *without = text_format("--without=%s", o->without);
     const char *const argv[] = {"sh",
                                 "-c",
                                 "mkdir -p \"$1\"; shift; exec \"$@\" >\"$0\" 2>&1",
@@ -129,11 +115,11 @@ static bool run_seed(const worker *w, score_entry *e, const char *program, const
                                        NULL};
     child_options options = {.argv = argv, .environment = environment, .cpu = w->cpu};
     score_run *run = &e->runs[seed - 1];
-    double start = now_seconds();
+    double start = clock_seconds();
     pid_t pid = child_start(&options);
     child_end end = {.interrupted = pid < 0};
     if (pid > 0) child_wait(pid, o->seconds + 60, &end);
-    run->seconds = now_seconds() - start;
+    run->seconds = clock_seconds() - start;
     score_read_log(run, log);
     run->ran = !end.interrupted;
     if (run->ran && !run->found && !end.ok) {
@@ -173,10 +159,11 @@ static void add_counts(score_entry *e, const char *path) {
 
 // Plays inputs, which a pattern in the folder names, on the program that counts.
 static void play_counted(const worker *w, score_entry *e, const char *folder, const char *pattern) {
-    char *program = format("%s/%s", folder, e->program), *counts = format("%s/counts", folder);
-    char *variable = format("LINMEM_MUTANT_COUNTS=%s", counts),
-         *full = format("%s/%s", folder, pattern);
-    char *artifacts = format("-artifact_prefix=%s/counted-", folder);
+    char *program = text_format("%s/%s", folder, e->program),
+         *counts = text_format("%s/counts", folder);
+    char *variable = text_format("LINMEM_MUTANT_COUNTS=%s", counts),
+         *full = text_format("%s/%s", folder, pattern);
+    char *artifacts = text_format("-artifact_prefix=%s/counted-", folder);
     glob_t inputs = {0};
     if (glob(full, 0, NULL, &inputs) == 0) {
         const char **argv = calloc(inputs.gl_pathc + 5, sizeof *argv);
@@ -208,7 +195,7 @@ static void count_reached(const worker *w, const program_build *program, score_e
     }
     play_counted(w, e, folder, "corpus-*");
     for (unsigned seed = 1; seed <= w->shop->score->options.seeds && !e->triggered; seed++) {
-        char *found = format("seed-%u-[a-z]*-*", seed); // crash-, leak-, timeout-, oom-
+        char *found = text_format("seed-%u-[a-z]*-*", seed); // crash-, leak-, timeout-, oom-
         if (e->runs[seed - 1].found) play_counted(w, e, folder, found);
         free(found);
     }
@@ -220,7 +207,7 @@ static void count_reached(const worker *w, const program_build *program, score_e
 static char *program_name(const char *target, const char *allocator) {
     const fuzz_target *known = fuzz_target_named(target);
     bool each = known && known->per_strategy && strcmp(allocator, "buffers") != 0;
-    return each ? format("%s-%s", target, allocator) : format("%s", target);
+    return each ? text_format("%s-%s", target, allocator) : text_format("%s", target);
 }
 
 // NULL: `error` says why. The lock is held.
@@ -238,7 +225,7 @@ static const program_build *find_program(workshop *shop, const char *name, char 
 static const program_build *program_for(workshop *shop, score_entry *e, const char *allocator) {
     free(e->allocator);
     free(e->program);
-    e->allocator = format("%s", allocator);
+    e->allocator = text_format("%s", allocator);
     e->program = program_name(e->mutant->target, allocator);
     pthread_mutex_lock(&shop->lock);
     const program_build *program = find_program(shop, e->program, e->error);
@@ -286,7 +273,7 @@ static void clean(const char *folder, const char *program) {
 static void measure(const worker *w, score_entry *e) {
     workshop *shop = w->shop;
     unsigned seeds = shop->score->options.seeds;
-    char *folder = format("%s/mutants/%s", shop->builder.build, e->mutant->name);
+    char *folder = text_format("%s/mutants/%s", shop->builder.build, e->mutant->name);
     const program_build *program = NULL;
     if (mutant_prepare(&shop->builder, shop->list, e->mutant, folder, e->error))
         program = choose_program(shop, e, folder);
@@ -298,7 +285,7 @@ static void measure(const worker *w, score_entry *e) {
         program = NULL;
     }
     if (program) {
-        char *path = format("%s/%s", folder, e->program);
+        char *path = text_format("%s/%s", folder, e->program);
         run_seeds(w, e, path, folder, seeds);
         free(path);
         if (e->run_count > 0) count_reached(w, program, e, folder);
@@ -309,8 +296,8 @@ static void measure(const worker *w, score_entry *e) {
 
 static void measure_control(const worker *w, score_entry *e) {
     workshop *shop = w->shop;
-    char *folder = format("%s/mutants/none-%s", shop->builder.build, e->program);
-    char *path = format("%s/%s", shop->builder.build, e->program);
+    char *folder = text_format("%s/mutants/none-%s", shop->builder.build, e->program);
+    char *path = text_format("%s/%s", shop->builder.build, e->program);
     run_seeds(w, e, path, folder, shop->score->options.control);
     clean(folder, "");
     free(folder);
@@ -384,9 +371,9 @@ static void *work_on_control(void *context) {
     while (!interrupted() && shop->next_control < shop->program_count) {
         const char *program = shop->programs[shop->next_control++]->name;
         score_entry *e = new_entry(shop, NULL, shop->score->options.control);
-        e->program = format("%s", program);
+        e->program = text_format("%s", program);
         const char *dash = strchr(program, '-');
-        e->allocator = format("%s", dash ? dash + 1 : program);
+        e->allocator = text_format("%s", dash ? dash + 1 : program);
         progress_show(shop->progress, shop->done, program);
         pthread_mutex_unlock(&shop->lock);
         measure_control(w, e);
@@ -456,7 +443,7 @@ bool score_take(score *s, const score_options *options, const mutant_list *list,
     s->entries = calloc(list->count + PROGRAMS_MAX, sizeof *s->entries);
     if (!s->entries) options_fail("out of memory");
     shop.total = count_chosen(options, list) + options->generated;
-    double start = now_seconds();
+    double start = clock_seconds();
     shop.progress = progress_start("mutants", shop.total);
     run_workers(&shop, work);
     progress_end(shop.progress);
@@ -466,7 +453,7 @@ bool score_take(score *s, const score_options *options, const mutant_list *list,
         run_workers(&shop, work_on_control);
         progress_end(shop.progress);
     }
-    s->seconds = now_seconds() - start;
+    s->seconds = clock_seconds() - start;
     s->interrupted = interrupted();
     drop_unmeasured(s);
     for (size_t i = 0; i < shop.program_count; i++) {

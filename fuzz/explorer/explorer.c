@@ -1,4 +1,5 @@
 #include "fuzz/explorer/explorer.h"
+#include "cli/clock.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -6,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
-#include <time.h>
 
 typedef struct hash {
     uint64_t low, high;
@@ -275,14 +275,8 @@ static void tell_violation(const explorer_world *w, exploration *result) {
         result->moves_to[i] = reversed[count - 1 - i];
 }
 
-static double now_s(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 bool explorer_run(explorer_world *world, uint32_t depth, bool refuse, exploration *result) {
-    double begun = now_s();
+    double begun = clock_seconds();
     memset(&explorer, 0, sizeof explorer);
     *result = (exploration){.broken = LAW_NONE};
     world->broken = LAW_NONE;
@@ -299,7 +293,7 @@ bool explorer_run(explorer_world *world, uint32_t depth, bool refuse, exploratio
     result->states = explorer.nodes.count;
     if (o == VIOLATION) tell_violation(world, result);
     bool counted = o != OUT_OF_MEMORY && count_sequences(result);
-    result->seconds = now_s() - begun;
+    result->seconds = clock_seconds() - begun;
     row_free(&explorer.nodes);
     row_free(&explorer.edges);
     row_free(&explorer.layer);
