@@ -448,6 +448,9 @@ static void break_bins_beyond(scene *s) {
 static void break_clean(scene *s) {
     s->runs->clean = s->runs->first;
 }
+static void break_table(scene *s) {
+    s->large->kind = PAGE_TABLE;
+}
 static void break_slab_count(scene *s) {
     s->slab->used++;
 }
@@ -484,6 +487,7 @@ static void each_broken_law_is_seen(void **state) {
         {break_bins_prev, "bins"},
         {break_bins_beyond, "bins"},
         {break_clean, "clean"},
+        {break_table, "table"},
         {break_slab_count, "slab-count"},
         {break_slab_links_outside, "slab-links"},
         {break_slab_links_between, "slab-links"},

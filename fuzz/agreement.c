@@ -7,21 +7,13 @@ typedef unsigned long long ull; // as printf takes it
 
 // ---- Answers ------------------------------------------------------------------------------------
 
-// What a block is aligned to: what it is rounded to, where that is a power of two.
-static uint64_t step_of(const lm_allocator *allocator, uint64_t block, uint32_t alignment) {
-    bool rounds = allocator->block_bytes_max((size_t)block / 2 + 1, LM_BLOCK_ALIGNMENT) == block;
-    return rounds && block > alignment ? block : alignment;
-}
-
-// Whether the strategy could serve by its own word, in what was left of the memory.
+// Whether there was room for what nobody may need more than, whatever he states: the next power of
+// two, at a multiple of itself.
 static bool could_serve(const oracle *o, uint32_t size, uint32_t alignment) {
-    uint64_t need = o->allocator->block_bytes_max(size, alignment);
-    if (oracle_growth_was_refused(o)) return false;
-    if (o->allocator->capabilities & LM_SHARES_THREADS && need > 1u << 29) return false;
-    if (need < size) need = size;
-    uint64_t pages = (uint64_t)o->pages * LM_PAGE_BYTES;
-    uint64_t more = step_of(o->allocator, need, alignment) + 3 * LM_PAGE_BYTES;
-    return need + more + (pages + need) / 16 <= oracle_left(o);
+    uint64_t most = size > alignment ? size : alignment, power = LM_BLOCK_ALIGNMENT;
+    while (power < most)
+        power *= 2;
+    return oracle_had_room(o, power, power);
 }
 
 // The alignment that an operation asks for.

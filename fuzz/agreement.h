@@ -1,15 +1,14 @@
 // One program of heap operations on several strategies, one after the other: who serves what the
 // others serve.
 //
-// The policy: what most of those who are asked serve is refused by nobody who could serve it. Those
-// could that have as much left of the memory as they say that the block takes, and what a heap
-// needs besides: the block's alignment (where they round to powers of two, that power), three
-// pages, and a sixteenth for tables and for rounding up. They may refuse where a growth was
-// refused; and a strategy that threads share refuses what is over 512 MiB, since a table that stays
-// where they look splits the memory.
+// The policy: what most of those who are asked serve is refused by nobody who has room for it, were
+// it rounded up to the next power of two and put at a multiple of that: no strategy may need more
+// (and what a heap needs besides, oracle_had_room says). They may refuse where a growth was refused;
+// and a strategy that threads share refuses what is over 512 MiB, since a table that stays where
+// they look splits the memory.
 //
-// That is sharper than the oracle, which looks at one strategy, and lets each refuse what does not
-// fit twice: 2 GiB and above, in any memory.
+// The oracle looks at one strategy and lets it refuse what has no room by its own statement, however
+// much that states. Here no statement counts.
 #pragma once
 
 #include "fuzz/heap_player.h"

@@ -16,16 +16,20 @@ enum { ERRING = 3 }; // its place among the strategies
 static heap_player player;
 static agreement all;
 
-// ---- A strategy that takes sizes from 2 GiB on for negative ones --------------------------------
+// ---- A strategy that takes four times what is asked, and states so ------------------------------
 
 static const lm_allocator *right;
 
 static void *err_allocate(size_t size, lm_memory *memory) {
-    return (int32_t)size < 0 ? NULL : right->allocate(size, memory);
+    return size > UINT32_MAX / 4 ? NULL : right->allocate(4 * size, memory);
 }
 
 static void *err_resize(void *block, size_t size, lm_memory *memory) {
-    return (int32_t)size < 0 ? NULL : right->resize(block, size, memory);
+    return size > UINT32_MAX / 4 ? NULL : right->resize(block, 4 * size, memory);
+}
+
+static uint64_t err_block_bytes_max(size_t size, size_t alignment) {
+    return 4 * right->block_bytes_max(size, alignment);
 }
 
 static const lm_allocator *erring(void) {
@@ -35,6 +39,7 @@ static const lm_allocator *erring(void) {
     table.name = "erring";
     table.allocate = err_allocate;
     table.resize = err_resize;
+    table.block_bytes_max = err_block_bytes_max;
     return &table;
 }
 
@@ -63,8 +68,8 @@ static size_t play(const char *text, uint32_t without) {
     return holds ? count : at;
 }
 
-static const char allocated[] = "h 16 1 65536\na 0 100\na 1 2200000000\nf 0\nf 1\n";
-static const char resized[] = "h 16 1 65536\na 0 100\nz 1 5\nr 0 2200000000\nf 0\nf 1\n";
+static const char allocated[] = "h 16 1 300\na 0 100\na 1 5000000\nf 0\nf 1\n";
+static const char resized[] = "h 16 1 300\na 0 100\nz 1 5\nr 0 5000000\nf 0\nf 1\n";
 
 static void the_right_ones_agree(void **state) {
     (void)state;
@@ -91,10 +96,10 @@ static void who_refuses_alone_is_named(void **state) {
     assert_int_equal(play(allocated, 0), 2);
     assert_int_equal(all.broken, LAW_agreement);
     assert_int_equal(all.place, ERRING);
-    assert_non_null(strstr(all.finding, "erring refuses a block of 2200000000 bytes"));
+    assert_non_null(strstr(all.finding, "erring refuses a block of 5000000 bytes"));
     assert_int_equal(play(resized, 0), 3);
     assert_int_equal(all.broken, LAW_agreement);
-    assert_non_null(strstr(all.finding, "erring refuses a resize to 2200000000 bytes"));
+    assert_non_null(strstr(all.finding, "erring refuses a resize to 5000000 bytes"));
     play(allocated, LAW_BIT(LAW_agreement));
     assert_int_equal(all.broken, LAW_NONE);
 }
@@ -103,9 +108,9 @@ static void who_refuses_alone_is_named(void **state) {
 static void the_policy_allows(void **state) {
     (void)state;
     take_all(erring());
-    play("h 16 1 65536\nn 99\na 0 2200000000\nn 0\nf 0\n", 0);
+    play("h 16 1 300\nn 999\na 0 5000000\nn 0\nf 0\n", 0);
     assert_int_equal(all.broken, LAW_NONE);
-    play("h 16 1 30000\na 0 2200000000\nf 0\n", 0); // of less than 2 GiB
+    play("h 16 1 250\na 0 5000000\nf 0\n", 0); // with less than twice 8 MiB left
     assert_int_equal(all.broken, LAW_NONE);
     for (size_t i = 0; i <= all.count / 2; i++)
         all.allocators[i] = all.allocators[ERRING];
@@ -114,7 +119,7 @@ static void the_policy_allows(void **state) {
 }
 
 static size_t less_usable(const void *block, lm_memory *memory) {
-    return right->usable_size(block, memory) / 2;
+    return right->usable_size(block, memory) / 8;
 }
 
 static void another_law_is_named_with_its_strategy(void **state) {

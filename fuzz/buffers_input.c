@@ -562,6 +562,7 @@ static const record_format format = {.head_bytes = BUFFERS_INPUT_HEAD_BYTES,
                                      .record_bytes = BUFFERS_INPUT_RECORD_BYTES,
                                      .records_max =
                                          BUFFERS_INPUT_OPERATIONS_MAX - 2 * BUFFERS_MEMORIES_MAX,
+                                     .place = 1,
                                      .random_head = random_head,
                                      .random_record = random_record,
                                      .tweak_record = tweak_record};

@@ -14,6 +14,7 @@ enum {
 static const lm_memory *watched;
 static uint64_t is_dirty[PAGES / 64], is_resident[PAGES / 64];
 static uint32_t listed[LISTED_MAX], count, resident;
+static uint64_t recent = PAGES; // a page that is dirty: most stores go where the last one went
 
 static bool is_marked(uint64_t page) {
     return page >= PAGES || is_dirty[page / 64] >> page % 64 & 1;
@@ -35,9 +36,12 @@ void dirty_watch(const lm_memory *memory) {
 void dirty_mark(const void *at, uint64_t bytes) {
     if (!watched || bytes == 0) return;
     uint64_t offset = (uint64_t)((uintptr_t)at - (uintptr_t)watched->base);
-    uint64_t last = (offset + bytes - 1) / PAGE_BYTES;
-    for (uint64_t page = offset / PAGE_BYTES; page <= last && page < PAGES; page++)
+    uint64_t page = offset / PAGE_BYTES, last = (offset + bytes - 1) / PAGE_BYTES;
+    if (page == recent && page == last) return;
+    for (; page <= last && page < PAGES; page++) {
         if (!is_marked(page)) mark_page(page);
+        recent = page;
+    }
 }
 
 // Not memset, which AddressSanitizer listens to.
@@ -82,6 +86,7 @@ bool dirty_clear(const lm_memory *memory) {
     for (uint32_t i = 0; listed_all && i < count; i++)
         clear_page(memory, listed[i]);
     count = 0;
+    recent = PAGES;
     return listed_all || give_back(memory);
 }
 

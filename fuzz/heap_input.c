@@ -236,12 +236,23 @@ static const uint32_t bounds[] = {
 static const int32_t nearby[] = {0,  -1, 1,  -4,  4,   -5,  -8,  8,   -12, -13, -15, -16,
                                  15, 16, 17, -17, -20, -24, -31, -32, 32,  -64, 64};
 
+// What memories grow to at most, in pages; 0: 4 GiB.
+static uint32_t random_maximum(uint64_t *random) {
+    static const uint32_t maxima[] = {0,  0,  1,  2,   3,   4,   8,    12,
+                                      20, 30, 40, 100, 200, 300, 1000, 4096};
+    return maxima[random_below(random, sizeof maxima / sizeof *maxima)];
+}
+
 static uint32_t random_size(uint64_t *random) {
-    uint32_t kind = random_below(random, 16);
-    if (kind < 8) return random_below(random, 16u << random_below(random, 9)); // up to 4 KiB
-    if (kind < 9) return (uint32_t)random_next(random) >> random_below(random, 32);
+    uint32_t kind = random_below(random, 32);
+    if (kind < 16) return random_below(random, 16u << random_below(random, 9)); // up to 4 KiB
+    if (kind < 18) return (uint32_t)random_next(random) >> random_below(random, 32);
+    if (kind < 19) { // what a memory may just have room for
+        uint32_t pages = random_maximum(random);
+        return pages ? random_below(random, pages * 65536) : 0;
+    }
     uint32_t count = sizeof bounds / sizeof *bounds;
-    uint32_t bound = bounds[random_below(random, kind < 14 ? 30 : count)];
+    uint32_t bound = bounds[random_below(random, kind < 28 ? 30 : count)];
     return bound + (uint32_t)nearby[random_below(random, sizeof nearby / sizeof *nearby)];
 }
 
@@ -332,10 +343,7 @@ static void tweak_record(uint8_t *record, uint64_t *random) {
 
 // Where a heap starts: mostly at 16; with little left in its page, or of the memory, or of 4 GiB.
 static void random_head(uint8_t *head, uint64_t *random) {
-    static const uint32_t maxima[] = {0,  0,  1,  2,   3,   4,   8,    12,
-                                      20, 30, 40, 100, 200, 300, 1000, 4096};
-    uint32_t start = 16, pages = random_below(random, 3);
-    uint32_t max = maxima[random_below(random, sizeof maxima / sizeof *maxima)];
+    uint32_t start = 16, pages = random_below(random, 3), max = random_maximum(random);
     switch (random_below(random, 8)) {
     case 0:
         start = 65536 - 16 * (1 + random_below(random, 512));
@@ -363,6 +371,7 @@ static void random_head(uint8_t *head, uint64_t *random) {
 static const record_format format = {.head_bytes = HEAP_INPUT_HEAD_BYTES,
                                      .record_bytes = HEAP_INPUT_RECORD_BYTES,
                                      .records_max = HEAP_INPUT_OPERATIONS_MAX - 1,
+                                     .place = 2,
                                      .random_head = random_head,
                                      .random_record = random_record,
                                      .tweak_record = tweak_record};

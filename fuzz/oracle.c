@@ -245,16 +245,27 @@ uint64_t oracle_left(const oracle *o) {
 // Of refusals and resets some are followed by a walk; where one preceded, all.
 enum { ENDS_A_WALK = 4 };
 
-// A call was refused: because a growth was, or because the memory is nearly full, but for what the
-// heap may need for itself: a thirty-second of it, for tables. Nothing changed.
-static bool holds_refusal(oracle *o, uint64_t cost, uint32_t size, uint32_t alignment) {
-    uint64_t left = oracle_left(o);
-    uint64_t need = cost > size ? cost : size;
-    uint64_t due = 2 * need + alignment + 3 * LM_PAGE_BYTES + (memory_end(o) + need) / 32;
+// What a block is aligned to: what it is rounded to, where that is a power of two.
+static uint64_t step_of(const lm_allocator *allocator, uint64_t block, uint32_t alignment) {
+    bool rounds = allocator->block_bytes_max((size_t)block / 2 + 1, LM_BLOCK_ALIGNMENT) == block;
+    return rounds && block > alignment ? block : alignment;
+}
+
+bool oracle_had_room(const oracle *o, uint64_t block, uint64_t step) {
+    if (oracle_growth_was_refused(o)) return false;
     // A table that stays where threads may look splits the memory.
-    if (can(o, LM_SHARES_THREADS) && need > 1u << 29) due = left + 1;
-    HOLDS(refusal, oracle_growth_was_refused(o) || left < due,
-          "%u bytes aligned to %u are refused with %llu left", size, alignment, (ull)left);
+    if (can(o, LM_SHARES_THREADS) && block > 1u << 29) return false;
+    uint64_t own = ((uint64_t)o->pages * LM_PAGE_BYTES + block) / 32 + 3 * LM_PAGE_BYTES;
+    return block + step + own <= oracle_left(o);
+}
+
+// A call was refused: because a growth was, or because there was no room for a block as large as
+// the strategy states. Nothing changed.
+static bool holds_refusal(oracle *o, uint64_t cost, uint32_t size, uint32_t alignment) {
+    uint64_t block = cost > size ? cost : size;
+    HOLDS(refusal, !oracle_had_room(o, block, step_of(o->allocator, block, alignment)),
+          "%u bytes aligned to %u are refused with %llu left", size, alignment,
+          (ull)oracle_left(o));
     HOLDS(refusal, lm_memory_pages(o->memory) == o->pages,
           "a refused call has grown the memory to %u pages", lm_memory_pages(o->memory));
     lm_census before = o->census;
@@ -496,7 +507,9 @@ bool oracle_closed(oracle *o) {
 bool oracle_reset(oracle *o) {
     o->gave_back = true;
     o->largest = 0; // the memory may serve other sizes from here on
-    return holds_nothing(o) && oracle_contents(o);
+    bool walks = oracle_walks_cheaply(o) || o->ended++ % ENDS_A_WALK == 0;
+    o->census_is_current = false;
+    return (!walks || holds_nothing(o)) && oracle_contents(o);
 }
 
 // ---- The end ------------------------------------------------------------------------------------

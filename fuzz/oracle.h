@@ -104,6 +104,12 @@ void oracle_before(oracle *oracle);
 bool oracle_growth_was_refused(const oracle *oracle);
 uint64_t oracle_left(const oracle *oracle);
 
+// Whether before the call there was room for a block of so many bytes that is aligned to `step`:
+// as much was left of the memory, and what a heap needs besides, three pages and a thirty-second of
+// the memory, for tables and for rounding up. There was none where a growth was refused; nor, where
+// threads share the memory, for more than 512 MiB.
+bool oracle_had_room(const oracle *oracle, uint64_t block, uint64_t step);
+
 // After an allocation; NULL: it was refused.
 bool oracle_allocated(oracle *oracle, const oracle_request *request, void *block);
 

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { STACKED_LOG2_MAX = 4, RUN_MAX = 16 };
+enum { STACKED_LOG2_MAX = 4, RUN_MAX = 16, ROW_MAX = 256 };
 
 // The records of an input while it is mutated.
 typedef struct record_list {
@@ -37,15 +37,21 @@ static void insert_some(record_list *l) {
         l->format->random_record(at(l, index + i), &l->random);
 }
 
-// Several of one kind, as programs make them; each perhaps a little different.
+// Several of one kind, as programs make them: alike, each a little different, or done to one after
+// the other of what lives, all or every second: so that many blocks are free that do not touch.
 static void insert_run(record_list *l) {
-    uint8_t *first = l->records;
-    size_t index = below(l, l->count + 1), count = open_gap(l, index, 2 + below(l, RUN_MAX));
-    bool alike = below(l, 2);
-    for (size_t i = 0; i < count; i++) {
-        if (i == 0) l->format->random_record(first = at(l, index), &l->random);
-        memcpy(at(l, index + i), first, i ? l->format->record_bytes : 0);
-        if (i && !alike) l->format->tweak_record(at(l, index + i), &l->random);
+    size_t index = below(l, l->count + 1), most = below(l, 16) ? RUN_MAX : ROW_MAX;
+    size_t count = open_gap(l, index, 2 + below(l, most)), bytes = l->format->record_bytes;
+    if (count == 0) return;
+    bool alike = below(l, 3);
+    uint8_t stride = (uint8_t)below(l, 3);
+    l->format->random_record(at(l, index), &l->random);
+    for (size_t i = index + 1; i < index + count; i++) {
+        memcpy(at(l, i), at(l, alike ? i - 1 : index), bytes);
+        if (alike)
+            at(l, i)[l->format->place] = (uint8_t)(at(l, i)[l->format->place] + stride);
+        else
+            l->format->tweak_record(at(l, i), &l->random);
     }
 }
 

@@ -11,6 +11,7 @@
 
 typedef struct record_format {
     size_t head_bytes, record_bytes, records_max;
+    size_t place; // where in a record the byte is that names what it is done to
     void (*random_head)(uint8_t *head, uint64_t *random);
     void (*random_record)(uint8_t *record, uint64_t *random);
     void (*tweak_record)(uint8_t *record, uint64_t *random);

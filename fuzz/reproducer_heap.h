@@ -144,13 +144,16 @@ static void walk_if_small(void) {
 }
 static void holds_refusal(uint64_t cost, uint32_t size, uint32_t alignment) {
     uint64_t left = (uint64_t)(memory.pages_max - pages_before) * LM_PAGE_BYTES;
-    uint64_t need = cost > size ? cost : size;
-    uint64_t due = 2 * need + alignment + 3 * LM_PAGE_BYTES + (memory_end() + need) / 32;
-    if (can(LM_SHARES_THREADS) && need > 1u << 29) due = left + 1;
+    uint64_t block = cost > size ? cost : size, step = alignment;
+    bool rounds = heap->block_bytes_max((size_t)block / 2 + 1, LM_BLOCK_ALIGNMENT) == block;
+    if (rounds && block > step) step = block; // to powers of two
+    uint64_t own = ((uint64_t)pages_before * LM_PAGE_BYTES + block) / 32 + 3 * LM_PAGE_BYTES;
+    bool splits = can(LM_SHARES_THREADS) && block > 1u << 29;
+    bool room = !splits && block + step + own <= left;
     bool refused = refusals_before == LM_REFUSE_ALL || memory.refusals != refusals_before;
     lm_census had = census;
     bool comparable = census_is_known;
-    HOLDS(refusal, refused || left < due, "%u bytes aligned to %u are refused with %llu left", size,
+    HOLDS(refusal, refused || !room, "%u bytes aligned to %u are refused with %llu left", size,
           alignment, (ull)left);
     HOLDS(refusal, lm_memory_pages(&memory) == pages_before, "a refused call has grown the memory");
     if (!is_small()) return;

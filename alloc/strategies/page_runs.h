@@ -16,6 +16,7 @@
 //
 // Laws, as `runs_validate` names them:
 //     runs            runs tile the pages from the first to the last
+//     table           a table that moves is one run at most, where it lies
 //     coalesced       no two free runs are neighbours
 //     bins            each free run is in the list of its length; the bitmap says which have one
 //     clean           no page from the clean one on is in use
@@ -360,7 +361,7 @@ static const char *runs_validate(const lm_memory *m, lm_census *census,
                                  const char *(*validate_used)(const lm_memory *, const page *,
                                                               lm_census *)) {
     const page_runs *r = runs_of(m);
-    uint32_t free_runs = 0, length;
+    uint32_t free_runs = 0, length, table = table_offset(&r->table) >> PAGE_SHIFT;
     bool after_free = false;
     if (r->table.first != r->first - 1 || r->end < r->first || r->end > memory_end(m) ||
         !table_holds(m, &r->table, r->end))
@@ -379,6 +380,7 @@ static const char *runs_validate(const lm_memory *m, lm_census *census,
             census->free_bytes += (uint64_t)length << PAGE_SHIFT;
         } else if (kind != PAGE_NOT_OURS) {
             if (n + length > r->clean) return "clean";
+            if (TABLE_MOVES && kind == PAGE_TABLE && n != table) return "table";
             const char *broken = kind == PAGE_TABLE ? NULL : validate_used(m, p, census);
             if (broken) return broken;
         }
