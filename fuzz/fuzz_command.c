@@ -24,7 +24,7 @@ enum { SECONDS_DEFAULT = 60, SECONDS_MAX = 1 << 20, JOBS_MAX = 64 };
 typedef struct request {
     bool *targets;     // by number: wanted; all where none is
     char **allocators; // ends with NULL; NULL: all
-    bool minimise;
+    bool minimise, from_nothing;
     fuzz_run run;
 } request;
 
@@ -37,17 +37,30 @@ static char *if_there(char *path) {
     return NULL;
 }
 
+static void remove_all(const char *folder) {
+    child_options options = {
+        .argv = (const char *const[]){"rm", "-rf", folder, NULL}, .cpu = -1, .quiet = true};
+    child_end end;
+    pid_t pid = child_start(&options);
+    if (pid > 0) child_wait(pid, 0, &end);
+    if (access(folder, F_OK) == 0) options_fail("%s: cannot be removed", folder);
+}
+
 static void add_unit(request *request, const fuzz_target *target, const char *allocator) {
     fuzz_unit unit = {.target = target->name, .allocator = allocator};
     unit.program = target_program(target->name, allocator);
     unit.name =
         allocator ? text_format("%s-%s", target->name, allocator) : text_format("%s", target->name);
-    unit.corpus = text_format("%s/build/fuzz-corpus/%s", LINMEM_SOURCE_DIR, unit.name);
-    unit.seeds = if_there(text_format("%s/corpus/fuzz/%s", LINMEM_SOURCE_DIR, target->name));
+    unit.corpus =
+        text_format("%s/build/%s/%s", LINMEM_SOURCE_DIR,
+                    request->from_nothing ? "fuzz-from-nothing" : "fuzz-corpus", unit.name);
+    if (!request->from_nothing)
+        unit.seeds = if_there(text_format("%s/corpus/fuzz/%s", LINMEM_SOURCE_DIR, target->name));
     unit.dictionary = if_there(text_format("%s/fuzz/%s.dict", LINMEM_SOURCE_DIR, target->name));
     if (!unit.program || access(unit.program, X_OK) != 0)
         options_fail("%s: %s; cmake --preset fuzz && cmake --build --preset fuzz makes it",
                      unit.program ? unit.program : unit.name, strerror(errno));
+    if (request->from_nothing) remove_all(unit.corpus);
     if (!file_make_directory(unit.corpus)) options_fail("%s: %s", unit.corpus, strerror(errno));
     fuzz_run *run = &request->run;
     run->units = realloc(run->units, (run->count + 1) * sizeof *run->units);
@@ -174,7 +187,7 @@ static exit_status minimise(const fuzz_run *run) {
 
 // ---- The command --------------------------------------------------------------------------------
 
-enum { OPTION_SEED = 256, OPTION_MINIMISE };
+enum { OPTION_SEED = 256, OPTION_MINIMISE, OPTION_FROM_NOTHING };
 static const struct argp_option options[] = {
     {"allocator", 'a', "A,…", 0, "Whose programs to run (default: all)", 0},
     {"seconds", 's', "N", 0, "How long, all together (default: 60)", 0},
@@ -182,6 +195,8 @@ static const struct argp_option options[] = {
     {"seed", OPTION_SEED, "N", 0, "Begin the random numbers with N (default: another each time)",
      0},
     {"out", 'o', "DIR", 0, "Where findings go (default: findings)", 0},
+    {"from-nothing", OPTION_FROM_NOTHING, NULL, 0,
+     "Begin with no inputs: neither seeds nor what earlier runs kept", 0},
     {"minimise", OPTION_MINIMISE, NULL, 0,
      "Instead, make corpus/fuzz/TARGET the least inputs that cover what is covered", 0},
     {0},
@@ -215,6 +230,9 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         return 0;
     case 'o':
         request->run.findings = argument;
+        return 0;
+    case OPTION_FROM_NOTHING:
+        request->from_nothing = true;
         return 0;
     case OPTION_MINIMISE:
         request->minimise = true;

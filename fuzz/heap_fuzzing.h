@@ -18,7 +18,9 @@ static inline void heap_fuzzing_begin(void) {
         perror("linmem-fuzz: no address space");
         exit(2);
     }
+#ifndef STORES_UNTOLD // by what is compiled as everywhere else
     dirty_watch(&player.memory);
+#endif
     target_measure();
 }
 

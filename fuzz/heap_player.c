@@ -1,5 +1,6 @@
 #include "fuzz/heap_player.h"
 
+#include "fuzz/broken_walk.h"
 #include "fuzz/dirty.h"
 #include "fuzz/wrong_call.h"
 
@@ -217,6 +218,8 @@ static bool run(heap_player *p, const heap_options *options, const trace_operati
     p->oracle.counted = options->allocator == options->counted;
     for (*at = placed; holds && *at < count && operations[*at].verb != TRACE_EXIT; *at += holds)
         holds = heap_player_play(p, &operations[*at]);
+    uint64_t broken = p->started ? options->broken_walks : 0;
+    if (holds && broken && !broken_walks(&p->oracle, broken)) return false;
     return holds && heap_player_end(p);
 }
 

@@ -1,5 +1,6 @@
 // Fuzz target: allocator calls on one strategy, held against the oracle. A sixteenth of the inputs,
-// as their bytes say, is played once more with its steps counted.
+// as their bytes say, is played once more with its steps counted; of another one the heap is walked
+// with words of it broken.
 #include "fuzz/heap_fuzzing.h"
 
 #define TABLE_(strategy, variant) lm_##strategy##variant
@@ -14,20 +15,22 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
     return 0;
 }
 
-static bool is_counted(const uint8_t *bytes, size_t count) {
+// The input's bytes, as a number.
+static uint32_t sum_of(const uint8_t *bytes, size_t count) {
     uint32_t sum = 0;
     for (size_t i = 0; i < count; i++)
         sum = sum * 31 + bytes[i];
-    return (sum * 0x9E3779B9u) >> 28 == 0;
+    return sum * 0x9E3779B9u;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
+    uint32_t sum = sum_of(bytes, count);
     heap_options options = {.allocator = target.level == 0 ? &TABLE(TARGET_STRATEGY, _level0)
                                                            : &TABLE(TARGET_STRATEGY, _level1),
-                            .counted =
-                                is_counted(bytes, count) ? &TABLE(TARGET_STRATEGY, _counted) : NULL,
+                            .counted = sum >> 28 == 0 ? &TABLE(TARGET_STRATEGY, _counted) : NULL,
                             .walk_every = target.walk_every,
-                            .without = target.without};
+                            .without = target.without,
+                            .broken_walks = sum >> 28 == 1 ? sum : 0};
     heap_fuzzing_play(&options, bytes, count);
     return 0;
 }

@@ -57,6 +57,8 @@ static void read_option(const char *argument) {
         target.without = laws(argument, value);
     else if ((value = value_of(argument, "--speed=")))
         target.speed = value;
+    else if ((value = value_of(argument, "--play=")))
+        target.play = value;
     else if (strcmp(argument, "--tell") == 0)
         target.tells = true;
     else
@@ -160,10 +162,20 @@ static double play_for(const seeds *s, double duration) {
     return (double)(target_operations - before) / (now - start);
 }
 
+static seeds read_some(const char *folder) {
+    seeds s = read_seeds(folder);
+    if (s.count == 0) misused(folder);
+    return s;
+}
+
 void target_measure(void) {
+    if (target.play) {
+        seeds s = read_some(target.play);
+        play_for(&s, 0);
+        exit(0);
+    }
     if (!target.speed) return;
-    seeds s = read_seeds(target.speed);
-    if (s.count == 0) misused(target.speed);
+    seeds s = read_some(target.speed);
     play_for(&s, 0.5);
     inputs = 0;
     double speed = play_for(&s, 3);

@@ -8,6 +8,7 @@
 //     --without=LAW,…   laws that are not held: what the others find without them
 //     --tell            says each second how many operations were played so far
 //     --speed=FOLDER    plays the inputs there for some seconds, prints how fast, and exits
+//     --play=FOLDER     plays the inputs there once, and exits
 //
 // A finding is one line on stderr, "linmem-fuzz: broken LAW: HOW", and an abort. At the end of a
 // run a line tells how many operations were played.
@@ -18,7 +19,7 @@
 typedef struct target_settings {
     int level;
     uint32_t walk_every, without;
-    const char *speed; // or NULL
+    const char *speed, *play; // or NULL
     bool tells;
 } target_settings;
 
@@ -31,7 +32,7 @@ extern uint64_t target_operations;
 // an option is wrong.
 void target_begin(int argc, char **argv);
 
-// At the end of LLVMFuzzerInitialize: with --speed measures and exits, else does nothing.
+// At the end of LLVMFuzzerInitialize: with --speed or --play does that and exits, else nothing.
 void target_measure(void);
 
 _Noreturn void target_fail(oracle_law law, const char *how);

@@ -287,6 +287,7 @@ static bool in_place(heap *h, uint32_t block) {
 // their number is right, none is there besides.
 static const char *index_law(heap *h, uint64_t free_blocks) {
     uint64_t links = 0;
+    if (bucket_log2(h) >= 32) return "place";
     for (uint32_t block = FIRST; block != h->last; block += bytes_of(h, block)) {
         if (!(*tag(h, block) & FREE)) continue;
         if (!in_place(h, block)) return "place";
