@@ -4,11 +4,11 @@
 // The policy: what most of those who are asked serve is refused by nobody who has room for it, were
 // it rounded up to the next power of two and put at a multiple of that: no strategy may need more
 // (and what a heap needs besides, oracle_had_room says). They may refuse where a growth was
-// refused; and a strategy that threads share refuses what is over 512 MiB, since a table that stays
+// refused; and a strategy that threads share refuses what is over 512 MiB: a table that stays
 // where they look splits the memory.
 //
-// The oracle looks at one strategy and lets it refuse what has no room by its own statement, however
-// much that states. Here no statement counts.
+// The oracle looks at one strategy and lets it refuse what has no room by its own statement,
+// however much that states. Here no statement counts.
 #pragma once
 
 #include "fuzz/heap_player.h"

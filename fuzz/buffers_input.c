@@ -1,4 +1,5 @@
 #include "fuzz/buffers_input.h"
+#include "alloc/view.h"
 #include "fuzz/record_mutator.h"
 
 #include <string.h>
@@ -458,6 +459,10 @@ static uint32_t random_value(uint64_t *random, uint32_t verb) {
     case TRACE_VIEW:
     case TRACE_COPY:
         return random_extent(random);
+    case TRACE_WRONG: // few calls, places about the memory's end and beside 4 GiB
+        return random_below(random, 2)   ? random_below(random, 32)
+               : random_below(random, 2) ? UINT32_MAX - random_below(random, 16)
+                                         : random_size(random);
     default:
         return random_size(random);
     }
@@ -466,8 +471,10 @@ static uint32_t random_value(uint64_t *random, uint32_t verb) {
 static uint8_t random_kind(uint64_t *random, uint32_t verb) {
     static const uint32_t log2s[] = {0, 1, 2, 3, 4, 4, 4, 4, 4, 5, 6, 8, 12, 16};
     static const uint32_t memories[] = {0, 0, 0, 1, 1, 1, 2, 2, 3, 3, 4, 5, 254};
-    if (verb == TRACE_VIEW)
-        return (uint8_t)random_below(random, random_below(random, 2) ? 4 : TRACE_VIEW_KINDS);
+    static const uint32_t kinds[] = {LM_I8, LM_U8, LM_C8, LM_I16, LM_F32, LM_F64};
+    if (verb == TRACE_VIEW && random_below(random, 4)) // narrow ones, and those that round
+        return (uint8_t)any_of(random, kinds, sizeof kinds / sizeof *kinds);
+    if (verb == TRACE_VIEW) return (uint8_t)random_below(random, TRACE_VIEW_KINDS);
     if (verb == TRACE_WRONG) return (uint8_t)random_below(random, WRONG_CALLS);
     if (verb == TRACE_MEMORY || verb == TRACE_TRANSFER)
         return (uint8_t)any_of(random, memories, sizeof memories / sizeof *memories);
@@ -543,7 +550,7 @@ static void tweak_record(uint8_t *record, uint64_t *random) {
 static void random_head(uint8_t *head, uint64_t *random) {
     memset(head, 0, BUFFERS_INPUT_HEAD_BYTES);
     uint32_t flags = random_below(random, 4) | random_below(random, 2) << 2;
-    if (random_below(random, 64) == 0) flags |= 1 << 3;
+    if (random_below(random, 24) == 0) flags |= 1 << 3;
     if (random_below(random, 4) == 0) flags |= random_below(random, BUFFERS_BUDGETS) << 4;
     head[0] = (uint8_t)flags;
     for (uint32_t i = 0; i < BUFFERS_MEMORIES_MAX; i++) {

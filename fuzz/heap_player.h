@@ -26,7 +26,7 @@ typedef struct heap_options {
     uint32_t walk_every;         // operations; 0: at refusals, resets and the end only
     uint32_t without;            // LAW_BITs
     bool wrong_calls;            // are made, where the check level catches them; else passed over
-    uint64_t broken_walks;       // in the end the heap is walked with words broken by this seed; or 0
+    uint64_t broken_walks;       // a seed: in the end the heap is walked with words of it broken
 } heap_options;
 
 // What an operation that asks for memory came to.
