@@ -227,7 +227,8 @@ static inline lm_status lm_buffer_transfer(lm_realm *realm, uint32_t owner, lm_h
 }
 
 // Makes a buffer larger or smaller; the first min(old, new) bytes are kept, the others anything.
-// LM_SHARED: somebody else holds a reference (or a view does), who would not know.
+// LM_SHARED: somebody else holds a reference (or a view does), who would not know. Pressure is told
+// before that is judged: what it releases may be just those.
 static inline lm_status lm_buffer_resize(lm_realm *realm, uint32_t owner, lm_handle handle,
                                          uint32_t size) {
     return realm->counts->resize(realm, owner, handle, size);

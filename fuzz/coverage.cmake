@@ -19,9 +19,18 @@ function(replays name)
 endfunction()
 
 foreach(strategy ${strategies})
+  add_library(covered_${strategy} OBJECT EXCLUDE_FROM_ALL alloc/strategies/${strategy}.c)
+  target_compile_definitions(covered_${strategy} PRIVATE LM_CHECK_LEVEL=0 ${sparse})
+  target_compile_options(covered_${strategy} PRIVATE -ffreestanding --coverage)
+  list(APPEND covered CMakeFiles/covered_${strategy}.dir)
   add_executable(replay-heap-${strategy} EXCLUDE_FROM_ALL fuzz/heap_target.c)
-  target_compile_definitions(replay-heap-${strategy} PRIVATE TARGET_STRATEGY=${strategy} STORES_UNTOLD)
-  replays(heap-${strategy} fuzz)
+  target_compile_definitions(replay-heap-${strategy} PRIVATE
+    TARGET_STRATEGY=${strategy} STORES_UNTOLD)
+  target_link_options(replay-heap-${strategy} PRIVATE --coverage)
+  add_dependencies(replay-heap-${strategy} fuzz corpus alloc cli)
+  replays(heap-${strategy} covered_${strategy} strategies_level1 strategies_counted
+    $<TARGET_FILE:fuzz> $<TARGET_FILE:corpus> $<TARGET_FILE:alloc> $<TARGET_FILE:cli>
+    PkgConfig::zstd PkgConfig::jansson)
 endforeach()
 
 add_library(covered_counts_atomic OBJECT EXCLUDE_FROM_ALL alloc/counts.c)
@@ -41,12 +50,13 @@ replays(buffers covered_buffers covered_counts_atomic ${buffers_parts})
 
 add_custom_target(forget_coverage COMMAND find . -name "*.gcda" -delete)
 get_target_property(runs fuzz_coverage MANUALLY_ADDED_DEPENDENCIES)
+add_dependencies(fuzz_coverage forget_coverage)
 foreach(run ${runs})
   add_dependencies(${run} forget_coverage)
 endforeach()
 add_custom_command(TARGET fuzz_coverage POST_BUILD
   COMMAND gcovr --root ${CMAKE_SOURCE_DIR} --filter ${CMAKE_SOURCE_DIR}/alloc/strategies/
-    --branches --print-summary CMakeFiles/strategies_level0.dir
+    --branches --print-summary ${covered}
   COMMAND gcovr --root ${CMAKE_SOURCE_DIR} --filter ${CMAKE_SOURCE_DIR}/alloc/
     --branches --print-summary CMakeFiles/covered_buffers.dir # counts.c as it is, not as it is atomic
   VERBATIM)
