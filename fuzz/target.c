@@ -57,6 +57,8 @@ static void read_option(const char *argument) {
         target.without = laws(argument, value);
     else if ((value = value_of(argument, "--speed=")))
         target.speed = value;
+    else if ((value = value_of(argument, "--calls=")))
+        target.calls = value;
     else if (strcmp(argument, "--tell") == 0)
         target.tells = true;
     else
