@@ -8,6 +8,7 @@
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "fuzz/allocators.h"
+#include "fuzz/buffers_world.h"
 #include "fuzz/counted.h"
 #include "fuzz/reproducer.h"
 #include "fuzz/shrinker.h"
@@ -20,8 +21,6 @@
 #include <unistd.h>
 
 #define REGRESSIONS LINMEM_SOURCE_DIR "/corpus/regressions"
-
-#define WORLD "world: " // begins the comment that says in what world a trace was found
 
 enum { TRIES_MAX = 20000, SHRINK_SECONDS = 120, OPERATIONS_MAX = 1 << 16 };
 
@@ -41,17 +40,6 @@ static bool ends_with(const char *text, const char *end) {
     return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
-// What the preamble says of the world, where the target's traces need it.
-static void load_world(const request *request) {
-    if (!request->target->read_world) return;
-    const char *at = strstr(request->trace.preamble, WORLD);
-    char line[100] = "";
-    if (at) snprintf(line, sizeof line, "%.*s", (int)strcspn(at, "\n"), at);
-    if (!at || !request->target->read_world(line + strlen(WORLD)))
-        options_fail("%s: no comment '%s…' says which memories there are", request->wanted->input,
-                     WORLD);
-}
-
 // A trace is known by its name; all else are bytes that a fuzz target was given.
 static void load(request *request) {
     trace_error error;
@@ -59,7 +47,9 @@ static void load(request *request) {
         ends_with(request->wanted->input, ".lmt.zst")) {
         if (!trace_read(request->wanted->input, &request->trace, &error))
             options_fail("%s: %s", request->wanted->input, error.text);
-        load_world(request);
+        if (request->target->read_world && !request->target->read_world(&request->trace))
+            options_fail("%s: no comment '" BUFFERS_WORLD "…' says which memories there are",
+                         request->wanted->input);
         return;
     }
     size_t count;
@@ -198,8 +188,12 @@ static int try_reproducer(const trial *trial, const char *path) {
 static void write_reproducer(const trial *trial, const trace *trace, const failure *failure,
                              const char *path) {
     if (!reproducer_is_known(trial)) return;
-    if (!reproducer_write(trial, trace, failure, path))
+    FILE *calls = reproducer_takes_calls(trial) ? tmpfile() : NULL;
+    if (reproducer_takes_calls(trial) && (!calls || !trial_record(trial, trace, calls)))
+        options_fail("%s: its calls could not be recorded", trial->program);
+    if (!reproducer_write(trial, trace, failure, calls, path))
         options_fail("%s: %s", path, strerror(errno));
+    if (calls) fclose(calls);
     bool shows = try_reproducer(trial, path) == 1;
     printf("  %s: %s\n", path, shows ? "shows it" : "does not show it where it was tried");
 }
@@ -211,8 +205,8 @@ static void write_all(const request *request, const trial *trial, const trace *t
         options_fail("%s: %s", request->wanted->directory, strerror(errno));
     char world[100] = "";
     if (trial->target->print_world) {
-        strcpy(world, "\n" WORLD);
-        trial->target->print_world(world + strlen(world), sizeof world - strlen(world));
+        world[0] = '\n';
+        trial->target->print_world(world + 1, sizeof world - 1);
     }
     if (asprintf(&start, "%s/%s-%s", request->wanted->directory, failure->law, name_of(trial)) <
             0 ||
@@ -348,8 +342,8 @@ exit_status reproduce(const reproduction *wanted) {
         options_unknown("target", name, names, fuzz_target_count);
     }
     if (wanted->refuse && strcmp(name, "heap") != 0) options_fail("--refuse-growth is for heaps");
-    if (wanted->keep && (!request.target || !request.target->play))
-        options_fail("--keep is for heaps");
+    if (wanted->keep && !request.target)
+        options_fail("--keep is for targets whose inputs are operations");
     if (!request.target) return reproduce_bytes(wanted);
     load(&request);
     exit_status status = reproduce_trace(&request);

@@ -3,14 +3,7 @@
 // This part is the same in every reproducer of a heap: it makes the calls, and holds the answers
 // against what an allocator's contract says (alloc/allocator.h).
 #include "alloc/strategies/strategy.h"
-
-#include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#pragma GCC diagnostic ignored "-Wunused-function" // few reproducers need all
+#include "fuzz/reproducer_common.h"
 
 #ifdef STRATEGY // else whoever includes this has a heap
 extern const lm_allocator LM_TABLE(STRATEGY);
@@ -18,37 +11,18 @@ static const lm_allocator *const heap = &LM_TABLE(STRATEGY);
 #endif
 static lm_memory memory;
 
-typedef unsigned long long ull;
 typedef struct extent { // a block, by its number; behind the blocks, pages of somebody else
     uint64_t offset, usable, cost;
     uint32_t size, alignment, scope;
     bool live;
 } extent;
 
-enum { SCOPES_MAX = 64, FOREIGN_MAX = 64, SECONDS_MAX = 10 };
+enum { SCOPES_MAX = 64, FOREIGN_MAX = 64 };
 static extent blocks[BLOCKS + FOREIGN_MAX];
 static uint64_t cost_now, cost_most, cost_of_one_most, largest, scopes_opened;
-static uint32_t alignment_most, call, foreign, depth, pages_before, refusals_before, pages_begun;
+static uint32_t alignment_most, foreign, depth, pages_before, refusals_before, pages_begun;
 static lm_census census;
 static bool census_is_known;
-
-_Noreturn static void broken(const char *law, const char *how, ...) {
-    va_list arguments;
-    va_start(arguments, how);
-    printf("call %u: broken %s: ", call, law);
-    vprintf(how, arguments);
-    putchar('\n');
-    fflush(stdout);
-    va_end(arguments);
-    _Exit(1);
-}
-#define HOLDS(law, holds, ...) ((holds) ? (void)0 : broken(#law, __VA_ARGS__))
-
-static void died(int number) {
-    if (number == SIGILL || number == SIGTRAP) broken("trap", "a right call trapped");
-    if (number == SIGALRM) broken("hang", "a call takes more than %d s", SECONDS_MAX);
-    broken("crash", "signal %d", number);
-}
 
 // With -fsanitize-coverage=trace-pc the strategy calls this at each of its steps.
 static uint32_t steps;
@@ -373,10 +347,7 @@ static void move(void) { // and from here on with every growth
 }
 
 static void start(uint32_t heap_start, uint32_t pages, uint32_t pages_max) {
-    static const int signals[] = {SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGABRT, SIGALRM};
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
-        signal(signals[i], died);
-    alarm(SECONDS_MAX);
+    catch_signals();
     lm_memory_options options = {.heap_start = heap_start, .pages = pages, .pages_max = pages_max};
     if (!lm_memory_create(&memory, &options)) perror("no memory"), exit(2);
     before();

@@ -192,7 +192,7 @@ static trace parse(const char *text) {
 }
 
 #define BREAKS(law, member, function)                                                              \
-    {law, offsetof(lm_allocator, member), (void (*)(void))function}
+    { law, offsetof(lm_allocator, member), (void (*)(void))function }
 
 static void both_see_each_broken_law(void **state) {
     (void)state;
@@ -256,7 +256,7 @@ static int run_reproducer(const trial *trial, const trace *trace, const char *ch
     snprintf(path, sizeof path, "%s/bug.c", folder);
     snprintf(program, sizeof program, "%s/bug", folder);
     failure failure = {.law = "overlap", .how = "so it was"};
-    assert_true(reproducer_write(trial, trace, &failure, path));
+    assert_true(reproducer_write(trial, trace, &failure, NULL, path));
     char *command = reproducer_command(trial, path, program);
     snprintf(script, sizeof script,
              "cp -r alloc %s && cd %s && sed -i '%s' alloc/strategies/%s.c && %s && %s/bug; "

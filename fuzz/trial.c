@@ -40,10 +40,11 @@ static size_t encode_buffers(const trace_operation *operations, size_t count, ui
     return buffers_input_encode(&world, operations, count, bytes, max);
 }
 static void print_buffers_world(char *line, size_t size) {
-    buffers_world_print(&world, line, size);
+    int length = snprintf(line, size, BUFFERS_WORLD);
+    buffers_world_print(&world, line + length, size - (size_t)length);
 }
-static bool read_buffers_world(const char *line) {
-    return buffers_world_parse(line, &world);
+static bool read_buffers_world(const trace *trace) {
+    return buffers_world_of(trace, &world);
 }
 
 static const trial_target targets[] = {
@@ -191,17 +192,27 @@ static void read_words(int file, failure *failure) {
     judge_words(said, failure);
 }
 
-// Runs the program on what is descriptor `input`, or the file at `path`.
-static bool run_on(const trial *trial, const char *path, int input, failure *failure) {
+// Runs the program on what is descriptor `input`, or the file at `path`. It writes its calls to
+// descriptor `calls`, if that is not −1, and does not look at what holds then.
+static bool run_on(const trial *trial, const char *path, int input, int calls, failure *failure) {
     int words = memfd_create("words", 0);
     char level[16];
     snprintf(level, sizeof level, "--level=%d",
              trial->allocator ? trial->allocator->check_level : 1);
-    const char *argv[] = {"sh",           "-c",  "exec \"$@\" >&3 2>&3",          "sh",
-                          trial->program, level, path ? path : "/proc/self/fd/4", NULL};
+    const char *argv[] = {"sh",
+                          "-c",
+                          "exec \"$@\" >&3 2>&3",
+                          "sh",
+                          trial->program,
+                          level,
+                          path ? path : "/proc/self/fd/4",
+                          calls < 0 ? NULL : "--calls=/proc/self/fd/5",
+                          NULL};
     child_options options = {.argv = argv,
-                             .descriptors = (int[]){words, input},
-                             .descriptor_count = path ? 1 : 2,
+                             .descriptors = (int[]){words, input, calls},
+                             .descriptor_count = path        ? 1
+                                                 : calls < 0 ? 2
+                                                             : 3,
                              .cpu = -1};
     child_end end = {0};
     pid_t pid = words >= 0 ? child_start(&options) : -1;
@@ -217,7 +228,7 @@ static bool run_on(const trial *trial, const char *path, int input, failure *fai
 static bool run_program(const trial *trial, const trace *trace, failure *failure) {
     *failure = (struct failure){.at = trace->count};
     int input = input_file(trial, trace);
-    bool broken = input >= 0 && run_on(trial, NULL, input, failure);
+    bool broken = input >= 0 && run_on(trial, NULL, input, -1, failure);
     close(input);
     return broken;
 }
@@ -225,7 +236,16 @@ static bool run_program(const trial *trial, const trace *trace, failure *failure
 bool trial_bytes(const char *program, const char *path, double seconds, failure *failure) {
     trial trial = {.program = program, .seconds = seconds};
     *failure = (struct failure){0};
-    return run_on(&trial, path, -1, failure);
+    return run_on(&trial, path, -1, -1, failure);
+}
+
+bool trial_record(const trial *trial, const trace *trace, FILE *calls) {
+    failure failure = {0};
+    int input = input_file(trial, trace);
+    if (input < 0) return false;
+    run_on(trial, NULL, input, fileno(calls), &failure);
+    close(input);
+    return lseek(fileno(calls), 0, SEEK_END) > 0;
 }
 
 bool trial_run(const trial *trial, const trace *trace, failure *failure) {
