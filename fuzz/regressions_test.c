@@ -1,6 +1,8 @@
-// Every bug that was found is a trace in corpus/regressions. Those of heaps are played here on every
-// strategy, at levels 0 and 1 and with its steps counted, walked after every operation; and with
-// each of its growths refused. Those of buffers: fuzz/buffers_regressions_test.c.
+// Every bug that was found is a trace in corpus/regressions. Those of heaps are played here on
+// every strategy, at levels 0 and 1 and with its steps counted, walked after every operation; and
+// with each of their growths refused; with the wrong calls in them, and by all strategies in
+// agreement. Those of buffers: fuzz/buffers_regressions_test.c.
+#include "fuzz/agreement.h"
 #include "fuzz/out_of_memory.h"
 
 #include "alloc/registry.h"
@@ -35,6 +37,32 @@ static void play(const lm_allocator *allocator, bool counted, const trace *trace
                  player.oracle.finding);
 }
 
+static bool has_wrong_calls(const trace *trace) {
+    for (size_t i = 0; i < trace->count; i++)
+        if (trace->operations[i].verb == TRACE_WRONG) return true;
+    return false;
+}
+
+static void play_wrongly(const lm_allocator *allocator, const trace *trace, const char *name) {
+    heap_options options = {.allocator = allocator, .walk_every = 1, .wrong_calls = true};
+    size_t at;
+    if (!heap_player_run(&player, &options, trace->operations, trace->count, &at))
+        fail_msg("%s on %s: operation %zu breaks %s: %s", name, allocator->name, at,
+                 law_names[player.oracle.broken], player.oracle.finding);
+}
+
+static void play_together(const trace *trace, int level, const char *name) {
+    static agreement all;
+    heap_options options = {.walk_every = 0};
+    size_t at;
+    all.count = lm_strategy_count();
+    for (size_t i = 0; i < all.count; i++)
+        all.allocators[i] = lm_strategy_at(i, level);
+    if (!agreement_run(&all, &player, &options, trace->operations, trace->count, &at))
+        fail_msg("%s, level %d: operation %zu breaks %s: %s", name, level, at,
+                 law_names[all.broken], all.finding);
+}
+
 static bool is_of_buffers(const trace *trace) {
     buffers_world_choice world;
     return buffers_world_of(trace, &world);
@@ -54,7 +82,10 @@ static bool play_on_all(const char *name) {
         play(lm_strategy_at(i, 0), false, &trace, name);
         play(lm_strategy_at(i, 1), false, &trace, name);
         play(counted_strategy_named(strategy), true, &trace, name);
+        if (has_wrong_calls(&trace)) play_wrongly(lm_strategy_at(i, 1), &trace, name);
     }
+    for (int level = 0; heaps && level < 2; level++)
+        play_together(&trace, level, name);
     trace_free(&trace);
     return heaps;
 }

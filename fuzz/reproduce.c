@@ -73,6 +73,7 @@ enum { WAYS = 5 };
 static bool is_way(const trial_target *target, const char *strategy, int way, trial *trial) {
     static const int levels[WAYS] = {1, 0, 0, 1, 0};
     *trial = (struct trial){.target = target, .counted = way == 2};
+    if (trial->counted && !target->counts) return false;
     if (!strategy && way != 3) return false;
     if (strategy)
         trial->allocator = trial->counted ? counted_strategy_named(strategy)

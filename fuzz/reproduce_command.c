@@ -55,7 +55,7 @@ exit_status reproduce_command(int argc, char **argv) {
         "INPUT",
         "Plays an input of a fuzz target, or a trace (.lmt, .lmt.zst). "
         "What it breaks is shrunk, and written as a trace and as a C "
-        "program that needs nothing but the strategy.",
+        "program that needs nothing but sources of alloc/.",
         NULL,
         NULL,
         NULL};

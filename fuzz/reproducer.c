@@ -52,15 +52,65 @@ static void print_heap_call(const trace_operation *operation, FILE *stream) {
     }
 }
 
-static void print_heap_calls(const trial *trial, const trace *trace, FILE *calls, FILE *stream) {
-    (void)trial, (void)calls;
+// Where the heap starts. Returns how many operations that took.
+static size_t print_heap_start(const trace *trace, FILE *stream) {
     static const uint32_t plain[] = {LM_BLOCK_ALIGNMENT, 1, LM_PAGES_MAX};
     const trace_operation *o = trace->operations;
     bool placed = trace->count && o->verb == TRACE_HEAP;
     const uint32_t *world = placed ? o->argument : plain;
     fprintf(stream, "    start(%u, %u, %u);\n", world[0], world[1], world[2]);
-    for (size_t i = placed; i < trace->count && o[i].verb != TRACE_EXIT; i++)
+    return placed;
+}
+
+static void print_heap_calls(const trial *trial, const trace *trace, const failure *failure,
+                             FILE *calls, FILE *stream) {
+    const trace_operation *o = trace->operations;
+    (void)trial, (void)calls;
+    bool disagrees = strcmp(failure->law, law_names[LAW_agreement]) == 0;
+    for (size_t i = print_heap_start(trace, stream); i < trace->count && o[i].verb != TRACE_EXIT;
+         i++) {
         print_heap_call(&o[i], stream);
+        if (disagrees && i == failure->at) fprintf(stream, "    agrees(\"%s\");\n", failure->how);
+    }
+}
+
+enum { WRONG_CALLS_MAX = 4096 };
+
+static void print_wrong_call(const trial_wrong_call *made, const trace_operation *o, FILE *stream) {
+    char pointer[60] = "NULL", size[60];
+    bool too_large = o->argument[0] == WRONG_wrong_size;
+    snprintf(size, sizeof size, "%zu", made->size);
+    if (too_large) {
+        snprintf(pointer, sizeof pointer, "block(%u)", o->argument[1]);
+        snprintf(size, sizeof size, "usable(%u) + 1 + %u", o->argument[1], o->argument[2]);
+    } else if (!made->is_null) {
+        snprintf(pointer, sizeof pointer, "no_block(0x%llx)", (unsigned long long)made->offset);
+    }
+    if (strcmp(made->name, "close_scope") == 0)
+        fputs("    WRONG(heap->close_scope(&memory));\n", stream);
+    else if (strcmp(made->name, "usable_size") == 0)
+        fprintf(stream, "    WRONG(heap->usable_size(%s, &memory));\n", pointer);
+    else if (strcmp(made->name, "resize_aligned") == 0)
+        fprintf(stream, "    WRONG(heap->resize_aligned(%s, %s, 64, &memory));\n", pointer, size);
+    else
+        fprintf(stream, "    WRONG(heap->%s(%s, %s, &memory));\n", made->name, pointer, size);
+}
+
+static void print_misuse_calls(const trial *trial, const trace *trace, const failure *failure,
+                               FILE *calls, FILE *stream) {
+    static trial_wrong_call made[WRONG_CALLS_MAX];
+    const trace_operation *o = trace->operations;
+    size_t count = trial_wrong_calls(trial, trace, made, WRONG_CALLS_MAX), next = 0;
+    (void)failure, (void)calls;
+    for (size_t i = print_heap_start(trace, stream); i < trace->count && o[i].verb != TRACE_EXIT;
+         i++) {
+        print_heap_call(&o[i], stream);
+        if (next == count || made[next].at != i) continue;
+        fprintf(stream, "\n    look(); // %s\n", trace_wrong_calls[o[i].argument[0]]);
+        for (; next < count && made[next].at == i; next++)
+            print_wrong_call(&made[next], &o[i], stream);
+        fputs("    holds_look();\n\n", stream);
+    }
 }
 
 static void print_heap_sources(const trial *trial, FILE *stream) {
@@ -136,7 +186,9 @@ static void print_buffers_head(const trial *trial, const trace *trace, FILE *str
             trace->blocks ? trace->blocks : 1);
 }
 
-static void print_buffers_calls(const trial *trial, const trace *trace, FILE *calls, FILE *stream) {
+static void print_buffers_calls(const trial *trial, const trace *trace, const failure *failure,
+                                FILE *calls, FILE *stream) {
+    (void)failure;
     const buffers_world_choice world = world_of(trial);
     lm_memory_options heaps[BUFFERS_MEMORIES_MAX];
     char line[4096];
@@ -164,13 +216,18 @@ typedef struct kind {
     void (*print_flags)(const trial *trial, FILE *stream); // or NULL
     void (*print_sources)(const trial *trial, FILE *stream);
     void (*print_head)(const trial *trial, const trace *trace, FILE *stream);
-    void (*print_calls)(const trial *trial, const trace *trace, FILE *calls, FILE *stream);
+    void (*print_calls)(const trial *trial, const trace *trace, const failure *failure, FILE *calls,
+                        FILE *stream);
 } kind;
 
 static const kind kinds[] = {
     {"heap", "fuzz/reproducer_heap.h", NULL, print_heap_sources, print_heap_head, print_heap_calls},
     {"buffers", "fuzz/reproducer_buffers.h", print_buffers_flags, print_buffers_sources,
      print_buffers_head, print_buffers_calls},
+    {"misuse", "fuzz/reproducer_misuse.h", NULL, print_heap_sources, print_heap_head,
+     print_misuse_calls},
+    {"differential", "fuzz/reproducer_heap.h", NULL, print_heap_sources, print_heap_head,
+     print_heap_calls},
 };
 
 static const kind *kind_of(const trial *trial) {
@@ -265,7 +322,7 @@ bool reproducer_write(const trial *trial, const trace *trace, const failure *fai
           "------------------------------------------------------------------------------------"
           "\n\nint main(void) {\n",
           file.stream);
-    kind->print_calls(trial, trace, calls, file.stream);
+    kind->print_calls(trial, trace, failure, calls, file.stream);
     fputs("    return end();\n}\n", file.stream);
     return whole_file_commit(&file);
 }

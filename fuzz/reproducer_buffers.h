@@ -211,6 +211,11 @@ static void given(lm_handle handle, uint32_t owner, uint32_t memory) {
     HOLDS(status, lm_handle_owner(handle) == owner && lm_handle_memory(handle) == memory,
           "a handle names another owner or memory: %#llx", (ull)handle);
 }
+// Two that are held at once have slots, or records, of their own.
+static void apart(uint64_t given, uint64_t held) {
+    HOLDS(status, (given & 0xFFFFFF) != (held & 0xFFFFFF), "a slot serves two: %#llx and %#llx",
+          (ull)given, (ull)held);
+}
 static void given_token(lm_token token) {
     uint32_t record = (uint32_t)token & 0xFFFFFF, generation = (uint32_t)(token >> 24);
     HOLDS(status,

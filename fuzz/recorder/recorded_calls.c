@@ -15,17 +15,32 @@ static const char *true_or_false(bool value) {
     return value ? "true" : "false";
 }
 
-// A handle was given.
-static void name_handle(lm_status status, lm_handle handle, uint32_t owner, uint32_t memory) {
+// A handle was given, which may have the slot of one that it moved from. If it has that of a share
+// that is held, that is said.
+static void name_handle(lm_status status, lm_handle handle, uint32_t owner, uint32_t memory,
+                        lm_handle moved) {
+    const handle_shadow *shadow = &recorded.player->shadow;
+    uint32_t slot = lm_handle_slot(handle);
     if (lm_failed(status) || recorded.pending.wrong) return;
     recorder_name_handle(handle);
-    recorder_add("    given(%s, %u, %u);\n", recorder_handle(handle), owner, memory);
+    const char *name = recorder_handle(handle);
+    recorder_add("    given(%s, %u, %u);\n", name, owner, memory);
+    if (slot < shadow->slots && shadow->shares[slot].count &&
+        !(moved && lm_handle_slot(moved) == slot))
+        recorder_add("    apart(%s, %s);\n", name, recorder_handle(shadow->shares[slot].handle));
 }
 
-static void name_token(lm_status status, lm_token token) {
+// The same of a token, which may have the record of one that it replaced.
+static void name_token(lm_status status, lm_token token, lm_token replaced) {
+    const handle_shadow *shadow = &recorded.player->shadow;
+    uint32_t record = (uint32_t)token & 0xFFFFFF;
     if (lm_failed(status) || recorded.pending.wrong) return;
     recorder_name_token(token);
-    recorder_add("    given_token(%s);\n", recorder_token(token));
+    const char *name = recorder_token(token);
+    recorder_add("    given_token(%s);\n", name);
+    if (record >= shadow->records || ((uint32_t)replaced & 0xFFFFFF) == record) return;
+    const shadow_token *t = &shadow->tokens[record];
+    if (t->alive || t->queued) recorder_add("    apart(%s, %s);\n", name, recorder_token(t->token));
 }
 
 // ---- Buffers ------------------------------------------------------------------------------------
@@ -45,7 +60,7 @@ lm_status recorded_buffer_create(lm_realm *realm, uint32_t owner, uint32_t memor
     recorded.pending.tells = true;
     lm_status status =
         RETURNED(lm_buffer_create(realm, owner, memory, size, alignment, zeroed, handle));
-    name_handle(status, *handle, owner, memory);
+    name_handle(status, *handle, owner, memory, 0);
     recorded.fresh = status == LM_OK ? *handle : 0;
     recorded.fresh_size = size;
     return status;
@@ -66,7 +81,7 @@ lm_status recorded_buffer_adopt(lm_realm *realm, uint32_t owner, uint32_t memory
         recorder_call(CALL_PLAIN, "lm_buffer_adopt(&realm, %u, %u, b%u, %u, %s)", owner, memory,
                       number, size, made);
     lm_status status = RETURNED(lm_buffer_adopt(realm, owner, memory, block, size, handle));
-    name_handle(status, *handle, owner, memory);
+    name_handle(status, *handle, owner, memory, 0);
     if (lm_failed(status)) recorder_add("    give_back(%u, b%u);\n", memory, number);
     return status;
 }
@@ -91,7 +106,7 @@ lm_status recorded_buffer_share(lm_realm *realm, uint32_t owner, lm_handle handl
     recorder_call(CALL_PLAIN, "lm_buffer_share(&realm, %u, %s, %u, %s)", owner,
                   recorder_handle(handle), with, made);
     lm_status status = RETURNED(lm_buffer_share(realm, owner, handle, with, shared));
-    name_handle(status, *shared, with, lm_handle_memory(handle));
+    name_handle(status, *shared, with, lm_handle_memory(handle), 0);
     return status;
 }
 
@@ -106,7 +121,7 @@ lm_status recorded_buffer_transfer(lm_realm *realm, uint32_t owner, lm_handle ha
                   recorder_handle(handle), to, made);
     recorded.pending.quiet = stays ? "death" : NULL;
     lm_status status = RETURNED(lm_buffer_transfer(realm, owner, handle, to, transferred));
-    name_handle(status, *transferred, to, lm_handle_memory(handle));
+    name_handle(status, *transferred, to, lm_handle_memory(handle), stays ? handle : 0);
     return status;
 }
 
@@ -298,7 +313,7 @@ lm_status recorded_finalizer_attach(lm_realm *realm, uint32_t owner, lm_handle h
     recorder_call(CALL_PLAIN, "lm_finalizer_attach(&realm, %u, %s, %s, %s)", owner,
                   recorder_handle(handle), beside, made);
     lm_status status = RETURNED(lm_finalizer_attach(realm, owner, handle, sibling, token));
-    name_token(status, *token);
+    name_token(status, *token, 0);
     return status;
 }
 
@@ -331,7 +346,8 @@ lm_status recorded_finalizer_detach_all(lm_realm *realm, lm_token token, uint32_
 lm_status recorded_finalizer_replace(lm_realm *realm, uint32_t owner, lm_handle handle,
                                      lm_token *token, lm_handle *cancelled) {
     if (!recorder_is_on()) return lm_finalizer_replace(realm, owner, handle, token, cancelled);
-    const char *old = recorder_token(*token), *made = recorder_new_token(*token);
+    lm_token replaced = *token;
+    const char *old = recorder_token(replaced), *made = recorder_new_token(replaced);
     const char *of = recorder_handle(handle);
     recorder_call(CALL_PLAIN, "lm_finalizer_replace(&realm, %u, %s, %s, &detached)", owner, of,
                   made);
@@ -340,7 +356,7 @@ lm_status recorded_finalizer_replace(lm_realm *realm, uint32_t owner, lm_handle 
         recorder_add("    same(detached, %s);\n", of);
     else
         recorder_add("    same(%s, %s);\n", made + 1, old);
-    name_token(status, *token);
+    name_token(status, *token, replaced);
     return status;
 }
 
