@@ -1,19 +1,11 @@
 // What is written of buffers is a program that compiles, alone with alloc/, and shows the bug: of
 // mutants of each kind, from traces that fuzzing found them by, and nothing of the right code. What
 // was recorded while a bug was there says nothing any more when it is gone.
-#include "cli/child.h"
 #include "fuzz/buffers_world.h"
 #include "fuzz/recorder/recorder.h"
-#include "fuzz/reproducer.h"
+#include "fuzz/reproducer_program.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 // ---- Recording ----------------------------------------------------------------------------------
 
@@ -66,31 +58,12 @@ static trace parse(const char *text) {
     return trace;
 }
 
-// Compiles the program with the sources as a command changes them; returns how it ends.
-static int run_program(const trial *trial, const trace *trace, FILE *calls, const char *change) {
-    char folder[] = "/tmp/linmem-reproducer-test-XXXXXX", path[100], program[100], script[3000];
-    failure failure = {.law = "count", .how = "so it was"};
-    child_end end;
-    assert_non_null(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/bug.c", folder);
-    snprintf(program, sizeof program, "bug '-DLM_MUTANT(x)=(void)0'");
-    assert_true(trial->target->read_world(trace));
-    assert_true(reproducer_write(trial, trace, &failure, calls, path));
-    char *command = reproducer_command(trial, path, program);
-    snprintf(script, sizeof script,
-             "patches=$PWD/fuzz/mutants; cp -r alloc %s && cd %s && { %s; } >said 2>&1 && "
-             "%s && ./bug >said; status=$?; [ $status -lt 2 ] || cat said; rm -rf %s; exit $status",
-             folder, folder, change, command, folder);
-    child_options options = {.argv = (const char *const[]){"sh", "-c", script, NULL}, .cpu = -1};
-    child_wait(child_start(&options), 120, &end);
-    free(command);
-    return end.exit_status;
-}
-
-static const trial *of_buffers(void) {
-    static trial trial;
-    trial.target = trial_target_named("buffers");
-    return &trial;
+// Returns how the program ends, with the sources as a command changes them.
+static int run_program(const trace *trace, FILE *calls, const char *change) {
+    const trial trial = {.target = trial_target_named("buffers")};
+    const failure failure = {.law = "count", .how = "so it was"};
+    assert_true(trial.target->read_world(trace));
+    return run_reproducer(&trial, trace, &failure, calls, change);
 }
 
 // ---- Mutants ------------------------------------------------------------------------------------
@@ -133,11 +106,11 @@ static void a_program_shows_each_bug(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[1000], change[200];
         snprintf(text, sizeof text, "linmem-trace 1\n%s", cases[i].trace);
-        snprintf(change, sizeof change, "patch -p1 < $patches/%s.patch", cases[i].mutant);
+        snprintf(change, sizeof change, "patch -p1 < $mutants/%s.patch", cases[i].mutant);
         trace t = parse(text);
         FILE *calls = record(&t, NULL);
-        int right = run_program(of_buffers(), &t, calls, "true");
-        int mutated = run_program(of_buffers(), &t, calls, change);
+        int right = run_program(&t, calls, "true");
+        int mutated = run_program(&t, calls, change);
         if (right != 0 || mutated != 1)
             fail_msg("%s: exits with %d, and of the right code with %d", cases[i].mutant, mutated,
                      right);
@@ -198,8 +171,8 @@ static void a_program_is_silent_when_the_bug_is_gone(void **state) {
         lm_counts broken = lm_counts_plain;
         memcpy((char *)&broken + bugs[i].member, &bugs[i].function, sizeof bugs[i].function);
         FILE *calls = record(&t, &broken);
-        int right = run_program(of_buffers(), &t, calls, "true");
-        int changed = run_program(of_buffers(), &t, calls, bugs[i].change);
+        int right = run_program(&t, calls, "true");
+        int changed = run_program(&t, calls, bugs[i].change);
         if (right != 0 || changed != 1)
             fail_msg("%s: exits with %d, and of the right code with %d", bugs[i].change, changed,
                      right);

@@ -62,6 +62,12 @@ static size_t print_heap_start(const trace *trace, FILE *stream) {
     return placed;
 }
 
+// What most strategies serve is to be served.
+static void print_agreement(const failure *failure, FILE *stream) {
+    const char *refuses = strstr(failure->how, ": "); // behind the operation's number
+    fprintf(stream, "    agrees(\"%s\");\n", refuses ? refuses + 2 : failure->how);
+}
+
 static void print_heap_calls(const trial *trial, const trace *trace, const failure *failure,
                              FILE *calls, FILE *stream) {
     const trace_operation *o = trace->operations;
@@ -70,7 +76,7 @@ static void print_heap_calls(const trial *trial, const trace *trace, const failu
     for (size_t i = print_heap_start(trace, stream); i < trace->count && o[i].verb != TRACE_EXIT;
          i++) {
         print_heap_call(&o[i], stream);
-        if (disagrees && i == failure->at) fprintf(stream, "    agrees(\"%s\");\n", failure->how);
+        if (disagrees && i == failure->at) print_agreement(failure, stream);
     }
 }
 

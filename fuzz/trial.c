@@ -247,11 +247,17 @@ bool trial_refuse(const trial *trial, const trace *trace, struct trace *refused)
 
 enum { INPUT_BYTES_MAX = 1 << 20 };
 
-// The input as a file without a name. −1: the operations are no input of the target, or no room.
-static int input_file(const trial *trial, const trace *trace) {
+// Up to an exit.
+static size_t played_operations(const trace *trace) {
     size_t count = 0;
     while (count < trace->count && trace->operations[count].verb != TRACE_EXIT)
         count++;
+    return count;
+}
+
+// The input as a file without a name. −1: the operations are no input of the target, or no room.
+static int input_file(const trial *trial, const trace *trace) {
+    size_t count = played_operations(trace);
     uint8_t *bytes = malloc(INPUT_BYTES_MAX);
     size_t size =
         bytes ? trial->target->encode(trace->operations, count, bytes, INPUT_BYTES_MAX) : 0;
@@ -352,6 +358,10 @@ static bool run_program(const trial *trial, const trace *trace, failure *failure
     int input = input_file(trial, trace);
     bool broken = input >= 0 && run_on(trial, NULL, input, -1, failure);
     close(input);
+    // An input begins with where heaps start, which a trace need not say.
+    size_t at, count, own = played_operations(trace);
+    if (broken && sscanf(failure->how, "operation %zu of %zu", &at, &count) == 2 && count > own)
+        failure->at = at < count - own ? 0 : at - (count - own);
     return broken;
 }
 
