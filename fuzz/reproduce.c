@@ -41,17 +41,26 @@ static bool ends_with(const char *text, const char *end) {
 }
 
 // A trace is known by its name; all else are bytes that a fuzz target was given.
-static void load(request *request) {
+static bool is_trace(const char *input) {
+    return ends_with(input, ".lmt") || ends_with(input, ".lmt.zst");
+}
+
+static void read_trace(const char *input, trace *trace) {
     trace_error error;
-    if (ends_with(request->wanted->input, ".lmt") ||
-        ends_with(request->wanted->input, ".lmt.zst")) {
-        if (!trace_read(request->wanted->input, &request->trace, &error))
-            options_fail("%s: %s", request->wanted->input, error.text);
-        if (request->target->read_world && !request->target->read_world(&request->trace))
-            options_fail("%s: no comment '" BUFFERS_WORLD "…' says which memories there are",
-                         request->wanted->input);
-        return;
-    }
+    if (!trace_read(input, trace, &error)) options_fail("%s: %s", input, error.text);
+}
+
+// The target that plays all of the trace, where nobody says which it is.
+static const char *target_of(const trace *trace) {
+    buffers_world_choice world;
+    if (buffers_world_of(trace, &world)) return "buffers";
+    for (size_t i = 0; i < trace->count; i++)
+        if (trace->operations[i].verb == TRACE_WRONG) return "misuse";
+    return "heap";
+}
+
+static void read_bytes(request *request) {
+    trace_error error;
     size_t count;
     uint8_t *bytes = (uint8_t *)file_read(request->wanted->input, &count);
     if (!bytes) options_fail("%s: %s", request->wanted->input, strerror(errno));
@@ -333,20 +342,30 @@ static exit_status reproduce_bytes(const reproduction *wanted) {
     return broken ? EXIT_BROKEN : EXIT_HELD;
 }
 
+static void hold_target(const char *name) {
+    const char *names[fuzz_target_count];
+    if (fuzz_target_named(name)) return;
+    for (size_t i = 0; i < fuzz_target_count; i++)
+        names[i] = fuzz_targets[i].name;
+    options_unknown("target", name, names, fuzz_target_count);
+}
+
 exit_status reproduce(const reproduction *wanted) {
+    request request = {.wanted = wanted};
     const char *name = wanted->target ? wanted->target : "heap";
-    request request = {.wanted = wanted, .target = trial_target_named(name)};
-    if (!fuzz_target_named(name)) {
-        const char *names[fuzz_target_count];
-        for (size_t i = 0; i < fuzz_target_count; i++)
-            names[i] = fuzz_targets[i].name;
-        options_unknown("target", name, names, fuzz_target_count);
-    }
+    hold_target(name);
+    bool trace = is_trace(wanted->input) && trial_target_named(name);
+    if (trace) read_trace(wanted->input, &request.trace);
+    if (trace && !wanted->target) name = target_of(&request.trace);
+    request.target = trial_target_named(name);
     if (wanted->refuse && strcmp(name, "heap") != 0) options_fail("--refuse-growth is for heaps");
     if (wanted->keep && !request.target)
         options_fail("--keep is for targets whose inputs are operations");
     if (!request.target) return reproduce_bytes(wanted);
-    load(&request);
+    if (!trace) read_bytes(&request);
+    if (trace && request.target->read_world && !request.target->read_world(&request.trace))
+        options_fail("%s: no comment '" BUFFERS_WORLD "…' says which memories there are",
+                     wanted->input);
     exit_status status = reproduce_trace(&request);
     trace_free(&request.trace);
     return status;

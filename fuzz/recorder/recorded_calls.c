@@ -292,7 +292,7 @@ lm_status recorded_view_point(lm_realm *realm, const lm_view *view, lm_pointer *
     recorder_call(CALL_PLAIN, "lm_view_point(&realm, %s, &made_pointer)", name);
     lm_status status = RETURNED(lm_view_point(realm, view, pointer));
     if (status != LM_OK) return status;
-    recorder_add("    points(%s, %u);\n", name, view->offset);
+    recorder_add("    points(%s, %u);\n", name, recorded.operation->argument[3]); // of v
     recorded.pointer_expected = LM_STATUSES; // it is another one
     return status;
 }
