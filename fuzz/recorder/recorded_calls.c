@@ -22,12 +22,13 @@ static void name_handle(lm_status status, lm_handle handle, uint32_t owner, uint
     const handle_shadow *shadow = &recorded.player->shadow;
     uint32_t slot = lm_handle_slot(handle);
     if (lm_failed(status) || recorded.pending.wrong) return;
+    bool serves = slot < shadow->slots && shadow->shares[slot].count &&
+                  !(moved && lm_handle_slot(moved) == slot);
+    const char *held = serves ? recorder_handle(shadow->shares[slot].handle) : NULL;
     recorder_name_handle(handle);
     const char *name = recorder_handle(handle);
     recorder_add("    given(%s, %u, %u);\n", name, owner, memory);
-    if (slot < shadow->slots && shadow->shares[slot].count &&
-        !(moved && lm_handle_slot(moved) == slot))
-        recorder_add("    apart(%s, %s);\n", name, recorder_handle(shadow->shares[slot].handle));
+    if (held) recorder_add("    apart(%s, %s);\n", name, held);
 }
 
 // The same of a token, which may have the record of one that it replaced.
@@ -35,12 +36,14 @@ static void name_token(lm_status status, lm_token token, lm_token replaced) {
     const handle_shadow *shadow = &recorded.player->shadow;
     uint32_t record = (uint32_t)token & 0xFFFFFF;
     if (lm_failed(status) || recorded.pending.wrong) return;
+    const shadow_token *t = record < shadow->records ? &shadow->tokens[record] : NULL;
+    bool serves =
+        t && (t->alive || t->queued) && !(replaced && ((uint32_t)replaced & 0xFFFFFF) == record);
+    const char *held = serves ? recorder_token(t->token) : NULL;
     recorder_name_token(token);
     const char *name = recorder_token(token);
     recorder_add("    given_token(%s);\n", name);
-    if (record >= shadow->records || ((uint32_t)replaced & 0xFFFFFF) == record) return;
-    const shadow_token *t = &shadow->tokens[record];
-    if (t->alive || t->queued) recorder_add("    apart(%s, %s);\n", name, recorder_token(t->token));
+    if (held) recorder_add("    apart(%s, %s);\n", name, held);
 }
 
 // ---- Buffers ------------------------------------------------------------------------------------
