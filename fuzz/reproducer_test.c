@@ -277,7 +277,7 @@ static void a_program_makes_wrong_calls(void **state) {
         "! far 1 1\n! null 0 8\n! wrong_size 1 0\n! measure_freed 0 0\n"
         "! resize_freed 0 32\n! double_free 0 0\n! close_unopened 0 0\nf 1\n");
     trial trial = {.target = trial_target_named("misuse"), .seconds = 60};
-    for (size_t i = 0; i < lm_strategy_count(); i += 5) {
+    for (size_t i = 0; i < lm_strategy_count(); i++) {
         trial.allocator = lm_strategy_at(i, 1);
         assert_int_equal(run_changed(&trial, &t, "true"), 0);
     }
