@@ -19,6 +19,7 @@ bool buffer_broken(buffer_player *p, const char *law, const char *format, ...) {
 }
 
 bool buffer_check_status(buffer_player *p, lm_status status, lm_status expected) {
+    buffer_expects(p, expected);
     if (status == expected) return true;
     if (status == LM_OUT_OF_MEMORY && expected == LM_OK && p->watch.refused) return true;
     return buffer_broken(p, "status", "%s, not %s", lm_status_name(status),
@@ -33,6 +34,10 @@ bool buffer_given(buffer_player *p, lm_handle handle, uint32_t owner, uint32_t m
 
 static uint32_t acting_memory(const buffer_player *p) {
     return p->model.owner % p->options.count;
+}
+
+bool buffer_is_adopted(const buffer_player *p) {
+    return p->model.begun % 8 == 4 && p->watch.served[acting_memory(p)].allocator->allocate_aligned;
 }
 
 // Bytes. Loops, since a library's functions may be a sanitizer's.
@@ -266,10 +271,10 @@ static void want(buffer_player *p, uint32_t memory, uint32_t size) {
 static bool check_pressure(buffer_player *p, lm_status status, bool exceeds) {
     if (p->law) return false;
     if (p->options.budget == 0) return true;
-    uint32_t due = (uint32_t)exceeds + (status == LM_OUT_OF_MEMORY);
-    if (p->pressed == due || (status == LM_OK && p->watch.refused && p->pressed == due + 1))
+    p->due = (uint32_t)exceeds + (status == LM_OUT_OF_MEMORY);
+    if (p->pressed == p->due || (status == LM_OK && p->watch.refused && p->pressed == p->due + 1))
         return true;
-    return buffer_broken(p, "status", "pressure is told %u times, not %u: %s", p->pressed, due,
+    return buffer_broken(p, "status", "pressure is told %u times, not %u: %s", p->pressed, p->due,
                          lm_status_name(status));
 }
 
@@ -365,9 +370,8 @@ static lm_status create_and_shrink(buffer_player *p, const trace_operation *oper
 
 // How a buffer is made, by its number: those that are odd are zeroed.
 static lm_status make_buffer(buffer_player *p, const trace_operation *operation, lm_view *made) {
-    uint32_t number = p->model.begun, memory = acting_memory(p);
-    if (number % 8 == 4 && p->watch.served[memory].allocator->allocate_aligned)
-        return adopt(p, operation, made);
+    uint32_t number = p->model.begun;
+    if (buffer_is_adopted(p)) return adopt(p, operation, made);
     if (number % 16 == 6) return create_and_resize(p, operation, made);
     if (number % 16 == 14) return create_and_shrink(p, operation, made);
     return create_fresh(p, operation, operation->argument[1], number % 2, made);
@@ -853,10 +857,13 @@ static void note_beginning(buffer_player *p, const trace_operation *operation) {
 }
 
 bool buffer_player_step(buffer_player *p, const trace_operation *operation) {
+    const buffer_observer *observer = p->options.observer;
     p->watch.calls = p->watch.refused = p->watch.made = 0;
     note_beginning(p, operation);
+    if (observer) observer->before(p, operation);
     if (!plays[operation->verb](p, operation) || p->law || !check_live(p) || !check_last_pointer(p))
         return false;
+    if (observer) observer->after(p, operation);
     uint32_t every = p->options.walk_every;
     return !every || ++p->played.operations % every || walk(p);
 }
@@ -874,6 +881,7 @@ static bool release_owner(buffer_player *p, uint32_t owner) {
         p->references[i].handle = 0;
     }
     uint64_t real = lm_realm_release_all(&p->realm, owner);
+    buffer_expects(p, freed);
     return (real == freed ||
             buffer_broken(p, "death", "%llu buffers go with owner %u, not %llu",
                           (unsigned long long)real, owner, (unsigned long long)freed)) &&
@@ -886,6 +894,7 @@ static bool check_owner(buffer_player *p, uint32_t owner) {
     for (uint32_t i = 0; i < p->shadow.slots; i++)
         expected +=
             p->shadow.shares[i].count && lm_handle_owner(p->shadow.shares[i].handle) == owner;
+    buffer_expects(p, expected);
     return held == expected ||
            buffer_broken(p, "count", "owner %u holds %llu buffers, not %llu", owner,
                          (unsigned long long)held, (unsigned long long)expected);

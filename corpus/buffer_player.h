@@ -32,6 +32,16 @@
 #include "corpus/buffer_watch.h"
 #include "corpus/handle_shadow.h"
 
+typedef struct buffer_player buffer_player;
+
+// Told what is played while it is played, by who writes it down (fuzz/recorder/).
+typedef struct buffer_observer {
+    void (*before)(buffer_player *player, const trace_operation *operation);
+    void (*after)(buffer_player *player, const trace_operation *operation);
+    // What the last call was to return, a status or a number; of a wrong call it comes before it.
+    void (*expects)(buffer_player *player, uint64_t expected);
+} buffer_observer;
+
 typedef struct buffer_player_options {
     const lm_counts *counts;
     // Started, and the player's alone. The trace's memory N is memory N modulo `count`; home is the
@@ -45,6 +55,7 @@ typedef struct buffer_player_options {
     uint64_t budget;
     // Whether a law is not held: to see what the others find. NULL: all are.
     bool (*is_without)(const char *law);
+    const buffer_observer *observer; // or NULL
 } buffer_player_options;
 
 typedef struct buffer_played {
@@ -74,7 +85,7 @@ typedef struct real_block {
 
 enum { BUFFER_TABLES_MAX = 64 }; // 2 records, and their parts
 
-typedef struct buffer_player {
+struct buffer_player {
     buffer_player_options options;
     buffer_limits limits;
     lm_realm realm;
@@ -97,7 +108,8 @@ typedef struct buffer_player {
     size_t content_bytes, content_used;
     lm_pointer pointer; // the last one asked for, of a memory that had then grown and moved so far
     uint32_t pointer_pages, pointer_moves;
-    uint32_t pressed; // how often the callback was told in this operation
+    uint32_t pressed; // how often the callback was told of the last call
+    uint32_t due;     // and how often it had to be
     struct {
         uint32_t memory, size;
         bool wrongly; // by a call that is wrong besides
@@ -105,7 +117,7 @@ typedef struct buffer_player {
     buffer_played played;
     const char *law; // the one found broken, or NULL
     char finding[160];
-} buffer_player;
+};
 
 // Room to play any trace within the limits, again and again. `content_bytes`: for the bytes that
 // buffers are to hold; those that find no room there are not looked at, but for zeroed ones' ends.

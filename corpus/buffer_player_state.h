@@ -7,6 +7,11 @@
 __attribute__((format(printf, 3, 4))) bool buffer_broken(buffer_player *player, const char *law,
                                                          const char *format, ...);
 
+// What a call was to return, for who watches.
+static inline void buffer_expects(buffer_player *player, uint64_t expected) {
+    if (player->options.observer) player->options.observer->expects(player, expected);
+}
+
 // Whether a call returned what is expected; where that is LM_OK, memory may have been wanting too.
 bool buffer_check_status(buffer_player *player, lm_status status, lm_status expected);
 
@@ -14,6 +19,9 @@ bool buffer_check_status(buffer_player *player, lm_status status, lm_status expe
 static inline bool buffer_is_want(lm_status status) {
     return status == LM_OUT_OF_MEMORY || status == LM_OUT_OF_SLOTS || status == LM_COUNT_OVERFLOW;
 }
+
+// Whether the next buffer is a block that the player allocates, and that is adopted.
+bool buffer_is_adopted(const buffer_player *player);
 
 // A handle, or a token, was given.
 bool buffer_given(buffer_player *player, lm_handle handle, uint32_t owner, uint32_t memory,

@@ -3,9 +3,11 @@
 // tables are narrow, so that their ends are reached.
 #include "corpus/buffer_player.h"
 #include "fuzz/buffers_input.h"
+#include "fuzz/recorder/recorder.h"
 #include "fuzz/target.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { CONTENT_BYTES = 1 << 15 };
 
@@ -53,20 +55,35 @@ static void play(const buffer_player_options *options, const trace_operation *op
     target_operations += count;
 }
 
+// Instead, for who wants to know what is called.
+static void record(buffer_player_options *options, const trace_operation *operations,
+                   size_t count) {
+    FILE *stream = fopen(target.calls, "w+");
+    if (!stream) {
+        perror(target.calls);
+        exit(2);
+    }
+    recorder_start(stream, &player, options);
+    recorder_play(&player, options, operations, count);
+    fclose(stream);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
     static trace_operation operations[BUFFERS_INPUT_OPERATIONS_MAX];
     buffers_world_choice choice;
     size_t decoded =
         buffers_input_decode(bytes, count, &choice, operations, BUFFERS_INPUT_OPERATIONS_MAX);
     if (!buffers_world_start(&world, &choice, target.level, operations, decoded)) return 0;
-    const buffer_player_options options = {.counts =
-                                               choice.atomic ? &lm_counts_atomic : &lm_counts_plain,
-                                           .memories = world.served,
-                                           .count = choice.count,
-                                           .walk_every = target.walk_every,
-                                           .budget = buffers_budgets[choice.budget],
-                                           .is_without = is_without};
-    play(&options, operations, decoded);
+    buffer_player_options options = {.counts = choice.atomic ? &lm_counts_atomic : &lm_counts_plain,
+                                     .memories = world.served,
+                                     .count = choice.count,
+                                     .walk_every = target.walk_every,
+                                     .budget = buffers_budgets[choice.budget],
+                                     .is_without = is_without};
+    if (target.calls)
+        record(&options, operations, decoded);
+    else
+        play(&options, operations, decoded);
     return 0;
 }
 

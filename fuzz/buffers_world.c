@@ -73,6 +73,15 @@ bool buffers_world_parse(const char *line, buffers_world_choice *choice) {
     return choice->count > 0;
 }
 
+bool buffers_world_of(const trace *trace, buffers_world_choice *choice) {
+    const char *at = strstr(trace->preamble, BUFFERS_WORLD);
+    char line[100];
+    if (!at) return false;
+    at += strlen(BUFFERS_WORLD);
+    snprintf(line, sizeof line, "%.*s", (int)strcspn(at, "\n"), at);
+    return buffers_world_parse(line, choice);
+}
+
 bool buffers_world_create(buffers_world *world) {
     const lm_memory_options options = {
         .pages = PAGES, .pages_max = LM_PAGES_MAX, .commit = LM_COMMIT_AHEAD};
@@ -113,6 +122,17 @@ static void read_heaps(const trace_operation *operations, size_t count, uint32_t
     }
 }
 
+void buffers_world_heaps(const buffers_world_choice *choice, const trace_operation *operations,
+                         size_t count, lm_memory_options heaps[BUFFERS_MEMORIES_MAX]) {
+    for (uint32_t i = 0; i < choice->count; i++)
+        heaps[i] = (lm_memory_options){.heap_start = LM_BLOCK_ALIGNMENT,
+                                       .pages = PAGES,
+                                       .pages_max = PAGES_MAX,
+                                       .moving = choice->moving,
+                                       .commit = LM_COMMIT_AHEAD};
+    read_heaps(operations, count, choice->count, heaps);
+}
+
 // A heap writes from where it starts to the memory's end. False: that is too much to clear by hand.
 static bool clear_heap(const lm_memory *memory) {
     uint64_t end = lm_memory_end(memory), start = memory->heap_start;
@@ -124,12 +144,7 @@ static bool clear_heap(const lm_memory *memory) {
 bool buffers_world_start(buffers_world *world, const buffers_world_choice *choice, int level,
                          const trace_operation *operations, size_t count) {
     lm_memory_options options[BUFFERS_MEMORIES_MAX];
-    for (uint32_t i = 0; i < choice->count; i++)
-        options[i] = (lm_memory_options){.pages = PAGES,
-                                         .pages_max = PAGES_MAX,
-                                         .moving = choice->moving,
-                                         .commit = LM_COMMIT_AHEAD};
-    read_heaps(operations, count, choice->count, options);
+    buffers_world_heaps(choice, operations, count, options);
     odd_turn = 0;
     for (uint32_t i = 0; i < choice->count; i++) {
         bool high = options[i].heap_start >= HIGH_BYTES;

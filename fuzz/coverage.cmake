@@ -29,8 +29,7 @@ foreach(strategy ${strategies})
   target_link_options(replay-heap-${strategy} PRIVATE --coverage)
   add_dependencies(replay-heap-${strategy} fuzz corpus alloc cli)
   replays(heap-${strategy} covered_${strategy} strategies_level1 strategies_counted
-    $<TARGET_FILE:fuzz> $<TARGET_FILE:corpus> $<TARGET_FILE:alloc> $<TARGET_FILE:cli>
-    PkgConfig::zstd PkgConfig::jansson)
+    ${room_archives})
 endforeach()
 
 add_library(covered_counts_atomic OBJECT EXCLUDE_FROM_ALL alloc/counts.c)
@@ -46,7 +45,8 @@ foreach(library covered_counts_atomic covered_buffers)
 endforeach()
 target_link_options(replay-buffers PRIVATE --coverage)
 add_dependencies(replay-buffers fuzz corpus alloc cli)
-replays(buffers covered_buffers covered_counts_atomic ${buffers_parts})
+replays(buffers covered_buffers covered_counts_atomic fuzz_buffer_player fuzz_recorder
+  strategies_level0 strategies_level1 strategies_level2 ${room_archives} Threads::Threads m)
 
 add_custom_target(forget_coverage COMMAND find . -name "*.gcda" -delete)
 get_target_property(runs fuzz_coverage MANUALLY_ADDED_DEPENDENCIES)

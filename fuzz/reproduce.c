@@ -8,6 +8,7 @@
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "fuzz/allocators.h"
+#include "fuzz/buffers_world.h"
 #include "fuzz/counted.h"
 #include "fuzz/reproducer.h"
 #include "fuzz/shrinker.h"
@@ -20,8 +21,6 @@
 #include <unistd.h>
 
 #define REGRESSIONS LINMEM_SOURCE_DIR "/corpus/regressions"
-
-#define WORLD "world: " // begins the comment that says in what world a trace was found
 
 enum { TRIES_MAX = 20000, SHRINK_SECONDS = 120, OPERATIONS_MAX = 1 << 16 };
 
@@ -41,27 +40,27 @@ static bool ends_with(const char *text, const char *end) {
     return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
-// What the preamble says of the world, where the target's traces need it.
-static void load_world(const request *request) {
-    if (!request->target->read_world) return;
-    const char *at = strstr(request->trace.preamble, WORLD);
-    char line[100] = "";
-    if (at) snprintf(line, sizeof line, "%.*s", (int)strcspn(at, "\n"), at);
-    if (!at || !request->target->read_world(line + strlen(WORLD)))
-        options_fail("%s: no comment '%s…' says which memories there are", request->wanted->input,
-                     WORLD);
+// A trace is known by its name; all else are bytes that a fuzz target was given.
+static bool is_trace(const char *input) {
+    return ends_with(input, ".lmt") || ends_with(input, ".lmt.zst");
 }
 
-// A trace is known by its name; all else are bytes that a fuzz target was given.
-static void load(request *request) {
+static void read_trace(const char *input, trace *trace) {
     trace_error error;
-    if (ends_with(request->wanted->input, ".lmt") ||
-        ends_with(request->wanted->input, ".lmt.zst")) {
-        if (!trace_read(request->wanted->input, &request->trace, &error))
-            options_fail("%s: %s", request->wanted->input, error.text);
-        load_world(request);
-        return;
-    }
+    if (!trace_read(input, trace, &error)) options_fail("%s: %s", input, error.text);
+}
+
+// The target that plays all of the trace, where nobody says which it is.
+static const char *target_of(const trace *trace) {
+    buffers_world_choice world;
+    if (buffers_world_of(trace, &world)) return "buffers";
+    for (size_t i = 0; i < trace->count; i++)
+        if (trace->operations[i].verb == TRACE_WRONG) return "misuse";
+    return "heap";
+}
+
+static void read_bytes(request *request) {
+    trace_error error;
     size_t count;
     uint8_t *bytes = (uint8_t *)file_read(request->wanted->input, &count);
     if (!bytes) options_fail("%s: %s", request->wanted->input, strerror(errno));
@@ -83,6 +82,7 @@ enum { WAYS = 5 };
 static bool is_way(const trial_target *target, const char *strategy, int way, trial *trial) {
     static const int levels[WAYS] = {1, 0, 0, 1, 0};
     *trial = (struct trial){.target = target, .counted = way == 2};
+    if (trial->counted && !target->counts) return false;
     if (!strategy && way != 3) return false;
     if (strategy)
         trial->allocator = trial->counted ? counted_strategy_named(strategy)
@@ -198,8 +198,12 @@ static int try_reproducer(const trial *trial, const char *path) {
 static void write_reproducer(const trial *trial, const trace *trace, const failure *failure,
                              const char *path) {
     if (!reproducer_is_known(trial)) return;
-    if (!reproducer_write(trial, trace, failure, path))
+    FILE *calls = reproducer_takes_calls(trial) ? tmpfile() : NULL;
+    if (reproducer_takes_calls(trial) && (!calls || !trial_record(trial, trace, calls)))
+        options_fail("%s: its calls could not be recorded", trial->program);
+    if (!reproducer_write(trial, trace, failure, calls, path))
         options_fail("%s: %s", path, strerror(errno));
+    if (calls) fclose(calls);
     bool shows = try_reproducer(trial, path) == 1;
     printf("  %s: %s\n", path, shows ? "shows it" : "does not show it where it was tried");
 }
@@ -211,8 +215,8 @@ static void write_all(const request *request, const trial *trial, const trace *t
         options_fail("%s: %s", request->wanted->directory, strerror(errno));
     char world[100] = "";
     if (trial->target->print_world) {
-        strcpy(world, "\n" WORLD);
-        trial->target->print_world(world + strlen(world), sizeof world - strlen(world));
+        world[0] = '\n';
+        trial->target->print_world(world + 1, sizeof world - 1);
     }
     if (asprintf(&start, "%s/%s-%s", request->wanted->directory, failure->law, name_of(trial)) <
             0 ||
@@ -338,20 +342,30 @@ static exit_status reproduce_bytes(const reproduction *wanted) {
     return broken ? EXIT_BROKEN : EXIT_HELD;
 }
 
+static void hold_target(const char *name) {
+    const char *names[fuzz_target_count];
+    if (fuzz_target_named(name)) return;
+    for (size_t i = 0; i < fuzz_target_count; i++)
+        names[i] = fuzz_targets[i].name;
+    options_unknown("target", name, names, fuzz_target_count);
+}
+
 exit_status reproduce(const reproduction *wanted) {
+    request request = {.wanted = wanted};
     const char *name = wanted->target ? wanted->target : "heap";
-    request request = {.wanted = wanted, .target = trial_target_named(name)};
-    if (!fuzz_target_named(name)) {
-        const char *names[fuzz_target_count];
-        for (size_t i = 0; i < fuzz_target_count; i++)
-            names[i] = fuzz_targets[i].name;
-        options_unknown("target", name, names, fuzz_target_count);
-    }
+    hold_target(name);
+    bool trace = is_trace(wanted->input) && trial_target_named(name);
+    if (trace) read_trace(wanted->input, &request.trace);
+    if (trace && !wanted->target) name = target_of(&request.trace);
+    request.target = trial_target_named(name);
     if (wanted->refuse && strcmp(name, "heap") != 0) options_fail("--refuse-growth is for heaps");
-    if (wanted->keep && (!request.target || !request.target->play))
-        options_fail("--keep is for heaps");
+    if (wanted->keep && !request.target)
+        options_fail("--keep is for targets whose inputs are operations");
     if (!request.target) return reproduce_bytes(wanted);
-    load(&request);
+    if (!trace) read_bytes(&request);
+    if (trace && request.target->read_world && !request.target->read_world(&request.trace))
+        options_fail("%s: no comment '" BUFFERS_WORLD "…' says which memories there are",
+                     wanted->input);
     exit_status status = reproduce_trace(&request);
     trace_free(&request.trace);
     return status;

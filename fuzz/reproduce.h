@@ -8,7 +8,7 @@
 
 typedef struct reproduction {
     const char *input;       // a trace by its name (.lmt, .lmt.zst), or bytes
-    const char *target;      // NULL: heap
+    const char *target;      // NULL: what plays all of a trace; of bytes heap
     char *const *allocators; // names; NULL: all
     const char *directory;   // where all is written
     const char *keep;        // the name of a regression, or NULL

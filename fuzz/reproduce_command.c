@@ -10,7 +10,8 @@
 enum { OPTION_KEEP = 256, OPTION_REFUSE };
 static const struct argp_option options[] = {
     {"allocator", 'a', "A,…", 0, "Who plays (default: all)", 0},
-    {"target", 't', "TARGET", 0, "The fuzz target whose input it is (default: heap)", 0},
+    {"target", 't', "TARGET", 0,
+     "The fuzz target whose input it is (default: heap, or as a trace needs it)", 0},
     {"out", 'o', "DIR", 0, "Where the trace and the program go (default: findings)", 0},
     {"keep", OPTION_KEEP, "NAME", 0, "Keep the trace as corpus/regressions/NAME.lmt", 0},
     {"refuse-growth", OPTION_REFUSE, NULL, 0,
@@ -55,7 +56,7 @@ exit_status reproduce_command(int argc, char **argv) {
         "INPUT",
         "Plays an input of a fuzz target, or a trace (.lmt, .lmt.zst). "
         "What it breaks is shrunk, and written as a trace and as a C "
-        "program that needs nothing but the strategy.",
+        "program that needs nothing but sources of alloc/.",
         NULL,
         NULL,
         NULL};

@@ -1,6 +1,6 @@
-// The reproducer: a standalone C program that shows what a trace breaks, for those who keep the
-// strategy. It needs nothing but the strategy's own sources: the trace is straight calls, and what
-// is held stands with them, in short (fuzz/reproducer_heap.h).
+// The reproducer: a standalone C program that shows what a trace breaks, for those who keep what
+// broke it. It needs nothing but sources of alloc/: the trace is straight calls, and what is held
+// stands with them, in short (fuzz/reproducer_heap.h, reproducer_buffers.h).
 #pragma once
 
 #include "fuzz/trial.h"
@@ -12,6 +12,10 @@ char *reproducer_command(const trial *trial, const char *path, const char *progr
 // Whether there are reproducers for the trial's target.
 bool reproducer_is_known(const trial *trial);
 
-// Writes the program. False: with errno.
-bool reproducer_write(const trial *trial, const trace *trace, const failure *failure,
+// Writes the program. `calls`: those of buffers, as they were recorded (trial_record); else NULL.
+// False: with errno.
+bool reproducer_write(const trial *trial, const trace *trace, const failure *failure, FILE *calls,
                       const char *path);
+
+// Whether a reproducer takes recorded calls.
+bool reproducer_takes_calls(const trial *trial);

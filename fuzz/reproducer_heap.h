@@ -3,14 +3,7 @@
 // This part is the same in every reproducer of a heap: it makes the calls, and holds the answers
 // against what an allocator's contract says (alloc/allocator.h).
 #include "alloc/strategies/strategy.h"
-
-#include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#pragma GCC diagnostic ignored "-Wunused-function" // few reproducers need all
+#include "fuzz/reproducer_common.h"
 
 #ifdef STRATEGY // else whoever includes this has a heap
 extern const lm_allocator LM_TABLE(STRATEGY);
@@ -18,37 +11,19 @@ static const lm_allocator *const heap = &LM_TABLE(STRATEGY);
 #endif
 static lm_memory memory;
 
-typedef unsigned long long ull;
 typedef struct extent { // a block, by its number; behind the blocks, pages of somebody else
     uint64_t offset, usable, cost;
     uint32_t size, alignment, scope;
     bool live;
 } extent;
 
-enum { SCOPES_MAX = 64, FOREIGN_MAX = 64, SECONDS_MAX = 10 };
+enum { SCOPES_MAX = 64, FOREIGN_MAX = 64 };
 static extent blocks[BLOCKS + FOREIGN_MAX];
 static uint64_t cost_now, cost_most, cost_of_one_most, largest, scopes_opened;
-static uint32_t alignment_most, call, foreign, depth, pages_before, refusals_before, pages_begun;
+static uint32_t alignment_most, foreign, depth, pages_before, refusals_before, pages_begun;
 static lm_census census;
 static bool census_is_known;
-
-_Noreturn static void broken(const char *law, const char *how, ...) {
-    va_list arguments;
-    va_start(arguments, how);
-    printf("call %u: broken %s: ", call, law);
-    vprintf(how, arguments);
-    putchar('\n');
-    fflush(stdout);
-    va_end(arguments);
-    _Exit(1);
-}
-#define HOLDS(law, holds, ...) ((holds) ? (void)0 : broken(#law, __VA_ARGS__))
-
-static void died(int number) {
-    if (number == SIGILL || number == SIGTRAP) broken("trap", "a right call trapped");
-    if (number == SIGALRM) broken("hang", "a call takes more than %d s", SECONDS_MAX);
-    broken("crash", "signal %d", number);
-}
+static bool served; // what was asked for last
 
 // With -fsanitize-coverage=trace-pc the strategy calls this at each of its steps.
 static uint32_t steps;
@@ -80,8 +55,13 @@ static void before(void) { // each call
     steps = 0;
 }
 
-// What blocks hold: up to 64 KiB at both ends.
+// What blocks hold: so much at both ends. Where wrong calls are made they are cleared between, so
+// that nothing of another block's is left in them.
+#ifdef CLEARS
+enum { EDGE_BYTES = 512 };
+#else
 enum { EDGE_BYTES = 65536 };
+#endif
 static uint64_t next_place(uint64_t place, uint64_t bytes) {
     return place + 1 == EDGE_BYTES && bytes > 2 * EDGE_BYTES ? bytes - EDGE_BYTES : place + 1;
 }
@@ -182,8 +162,8 @@ static void holds_apart(uint32_t number) {
     }
 }
 
-// A block came: `kept` bytes are filled already.
-static void enter(uint32_t number, const unsigned char *block, uint64_t cost) {
+// A block came: of one that was resized `kept` bytes are what they were.
+static void enter(uint32_t number, unsigned char *block, uint64_t cost, uint64_t kept) {
     extent *e = &blocks[number];
     uint64_t end = memory_end();
     e->offset = (uint64_t)((uintptr_t)block - (uintptr_t)lm_memory_base(&memory));
@@ -204,6 +184,10 @@ static void enter(uint32_t number, const unsigned char *block, uint64_t cost) {
     e->live = true;
     e->scope = depth;
     census_is_known = false;
+#ifdef CLEARS
+    memset(block + kept, 0, e->usable - kept);
+#endif
+    (void)kept;
     fill(e->offset, number, e->usable);
     if (e->alignment > alignment_most) alignment_most = e->alignment;
     if (e->cost > cost_of_one_most) cost_of_one_most = e->cost;
@@ -220,6 +204,7 @@ static void allocate(uint32_t number, uint32_t size, uint32_t alignment, bool ze
                            : zeroed ? heap->allocate_zeroed(size, &memory)
                                     : heap->allocate(size, &memory);
     holds_steps(1);
+    served = block;
     if (!block) {
         holds_refusal(cost, size, alignment);
         return;
@@ -228,7 +213,7 @@ static void allocate(uint32_t number, uint32_t size, uint32_t alignment, bool ze
     for (uint64_t at = 0; zeroed && inside && at < size; at = next_place(at, size))
         HOLDS(zero, block[at] == 0, "block %u of %u bytes is not zero", number, size);
     blocks[number] = (extent){.cost = cost, .size = size, .alignment = alignment};
-    enter(number, block, cost);
+    enter(number, block, cost, 0);
     if (alignment <= LM_BLOCK_ALIGNMENT && size > largest) largest = size;
     walk_if_small();
 }
@@ -246,6 +231,7 @@ static void resize(uint32_t number, uint32_t size) {
                                ? heap->resize(old, size, &memory)
                                : heap->resize_aligned(old, size, e->alignment, &memory);
     holds_steps(2);
+    served = block;
     if (!block) {
         old = lm_memory_base(&memory) + e->offset;
         HOLDS(refusal, heap->usable_size(old, &memory) == e->usable,
@@ -260,9 +246,15 @@ static void resize(uint32_t number, uint32_t size) {
     e->live = false;
     e->size = size;
     e->cost = 2 * cost;
-    enter(number, block, cost);
+    enter(number, block, cost, kept);
     if (both > cost_most) cost_most = both;
     walk_if_small();
+}
+
+// There is room for what was asked for last, and most strategies serve it (fuzz/agreement.h).
+static void agrees(const char *finding) {
+    ull left = (ull)(memory.pages_max - pages_before) * LM_PAGE_BYTES;
+    HOLDS(agreement, served, "%llu bytes are left, and %s", left, finding);
 }
 
 static void forget(uint32_t number) {
@@ -376,10 +368,7 @@ static void move(void) { // and from here on with every growth
 }
 
 static void start(uint32_t heap_start, uint32_t pages, uint32_t pages_max) {
-    static const int signals[] = {SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGABRT, SIGALRM};
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
-        signal(signals[i], died);
-    alarm(SECONDS_MAX);
+    catch_signals();
     lm_memory_options options = {.heap_start = heap_start, .pages = pages, .pages_max = pages_max};
     if (!lm_memory_create(&memory, &options)) perror("no memory"), exit(2);
     before();

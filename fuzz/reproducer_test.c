@@ -2,17 +2,12 @@
 // and of an allocator that breaks one law after the other. And what is written compiles, alone with
 // the strategy, and shows the bug of one that has one.
 #include "alloc/registry.h"
-#include "cli/child.h"
 #include "fuzz/heap_input.h"
 #include "fuzz/oracle.h"
-#include "fuzz/reproducer.h"
+#include "fuzz/reproducer_program.h"
 #include "fuzz/steps.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #define BLOCKS                   1024
 #define __sanitizer_cov_trace_pc unused // fuzz/steps.c counts
@@ -192,7 +187,7 @@ static trace parse(const char *text) {
 }
 
 #define BREAKS(law, member, function)                                                              \
-    {law, offsetof(lm_allocator, member), (void (*)(void))function}
+    { law, offsetof(lm_allocator, member), (void (*)(void))function }
 
 static void both_see_each_broken_law(void **state) {
     (void)state;
@@ -248,25 +243,9 @@ static void a_trial_outlives_what_hangs(void **state) {
 
 // ---- Programs -----------------------------------------------------------------------------------
 
-// Compiles a reproducer with the strategy's source changed by a command of sed; returns how it
-// ends.
-static int run_reproducer(const trial *trial, const trace *trace, const char *change) {
-    char folder[] = "/tmp/linmem-reproducer-test-XXXXXX", path[100], program[100], script[2000];
-    assert_non_null(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/bug.c", folder);
-    snprintf(program, sizeof program, "%s/bug", folder);
-    failure failure = {.law = "overlap", .how = "so it was"};
-    assert_true(reproducer_write(trial, trace, &failure, path));
-    char *command = reproducer_command(trial, path, program);
-    snprintf(script, sizeof script,
-             "cp -r alloc %s && cd %s && sed -i '%s' alloc/strategies/%s.c && %s && %s/bug; "
-             "status=$?; rm -rf %s; exit $status",
-             folder, folder, change, trial->allocator->name, command, folder, folder);
-    child_end end;
-    child_options options = {.argv = (const char *const[]){"sh", "-c", script, NULL}, .cpu = -1};
-    child_wait(child_start(&options), 120, &end);
-    free(command);
-    return end.exit_status;
+static int run_changed(const trial *trial, const trace *trace, const char *change) {
+    const failure failure = {.law = "overlap", .how = "so it was"};
+    return run_reproducer(trial, trace, &failure, NULL, change);
 }
 
 static void a_program_shows_the_bug(void **state) {
@@ -274,16 +253,67 @@ static void a_program_shows_the_bug(void **state) {
     trace t = parse("linmem-trace 1\nh 16 1 64\na 0 100\ng 1\na 1 70000\nn 1\nr 0 65000\nn *\n(\n"
                     "a 2 70000 4096\n)\nx\nw\nz 3 9\ne\nf 3\n");
     trial trial = {.target = trial_target_named("heap"), .allocator = lm_strategy_named("bump", 1)};
-    assert_int_equal(run_reproducer(&trial, &t, ""), 0);
+    assert_int_equal(run_changed(&trial, &t, "true"), 0);
     // Somebody else's growth is not noticed.
-    assert_int_equal(run_reproducer(&trial, &t, "s/if (at != r->is.end)/if (at == 1)/"), 1);
+    assert_int_equal(run_changed(&trial, &t,
+                                 "sed -i 's/if (at != r->is.end)/if (at == 1)/' "
+                                 "alloc/strategies/bump.c"),
+                     1);
     trial.counted = true;
     trial.allocator = lm_strategy_named("tlsf", 0);
-    assert_int_equal(run_reproducer(&trial, &t, ""), 0);
-    assert_int_equal(run_reproducer(&trial, &t,
-                                    "s/^static bool start.*/&\\n"
-                                    "for (volatile int i = 0; i < 9; i++);/"),
+    assert_int_equal(run_changed(&trial, &t, "true"), 0);
+    assert_int_equal(run_changed(&trial, &t,
+                                 "sed -i 's/^static bool start.*/&\\n"
+                                 "for (volatile int i = 0; i < 9; i++);/' alloc/strategies/tlsf.c"),
                      0);
+    trace_free(&t);
+}
+
+// Wrong calls of all kinds are caught, where they are made as they stand in the program.
+static void a_program_makes_wrong_calls(void **state) {
+    (void)state;
+    trace t = parse(
+        "linmem-trace 1\na 0 64\na 1 64\nf 0\n! interior 1 8\n! interior 1 16\n! foreign 0 64\n"
+        "! far 1 1\n! null 0 8\n! wrong_size 1 0\n! measure_freed 0 0\n"
+        "! resize_freed 0 32\n! double_free 0 0\n! close_unopened 0 0\nf 1\n");
+    trial trial = {.target = trial_target_named("misuse"), .seconds = 60};
+    for (size_t i = 0; i < lm_strategy_count(); i++) {
+        trial.allocator = lm_strategy_at(i, 1);
+        assert_int_equal(run_changed(&trial, &t, "true"), 0);
+    }
+    trial.allocator = lm_strategy_named("segregated", 1);
+    assert_int_equal(
+        run_changed(&trial, &t, "patch -p1 <$mutants/segregated-double-free-accepted.patch"), 1);
+    trial.allocator = lm_strategy_named("paged", 1);
+    assert_int_equal(run_changed(&trial, &t, "patch -p1 <$mutants/paged-interior-pointer.patch"),
+                     1);
+    trace_free(&t);
+}
+
+static lm_allocator small;
+static void *allocate_small_ones(size_t size, lm_memory *m) {
+    return size > 1000 ? NULL : right->allocate(size, m);
+}
+
+// One strategy refuses what the others serve: it is told apart from them, and shown alone.
+static void a_program_shows_who_disagrees(void **state) {
+    (void)state;
+    trace t = parse("linmem-trace 1\na 0 100\na 1 2147483648\nf 0\nf 1\n");
+    trial trial = {.target = trial_target_named("differential"), .seconds = 60};
+    failure failure;
+    right = lm_strategy_named("bitmap", 1);
+    trial.allocator = right;
+    assert_false(trial_run(&trial, &t, &failure));
+    small = *right;
+    small.allocate = allocate_small_ones;
+    trial.allocator = &small;
+    assert_true(trial_run(&trial, &t, &failure));
+    failure = (struct failure){"agreement", "bitmap refuses", 1};
+    trial.allocator = right;
+    assert_int_equal(run_reproducer(&trial, &t, &failure, NULL, "true"), 0);
+    assert_int_equal(run_reproducer(&trial, &t, &failure, NULL,
+                                    "patch -p1 <$mutants/bitmap-large-sizes-are-negative.patch"),
+                     1);
     trace_free(&t);
 }
 
@@ -293,6 +323,8 @@ int main(void) {
         cmocka_unit_test(both_see_each_broken_law),
         cmocka_unit_test(a_trial_outlives_what_hangs),
         cmocka_unit_test(a_program_shows_the_bug),
+        cmocka_unit_test(a_program_makes_wrong_calls),
+        cmocka_unit_test(a_program_shows_who_disagrees),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,7 +10,42 @@ typedef struct shrinker {
     trace_operation *candidate;
     size_t tries;
     bool stopped;
+    bool is_wrong;        // wrong calls are made
+    uint32_t room;        // numbers of blocks, references and tokens lie below
+    uint32_t *renamed[3]; // of each of these, by its number in the best: that in the candidate
 } shrinker;
+
+// What a wrong call's number names, of `renamed`.
+static int named_by(uint32_t wrong) {
+    if (trace_wrong_call_is_of_heap[wrong]) return 0;
+    return wrong == WRONG_detach_twice || wrong == WRONG_late_enqueue ? 2 : 1;
+}
+
+// What an operation begins, of `renamed`, or −1.
+static int begins(const trace_operation *operation) {
+    trace_argument first = trace_grammar[operation->verb].arguments[0];
+    return first == TRACE_BLOCK_BEGIN       ? 0
+           : first == TRACE_REFERENCE_BEGIN ? 1
+           : first == TRACE_TOKEN_BEGIN     ? 2
+                                            : -1;
+}
+
+// A wrong call names by number, which changes when what began before it goes: it follows. What it
+// named may have gone itself; then anything else may do.
+static void rename_wrong_calls(shrinker *s, size_t count) {
+    uint32_t next[3] = {0};
+    for (uint32_t i = 0; i < s->room; i++)
+        s->renamed[0][i] = s->renamed[1][i] = s->renamed[2][i] = i;
+    for (size_t i = 0; i < count; i++) {
+        int kind = begins(&s->candidate[i]);
+        if (kind >= 0) s->renamed[kind][s->candidate[i].argument[0]] = next[kind]++;
+    }
+    for (size_t i = 0; i < count; i++) {
+        uint32_t *argument = s->candidate[i].argument;
+        if (s->candidate[i].verb != TRACE_WRONG || argument[1] >= s->room) continue;
+        argument[1] = s->renamed[named_by(argument[0])][argument[1]];
+    }
+}
 
 // Behind an exit stands what closes a trace; trace_make adds both.
 static size_t count_open(const trace *trace) {
@@ -41,7 +76,9 @@ static void take(shrinker *s, trace *better) {
 static bool try(shrinker *s, size_t count) {
     trace made;
     trace_error error;
-    if (!may_try(s) || !trace_make(s->candidate, count, NULL, &made, &error)) return false;
+    if (!may_try(s)) return false;
+    if (s->is_wrong) rename_wrong_calls(s, count);
+    if (!trace_make(s->candidate, count, NULL, &made, &error)) return false;
     s->tries++;
     bool fails = s->options->fails(s->options->context, &made);
     if (fails)
@@ -154,16 +191,22 @@ static uint64_t weight(const shrinker *s) {
 
 size_t shrinker_run(trace *trace, const shrinker_options *options) {
     shrinker s = {.options = options, .best = trace, .count = count_open(trace)};
-    s.candidate = calloc(s.count + 1, sizeof *s.candidate);
-    if (!s.candidate) return 0;
-    size_t count;
-    uint64_t before;
-    do {
-        count = s.count;
-        before = weight(&s);
+    s.room = (uint32_t)s.count + 1;
+    s.candidate = calloc(s.room, sizeof *s.candidate);
+    uint32_t *numbers = calloc(s.room, 3 * sizeof *numbers);
+    for (int kind = 0; kind < 3 && numbers; kind++)
+        s.renamed[kind] = numbers + kind * (ptrdiff_t)s.room;
+    for (size_t i = 0; i < s.count; i++)
+        s.is_wrong |= trace->operations[i].verb == TRACE_WRONG;
+    if (!s.candidate || !numbers) s.stopped = true;
+    while (!s.stopped) {
+        size_t count = s.count;
+        uint64_t before = weight(&s);
         drop(&s);
         simplify(&s);
-    } while (!s.stopped && (s.count < count || weight(&s) < before));
+        if (s.count == count && weight(&s) == before) break;
+    }
     free(s.candidate);
+    free(numbers);
     return s.tries;
 }

@@ -148,6 +148,28 @@ static void buffers_shrink_too(void **state) {
     trace_free(&t);
 }
 
+static bool wrongs_the_largest(void *context, const trace *trace) {
+    (void)context;
+    uint32_t largest = UINT32_MAX;
+    for (size_t i = 0; i < trace->count; i++) {
+        const trace_operation *o = &trace->operations[i];
+        if (o->verb == TRACE_ALLOCATE && o->argument[1] == 100) largest = o->argument[0];
+        if (o->verb == TRACE_WRONG && o->argument[1] == largest) return true;
+    }
+    return false;
+}
+
+static void wrong_calls_follow_their_blocks(void **state) {
+    (void)state;
+    trace t = parse("linmem-trace 1\na 0 1\na 1 2\na 2 3\na 3 100\na 4 5\n"
+                    "! double_free 3 0\ne\nf 0\nf 1\nf 2\nf 3\nf 4\n");
+    shrinker_run(&t, &(shrinker_options){.fails = wrongs_the_largest, .tries_max = 1000});
+    assert_int_equal(t.blocks, 1);
+    assert_int_equal(t.operations[1].verb, TRACE_WRONG);
+    assert_int_equal(t.operations[1].argument[1], 0);
+    trace_free(&t);
+}
+
 static void tries_are_bounded(void **state) {
     (void)state;
     trace t = parse(HEADER "h 65520 5 65536\na 0 100 4096\nf 0\n");
@@ -161,6 +183,7 @@ int main(void) {
         cmocka_unit_test(nothing_that_is_left_can_be_spared),
         cmocka_unit_test(numbers_keep_what_they_must),
         cmocka_unit_test(buffers_shrink_too),
+        cmocka_unit_test(wrong_calls_follow_their_blocks),
         cmocka_unit_test(tries_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

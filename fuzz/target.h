@@ -7,6 +7,7 @@
 //     --walk-every=N    operations between two walks over the heap; 0: at the end only
 //     --without=LAW,…   laws that are not held: what the others find without them
 //     --tell            says each second how many operations were played so far
+//     --calls=FILE      of buffers: writes the calls that an input comes to, as statements of C
 //     --speed=FOLDER    plays the inputs there for some seconds, prints how fast, and exits
 //     --play=FOLDER     plays the inputs there once, and exits
 //
@@ -19,7 +20,7 @@
 typedef struct target_settings {
     int level;
     uint32_t walk_every, without;
-    const char *speed, *play; // or NULL
+    const char *speed, *play, *calls; // or NULL
     bool tells;
 } target_settings;
 

@@ -1,9 +1,12 @@
 #include "fuzz/trial.h"
 
+#include "alloc/registry.h"
 #include "cli/child.h"
+#include "fuzz/agreement.h"
 #include "fuzz/buffers_input.h"
 #include "fuzz/heap_input.h"
 #include "fuzz/out_of_memory.h"
+#include "fuzz/wrong_call.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -13,18 +16,65 @@
 
 // ---- Targets ------------------------------------------------------------------------------------
 
+enum { WALKS_MAX = 4096 };
+
+static heap_player player;
+
+static void fail(failure *failure, const char *law, const char *how) {
+    snprintf(failure->law, sizeof failure->law, "%s", law);
+    snprintf(failure->how, sizeof failure->how, "%s", how);
+}
+
+static void play_with(const heap_options *options, const trace *trace, failure *failure) {
+    if (!heap_player_create(&player)) return;
+    if (!heap_player_run(&player, options, trace->operations, trace->count, &failure->at))
+        fail(failure, law_names[player.oracle.broken], player.oracle.finding);
+    heap_player_destroy(&player);
+}
+
 static void play_heap(const lm_allocator *allocator, bool counted, const trace *trace,
                       failure *failure) {
-    enum { WALKS_MAX = 4096 };
-    static heap_player player;
     heap_options options = {.allocator = allocator,
                             .counted = counted ? allocator : NULL,
                             .walk_every = trace->count <= WALKS_MAX};
+    play_with(&options, trace, failure);
+}
+
+static void play_misuse(const lm_allocator *allocator, bool counted, const trace *trace,
+                        failure *failure) {
+    (void)counted;
+    heap_options options = {
+        .allocator = allocator, .walk_every = trace->count <= WALKS_MAX, .wrong_calls = true};
+    play_with(&options, trace, failure);
+}
+
+static void is_of_others(int number) {
+    (void)number;
+    _exit(0);
+}
+
+// Alone first: what breaks then, or crashes, is its own.
+static void play_differential(const lm_allocator *allocator, bool counted, const trace *trace,
+                              failure *failure) {
+    static const int signals[] = {SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGABRT};
+    static agreement all;
+    (void)counted;
+    heap_options options = {.walk_every = trace->count <= WALKS_MAX};
     if (!heap_player_create(&player)) return;
-    if (!heap_player_run(&player, &options, trace->operations, trace->count, &failure->at)) {
-        snprintf(failure->how, sizeof failure->how, "%s", player.oracle.finding);
-        snprintf(failure->law, sizeof failure->law, "%s", law_names[player.oracle.broken]);
+    all.count = 1;
+    all.allocators[0] = allocator;
+    bool holds =
+        agreement_run(&all, &player, &options, trace->operations, trace->count, &failure->at);
+    for (size_t i = 0; holds && i < sizeof signals / sizeof *signals; i++)
+        signal(signals[i], is_of_others);
+    for (size_t i = 0; holds && i < lm_strategy_count(); i++) {
+        const lm_allocator *other = lm_strategy_at(i, allocator->check_level);
+        if (strcmp(other->name, allocator->name) != 0) all.allocators[all.count++] = other;
     }
+    if (holds)
+        holds =
+            agreement_run(&all, &player, &options, trace->operations, trace->count, &failure->at);
+    if (!holds && all.place == 0) fail(failure, law_names[all.broken], all.finding);
     heap_player_destroy(&player);
 }
 
@@ -40,26 +90,39 @@ static size_t encode_buffers(const trace_operation *operations, size_t count, ui
     return buffers_input_encode(&world, operations, count, bytes, max);
 }
 static void print_buffers_world(char *line, size_t size) {
-    buffers_world_print(&world, line, size);
+    int length = snprintf(line, size, BUFFERS_WORLD);
+    buffers_world_print(&world, line + length, size - (size_t)length);
 }
-static bool read_buffers_world(const char *line) {
-    return buffers_world_parse(line, &world);
+static bool read_buffers_world(const trace *trace) {
+    return buffers_world_of(trace, &world);
 }
 
 static const trial_target targets[] = {
-    {"heap", heap_input_decode, heap_input_encode, play_heap, NULL, NULL},
-    {"buffers", decode_buffers, encode_buffers, NULL, print_buffers_world, read_buffers_world},
+    {.name = "heap",
+     .decode = heap_input_decode,
+     .encode = heap_input_encode,
+     .play = play_heap,
+     .counts = true},
+    {.name = "buffers",
+     .decode = decode_buffers,
+     .encode = encode_buffers,
+     .print_world = print_buffers_world,
+     .read_world = read_buffers_world},
+    {.name = "misuse",
+     .decode = heap_input_decode,
+     .encode = heap_input_encode,
+     .play = play_misuse},
+    {.name = "differential",
+     .decode = heap_input_decode,
+     .encode = heap_input_encode,
+     .play = play_differential,
+     .together = true},
 };
 
 const trial_target *trial_target_named(const char *name) {
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
         if (strcmp(targets[i].name, name) == 0) return &targets[i];
     return NULL;
-}
-
-static void fail(failure *failure, const char *law, const char *how) {
-    snprintf(failure->law, sizeof failure->law, "%s", law);
-    snprintf(failure->how, sizeof failure->how, "%s", how);
 }
 
 static void judge_end(const child_end *end, failure *failure) {
@@ -101,6 +164,50 @@ static bool run_here(const trial *trial, const trace *trace, failure *failure) {
     return failure->law[0];
 }
 
+// Wrong calls, in memory that is shared.
+typedef struct wrong_calls {
+    const trial *trial;
+    const trace *trace;
+    failure failure;
+    trial_wrong_call *made;
+    size_t max, count;
+} wrong_calls;
+
+static wrong_calls *watching;
+
+static void note_wrong_call(const char *name, const void *pointer, size_t size) {
+    if (watching->count == watching->max) return;
+    uint64_t offset = (uintptr_t)pointer - (uintptr_t)lm_memory_base(&player.memory);
+    watching->made[watching->count++] =
+        (trial_wrong_call){watching->failure.at, name, !pointer, offset, size};
+}
+
+static int play_wrong_calls(void *context) {
+    watching = context;
+    wrong_call_watched = note_wrong_call;
+    play_misuse(watching->trial->allocator, false, watching->trace, &watching->failure);
+    return 0;
+}
+
+size_t trial_wrong_calls(const trial *trial, const trace *trace, trial_wrong_call *made,
+                         size_t max) {
+    size_t bytes = sizeof(wrong_calls) + max * sizeof *made, count = 0;
+    wrong_calls *shared =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED) return 0;
+    *shared = (wrong_calls){
+        .trial = trial, .trace = trace, .made = (trial_wrong_call *)(shared + 1), .max = max};
+    child_end end;
+    pid_t pid = child_call(play_wrong_calls, shared, true);
+    if (pid > 0) {
+        child_wait(pid, trial->seconds, &end);
+        count = shared->count;
+        memcpy(made, shared->made, count * sizeof *made);
+    }
+    munmap(shared, bytes);
+    return count;
+}
+
 typedef struct refusals {
     const trial *trial;
     const trace *trace;
@@ -109,7 +216,6 @@ typedef struct refusals {
 
 static int refuse_here(void *context) {
     refusals *r = context;
-    static heap_player player;
     heap_options options = {.allocator = r->trial->allocator};
     if (!heap_player_create(&player)) return 0;
     return !out_of_memory_run(&player, &options, r->trace->operations, r->trace->count, r->played);
@@ -141,11 +247,17 @@ bool trial_refuse(const trial *trial, const trace *trace, struct trace *refused)
 
 enum { INPUT_BYTES_MAX = 1 << 20 };
 
-// The input as a file without a name. −1: the operations are no input of the target, or no room.
-static int input_file(const trial *trial, const trace *trace) {
+// Up to an exit.
+static size_t played_operations(const trace *trace) {
     size_t count = 0;
     while (count < trace->count && trace->operations[count].verb != TRACE_EXIT)
         count++;
+    return count;
+}
+
+// The input as a file without a name. −1: the operations are no input of the target, or no room.
+static int input_file(const trial *trial, const trace *trace) {
+    size_t count = played_operations(trace);
     uint8_t *bytes = malloc(INPUT_BYTES_MAX);
     size_t size =
         bytes ? trial->target->encode(trace->operations, count, bytes, INPUT_BYTES_MAX) : 0;
@@ -184,31 +296,58 @@ static void judge_words(const char *said, failure *failure) {
     }
 }
 
-static void read_words(int file, failure *failure) {
+// Of strategies that play together: the one that the finding names, or that the sanitizer met.
+static bool is_blamed(const char *said, const failure *failure, const char *strategy) {
+    char named[2][100], file[100];
+    snprintf(named[0], sizeof named[0], ": %s: ", strategy);
+    snprintf(named[1], sizeof named[1], ": %s refuses ", strategy);
+    snprintf(file, sizeof file, "strategies/%s.c", strategy);
+    if (strstr(said, "linmem-fuzz: broken "))
+        return strstr(failure->how, named[0]) || strstr(failure->how, named[1]);
+    return strstr(said, file) || !strstr(said, "strategies/");
+}
+
+// False: what is broken is another strategy's.
+static bool read_words(int file, const trial *trial, failure *failure) {
     static char said[1 << 16];
     ssize_t count = pread(file, said, sizeof said - 1, 0);
     said[count > 0 ? count : 0] = '\0';
     judge_words(said, failure);
+    bool together = trial->target && trial->target->together;
+    if (!together || !failure->law[0]) return true;
+    bool blamed = is_blamed(said, failure, trial->allocator->name);
+    if (!blamed) failure->law[0] = '\0';
+    return blamed;
 }
 
-// Runs the program on what is descriptor `input`, or the file at `path`.
-static bool run_on(const trial *trial, const char *path, int input, failure *failure) {
+// Runs the program on what is descriptor `input`, or the file at `path`. It writes its calls to
+// descriptor `calls`, if that is not −1, and does not look at what holds then.
+static bool run_on(const trial *trial, const char *path, int input, int calls, failure *failure) {
     int words = memfd_create("words", 0);
     char level[16];
     snprintf(level, sizeof level, "--level=%d",
              trial->allocator ? trial->allocator->check_level : 1);
-    const char *argv[] = {"sh",           "-c",  "exec \"$@\" >&3 2>&3",          "sh",
-                          trial->program, level, path ? path : "/proc/self/fd/4", NULL};
+    const char *argv[] = {"sh",
+                          "-c",
+                          "exec \"$@\" >&3 2>&3",
+                          "sh",
+                          trial->program,
+                          level,
+                          path ? path : "/proc/self/fd/4",
+                          calls < 0 ? NULL : "--calls=/proc/self/fd/5",
+                          NULL};
     child_options options = {.argv = argv,
-                             .descriptors = (int[]){words, input},
-                             .descriptor_count = path ? 1 : 2,
+                             .descriptors = (int[]){words, input, calls},
+                             .descriptor_count = path        ? 1
+                                                 : calls < 0 ? 2
+                                                             : 3,
                              .cpu = -1};
     child_end end = {0};
     pid_t pid = words >= 0 ? child_start(&options) : -1;
     if (pid > 0) {
         child_wait(pid, trial->seconds, &end);
-        read_words(words, failure);
-        if (!failure->law[0]) judge_end(&end, failure);
+        bool ours = read_words(words, trial, failure);
+        if (ours && !failure->law[0]) judge_end(&end, failure);
     }
     close(words);
     return failure->law[0];
@@ -217,15 +356,28 @@ static bool run_on(const trial *trial, const char *path, int input, failure *fai
 static bool run_program(const trial *trial, const trace *trace, failure *failure) {
     *failure = (struct failure){.at = trace->count};
     int input = input_file(trial, trace);
-    bool broken = input >= 0 && run_on(trial, NULL, input, failure);
+    bool broken = input >= 0 && run_on(trial, NULL, input, -1, failure);
     close(input);
+    // An input begins with where heaps start, which a trace need not say.
+    size_t at, count, own = played_operations(trace);
+    if (broken && sscanf(failure->how, "operation %zu of %zu", &at, &count) == 2 && count > own)
+        failure->at = at < count - own ? 0 : at - (count - own);
     return broken;
 }
 
 bool trial_bytes(const char *program, const char *path, double seconds, failure *failure) {
     trial trial = {.program = program, .seconds = seconds};
     *failure = (struct failure){0};
-    return run_on(&trial, path, -1, failure);
+    return run_on(&trial, path, -1, -1, failure);
+}
+
+bool trial_record(const trial *trial, const trace *trace, FILE *calls) {
+    failure failure = {0};
+    int input = input_file(trial, trace);
+    if (input < 0) return false;
+    run_on(trial, NULL, input, fileno(calls), &failure);
+    close(input);
+    return lseek(fileno(calls), 0, SEEK_END) > 0;
 }
 
 bool trial_run(const trial *trial, const trace *trace, failure *failure) {

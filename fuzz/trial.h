@@ -17,13 +17,15 @@ typedef struct trial_target {
     const char *name;
     size_t (*decode)(const uint8_t *bytes, size_t count, trace_operation *operations, size_t max);
     size_t (*encode)(const trace_operation *operations, size_t count, uint8_t *bytes, size_t max);
-    // Up to an exit. `failure->at` is kept right while it plays, in case that it does not return.
-    // NULL: only the target's program plays.
+    // One strategy, up to an exit. `failure->at` is kept right while it plays, in case that it does
+    // not return. NULL: only the target's program plays.
     void (*play)(const lm_allocator *allocator, bool counted, const trace *trace, failure *failure);
-    // What a trace does not say of an input that was decoded last, or is to be encoded: a line, and
-    // back. NULL: a trace says all.
+    // What operations do not say of an input that was decoded last, or is to be encoded: a comment
+    // of its trace, and back. False: it has none. NULL: they say all.
     void (*print_world)(char *line, size_t size);
-    bool (*read_world)(const char *line);
+    bool (*read_world)(const trace *trace);
+    bool counts;   // steps may be counted
+    bool together; // the program plays all strategies: what breaks is one's, as it says
 } trial_target;
 
 // The target of that name, or NULL: its inputs are no operations.
@@ -42,9 +44,27 @@ typedef struct trial {
 // Plays the trace. True: something is broken, and `failure` says what. Interrupted it is not.
 bool trial_run(const trial *trial, const trace *trace, failure *failure);
 
-// The same with each growth refused, one after the other (fuzz/out_of_memory.h), by an allocator of
-// ours on a heap. True: where something is broken; `refused` is then the trace with that refusal in
-// it.
+// Has the program of target `buffers` write the calls that the trace comes to, as statements of C.
+// False: it wrote nothing.
+bool trial_record(const trial *trial, const trace *trace, FILE *calls);
+
+// A wrong call that a trace came to.
+typedef struct trial_wrong_call {
+    size_t at;        // the operation
+    const char *name; // in alloc/allocator.h
+    bool is_null;     // it was made with NULL, else with `offset` from the memory's base
+    uint64_t offset;
+    size_t size;
+} trial_wrong_call;
+
+// Plays the trace once more, by the allocator here, and keeps the wrong calls that it comes to.
+// Returns how many; `max` at most.
+size_t trial_wrong_calls(const trial *trial, const trace *trace, trial_wrong_call *made,
+                         size_t max);
+
+// As trial_run with each growth refused, one after the other (fuzz/out_of_memory.h), by an
+// allocator of ours on a heap. True: where something is broken; `refused` is then the trace with
+// that refusal in it.
 bool trial_refuse(const trial *trial, const trace *trace, struct trace *refused);
 
 // A fuzz target's program on a file that is its input, whatever that means.

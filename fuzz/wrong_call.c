@@ -8,6 +8,8 @@
 enum { LOOKED_AT_BYTES = 1 << 17 }; // at each end of a heap
 
 typedef enum call { USABLE_SIZE, FREE, RESIZE, RESIZE_ALIGNED, CLOSE_SCOPE, CALLS } call;
+wrong_call_watcher *wrong_call_watched;
+
 static const char *const call_names[] = {"usable_size", "free", "resize", "resize_aligned",
                                          "close_scope"};
 
@@ -167,6 +169,7 @@ static const char *place_of(oracle *o, uint64_t offset) {
 }
 
 static bool is_seen(oracle *o, call made, const wrong_calls *w, const char *word) {
+    if (wrong_call_watched) wrong_call_watched(call_names[made], w->pointer, w->size);
     struct sigaction catching = {.sa_handler = trapped, .sa_flags = SA_NODEFER}, ill, other;
     sigaction(SIGILL, &catching, &ill);
     sigaction(SIGTRAP, &catching, &other);

@@ -10,6 +10,10 @@
 #include "corpus/trace.h"
 #include "fuzz/oracle.h"
 
+// Told of each call before it is made, by its name in alloc/allocator.h, if it is not NULL.
+typedef void wrong_call_watcher(const char *name, const void *pointer, size_t size);
+extern wrong_call_watcher *wrong_call_watched;
+
 // Makes the wrong call, where it is one as the heap stands, and where law `misuse` is held. The
 // oracle must clear. `scope_is_open`: in the heap. False: the law is broken, and the heap may be.
 // Time is that of a look at up to 256 KiB of the heap. SIGILL and SIGTRAP are caught meanwhile: one

@@ -1,0 +1,40 @@
+// This part is the same in every reproducer: how it says what is broken.
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#pragma GCC diagnostic ignored "-Wunused-function" // few reproducers need all
+
+typedef unsigned long long ull;
+enum { SECONDS_MAX = 10 };
+static uint32_t call; // how many were made
+
+_Noreturn static void broken(const char *law, const char *how, ...) {
+    va_list arguments;
+    va_start(arguments, how);
+    printf("call %u: broken %s: ", call, law);
+    vprintf(how, arguments);
+    putchar('\n');
+    fflush(stdout);
+    va_end(arguments);
+    _Exit(1);
+}
+#define HOLDS(law, holds, ...) ((holds) ? (void)0 : broken(#law, __VA_ARGS__))
+
+static void died_by(int number) {
+    if (number == SIGILL || number == SIGTRAP) broken("trap", "a right call trapped");
+    if (number == SIGALRM) broken("hang", "a call takes more than %d s", SECONDS_MAX);
+    broken("crash", "signal %d", number);
+}
+
+static void catch_signals(void) {
+    static const int signals[] = {SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGABRT, SIGALRM};
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        signal(signals[i], died_by);
+    alarm(SECONDS_MAX);
+}
