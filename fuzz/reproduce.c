@@ -9,6 +9,7 @@
 #include "cli/progress.h"
 #include "fuzz/allocators.h"
 #include "fuzz/counted.h"
+#include "fuzz/reproduce_explored.h"
 #include "fuzz/reproducer.h"
 #include "fuzz/shrinker.h"
 #include "fuzz/target_program.h"
@@ -339,6 +340,8 @@ static exit_status reproduce_bytes(const reproduction *wanted) {
 }
 
 exit_status reproduce(const reproduction *wanted) {
+    exit_status explored;
+    if (reproduce_explored(wanted, &explored)) return explored;
     const char *name = wanted->target ? wanted->target : "heap";
     request request = {.wanted = wanted, .target = trial_target_named(name)};
     if (!fuzz_target_named(name)) {
