@@ -177,16 +177,17 @@ static bool copies_of_nans(buffer_world *w, uint32_t to, uint32_t to_size, uint3
     return true;
 }
 
-// The first and the last of the references that stand for a buffer.
+// The first and the last of the names that stand for a buffer. What was collected is a name no more.
 static bool probe_views(buffer_world *w) {
     const buffer_model *m = &w->player.model;
-    uint32_t first = 0, last = 0, count = 0;
-    for (uint32_t i = w->references_past; i < w->references_begun; i++) {
-        if (!w->player.references[i].handle) continue;
-        if (count++ == 0) first = i;
-        last = i;
+    uint32_t first = UINT32_MAX, last = 0;
+    for (uint32_t i = 0; i < w->reference_count; i++) {
+        uint32_t number = w->references[i].number;
+        if (number < w->references_past || !w->player.references[number].handle) continue;
+        if (number < first) first = number;
+        if (number > last) last = number;
     }
-    if (count == 0) return true;
+    if (first == UINT32_MAX) return true;
     uint32_t first_size = m->buffers[m->references[first].buffer].size,
              last_size = m->buffers[m->references[last].buffer].size;
     if (!views_at_ends(w, first, first_size) || !views_of_views(w, last) ||

@@ -1,3 +1,4 @@
+#include "cli/random.h"
 #include "fuzz/explorer/buffer_world_state.h"
 #include "fuzz/explorer/heap_world.h"
 
@@ -324,6 +325,58 @@ static void found_traces_of_buffers_are_played(void **state) {
     }
 }
 
+// Wherever a path ends, its trace is valid, with its probes, and plays. The world is freed.
+static void assert_tells(explorer_world *w, explorer_world *player, uint64_t seed) {
+    static unsigned char state[EXPLORER_STATE_BYTES_MAX];
+    uint32_t moves[EXPLORER_MOVES_MAX], path[5];
+    size_t bytes;
+    trace told;
+    trace_error error;
+    exploration result;
+    trace_builder *builder = trace_builder_new();
+    assert_true(w->begin(w, state, &bytes));
+    for (uint32_t i = 0; i < 5; i++) {
+        w->load(w, state, bytes);
+        uint32_t count = w->moves(w, moves);
+        path[i] = moves[random_next(&seed) % count];
+        assert_true(w->play(w, path[i], state, &bytes));
+        if (w->refused(w, path[i]) && random_next(&seed) % 2) {
+            path[i] = w->refused(w, path[i]);
+            assert_true(w->play(w, path[i], state, &bytes));
+        }
+    }
+    assert_true(w->end(w));
+    bool good = w->trace(w, path, 5, builder, &error);
+    if (!good) fail_msg("%s", error.text);
+    assert_true(trace_builder_finish(builder, &told, &error));
+    explorer_play(player, &told, &result);
+    if (result.broken != LAW_NONE) fail_msg("%s", result.finding);
+    assert_true(result.moves >= 5);
+    trace_free(&told);
+}
+
+static void all_that_is_explored_can_be_played(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        for (size_t i = 0; buffer_world_names[i]; i++) {
+            const char *name = buffer_world_names[i];
+            explorer_world *w = buffers_of(name, NULL, true),
+                           *player = buffers_of(name, NULL, false);
+            assert_tells(w, player, seed);
+            buffer_world_free(w);
+            buffer_world_free(player);
+        }
+        for (size_t i = 0; explored_strategy_names[i]; i++) {
+            const lm_allocator *a =
+                explored_strategy_named(explored_strategy_names[i], 1)->allocator;
+            explorer_world *w = heap_of(a, true), *player = heap_of(a, false);
+            assert_tells(w, player, seed);
+            heap_world_free(w);
+            heap_world_free(player);
+        }
+    }
+}
+
 // Each world has its past, holds, and shows what the player does with the numbers after it.
 static void all_worlds_of_buffers_hold(void **state) {
     (void)state;
@@ -346,6 +399,7 @@ int main(void) {
         cmocka_unit_test(what_a_probe_finds_is_played_too),
         cmocka_unit_test(where_blocks_lie_is_compared_when_played),
         cmocka_unit_test(found_traces_of_buffers_are_played),
+        cmocka_unit_test(all_that_is_explored_can_be_played),
         cmocka_unit_test(all_worlds_of_buffers_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

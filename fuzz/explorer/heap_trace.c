@@ -15,6 +15,9 @@ typedef struct telling {
     trace_builder *builder;
     trace_error *error;
     uint32_t begun; // blocks; what was refused is among them
+    // By place in the state where the last move was played, which probes call them by; behind them
+    // the one that it begins.
+    uint32_t numbers[LIVE_MAX];
 } telling;
 
 static bool tell(telling *t, trace_operation operation) {
@@ -25,9 +28,10 @@ static bool tell(telling *t, trace_operation operation) {
 // A move, which is then played where it broke nothing.
 static bool tell_move(telling *t, uint32_t move, bool play) {
     heap_world *w = t->world;
-    uint32_t numbers[LIVE_MAX], refusals = heap_world_refusals(move);
-    name_blocks(w, numbers);
-    trace_operation operation = heap_world_operation(w, move, numbers, t->begun);
+    uint32_t refusals = heap_world_refusals(move), count = w->player.oracle.count;
+    name_blocks(w, t->numbers);
+    if (count < LIVE_MAX) t->numbers[count] = t->begun;
+    trace_operation operation = heap_world_operation(w, move, t->numbers, t->begun);
     if (refusals && !tell(t, (trace_operation){.verb = TRACE_REFUSE, .argument = {refusals}}))
         return false;
     if (!tell(t, operation)) return false;
@@ -36,13 +40,12 @@ static bool tell_move(telling *t, uint32_t move, bool play) {
 }
 
 static bool tell_probes(telling *t, const trace_operation *probes, uint32_t count) {
-    uint32_t numbers[LIVE_MAX], probed[2] = {0};
-    name_blocks(t->world, numbers);
+    uint32_t probed[2] = {0};
     for (uint32_t i = 0; i < count; i++) {
         trace_operation operation = probes[i];
         uint32_t own = operation.argument[0] - PROBE, *number = &operation.argument[0];
         if (own > 1)
-            *number = numbers[*number];
+            *number = t->numbers[*number];
         else if (operation.verb == TRACE_RESIZE || operation.verb == TRACE_FREE)
             *number = probed[own];
         else
