@@ -177,7 +177,7 @@ static bool copies_of_nans(buffer_world *w, uint32_t to, uint32_t to_size, uint3
     return true;
 }
 
-// The first and the last of the names that stand for a buffer. What was collected is a name no more.
+// The first and the last of the names that stand for a buffer; what was collected has none.
 static bool probe_views(buffer_world *w) {
     const buffer_model *m = &w->player.model;
     uint32_t first = UINT32_MAX, last = 0;
