@@ -5,6 +5,8 @@
 #include "alloc/registry.h"
 #include "alloc/strategies/strategy.h"
 
+#include <string.h>
+
 enum { ODD_HEAD_BYTES = 16 }; // before a block: how far back tlsf's begins, and its size
 
 static uint32_t odd_turn; // the next block lies at 16 where it is even
@@ -48,4 +50,17 @@ static inline void *odd_resize(void *block, size_t size, lm_memory *memory) {
 // A calloc, which the realm may be given with the others.
 static inline void *odd_allocate_zeroed(size_t size, lm_memory *memory) {
     return lm_zero(odd_allocate(size, memory), size);
+}
+
+// The whole allocator: "imported", or "imported_calloc" with a calloc.
+static inline lm_allocator odd_allocator(const char *name) {
+    lm_allocator imported = {.name = name,
+                             .capabilities = LM_FREES_BLOCKS,
+                             .start = odd_base()->start,
+                             .allocate = odd_allocate,
+                             .resize = odd_resize,
+                             .free = odd_free,
+                             .validate = odd_base()->validate};
+    if (strcmp(name, "imported_calloc") == 0) imported.allocate_zeroed = odd_allocate_zeroed;
+    return imported;
 }

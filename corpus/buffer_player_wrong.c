@@ -30,8 +30,9 @@ static void find_tables(buffer_player *p) {
             p->table_offsets[p->tables_found++] = p->watch.blocks[i].offset;
 }
 
+// A sum, whose terms wait for none of the others: each of them tells its word's place and bits.
 static uint64_t hash_tables(buffer_player *p) {
-    uint64_t hash = 0;
+    uint64_t hash = 0, place = 0;
     find_tables(p);
     for (uint32_t i = 0; i < p->tables_found; i++) {
         const watched_block *b = buffer_watch_find(&p->watch, LM_HOME, p->table_offsets[i]);
@@ -39,8 +40,9 @@ static uint64_t hash_tables(buffer_player *p) {
         for (uint32_t n = 0; n + 8 <= b->size; n += 8) {
             uint64_t word;
             __builtin_memcpy(&word, at + n, 8);
-            hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
-            hash ^= hash >> 32;
+            place += UINT64_C(0xD6E8FEB86659FD93);
+            word = (word ^ place) * UINT64_C(0x9E3779B97F4A7C15);
+            hash += word ^ word >> 32;
         }
     }
     return hash;

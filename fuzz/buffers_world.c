@@ -27,14 +27,7 @@ static const lm_allocator *server_at(size_t server, int level) {
     size_t strategies = lm_strategy_count();
     if (server < strategies) return lm_strategy_at(server, level);
     lm_allocator *imported = &odd[server - strategies];
-    *imported = (lm_allocator){.name = buffers_server_name(server),
-                               .capabilities = LM_FREES_BLOCKS,
-                               .start = odd_base()->start,
-                               .allocate = odd_allocate,
-                               .resize = odd_resize,
-                               .free = odd_free,
-                               .validate = odd_base()->validate};
-    if (server > strategies) imported->allocate_zeroed = odd_allocate_zeroed;
+    *imported = odd_allocator(buffers_server_name(server));
     return imported;
 }
 

@@ -1,15 +1,13 @@
 #include "fuzz/explore_command.h"
 
 #include "alloc/registry.h"
-#include "cli/child.h"
 #include "cli/file.h"
 #include "cli/interrupt.h"
 #include "cli/options.h"
 #include "cli/progress.h"
+#include "fuzz/explorer_program.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +24,6 @@ typedef struct job {
 } job;
 
 typedef struct exploring {
-    char program[PATH_MAX];
     const char *arguments[ARGUMENTS_MAX]; // that are passed on
     size_t argument_count;
     const char *json, *traces;
@@ -138,35 +135,11 @@ static error_t parse(int key, char *text, struct argp_state *state) {
 
 // ---- Running ------------------------------------------------------------------------------------
 
-// The program that was built beside this one.
-static void find_program(exploring *e) {
-    static const char name[] = "/linmem-explorer";
-    ssize_t length = readlink("/proc/self/exe", e->program, sizeof e->program - sizeof name);
-    if (length < 0) options_fail("/proc/self/exe: %s", strerror(errno));
-    e->program[length] = '\0';
-    strcpy(strrchr(e->program, '/'), name);
-}
-
-// Starts the program and waits for it; its result is small enough for a pipe to hold.
 static void run_job(const exploring *e, job *j) {
-    const char *argv[ARGUMENTS_MAX + 6] = {e->program, j->allocator, "--trace", j->trace};
+    const char *arguments[ARGUMENTS_MAX + 4] = {j->allocator, "--trace", j->trace};
     for (size_t i = 0; i < e->argument_count; i++)
-        argv[4 + i] = e->arguments[i];
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0) {
-        snprintf(j->failure, sizeof j->failure, "%s", strerror(errno));
-        return;
-    }
-    pid_t pid = child_start(
-        &(child_options){.argv = argv, .descriptors = &ends[1], .descriptor_count = 1, .cpu = -1});
-    int reason = errno;
-    close(ends[1]);
-    child_end end = {0};
-    if (pid > 0) child_wait(pid, 0, &end);
-    j->result = pid > 0 ? json_loadfd(ends[0], JSON_DISABLE_EOF_CHECK, NULL) : NULL;
-    close(ends[0]);
-    if (!j->result)
-        snprintf(j->failure, sizeof j->failure, "%s", pid > 0 ? end.text : strerror(reason));
+        arguments[3 + i] = e->arguments[i];
+    j->result = explorer_program_run(arguments, j->failure);
 }
 
 static void *work(void *exploring_) {
@@ -244,7 +217,6 @@ exit_status explore_command(int argc, char **argv) {
     for (size_t i = 0; i < e.count; i++)
         if (asprintf(&e.jobs[i].trace, "%s/%s-explored.lmt", e.traces, e.jobs[i].allocator) < 0)
             options_fail("%s", strerror(errno));
-    find_program(&e);
     interrupt_catch();
     run_jobs(&e);
     bool held = true;

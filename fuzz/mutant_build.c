@@ -139,7 +139,8 @@ static void keep_needed(program_build *p) {
     free(needed);
 }
 
-bool program_build_read(program_build *p, const mutant_builder *b, const char *name, char *error) {
+bool program_build_read(program_build *p, const mutant_builder *b, const char *name,
+                        const char *explored, char *error) {
     *p = (program_build){0};
     if (!build_right(b, name, error)) return false;
     char *commands = ask_ninja(b, "commands", name, error);
@@ -153,7 +154,8 @@ bool program_build_read(program_build *p, const mutant_builder *b, const char *n
         most += *c == '\n';
     *p = (program_build){
         .name = strdup(name), .objects = objects, .steps = calloc(most + 1, sizeof *p->steps)};
-    if (!p->name || !p->steps) options_fail("out of memory");
+    if (explored) p->explored = strdup(explored);
+    if (!p->name || !p->steps || !p->explored != !explored) options_fail("out of memory");
     for (const char *line = commands; *line;) {
         size_t length = strcspn(line, "\n");
         char *output = output_of(line, length);
@@ -173,6 +175,7 @@ void program_build_free(program_build *p) {
     free(p->objects);
     free(p->steps);
     free(p->name);
+    free(p->explored);
     *p = (program_build){0};
 }
 
@@ -266,9 +269,17 @@ static void print_step(FILE *to, const rewriting *r, size_t step) {
     fprintf(to, "%s\n", compiles ? r->last : "");
 }
 
-// Targets play at check level 1 unless they are told; what is compiled for another is not played.
-static bool is_played(const build_step *step) {
+// Targets, and the explorer for a score, play at check level 1 unless they are told; what is
+// compiled for another is not played, nor is what the explorer has of other strategies.
+static bool is_played(const program_build *p, const build_step *step) {
+    static const char explores[] = " -DEXPLORED=";
     const char *level = strstr(step->command, "-DLM_CHECK_LEVEL=");
+    const char *explored = p->explored ? strstr(step->command, explores) : NULL;
+    if (explored) {
+        const char *name = explored + sizeof explores - 1;
+        size_t length = strlen(p->explored);
+        if (strncmp(name, p->explored, length) != 0 || name[length] != ' ') return false;
+    }
     return !level || strncmp(level, "-DLM_CHECK_LEVEL=1", 18) == 0 ||
            strstr(step->command, "-DLM_VARIANT=");
 }
@@ -300,7 +311,7 @@ static bool *touch(const mutant_builder *b, const program_build *p, const mutant
             touched[i] |= is_made_of(p, p->steps[i].output, path);
             free(path);
         }
-        touched[i] &= is_played(&p->steps[i]) && !is_spare(p, i);
+        touched[i] &= is_played(p, &p->steps[i]) && !is_spare(p, i);
         for (size_t before = 0; before < i; before++)
             touched[i] |=
                 touched[before] && find_word(p->steps[i].command, p->steps[before].output);

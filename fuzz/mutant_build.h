@@ -14,6 +14,7 @@ typedef struct build_step {
 
 typedef struct program_build {
     char *name;        // of the program
+    char *explored;    // of the explorer's: the strategy that it is to play; NULL: any
     build_step *steps; // what it is made by, in order; the last one links it
     size_t count;
     char *objects; // what `ninja -t deps` tells
@@ -28,10 +29,11 @@ typedef struct mutant_builder {
 bool mutant_builder_open(mutant_builder *builder, const char *root, char *error);
 void mutant_builder_close(mutant_builder *builder);
 
-// Builds the right program where it is not up to date. False: it is none, or does not build. One
-// thread at a time.
+// Builds the right program where it is not up to date. Of the explorer's program, which has all
+// strategies, mutants are then built of the one that is `explored` alone; NULL: of all. False: it
+// is none, or does not build. One thread at a time.
 bool program_build_read(program_build *program, const mutant_builder *builder, const char *name,
-                        char *error);
+                        const char *explored, char *error);
 void program_build_free(program_build *program);
 
 // Makes `folder` anew, with the mutant's copy of alloc/.

@@ -2,6 +2,7 @@
 #include "fuzz/mutant_build.h"
 
 #include "cli/file.h"
+#include "cli/text.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -39,7 +40,7 @@ static void put(const char *path, const char *text) {
 
 // A program of two objects, one of them from an archive, and a header.
 static void put_build(void) {
-    char ninja[3000];
+    char ninja[4000];
     snprintf(
         ninja, sizeof ninja,
         "rule cc\n  command = clang-19 -O2 -DLM_CHECK_LEVEL=1 -I%s -MD -MF $out.d -o $out -c $in\n"
@@ -52,8 +53,14 @@ static void put_build(void) {
         "build liball.a: ar d/counts.o d/spare.o d/other.o\n"
         "build CMakeFiles/mutant_counts.dir/fuzz/mutants/counts.c.o: cc %s/more.c\n"
         "build mutant_counts: phony CMakeFiles/mutant_counts.dir/fuzz/mutants/counts.c.o\n"
-        "build heap-one: link d/main.o d/one.o liball.a\n",
-        root, root, root, root, root, root, root);
+        "build heap-one: link d/main.o d/one.o liball.a\n"
+        "rule ex\n  command = clang-19 -DLM_CHECK_LEVEL=1 -DEXPLORED=$name -I%s -MD -MF $out.d "
+        "-o $out -c $in\n  depfile = $out.d\n  deps = gcc\n"
+        "build d/explored_one.o: ex %s/fuzz/explorer/explore.c\n  name = one\n"
+        "build d/explored_only.o: ex %s/fuzz/explorer/explore.c\n  name = only\n"
+        "build libex.a: ar d/explored_one.o d/explored_only.o\n"
+        "build linmem-explorer: link d/main.o d/counts.o libex.a\n",
+        root, root, root, root, root, root, root, root, root, root);
     put("build/fuzz/build.ninja", ninja);
 }
 
@@ -73,6 +80,12 @@ static int set_up(void **state) {
     put("alloc/view.c", "");
     put("main.c",
         "#include \"alloc/allocator.h\"\nint main(void) {\n    return one(10) + two(10);\n}\n");
+    put("fuzz/explorer/explore.c",
+        "#include \"alloc/strategies/shared.h\"\n#define PASTE_(a, b) a##_##b\n"
+        "#define PASTE(a, b) PASTE_(a, b)\nint PASTE(EXPLORED, explored)(int);\n"
+        "int PASTE(EXPLORED, explored)(int a) {\n    return half(a);\n}\n"
+        "int __attribute__((weak)) one(int);\nint __attribute__((weak)) one(int a) {\n"
+        "    return half(a) + 1;\n}\n");
     put("more.c", "#include <unistd.h>\n__attribute__((constructor)) static void end(void) {\n"
                   "    _exit(77);\n}\n");
     put("fuzz/mutants/mutant.h", "#ifdef LM_MUTANT_SILENT\n#define LM_MUTANT(c) ((void)0)\n#else\n"
@@ -150,18 +163,18 @@ static void heads_must_be_complete(void **state) {
     free(path);
 }
 
-// Builds a mutant; returns with what its program ends, −1 where it was not built.
-static int built(const char *name, build_form form, bool *same, char *error) {
+// Builds a mutant of a program; returns with what that ends, −1 where it was not built.
+static int built_of(const char *of, const char *explored, const char *name, build_form form,
+                    bool *same, char *error) {
     mutant_list list;
     mutant_builder builder;
     program_build program;
-    char *folder = path_of("build/fuzz/mutants/m"),
-         *path = path_of("build/fuzz/mutants/m/heap-one");
+    char *folder = path_of("build/fuzz/mutants/m"), *path = text_format("%s/%s", folder, of);
     assert_true(mutant_list_read(&list, root, 1, error));
     const mutant *m = mutant_named(&list, name);
     assert_non_null(m);
     assert_true(mutant_builder_open(&builder, root, error));
-    if (!program_build_read(&program, &builder, "heap-one", error)) fail_msg("%s", error);
+    if (!program_build_read(&program, &builder, of, explored, error)) fail_msg("%s", error);
     int status = -1;
     child_end end;
     const char *const argv[] = {path, NULL};
@@ -177,6 +190,28 @@ static int built(const char *name, build_form form, bool *same, char *error) {
     free(folder);
     free(path);
     return status;
+}
+
+static int built(const char *name, build_form form, bool *same, char *error) {
+    return built_of("heap-one", NULL, name, form, same, error);
+}
+
+// All strategies are in the explorer's program, made of one source, and one is played.
+static void of_the_explorer_one_strategy_is_built(void **state) {
+    (void)state;
+    bool same;
+    char error[300] = "", *played = path_of("build/fuzz/mutants/m/d/explored_one.o"),
+         *other = path_of("build/fuzz/mutants/m/d/explored_only.o");
+    built_of("linmem-explorer", "one", "half-is-a-third", BUILD_SILENT, &same, error);
+    assert_string_equal(error, "");
+    assert_false(same);
+    assert_int_equal(access(played, F_OK), 0);
+    assert_int_not_equal(access(other, F_OK), 0);
+    built_of("linmem-explorer", NULL, "half-is-a-third", BUILD_SILENT, &same, error);
+    assert_int_equal(access(played, F_OK), 0);
+    assert_int_equal(access(other, F_OK), 0);
+    free(played);
+    free(other);
 }
 
 static void mutants_are_built_beside_the_right_code(void **state) {
@@ -246,6 +281,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(named_and_generated_mutants_are_listed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(survivors_have_reasons, set_up, tear_down),
         cmocka_unit_test_setup_teardown(heads_must_be_complete, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(of_the_explorer_one_strategy_is_built, set_up, tear_down),
         cmocka_unit_test_setup_teardown(mutants_are_built_beside_the_right_code, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_the_same_code_is_known, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_does_not_build_says_why, set_up, tear_down),

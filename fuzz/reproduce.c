@@ -10,6 +10,7 @@
 #include "fuzz/allocators.h"
 #include "fuzz/buffers_world.h"
 #include "fuzz/counted.h"
+#include "fuzz/reproduce_explored.h"
 #include "fuzz/reproducer.h"
 #include "fuzz/shrinker.h"
 #include "fuzz/target_program.h"
@@ -351,6 +352,8 @@ static void hold_target(const char *name) {
 }
 
 exit_status reproduce(const reproduction *wanted) {
+    exit_status explored;
+    if (reproduce_explored(wanted, &explored)) return explored;
     request request = {.wanted = wanted};
     const char *name = wanted->target ? wanted->target : "heap";
     hold_target(name);

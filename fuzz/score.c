@@ -5,6 +5,7 @@
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/text.h"
+#include "fuzz/explored_run.h"
 #include "fuzz/mutant_build.h"
 #include "fuzz/targets.h"
 
@@ -24,6 +25,7 @@ typedef struct workshop {
     const mutant_list *list;
     mutant_builder builder;
     program_build *programs[PROGRAMS_MAX]; // as they were asked for
+    char *allocators[PROGRAMS_MAX];        // for which
     size_t program_count;
     size_t next_named, next_generated, wanted; // wanted: generated ones that are still to be taken
     size_t next_control, done, total;
@@ -135,10 +137,33 @@ static bool run_seed(const worker *w, score_entry *e, const char *program, const
     return run->ran;
 }
 
+// The explorer's program, which needs no seed.
+static bool run_explorer(const worker *w, score_entry *e, const char *program, const char *folder,
+                         const char *counts) {
+    const score_options *o = &w->shop->score->options;
+    const explored_run wanted = {program,  e->allocator, folder, counts,
+                                 o->depth, o->seconds,   w->cpu};
+    score_run counted = {0}; // which is the same run again
+    char error[ERROR_BYTES];
+    if (explored_run_do(&wanted, counts ? &counted : e->runs, error)) {
+        e->found += !counts && e->runs->found;
+        e->run_count += !counts;
+        return true;
+    }
+    if (*error) {
+        memcpy(e->error, error, sizeof e->error);
+        e->state = SCORE_FAILED;
+    }
+    return false;
+}
+
 static void run_seeds(const worker *w, score_entry *e, const char *program, const char *folder,
                       unsigned seeds) {
+    bool explores = w->shop->score->options.depth > 0;
     for (unsigned seed = 1; seed <= seeds; seed++)
-        if (interrupted() || !run_seed(w, e, program, folder, seed)) break;
+        if (interrupted() || !(explores ? run_explorer(w, e, program, folder, NULL)
+                                        : run_seed(w, e, program, folder, seed)))
+            break;
     if (e->state == SCORE_WAITING) e->state = e->run_count == seeds ? SCORE_MEASURED : SCORE_PARTLY;
 }
 
@@ -186,11 +211,24 @@ static void play_counted(const worker *w, score_entry *e, const char *folder, co
         free(texts[i]);
 }
 
+static void explore_counted(const worker *w, score_entry *e, const char *folder) {
+    char *program = text_format("%s/%s", folder, e->program),
+         *counts = text_format("%s/counts", folder);
+    run_explorer(w, e, program, folder, counts);
+    add_counts(e, counts);
+    free(program);
+    free(counts);
+}
+
 static void count_reached(const worker *w, const program_build *program, score_entry *e,
                           const char *folder) {
     if (interrupted()) return;
     if (!mutant_build(&w->shop->builder, program, e->mutant, folder, BUILD_COUNTED, e->error)) {
         e->state = SCORE_FAILED;
+        return;
+    }
+    if (w->shop->score->options.depth > 0) {
+        explore_counted(w, e, folder);
         return;
     }
     play_counted(w, e, folder, "corpus-*");
@@ -210,14 +248,29 @@ static char *program_name(const char *target, const char *allocator) {
     return each ? text_format("%s-%s", target, allocator) : text_format("%s", target);
 }
 
+// The allocator for which a program is run: the target's name tells it, but for the explorer's.
+static const char *allocator_of(const workshop *shop, const char *name, const char *allocator) {
+    const char *dash = strchr(name, '-');
+    if (shop->score->options.depth > 0) return allocator;
+    return dash ? dash + 1 : name;
+}
+
 // NULL: `error` says why. The lock is held.
-static const program_build *find_program(workshop *shop, const char *name, char *error) {
+static const program_build *find_program(workshop *shop, const char *name, const char *allocator,
+                                         char *error) {
+    bool explores = shop->score->options.depth > 0;
+    allocator = allocator_of(shop, name, allocator);
     for (size_t i = 0; i < shop->program_count; i++)
-        if (strcmp(shop->programs[i]->name, name) == 0) return shop->programs[i];
+        if (strcmp(shop->programs[i]->name, name) == 0 &&
+            strcmp(shop->allocators[i], allocator) == 0)
+            return shop->programs[i];
     program_build *made = calloc(1, sizeof *made);
     if (!made || shop->program_count == PROGRAMS_MAX) options_fail("too many programs");
-    if (program_build_read(made, &shop->builder, name, error))
+    const char *explored = explores && strcmp(allocator, "buffers") != 0 ? allocator : NULL;
+    if (program_build_read(made, &shop->builder, name, explored, error)) {
+        shop->allocators[shop->program_count] = text_format("%s", allocator);
         return shop->programs[shop->program_count++] = made;
+    }
     free(made);
     return NULL;
 }
@@ -226,9 +279,10 @@ static const program_build *program_for(workshop *shop, score_entry *e, const ch
     free(e->allocator);
     free(e->program);
     e->allocator = text_format("%s", allocator);
-    e->program = program_name(e->mutant->target, allocator);
+    e->program = shop->score->options.depth > 0 ? text_format("linmem-explorer")
+                                                : program_name(e->mutant->target, allocator);
     pthread_mutex_lock(&shop->lock);
-    const program_build *program = find_program(shop, e->program, e->error);
+    const program_build *program = find_program(shop, e->program, allocator, e->error);
     pthread_mutex_unlock(&shop->lock);
     return program;
 }
@@ -296,7 +350,8 @@ static void measure(const worker *w, score_entry *e) {
 
 static void measure_control(const worker *w, score_entry *e) {
     workshop *shop = w->shop;
-    char *folder = text_format("%s/mutants/none-%s", shop->builder.build, e->program);
+    char *folder =
+        text_format("%s/mutants/none-%s-%s", shop->builder.build, e->program, e->allocator);
     char *path = text_format("%s/%s", shop->builder.build, e->program);
     run_seeds(w, e, path, folder, shop->score->options.control);
     clean(folder, "");
@@ -314,8 +369,12 @@ static score_entry *new_entry(workshop *shop, const mutant *m, unsigned runs) {
     return e;
 }
 
+bool score_plays(const score_options *o, const mutant *m) {
+    return o->depth == 0 || strcmp(m->target, "heap") == 0 || strcmp(m->target, "buffers") == 0;
+}
+
 static bool is_chosen(const score_options *o, const mutant *m) {
-    if (!o->chosen) return m->patch;
+    if (!o->chosen) return m->patch && score_plays(o, m);
     for (char **name = o->chosen; *name; name++)
         if (strcmp(*name, m->name) == 0) return true;
     return false;
@@ -369,11 +428,11 @@ static void *work_on_control(void *context) {
     workshop *shop = w->shop;
     pthread_mutex_lock(&shop->lock);
     while (!interrupted() && shop->next_control < shop->program_count) {
+        const char *allocator = shop->allocators[shop->next_control];
         const char *program = shop->programs[shop->next_control++]->name;
         score_entry *e = new_entry(shop, NULL, shop->score->options.control);
         e->program = text_format("%s", program);
-        const char *dash = strchr(program, '-');
-        e->allocator = text_format("%s", dash ? dash + 1 : program);
+        e->allocator = text_format("%s", allocator);
         progress_show(shop->progress, shop->done, program);
         pthread_mutex_unlock(&shop->lock);
         measure_control(w, e);
@@ -458,6 +517,7 @@ bool score_take(score *s, const score_options *options, const mutant_list *list,
     drop_unmeasured(s);
     for (size_t i = 0; i < shop.program_count; i++) {
         program_build_free(shop.programs[i]);
+        free(shop.allocators[i]);
         free(shop.programs[i]);
     }
     mutant_builder_close(&shop.builder);

@@ -4,6 +4,10 @@
 // What it finds is known by its own word ("linmem-fuzz: broken LAW"), by a sanitizer's or by
 // libFuzzer's. The program that is run does not know that it is a mutant: reached and triggered are
 // counted by another build of it, over the inputs that the runs have kept and found.
+//
+// Instead of targets the explorer's program can be run (fuzz/explorer/), which plays the same each
+// time: one run of each mutant of what it knows, heaps and buffers. Both programs play at check
+// level 1, so that the figures compare.
 #pragma once
 
 #include "fuzz/mutant_list.h"
@@ -19,6 +23,7 @@ typedef struct score_options {
     const char *without; // laws that are not held, as --without= takes them; or NULL
     char **chosen;       // names of mutants; NULL: all named ones
     unsigned control;    // seeds of the right code; 0: it is not run
+    unsigned depth;      // to which the explorer is run, once, in place of targets; 0: it is not
 } score_options;
 
 // How one run ended.
@@ -26,7 +31,7 @@ typedef struct score_run {
     bool ran, found;
     char oracle[16]; // a law, or asan, ubsan, leak, hang, memory, crash
     char finding[120];
-    uint64_t inputs;
+    uint64_t inputs; // of the explorer: moves
     double seconds;
 } score_run;
 
@@ -62,6 +67,10 @@ typedef struct score {
 bool score_take(score *score, const score_options *options, const mutant_list *list, char *error);
 void score_free(score *score);
 
+// Whether what is run can play what the mutant changes: the explorer makes no wrong calls on heaps,
+// and compares no strategies.
+bool score_plays(const score_options *options, const mutant *mutant);
+
 // Over an entry's runs, in which one that found nothing took longer, and more inputs, than any:
 // the median; with an even number the upper one. Infinite where that is such a run.
 double score_median_seconds(const score_entry *entry);
@@ -75,7 +84,8 @@ bool score_detected(const score_entry *entry);
 json_t *score_json(const score *score);
 // What is slow or not detected first; then what it comes to.
 void score_print(const score *score, FILE *stream);
-// Whether the right code was silent, all could be built and every named one was detected.
+// Whether the right code was silent, all could be built and every named one was detected; by the
+// explorer not all need be, since what lies deeper than it goes is for the targets.
 bool score_holds(const score *score);
 
 // From a run's log; `run` has its inputs and, where something was found, by what.

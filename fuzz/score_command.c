@@ -12,13 +12,15 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SAMPLE = 200, SAMPLE_SEED = 1 }; // mutants that are generated where nothing is said
+// Where nothing is said: mutants that are generated; runs; how deep is explored.
+enum { SAMPLE = 200, SAMPLE_SEED = 1, SEEDS = 10, DEPTH = 4 };
 
 typedef struct request {
     score_options options;
     uint64_t sample_seed;
     const char *json;
-    bool ablation;
+    bool ablation, explorer;
+    unsigned depth; // of the explorer
 } request;
 
 // The laws are the targets' to read; we know them better.
@@ -43,6 +45,9 @@ static const struct argp_option arguments[] = {
     {"sample", 'S', "SEED", 0, "Draws them (1)", 0},
     {"without", 'w', "LAW,...", 0, "Oracles that are not held", 0},
     {"ablation", 'a', NULL, 0, "For each law a mutant that is found by no other", 0},
+    {"explorer", 'e', NULL, 0,
+     "By the explorer in place of the targets: one run of each, as long as --seconds at most", 0},
+    {"depth", 'd', "N", 0, "Its operations of the longest sequences (4)", 0},
     {"control", 'c', "N", 0, "Runs of the right code, each program (1)", 0},
     {"jobs", 'j', "N", 0, "Mutants at a time, one core each (the processors)", 0},
     {"json", 'o', "FILE", 0, "All that was measured, as an array of objects", 0},
@@ -78,6 +83,12 @@ static error_t parse(int key, char *value, struct argp_state *state) {
     case 'a':
         r->ablation = true;
         return 0;
+    case 'e':
+        r->explorer = true;
+        return 0;
+    case 'd':
+        r->depth = (unsigned)options_number("depth", value, 1, 32);
+        return 0;
     case 'c':
         r->options.control = count_of("control", value, 0);
         return 0;
@@ -98,7 +109,11 @@ static void check_chosen(const score_options *options, const mutant_list *list) 
     for (size_t i = 0; i < list->count; i++)
         names[i] = list->at[i].name;
     for (char **name = options->chosen; name && *name; name++) {
-        if (mutant_named(list, *name)) continue;
+        const mutant *m = mutant_named(list, *name);
+        if (m && !score_plays(options, m))
+            options_fail("mutant '%s' is for the target %s, which is not explored", *name,
+                         m->target);
+        if (m) continue;
         const char *nearest = options_nearest(*name, names, list->count);
         options_fail("unknown mutant '%s'%s%s%s (linmem list mutants names them)", *name,
                      nearest ? ": did you mean '" : "", nearest ? nearest : "",
@@ -134,6 +149,15 @@ static exit_status take(const request *r, const mutant_list *list) {
     return held ? EXIT_HELD : EXIT_BROKEN;
 }
 
+// The explorer plays the same each time, holds all laws, and finds each bug's shortest trace.
+static void choose_explorer(request *r) {
+    if (r->ablation || r->options.without || r->options.seeds)
+        options_fail("--explorer goes with no --ablation, --without or --seeds");
+    r->options.depth = r->depth;
+    r->options.seeds = 1;
+    if (r->options.control > 1) r->options.control = 1;
+}
+
 exit_status score_command(int argc, char **argv) {
     static const struct argp argp = {
         arguments,
@@ -147,11 +171,13 @@ exit_status score_command(int argc, char **argv) {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     request r = {.options = {.root = LINMEM_SOURCE_DIR,
                              .seconds = 60,
-                             .seeds = 10,
                              .jobs = processors > 0 ? (unsigned)processors : 1,
                              .control = 1},
-                 .sample_seed = SAMPLE_SEED};
+                 .sample_seed = SAMPLE_SEED,
+                 .depth = DEPTH};
     options_parse(&argp, argc, argv, &r);
+    if (r.explorer) choose_explorer(&r);
+    if (!r.options.seeds) r.options.seeds = SEEDS;
     mutant_list list;
     char error[300];
     if (!mutant_list_read(&list, r.options.root, r.sample_seed, error)) options_fail("%s", error);

@@ -129,8 +129,11 @@ static void print_entry(FILE *to, const score *s, const score_entry *e) {
     double inputs = score_median_inputs(e), seconds = score_median_seconds(e);
     if (isfinite(seconds))
         fprintf(to, " %9.0f %6.1f\n", inputs, seconds);
-    else
+    else if (s->options.depth == 0)
         fprintf(to, " %9s >%5.0f\n", "", s->options.seconds);
+    else // all there is to that depth
+        fprintf(to, " %9llu %6.1f\n", e->run_count ? (unsigned long long)e->runs->inputs : 0,
+                e->run_count ? e->runs->seconds : 0);
     if (m && !m->patch && !isfinite(seconds))
         fprintf(to, "    %s\n    %s\n", m->what, m->reason ? m->reason : "no reason is known");
 }
@@ -141,13 +144,15 @@ typedef struct summary {
     double median_seconds;
 } summary;
 
-static summary summarise(const score *s, bool generated) {
+// `target`: NULL for all of them.
+static summary summarise(const score *s, bool generated, const char *target) {
     summary sum = {0};
     double *seconds = calloc(s->count + 1, sizeof *seconds);
     if (!seconds) options_fail("out of memory");
     for (size_t i = 0; i < s->count; i++) {
         const score_entry *e = &s->entries[i];
         if (!e->mutant || (e->mutant->patch == NULL) != generated) continue;
+        if (target && strcmp(e->mutant->target, target) != 0) continue;
         sum.same += e->state == SCORE_SAME_CODE;
         sum.failed += e->state == SCORE_FAILED;
         if (e->run_count == 0) continue;
@@ -175,6 +180,26 @@ static void print_summary(FILE *to, const char *what, const summary *sum) {
     fputc('\n', to);
 }
 
+// The explorer's worlds are two, of which it knows one much better.
+static void print_summaries(FILE *to, const score *s) {
+    static const struct {
+        const char *what, *target;
+        bool generated, explored;
+    } lines[] = {
+        {"named", NULL, false, false},
+        {"generated", NULL, true, false},
+        {"named, of heaps", "heap", false, true},
+        {"named, of buffers", "buffers", false, true},
+        {"generated, of heaps", "heap", true, true},
+        {"generated, of buffers", "buffers", true, true},
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        if (lines[i].explored != (s->options.depth > 0)) continue;
+        summary sum = summarise(s, lines[i].generated, lines[i].target);
+        print_summary(to, lines[i].what, &sum);
+    }
+}
+
 static void print_control(FILE *to, const score *s) {
     size_t programs = 0;
     unsigned runs = 0, found = 0;
@@ -186,8 +211,11 @@ static void print_control(FILE *to, const score *s) {
         found += e->found;
     }
     if (programs == 0) return;
-    fprintf(to, "the right code: %zu programs, %u runs of %.0f s: ", programs, runs,
-            s->options.seconds);
+    if (s->options.depth > 0)
+        fprintf(to, "the right code: %zu allocators to depth %u: ", programs, s->options.depth);
+    else
+        fprintf(to, "the right code: %zu programs, %u runs of %.0f s: ", programs, runs,
+                s->options.seconds);
     fprintf(to, found ? "%u FOUND SOMETHING\n" : "silent\n", found);
 }
 
@@ -203,12 +231,12 @@ void score_print(const score *s, FILE *to) {
         print_entry(to, s, sorted[i]);
     free(sorted);
     fputs(
-        "\nr reached, t triggered; found: runs of those with other seeds; medians, in which a run "
-        "that\nfound nothing is longer than any.\n",
+        s->options.depth > 0
+            ? "\nr reached, t triggered, in one run of the explorer; inputs are its moves.\n"
+            : "\nr reached, t triggered; found: runs of those with other seeds; medians, in which "
+              "a run that\nfound nothing is longer than any.\n",
         to);
-    summary named = summarise(s, false), generated = summarise(s, true);
-    print_summary(to, "named", &named);
-    print_summary(to, "generated", &generated);
+    print_summaries(to, s);
     print_control(to, s);
     fprintf(to, "%s%.0f s\n", s->interrupted ? "Interrupted after " : "All in ", s->seconds);
 }
@@ -219,7 +247,7 @@ bool score_holds(const score *s) {
         const score_entry *e = &s->entries[i];
         bool named = e->mutant && e->mutant->patch;
         holds &= e->state != SCORE_FAILED && (e->mutant || e->found == 0) &&
-                 (!named || score_detected(e));
+                 (!named || s->options.depth > 0 || score_detected(e));
     }
     return holds;
 }

@@ -1,4 +1,5 @@
 // What runs say, and what they come to.
+#include "fuzz/explored_run.h"
 #include "fuzz/score.h"
 
 #include <math.h>
@@ -13,12 +14,19 @@
 
 #include <cmocka.h>
 
-static score_run read_log(const char *text) {
-    char path[] = "/tmp/linmem-score-test-XXXXXX";
+enum { PATH_BYTES = 40 };
+
+static void write_file(char path[PATH_BYTES], const char *text) {
+    strcpy(path, "/tmp/linmem-score-test-XXXXXX");
     int file = mkstemp(path);
     assert_true(file >= 0);
     assert_int_equal(write(file, text, strlen(text)), (ssize_t)strlen(text));
     close(file);
+}
+
+static score_run read_log(const char *text) {
+    char path[PATH_BYTES];
+    write_file(path, text);
     score_run run = {0};
     score_read_log(&run, path);
     unlink(path);
@@ -58,6 +66,47 @@ static void findings_are_known_by_who_reports_them(void **state) {
     score_run none = read_log("#9 DONE\nstat::number_of_executed_units: 9\n");
     assert_false(none.found);
     assert_int_equal(none.inputs, 9);
+}
+
+// What the explorer says, and its log, and how it ends.
+static void explored_runs_tell_what_was_found(void **state) {
+    (void)state;
+    static const char held[] = "{\"moves\":12,\"violations\":[]}";
+    static const struct {
+        const char *result, *log;
+        child_end end;
+        const char *oracle; // NULL: none
+        bool known;
+    } cases[] = {
+        {held, "", {.ok = true}, NULL, true},
+        {"{\"moves\":12,\"violations\":[{\"law\":\"walk\",\"how\":\"x\",\"operations\":2}]}",
+         "",
+         {.exit_status = 1},
+         "walk",
+         true},
+        {"",
+         "==1==ERROR: AddressSanitizer: memcpy-param-overlap: memory\n",
+         {.exit_status = 1},
+         "asan",
+         true},
+        {"", "", {.signal = 9, .timed_out = true, .text = "timed out"}, "hang", true},
+        {"", "", {.signal = 11, .text = "killed"}, "crash", true},
+        {"", "linmem-explorer: out of memory\n", {.exit_status = 2}, NULL, false},
+        {held, "", {.exit_status = 2}, NULL, false},
+        {"", "", {.ok = true}, NULL, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char result[PATH_BYTES], log[PATH_BYTES];
+        score_run run = {0};
+        write_file(result, cases[i].result);
+        write_file(log, cases[i].log);
+        assert_int_equal(explored_run_read(&run, result, log, &cases[i].end), cases[i].known);
+        assert_int_equal(run.found, cases[i].oracle != NULL);
+        if (cases[i].oracle) assert_string_equal(run.oracle, cases[i].oracle);
+        assert_int_equal(run.inputs, *cases[i].result ? 12 : 0);
+        unlink(result);
+        unlink(log);
+    }
 }
 
 static score_run found(double seconds, uint64_t inputs, const char *oracle) {
@@ -141,6 +190,36 @@ static void trouble_comes_first(void **state) {
     assert_false(score_holds(&s));
 }
 
+// Heaps and buffers are counted apart, and a mutant that lies deeper is no failure.
+static void explored_scores_are_of_two_worlds(void **state) {
+    (void)state;
+    mutant heap = named("near"), deep = named("deep"), buffers = named("buffers");
+    heap.target = deep.target = "heap";
+    buffers.target = "buffers";
+    score_run quick_run = found(0.5, 3, "walk"), none = in_vain;
+    score_entry entries[] = {entry_of(&heap, &quick_run, 1), entry_of(&deep, &none, 1),
+                             entry_of(&buffers, &quick_run, 1), entry_of(NULL, &none, 1)};
+    score s = {.options = {.seconds = 60, .depth = 4}, .entries = entries, .count = 4};
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+    score_print(&s, stream);
+    fclose(stream);
+    assert_non_null(strstr(text, "\nnamed, of heaps: 1 of 2 detected (50 %)"));
+    assert_non_null(strstr(text, "\nnamed, of buffers: 1 of 1 detected (100 %)"));
+    assert_non_null(strstr(text, "\nthe right code: 1 allocators to depth 4: silent\n"));
+    assert_null(strstr(text, "\nnamed: "));
+    free(text);
+    assert_true(score_holds(&s));
+    entries[3] = entry_of(NULL, &quick_run, 1);
+    assert_false(score_holds(&s));
+    mutant misuse = named("misuse");
+    misuse.target = "misuse";
+    assert_true(score_plays(&s.options, &deep) && score_plays(&s.options, &buffers));
+    assert_false(score_plays(&s.options, &misuse));
+    assert_true(score_plays(&(score_options){.seconds = 60}, &misuse));
+}
+
 static void all_that_was_measured_is_in_the_json(void **state) {
     (void)state;
     mutant one = named("one");
@@ -171,8 +250,10 @@ static void all_that_was_measured_is_in_the_json(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(findings_are_known_by_who_reports_them),
+        cmocka_unit_test(explored_runs_tell_what_was_found),
         cmocka_unit_test(censored_runs_are_longer_than_any),
         cmocka_unit_test(trouble_comes_first),
+        cmocka_unit_test(explored_scores_are_of_two_worlds),
         cmocka_unit_test(all_that_was_measured_is_in_the_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,45 +1,41 @@
-#include "fuzz/explorer/buffer_world.h"
+#include "fuzz/explorer/buffer_world_state.h"
 
-#include "corpus/buffer_player.h"
+#include "alloc/odd_allocator.h"
 #include "fuzz/explorer/image.h"
-#include "fuzz/explorer/strategies.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MEMORIES = 2, OPERATIONS_MAX = 2 * EXPLORER_DEPTH_MAX, NAMES_MAX = 64, TOKENS_MAX = 2 };
+enum { HEAP_START = 64, TOKENS_MAX = 2 };
 
-// What lives under a name.
-typedef struct named {
-    uint64_t handle; // or token
-    uint32_t owner, kind, offset, length;
-    uint32_t number;   // what follows tells no two states apart
-    uint32_t attached; // of a token: its reference; of a reference: whether it has one
-} named;
+const char *const buffer_world_names[] = {"plain",  "atomic", "resized", "shrunk", "imported",
+                                          "queued", "full",   "counted", NULL};
 
-typedef struct buffer_world {
-    explorer_world world; // first
-    const explored_strategy *strategies[MEMORIES];
-    lm_memory memories[MEMORIES];
-    lm_served served[MEMORIES];
-    buffer_player player;
-    trace_operation
-        path[OPERATIONS_MAX]; // to the state that was loaded, and the move that was played
-    uint32_t path_count, loaded_count;
-    named references[NAMES_MAX], tokens[NAMES_MAX];
-    uint32_t reference_count, token_count;
-    uint32_t references_begun, tokens_begun, acting, growths;
-    unsigned char scratch[LM_PAGE_BYTES * LM_PAGES_MAX];
-} buffer_world;
+// By name. Of the numbers, buffer 4 is adopted, 6 resized and 14 shrunk; token 2 is passed over,
+// and 3 replaced.
+static const buffer_world_choice choices[] = {
+    {.servers = {"tlsf", "paged"}},
+    {{"paged", "tlsf", "buddy"}, .atomic = true, .buffers = 3, .tokens = 1},
+    {{"tlsf", "imported"}, .buffers = 5, .tokens = 2, .budget = 256},
+    {{"first_fit"}, .atomic = true, .buffers = 13, .tokens = 3},
+    {{"imported", "imported_calloc"}, .budget = 64},
+    {{"tlsf", "paged"}, .verbs = "-+@~cd", .alive = 3},
+    {{"best_fit", "tlsf"}, .held = 6},
+    {{"bins", "tlsf"}, .atomic = true, .retained = 6},
+};
 
-static const uint32_t sizes[] = {24, 600};
+static const uint32_t sizes[] = {24, 600, 0};
 
 // A move: its verb, two numbers, and how many growths are refused.
 enum { REFUSAL = 1 << 24 };
 
 static uint32_t move_of(trace_verb verb, uint32_t a, uint32_t b) {
     return (uint32_t)verb | a << 8 | b << 16;
+}
+
+static trace_verb verb_of(uint32_t move) {
+    return (trace_verb)(move & 0xff);
 }
 
 static buffer_world *buffer_world_of(explorer_world *world) {
@@ -120,27 +116,41 @@ static void sort_names(buffer_world *w) {
 
 // ---- Playing ------------------------------------------------------------------------------------
 
-static bool step(buffer_world *w, const trace_operation *operation) {
+// A growth that was to be refused, and was not asked for, is not refused later.
+bool buffer_world_step(buffer_world *w, const trace_operation *operation) {
+    lm_memory *memory = &w->memories[w->acting % w->memory_count];
     if (!buffer_player_step(&w->player, operation)) return told(w);
     note(w, operation);
+    if (operation->verb != TRACE_REFUSE) lm_memory_refuse(memory, 0);
     return true;
 }
 
-// Plays the path anew.
+static bool start_heaps(buffer_world *w) {
+    odd_turn = 0;
+    for (uint32_t i = 0; i < w->memory_count; i++) {
+        lm_memory_options options = {
+            .heap_start = HEAP_START, .pages = 1, .pages_max = LM_PAGES_MAX};
+        if (!lm_memory_renew(&w->memories[i], &options, false)) return false;
+        w->memories[i].moving = true;
+        if (!w->served[i].allocator->start(&w->memories[i])) return false;
+    }
+    return true;
+}
+
+// Plays the path anew, which was looked at when it was played first; what follows is walked.
 static bool replay(buffer_world *w) {
     bool started;
     w->reference_count = w->token_count = w->references_begun = w->tokens_begun = w->acting = 0;
-    for (uint32_t i = 0; i < MEMORIES; i++) {
-        lm_memory_renew(
-            &w->memories[i],
-            &(lm_memory_options){.heap_start = 64, .pages = 1, .pages_max = LM_PAGES_MAX}, false);
-        w->served[i].allocator->start(&w->memories[i]);
-    }
-    buffer_player_options options = {
-        .counts = &lm_counts_plain, .memories = w->served, .count = MEMORIES, .walk_every = 1};
-    if (!buffer_player_start(&w->player, &options, &started) || !started) return told(w);
+    buffer_player_options options = {.counts =
+                                         w->choice->atomic ? &lm_counts_atomic : &lm_counts_plain,
+                                     .memories = w->served,
+                                     .count = w->memory_count,
+                                     .budget = w->choice->budget};
+    if (!start_heaps(w) || !buffer_player_start(&w->player, &options, &started) || !started)
+        return told(w);
     for (uint32_t i = 0; i < w->path_count; i++)
-        if (!step(w, &w->path[i])) return false;
+        if (!buffer_world_step(w, &w->path[i])) return false;
+    w->player.options.walk_every = 1;
     sort_names(w);
     return true;
 }
@@ -157,7 +167,7 @@ static unsigned char *write_memory(buffer_world *w, uint32_t memory, unsigned ch
     }
     lm_memory copy = *m;
     copy.base = w->scratch;
-    if (w->strategies[memory]->canonicalize) w->strategies[memory]->canonicalize(&copy);
+    if (w->canonicalize[memory]) w->canonicalize[memory](&copy);
     *to++ = (unsigned char)m->pages;
     return image_write(to, w->scratch, bytes);
 }
@@ -169,23 +179,74 @@ static unsigned char *write_names(const named *names, uint32_t count, unsigned c
     return to;
 }
 
+// What steers the next operations, besides: whose turn it is, and how they are numbered.
+static unsigned char *write_turns(const buffer_world *w, unsigned char *to) {
+    *to++ = (unsigned char)w->acting;
+    *to++ = (unsigned char)(odd_turn % 2);
+    *to++ = (unsigned char)(w->player.model.begun % 16);
+    *to++ = (unsigned char)(w->references_begun % 8);
+    *to++ = (unsigned char)(w->tokens_begun % 4);
+    return to;
+}
+
 static void save(buffer_world *w, unsigned char *state, size_t *bytes) {
     unsigned char *to = state;
-    for (uint32_t i = 0; i < MEMORIES; i++)
+    for (uint32_t i = 0; i < w->memory_count; i++)
         to = write_memory(w, i, to);
     to = write_names(w->references, w->reference_count, to);
     to = write_names(w->tokens, w->token_count, to);
-    *to++ = (unsigned char)w->acting;
+    to = write_turns(w, to);
     w->world.key_bytes = (size_t)(to - state);
-    memcpy(to, w->path, w->path_count * sizeof *w->path);
-    *bytes = w->world.key_bytes + w->path_count * sizeof *w->path;
+    size_t path = (w->path_count - w->past_count) * sizeof *w->path;
+    memcpy(to, w->path + w->past_count, path);
+    *bytes = w->world.key_bytes + path;
     memcpy(state + *bytes, &w->path_count, sizeof w->path_count);
     *bytes += sizeof w->path_count;
 }
 
+// ---- The past -----------------------------------------------------------------------------------
+
+static void add_past(buffer_world *w, trace_operation operation) {
+    w->path[w->path_count++] = operation;
+}
+
+static uint32_t add_past_buffer(buffer_world *w) {
+    add_past(w,
+             (trace_operation){TRACE_BUFFER, {w->references_past, sizes[0], LM_BLOCK_ALIGNMENT}});
+    return w->references_past++;
+}
+
+static void write_past(buffer_world *w) {
+    const buffer_world_choice *c = w->choice;
+    w->path_count = w->references_past = w->tokens_past = 0;
+    for (uint32_t i = 0; i < c->buffers; i++)
+        add_past(w, (trace_operation){TRACE_RELEASE, {add_past_buffer(w)}});
+    uint32_t attached = c->tokens ? add_past_buffer(w) : 0;
+    for (uint32_t i = 0; i < c->tokens; i++) {
+        add_past(w, (trace_operation){TRACE_ATTACH, {w->tokens_past, attached}});
+        add_past(w, (trace_operation){TRACE_DETACH, {w->tokens_past++}});
+    }
+    if (c->tokens) add_past(w, (trace_operation){TRACE_RELEASE, {attached}});
+    for (uint32_t i = 0; i < c->held + c->alive; i++) {
+        uint32_t held = add_past_buffer(w);
+        add_past(w, (trace_operation){TRACE_ATTACH, {w->tokens_past++, held}});
+    }
+    uint32_t counted = c->retained ? add_past_buffer(w) : 0;
+    for (uint32_t i = 0; i < c->retained; i++)
+        add_past(w, (trace_operation){TRACE_RETAIN, {w->references_past++, counted}});
+    w->references_past -= c->alive + (c->retained > 0);
+    w->tokens_past -= c->alive;
+    w->past_count = w->loaded_count = w->path_count;
+}
+
+// ---- As a world ---------------------------------------------------------------------------------
+
+// A trace that is played tells its past itself.
 static bool buffer_begin(explorer_world *world, unsigned char *state, size_t *bytes) {
     buffer_world *w = buffer_world_of(world);
-    w->path_count = w->loaded_count = 0;
+    w->past_count = w->path_count = w->loaded_count = w->references_past = w->tokens_past = 0;
+    if (w->options.probe) write_past(w);
+    w->probe_count = 0;
     if (!replay(w)) return false;
     save(w, state, bytes);
     return true;
@@ -196,8 +257,34 @@ static void buffer_load(explorer_world *world, const unsigned char *state, size_
     bytes -= sizeof w->path_count;
     memcpy(&w->path_count, state + bytes, sizeof w->path_count);
     w->loaded_count = w->path_count;
-    size_t path = w->path_count * sizeof *w->path;
-    memcpy(w->path, state + bytes - path, path);
+    size_t path = (w->path_count - w->past_count) * sizeof *w->path;
+    memcpy(w->path + w->past_count, state + bytes - path, path);
+}
+
+// Of one reference.
+static uint32_t moves_of(const buffer_world *w, const named *reference, uint32_t *moves) {
+    uint32_t count = 0, number = reference->number;
+    bool attached = reference->attached; // then only its token ends it
+    if (number < w->references_past) return 0;
+    if (!attached) moves[count++] = move_of(TRACE_RELEASE, number, 0);
+    if (!reference->handle) return count;
+    moves[count++] = move_of(TRACE_RETAIN, w->references_begun, number);
+    moves[count++] = move_of(TRACE_VIEW, w->references_begun, number);
+    if (attached) return count;
+    moves[count++] = move_of(TRACE_TRANSFER, number, 0);
+    moves[count++] = move_of(TRACE_TRANSFER, number, 1);
+    if (w->token_count < w->choice->held + w->choice->alive + TOKENS_MAX)
+        moves[count++] = move_of(TRACE_ATTACH, w->tokens_begun, number);
+    return count;
+}
+
+// Of the moves those that the world plays.
+static uint32_t keep_verbs(const buffer_world *w, uint32_t *moves, uint32_t count) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (!w->choice->verbs || strchr(w->choice->verbs, trace_grammar[verb_of(moves[i])].letter))
+            moves[kept++] = moves[i];
+    return kept;
 }
 
 static uint32_t buffer_moves(explorer_world *world, uint32_t moves[EXPLORER_MOVES_MAX]) {
@@ -206,37 +293,28 @@ static uint32_t buffer_moves(explorer_world *world, uint32_t moves[EXPLORER_MOVE
     replay(w);
     for (uint32_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
         moves[count++] = move_of(TRACE_BUFFER, w->references_begun, s);
-    for (uint32_t i = 0; i < w->reference_count; i++) {
-        uint32_t number = w->references[i].number;
-        bool attached = w->references[i].attached; // then only its token ends it
-        if (!attached) moves[count++] = move_of(TRACE_RELEASE, number, 0);
-        if (!w->references[i].handle) continue;
-        moves[count++] = move_of(TRACE_RETAIN, w->references_begun, number);
-        moves[count++] = move_of(TRACE_VIEW, w->references_begun, number);
-        if (attached) continue;
-        moves[count++] = move_of(TRACE_TRANSFER, number, !w->acting);
-        if (w->token_count < TOKENS_MAX)
-            moves[count++] = move_of(TRACE_ATTACH, w->tokens_begun, number);
-    }
+    for (uint32_t i = 0; i < w->reference_count; i++)
+        count += moves_of(w, &w->references[i], moves + count);
     for (uint32_t i = 0; i < w->token_count; i++) {
+        if (w->tokens[i].number < w->tokens_past) continue;
         moves[count++] = move_of(TRACE_DETACH, w->tokens[i].number, 0);
         moves[count++] = move_of(TRACE_COLLECT, w->tokens[i].number, 0);
     }
     moves[count++] = move_of(TRACE_DRAIN, 1, 0);
     moves[count++] = move_of(TRACE_MEMORY, !w->acting, 0);
-    return count;
+    return keep_verbs(w, moves, count);
 }
 
 // A move's operations, of which the last is the move's own.
 static uint32_t operations_of(uint32_t move, trace_operation operations[2]) {
-    trace_verb verb = (trace_verb)(move & 0xff);
+    trace_verb verb = verb_of(move);
     uint32_t a = move >> 8 & 0xff, b = move >> 16 & 0xff, refusals = move / REFUSAL, count = 0;
     if (refusals)
         operations[count++] = (trace_operation){.verb = TRACE_REFUSE, .argument = {refusals}};
     trace_operation o = {.verb = verb, .argument = {a, b}};
     if (verb == TRACE_BUFFER) {
         o.argument[1] = sizes[b];
-        o.argument[2] = b ? 64 : LM_BLOCK_ALIGNMENT;
+        o.argument[2] = b == 1 ? 64 : LM_BLOCK_ALIGNMENT;
     } else if (verb == TRACE_VIEW) {
         o.argument[4] = 8; // the first bytes
     }
@@ -249,15 +327,15 @@ static bool buffer_play(explorer_world *world, uint32_t move, unsigned char *sta
     trace_operation operations[2];
     uint32_t count = operations_of(move, operations);
     w->path_count = w->loaded_count;
+    w->probe_count = 0;
     if (!replay(w)) return false;
-    uint32_t acting = w->acting;
-    uint32_t before = w->memories[acting].moves;
+    const lm_memory *memory = &w->memories[w->acting % w->memory_count];
+    uint32_t before = memory->moves;
     for (uint32_t i = 0; i < count; i++) {
         w->path[w->path_count] = operations[i];
-        if (!step(w, &w->path[w->path_count++])) return false;
+        if (!buffer_world_step(w, &w->path[w->path_count++])) return false;
     }
-    w->growths = w->memories[acting].moves - before;
-    lm_memory_refuse(&w->memories[acting], 0);
+    w->growths = memory->moves - before;
     sort_names(w);
     save(w, state, bytes);
     return true;
@@ -269,40 +347,63 @@ static uint32_t buffer_refused(explorer_world *world, uint32_t move) {
 
 static bool buffer_end(explorer_world *world) {
     buffer_world *w = buffer_world_of(world);
+    if (w->options.probe && !buffer_world_probe(w)) return false;
     return buffer_player_end(&w->player) || told(w);
 }
 
+static bool buffer_perform(explorer_world *world, const trace_operation *operation) {
+    return buffer_world_step(buffer_world_of(world), operation);
+}
+
 // ---- Traces -------------------------------------------------------------------------------------
+
+static bool tell(buffer_world *w, const trace_operation *operations, uint32_t count,
+                 trace_builder *builder, trace_error *error) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (!trace_builder_append(builder, &operations[i], error)) return false;
+        note(w, &operations[i]);
+    }
+    return true;
+}
 
 static bool buffer_trace(explorer_world *world, const uint32_t *moves, size_t count,
                          trace_builder *builder, trace_error *error) {
     buffer_world *w = buffer_world_of(world);
     w->reference_count = w->token_count = w->references_begun = w->tokens_begun = 0;
     trace_operation operations[2];
-    for (size_t i = 0; i < count; i++) {
-        uint32_t of_move = operations_of(moves[i], operations);
-        for (uint32_t j = 0; j < of_move; j++) {
-            if (!trace_builder_append(builder, &operations[j], error)) return false;
-            note(w, &operations[j]);
-        }
-    }
-    for (uint32_t i = 0; i < w->token_count; i++)
-        if (!trace_builder_append(builder, &(trace_operation){TRACE_DETACH, {w->tokens[i].number}},
-                                  error))
-            return false;
-    for (uint32_t i = 0; i < w->reference_count; i++)
-        if (!trace_builder_append(
-                builder, &(trace_operation){TRACE_RELEASE, {w->references[i].number}}, error))
-            return false;
-    return true;
+    if (!tell(w, w->path, w->past_count, builder, error)) return false;
+    for (size_t i = 0; i < count; i++)
+        if (!tell(w, operations, operations_of(moves[i], operations), builder, error)) return false;
+    return tell(w, w->probes, w->probe_count, builder, error) &&
+           trace_builder_close(builder, error);
 }
 
 // ---- The world ----------------------------------------------------------------------------------
 
-explorer_world *buffer_world_new(int check_level) {
-    static const char *const names[MEMORIES] = {"tlsf", "paged"};
-    const buffer_limits limits = {NAMES_MAX, NAMES_MAX, NAMES_MAX, NAMES_MAX};
-    buffer_world *w = calloc(1, sizeof *w);
+static const lm_allocator *serve(buffer_world *w, uint32_t memory) {
+    static lm_allocator imported[MEMORIES];
+    const char *name = w->choice->servers[memory];
+    const explored_strategy *s = explored_strategy_named(name, w->options.check_level);
+    if (!s) {
+        imported[memory] = odd_allocator(name);
+        s = explored_strategy_named(odd_base()->name, w->options.check_level);
+        w->canonicalize[memory] = s->canonicalize;
+        return &imported[memory];
+    }
+    w->canonicalize[memory] = s->canonicalize;
+    return s->allocator;
+}
+
+static const buffer_world_choice *choice_named(const char *name) {
+    for (size_t i = 0; buffer_world_names[i]; i++)
+        if (strcmp(buffer_world_names[i], name) == 0) return &choices[i];
+    return NULL;
+}
+
+explorer_world *buffer_world_new(const buffer_world_options *options) {
+    const buffer_limits limits = {NAMES_MAX, NAMES_MAX, NAMES_MAX, 0};
+    const buffer_world_choice *choice = choice_named(options->name);
+    buffer_world *w = choice ? calloc(1, sizeof *w) : NULL;
     if (!w) return NULL;
     w->world = (explorer_world){.begin = buffer_begin,
                                 .load = buffer_load,
@@ -310,14 +411,18 @@ explorer_world *buffer_world_new(int check_level) {
                                 .play = buffer_play,
                                 .refused = buffer_refused,
                                 .end = buffer_end,
+                                .perform = buffer_perform,
                                 .trace = buffer_trace,
                                 .broken = LAW_NONE};
+    w->options = *options;
+    w->choice = choice;
     bool made = buffer_player_create(&w->player, &limits, 1 << 16);
-    for (uint32_t i = 0; made && i < MEMORIES; i++) {
-        lm_memory_options options = {.heap_start = 64, .pages = 1, .pages_max = LM_PAGES_MAX};
-        w->strategies[i] = explored_strategy_named(names[i], check_level);
-        w->served[i] = (lm_served){w->strategies[i]->allocator, &w->memories[i]};
-        made = lm_memory_create(&w->memories[i], &options);
+    for (uint32_t i = 0; made && i < MEMORIES && choice->servers[i]; i++) {
+        lm_memory_options memory = {
+            .heap_start = HEAP_START, .pages = 1, .pages_max = LM_PAGES_MAX};
+        made = lm_memory_create(&w->memories[i], &memory);
+        w->served[i] = (lm_served){serve(w, i), &w->memories[i]};
+        w->memory_count++;
     }
     if (made) return &w->world;
     free(w);
@@ -327,7 +432,7 @@ explorer_world *buffer_world_new(int check_level) {
 void buffer_world_free(explorer_world *world) {
     buffer_world *w = buffer_world_of(world);
     buffer_player_destroy(&w->player);
-    for (uint32_t i = 0; i < MEMORIES; i++)
+    for (uint32_t i = 0; i < w->memory_count; i++)
         lm_memory_destroy(&w->memories[i]);
     free(w);
 }

@@ -1,23 +1,36 @@
-// Buffers as a world: a realm over two memories, home served by tlsf and the other one by paged,
-// with two owners, held against the model (corpus/buffer_player.h).
+// Buffers as worlds: a realm over memories, with two owners, held against the model
+// (corpus/buffer_player.h), on counts, generations and tables of a narrow build
+// (fuzz/explorer/geometry.h). Each world has its allocators, its counts, and a past: buffers and
+// tokens that lived and are gone, whose number decides how the player makes the next ones (adopted,
+// resized, beside a sibling, …), and some that stay and fill the tables.
 //
-// A state is reached by playing its operations again, on the counts and tables of a narrow build
-// (fuzz/explorer/geometry.h). It is told apart by the bytes of both memories with junk for the
-// buffers' content, and by the references and tokens that live, in the order of their handles: who
-// was named first does not matter. The player chooses between calls that come to the same by the
-// numbers of what they name; of two such ways to one state the first one goes on. Moves:
+// A state is reached by playing its operations again. It is told apart by the bytes of all memories
+// with junk for the buffers' content, by the references and tokens that live, in the order of their
+// handles, and by the numbers' remainders by which the player chooses. Moves:
 //
-//     b   two sizes, in the acting owner's memory        m   the other owner acts
+//     b   three sizes, in the acting owner's memory      m   the other owner acts
 //     + - each reference                                 v   a view of each buffer
-//     >   each reference, to the other owner             @   each reference, two tokens at most
+//     >   each reference, to each owner                  @   each reference, two tokens at most
 //     ~ c each token                                     d   one token is drained
 //
-// and each of them once more with each growth of the acting owner's memory refused. In each state,
-// once, all is released, and nothing may live.
+// and each of them once more with each growth of the acting owner's memory refused. What changes
+// nothing is no move, but is played in each state: all wrong calls (corpus/wrong_calls.def), on
+// every reference and token that there was. Then, in the first 400 states, views that are refused,
+// good ones, views of views, and copies between them, of all pairs of kinds in turn; content is not
+// a part of a state. In the end what waits is drained, all is released, and nothing may live.
 #pragma once
 
 #include "fuzz/explorer/explorer.h"
 
-// At check level 0 or 1. NULL: no memory. To be freed with buffer_world_free.
-explorer_world *buffer_world_new(int check_level);
+typedef struct buffer_world_options {
+    int check_level;  // 0 or 1
+    const char *name; // of the world
+    bool probe;       // what changes nothing, too
+} buffer_world_options;
+
+// All names; ends with NULL.
+extern const char *const buffer_world_names[];
+
+// NULL: no memory, or no such world. To be freed with buffer_world_free.
+explorer_world *buffer_world_new(const buffer_world_options *options);
 void buffer_world_free(explorer_world *world);

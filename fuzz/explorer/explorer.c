@@ -33,6 +33,9 @@ static struct explorer {
     uint32_t layer_first[EXPLORER_DEPTH_MAX + 2]; // the first state of each depth
     uint32_t at, move;                            // where we are, for violations
     bool at_end;
+    uint32_t depth; // what is explored
+    bool refuse;
+    const trace *trace; // or played
     volatile sig_atomic_t ticks;
     sigjmp_buf trapped;
 } explorer;
@@ -188,7 +191,7 @@ static outcome explore_layer(bool keep, bool refuse, exploration *result) {
     return ALL_HOLDS;
 }
 
-static outcome explore(uint32_t depth, bool refuse, exploration *result) {
+static outcome explore(exploration *result) {
     static unsigned char state[EXPLORER_STATE_BYTES_MAX];
     explorer_world *w = explorer.world;
     size_t bytes;
@@ -198,17 +201,33 @@ static outcome explore(uint32_t depth, bool refuse, exploration *result) {
     if (enter(state, bytes, true, &id) == NO_MEMORY) return OUT_OF_MEMORY;
     explorer.at_end = true;
     if (!w->end(w)) return VIOLATION;
+    uint32_t depth = explorer.depth;
     for (uint32_t d = 0; d < depth; d++) {
         row_free(&explorer.layer);
         explorer.layer = explorer.next;
         explorer.next = (row){0};
         explorer.layer_first[d] = explorer.at;
         explorer.layer_first[d + 1] = (uint32_t)explorer.nodes.count;
-        outcome o = explore_layer(d + 1 < depth, refuse, result);
+        outcome o = explore_layer(d + 1 < depth, explorer.refuse, result);
         if (o != ALL_HOLDS) return o;
         result->depth = d + 1;
     }
     return ALL_HOLDS;
+}
+
+static outcome play_trace(exploration *result) {
+    static unsigned char state[EXPLORER_STATE_BYTES_MAX];
+    explorer_world *w = explorer.world;
+    size_t bytes;
+    if (!w->begin(w, state, &bytes)) return VIOLATION;
+    for (; result->moves < explorer.trace->count; result->moves++) {
+        const trace_operation *operation = &explorer.trace->operations[result->moves];
+        if (operation->verb == TRACE_EXIT) break;
+        explorer.ticks = 0;
+        if (!w->perform(w, operation)) return VIOLATION;
+    }
+    explorer.ticks = 0;
+    return w->end(w) ? ALL_HOLDS : VIOLATION;
 }
 
 // ---- Traps --------------------------------------------------------------------------------------
@@ -235,6 +254,27 @@ static void tell_trap(explorer_world *w, int signal) {
              signal == SIGVTALRM ? "a call does not return"
              : trap              ? "a right call traps"
                                  : strsignal(signal));
+}
+
+// Begins with what has been explored: nothing.
+static void start(explorer_world *world, exploration *result) {
+    memset(&explorer, 0, sizeof explorer);
+    *result = (exploration){.broken = LAW_NONE};
+    world->broken = LAW_NONE;
+    explorer.world = world;
+}
+
+static outcome run_watched(outcome (*run)(exploration *), exploration *result) {
+    volatile outcome o = VIOLATION;
+    int signal = sigsetjmp(explorer.trapped, 1);
+    if (signal == 0) {
+        watch(true);
+        o = run(result);
+    } else {
+        tell_trap(explorer.world, signal);
+    }
+    watch(false);
+    return o;
 }
 
 // ---- The result ---------------------------------------------------------------------------------
@@ -277,19 +317,10 @@ static void tell_violation(const explorer_world *w, exploration *result) {
 
 bool explorer_run(explorer_world *world, uint32_t depth, bool refuse, exploration *result) {
     double begun = clock_seconds();
-    memset(&explorer, 0, sizeof explorer);
-    *result = (exploration){.broken = LAW_NONE};
-    world->broken = LAW_NONE;
-    explorer.world = world;
-    volatile outcome o = VIOLATION;
-    int signal = sigsetjmp(explorer.trapped, 1);
-    if (signal == 0) {
-        watch(true);
-        o = explore(depth, refuse, result);
-    } else {
-        tell_trap(world, signal);
-    }
-    watch(false);
+    start(world, result);
+    explorer.depth = depth;
+    explorer.refuse = refuse;
+    outcome o = run_watched(explore, result);
     result->states = explorer.nodes.count;
     if (o == VIOLATION) tell_violation(world, result);
     bool counted = o != OUT_OF_MEMORY && count_sequences(result);
@@ -301,4 +332,12 @@ bool explorer_run(explorer_world *world, uint32_t depth, bool refuse, exploratio
     free(explorer.hashes);
     free(explorer.ids);
     return counted;
+}
+
+void explorer_play(explorer_world *world, const trace *trace, exploration *result) {
+    start(world, result);
+    explorer.trace = trace;
+    if (run_watched(play_trace, result) != VIOLATION) return;
+    result->broken = world->broken;
+    memcpy(result->finding, world->finding, sizeof result->finding);
 }

@@ -37,7 +37,10 @@ struct explorer_world {
     uint32_t (*refused)(explorer_world *world, uint32_t move);
     // After `play`: what must hold in the state where it led to, once; the world may be used up.
     bool (*end)(explorer_world *world);
-    // Appends the moves' operations, and whatever `end` added, to a trace that ends by itself.
+    // Plays an operation of a trace after the first state, or after another one, whatever its
+    // moves are; then `end` follows. False: a law is broken.
+    bool (*perform)(explorer_world *world, const trace_operation *operation);
+    // Appends the moves' operations, and whatever `end` added, to a trace, and closes that.
     bool (*trace)(explorer_world *world, const uint32_t *moves, size_t count,
                   trace_builder *builder, trace_error *error);
 
@@ -62,3 +65,7 @@ typedef struct exploration {
 // do not return within a second are violations: after one of them the world is not to be used but
 // for its trace. False: out of memory. One at a time.
 bool explorer_run(explorer_world *world, uint32_t depth, bool refuse, exploration *result);
+
+// Plays a trace up to its exit, behind which it is only closed, and ends; violations are as above.
+// `moves` are the operations that were played.
+void explorer_play(explorer_world *world, const trace *trace, exploration *result);

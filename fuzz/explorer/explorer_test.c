@@ -1,3 +1,5 @@
+#include "cli/random.h"
+#include "fuzz/explorer/buffer_world_state.h"
 #include "fuzz/explorer/heap_world.h"
 
 #include <setjmp.h>
@@ -180,20 +182,50 @@ static void *shrink_and_forget(void *block, size_t size, lm_memory *m) {
     return to;
 }
 
-static exploration explore_sick(trace *found) {
-    const explored_strategy strategy = {.allocator = &sick};
-    heap_world_options options = plain;
-    options.depth = 6;
-    options.strategy = &strategy;
+// Explores it, and tells what was found.
+static exploration explore_world(explorer_world *w, uint32_t depth, trace *found) {
     exploration result;
     trace_error error;
-    explorer_world *w = heap_world_new(&options);
     trace_builder *builder = trace_builder_new();
-    assert_true(explorer_run(w, 6, true, &result));
+    assert_true(explorer_run(w, depth, true, &result));
+    assert_int_not_equal(result.broken, LAW_NONE);
     assert_true(w->trace(w, result.moves_to, result.move_count, builder, &error));
     assert_true(trace_builder_finish(builder, found, &error));
+    return result;
+}
+
+static explorer_world *heap_of(const lm_allocator *allocator, bool probe) {
+    static explored_strategy strategy;
+    heap_world_options options = plain;
+    strategy.allocator = allocator;
+    options.depth = 6;
+    options.strategy = &strategy;
+    options.probe = probe;
+    explorer_world *w = heap_world_new(&options);
+    assert_non_null(w);
+    return w;
+}
+
+static exploration explore_sick(trace *found) {
+    explorer_world *w = heap_of(&sick, false);
+    exploration result = explore_world(w, 6, found);
     heap_world_free(w);
     return result;
+}
+
+static oracle_law played_on(const lm_allocator *allocator, const trace *trace) {
+    exploration result;
+    explorer_world *w = heap_of(allocator, false);
+    explorer_play(w, trace, &result);
+    heap_world_free(w);
+    return result.broken;
+}
+
+// A trace that was found breaks the same law once more, and none on the sound one. Frees it.
+static void assert_plays(trace *found, oracle_law law) {
+    assert_string_equal(law_names[played_on(&sick, found)], law_names[law]);
+    assert_int_equal(played_on(sound, found), LAW_NONE);
+    trace_free(found);
 }
 
 static void bugs_are_found_by_the_shortest_trace(void **state) {
@@ -223,7 +255,139 @@ static void bugs_are_found_by_the_shortest_trace(void **state) {
         assert_int_equal(result.move_count, bugs[i].operations);
         assert_true(found.count > result.move_count);
         assert_int_equal(found.operations[0].verb, TRACE_HEAP);
+        assert_plays(&found, bugs[i].law);
+    }
+}
+
+// Where a block goes depends on what is written before it.
+static void *look_before(size_t size, lm_memory *m) {
+    uint32_t *block = sound->allocate(size, m);
+    if (!block || lm_offset(m, block) < 400 || block[-8] % 2) return block;
+    uint32_t offset = lm_offset(m, block); // a growth may move it
+    void *other = sound->allocate(size, m);
+    sound->free(other ? lm_at(m, offset) : NULL, 0, m);
+    return other ? other : lm_at(m, offset);
+}
+// What no move does, a probe does: it fails for so many bytes alone.
+static void *not_so_many(size_t size, lm_memory *m) {
+    return size == 252 ? NULL : sound->allocate(size, m);
+}
+
+static void what_a_probe_finds_is_played_too(void **state) {
+    (void)state;
+    trace found;
+    sound = explored_strategy_named("tlsf", 0)->allocator;
+    sick = *sound;
+    sick.allocate = not_so_many;
+    explorer_world *w = heap_of(&sick, true);
+    exploration result = explore_world(w, 2, &found);
+    heap_world_free(w);
+    assert_plays(&found, result.broken);
+}
+
+static void where_blocks_lie_is_compared_when_played(void **state) {
+    (void)state;
+    trace found;
+    sound = explored_strategy_named("tlsf", 0)->allocator;
+    sick = *sound;
+    sick.allocate = look_before;
+    oracle_law law = explore_sick(&found).broken;
+    assert_int_equal(law, LAW_content);
+    assert_plays(&found, law);
+}
+
+// ---- Buffers ------------------------------------------------------------------------------------
+
+static explorer_world *buffers_of(const char *name, const lm_allocator *home, bool probe) {
+    explorer_world *w =
+        buffer_world_new(&(buffer_world_options){.check_level = 1, .name = name, .probe = probe});
+    assert_non_null(w);
+    if (home) ((buffer_world *)w)->served[0].allocator = home;
+    return w;
+}
+
+static void found_traces_of_buffers_are_played(void **state) {
+    (void)state;
+    sound = explored_strategy_named("tlsf", 1)->allocator;
+    for (const lm_allocator *home = &sick; home; home = home == &sick ? sound : NULL) {
+        trace found;
+        exploration result;
+        sick = *sound;
+        sick.free = leak;
+        explorer_world *w = buffers_of("resized", &sick, true);
+        oracle_law law = explore_world(w, 3, &found).broken;
+        buffer_world_free(w);
+        w = buffers_of("resized", home, false);
+        explorer_play(w, &found, &result);
+        assert_int_equal(result.broken, home == &sick ? law : LAW_NONE);
+        buffer_world_free(w);
         trace_free(&found);
+    }
+}
+
+// Wherever a path ends, its trace is valid, with its probes, and plays. The world is freed.
+static void assert_tells(explorer_world *w, explorer_world *player, uint64_t seed) {
+    static unsigned char state[EXPLORER_STATE_BYTES_MAX];
+    uint32_t moves[EXPLORER_MOVES_MAX], path[5];
+    size_t bytes;
+    trace told;
+    trace_error error;
+    exploration result;
+    trace_builder *builder = trace_builder_new();
+    assert_true(w->begin(w, state, &bytes));
+    for (uint32_t i = 0; i < 5; i++) {
+        w->load(w, state, bytes);
+        uint32_t count = w->moves(w, moves);
+        path[i] = moves[random_next(&seed) % count];
+        assert_true(w->play(w, path[i], state, &bytes));
+        if (w->refused(w, path[i]) && random_next(&seed) % 2) {
+            path[i] = w->refused(w, path[i]);
+            assert_true(w->play(w, path[i], state, &bytes));
+        }
+    }
+    assert_true(w->end(w));
+    bool good = w->trace(w, path, 5, builder, &error);
+    if (!good) fail_msg("%s", error.text);
+    assert_true(trace_builder_finish(builder, &told, &error));
+    explorer_play(player, &told, &result);
+    if (result.broken != LAW_NONE) fail_msg("%s", result.finding);
+    assert_true(result.moves >= 5);
+    trace_free(&told);
+}
+
+static void all_that_is_explored_can_be_played(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        for (size_t i = 0; buffer_world_names[i]; i++) {
+            const char *name = buffer_world_names[i];
+            explorer_world *w = buffers_of(name, NULL, true),
+                           *player = buffers_of(name, NULL, false);
+            assert_tells(w, player, seed);
+            buffer_world_free(w);
+            buffer_world_free(player);
+        }
+        for (size_t i = 0; explored_strategy_names[i]; i++) {
+            const lm_allocator *a =
+                explored_strategy_named(explored_strategy_names[i], 1)->allocator;
+            explorer_world *w = heap_of(a, true), *player = heap_of(a, false);
+            assert_tells(w, player, seed);
+            heap_world_free(w);
+            heap_world_free(player);
+        }
+    }
+}
+
+// Each world has its past, holds, and shows what the player does with the numbers after it.
+static void all_worlds_of_buffers_hold(void **state) {
+    (void)state;
+    for (size_t i = 0; buffer_world_names[i]; i++) {
+        exploration result;
+        explorer_world *w = buffers_of(buffer_world_names[i], NULL, true);
+        assert_true(explorer_run(w, 3, true, &result));
+        assert_int_equal(result.broken, LAW_NONE);
+        assert_true(result.states > 200);
+        assert_true(((buffer_world *)w)->probed > 50);
+        buffer_world_free(w);
     }
 }
 
@@ -232,6 +396,11 @@ int main(void) {
         cmocka_unit_test(canonical_and_plain_agree),
         cmocka_unit_test(sequences_are_counted_as_they_are),
         cmocka_unit_test(bugs_are_found_by_the_shortest_trace),
+        cmocka_unit_test(what_a_probe_finds_is_played_too),
+        cmocka_unit_test(where_blocks_lie_is_compared_when_played),
+        cmocka_unit_test(found_traces_of_buffers_are_played),
+        cmocka_unit_test(all_that_is_explored_can_be_played),
+        cmocka_unit_test(all_worlds_of_buffers_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

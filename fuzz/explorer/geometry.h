@@ -22,11 +22,11 @@
 #define ORDERS 9
 
 // buffers: counts, generations and tables that are soon full
-#define LM_COUNT_BITS      2
+#define LM_COUNT_BITS      3
 #define LM_GENERATION_BITS 3
-#define LM_SLOT_BITS       6
+#define LM_SLOT_BITS       3
 #define LM_RECORDS_FIRST   1
-#define LM_MEMORIES_MAX    2
+#define LM_MEMORIES_MAX    3
 
 // page maps; bitmap
 #define TABLE_PAGES_MIN 2

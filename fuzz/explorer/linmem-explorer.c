@@ -2,6 +2,7 @@
 // compiled at the explorer's geometry. Writes the result as JSON to descriptor 3.
 #include "cli/options.h"
 #include "cli/verb.h"
+#include "fuzz/explored_trace.h"
 #include "fuzz/explorer/buffer_world.h"
 #include "fuzz/explorer/heap_world.h"
 
@@ -10,15 +11,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define BUFFERS "buffers" // all their worlds; BUFFERS:WORLD: one
+
 typedef struct settings {
-    const char *allocator, *trace;
+    const char *allocator, *trace, *play;
     heap_world_options heap;
     uint32_t depth;
     int level;
     bool refuse, plain;
 } settings;
 
-enum { KEY_DEPTH = 256, KEY_SIZES, KEY_REFUSE, KEY_LEVEL, KEY_TRACE, KEY_PLAIN, KEY_VERBS };
+enum {
+    KEY_DEPTH = 256,
+    KEY_SIZES,
+    KEY_REFUSE,
+    KEY_LEVEL,
+    KEY_TRACE,
+    KEY_PLAIN,
+    KEY_VERBS,
+    KEY_PLAY,
+};
 
 static const struct argp_option options[] = {
     {"depth", KEY_DEPTH, "N", 0, "operations of the longest sequences", 0},
@@ -28,6 +40,8 @@ static const struct argp_option options[] = {
     {"level", KEY_LEVEL, "0|1", 0, "check level", 0},
     {"trace", KEY_TRACE, "FILE", 0, "where a violation's trace goes", 0},
     {"plain", KEY_PLAIN, NULL, 0, "states as they are, not made canonical", 0},
+    {"play", KEY_PLAY, "TRACE", 0,
+     "no exploring: play this trace of an explorer, on who it says or on ALLOCATOR", 0},
     {0},
 };
 
@@ -65,6 +79,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case KEY_PLAIN:
         s->plain = true;
         return 0;
+    case KEY_PLAY:
+        s->play = text;
+        return 0;
     case ARGP_KEY_ARG:
         s->allocator = text;
         return 0;
@@ -73,15 +90,51 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     }
 }
 
+// ---- Worlds -------------------------------------------------------------------------------------
+
+static const char *buffers_world(const char *name) {
+    static const char start[] = BUFFERS ":";
+    return strncmp(name, start, sizeof start - 1) == 0 ? name + sizeof start - 1 : NULL;
+}
+
+// The world of that name: a strategy, or BUFFERS:WORLD.
+static explorer_world *world_named(const settings *s, const char *name, bool probe) {
+    const char *buffers = buffers_world(name);
+    if (buffers) return buffer_world_new(&(buffer_world_options){s->level, buffers, probe});
+    heap_world_options heap = s->heap;
+    heap.strategy = explored_strategy_named(name, s->level);
+    heap.canonicalize = !s->plain;
+    heap.probe = probe;
+    heap.depth = s->depth;
+    return heap.strategy ? heap_world_new(&heap) : NULL;
+}
+
+static explorer_world *world_or_fail(const settings *s, const char *name, bool probe) {
+    explorer_world *world = world_named(s, name, probe);
+    if (!world) options_fail("which allocator is '%s'?", name);
+    return world;
+}
+
+static void free_world(const char *name, explorer_world *world) {
+    (buffers_world(name) ? buffer_world_free : heap_world_free)(world);
+}
+
+// ---- Exploring ----------------------------------------------------------------------------------
+
 // Writes the shortest trace that leads to what was found. False: it says why.
-static bool write_trace(const settings *s, explorer_world *world, const exploration *result) {
+static bool write_trace(const settings *s, const char *name, explorer_world *world,
+                        const exploration *result) {
     trace_error error;
     trace trace;
-    char text[400];
+    char text[400], line[80];
+    explored_by by = {.level = s->level};
     trace_builder *builder = trace_builder_new();
     if (!builder) return false;
-    snprintf(text, sizeof text, "%s: broken %s: %s\nFound by linmem explore, in pages of %d bytes.",
-             s->allocator, law_names[result->broken], result->finding, LM_PAGE_BYTES);
+    snprintf(by.name, sizeof by.name, "%s", name);
+    explored_trace_print(&by, line, sizeof line);
+    snprintf(text, sizeof text,
+             "%s: broken %s: %s\nFound by linmem explore, in pages of %d bytes.\n%s", name,
+             law_names[result->broken], result->finding, LM_PAGE_BYTES, line);
     trace_builder_comment(builder, text);
     if (!world->trace(world, result->moves_to, result->move_count, builder, &error)) {
         trace_builder_abandon(builder);
@@ -93,6 +146,52 @@ static bool write_trace(const settings *s, explorer_world *world, const explorat
     fprintf(stderr, "linmem-explorer: %s: %s\n", s->trace, error.text);
     return false;
 }
+
+// Explores one world, and adds what comes out to the result.
+static void explore(const settings *s, const char *name, exploration *all) {
+    exploration result;
+    explorer_world *world = world_or_fail(s, name, true);
+    if (!explorer_run(world, s->depth, s->refuse, &result)) options_fail("out of memory");
+    result.states += all->states;
+    result.moves += all->moves;
+    result.sequences += all->sequences;
+    result.seconds += all->seconds;
+    *all = result;
+    if (result.broken != LAW_NONE && s->trace && !write_trace(s, name, world, &result))
+        exit(EXIT_USAGE);
+    free_world(name, world);
+}
+
+static void explore_all(const settings *s, exploration *result) {
+    if (strcmp(s->allocator, BUFFERS) != 0) {
+        explore(s, s->allocator, result);
+        return;
+    }
+    for (size_t i = 0; buffer_world_names[i] && result->broken == LAW_NONE; i++) {
+        char name[EXPLORED_NAME_BYTES];
+        snprintf(name, sizeof name, BUFFERS ":%s", buffer_world_names[i]);
+        explore(s, name, result);
+    }
+}
+
+// ---- Playing ------------------------------------------------------------------------------------
+
+static void play(settings *s, exploration *result) {
+    static explored_by by;
+    trace trace;
+    trace_error error;
+    if (!trace_read(s->play, &trace, &error)) options_fail("%s: %s", s->play, error.text);
+    if (!explored_trace_read(&trace, &by)) options_fail("%s: is no explorer's trace", s->play);
+    if (!s->allocator) s->allocator = by.name;
+    s->level = by.level;
+    explorer_world *world = world_or_fail(s, s->allocator, false);
+    explorer_play(world, &trace, result);
+    result->move_count = (uint32_t)result->moves;
+    free_world(s->allocator, world);
+    trace_free(&trace);
+}
+
+// ---- The result ---------------------------------------------------------------------------------
 
 static json_t *result_json(const settings *s, const exploration *r) {
     json_t *violations = json_array();
@@ -113,21 +212,15 @@ int main(int argc, char **argv) {
         .depth = 5,
         .level = 1,
         .heap = {.sizes = {8, 60, 250, 1000}, .size_count = 4, .verbs = HEAP_WORLD_VERBS}};
-    exploration result;
+    exploration result = {.broken = LAW_NONE};
     options_parse(&argp, argc, argv, &s);
-    bool buffers = s.allocator && strcmp(s.allocator, "buffers") == 0;
-    s.heap.strategy = s.allocator ? explored_strategy_named(s.allocator, s.level) : NULL;
-    if (!s.heap.strategy && !buffers) options_fail("which allocator?");
-    s.heap.canonicalize = !s.plain;
-    s.heap.probe = true;
-    s.heap.depth = s.depth;
-    explorer_world *world = buffers ? buffer_world_new(s.level) : heap_world_new(&s.heap);
-    if (!world || !explorer_run(world, s.depth, s.refuse, &result)) options_fail("out of memory");
-    bool held = result.broken == LAW_NONE;
-    if (!held && s.trace && !write_trace(&s, world, &result)) return EXIT_USAGE;
+    if (!s.allocator && !s.play) options_fail("which allocator?");
+    if (s.play)
+        play(&s, &result);
+    else
+        explore_all(&s, &result);
     json_t *json = result_json(&s, &result);
     if (json_dumpfd(json, 3, JSON_COMPACT) != 0) return EXIT_USAGE;
     json_decref(json);
-    (buffers ? buffer_world_free : heap_world_free)(world);
-    return held ? EXIT_HELD : EXIT_BROKEN;
+    return result.broken == LAW_NONE ? EXIT_HELD : EXIT_BROKEN;
 }

@@ -1,5 +1,7 @@
 #include "fuzz/explorer/strategies.h"
 
+#include "alloc/registry.h"
+
 #include <string.h>
 
 #define STRATEGY(name)                                                                             \
@@ -24,4 +26,10 @@ const explored_strategy *explored_strategy_named(const char *name, int check_lev
     for (size_t i = 0; explored_strategy_names[i]; i++)
         if (strcmp(explored_strategy_names[i], name) == 0) return strategies[i][check_level];
     return NULL;
+}
+
+// The registry's, for an allocator that lies over a strategy. Levels above 1 are not explored.
+const lm_allocator *lm_strategy_named(const char *name, int check_level) {
+    const explored_strategy *strategy = explored_strategy_named(name, check_level > 0);
+    return strategy ? strategy->allocator : NULL;
 }
