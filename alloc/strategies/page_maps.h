@@ -68,7 +68,7 @@ typedef struct page_maps {
 } page_maps;
 
 // What the including file defines: granules that lie in our pages, of which all bits are 0, become
-// free.
+// free; at least one.
 static void open_range(lm_memory *m, uint32_t from, uint32_t to);
 
 static inline page_maps *maps_of(const lm_memory *m) {
@@ -204,7 +204,7 @@ static bool maps_start(lm_memory *m, uint32_t heap_bytes) {
     maps.end = lm_memory_pages(m);
     maps.clean = maps.end * PAGE_GRANULES; // what was there before may hold anything
     *maps_of(m) = maps;
-    open_range(m, opened, maps.clean);
+    if (opened < maps.clean) open_range(m, opened, maps.clean);
     return true;
 }
 
