@@ -26,6 +26,7 @@ enum { WRONG_BYTE = 0x80 };
 typedef struct roll {
     uint16_t numbers[HEAP_INPUT_OPERATIONS_MAX], scopes[HEAP_INPUT_OPERATIONS_MAX];
     uint32_t live, begun, depth;
+    uint64_t huge; // bytes of huge sizes so far
 } roll;
 
 static void roll_remove(roll *r, uint32_t place) {
@@ -80,6 +81,14 @@ static trace_operation decode_head(const uint8_t *head) {
     return (trace_operation){.verb = TRACE_HEAP, .argument = {start, pages, max}};
 }
 
+// Huge requests cost some strategies as much as they have bytes: an input makes few of them.
+static uint32_t decode_size(roll *r, uint32_t size) {
+    if (size < HEAP_INPUT_HUGE_BYTES) return size;
+    if (r->huge + size > HEAP_INPUT_HUGE_BYTES_MAX) return size % HEAP_INPUT_HUGE_BYTES;
+    r->huge += size;
+    return size;
+}
+
 // Its block is one that has begun, or the next, and what is of buffers stands for what is of heaps.
 static trace_operation decode_wrong(const uint8_t *record, const roll *r) {
     uint32_t call = record[1] % WRONG_CALLS, number = record_load(record + 2, 2) % (r->begun + 1);
@@ -101,12 +110,12 @@ static bool decode_record(const uint8_t *record, roll *r, trace_operation *opera
     switch (verb) {
     case TRACE_ALLOCATE:
         operation->argument[2] = (uint32_t)1 << log2;
-        operation->argument[1] = value;
+        operation->argument[1] = decode_size(r, value);
         operation->argument[0] = r->begun;
         break;
     case TRACE_ZEROED:
         operation->argument[2] = TRACE_ALIGNMENT_DEFAULT;
-        operation->argument[1] = value;
+        operation->argument[1] = decode_size(r, value);
         operation->argument[0] = r->begun;
         break;
     case TRACE_RESIZE:
@@ -114,7 +123,7 @@ static bool decode_record(const uint8_t *record, roll *r, trace_operation *opera
         if (r->live == 0) return false;
         place %= r->live;
         operation->argument[0] = r->numbers[place];
-        if (verb == TRACE_RESIZE) operation->argument[1] = value;
+        if (verb == TRACE_RESIZE) operation->argument[1] = decode_size(r, value);
         break;
     case TRACE_GROW:
         operation->argument[0] = value % 65537;
@@ -143,6 +152,7 @@ size_t heap_input_decode(const uint8_t *bytes, size_t count, trace_operation *op
     uint8_t head[HEAP_INPUT_HEAD_BYTES] = {0};
     roll r;
     r.live = r.begun = r.depth = 0;
+    r.huge = 0;
     size_t at = count < sizeof head ? count : sizeof head, decoded = 0;
     for (size_t i = 0; i < at; i++)
         head[i] = bytes[i];
@@ -214,6 +224,7 @@ size_t heap_input_encode(const trace_operation *operations, size_t count, uint8_
     if (!encode_head(placed ? operations : &plain, bytes)) return 0;
     roll r;
     r.live = r.begun = r.depth = 0;
+    r.huge = 0;
     for (size_t i = 0; i < records; i++)
         if (!encode_record(&operations[placed + i], &r,
                            bytes + HEAP_INPUT_HEAD_BYTES + i * HEAP_INPUT_RECORD_BYTES))

@@ -19,7 +19,10 @@ enum {
     HEAP_INPUT_RECORD_BYTES = 8,
     HEAP_INPUT_OPERATIONS_MAX = 1024, // that are decoded, `h` among them
     HEAP_INPUT_LANES = 4,
+    HEAP_INPUT_HUGE_BYTES = 1 << 26,
 };
+// What the huge requests of an input ask for together; of what is over, only the remainder is.
+#define HEAP_INPUT_HUGE_BYTES_MAX (UINT64_C(1) << 34)
 
 // The operations of an input; returns how many, `max` at most. They are valid in a trace, which
 // ends before its blocks do.

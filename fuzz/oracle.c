@@ -259,6 +259,30 @@ bool oracle_had_room(const oracle *o, uint64_t block, uint64_t step) {
     return block + step + own <= oracle_left(o);
 }
 
+// The widest stretch of what the memory was before the call in which nothing lives.
+static uint64_t widest_stretch(oracle *o) {
+    uint64_t widest = 0, from = o->memory->heap_start, end = (uint64_t)o->pages * LM_PAGE_BYTES;
+    for (uint32_t i = 0; i < o->count && at(o, i)->offset < end; i++) {
+        const oracle_extent *e = at(o, i);
+        if (e->offset > from && e->offset - from > widest) widest = e->offset - from;
+        from = e->offset + e->room;
+    }
+    return end > from && end - from > widest ? end - from : widest;
+}
+
+// Where free blocks merge, a stretch four times as wide as the block has room for it, wherever the
+// heap's own table lies in it, and though a search looks among larger ones only. What threads keep
+// for themselves is not to be had.
+static bool holds_reuse(oracle *o, uint64_t block, uint32_t alignment, const char *what) {
+    uint64_t end = (uint64_t)o->pages * LM_PAGE_BYTES;
+    uint64_t due = 4 * block + 2 * (uint64_t)alignment + end / 16 + 4 * LM_PAGE_BYTES;
+    if (!can(o, LM_MERGES) || oracle_sees_threads(o) || end < due) return true;
+    uint64_t widest = widest_stretch(o);
+    HOLDS(reuse, widest < due, "%llu bytes %s beside %llu where nothing lives", (ull)block, what,
+          (ull)widest);
+    return true;
+}
+
 // A call was refused: because a growth was, or because there was no room for a block as large as
 // the strategy states. Nothing changed.
 static bool holds_refusal(oracle *o, uint64_t cost, uint32_t size, uint32_t alignment) {
@@ -266,6 +290,7 @@ static bool holds_refusal(oracle *o, uint64_t cost, uint32_t size, uint32_t alig
     HOLDS(refusal, !oracle_had_room(o, block, step_of(o->allocator, block, alignment)),
           "%u bytes aligned to %u are refused with %llu left", size, alignment,
           (ull)oracle_left(o));
+    if (!holds_reuse(o, block, alignment, "are refused")) return false;
     HOLDS(refusal, lm_memory_pages(o->memory) == o->pages,
           "a refused call has grown the memory to %u pages", lm_memory_pages(o->memory));
     lm_census before = o->census;
@@ -343,6 +368,8 @@ bool oracle_allocated(oracle *o, const oracle_request *request, void *block) {
     uint64_t cost = o->allocator->block_bytes_max(request->size, request->alignment);
     if (!holds_steps(o, ORACLE_STEPS_MAX)) return false;
     if (!block) return holds_refusal(o, cost, request->size, request->alignment);
+    bool grew = lm_memory_pages(o->memory) != o->pages;
+    if (grew && !holds_reuse(o, cost, request->alignment, "grow the memory")) return false;
     o->census_is_current = false;
     oracle_extent *e = vacant(o, request->number);
     e->number = request->number;

@@ -41,6 +41,8 @@ typedef enum breach {
     FREED_IS_LOST,
     SPLITS_FOR_GOOD,
     TAKES_MANY_STEPS,
+    GROWS_BESIDE_WHAT_IS_FREE,
+    REFUSES_BESIDE_WHAT_IS_FREE,
     BREACHES
 } breach;
 
@@ -74,7 +76,11 @@ static const oracle_law breaks_law[BREACHES] = {
     [FREED_IS_LOST] = LAW_conservation,
     [SPLITS_FOR_GOOD] = LAW_conservation,
     [TAKES_MANY_STEPS] = LAW_steps,
+    [GROWS_BESIDE_WHAT_IS_FREE] = LAW_reuse,
+    [REFUSES_BESIDE_WHAT_IS_FREE] = LAW_reuse,
 };
+
+enum { BESIDE = 40000 }; // the size that is asked for beside a wide stretch
 
 static breach breaching;
 static const lm_allocator *right;
@@ -121,10 +127,12 @@ static void *err_block(void *block, size_t size, lm_memory *memory) {
 }
 
 static void *err_allocate(size_t size, lm_memory *memory) {
+    if (errs(GROWS_BESIDE_WHAT_IS_FREE) && size == BESIDE) lm_memory_grow(memory, 1);
+    if (errs(REFUSES_BESIDE_WHAT_IS_FREE) && size == BESIDE && memory->refusals) return NULL;
     void *block = right->allocate(size, memory);
     if (!block && errs(REFUSAL_GROWS)) lm_memory_grow_foreign(memory, 1);
     refused |= !block;
-    if (errs(SPLITS_FOR_GOOD) && memory->refusals) return NULL;
+    if (errs(SPLITS_FOR_GOOD) && memory->refusals && size != BESIDE) return NULL;
     return err_block(block, size, memory);
 }
 
@@ -148,7 +156,8 @@ static void *err_resize(void *block, size_t size, lm_memory *memory) {
 
 static void err_free(void *block, size_t size, lm_memory *memory) {
     if (errs(FREE_GROWS)) lm_memory_grow(memory, 1);
-    if (!errs(FREE_DOES_NOTHING)) right->free(block, size, memory);
+    bool lost = errs(FREE_DOES_NOTHING) && right->usable_size(block, memory) < BESIDE;
+    if (!lost) right->free(block, size, memory);
 }
 
 static size_t err_usable_size(const void *block, lm_memory *memory) {
@@ -207,6 +216,12 @@ static const trace_operation operations[] = {
     {TRACE_FREE, {2}},
     {TRACE_ALLOCATE, {7, 70000, 16}},
     {TRACE_FREE, {0}},
+    {TRACE_ALLOCATE, {8, 800000, 16}},
+    {TRACE_FREE, {8}},
+    {TRACE_ALLOCATE, {9, BESIDE, 16}},
+    {TRACE_REFUSE, {UINT32_MAX}},
+    {TRACE_ALLOCATE, {10, BESIDE, 16}},
+    {TRACE_REFUSE, {0}},
 };
 enum { OPERATIONS = sizeof operations / sizeof *operations };
 

@@ -122,6 +122,26 @@ static bool is_small(void) {
 static void walk_if_small(void) {
     if (is_small()) walk();
 }
+// The widest stretch of what the memory was before the call in which nothing lives.
+static uint64_t widest_stretch(void) {
+    uint64_t widest = 0;
+    for (uint32_t i = 0; i <= BLOCKS + foreign; i++) { // behind each, and behind the heap's start
+        const extent *e = i < BLOCKS + foreign ? &blocks[i] : NULL;
+        uint64_t from = e ? e->offset + (e->usable ? e->usable : 1) : memory.heap_start;
+        uint64_t to = (uint64_t)pages_before * LM_PAGE_BYTES;
+        for (uint32_t j = 0; j < BLOCKS + foreign; j++)
+            if (blocks[j].live && blocks[j].offset >= from && blocks[j].offset < to)
+                to = blocks[j].offset;
+        if ((!e || e->live) && to > from && to - from > widest) widest = to - from;
+    }
+    return widest;
+}
+static void holds_reuse(uint64_t block, uint32_t alignment, const char *what) {
+    uint64_t end = (uint64_t)pages_before * LM_PAGE_BYTES, widest = widest_stretch();
+    uint64_t due = 4 * block + 2 * (uint64_t)alignment + end / 16 + 4 * LM_PAGE_BYTES;
+    HOLDS(reuse, !can(LM_MERGES) || widest < due, "%llu bytes %s beside %llu where nothing lives",
+          (ull)block, what, (ull)widest);
+}
 static void holds_refusal(uint64_t cost, uint32_t size, uint32_t alignment) {
     uint64_t left = (uint64_t)(memory.pages_max - pages_before) * LM_PAGE_BYTES;
     uint64_t block = cost > size ? cost : size, step = alignment;
@@ -135,6 +155,7 @@ static void holds_refusal(uint64_t cost, uint32_t size, uint32_t alignment) {
     bool comparable = census_is_known;
     HOLDS(refusal, refused || !room, "%u bytes aligned to %u are refused with %llu left", size,
           alignment, (ull)left);
+    holds_reuse(block, alignment, "are refused");
     HOLDS(refusal, lm_memory_pages(&memory) == pages_before, "a refused call has grown the memory");
     if (!is_small()) return;
     walk();
@@ -209,6 +230,7 @@ static void allocate(uint32_t number, uint32_t size, uint32_t alignment, bool ze
         holds_refusal(cost, size, alignment);
         return;
     }
+    if (lm_memory_pages(&memory) != pages_before) holds_reuse(cost, alignment, "grow the memory");
     bool inside = lm_holds(&memory, block) && size <= memory_end() - lm_offset(&memory, block);
     for (uint64_t at = 0; zeroed && inside && at < size; at = next_place(at, size))
         HOLDS(zero, block[at] == 0, "block %u of %u bytes is not zero", number, size);

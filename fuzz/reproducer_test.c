@@ -137,6 +137,10 @@ static void *allocate_and_grow(size_t size, lm_memory *m) {
     lm_memory_grow(m, 100);
     return right->allocate(size, m);
 }
+static void *allocate_beside(size_t size, lm_memory *m) {
+    if (size == 50000) lm_memory_grow(m, 1);
+    return right->allocate(size, m);
+}
 static void *allocate_and_spoil(size_t size, lm_memory *m) {
     void *block = right->allocate(size, m);
     if (first) memset(first, 7, 1);
@@ -201,6 +205,7 @@ static void both_see_each_broken_law(void **state) {
         BREAKS("overlap", allocate, allocate_twice),
         BREAKS("refusal", allocate, allocate_never),
         BREAKS("waste", allocate, allocate_and_grow),
+        BREAKS("reuse", allocate, allocate_beside),
         BREAKS("content", allocate, allocate_and_spoil),
         BREAKS("zero", allocate_zeroed, allocate_dirty),
         BREAKS("trap", allocate, allocate_trapping),
@@ -210,7 +215,8 @@ static void both_see_each_broken_law(void **state) {
         BREAKS("census", validate, count_one_more),
         BREAKS("census", free, free_nothing),
     };
-    trace t = parse("linmem-trace 1\na 0 100\na 1 100\nz 2 300\nf 0\nf 1\nf 2\n");
+    trace t = parse("linmem-trace 1\na 0 100\na 1 100\nz 2 300\nf 0\nf 1\nf 2\n"
+                    "a 3 900000\nf 3\na 4 50000\nf 4\n");
     right = lm_strategy_named("tlsf", 0);
     assert_same(right, &t, "");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
