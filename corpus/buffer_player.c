@@ -83,8 +83,9 @@ static uint64_t fill_word(uint64_t seed, size_t at) {
         0x43E0000000000000, 0x7E37E43C8800759C, // 2^63, 1e300
         0x3690000000000000, 0x437F80003F000000, // 2^-150; 255.5 and 0.5 as f32
     };
-    uint64_t word = (seed + 1) * 6364136223846793005U + at * 0x9E3779B97F4A7C15U;
-    return word >> 60 ? word : apart[word >> 56];
+    uint64_t turn = seed + at / 8;
+    if (turn % 4 == 0) return apart[(turn / 4 + seed) % 16];
+    return (seed + 1) * 6364136223846793005U + at * 0x9E3779B97F4A7C15U;
 }
 static void fill_bytes(unsigned char *to, size_t count, uint64_t seed) {
     size_t i = 0;

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ERROR_BYTES = 300, HANG_SECONDS = 10, PROGRAMS_MAX = 100 };
+enum { ERROR_BYTES = 300, HANG_SECONDS = 5, PROGRAMS_MAX = 100 };
 
 // What the workers share, under one lock.
 typedef struct workshop {
