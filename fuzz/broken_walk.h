@@ -5,7 +5,7 @@
 
 #include "fuzz/oracle.h"
 
-enum { BROKEN_WALKS = 96 };
+enum { BROKEN_WALKS = 32 };
 
 // Breaks BROKEN_WALKS words of a heap, one after the other, as `seed` says: of its state, beside
 // live blocks, anywhere. Each is put back. Nothing is done to a heap whose walk is not cheap.

@@ -46,13 +46,12 @@ void dirty_mark(const void *at, uint64_t bytes) {
 
 // Not memset, which AddressSanitizer listens to.
 static void zero(unsigned char *at, uint64_t bytes) {
-    typedef uint64_t word __attribute__((may_alias));
-    word *words = (word *)(void *)at;
-    bool whole = ((uintptr_t)at | bytes) % sizeof *words == 0;
-    for (uint64_t i = 0; whole && i < bytes / sizeof *words; i++)
-        words[i] = 0;
-    for (uint64_t i = 0; !whole && i < bytes; i++)
-        at[i] = 0;
+#ifdef __x86_64__
+    __asm__ volatile("rep stosb" : "+D"(at), "+c"(bytes) : "a"(0) : "memory");
+#else
+    for (volatile unsigned char *byte = at; bytes > 0; bytes--)
+        *byte++ = 0;
+#endif
 }
 
 static void clear_page(const lm_memory *memory, uint64_t page) {
@@ -125,5 +124,29 @@ bool dirty_zero(void *to, uint64_t bytes) {
 bool dirty_copy(void *to, const void *from, uint64_t bytes) {
     if (!watched || !is_watched(from, bytes) || !dirty_zero(to, bytes)) return false;
     each_dirty(to, from, bytes);
+    return true;
+}
+
+static bool reads_as_zero(const unsigned char *at, uint64_t bytes) {
+    typedef uint64_t word __attribute__((may_alias));
+    uint64_t found = 0, i = 0;
+    for (; bytes - i >= sizeof(word) && (uintptr_t)at % sizeof(word) == 0; i += sizeof(word))
+        found |= *(const word *)(const void *)(at + i);
+    for (; i < bytes; i++)
+        found |= at[i];
+    return found == 0;
+}
+
+bool dirty_is_zero(const void *at, uint64_t bytes) {
+    if (bytes > DIRTY_ZERO_BYTES_MAX) bytes = DIRTY_ZERO_BYTES_MAX;
+    if (!watched || !is_watched(at, bytes)) return reads_as_zero(at, bytes);
+    uint64_t start = (uint64_t)((uintptr_t)at - (uintptr_t)watched->base), end = start + bytes;
+    for (uint64_t page = next_dirty(start / PAGE_BYTES); page * PAGE_BYTES < end;
+         page = next_dirty(page + 1)) {
+        uint64_t first = page * PAGE_BYTES, last = first + PAGE_BYTES;
+        if (first < start) first = start;
+        if (last > end) last = end;
+        if (!reads_as_zero(watched->base + first, last - first)) return false;
+    }
     return true;
 }

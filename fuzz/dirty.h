@@ -7,6 +7,8 @@
 
 #include "alloc/linear_memory.h"
 
+enum { DIRTY_ZERO_BYTES_MAX = 1 << 22 };
+
 // From here on the stores into this memory are known, wherever it moves; it must be clean now.
 void dirty_watch(const lm_memory *memory);
 
@@ -21,3 +23,7 @@ bool dirty_clear(const lm_memory *memory);
 // range of the watched memory. False: it is none, and nothing is done.
 bool dirty_zero(void *to, uint64_t bytes);
 bool dirty_copy(void *to, const void *from, uint64_t bytes);
+
+// Whether the first DIRTY_ZERO_BYTES_MAX of a range read as zero; of the watched memory it looks at
+// what was written to only.
+bool dirty_is_zero(const void *at, uint64_t bytes);

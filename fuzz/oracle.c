@@ -364,6 +364,12 @@ static bool enter(oracle *o, oracle_extent *e, const void *block, uint64_t kept,
     return true;
 }
 
+static bool holds_zeroes(const unsigned char *block, uint64_t size) {
+    uint64_t ends = 2 * PATTERN_ZERO_BYTES;
+    return pattern_is_zero(block, size) &&
+           (size <= ends || dirty_is_zero(block + PATTERN_ZERO_BYTES, size - ends));
+}
+
 bool oracle_allocated(oracle *o, const oracle_request *request, void *block) {
     uint64_t cost = o->allocator->block_bytes_max(request->size, request->alignment);
     if (!holds_steps(o, ORACLE_STEPS_MAX)) return false;
@@ -381,7 +387,7 @@ bool oracle_allocated(oracle *o, const oracle_request *request, void *block) {
     e->foreign = false;
     uint64_t end = memory_end(o), offset = (uintptr_t)block - (uintptr_t)lm_memory_base(o->memory);
     if (request->zeroed && offset < end && request->size <= end - offset)
-        HOLDS(zero, pattern_is_zero(block, request->size), "block %u of %u bytes is not zero",
+        HOLDS(zero, holds_zeroes(block, request->size), "block %u of %u bytes is not zero",
               request->number, request->size);
     if (!enter(o, e, block, 0, 0) || !holds_growth(o, cost, request->alignment)) return false;
     remember(o, e);

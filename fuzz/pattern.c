@@ -1,9 +1,6 @@
 #include "fuzz/pattern.h"
 
-enum {
-    STRIDE_BYTES = 1024,
-    ZERO_EDGE_BYTES = 16384,
-};
+enum { STRIDE_BYTES = 1024 };
 
 #define STEP UINT64_C(0x9E3779B97F4A7C15)
 
@@ -94,7 +91,7 @@ static bool is_zero(const unsigned char *block, uint64_t from, uint64_t end) {
 }
 
 bool pattern_is_zero(const unsigned char *block, uint64_t bytes) {
-    if (bytes <= 2 * ZERO_EDGE_BYTES) return is_zero(block, 0, bytes);
-    uint64_t last = (bytes - ZERO_EDGE_BYTES) & ~(uint64_t)(sizeof(word) - 1);
-    return is_zero(block, 0, ZERO_EDGE_BYTES) && is_zero(block, last, bytes);
+    if (bytes <= 2 * PATTERN_ZERO_BYTES) return is_zero(block, 0, bytes);
+    uint64_t last = (bytes - PATTERN_ZERO_BYTES) & ~(uint64_t)(sizeof(word) - 1);
+    return is_zero(block, 0, PATTERN_ZERO_BYTES) && is_zero(block, last, bytes);
 }

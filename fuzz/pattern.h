@@ -12,6 +12,7 @@ enum {
     PATTERN_WHOLE_BYTES = 1024,    // blocks up to here are filled whole
     PATTERN_EDGE_BYTES = 256,      // larger ones at both ends, and
     PATTERN_STRIDES_BYTES = 16384, // with single words in the first so many bytes
+    PATTERN_ZERO_BYTES = 16384,    // at each end that are looked at for zeroes
 };
 
 #define PATTERN_HOLDS UINT64_MAX
@@ -23,5 +24,5 @@ void pattern_fill(unsigned char *block, uint32_t number, uint64_t usable, uint64
 uint64_t pattern_check(const unsigned char *block, uint32_t number, uint64_t usable,
                        uint64_t bytes);
 
-// Whether a block is zero: all of it up to 32 KiB, of a larger one 16 KiB at each end.
+// Whether a block is zero: all of it, or PATTERN_ZERO_BYTES at each end.
 bool pattern_is_zero(const unsigned char *block, uint64_t bytes);
