@@ -60,7 +60,7 @@ static void before(void) { // each call
 #ifdef CLEARS
 enum { EDGE_BYTES = 512 };
 #else
-enum { EDGE_BYTES = 65536, ZERO_BYTES = 1 << 22 };
+enum { EDGE_BYTES = 65536 };
 #endif
 static uint64_t next_place(uint64_t place, uint64_t bytes) {
     return place + 1 == EDGE_BYTES && bytes > 2 * EDGE_BYTES ? bytes - EDGE_BYTES : place + 1;
@@ -217,6 +217,7 @@ static void enter(uint32_t number, unsigned char *block, uint64_t cost, uint64_t
 
 // ---- Calls --------------------------------------------------------------------------------------
 
+enum { ZERO_BYTES = 1 << 22 }; // of a zeroed block that are looked at
 static void allocate(uint32_t number, uint32_t size, uint32_t alignment, bool zeroed) {
     uint64_t cost = heap->block_bytes_max(size, alignment);
     before();
