@@ -52,7 +52,7 @@ static void write_number(uint32_t kind, void *at, double value) {
         else
             memcpy(&bits, &narrow, sizeof narrow);
     } else if (kind == C8) {
-        bits = (uint64_t)nearbyint(fmin(fmax(value, 0), 255)); // a NaN is the lesser, 0
+        bits = isnan(value) ? 0 : (uint64_t)nearbyint(fmin(fmax(value, 0), 255));
     } else if (isfinite(value)) {
         double rest = fmod(trunc(value), 0x1p32);
         bits = (uint64_t)(int64_t)rest; // modulo 2^32, of which the others are divisors

@@ -59,6 +59,12 @@ static void not_a_number_is_one(void **state) {
     assert_true(wide == UINT64_C(0x7ff8000000000000));
     copy(F32, &same, F32, &strange, 1); // within a kind, bits are kept
     assert_int_equal(same, strange);
+    uint64_t signals = UINT64_C(0x7ff4000000000123); // a signalling one is one too
+    uint8_t byte = 7;
+    copy(C8, &byte, F64, &signals, 1);
+    assert_int_equal(byte, 0);
+    copy(F32, &same, F64, &signals, 1);
+    assert_int_equal(same, 0x7fc00000);
 }
 
 static void all_is_read_before(void **state) {

@@ -47,7 +47,7 @@ static const struct argp_option arguments[] = {
     {"ablation", 'a', NULL, 0, "For each law a mutant that is found by no other", 0},
     {"explorer", 'e', NULL, 0,
      "By the explorer in place of the targets: one run of each, as long as --seconds at most", 0},
-    {"depth", 'd', "N", 0, "Its operations of the longest sequences (4)", 0},
+    {"depth", 'd', "N", 0, "Of the explorer: operations of its longest sequences (4)", 0},
     {"control", 'c', "N", 0, "Runs of the right code, each program (1)", 0},
     {"jobs", 'j', "N", 0, "Mutants at a time, one core each (the processors)", 0},
     {"json", 'o', "FILE", 0, "All that was measured, as an array of objects", 0},
