@@ -86,7 +86,10 @@ static bool free_block(heap_player *p, oracle_extent *e) {
 
 static bool play_free(heap_player *p, const trace_operation *operation) {
     oracle_extent *e = oracle_find(&p->oracle, operation->argument[0]);
-    return !e || free_block(p, e);
+    if (e) return free_block(p, e);
+    oracle_before(&p->oracle);
+    p->oracle.allocator->free(NULL, 0, &p->memory); // which does nothing
+    return oracle_freed(&p->oracle);
 }
 
 static bool play_open(heap_player *p) {

@@ -299,8 +299,10 @@ static void free_block(uint32_t number) {
 }
 
 static void release(uint32_t number) {
-    if (!blocks[number].live) return; // it could not be allocated
-    free_block(number);
+    if (blocks[number].live)
+        free_block(number);
+    else // it could not be allocated
+        heap->free(NULL, 0, &memory);
     walk_if_small();
 }
 
