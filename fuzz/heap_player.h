@@ -2,8 +2,8 @@
 //
 // It knows the heap's verbs (a z r f g n w h ( ) x t), makes wrong calls (!) where it is told to,
 // and passes over all others. What could not be allocated stands for nothing, in whatever is done
-// with it; its free is that of NULL. Where a strategy nests no scopes, a scope's blocks are freed by
-// its `)`; where it frees no blocks, `f` is a call that does nothing.
+// with it; its free is that of NULL. Where a strategy nests no scopes, a scope's blocks are freed
+// by its `)`; where it frees no blocks, `f` is a call that does nothing.
 // Every second block, by its number, is freed with its size. From the first `w` on every growth
 // moves the base as well.
 //

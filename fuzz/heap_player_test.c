@@ -62,6 +62,31 @@ static void generated_programs_hold(void **state) {
     }
 }
 
+static uint32_t nulls_freed;
+static void count_nulls(void *block, size_t size, lm_memory *memory) {
+    nulls_freed += !block;
+    lm_strategy_named("tlsf", 0)->free(block, size, memory);
+}
+
+static void what_was_refused_is_freed_as_null(void **state) {
+    (void)state;
+    static const trace_operation operations[] = {
+        {TRACE_REFUSE, {UINT32_MAX}},
+        {TRACE_ALLOCATE, {0, 100000, 16}},
+        {TRACE_REFUSE, {0}},
+        {TRACE_ALLOCATE, {1, 100, 16}},
+        {TRACE_FREE, {0}},
+        {TRACE_FREE, {1}},
+    };
+    lm_allocator counting = *lm_strategy_named("tlsf", 0);
+    counting.free = count_nulls;
+    heap_options options = {.allocator = &counting};
+    size_t at;
+    assert_true(heap_player_run(&player, &options, operations,
+                                sizeof operations / sizeof *operations, &at));
+    assert_int_equal(nulls_freed, 1);
+}
+
 // Inputs as fuzzing begins: from nothing, by mutation. In 64 MiB, since zeroes are written here.
 static void mutations_hold(void **state) {
     (void)state;
@@ -249,6 +274,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_verb_plays),
         cmocka_unit_test(what_was_refused_is_nothing),
+        cmocka_unit_test(what_was_refused_is_freed_as_null),
         cmocka_unit_test(generated_programs_hold),
         cmocka_unit_test(mutations_hold),
         cmocka_unit_test(lanes_are_threads),
