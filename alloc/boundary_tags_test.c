@@ -62,6 +62,69 @@ static void next_fit_goes_round(void **state) {
     lm_memory_destroy(&h.memory);
 }
 
+// The live blocks by address, each with what it takes; what is free between two is a free block.
+typedef struct row {
+    struct {
+        unsigned char *at;
+        size_t bytes;
+    } live[150];
+    uint32_t count;
+} row;
+
+// The first free block at `from` or above that has `bytes`, or NULL.
+static unsigned char *find_gap(const row *r, const unsigned char *from, size_t bytes) {
+    for (uint32_t i = 0; i + 1 < r->count; i++) {
+        unsigned char *gap = r->live[i].at + r->live[i].bytes;
+        if (gap >= from && (size_t)(r->live[i + 1].at - gap) >= bytes) return gap;
+    }
+    return NULL;
+}
+
+static void enter(row *r, unsigned char *block, size_t bytes) {
+    uint32_t i = r->count++;
+    for (; i > 0 && r->live[i - 1].at > block; i--)
+        r->live[i] = r->live[i - 1];
+    r->live[i].at = block;
+    r->live[i].bytes = bytes;
+}
+
+// Thousands of blocks come to lie where a search along the heap would put them. The first one stays.
+static void search_along(const char *name, bool roves) {
+    const lm_allocator *a = lm_strategy_named(name, 1);
+    lm_memory memory = heap_started(a, 1, 10);
+    row r = {.count = 0};
+    unsigned char *rover = NULL, *first = a->allocate(60, &memory);
+    uint32_t random = 1;
+    enter(&r, first, 64);
+    for (int step = 0; step < 6000; step++) {
+        random = random * 1664525 + 1013904223;
+        uint32_t draw = random >> 8, size = 12 + draw % 200;
+        if (r.count == sizeof r.live / sizeof *r.live || (r.count > 1 && draw / 256 % 2)) {
+            uint32_t i = 1 + draw % (r.count - 1);
+            a->free(r.live[i].at, 0, &memory);
+            memmove(&r.live[i], &r.live[i + 1], (--r.count - i) * sizeof *r.live);
+            continue;
+        }
+        size_t bytes = (size + 4 + 15) / 16 * 16;
+        unsigned char *due = find_gap(&r, roves ? rover : NULL, bytes);
+        if (!due) due = find_gap(&r, NULL, bytes);
+        if (due) rover = due;
+        if (!due) due = r.live[r.count - 1].at + r.live[r.count - 1].bytes; // the wilderness
+        assert_ptr_equal(a->allocate(size, &memory), due);
+        enter(&r, due, a->usable_size(due, &memory) + 4);
+    }
+    heap_walk(a, &memory);
+    lm_memory_destroy(&memory);
+}
+static void first_fit_searches_along_the_heap(void **state) {
+    (void)state;
+    search_along("first_fit", false);
+}
+static void next_fit_searches_along_the_heap(void **state) {
+    (void)state;
+    search_along("next_fit", true);
+}
+
 static void best_fit_takes_the_smallest(void **state) {
     (void)state;
     const lm_allocator *a = lm_strategy_named("best_fit", 1);
@@ -460,6 +523,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_fit_takes_the_lowest),
         cmocka_unit_test(next_fit_goes_round),
+        cmocka_unit_test(first_fit_searches_along_the_heap),
+        cmocka_unit_test(next_fit_searches_along_the_heap),
         cmocka_unit_test(best_fit_takes_the_smallest),
         cmocka_unit_test(half_fit_passes_by_what_might_not_fit),
         cmocka_unit_test(tlsf_takes_the_best_bin),

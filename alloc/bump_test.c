@@ -55,6 +55,19 @@ static void a_growth_is_used_up(void **state) {
     lm_memory_destroy(&memory);
 }
 
+// The block laid last grows and shrinks where it lies; one before it moves to grow.
+static void the_last_block_is_resized_in_place(void **state) {
+    (void)state;
+    const lm_allocator *a = lm_strategy_named("bump", 1);
+    lm_memory memory = heap_started(a, 1, 100);
+    unsigned char *before = a->allocate(100, &memory), *last = a->allocate(50, &memory);
+    assert_ptr_equal(a->resize(last, 200000, &memory), last);
+    assert_ptr_equal(a->resize(last, 12, &memory), last);
+    assert_ptr_equal(a->allocate(12, &memory), last + 16);
+    assert_ptr_equal(a->resize(before, 200, &memory), last + 32);
+    lm_memory_destroy(&memory);
+}
+
 static void laws_are_seen_when_broken(void **state) {
     (void)state;
     static const struct {
@@ -93,6 +106,7 @@ int main(void) {
         cmocka_unit_test(a_reset_goes_back_to_the_start),
         cmocka_unit_test(what_is_cut_off_is_given_up),
         cmocka_unit_test(a_growth_is_used_up),
+        cmocka_unit_test(the_last_block_is_resized_in_place),
         cmocka_unit_test(laws_are_seen_when_broken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
