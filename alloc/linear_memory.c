@@ -9,7 +9,9 @@ enum {
     STEP_BYTES = 2 << 20, // a huge page
     STEP_PAGES = STEP_BYTES / LM_PAGE_BYTES,
     AHEAD_ALIGNMENT_BYTES = 1 << 30, // what a page table of the third level maps: it moves as one
-    AHEAD_PLACES = 8,                // that a memory moves between
+    // That a memory moves between: each may come to take 512 MiB of AddressSanitizer's shadow, as
+    // each end that the memory ever had there is poisoned once.
+    AHEAD_PLACES = 3,
     CLEARED_PAGES = 8, // which are sooner cleared than given back and faulted in again
 };
 
