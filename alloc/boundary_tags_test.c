@@ -88,7 +88,7 @@ static void enter(row *r, unsigned char *block, size_t bytes) {
     r->live[i].bytes = bytes;
 }
 
-// Thousands of blocks come to lie where a search along the heap would put them. The first one stays.
+// Thousands of blocks lie where a search along the heap would put them. The first one stays.
 static void search_along(const char *name, bool roves) {
     const lm_allocator *a = lm_strategy_named(name, 1);
     lm_memory memory = heap_started(a, 1, 10);
