@@ -1,5 +1,7 @@
 #include "fuzz/dirty.h"
 
+#include "fuzz/pattern.h"
+
 #include <string.h>
 #include <sys/mman.h>
 
@@ -127,26 +129,16 @@ bool dirty_copy(void *to, const void *from, uint64_t bytes) {
     return true;
 }
 
-static bool reads_as_zero(const unsigned char *at, uint64_t bytes) {
-    typedef uint64_t word __attribute__((may_alias));
-    uint64_t found = 0, i = 0;
-    for (; bytes - i >= sizeof(word) && (uintptr_t)at % sizeof(word) == 0; i += sizeof(word))
-        found |= *(const word *)(const void *)(at + i);
-    for (; i < bytes; i++)
-        found |= at[i];
-    return found == 0;
-}
-
 bool dirty_is_zero(const void *at, uint64_t bytes) {
     if (bytes > DIRTY_ZERO_BYTES_MAX) bytes = DIRTY_ZERO_BYTES_MAX;
-    if (!watched || !is_watched(at, bytes)) return reads_as_zero(at, bytes);
+    if (!watched || !is_watched(at, bytes)) return pattern_reads_as_zero(at, bytes);
     uint64_t start = (uint64_t)((uintptr_t)at - (uintptr_t)watched->base), end = start + bytes;
     for (uint64_t page = next_dirty(start / PAGE_BYTES); page * PAGE_BYTES < end;
          page = next_dirty(page + 1)) {
         uint64_t first = page * PAGE_BYTES, last = first + PAGE_BYTES;
         if (first < start) first = start;
         if (last > end) last = end;
-        if (!reads_as_zero(watched->base + first, last - first)) return false;
+        if (!pattern_reads_as_zero(watched->base + first, last - first)) return false;
     }
     return true;
 }

@@ -24,6 +24,6 @@ bool dirty_clear(const lm_memory *memory);
 bool dirty_zero(void *to, uint64_t bytes);
 bool dirty_copy(void *to, const void *from, uint64_t bytes);
 
-// Whether the first DIRTY_ZERO_BYTES_MAX of a range read as zero; of the watched memory it looks at
-// what was written to only.
+// Whether the first DIRTY_ZERO_BYTES_MAX of a range, which is 8-aligned, read as zero; of the
+// watched memory it looks at what was written to only.
 bool dirty_is_zero(const void *at, uint64_t bytes);

@@ -80,18 +80,19 @@ uint64_t pattern_check(const unsigned char *block, uint32_t number, uint64_t usa
     return bytes > last ? least(wrong, check(block, seed, last, bytes)) : wrong;
 }
 
-static bool is_zero(const unsigned char *block, uint64_t from, uint64_t end) {
-    const word *words = (const word *)(const void *)block;
-    uint64_t found = 0;
-    for (; from + sizeof(word) <= end; from += sizeof(word))
-        found |= words[from / sizeof(word)];
-    for (; from < end; from++)
-        found |= block[from];
+bool pattern_reads_as_zero(const unsigned char *bytes, uint64_t count) {
+    const word *words = (const word *)(const void *)bytes;
+    uint64_t found = 0, i = 0;
+    for (; i + sizeof(word) <= count; i += sizeof(word))
+        found |= words[i / sizeof(word)];
+    for (; i < count; i++)
+        found |= bytes[i];
     return found == 0;
 }
 
 bool pattern_is_zero(const unsigned char *block, uint64_t bytes) {
-    if (bytes <= 2 * PATTERN_ZERO_BYTES) return is_zero(block, 0, bytes);
+    if (bytes <= 2 * PATTERN_ZERO_BYTES) return pattern_reads_as_zero(block, bytes);
     uint64_t last = (bytes - PATTERN_ZERO_BYTES) & ~(uint64_t)(sizeof(word) - 1);
-    return is_zero(block, 0, PATTERN_ZERO_BYTES) && is_zero(block, last, bytes);
+    return pattern_reads_as_zero(block, PATTERN_ZERO_BYTES) &&
+           pattern_reads_as_zero(block + last, bytes - last);
 }
