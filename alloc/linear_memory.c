@@ -125,6 +125,14 @@ static bool commit_until(lm_memory *memory, uint32_t before, uint32_t end) {
     return true;
 }
 
+// All places of a memory with AHEAD.
+static bool open_places(const lm_memory *memory) {
+    bool open = true;
+    for (uint64_t i = 0; open && i < AHEAD_PLACES; i++)
+        open = commit(memory->base + i * place_bytes(memory->pages_max), 0, memory->pages_max);
+    return open;
+}
+
 // Reserves the memory's address space, below `above` where that is free, and commits `pages` of it.
 // False, with errno: nothing is held.
 static bool occupy(lm_memory *memory, uint32_t pages, const void *above) {
@@ -138,7 +146,7 @@ static bool occupy(lm_memory *memory, uint32_t pages, const void *above) {
     if (memory->commit == LM_COMMIT_HUGE) // refused where there are none: then as 4K
         madvise(memory->reservation, memory->reservation_bytes, MADV_HUGEPAGE);
     if (ahead) madvise(memory->reservation, memory->reservation_bytes, MADV_NOHUGEPAGE);
-    if (ahead ? commit(memory->base, 0, memory->pages_max) : commit_until(memory, 0, pages)) {
+    if (ahead ? open_places(memory) : commit_until(memory, 0, pages)) {
         poison(memory);
         return true;
     }
@@ -220,6 +228,7 @@ bool lm_memory_renew(lm_memory *memory, const lm_memory_options *options, bool c
     renewed.reservation = memory->reservation;
     renewed.reservation_bytes = memory->reservation_bytes;
     renewed.pages_committed = memory->pages_committed;
+    renewed.carry = memory->carry;
     if (memory->commit != LM_COMMIT_AHEAD || options->commit != LM_COMMIT_AHEAD ||
         options->pages_max > memory->pages_committed) {
         errno = EINVAL;
@@ -247,16 +256,24 @@ static void copy_touched(unsigned char *to, const unsigned char *from, uint64_t 
     }
 }
 
-// With AHEAD all is one mapping, which moves with its page tables to the next place. The last one
-// stays reserved, and faults.
-static bool move_mapping(lm_memory *memory, uint32_t pages) {
-    uint64_t bytes = ahead_bytes(memory), apart = place_bytes(memory->pages_committed);
+// With AHEAD all is one mapping, which moves with its page tables: the last place stays reserved,
+// and faults. Where content is carried all places stay open; what is not in use reads as zero.
+static bool move_mapping(const lm_memory *memory, unsigned char *to) {
+    enum { FLAGS = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP };
+    uint64_t bytes = ahead_bytes(memory);
+    if (mremap(memory->base, bytes, bytes, FLAGS, to) == MAP_FAILED) return false;
+    if (!memory->carry) mprotect(memory->base, bytes, PROT_NONE);
+    return true;
+}
+
+// With AHEAD: to the next place.
+static bool move_place(lm_memory *memory, uint32_t pages) {
+    uint64_t apart = place_bytes(memory->pages_committed);
     unsigned char *first = first_page(memory->reservation, AHEAD_ALIGNMENT_BYTES);
     uint64_t place = (uint64_t)(memory->base - first) / apart;
     unsigned char *to = first + (place + 1) % AHEAD_PLACES * apart;
-    enum { FLAGS = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP };
-    if (mremap(memory->base, bytes, bytes, FLAGS, to) == MAP_FAILED) return false;
-    mprotect(memory->base, bytes, PROT_NONE);
+    bool carried = memory->carry && memory->carry(to, memory->base);
+    if (!carried && !move_mapping(memory, to)) return false;
     unpoison(memory);
     memory->base = to;
     memory->pages = pages;
@@ -267,7 +284,7 @@ static bool move_mapping(lm_memory *memory, uint32_t pages) {
 
 // Moves the content to a new reservation with `pages` pages. The old one is unmapped: it faults.
 static bool move(lm_memory *memory, uint32_t pages) {
-    if (memory->commit == LM_COMMIT_AHEAD) return move_mapping(memory, pages);
+    if (memory->commit == LM_COMMIT_AHEAD) return move_place(memory, pages);
     lm_memory moved = *memory;
     if (!occupy(&moved, pages, memory->reservation)) return false;
     copy_touched(moved.base, memory->base, (uint64_t)memory->pages * LM_PAGE_BYTES);

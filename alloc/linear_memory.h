@@ -47,6 +47,10 @@ typedef enum lm_memory_commit {
     LM_COMMIT_AHEAD,
 } lm_memory_commit;
 
+// For who knows what of a memory is not zero: brings that to where it moves, and leaves zeroes.
+// False: nothing is brought, that it comes with its page tables is better.
+typedef bool lm_memory_carry(unsigned char *to, unsigned char *from);
+
 typedef struct lm_memory {
     uint32_t
         heap_start; // the first offset a heap may use: a multiple of 16, never 0 (that is NULL)
@@ -61,6 +65,7 @@ typedef struct lm_memory {
     uint32_t moves; // of the base so far
     lm_memory_commit commit;
     uint32_t pages_committed; // from the start: at least `pages`; with 4K nothing
+    lm_memory_carry *carry;   // with AHEAD; or NULL, as it is made
     void *reservation;        // what was mapped, to be unmapped
     uint64_t reservation_bytes;
 #endif

@@ -9,8 +9,10 @@
 
 enum { DIRTY_ZERO_BYTES_MAX = 1 << 22 };
 
-// From here on the stores into this memory are known, wherever it moves; it must be clean now.
-void dirty_watch(const lm_memory *memory);
+// From here on the stores into this memory are known; it must be clean now, and have moved nowhere.
+// It moves by copying what was written to, which stays behind as zeroes and under AddressSanitizer
+// poisoned, until the memory comes back or is cleared. A store to a place that it left traps.
+void dirty_watch(lm_memory *memory);
 
 // Bytes were written to.
 void dirty_mark(const void *at, uint64_t bytes);

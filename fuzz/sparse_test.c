@@ -4,10 +4,13 @@
 #include "fuzz/sparse.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -107,10 +110,61 @@ static void clears_all_that_was_written(void **state) {
     lm_memory_destroy(&other);
 }
 
+// What was written to goes along, and nothing of it stays; also where it is so much that it is
+// mapped elsewhere instead, and where the memory comes back.
+static void moves_what_was_written(void **state) {
+    (void)state;
+    lm_memory memory = make();
+    dirty_watch(&memory);
+    uint64_t random = 8;
+    for (int round = 0; round < 40; round++) {
+        unsigned char *model = calloc(BYTES, 1);
+        for (int move = 0; move < 9; move++) {
+            unsigned char *left = lm_memory_base(&memory);
+            scribble(left, model, &random);
+            assert_true(lm_memory_move(&memory));
+            unsigned char *base = lm_memory_base(&memory);
+            assert_ptr_not_equal(left, base);
+            assert_memory_equal(base, model, BYTES);
+        }
+        free(model);
+        assert_true(dirty_clear(&memory));
+        assert_true(is_zero(lm_memory_base(&memory), BYTES));
+    }
+    dirty_watch(NULL);
+    lm_memory_destroy(&memory);
+}
+
+// A pointer that was kept across a move is noticed.
+static void traps_where_the_memory_was(void **state) {
+    (void)state;
+    lm_memory memory = make();
+    dirty_watch(&memory);
+    unsigned char *left = lm_memory_base(&memory);
+    for (int move = 0; move < 3; move++) {
+        assert_true(lm_memory_move(&memory));
+        pid_t child = fork();
+        if (child == 0) {
+            signal(SIGILL, SIG_DFL);
+            signal(SIGTRAP, SIG_DFL);
+            dirty_mark(left + 5000 * move, 8);
+            _exit(0);
+        }
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        // It has come back after three moves.
+        assert_true(move < 2 ? WIFSIGNALED(status) : WIFEXITED(status));
+    }
+    dirty_watch(NULL);
+    lm_memory_destroy(&memory);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(does_what_the_library_does),
         cmocka_unit_test(clears_all_that_was_written),
+        cmocka_unit_test(moves_what_was_written),
+        cmocka_unit_test(traps_where_the_memory_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
