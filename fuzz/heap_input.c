@@ -285,9 +285,8 @@ static void random_record(uint8_t *record, uint64_t *random) {
     record[0] = (uint8_t)random_below(random, VERBS);
     // Refusals, growths, moves, scopes, resets and lanes are rarer than the table has them.
     if (record[0] >= 26 && random_below(random, 2)) record[0] = (uint8_t)random_below(random, 26);
-    // Nor is much to be won by many of these, which cost much.
-    uint32_t verb = verbs[record[0]];
-    if ((verb == TRACE_MOVE || verb == TRACE_RESET) && random_below(random, 3)) record[0] = 0;
+    // Nor is much to be won by many resets, which cost much.
+    if (verbs[record[0]] == TRACE_RESET && random_below(random, 3)) record[0] = 0;
     record[1] = random_below(random, 8) ? DEFAULT_LOG2
                                         : (uint8_t)random_below(random, ALIGNMENTS_LOG2_MAX + 1);
     record_store(record + 2, 2,
