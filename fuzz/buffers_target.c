@@ -30,6 +30,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
         perror("linmem-fuzz: no memory");
         return 2;
     }
+    buffers_world_watch(&world);
     target_measure();
     return 0;
 }

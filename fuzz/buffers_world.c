@@ -1,7 +1,9 @@
 #include "fuzz/buffers_world.h"
 #include "alloc/odd_allocator.h"
 #include "alloc/registry.h"
+#include "fuzz/dirty.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -89,6 +91,14 @@ bool buffers_world_create(buffers_world *world) {
     return true;
 }
 
+void buffers_world_watch(buffers_world *world) {
+    static_assert(2 * BUFFERS_MEMORIES_MAX <= DIRTY_MEMORIES_MAX, "all can be watched");
+    for (uint32_t i = 0; i < BUFFERS_MEMORIES_MAX; i++) {
+        dirty_watch(&world->low[i]);
+        dirty_watch(&world->high[i]);
+    }
+}
+
 void buffers_world_destroy(buffers_world *world) {
     for (uint32_t i = 0; i < BUFFERS_MEMORIES_MAX; i++) {
         if (world->low[i].base) lm_memory_destroy(&world->low[i]);
@@ -128,6 +138,7 @@ void buffers_world_heaps(const buffers_world_choice *choice, const trace_operati
 
 // A heap writes from where it starts to the memory's end. False: that is too much to clear by hand.
 static bool clear_heap(const lm_memory *memory) {
+    if (dirty_clear(memory)) return true;
     uint64_t end = lm_memory_end(memory), start = memory->heap_start;
     if (start < end && end - start > CLEARED_BYTES) return false;
     if (start < end) memset(memory->base + start, 0, end - start);

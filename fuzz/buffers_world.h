@@ -48,6 +48,9 @@ typedef struct buffers_world {
 bool buffers_world_create(buffers_world *world);
 void buffers_world_destroy(buffers_world *world);
 
+// For the fuzz target, in which all who write into them tell it: they are cleared where that was.
+void buffers_world_watch(buffers_world *world);
+
 // Makes the memories anew and starts their heaps, where the operations say. False: some heap has no
 // room to start, nothing can be played. Nothing is allocated. O(bytes touched).
 bool buffers_world_start(buffers_world *world, const buffers_world_choice *choice, int level,

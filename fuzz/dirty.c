@@ -17,44 +17,81 @@ enum {
     RESIDENT_MAX = 16384, // pages that are kept of the system, 64 MiB
     CARRIED_MAX = 1024,   // pages that are sooner copied than mapped elsewhere, 4 MiB
     PLACES_MAX = 8,
+    CHECKED_EVERY = 1024, // clears, of which one is checked
+    CHECKED_BYTES = 4 << 20,
 };
 
-static lm_memory *watched;
-static unsigned char *places[PLACES_MAX]; // where it ever was, if it moved
-static uint32_t place_count;
-static bool has_moved; // since it was cleared
-static uint64_t is_dirty[PAGES / 64], is_resident[PAGES / 64];
-static uint32_t listed[LISTED_MAX], count, resident;
-static uint64_t recent = PAGES; // a page that is dirty: most stores go where the last one went
+#define MEMORY_BYTES ((uint64_t)PAGES * PAGE_BYTES)
 
-static bool is_marked(uint64_t page) {
-    return page >= PAGES || is_dirty[page / 64] >> page % 64 & 1;
+typedef struct watch {
+    lm_memory *memory;
+    uint64_t recent; // a page that is dirty: most stores go where the last one went
+    uint32_t count, resident, place_count;
+    bool has_moved;                    // since it was cleared
+    unsigned char *places[PLACES_MAX]; // where it ever was, if it moved
+    uint64_t is_dirty[PAGES / 64], is_resident[PAGES / 64];
+    uint32_t listed[LISTED_MAX];
+} watch;
+
+static watch watches[DIRTY_MEMORIES_MAX], *latest = watches;
+static uint32_t watch_count;
+static uintptr_t lowest, beyond; // of all reservations: most other stores are outside
+
+static uint64_t offset_in(const watch *w, const void *at) {
+    return (uintptr_t)at - (uintptr_t)w->memory->base;
 }
 
-static void mark_page(uint64_t page) {
+// The watched memory that a range lies in, or NULL.
+static watch *watch_of(const void *at, uint64_t bytes) {
+    for (watch *w = watches; w < watches + watch_count; w++)
+        if (offset_in(w, at) < MEMORY_BYTES && bytes <= MEMORY_BYTES - offset_in(w, at)) return w;
+    return NULL;
+}
+
+static bool is_marked(const watch *w, uint64_t page) {
+    return w->is_dirty[page / 64] >> page % 64 & 1;
+}
+
+static void mark_page(watch *w, uint64_t page) {
     uint64_t bit = (uint64_t)1 << page % 64;
-    is_dirty[page / 64] |= bit;
-    resident += !(is_resident[page / 64] & bit);
-    is_resident[page / 64] |= bit;
-    if (count < LISTED_MAX) listed[count] = (uint32_t)page;
-    count++;
+    w->is_dirty[page / 64] |= bit;
+    w->resident += !(w->is_resident[page / 64] & bit);
+    w->is_resident[page / 64] |= bit;
+    if (w->count < LISTED_MAX) w->listed[w->count] = (uint32_t)page;
+    w->count++;
 }
 
-// Who still writes where the memory was has kept a pointer across a growth.
-static void trap_where_it_was(const void *at) {
-    for (uint32_t i = 0; i < place_count; i++)
-        if ((uintptr_t)at - (uintptr_t)places[i] < (uint64_t)PAGES * PAGE_BYTES) __builtin_trap();
+// Who still writes where a memory was has kept a pointer across a growth.
+static void trap_where_one_was(const void *at) {
+    for (const watch *w = watches; w < watches + watch_count; w++)
+        for (uint32_t i = 0; w->has_moved && i < w->place_count; i++)
+            if ((uintptr_t)at - (uintptr_t)w->places[i] < MEMORY_BYTES) __builtin_trap();
+}
+
+static void mark_elsewhere(const void *at, uint64_t bytes) {
+    if ((uintptr_t)at < lowest || (uintptr_t)at >= beyond) return;
+    watch *w = watch_of(at, 1);
+    if (!w) {
+        trap_where_one_was(at);
+        return;
+    }
+    latest = w;
+    dirty_mark(at, bytes);
 }
 
 void dirty_mark(const void *at, uint64_t bytes) {
-    if (!watched || bytes == 0) return;
-    uint64_t offset = (uint64_t)((uintptr_t)at - (uintptr_t)watched->base);
-    uint64_t page = offset / PAGE_BYTES, last = (offset + bytes - 1) / PAGE_BYTES;
-    if (page == recent && page == last) return;
-    if (page >= PAGES && has_moved) trap_where_it_was(at);
+    if (watch_count == 0 || bytes == 0) return;
+    watch *w = latest;
+    uint64_t page = offset_in(w, at) / PAGE_BYTES;
+    uint64_t last = (offset_in(w, at) + bytes - 1) / PAGE_BYTES;
+    if (page == w->recent && page == last) return;
+    if (page >= PAGES) {
+        mark_elsewhere(at, bytes);
+        return;
+    }
     for (; page <= last && page < PAGES; page++) {
-        if (!is_marked(page)) mark_page(page);
-        recent = page;
+        if (!is_marked(w, page)) mark_page(w, page);
+        w->recent = page;
     }
 }
 
@@ -68,26 +105,26 @@ static void zero(unsigned char *at, uint64_t bytes) {
 #endif
 }
 
-static void clear_page(const lm_memory *memory, uint64_t page) {
-    zero(memory->base + page * PAGE_BYTES, PAGE_BYTES);
-    is_dirty[page / 64] &= ~((uint64_t)1 << page % 64);
+static void clear_page(watch *w, uint64_t page) {
+    zero(w->memory->base + page * PAGE_BYTES, PAGE_BYTES);
+    w->is_dirty[page / 64] &= ~((uint64_t)1 << page % 64);
 }
 
 // The next dirty page from `page` on, or PAGES.
-static uint64_t next_dirty(uint64_t page) {
+static uint64_t next_dirty(const watch *w, uint64_t page) {
     uint64_t word = page / 64;
-    uint64_t bits = page < PAGES ? is_dirty[word] >> page % 64 << page % 64 : 0;
+    uint64_t bits = page < PAGES ? w->is_dirty[word] >> page % 64 << page % 64 : 0;
     while (bits == 0 && ++word < PAGES / 64)
-        bits = is_dirty[word];
+        bits = w->is_dirty[word];
     return word < PAGES / 64 ? word * 64 + (uint64_t)__builtin_ctzll(bits) : PAGES;
 }
 
 // ---- Moving -------------------------------------------------------------------------------------
 
-static void note_place(unsigned char *base) {
-    for (uint32_t i = 0; i < place_count; i++)
-        if (places[i] == base) return;
-    if (place_count < PLACES_MAX) places[place_count++] = base;
+static void note_place(watch *w, unsigned char *base) {
+    for (uint32_t i = 0; i < w->place_count; i++)
+        if (w->places[i] == base) return;
+    if (w->place_count < PLACES_MAX) w->places[w->place_count++] = base;
 }
 
 static void poison(unsigned char *at, uint64_t bytes) {
@@ -98,19 +135,20 @@ static void unpoison(unsigned char *at, uint64_t bytes) {
 }
 
 // All that is poisoned there is listed: it was when the memory left.
-static void unpoison_place(unsigned char *base) {
-    for (uint32_t i = 0; i < count && i < CARRIED_MAX; i++)
-        unpoison(base + (uint64_t)listed[i] * PAGE_BYTES, PAGE_BYTES);
+static void unpoison_place(const watch *w, unsigned char *base) {
+    for (uint32_t i = 0; i < w->count && i < CARRIED_MAX; i++)
+        unpoison(base + (uint64_t)w->listed[i] * PAGE_BYTES, PAGE_BYTES);
 }
 
 static bool carry(unsigned char *to, unsigned char *from) {
-    note_place(from);
-    note_place(to);
-    if (has_moved) unpoison_place(to);
-    has_moved = true;
-    if (count > CARRIED_MAX) return false;
-    for (uint32_t i = 0; i < count; i++) {
-        uint64_t at = (uint64_t)listed[i] * PAGE_BYTES;
+    watch *w = watch_of(from, 1);
+    note_place(w, from);
+    note_place(w, to);
+    if (w->has_moved) unpoison_place(w, to);
+    w->has_moved = true;
+    if (w->count > CARRIED_MAX) return false;
+    for (uint32_t i = 0; i < w->count; i++) {
+        uint64_t at = (uint64_t)w->listed[i] * PAGE_BYTES;
         memcpy(to + at, from + at, PAGE_BYTES);
         zero(from + at, PAGE_BYTES);
         poison(from + at, PAGE_BYTES);
@@ -118,65 +156,88 @@ static bool carry(unsigned char *to, unsigned char *from) {
     return true;
 }
 
-static void unpoison_left(const lm_memory *memory) {
-    for (uint32_t i = 0; has_moved && i < place_count; i++)
-        if (places[i] != memory->base) unpoison_place(places[i]);
-    has_moved = false;
+static void unpoison_left(watch *w) {
+    for (uint32_t i = 0; w->has_moved && i < w->place_count; i++)
+        if (w->places[i] != w->memory->base) unpoison_place(w, w->places[i]);
+    w->has_moved = false;
 }
 
 void dirty_watch(lm_memory *memory) {
-    if (watched) watched->carry = NULL;
-    watched = memory;
-    place_count = 0;
-    if (memory) memory->carry = carry;
+    watch *w = &watches[watch_count++];
+    uintptr_t start = (uintptr_t)memory->reservation, end = start + memory->reservation_bytes;
+    w->memory = memory;
+    w->recent = PAGES;
+    memory->carry = carry;
+    if (watch_count == 1 || start < lowest) lowest = start;
+    if (end > beyond) beyond = end;
+}
+
+void dirty_watch_none(void) {
+    for (watch *w = watches; w < watches + watch_count; w++)
+        w->memory->carry = NULL;
+    memset(watches, 0, sizeof watches);
+    watch_count = 0;
+    latest = watches;
+    beyond = 0;
 }
 
 // ---- Clearing -----------------------------------------------------------------------------------
 
 // Gives back what is behind the start, wherever the memory was.
-static bool give_back_behind(const lm_memory *memory) {
+static bool give_back_behind(const watch *w) {
+    const lm_memory *memory = w->memory;
     uint64_t kept = KEPT_PAGES * PAGE_BYTES, end = (uint64_t)memory->pages * LM_PAGE_BYTES;
     uint64_t end_elsewhere = (uint64_t)memory->pages_committed * LM_PAGE_BYTES;
-    for (uint32_t i = 0; i < place_count && end_elsewhere > kept; i++)
-        if (places[i] != memory->base)
-            madvise(places[i] + kept, end_elsewhere - kept, MADV_DONTNEED);
+    for (uint32_t i = 0; i < w->place_count && end_elsewhere > kept; i++)
+        if (w->places[i] != memory->base)
+            madvise(w->places[i] + kept, end_elsewhere - kept, MADV_DONTNEED);
     return end <= kept || madvise(memory->base + kept, end - kept, MADV_DONTNEED) == 0;
 }
 
 // Clears the start page by page, and gives back what is behind.
-static bool give_back(const lm_memory *memory) {
-    for (uint64_t page = 0; (page = next_dirty(page)) < KEPT_PAGES;)
-        clear_page(memory, page);
-    memset(is_dirty, 0, sizeof is_dirty);
-    memset(is_resident + KEPT_PAGES / 64, 0, sizeof is_resident - KEPT_PAGES / 8);
-    resident = KEPT_PAGES;
-    return give_back_behind(memory);
+static bool give_back(watch *w) {
+    for (uint64_t page = 0; (page = next_dirty(w, page)) < KEPT_PAGES;)
+        clear_page(w, page);
+    memset(w->is_dirty, 0, sizeof w->is_dirty);
+    memset(w->is_resident + KEPT_PAGES / 64, 0, sizeof w->is_resident - KEPT_PAGES / 8);
+    w->resident = KEPT_PAGES;
+    return give_back_behind(w);
+}
+
+// Who writes and does not tell it is found sooner or later.
+static void check_clear(const watch *w) {
+    static uint32_t turn;
+    uint64_t end = (uint64_t)w->memory->pages * LM_PAGE_BYTES;
+    if (++turn % CHECKED_EVERY == 0 &&
+        !pattern_reads_as_zero(w->memory->base, end < CHECKED_BYTES ? end : CHECKED_BYTES))
+        __builtin_trap();
 }
 
 bool dirty_clear(const lm_memory *memory) {
-    if (memory != watched) return false;
-    unpoison_left(memory);
-    bool listed_all = count <= LISTED_MAX && resident <= RESIDENT_MAX;
-    for (uint32_t i = 0; listed_all && i < count; i++)
-        clear_page(memory, listed[i]);
-    count = 0;
-    recent = PAGES;
-    return listed_all || give_back(memory);
+    watch *w = watches;
+    while (w < watches + watch_count && w->memory != memory)
+        w++;
+    if (w == watches + watch_count) return false;
+    unpoison_left(w);
+    bool listed_all = w->count <= LISTED_MAX && w->resident <= RESIDENT_MAX;
+    for (uint32_t i = 0; listed_all && i < w->count; i++)
+        clear_page(w, w->listed[i]);
+    w->count = 0;
+    w->recent = PAGES;
+    if (!listed_all && !give_back(w)) return false;
+    check_clear(w);
+    return true;
 }
 
-static bool is_watched(const void *at, uint64_t bytes) {
-    uint64_t offset = (uint64_t)((uintptr_t)at - (uintptr_t)watched->base);
-    uint64_t end = (uint64_t)PAGES * PAGE_BYTES;
-    return offset < end && bytes <= end - offset;
-}
+// ---- Ranges -------------------------------------------------------------------------------------
 
 // Zeroes what is written in a range; with `from`, which takes its place, copies what is written
 // there instead.
-static void each_dirty(unsigned char *to, const unsigned char *from, uint64_t bytes) {
-    const unsigned char *read = from ? from : to;
-    uint64_t start = (uint64_t)(read - watched->base), end = start + bytes;
-    for (uint64_t page = next_dirty(start / PAGE_BYTES); page * PAGE_BYTES < end;
-         page = next_dirty(page + 1)) {
+static void each_dirty(const watch *w, unsigned char *to, const unsigned char *from,
+                       uint64_t bytes) {
+    uint64_t start = offset_in(w, from ? from : to), end = start + bytes;
+    for (uint64_t page = next_dirty(w, start / PAGE_BYTES); page * PAGE_BYTES < end;
+         page = next_dirty(w, page + 1)) {
         uint64_t first = page * PAGE_BYTES, last = first + PAGE_BYTES;
         if (first < start) first = start;
         if (last > end) last = end;
@@ -191,27 +252,30 @@ static void each_dirty(unsigned char *to, const unsigned char *from, uint64_t by
 }
 
 bool dirty_zero(void *to, uint64_t bytes) {
-    if (!watched || !is_watched(to, bytes)) return false;
-    each_dirty(to, NULL, bytes);
-    return true;
+    const watch *w = watch_of(to, bytes);
+    if (w) each_dirty(w, to, NULL, bytes);
+    return w;
 }
 
 bool dirty_copy(void *to, const void *from, uint64_t bytes) {
-    if (!watched || !is_watched(from, bytes) || !dirty_zero(to, bytes)) return false;
-    each_dirty(to, from, bytes);
+    const watch *w = watch_of(from, bytes);
+    if (!w || w != watch_of(to, bytes)) return false;
+    each_dirty(w, to, NULL, bytes);
+    each_dirty(w, to, from, bytes);
     return true;
 }
 
 bool dirty_is_zero(const void *at, uint64_t bytes) {
     if (bytes > DIRTY_ZERO_BYTES_MAX) bytes = DIRTY_ZERO_BYTES_MAX;
-    if (!watched || !is_watched(at, bytes)) return pattern_reads_as_zero(at, bytes);
-    uint64_t start = (uint64_t)((uintptr_t)at - (uintptr_t)watched->base), end = start + bytes;
-    for (uint64_t page = next_dirty(start / PAGE_BYTES); page * PAGE_BYTES < end;
-         page = next_dirty(page + 1)) {
+    const watch *w = watch_of(at, bytes);
+    if (!w) return pattern_reads_as_zero(at, bytes);
+    uint64_t start = offset_in(w, at), end = start + bytes;
+    for (uint64_t page = next_dirty(w, start / PAGE_BYTES); page * PAGE_BYTES < end;
+         page = next_dirty(w, page + 1)) {
         uint64_t first = page * PAGE_BYTES, last = first + PAGE_BYTES;
         if (first < start) first = start;
         if (last > end) last = end;
-        if (!pattern_reads_as_zero(watched->base + first, last - first)) return false;
+        if (!pattern_reads_as_zero(w->memory->base + first, last - first)) return false;
     }
     return true;
 }

@@ -1,4 +1,4 @@
-// Which 4 KiB of a memory were written to, so that it can be cleared without the system: page
+// Which 4 KiB of memories were written to, so that they can be cleared without the system: page
 // faults would cost more than all else that an input does.
 //
 // In fuzz targets the strategies tell each store (-fsanitize-coverage=trace-stores), and so do the
@@ -7,12 +7,17 @@
 
 #include "alloc/linear_memory.h"
 
-enum { DIRTY_ZERO_BYTES_MAX = 1 << 22 };
+enum { DIRTY_MEMORIES_MAX = 8, DIRTY_ZERO_BYTES_MAX = 1 << 22 };
 
-// From here on the stores into this memory are known; it must be clean now, and have moved nowhere.
+// From here on the stores into this memory, too, are known: DIRTY_MEMORIES_MAX of them. It must be
+// clean now, of LM_COMMIT_AHEAD, and have moved nowhere.
+//
 // It moves by copying what was written to, which stays behind as zeroes and under AddressSanitizer
 // poisoned, until the memory comes back or is cleared. A store to a place that it left traps.
 void dirty_watch(lm_memory *memory);
+
+// No memory is watched any longer.
+void dirty_watch_none(void);
 
 // Bytes were written to.
 void dirty_mark(const void *at, uint64_t bytes);
@@ -22,10 +27,10 @@ void dirty_mark(const void *at, uint64_t bytes);
 bool dirty_clear(const lm_memory *memory);
 
 // memset to zero, and memcpy between ranges that do not overlap, of what was written to only; in a
-// range of the watched memory. False: it is none, and nothing is done.
+// range of a watched memory. False: it is none, and nothing is done.
 bool dirty_zero(void *to, uint64_t bytes);
 bool dirty_copy(void *to, const void *from, uint64_t bytes);
 
-// Whether the first DIRTY_ZERO_BYTES_MAX of a range, which is 8-aligned, read as zero; of the
+// Whether the first DIRTY_ZERO_BYTES_MAX of a range, which is 8-aligned, read as zero; of a
 // watched memory it looks at what was written to only.
 bool dirty_is_zero(const void *at, uint64_t bytes);

@@ -70,7 +70,7 @@ static void does_what_the_library_does(void **state) {
             if (round % 7 == 0) lm_memory_move(&memory);
         }
         free(model);
-        dirty_watch(NULL);
+        dirty_watch_none();
         lm_memory_destroy(&memory);
     }
 }
@@ -105,7 +105,7 @@ static void clears_all_that_was_written(void **state) {
         assert_true(dirty_clear(&memory));
         assert_true(is_zero(bytes, many));
     }
-    dirty_watch(NULL);
+    dirty_watch_none();
     lm_memory_destroy(&memory);
     lm_memory_destroy(&other);
 }
@@ -131,7 +131,7 @@ static void moves_what_was_written(void **state) {
         assert_true(dirty_clear(&memory));
         assert_true(is_zero(lm_memory_base(&memory), BYTES));
     }
-    dirty_watch(NULL);
+    dirty_watch_none();
     lm_memory_destroy(&memory);
 }
 
@@ -155,7 +155,7 @@ static void traps_where_the_memory_was(void **state) {
         // It has come back after three moves.
         assert_true(move < 2 ? WIFSIGNALED(status) : WIFEXITED(status));
     }
-    dirty_watch(NULL);
+    dirty_watch_none();
     lm_memory_destroy(&memory);
 }
 
