@@ -389,6 +389,7 @@ bool mutant_is_same_code(const mutant_builder *b, const program_build *p, const 
     print_plain(to, &r, b->root, right, first);
     print_plain(to, &r, folder, wrong, first_wrong);
     fprintf(to, "find '%s' '%s' -name '*.d' -delete\n", right, wrong);
+    fprintf(to, "rm -f '%s/same'\n", folder); // which another program's objects may have left
     fprintf(to, "if diff -rq '%s' '%s' >/dev/null; then touch '%s/same'; fi\n", right, wrong,
             folder);
     fclose(to);

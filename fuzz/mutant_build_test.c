@@ -178,8 +178,9 @@ static int built_of(const char *of, const char *explored, const char *name, buil
     int status = -1;
     child_end end;
     const char *const argv[] = {path, NULL};
-    if (mutant_prepare(&builder, &list, m, folder, error) &&
-        mutant_is_same_code(&builder, &program, m, folder, same, error) &&
+    bool prepared = mutant_prepare(&builder, &list, m, folder, error);
+    if (prepared) put("build/fuzz/mutants/m/same", ""); // as of a program before this one
+    if (prepared && mutant_is_same_code(&builder, &program, m, folder, same, error) &&
         mutant_build(&builder, &program, m, folder, form, error)) {
         run_logged(argv, "/dev/null", 60, &end);
         status = end.exit_status;

@@ -15,6 +15,7 @@ typedef enum breach {
     NO_BREACH,
     BEYOND_THE_END,
     BELOW_THE_START,
+    SERVES_TOO_LITTLE,
     OFF_BY_EIGHT,
     SAME_BLOCK_TWICE,
     IN_FOREIGN_PAGES,
@@ -50,6 +51,7 @@ static const oracle_law breaks_law[BREACHES] = {
     [NO_BREACH] = LAW_NONE,
     [BEYOND_THE_END] = LAW_bounds,
     [BELOW_THE_START] = LAW_bounds,
+    [SERVES_TOO_LITTLE] = LAW_bounds,
     [OFF_BY_EIGHT] = LAW_alignment,
     [SAME_BLOCK_TWICE] = LAW_overlap,
     [IN_FOREIGN_PAGES] = LAW_overlap,
@@ -132,6 +134,7 @@ static void *err_allocate(size_t size, lm_memory *memory) {
     void *block = right->allocate(size, memory);
     if (!block && errs(REFUSAL_GROWS)) lm_memory_grow_foreign(memory, 1);
     refused |= !block;
+    if (!block && errs(SERVES_TOO_LITTLE)) return right->allocate(1, memory);
     if (errs(SPLITS_FOR_GOOD) && memory->refusals && size != BESIDE) return NULL;
     return err_block(block, size, memory);
 }
@@ -172,13 +175,14 @@ static void err_reset(lm_memory *memory) {
 }
 
 static const char *err_validate(lm_memory *memory, lm_census *census) {
+    if (errs(HEAP_BREAKS_ITS_LAW)) return "its law";
     const char *law = right->validate(memory, census);
     if (errs(REFUSAL_CHANGES_THE_HEAP) && refused) census->heap_bytes -= 16;
     if (errs(COUNTS_A_BLOCK_MORE)) census->live_blocks++;
     if (errs(COUNTS_MORE_BYTES)) census->live_bytes += census->live_blocks ? 4096 : 0;
     if (errs(COUNTS_FEWER_BYTES)) census->live_bytes /= 2;
     if (errs(FREED_IS_LOST) && !was_reset && !census->live_blocks) census->free_bytes /= 4;
-    return errs(HEAP_BREAKS_ITS_LAW) ? "its law" : law;
+    return law;
 }
 
 static lm_allocator erring(void) {
@@ -258,6 +262,18 @@ static void what_is_not_held_is_not_seen(void **state) {
         assert_int_not_equal(law_broken_by(b, LAW_BIT(breaks_law[b])), breaks_law[b]);
 }
 
+// So an ablation can show that only one law sees them.
+static void others_are_not_misled(void **state) {
+    (void)state;
+    static const breach misleading[] = {SERVES_TOO_LITTLE, LESS_USABLE, HEAP_BREAKS_ITS_LAW};
+    for (size_t i = 0; i < sizeof misleading / sizeof *misleading; i++) {
+        oracle_law law = law_broken_by(misleading[i], LAW_BIT(breaks_law[misleading[i]]));
+        if (law != LAW_NONE)
+            fail_msg("breach %d breaks %s: %s", misleading[i], law_names[law],
+                     player.oracle.finding);
+    }
+}
+
 static void laws_have_names(void **state) {
     (void)state;
     for (oracle_law law = 0; law < LAWS; law++) {
@@ -277,6 +293,7 @@ int main(void) {
         cmocka_unit_test(laws_have_names),
         cmocka_unit_test(each_breach_is_seen),
         cmocka_unit_test(what_is_not_held_is_not_seen),
+        cmocka_unit_test(others_are_not_misled),
     };
     make_player();
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

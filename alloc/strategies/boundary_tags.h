@@ -225,7 +225,7 @@ static void leave_gap(heap *h, uint32_t start) {
     if (top - last >= BLOCK_BYTES_MIN) {
         make_free(h, last, top - last);
         flags |= PREVIOUS_FREE;
-    } else if (top != last) { // too small for a block of its own: its tag begins the gap
+    } else if (BLOCK_BYTES_MIN > LM_BLOCK_ALIGNMENT && top != last) { // no block: it is the gap's
         top = last;
     }
     *tag(h, top) = (block - top) | flags;
