@@ -25,7 +25,6 @@ enum {
 
 typedef struct watch {
     lm_memory *memory;
-    uint64_t recent; // a page that is dirty: most stores go where the last one went
     uint32_t count, resident, place_count;
     bool has_moved;                    // since it was cleared
     unsigned char *places[PLACES_MAX]; // where it ever was, if it moved
@@ -33,9 +32,10 @@ typedef struct watch {
     uint32_t listed[LISTED_MAX];
 } watch;
 
-static watch watches[DIRTY_MEMORIES_MAX], *latest = watches;
+static watch watches[DIRTY_MEMORIES_MAX];
 static uint32_t watch_count;
 static uintptr_t lowest, beyond; // of all reservations: most other stores are outside
+static uintptr_t recent; // where a dirty page is, or 0: most stores go where the last one went
 
 static uint64_t offset_in(const watch *w, const void *at) {
     return (uintptr_t)at - (uintptr_t)w->memory->base;
@@ -68,31 +68,25 @@ static void trap_where_one_was(const void *at) {
             if ((uintptr_t)at - (uintptr_t)w->places[i] < MEMORY_BYTES) __builtin_trap();
 }
 
-static void mark_elsewhere(const void *at, uint64_t bytes) {
-    if ((uintptr_t)at < lowest || (uintptr_t)at >= beyond) return;
+static void mark(const void *at, uint64_t bytes) {
     watch *w = watch_of(at, 1);
     if (!w) {
         trap_where_one_was(at);
         return;
     }
-    latest = w;
-    dirty_mark(at, bytes);
+    uint64_t page = offset_in(w, at) / PAGE_BYTES;
+    uint64_t last = (offset_in(w, at) + bytes - 1) / PAGE_BYTES;
+    for (; page <= last && page < PAGES; page++) {
+        if (!is_marked(w, page)) mark_page(w, page);
+        recent = (uintptr_t)w->memory->base + page * PAGE_BYTES;
+    }
 }
 
 void dirty_mark(const void *at, uint64_t bytes) {
-    if (watch_count == 0 || bytes == 0) return;
-    watch *w = latest;
-    uint64_t page = offset_in(w, at) / PAGE_BYTES;
-    uint64_t last = (offset_in(w, at) + bytes - 1) / PAGE_BYTES;
-    if (page == w->recent && page == last) return;
-    if (page >= PAGES) {
-        mark_elsewhere(at, bytes);
-        return;
-    }
-    for (; page <= last && page < PAGES; page++) {
-        if (!is_marked(w, page)) mark_page(w, page);
-        w->recent = page;
-    }
+    uintptr_t in_recent = (uintptr_t)at - recent;
+    if (in_recent < PAGE_BYTES && bytes <= PAGE_BYTES - in_recent) return;
+    if ((uintptr_t)at - lowest >= beyond - lowest || bytes == 0) return;
+    mark(at, bytes);
 }
 
 // Not memset, which AddressSanitizer listens to.
@@ -146,6 +140,7 @@ static bool carry(unsigned char *to, unsigned char *from) {
     note_place(w, to);
     if (w->has_moved) unpoison_place(w, to);
     w->has_moved = true;
+    recent = 0;
     if (w->count > CARRIED_MAX) return false;
     for (uint32_t i = 0; i < w->count; i++) {
         uint64_t at = (uint64_t)w->listed[i] * PAGE_BYTES;
@@ -166,7 +161,6 @@ void dirty_watch(lm_memory *memory) {
     watch *w = &watches[watch_count++];
     uintptr_t start = (uintptr_t)memory->reservation, end = start + memory->reservation_bytes;
     w->memory = memory;
-    w->recent = PAGES;
     memory->carry = carry;
     if (watch_count == 1 || start < lowest) lowest = start;
     if (end > beyond) beyond = end;
@@ -177,8 +171,7 @@ void dirty_watch_none(void) {
         w->memory->carry = NULL;
     memset(watches, 0, sizeof watches);
     watch_count = 0;
-    latest = watches;
-    beyond = 0;
+    lowest = beyond = recent = 0;
 }
 
 // ---- Clearing -----------------------------------------------------------------------------------
@@ -223,7 +216,7 @@ bool dirty_clear(const lm_memory *memory) {
     for (uint32_t i = 0; listed_all && i < w->count; i++)
         clear_page(w, w->listed[i]);
     w->count = 0;
-    w->recent = PAGES;
+    recent = 0;
     if (!listed_all && !give_back(w)) return false;
     check_clear(w);
     return true;
