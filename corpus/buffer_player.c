@@ -406,7 +406,7 @@ static bool create(buffer_player *p, const trace_operation *operation) {
     *made = (lm_view){.owner = p->model.owner};
     *b = (real_buffer){.memory = acting_memory(p)};
     lm_status status = make_buffer(p, operation, made);
-    if (status == BROKEN || p->watch.broken) return status != BROKEN && check_live(p);
+    if (status == BROKEN || (p->watch.broken && !check_live(p))) return false;
     if (lm_failed(status)) {
         begin_as_nothing(p, operation);
         return true;
@@ -917,7 +917,7 @@ bool buffer_player_end(buffer_player *p) {
         uint32_t owner = p->references[i].owner;
         if (p->references[i].handle) good = check_owner(p, owner) && release_owner(p, owner);
     }
-    good = good && buffer_collect_late(p);
+    good = good && buffer_collect_late(p) && check_live(p);
     for (uint32_t i = 0; good && i < p->blocks_begun; i++)
         if (p->blocks[i].offset) good = buffer_player_step(p, &(trace_operation){TRACE_FREE, {i}});
     return good && walk_tables(p) && end_realm(p);
