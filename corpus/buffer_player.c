@@ -241,6 +241,7 @@ static bool walk(buffer_player *p) {
 enum {
     SPARE = 8,       // handles and tokens that are given in passing
     EDGE_BYTES = 64, // that are looked at of a buffer whose bytes find no room here
+    AGAIN_MAX = 8,   // elements that are written once more
 };
 
 #define BROKEN LM_STATUSES // in place of a status: a law is
@@ -406,7 +407,7 @@ static bool create(buffer_player *p, const trace_operation *operation) {
     *made = (lm_view){.owner = p->model.owner};
     *b = (real_buffer){.memory = acting_memory(p)};
     lm_status status = make_buffer(p, operation, made);
-    if (status == BROKEN || p->watch.broken) return status != BROKEN && check_live(p);
+    if (status == BROKEN || (p->watch.broken && !check_live(p))) return false;
     if (lm_failed(status)) {
         begin_as_nothing(p, operation);
         return true;
@@ -578,6 +579,24 @@ static void copy_content(buffer_player *p, const trace_operation *operation) {
                    (size_t)argument[4] * element);
 }
 
+// Integers that were copied to another buffer are written once more, one by one, as what they are:
+// that changes nothing.
+static bool write_again(buffer_player *p, const trace_operation *operation) {
+    const uint32_t *argument = operation->argument;
+    const lm_view *to = &p->references[argument[0]], *from = &p->references[argument[1]];
+    uint32_t buffer = p->model.references[argument[0]].buffer;
+    bool apart = buffer != p->model.references[argument[1]].buffer;
+    if (!apart || to->kind >= LM_F32 || from->kind >= LM_F32) return true;
+    for (uint32_t i = 0; i < argument[4] && i < AGAIN_MAX; i++) {
+        int64_t value = 0;
+        lm_status status = lm_view_get_integer(&p->realm, from, argument[3] + i, &value);
+        if (!buffer_check_status(p, status, LM_OK)) return false;
+        status = lm_view_set_integer(&p->realm, to, argument[2] + i, value);
+        if (!buffer_check_status(p, status, LM_OK)) return false;
+    }
+    return check_bytes(p, buffer);
+}
+
 static bool copy(buffer_player *p, const trace_operation *operation) {
     const uint32_t *argument = operation->argument;
     const model_reference *to = &p->model.references[argument[0]];
@@ -596,7 +615,8 @@ static bool copy(buffer_player *p, const trace_operation *operation) {
     lm_status expected = good ? LM_OK : kinds ? LM_OUT_OF_RANGE : LM_WRONG_KIND;
     if (!buffer_check_status(p, status, expected)) return false;
     if (good) copy_content(p, operation);
-    return check_bytes(p, to->buffer) && check_bytes(p, from->buffer);
+    return check_bytes(p, to->buffer) && check_bytes(p, from->buffer) &&
+           (!good || write_again(p, operation));
 }
 
 // Releases.
@@ -917,7 +937,7 @@ bool buffer_player_end(buffer_player *p) {
         uint32_t owner = p->references[i].owner;
         if (p->references[i].handle) good = check_owner(p, owner) && release_owner(p, owner);
     }
-    good = good && buffer_collect_late(p);
+    good = good && buffer_collect_late(p) && check_live(p);
     for (uint32_t i = 0; good && i < p->blocks_begun; i++)
         if (p->blocks[i].offset) good = buffer_player_step(p, &(trace_operation){TRACE_FREE, {i}});
     return good && walk_tables(p) && end_realm(p);

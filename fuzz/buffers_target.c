@@ -69,12 +69,12 @@ static void record(buffer_player_options *options, const trace_operation *operat
     fclose(stream);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
+void target_input(const uint8_t *bytes, size_t count) {
     static trace_operation operations[BUFFERS_INPUT_OPERATIONS_MAX];
     buffers_world_choice choice;
     size_t decoded =
         buffers_input_decode(bytes, count, &choice, operations, BUFFERS_INPUT_OPERATIONS_MAX);
-    if (!buffers_world_start(&world, &choice, target.level, operations, decoded)) return 0;
+    if (!buffers_world_start(&world, &choice, target.level, operations, decoded)) return;
     buffer_player_options options = {.counts = choice.atomic ? &lm_counts_atomic : &lm_counts_plain,
                                      .memories = world.served,
                                      .count = choice.count,
@@ -85,7 +85,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
         record(&options, operations, decoded);
     else
         play(&options, operations, decoded);
-    return 0;
 }
 
 // Now and then libFuzzer's own mutations.

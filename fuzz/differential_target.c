@@ -23,14 +23,13 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
     return 0;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
+void target_input(const uint8_t *bytes, size_t count) {
     static trace_operation operations[HEAP_INPUT_OPERATIONS_MAX];
     size_t played = heap_input_decode(bytes, count, operations, HEAP_INPUT_OPERATIONS_MAX), at;
     heap_options options = {.walk_every = target.walk_every, .without = target.without};
     if (!agreement_run(&all, &player, &options, operations, played, &at))
         heap_fuzzing_fail(at, played, all.broken, all.finding);
     target_operations += played;
-    return 0;
 }
 
 enum { MUTATED_MAX = 1024 }; // bytes: a long input costs as much as there are strategies

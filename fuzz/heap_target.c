@@ -23,7 +23,7 @@ static uint32_t sum_of(const uint8_t *bytes, size_t count) {
     return sum * 0x9E3779B9u;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
+void target_input(const uint8_t *bytes, size_t count) {
     uint32_t sum = sum_of(bytes, count);
     heap_options options = {.allocator = target.level == 0 ? &TABLE(TARGET_STRATEGY, _level0)
                                                            : &TABLE(TARGET_STRATEGY, _level1),
@@ -32,7 +32,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
                             .without = target.without,
                             .broken_walks = sum >> 26 == 1 ? sum : 0};
     heap_fuzzing_play(&options, bytes, count);
-    return 0;
 }
 
 size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t count, size_t max, unsigned seed) {

@@ -13,13 +13,12 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
     return 0;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
+void target_input(const uint8_t *bytes, size_t count) {
     heap_options options = {.allocator = &TABLE(TARGET_STRATEGY),
                             .walk_every = target.walk_every,
                             .without = target.without,
                             .wrong_calls = true};
     heap_fuzzing_play(&options, bytes, count);
-    return 0;
 }
 
 size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t count, size_t max, unsigned seed) {

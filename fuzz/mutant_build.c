@@ -207,6 +207,11 @@ bool mutant_prepare(const mutant_builder *b, const mutant_list *list, const muta
     if (!shell("rm -rf \"$1\"; mkdir -p \"$1\"; cp -r \"$2/alloc\" \"$1\"", folder, m->name, error,
                b->root, ""))
         return false;
+    for (char **file = m->files; *file; file++)
+        if (strncmp(*file, "alloc/", 6) != 0 &&
+            !shell("mkdir -p \"$1/${3%/*}\"; cp \"$2/$3\" \"$1/$3\"", folder, m->name, error,
+                   b->root, *file))
+            return false;
     if (m->patch)
         return shell("patch -d \"$1\" -p1 -s -f --fuzz=0 -i \"$2/$3\"", folder, m->name, error,
                      b->root, m->patch);
@@ -219,11 +224,12 @@ bool mutant_prepare(const mutant_builder *b, const mutant_list *list, const muta
 
 // ---- Building -----------------------------------------------------------------------------------
 
-// How a program's steps become a mutant's: where sources of alloc/ are read and outputs go, and
-// what is said to the compiler first and last.
+// How a program's steps become a mutant's: where sources of alloc/ and the changed files are read
+// and outputs go, and what is said to the compiler first and last.
 typedef struct rewriting {
     const program_build *program;
     const bool *touched; // by step
+    char *const *files;  // that are changed
     const char *root, *sources, *outputs;
     const char *first, *last;
     const char *linked; // an object more
@@ -240,10 +246,19 @@ static bool is_touched(const rewriting *r, const char *word, size_t length) {
     return false;
 }
 
-static bool is_source(const rewriting *r, const char *command, const char *word) {
-    size_t length = strlen(r->root);
-    return strncmp(word, r->root, length) == 0 && strncmp(word + length, "/alloc/", 7) == 0 &&
-           word - command > 4 && memcmp(word - 4, " -c ", 4) == 0;
+// Whether the mutant's folder has a file of its own.
+static bool is_copied(char *const *files, const char *path, size_t length) {
+    bool copied = strncmp(path, "alloc/", 6) == 0;
+    for (; *files && !copied; files++)
+        copied = strlen(*files) == length && memcmp(*files, path, length) == 0;
+    return copied;
+}
+
+static bool is_source(const rewriting *r, const char *command, const char *word, size_t length) {
+    size_t root = strlen(r->root) + 1;
+    return length > root && strncmp(word, r->root, root - 1) == 0 && word[root - 1] == '/' &&
+           word - command > 4 && memcmp(word - 4, " -c ", 4) == 0 &&
+           is_copied(r->files, word + root, length - root);
 }
 
 static void print_step(FILE *to, const rewriting *r, size_t step) {
@@ -256,7 +271,7 @@ static void print_step(FILE *to, const rewriting *r, size_t step) {
         bool made = is_touched(r, word, length);
         if (made)
             fprintf(to, "'%s'/%.*s", r->outputs, size, word);
-        else if (is_source(r, command, word))
+        else if (is_source(r, command, word, length))
             fprintf(to, "%s%.*s", r->sources, size - root, word + root);
         else
             fprintf(to, "%.*s", size, word);
@@ -339,7 +354,7 @@ bool mutant_build(const mutant_builder *b, const program_build *p, const mutant 
     char *first = text_format(" -w -I '%s' -include '%s/fuzz/mutants/mutant.h'%s", folder, b->root,
                               counted ? "" : " -DLM_MUTANT_SILENT");
     const char *linked = counted ? " CMakeFiles/mutant_counts.dir/fuzz/mutants/counts.c.o" : "";
-    rewriting r = {p, touched, b->root, sources, folder, first, "", linked};
+    rewriting r = {p, touched, m->files, b->root, sources, folder, first, "", linked};
     size_t size;
     FILE *to = open_memstream(&script, &size);
     if (!to) options_fail("out of memory");
@@ -378,6 +393,7 @@ bool mutant_is_same_code(const mutant_builder *b, const program_build *p, const 
     char *first_wrong = text_format(" -I '%s'%s", folder, first);
     rewriting r = {.program = p,
                    .touched = touched,
+                   .files = m->files,
                    .root = b->root,
                    .sources = "",
                    .last = " -g0 -fno-sanitize=all -fno-sanitize-coverage=inline-8bit-counters,"

@@ -1,8 +1,8 @@
 // Builds of mutants: what they change is compiled anew, all else is as the preset `fuzz` built it.
 //
 // ninja knows the commands that build a program, and which files each object is made of. A mutant
-// is a copy of alloc/ with the change; the commands that its files reach are run once more, on the
-// copy and into the mutant's folder.
+// is a copy of alloc/, and of what it changes elsewhere, with the change; the commands that its
+// files reach are run once more, on the copy and into the mutant's folder.
 #pragma once
 
 #include "cli/child.h"
@@ -36,7 +36,7 @@ bool program_build_read(program_build *program, const mutant_builder *builder, c
                         const char *explored, char *error);
 void program_build_free(program_build *program);
 
-// Makes `folder` anew, with the mutant's copy of alloc/.
+// Makes `folder` anew, with the mutant's copy of alloc/ and of what it changes elsewhere.
 bool mutant_prepare(const mutant_builder *builder, const mutant_list *list, const mutant *mutant,
                     const char *folder, char *error);
 

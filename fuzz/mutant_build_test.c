@@ -47,7 +47,7 @@ static void put_build(void) {
         "  depfile = $out.d\n  deps = gcc\n"
         "rule ar\n  command = : && rm -f $out && ar qc $out $in\n"
         "rule link\n  command = : && clang-19 $in -o $out\n"
-        "build d/one.o: cc %s/alloc/strategies/one.c\nbuild d/main.o: cc %s/main.c\n"
+        "build d/one.o: cc %s/alloc/strategies/one.c\nbuild d/main.o: cc %s/corpus/main.c\n"
         "build d/counts.o: cc %s/alloc/counts.c\nbuild d/spare.o: cc %s/alloc/strategies/one.c\n"
         "build d/other.o: cc %s/alloc/strategies/other.c\n"
         "build liball.a: ar d/counts.o d/spare.o d/other.o\n"
@@ -78,7 +78,7 @@ static int set_up(void **state) {
     put("alloc/realm.c", "");
     put("alloc/finalizer.c", "");
     put("alloc/view.c", "");
-    put("main.c",
+    put("corpus/main.c",
         "#include \"alloc/allocator.h\"\nint main(void) {\n    return one(10) + two(10);\n}\n");
     put("fuzz/explorer/explore.c",
         "#include \"alloc/strategies/shared.h\"\n#define PASTE_(a, b) a##_##b\n"
@@ -234,6 +234,19 @@ static void mutants_are_built_beside_the_right_code(void **state) {
     free(spare);
 }
 
+static void mutants_are_built_of_what_lies_elsewhere(void **state) {
+    (void)state;
+    bool same;
+    char error[300] = "";
+    put("fuzz/mutants/main-adds-more.patch",
+        "Allocator: none\nClass: readers\nSource: ours\nTarget: trace\nWhat: more\n\n"
+        "--- a/corpus/main.c\n+++ b/corpus/main.c\n@@ -1,4 +1,4 @@\n"
+        " #include \"alloc/allocator.h\"\n int main(void) {\n-    return one(10) + two(10);\n"
+        "+    return one(10) + two(10) + 5;\n }\n");
+    assert_int_equal(built("main-adds-more", BUILD_SILENT, &same, error), 6 + 20 + 5);
+    assert_false(same);
+}
+
 static void what_is_the_same_code_is_known(void **state) {
     (void)state;
     bool same = false;
@@ -284,6 +297,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(heads_must_be_complete, set_up, tear_down),
         cmocka_unit_test_setup_teardown(of_the_explorer_one_strategy_is_built, set_up, tear_down),
         cmocka_unit_test_setup_teardown(mutants_are_built_beside_the_right_code, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(mutants_are_built_of_what_lies_elsewhere, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(what_is_the_same_code_is_known, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_does_not_build_says_why, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_a_build_there_is_no_score, set_up, tear_down),

@@ -1,15 +1,15 @@
 # The named mutants, held against today's sources: cmake -P fuzz/mutants_test.cmake, from the root.
 #
 #   head       five lines, of words that are known
-#   patch      it applies without fuzz, changes alloc/ only, and says where it is reached
+#   patch      it applies without fuzz, changes alloc/ or a reader only, and says where it is reached
 #   different  no two mutants are the same, nor say the same of themselves
-#   list       there are enough of them, of every strategy, the buffers and every class; most of them
-#              after bugs that others had
+#   list       there are enough of them, of every strategy, the buffers, the readers and every class;
+#              most of them after bugs that others had
 cmake_minimum_required(VERSION 3.25)
 
 set(classes arithmetic split-merge-bins alignment resize-zero-oom misuse references finalizers views
-  concurrency)
-set(targets heap misuse buffers differential)
+  concurrency readers)
+set(targets heap misuse buffers differential trace results)
 file(STRINGS alloc/strategies.def strategies REGEX "^STRATEGY\\(")
 list(TRANSFORM strategies REPLACE "^STRATEGY\\(([a-z0-9_]+).*" "\\1")
 
@@ -61,7 +61,7 @@ function(check_patch path diff)
   endif()
   string(REGEX MATCHALL "\n(---|\\+\\+\\+) [^\n]*" files "\n${diff}")
   foreach(file ${files})
-    if(NOT file MATCHES "^\n(--- a|\\+\\+\\+ b)/alloc/[a-z0-9_/]+\\.[ch]$" OR file MATCHES "_test\\.c$")
+    if(NOT file MATCHES "^\n(--- a|\\+\\+\\+ b)/(alloc/[a-z0-9_/]+|corpus/trace[a-z_]*|reports/[a-z_]+)\\.[ch]$" OR file MATCHES "_test\\.c$")
       offend("${path}: it changes ${file}")
     endif()
   endforeach()
@@ -80,7 +80,7 @@ function(check_mutant path)
   set(what "${CMAKE_MATCH_5}")
   set(diff "${CMAKE_MATCH_6}")
   string(REPLACE ", " ";" allocators "${CMAKE_MATCH_1}")
-  if(NOT allocators STREQUAL "buffers")
+  if(NOT allocators MATCHES "^(buffers|none)$")
     foreach(allocator ${allocators})
       expect_one_of(${path} Allocator "${allocator}" ${strategies})
     endforeach()
@@ -109,6 +109,7 @@ endforeach()
 at_least(mutants 66)
 at_least("bugs of others" 44)
 at_least(buffers 18)
+at_least(none 2)
 foreach(strategy ${strategies})
   at_least(${strategy} 3)
 endforeach()

@@ -88,7 +88,14 @@ void score_read_log(score_run *run, const char *log) {
     if (stream) fclose(stream);
 }
 
-// The program of FOLDER on an empty corpus. False: it was interrupted, or did not work.
+// What a program begins with besides its corpus; NULL: nothing. To be freed.
+static char *seeds_of(const score_options *o, const char *program) {
+    const fuzz_target *known = fuzz_target_named(program);
+    return known && known->seeded ? text_format("%s/corpus/fuzz/%s", o->root, program) : NULL;
+}
+
+// The program of FOLDER on an empty corpus, or its seeds. False: it was interrupted, or did not
+// work.
 static bool run_seed(const worker *w, score_entry *e, const char *program, const char *folder,
                      unsigned seed) {
     const score_options *o = &w->shop->score->options;
@@ -99,6 +106,8 @@ static bool run_seed(const worker *w, score_entry *e, const char *program, const
          *time = text_format("-max_total_time=%.0f", o->seconds);
     char *hang = text_format("-timeout=%d", HANG_SECONDS),
          *without = text_format("--without=%s", o->without);
+    char *seeds = seeds_of(o, e->program), *more[2] = {o->without ? without : seeds};
+    if (o->without) more[1] = seeds;
     const char *const argv[] = {"sh",
                                 "-c",
                                 "mkdir -p \"$1\"; shift; exec \"$@\" >\"$0\" 2>&1",
@@ -111,7 +120,8 @@ static bool run_seed(const worker *w, score_entry *e, const char *program, const
                                 hang,
                                 artifacts,
                                 "-print_final_stats=1",
-                                o->without ? without : NULL,
+                                more[0],
+                                more[1],
                                 NULL};
     const char *const environment[] = {"ASAN_OPTIONS=symbolize=0", "UBSAN_OPTIONS=symbolize=0",
                                        NULL};
@@ -131,7 +141,7 @@ static bool run_seed(const worker *w, score_entry *e, const char *program, const
         run->ran = false;
     }
     if (run->ran) e->found += run->found, e->run_count++;
-    char *texts[] = {corpus, log, artifacts, seeded, time, hang, without};
+    char *texts[] = {corpus, log, artifacts, seeded, time, hang, without, seeds};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free(texts[i]);
     return run->ran;
@@ -313,8 +323,8 @@ static const program_build *choose_program(workshop *shop, score_entry *e, const
 static void clean(const char *folder, const char *program) {
     const char *const argv[] = {"sh",
                                 "-c",
-                                "cd \"$0\" && rm -rf alloc CMakeFiles right wrong corpus-* lib*.a "
-                                "counts counted-* \"$1\"",
+                                "cd \"$0\" && rm -rf alloc corpus reports CMakeFiles right wrong "
+                                "corpus-* lib*.a counts counted-* \"$1\"",
                                 folder,
                                 program,
                                 NULL};

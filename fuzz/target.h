@@ -38,6 +38,9 @@ void target_measure(void);
 
 _Noreturn void target_fail(oracle_law law, const char *how);
 
+// Plays an input: the target's own. Where `trap` is not held, a trap ends it, and nothing is found.
+void target_input(const uint8_t *bytes, size_t count);
+
 // Declared here since no header of libFuzzer's does.
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count);

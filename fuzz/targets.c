@@ -3,7 +3,7 @@
 #include <string.h>
 
 const fuzz_target fuzz_targets[] = {
-#define TARGET(name, per_strategy, summary) {#name, per_strategy, summary},
+#define TARGET(name, per_strategy, seeded, summary) {#name, per_strategy, seeded, summary},
 #include "fuzz/targets.def"
 #undef TARGET
 };

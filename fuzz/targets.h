@@ -7,6 +7,7 @@
 typedef struct fuzz_target {
     const char *name;
     bool per_strategy; // a program for each, NAME-STRATEGY; else one, NAME
+    bool seeded;       // a score begins with its seeds, in corpus/fuzz/NAME
     const char *summary;
 } fuzz_target;
 

@@ -17,13 +17,12 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
     return 0;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
+void target_input(const uint8_t *bytes, size_t count) {
     size_t operations;
     char finding[300];
     bool holds = trace_law_holds(&trace_forms, bytes, count, &operations, finding);
     if (!holds && !(target.without & LAW_BIT(LAW_reader))) target_fail(LAW_reader, finding);
     target_operations += operations;
-    return 0;
 }
 
 // ---- Mutation -----------------------------------------------------------------------------------
