@@ -127,7 +127,7 @@ static void the_table_moves(void **state) {
             table = maps_of(&m)->table;
             if (i % 20 == 0) heap_walk(tiny, &m);
         }
-        assert_in_range(moves, 4, 10);
+        assert_in_range(moves, 5, 10);
         assert_false(table_at_front(&m));
         tiny->reset(&m);
         assert_int_equal(table_at_front(&m), !foreign);
