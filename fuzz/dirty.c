@@ -224,37 +224,44 @@ bool dirty_clear(const lm_memory *memory) {
 
 // ---- Ranges -------------------------------------------------------------------------------------
 
-// Zeroes what is written in a range; with `from`, which takes its place, copies what is written
-// there instead.
-static void each_dirty(const watch *w, unsigned char *to, const unsigned char *from,
-                       uint64_t bytes) {
-    uint64_t start = offset_in(w, from ? from : to), end = start + bytes;
-    for (uint64_t page = next_dirty(w, start / PAGE_BYTES); page * PAGE_BYTES < end;
-         page = next_dirty(w, page + 1)) {
-        uint64_t first = page * PAGE_BYTES, last = first + PAGE_BYTES;
-        if (first < start) first = start;
-        if (last > end) last = end;
-        unsigned char *into = to + (first - start);
-        if (!from) {
-            zero(into, last - first);
-        } else {
-            dirty_mark(into, last - first);
-            memcpy(into, from + (first - start), last - first);
-        }
-    }
+// The part of a range that lies in its next dirty page, taken off the range. False: there is none.
+typedef struct range {
+    uint64_t start, end;
+} range;
+
+static bool take_dirty(const watch *w, range *left, range *part) {
+    uint64_t first = next_dirty(w, left->start / PAGE_BYTES) * PAGE_BYTES;
+    if (left->start >= left->end || first >= left->end) return false;
+    part->start = first < left->start ? left->start : first;
+    part->end = first + PAGE_BYTES < left->end ? first + PAGE_BYTES : left->end;
+    left->start = part->end;
+    return true;
+}
+
+static range range_of(const watch *w, const void *at, uint64_t bytes) {
+    return (range){offset_in(w, at), offset_in(w, at) + bytes};
 }
 
 bool dirty_zero(void *to, uint64_t bytes) {
     const watch *w = watch_of(to, bytes);
-    if (w) each_dirty(w, to, NULL, bytes);
-    return w;
+    if (!w) return false;
+    range left = range_of(w, to, bytes), part;
+    while (take_dirty(w, &left, &part))
+        zero(w->memory->base + part.start, part.end - part.start);
+    return true;
 }
 
 bool dirty_copy(void *to, const void *from, uint64_t bytes) {
     const watch *w = watch_of(from, bytes);
     if (!w || w != watch_of(to, bytes)) return false;
-    each_dirty(w, to, NULL, bytes);
-    each_dirty(w, to, from, bytes);
+    dirty_zero(to, bytes);
+    range left = range_of(w, from, bytes), part;
+    uint64_t start = left.start;
+    while (take_dirty(w, &left, &part)) {
+        unsigned char *into = (unsigned char *)to + (part.start - start);
+        dirty_mark(into, part.end - part.start);
+        memcpy(into, w->memory->base + part.start, part.end - part.start);
+    }
     return true;
 }
 
@@ -262,13 +269,9 @@ bool dirty_is_zero(const void *at, uint64_t bytes) {
     if (bytes > DIRTY_ZERO_BYTES_MAX) bytes = DIRTY_ZERO_BYTES_MAX;
     const watch *w = watch_of(at, bytes);
     if (!w) return pattern_reads_as_zero(at, bytes);
-    uint64_t start = offset_in(w, at), end = start + bytes;
-    for (uint64_t page = next_dirty(w, start / PAGE_BYTES); page * PAGE_BYTES < end;
-         page = next_dirty(w, page + 1)) {
-        uint64_t first = page * PAGE_BYTES, last = first + PAGE_BYTES;
-        if (first < start) first = start;
-        if (last > end) last = end;
-        if (!pattern_reads_as_zero(w->memory->base + first, last - first)) return false;
-    }
+    range left = range_of(w, at, bytes), part;
+    while (take_dirty(w, &left, &part))
+        if (!pattern_reads_as_zero(w->memory->base + part.start, part.end - part.start))
+            return false;
     return true;
 }

@@ -106,23 +106,16 @@ static bool run_seed(const worker *w, score_entry *e, const char *program, const
          *time = text_format("-max_total_time=%.0f", o->seconds);
     char *hang = text_format("-timeout=%d", HANG_SECONDS),
          *without = text_format("--without=%s", o->without);
-    char *seeds = seeds_of(o, e->program), *more[2] = {o->without ? without : seeds};
-    if (o->without) more[1] = seeds;
-    const char *const argv[] = {"sh",
-                                "-c",
-                                "mkdir -p \"$1\"; shift; exec \"$@\" >\"$0\" 2>&1",
-                                log,
-                                corpus,
-                                program,
-                                corpus,
-                                seeded,
-                                time,
-                                hang,
-                                artifacts,
-                                "-print_final_stats=1",
-                                more[0],
-                                more[1],
-                                NULL};
+    char *seeds = seeds_of(o, e->program), *more[2] = {NULL};
+    size_t count = 0;
+    if (o->without) more[count++] = without;
+    if (seeds) more[count++] = seeds;
+    const char *const argv[] = {
+        "sh",    "-c",      "mkdir -p \"$1\"; shift; exec \"$@\" >\"$0\" 2>&1",
+        log,     corpus,    program,
+        corpus,  seeded,    time,
+        hang,    artifacts, "-print_final_stats=1",
+        more[0], more[1],   NULL};
     const char *const environment[] = {"ASAN_OPTIONS=symbolize=0", "UBSAN_OPTIONS=symbolize=0",
                                        NULL};
     child_options options = {.argv = argv, .environment = environment, .cpu = w->cpu};

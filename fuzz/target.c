@@ -85,19 +85,19 @@ static void passed_over(int signal) {
     siglongjmp(after_trap, 1);
 }
 
-static bool is_held(oracle_law law) {
+bool target_holds(oracle_law law) {
     return !(target.without & LAW_BIT(law));
 }
 
 static void catch_traps(void) {
-    struct sigaction catching = {.sa_handler = is_held(LAW_trap) ? trapped : passed_over,
+    struct sigaction catching = {.sa_handler = target_holds(LAW_trap) ? trapped : passed_over,
                                  .sa_flags = SA_NODEFER};
     sigaction(SIGILL, &catching, NULL);
     sigaction(SIGTRAP, &catching, NULL);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
-    if (is_held(LAW_trap) || sigsetjmp(after_trap, 0) == 0) target_input(bytes, count);
+    if (target_holds(LAW_trap) || sigsetjmp(after_trap, 0) == 0) target_input(bytes, count);
     return 0;
 }
 

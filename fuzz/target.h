@@ -36,6 +36,9 @@ void target_begin(int argc, char **argv);
 // At the end of LLVMFuzzerInitialize: with --speed or --play does that and exits, else nothing.
 void target_measure(void);
 
+// Whether a law is held: not where --without names it.
+bool target_holds(oracle_law law);
+
 _Noreturn void target_fail(oracle_law law, const char *how);
 
 // Plays an input: the target's own. Where `trap` is not held, a trap ends it, and nothing is found.
