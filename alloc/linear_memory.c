@@ -223,7 +223,8 @@ static void clear_all(const lm_memory *memory) {
 bool lm_memory_renew(lm_memory *memory, const lm_memory_options *options, bool cleared) {
     lm_memory renewed;
     if (!begin(&renewed, options)) return false;
-    renewed.base = memory->base;
+    renewed.base =
+        memory->carry ? first_page(memory->reservation, AHEAD_ALIGNMENT_BYTES) : memory->base;
     renewed.pages = options->pages;
     renewed.reservation = memory->reservation;
     renewed.reservation_bytes = memory->reservation_bytes;

@@ -118,10 +118,10 @@ typedef struct lm_memory_options {
 bool lm_memory_create(lm_memory *memory, const lm_memory_options *options);
 void lm_memory_destroy(lm_memory *memory);
 
-// Begins anew where a memory with LM_COMMIT_AHEAD lies: as if destroyed and created with the
-// options, of the same commit and with no larger a maximum than it was created with. `cleared`: the
-// caller has cleared what was written to; else that costs two system calls at most, and time with
-// what was touched. False: EINVAL, the memory is as it was.
+// Begins anew where a memory with LM_COMMIT_AHEAD lies, or lay first if its content is carried: as
+// if destroyed and created with the options, of the same commit and with no larger a maximum than
+// it was created with. `cleared`: the caller has cleared what was written to; else that costs two
+// system calls at most, and time with what was touched. False: EINVAL, the memory is as it was.
 bool lm_memory_renew(lm_memory *memory, const lm_memory_options *options, bool cleared);
 
 // Makes a view of a memory for another thread. False (EINVAL): the thread's number is too large, or

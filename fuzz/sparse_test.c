@@ -111,15 +111,18 @@ static void clears_all_that_was_written(void **state) {
 }
 
 // What was written to goes along, and nothing of it stays; also where it is so much that it is
-// mapped elsewhere instead, and where the memory comes back.
+// mapped elsewhere instead, where the memory comes back, and where it begins anew, where it began.
 static void moves_what_was_written(void **state) {
     (void)state;
     lm_memory memory = make();
+    lm_memory_options again = {
+        .pages = memory.pages, .pages_max = memory.pages_max, .commit = LM_COMMIT_AHEAD};
+    unsigned char *first = lm_memory_base(&memory);
     dirty_watch(&memory);
     uint64_t random = 8;
     for (int round = 0; round < 40; round++) {
         unsigned char *model = calloc(BYTES, 1);
-        for (int move = 0; move < 9; move++) {
+        for (int move = 0; move < 1 + round % 9; move++) {
             unsigned char *left = lm_memory_base(&memory);
             scribble(left, model, &random);
             assert_true(lm_memory_move(&memory));
@@ -128,7 +131,8 @@ static void moves_what_was_written(void **state) {
             assert_memory_equal(base, model, BYTES);
         }
         free(model);
-        assert_true(dirty_clear(&memory));
+        assert_true(lm_memory_renew(&memory, &again, dirty_clear(&memory)));
+        assert_ptr_equal(lm_memory_base(&memory), first);
         assert_true(is_zero(lm_memory_base(&memory), BYTES));
     }
     dirty_watch_none();
