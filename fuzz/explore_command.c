@@ -1,6 +1,5 @@
 #include "fuzz/explore_command.h"
 
-#include "alloc/registry.h"
 #include "cli/file.h"
 #include "cli/interrupt.h"
 #include "cli/options.h"
@@ -9,15 +8,19 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { ARGUMENTS_MAX = 16, WORKERS_MAX = 64, JOBS_MAX = 64 };
+// Buffers have more moves than heaps, and few states that are the same: each operation more takes
+// ten times as long.
+enum { ARGUMENTS_MAX = 16, WORKERS_MAX = 64, JOBS_MAX = 64, BUFFERS_DEPTH_MAX = 6 };
 
-// One allocator, for which linmem-explorer is started.
+// One allocator, or world of buffers, for which linmem-explorer is started.
 typedef struct job {
     const char *allocator;
+    bool named;     // by who asks; so explored to the depth that is asked for
     char *trace;    // where a violation's goes
     json_t *result; // NULL: it has none
     char failure[100];
@@ -27,6 +30,8 @@ typedef struct exploring {
     const char *arguments[ARGUMENTS_MAX]; // that are passed on
     size_t argument_count;
     const char *json, *traces;
+    json_t *known; // what linmem-explorer explores; NULL: it was not asked yet
+    uint32_t depth;
     job jobs[JOBS_MAX];
     size_t count;
     pthread_mutex_t lock; // of what follows
@@ -37,8 +42,10 @@ typedef struct exploring {
 enum { KEY_ALLOCATOR = 256, KEY_DEPTH, KEY_SIZES, KEY_VERBS, KEY_REFUSE, KEY_LEVEL, KEY_JSON };
 
 static const struct argp_option options[] = {
-    {"allocator", KEY_ALLOCATOR, "A,…", 0, "these, or buffers; all where nothing is said", 0},
-    {"depth", KEY_DEPTH, "N", 0, "operations of the longest sequences (5)", 0},
+    {"allocator", KEY_ALLOCATOR, "A,…", 0,
+     "these; buffers or buffers:WORLD; all where nothing is said", 0},
+    {"depth", KEY_DEPTH, "N", 0,
+     "operations of the longest sequences (5); of buffers 6 at most where they are not named", 0},
     {"sizes", KEY_SIZES, "S,…", 0, "sizes that are asked for (8,60,250,1000)", 0},
     {"verbs", KEY_VERBS, "LETTERS", 0, "operations, as in traces; A: aligned (aArzfgx()t)", 0},
     {"refuse", KEY_REFUSE, NULL, 0, "refuse each growth once", 0},
@@ -50,48 +57,54 @@ static const struct argp_option options[] = {
 
 static const char doc[] =
     "Plays every sequence of operations up to a depth on each strategy, in a small memory, each "
-    "distinct state once, and holds all of them against the oracle; and on buffers over two "
-    "memories."
+    "distinct state once, and holds all of them against the oracle; and on buffers over one to "
+    "three memories."
     "\vStrategies are compiled for this with small pages, slabs and tables. A violation is "
     "written as its shortest trace, ALLOCATOR-explored.lmt.";
 
 // ---- Options ------------------------------------------------------------------------------------
 
-static void add_job(exploring *e, const char *name) {
-    if (e->count == JOBS_MAX) options_fail("too many allocators");
-    e->jobs[e->count++].allocator = name;
+static bool is_world_of(const char *name, const char *of) {
+    size_t length = strlen(of);
+    return strncmp(name, of, length) == 0 && name[length] == ':';
 }
 
-// The strategies, and buffers over two memories.
-static size_t all_names(const char *names[JOBS_MAX]) {
-    size_t known = 0;
-    while (known < lm_strategy_count() && known < JOBS_MAX - 1) {
-        names[known] = lm_strategy_at(known, 0)->name;
-        known++;
+static json_t *known_to(exploring *e) {
+    char failure[100];
+    if (!e->known) e->known = explorer_program_run((const char *[]){"--list", NULL}, failure);
+    if (!e->known) options_fail("linmem-explorer: %s", failure);
+    return e->known;
+}
+
+// All where nothing is wanted. Returns how many there are.
+static size_t add_jobs(exploring *e, const char *wanted) {
+    size_t at, added = 0;
+    json_t *known;
+    json_array_foreach(known_to(e), at, known) {
+        const char *name = json_string_value(known);
+        if (wanted && strcmp(name, wanted) != 0 && !is_world_of(name, wanted)) continue;
+        if (e->count == JOBS_MAX) options_fail("too many allocators");
+        e->jobs[e->count++] = (job){.allocator = name, .named = wanted};
+        added++;
     }
-    names[known++] = "buffers";
-    return known;
+    return added;
+}
+
+static void fail_unknown(const exploring *e, const char *wanted) {
+    const char *names[JOBS_MAX] = {"buffers"};
+    size_t count = 1, at;
+    json_t *known;
+    json_array_foreach(e->known, at, known) {
+        if (count < JOBS_MAX) names[count++] = json_string_value(known);
+    }
+    options_unknown("allocator", wanted, names, count);
 }
 
 static void add_named(exploring *e, char *text) {
-    const char *names[JOBS_MAX];
-    size_t known = all_names(names);
     char **wanted = options_split(text);
-    for (size_t i = 0; wanted[i]; i++) {
-        size_t at = 0;
-        while (at < known && strcmp(names[at], wanted[i]) != 0)
-            at++;
-        if (at == known) options_unknown("allocator", wanted[i], names, known);
-        add_job(e, names[at]);
-    }
+    for (size_t i = 0; wanted[i]; i++)
+        if (add_jobs(e, wanted[i]) == 0) fail_unknown(e, wanted[i]);
     free(wanted);
-}
-
-static void add_all(exploring *e) {
-    const char *names[JOBS_MAX];
-    size_t known = all_names(names);
-    for (size_t i = 0; i < known; i++)
-        add_job(e, names[i]);
 }
 
 static void pass_on(exploring *e, const char *option, const char *value) {
@@ -106,8 +119,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         add_named(e, text);
         return 0;
     case KEY_DEPTH:
-        options_number("depth", text, 1, 32);
-        pass_on(e, "--depth", text);
+        e->depth = (uint32_t)options_number("depth", text, 1, 32);
         return 0;
     case KEY_SIZES:
         pass_on(e, "--sizes", text);
@@ -135,10 +147,18 @@ static error_t parse(int key, char *text, struct argp_state *state) {
 
 // ---- Running ------------------------------------------------------------------------------------
 
+static uint32_t depth_of(const exploring *e, const job *j) {
+    bool bounded = !j->named && is_world_of(j->allocator, "buffers");
+    return bounded && e->depth > BUFFERS_DEPTH_MAX ? BUFFERS_DEPTH_MAX : e->depth;
+}
+
 static void run_job(const exploring *e, job *j) {
-    const char *arguments[ARGUMENTS_MAX + 4] = {j->allocator, "--trace", j->trace};
+    char depth[12];
+    const char *arguments[ARGUMENTS_MAX + 6] = {j->allocator, "--trace", j->trace, "--depth",
+                                                depth};
+    snprintf(depth, sizeof depth, "%u", depth_of(e, j));
     for (size_t i = 0; i < e->argument_count; i++)
-        arguments[3 + i] = e->arguments[i];
+        arguments[5 + i] = e->arguments[i];
     j->result = explorer_program_run(arguments, j->failure);
 }
 
@@ -182,10 +202,10 @@ static json_int_t number(const json_t *result, const char *key) {
 // Returns whether all laws hold.
 static bool print_result(const job *j) {
     if (!j->result) {
-        printf("%-14s %s\n", j->allocator, *j->failure ? j->failure : "not explored");
+        printf("%-17s %s\n", j->allocator, *j->failure ? j->failure : "not explored");
         return false;
     }
-    printf("%-14s %5lld %12lld %18lld %9.1f", j->allocator, (long long)number(j->result, "depth"),
+    printf("%-17s %5lld %12lld %18lld %9.1f", j->allocator, (long long)number(j->result, "depth"),
            (long long)number(j->result, "states"), (long long)number(j->result, "sequences"),
            json_real_value(json_object_get(j->result, "seconds")));
     const json_t *violation = json_array_get(json_object_get(j->result, "violations"), 0);
@@ -195,7 +215,7 @@ static bool print_result(const job *j) {
         return true;
     }
     json_unpack((json_t *)violation, "{ss ss ss}", "law", &law, "how", &how, "trace", &trace);
-    printf("  broken %s: %s\n%-14s after %lld operations: %s\n", law, how, "",
+    printf("  broken %s: %s\n%-17s after %lld operations: %s\n", law, how, "",
            (long long)number(violation, "operations"), trace);
     return false;
 }
@@ -210,9 +230,9 @@ static void write_json(const exploring *e) {
 
 exit_status explore_command(int argc, char **argv) {
     static const struct argp argp = {.options = options, .parser = parse, .doc = doc};
-    static exploring e = {.traces = "."};
+    static exploring e = {.traces = ".", .depth = 5};
     options_parse(&argp, argc, argv, &e);
-    if (e.count == 0) add_all(&e);
+    if (e.count == 0) add_jobs(&e, NULL);
     if (!file_make_directory(e.traces)) options_fail("%s: %s", e.traces, strerror(errno));
     for (size_t i = 0; i < e.count; i++)
         if (asprintf(&e.jobs[i].trace, "%s/%s-explored.lmt", e.traces, e.jobs[i].allocator) < 0)
@@ -220,7 +240,7 @@ exit_status explore_command(int argc, char **argv) {
     interrupt_catch();
     run_jobs(&e);
     bool held = true;
-    puts("allocator      depth       states          sequences   seconds");
+    puts("allocator         depth       states          sequences   seconds");
     for (size_t i = 0; i < e.count; i++)
         held &= print_result(&e.jobs[i]);
     if (e.json) write_json(&e);
@@ -228,5 +248,6 @@ exit_status explore_command(int argc, char **argv) {
         free(e.jobs[i].trace);
         json_decref(e.jobs[i].result);
     }
+    json_decref(e.known);
     return held ? EXIT_HELD : EXIT_BROKEN;
 }

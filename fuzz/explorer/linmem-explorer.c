@@ -18,7 +18,7 @@ typedef struct settings {
     heap_world_options heap;
     uint32_t depth;
     int level;
-    bool refuse, plain;
+    bool refuse, plain, list;
 } settings;
 
 enum {
@@ -30,6 +30,7 @@ enum {
     KEY_PLAIN,
     KEY_VERBS,
     KEY_PLAY,
+    KEY_LIST,
 };
 
 static const struct argp_option options[] = {
@@ -42,6 +43,7 @@ static const struct argp_option options[] = {
     {"plain", KEY_PLAIN, NULL, 0, "states as they are, not made canonical", 0},
     {"play", KEY_PLAY, "TRACE", 0,
      "no exploring: play this trace of an explorer, on who it says or on ALLOCATOR", 0},
+    {"list", KEY_LIST, NULL, 0, "no exploring: what there is to be explored", 0},
     {0},
 };
 
@@ -81,6 +83,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         return 0;
     case KEY_PLAY:
         s->play = text;
+        return 0;
+    case KEY_LIST:
+        s->list = true;
         return 0;
     case ARGP_KEY_ARG:
         s->allocator = text;
@@ -206,6 +211,22 @@ static json_t *result_json(const settings *s, const exploration *r) {
                      (json_int_t)r->sequences, "seconds", r->seconds, "violations", violations);
 }
 
+// The strategies, and the worlds of buffers.
+static json_t *all_names(void) {
+    json_t *names = json_array();
+    for (size_t i = 0; explored_strategy_names[i]; i++)
+        json_array_append_new(names, json_string(explored_strategy_names[i]));
+    for (size_t i = 0; buffer_world_names[i]; i++)
+        json_array_append_new(names, json_sprintf(BUFFERS ":%s", buffer_world_names[i]));
+    return names;
+}
+
+static exit_status tell(json_t *json, exit_status status) {
+    bool told = json_dumpfd(json, 3, JSON_COMPACT) == 0;
+    json_decref(json);
+    return told ? status : EXIT_USAGE;
+}
+
 int main(int argc, char **argv) {
     static const struct argp argp = {.options = options, .parser = parse, .args_doc = "ALLOCATOR"};
     settings s = {
@@ -214,13 +235,11 @@ int main(int argc, char **argv) {
         .heap = {.sizes = {8, 60, 250, 1000}, .size_count = 4, .verbs = HEAP_WORLD_VERBS}};
     exploration result = {.broken = LAW_NONE};
     options_parse(&argp, argc, argv, &s);
+    if (s.list) return tell(all_names(), EXIT_HELD);
     if (!s.allocator && !s.play) options_fail("which allocator?");
     if (s.play)
         play(&s, &result);
     else
         explore_all(&s, &result);
-    json_t *json = result_json(&s, &result);
-    if (json_dumpfd(json, 3, JSON_COMPACT) != 0) return EXIT_USAGE;
-    json_decref(json);
-    return result.broken == LAW_NONE ? EXIT_HELD : EXIT_BROKEN;
+    return tell(result_json(&s, &result), result.broken == LAW_NONE ? EXIT_HELD : EXIT_BROKEN);
 }
