@@ -167,12 +167,14 @@ static summary summarise(const score *s, bool generated, const char *target) {
     return sum;
 }
 
+// Rounded down: 100 % are all of them.
 static void print_summary(FILE *to, const char *what, const summary *sum) {
     if (sum->mutants + sum->same + sum->failed == 0) return;
     fprintf(to, "%s: %zu of %zu detected", what, sum->detected, sum->mutants);
     if (sum->mutants > 0)
-        fprintf(to, " (%.0f %%), in %u of %u runs",
-                100.0 * (double)sum->detected / (double)sum->mutants, sum->found, sum->runs);
+        fprintf(to, " (%.1f %%), in %u of %u runs",
+                floor(1000.0 * (double)sum->detected / (double)sum->mutants) / 10, sum->found,
+                sum->runs);
     if (isfinite(sum->median_seconds)) fprintf(to, ", median %.1f s", sum->median_seconds);
     if (sum->explained) fprintf(to, "; %zu of the others are no bugs", sum->explained);
     if (sum->same) fprintf(to, "; %zu more are the same code", sum->same);
