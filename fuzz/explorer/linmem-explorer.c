@@ -221,7 +221,7 @@ static json_t *all_names(void) {
     return names;
 }
 
-static exit_status tell(json_t *json, exit_status status) {
+static int tell(json_t *json, int status) {
     bool told = json_dumpfd(json, 3, JSON_COMPACT) == 0;
     json_decref(json);
     return told ? status : EXIT_USAGE;
