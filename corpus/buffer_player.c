@@ -500,6 +500,29 @@ static bool check_pointer(buffer_player *p, uint32_t number) {
            buffer_broken(p, "content", "a pointer to a view points elsewhere");
 }
 
+// The bits of an element of any kind, in either byte order, at a view's beginning or end: as the
+// bytes say. They are stored again, which changes nothing.
+static bool check_access(buffer_player *p, uint32_t number) {
+    const lm_view *real = &p->references[number];
+    lm_kind kind = number % LM_BYTES;
+    uint32_t bytes = lm_kind_bytes(kind), size = real->length * lm_kind_bytes(real->kind);
+    uint32_t offset = number % 2 && size > bytes ? size - bytes : 0;
+    const real_buffer *b = &p->buffers[p->model.references[number].buffer];
+    bool little = number % 4 < 2;
+    if (size < bytes || !b->shadowed) return true;
+    const unsigned char *at = bytes_of(p, b) + real->offset + offset;
+    uint64_t expected = 0, bits = 0;
+    for (uint32_t i = 0; i < bytes; i++)
+        expected |= (uint64_t)at[i] << 8 * (little ? i : bytes - 1 - i);
+    lm_status status = lm_view_load(&p->realm, real, offset, kind, little, &bits);
+    if (!buffer_check_status(p, status, LM_OK)) return false;
+    if (bits != expected && !buffer_broken(p, "content", "%llx is loaded, not %llx",
+                                           (unsigned long long)bits, (unsigned long long)expected))
+        return false;
+    status = lm_view_store(&p->realm, real, offset, kind, little, bits);
+    return buffer_check_status(p, status, LM_OK);
+}
+
 // It is good until its memory has grown or moved.
 static bool check_last_pointer(buffer_player *p) {
     if (!p->pointer.address) return true;
@@ -528,7 +551,9 @@ static bool refer(buffer_player *p, const trace_operation *operation) {
     bool refused = !buffer_model_play(&p->model, operation);
     p->played.refused += refused;
     if (refused) made->handle = 0;
-    if (operation->verb == TRACE_VIEW && !refused && !check_pointer(p, number)) return false;
+    if (operation->verb == TRACE_VIEW && !refused &&
+        !(check_pointer(p, number) && check_access(p, number)))
+        return false;
     return buffer_check_reference(p, number) && buffer_check_reference(p, of);
 }
 
@@ -841,11 +866,19 @@ static bool check_empty(buffer_player *p) {
     return true;
 }
 
+// Only for want of memory does a realm not start, and nothing lives then.
+static bool check_not_started(buffer_player *p) {
+    if (!p->watch.refused &&
+        !buffer_broken(p, "status", "a realm does not start, with room for it"))
+        return false;
+    return check_empty(p);
+}
+
 bool buffer_player_start(buffer_player *p, const buffer_player_options *options, bool *started) {
     restart(p, options);
     const lm_served *served = p->watch.served;
     *started = lm_realm_start(&p->realm, options->counts, served->allocator, served->memory);
-    if (!*started) return check_empty(p);
+    if (!*started) return check_not_started(p);
     for (uint32_t i = 1; i < options->count; i++)
         lm_realm_add(&p->realm, served[i].allocator, served[i].memory);
     for (uint32_t i = 0; options->budget && i < options->count; i++)
@@ -855,7 +888,7 @@ bool buffer_player_start(buffer_player *p, const buffer_player_options *options,
     p->tables = p->watch.live[LM_HOME];
     if (*started) return true;
     lm_realm_end(&p->realm);
-    return check_empty(p);
+    return check_not_started(p);
 }
 
 // What an operation begins: how many of these there are with it.

@@ -176,8 +176,7 @@ static void wrong_place(buffer_player *p, wrong_call *made, uint32_t wrong, cons
                         uint32_t offset) {
     lm_handle none;
     lm_realm *r = &p->realm;
-    uint32_t memory = offset < p->options.count ? UINT32_MAX - offset : offset;
-    uint32_t nobody = offset < LM_OWNERS_MAX ? LM_OWNERS_MAX + offset : offset;
+    uint32_t memory = p->options.count + offset / 3, nobody = LM_OWNERS_MAX + offset / 4;
     bool fits = offset && offset <= LM_PAGE_BYTES && !(offset & (offset - 1));
     uint64_t end = lm_memory_end(p->options.memories[LM_HOME].memory);
     if (wrong == WRONG_no_memory && is_wrong(p, made, LM_NO_MEMORY))

@@ -94,6 +94,8 @@ static const shown cases[] = {
     {"clamped-copy-keeps-bits",
      "# world: atomic still 1: paged scope imported_calloc\nb 0 0\nb 1 0\nb 2 2\n"
      "v 3 2 c8 0 2\nv 4 2 i8 0 2\ny 3 4 0 0 2\n- 0\n- 1\n- 2\n- 3\n- 4\n"},
+    {"nan-kept", "# world: plain still 0: tlsf\nb 0 8\nb 1 4\nv 2 0 f64 0 1\nv 3 1 f32 0 1\n"
+                 "y 3 2 0 0 1\n- 0\n- 1\n- 2\n- 3\n"},
     // zero
     {"aligned-buffer-not-zeroed",
      "# world: atomic still 0: paged half_fit\nb 0 0\nb 1 1 32\n- 0\n- 1\n"},

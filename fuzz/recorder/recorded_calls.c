@@ -233,12 +233,30 @@ lm_status recorded_view_end(lm_realm *realm, lm_view *view) {
     return status;
 }
 
+// What an element's bits are, as its bytes say.
+static uint64_t bits_of(lm_realm *realm, const lm_view *view, uint32_t offset, lm_kind kind,
+                        bool little_endian) {
+    lm_buffer_info info;
+    uint64_t bits = 0;
+    uint32_t bytes = lm_kind_bytes(kind);
+    if (lm_buffer_describe(realm, view->owner, view->handle, &info) != LM_OK) return 0;
+    const unsigned char *at =
+        lm_at(realm->memories.at[info.memory].memory, info.start + view->offset + offset);
+    for (uint32_t i = 0; i < bytes; i++)
+        bits |= (uint64_t)at[i] << 8 * (little_endian ? i : bytes - 1 - i);
+    return bits;
+}
+
 lm_status recorded_view_load(lm_realm *realm, const lm_view *view, uint32_t offset, lm_kind kind,
                              bool little_endian, uint64_t *bits) {
     if (!recorder_is_on()) return lm_view_load(realm, view, offset, kind, little_endian, bits);
     recorder_call(CALL_CHAINED, "lm_view_load(&realm, %s, %u, %s, %s, &bits)", recorder_view(view),
                   offset, recorder_kind(kind), true_or_false(little_endian));
-    return RETURNED(lm_view_load(realm, view, offset, kind, little_endian, bits));
+    lm_status status = RETURNED(lm_view_load(realm, view, offset, kind, little_endian, bits));
+    if (status == LM_OK)
+        recorder_add("    loads(0x%llx);\n",
+                     (ull)bits_of(realm, view, offset, kind, little_endian));
+    return status;
 }
 
 lm_status recorded_view_store(lm_realm *realm, const lm_view *view, uint32_t offset, lm_kind kind,
