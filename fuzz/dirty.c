@@ -18,7 +18,7 @@ enum {
     CARRIED_MAX = 1024,   // pages that are sooner copied than mapped elsewhere, 4 MiB
     PLACES_MAX = 8,
     CHECKED_EVERY = 1024, // clears, of which one is checked
-    CHECKED_BYTES = 1 << 20,
+    CHECKED_BYTES = 4 << 20,
 };
 
 #define MEMORY_BYTES ((uint64_t)PAGES * PAGE_BYTES)
