@@ -171,12 +171,18 @@ static lm_token no_token(lm_token token, uint32_t offset) {
     }
 }
 
+// The n-th number that is `least` or above: from below and from above in turn.
+static uint32_t number_above(uint32_t least, uint32_t n) {
+    return n % 2 ? UINT32_MAX - n / 2 : least + n / 2;
+}
+
 // What is wrong with the memory, owner, alignment or block that is named.
 static void wrong_place(buffer_player *p, wrong_call *made, uint32_t wrong, const lm_view *of,
                         uint32_t offset) {
     lm_handle none;
     lm_realm *r = &p->realm;
-    uint32_t memory = p->options.count + offset / 3, nobody = LM_OWNERS_MAX + offset / 4;
+    uint32_t memory = number_above(p->options.count, offset / 3);
+    uint32_t nobody = number_above(LM_OWNERS_MAX, offset / 4);
     bool fits = offset && offset <= LM_PAGE_BYTES && !(offset & (offset - 1));
     uint64_t end = lm_memory_end(p->options.memories[LM_HOME].memory);
     if (wrong == WRONG_no_memory && is_wrong(p, made, LM_NO_MEMORY))
