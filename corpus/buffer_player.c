@@ -1,4 +1,6 @@
 #include "corpus/buffer_player.h"
+
+#include "corpus/buffer_fill.h"
 #include "corpus/buffer_player_state.h"
 #include "corpus/element_copy.h"
 
@@ -70,36 +72,19 @@ static void copy_bytes(unsigned char *to, const unsigned char *from, size_t coun
         to[i] = from[i];
 }
 
-// Bytes that are each buffer's own, eight by eight; and among them numbers that conversions treat
-// apart, which chance alone would hardly make.
-static uint64_t fill_word(uint64_t seed, size_t at) {
-    static const uint64_t apart[16] = {
-        0x7FF4000000000123, 0xFFF8000000000001, // NaNs that carry something, as f64
-        0x7FA000017FC00123, 0x7F800000FF800000, // and as f32; infinities as f32
-        0x7FF0000000000000, 0x8000000000000000, // infinity, -0
-        0x406FF00000000000, 0x3FE0000000000000, // 255.5, 0.5
-        0xBFE0000000000000, 0x3FF8000000000000, // -0.5, 1.5
-        0x41E0000000000000, 0x41F0000000080000, // 2^31, 2^32 + 0.5
-        0x43E0000000000000, 0x7E37E43C8800759C, // 2^63, 1e300
-        0x3690000000000000, 0x437F80003F000000, // 2^-150; 255.5 and 0.5 as f32
-    };
-    uint64_t turn = seed + at / 8;
-    if (turn % 4 == 0) return apart[(turn / 4 + seed) % 16];
-    return (seed + 1) * 6364136223846793005U + at * 0x9E3779B97F4A7C15U;
-}
 // Into a buffer by memcpy alone, whose calls tell a fuzz target what is written to.
 static void fill_bytes(unsigned char *to, size_t count, uint64_t seed) {
     uint64_t words[64];
     for (size_t at = 0; at < count; at += sizeof words) {
         size_t rest = count - at < sizeof words ? count - at : sizeof words;
         for (size_t i = 0; i * 8 < rest; i++)
-            words[i] = fill_word(seed, at + i * 8);
+            words[i] = buffer_fill_word(seed, at + i * 8);
         memcpy(to + at, words, rest);
     }
 }
 static bool holds_fill(const unsigned char *at, size_t count, uint64_t seed) {
     for (size_t i = 0; i < count; i += 8) {
-        uint64_t word = fill_word(seed, i);
+        uint64_t word = buffer_fill_word(seed, i);
         size_t rest = count - i < 8 ? count - i : 8;
         if (same_bytes(at + i, (unsigned char *)&word, rest) != rest) return false;
     }
@@ -505,15 +490,14 @@ static bool check_pointer(buffer_player *p, uint32_t number) {
 static bool check_access(buffer_player *p, uint32_t number) {
     const lm_view *real = &p->references[number];
     lm_kind kind = number % LM_BYTES;
-    uint32_t bytes = lm_kind_bytes(kind), size = real->length * lm_kind_bytes(real->kind);
+    uint32_t bytes = buffer_model_element(kind),
+             size = real->length * buffer_model_element(real->kind);
     uint32_t offset = number % 2 && size > bytes ? size - bytes : 0;
     const real_buffer *b = &p->buffers[p->model.references[number].buffer];
     bool little = number % 4 < 2;
     if (size < bytes || !b->shadowed) return true;
     const unsigned char *at = bytes_of(p, b) + real->offset + offset;
-    uint64_t expected = 0, bits = 0;
-    for (uint32_t i = 0; i < bytes; i++)
-        expected |= (uint64_t)at[i] << 8 * (little ? i : bytes - 1 - i);
+    uint64_t expected = element_bits(at, bytes, little), bits = 0;
     lm_status status = lm_view_load(&p->realm, real, offset, kind, little, &bits);
     if (!buffer_check_status(p, status, LM_OK)) return false;
     if (bits != expected && !buffer_broken(p, "content", "%llx is loaded, not %llx",

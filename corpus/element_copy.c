@@ -72,3 +72,10 @@ void element_copy(uint32_t to_kind, void *to, uint32_t from_kind, const void *fr
         write_number(to_kind, (unsigned char *)to + i * to_bytes,
                      read_number(from_kind, (unsigned char *)old + i * from_bytes));
 }
+
+uint64_t element_bits(const unsigned char *at, uint32_t bytes, bool little_endian) {
+    uint64_t bits = 0;
+    for (uint32_t i = 0; i < bytes; i++)
+        bits |= (uint64_t)at[i] << 8 * (little_endian ? i : bytes - 1 - i);
+    return bits;
+}

@@ -9,3 +9,6 @@
 // by a copy within a kind, which keeps all bits. `old` has room for what is read.
 void element_copy(uint32_t to_kind, void *to, uint32_t from_kind, const void *from, uint32_t length,
                   void *old);
+
+// The bits of an element of 1 … 8 bytes, as its bytes say in that order.
+uint64_t element_bits(const unsigned char *at, uint32_t bytes, bool little_endian);

@@ -292,7 +292,7 @@ static bool print_head(const trial *trial, const trace *trace, const failure *fa
 }
 
 // Copies what all reproducers of a kind begin with, from the sources, and what that includes of
-// this room.
+// ours: of alloc/, beside which they are compiled, nothing.
 static bool copy_beginning(const char *name, FILE *stream) {
     char path[4096], line[4096], *included = NULL;
     bool good = true;
@@ -301,11 +301,11 @@ static bool copy_beginning(const char *name, FILE *stream) {
     if (!source) return false;
     while (good && fgets(line, sizeof line, source)) {
         if (sscanf(line, "#include \"%m[a-z/_.]\"", &included) == 1) {
-            bool ours = strncmp(included, "fuzz/", 5) == 0;
-            if (ours) good = copy_beginning(included, stream);
-            if (!ours) fputs(line, stream);
+            bool beside = strncmp(included, "alloc/", 6) == 0;
+            if (beside) fputs(line, stream);
+            if (!beside) good = copy_beginning(included, stream);
             free(included);
-        } else {
+        } else if (strcmp(line, "#pragma once\n") != 0) {
             fputs(line, stream);
         }
     }

@@ -5,6 +5,7 @@
 // alloc/buffer.h, view.h and finalizer.h say.
 #include "alloc/finalizer.h"
 #include "alloc/view.h"
+#include "corpus/buffer_fill.h"
 #include "fuzz/reproducer_common.h"
 
 // The world: who serves each memory, how references are counted.
@@ -257,18 +258,8 @@ static struct {
     bool lives;
 } buffers[BUFFERS];
 
-// As the player fills them (corpus/buffer_player.c).
 static unsigned char byte_of(uint64_t seed, uint32_t at) {
-    static const uint64_t apart[16] = {
-        0x7FF4000000000123, 0xFFF8000000000001, 0x7FA000017FC00123, 0x7F800000FF800000,
-        0x7FF0000000000000, 0x8000000000000000, 0x406FF00000000000, 0x3FE0000000000000,
-        0xBFE0000000000000, 0x3FF8000000000000, 0x41E0000000000000, 0x41F0000000080000,
-        0x43E0000000000000, 0x7E37E43C8800759C, 0x3690000000000000, 0x437F80003F000000,
-    };
-    uint64_t turn = seed + at / 8;
-    uint64_t word = (seed + 1) * 6364136223846793005U + at / 8 * 8 * UINT64_C(0x9E3779B97F4A7C15);
-    if (turn % 4 == 0) word = apart[(turn / 4 + seed) % 16];
-    return (unsigned char)(word >> at % 8 * 8);
+    return (unsigned char)(buffer_fill_word(seed, at / 8 * 8) >> at % 8 * 8);
 }
 static unsigned char *bytes_of(uint32_t owner, lm_handle handle, lm_buffer_info *info) {
     lm_status got = lm_buffer_describe(&realm, owner, handle, info);

@@ -2,6 +2,7 @@
 // name.
 #define RECORDER
 #include "fuzz/recorder/recorded_calls.h"
+#include "corpus/element_copy.h"
 #include "fuzz/recorder/recorder_state.h"
 
 #include <stdlib.h>
@@ -237,14 +238,10 @@ lm_status recorded_view_end(lm_realm *realm, lm_view *view) {
 static uint64_t bits_of(lm_realm *realm, const lm_view *view, uint32_t offset, lm_kind kind,
                         bool little_endian) {
     lm_buffer_info info;
-    uint64_t bits = 0;
-    uint32_t bytes = lm_kind_bytes(kind);
     if (lm_buffer_describe(realm, view->owner, view->handle, &info) != LM_OK) return 0;
     const unsigned char *at =
         lm_at(realm->memories.at[info.memory].memory, info.start + view->offset + offset);
-    for (uint32_t i = 0; i < bytes; i++)
-        bits |= (uint64_t)at[i] << 8 * (little_endian ? i : bytes - 1 - i);
-    return bits;
+    return element_bits(at, buffer_model_element(kind), little_endian);
 }
 
 lm_status recorded_view_load(lm_realm *realm, const lm_view *view, uint32_t offset, lm_kind kind,
