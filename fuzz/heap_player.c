@@ -2,9 +2,15 @@
 
 #include "fuzz/broken_walk.h"
 #include "fuzz/dirty.h"
+#include "fuzz/pattern.h"
 #include "fuzz/wrong_call.h"
 
-enum { SCOPES_MAX = 64 };
+enum {
+    SCOPES_MAX = 64,
+    USED_BYTES = 65536, // of what was used before: the first 4 KiB, and 256 bytes of each other
+    USED_STEP_BYTES = 4096,
+    USED_PART_BYTES = 256,
+};
 
 static bool can(const heap_player *p, lm_capability capability) {
     return p->oracle.allocator->capabilities & capability;
@@ -20,6 +26,20 @@ void heap_player_destroy(heap_player *p) {
     lm_memory_destroy(&p->memory);
 }
 
+// What lies from the heap's start on is what somebody else left there. Where wrong calls are made
+// it must not look like blocks.
+static void leave_used(const heap_player *p) {
+    uint64_t start = p->memory.heap_start, end = (uint64_t)p->memory.pages * LM_PAGE_BYTES;
+    if (start < HEAP_USED_START_MIN || p->options.wrong_calls) return;
+    if (end > start + USED_BYTES) end = start + USED_BYTES;
+    uint64_t whole_end = start + USED_STEP_BYTES;
+    for (uint64_t at = start; at + USED_PART_BYTES <= end;
+         at += at < whole_end ? USED_PART_BYTES : USED_STEP_BYTES) {
+        pattern_fill(p->memory.base + at, (uint32_t)at, USED_PART_BYTES, 0);
+        dirty_mark(p->memory.base + at, USED_PART_BYTES);
+    }
+}
+
 bool heap_player_start(heap_player *p, const heap_options *options, const trace_operation *heap) {
     static const trace_operation plain = {.verb = TRACE_HEAP,
                                           .argument = {LM_BLOCK_ALIGNMENT, 1, LM_PAGES_MAX}};
@@ -32,6 +52,7 @@ bool heap_player_start(heap_player *p, const heap_options *options, const trace_
     p->options = *options;
     p->opened = 0;
     p->depth = p->unwalked = p->skipped = 0;
+    leave_used(p);
     oracle_begin(&p->oracle, options->allocator, &p->memory, options->without);
     p->oracle.clears = options->wrong_calls;
     p->started = options->allocator->start(&p->memory);

@@ -13,12 +13,17 @@
 // freed is not always known as free. A memory that threads share never moves: once it moves, `t` is
 // passed over, and once a lane other than 0 acts or has called, `w` is.
 //
+// Where a heap starts at HEAP_USED_START_MIN or above, as behind a module's data, its memory was
+// used before and is not zero; else it is.
+//
 // A player is a plain struct that refers to nothing but itself, its memory and the allocator: who
 // copies it and the memory's bytes (and puts `memory` and `oracle.memory` right) can play on twice.
 #pragma once
 
 #include "corpus/trace.h"
 #include "fuzz/oracle.h"
+
+enum { HEAP_USED_START_MIN = 1024 };
 
 typedef struct heap_options {
     const lm_allocator *allocator;

@@ -152,6 +152,27 @@ static uint64_t offset_of(uint32_t number) {
     return e->offset;
 }
 
+// Behind a module's data a heap begins in a memory that is not zero, and serves zeroes: on every
+// strategy. Below, and where wrong calls are made, all is zero.
+static void memories_were_used_before(void **state) {
+    (void)state;
+    play_text("h 1024 3 9\nz 0 40\nz 1 5000\nz 2 60000\na 3 9\nz 4 100000\nf 1\nz 5 5000\n"
+              "f 0\nf 2\nf 3\nf 4\nf 5\n");
+    for (uint32_t start = 1008; start <= 1024; start += 16) {
+        for (int wrong_calls = 0; wrong_calls < 2; wrong_calls++) {
+            heap_options options = {.allocator = lm_strategy_named("bump", 1),
+                                    .wrong_calls = wrong_calls};
+            const trace_operation heap = {TRACE_HEAP, {start, 3, 9}};
+            assert_true(heap_player_start(&player, &options, &heap));
+            const unsigned char *base = lm_memory_base(&player.memory);
+            bool used = start == 1024 && !wrong_calls;
+            for (uint32_t at = start + 4096; at < start + 65536; at += 4096)
+                assert_int_equal(base[at + 15] != 0, used);
+            assert_true(heap_player_end(&player));
+        }
+    }
+}
+
 // What one lane frees is its own next, and not another's; and all plays hold.
 static void lanes_are_threads(void **state) {
     (void)state;
@@ -277,6 +298,7 @@ int main(void) {
         cmocka_unit_test(what_was_refused_is_freed_as_null),
         cmocka_unit_test(generated_programs_hold),
         cmocka_unit_test(mutations_hold),
+        cmocka_unit_test(memories_were_used_before),
         cmocka_unit_test(lanes_are_threads),
         cmocka_unit_test(what_lanes_keep_comes_back),
         cmocka_unit_test(lanes_or_moves),

@@ -1,6 +1,6 @@
 #include "fuzz/pattern.h"
 
-enum { STRIDE_BYTES = 1024 };
+enum { STRIDE_BYTES = 1024, PAIR_BYTES = 16 };
 
 #define STEP UINT64_C(0x9E3779B97F4A7C15)
 
@@ -18,13 +18,27 @@ static unsigned char byte_at(uint64_t seed, uint64_t place) {
     return (unsigned char)(word_at(seed, place) >> place % sizeof(word) * 8);
 }
 
-// Bytes from … end − 1: single ones up to a word, words, single ones again.
+// Two words, from a place that is a multiple of 16; added to it, the next two. The ones come last.
+typedef uint64_t pair __attribute__((vector_size(PAIR_BYTES), may_alias));
+
+static pair pair_at(uint64_t seed, uint64_t place) {
+    uint64_t first = seed + place / sizeof(word) * STEP;
+    return (pair){first, first + STEP};
+}
+static const pair pair_step = {2 * STEP, 2 * STEP};
+static const pair pair_ones = {0, UINT64_C(0xffffffff) << 32};
+
+// Bytes from … end − 1: single ones up to 16, pairs, a word, single ones again.
 static void fill(unsigned char *block, uint64_t seed, uint64_t from, uint64_t end) {
-    for (; from < end && from % sizeof(word); from++)
+    for (; from < end && from % PAIR_BYTES; from++)
         block[from] = byte_at(seed, from);
-    word *words = (word *)(void *)block;
-    for (; from + sizeof(word) <= end; from += sizeof(word))
-        words[from / sizeof(word)] = word_at(seed, from);
+    pair next = pair_at(seed, from);
+    for (; from + PAIR_BYTES <= end; from += PAIR_BYTES, next += pair_step)
+        *(pair *)(void *)(block + from) = next | pair_ones;
+    if (from + sizeof(word) <= end) {
+        *(word *)(void *)(block + from) = word_at(seed, from);
+        from += sizeof(word);
+    }
     for (; from < end; from++)
         block[from] = byte_at(seed, from);
 }
@@ -37,17 +51,22 @@ static uint64_t first_difference(const unsigned char *block, uint64_t seed, uint
 }
 
 static uint64_t check(const unsigned char *block, uint64_t seed, uint64_t from, uint64_t end) {
-    const word *words = (const word *)(const void *)block;
-    uint64_t differs = 0, at = from; // which is a multiple of a word
-    for (; at + sizeof(word) <= end; at += sizeof(word))
-        differs |= words[at / sizeof(word)] ^ word_at(seed, at);
+    uint64_t at = from; // which is a multiple of 16
+    pair next = pair_at(seed, from), differs = {0};
+    for (; at + PAIR_BYTES <= end; at += PAIR_BYTES, next += pair_step)
+        differs |= *(const pair *)(const void *)(block + at) ^ (next | pair_ones);
+    uint64_t differ = differs[0] | differs[1];
+    if (at + sizeof(word) <= end) {
+        differ |= *(const word *)(const void *)(block + at) ^ word_at(seed, at);
+        at += sizeof(word);
+    }
     for (; at < end; at++)
-        differs |= block[at] ^ byte_at(seed, at);
-    return differs ? first_difference(block, seed, from, end) : PATTERN_HOLDS;
+        differ |= block[at] ^ byte_at(seed, at);
+    return differ ? first_difference(block, seed, from, end) : PATTERN_HOLDS;
 }
 
 static uint64_t last_edge(uint64_t usable) {
-    return (usable - PATTERN_EDGE_BYTES) & ~(uint64_t)(sizeof(word) - 1);
+    return (usable - PATTERN_EDGE_BYTES) & ~(uint64_t)(PAIR_BYTES - 1);
 }
 static uint64_t least(uint64_t a, uint64_t b) {
     return a < b ? a : b;

@@ -56,11 +56,11 @@ static void before(void) { // each call
 }
 
 // What blocks hold: so much at both ends. Where wrong calls are made they are cleared between, so
-// that nothing of another block's is left in them.
+// that nothing of another block's is left in them; nor is a memory that was used before.
 #ifdef CLEARS
-enum { EDGE_BYTES = 512 };
+enum { EDGE_BYTES = 512, USED_BYTES = 0 };
 #else
-enum { EDGE_BYTES = 65536 };
+enum { EDGE_BYTES = 65536, USED_BYTES = 65536 };
 #endif
 static uint64_t next_place(uint64_t place, uint64_t bytes) {
     return place + 1 == EDGE_BYTES && bytes > 2 * EDGE_BYTES ? bytes - EDGE_BYTES : place + 1;
@@ -392,10 +392,17 @@ static void move(void) { // and from here on with every growth
     lm_memory_move(&memory);
 }
 
+// Behind a module's data the memory was used before, and is not zero.
+static void leave_used(uint32_t heap_start) {
+    uint64_t bytes = heap_start < memory_end() ? memory_end() - heap_start : 0;
+    if (heap_start >= 1024) fill(heap_start, heap_start, bytes < USED_BYTES ? bytes : USED_BYTES);
+}
+
 static void start(uint32_t heap_start, uint32_t pages, uint32_t pages_max) {
     catch_signals();
     lm_memory_options options = {.heap_start = heap_start, .pages = pages, .pages_max = pages_max};
     if (!lm_memory_create(&memory, &options)) perror("no memory"), exit(2);
+    leave_used(heap_start);
     before();
     bool started = heap->start(&memory);
     uint64_t end = (uint64_t)pages_max * LM_PAGE_BYTES;
