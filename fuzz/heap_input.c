@@ -304,7 +304,7 @@ static uint32_t random_offset(uint64_t *random) {
     case 2:
         return random_size(random);
     default:
-        return (uint32_t)-(int32_t)(1 + random_below(random, 64)); // before the block
+        return (uint32_t) - (int32_t)(1 + random_below(random, 64)); // before the block
     }
 }
 
@@ -368,7 +368,7 @@ static void random_head(uint8_t *head, uint64_t *random) {
         pages -= random_below(random, 2);
         break;
     case 3:
-        pages = random_below(random, 8);
+        pages = random_below(random, random_below(random, 2) && max && max <= 300 ? max + 1 : 8);
         break;
     default:
         break;

@@ -251,12 +251,24 @@ static uint64_t step_of(const lm_allocator *allocator, uint64_t block, uint32_t 
     return rounds && block > alignment ? block : alignment;
 }
 
+// How much there is at the memory's end in which nothing lives: what the memory grows by joins it.
+// Where a heap has grown, or rounds to something else than powers of two, its own table may lie
+// there.
+static uint64_t free_end(const oracle *o, uint64_t block, uint64_t step) {
+    bool joins = can(o, LM_MERGES) && !oracle_sees_threads(o) && step == block;
+    if (!joins || o->pages != o->pages_begun) return 0;
+    const oracle_extent *last = o->count ? &o->extents[o->order[o->count - 1]] : NULL;
+    uint64_t from = last ? last->offset + last->room : o->memory->heap_start;
+    uint64_t end = (uint64_t)o->pages * LM_PAGE_BYTES;
+    return from < end ? end - from : 0;
+}
+
 bool oracle_had_room(const oracle *o, uint64_t block, uint64_t step) {
     if (oracle_growth_was_refused(o)) return false;
     // A table that stays where threads may look splits the memory.
     if (can(o, LM_SHARES_THREADS) && block > 1u << 29) return false;
     uint64_t own = ((uint64_t)o->pages * LM_PAGE_BYTES + block) / 32 + 3 * LM_PAGE_BYTES;
-    return block + step + own <= oracle_left(o);
+    return block + step + own <= oracle_left(o) + free_end(o, block, step);
 }
 
 // The widest stretch of what the memory was before the call in which nothing lives.
@@ -600,10 +612,34 @@ static void threads_give_back(oracle *o) {
     lm_memory_refuse(o->memory, 0);
 }
 
+// What one thread allocates and another one frees is served to the first again: in the end the
+// memory grows no more, but for a page. Threads 0 and 1 stand for all.
+static bool circulates(oracle *o) {
+    enum { BLOCKS = 16, BYTES = 4000, ROUNDS_BEFORE = 3, ROUNDS = 9 };
+    uint32_t acting = o->memory->thread, before = 0, served_before = 0, served = 0;
+    void *blocks[BLOCKS];
+    if (o->threads != 3) return true;
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        if (round == ROUNDS_BEFORE) before = lm_memory_pages(o->memory), served_before = served;
+        o->memory->thread = 0;
+        for (served = 0; served < BLOCKS; served++)
+            if (!(blocks[served] = o->allocator->allocate(BYTES, o->memory))) break;
+        o->memory->thread = 1;
+        for (uint32_t i = 0; i < served; i++)
+            o->allocator->free(blocks[i], 0, o->memory);
+    }
+    o->memory->thread = acting;
+    HOLDS(conservation, lm_memory_pages(o->memory) <= before + 1 && served >= served_before,
+          "one thread frees what another allocates, and the memory grows from %u to %u pages",
+          before, lm_memory_pages(o->memory));
+    return true;
+}
+
 // Of several threads, what one kept must reach the other whole. Where the largest block lay a
 // thread's heap may lie.
 static bool threads_conserve(oracle *o) {
     if (!oracle_sees_threads(o)) return true;
+    if (!circulates(o)) return false;
     threads_give_back(o);
     o->largest = 0;
     return holds_nothing(o);

@@ -35,6 +35,9 @@ static void print_heap_call(const trace_operation *operation, FILE *stream) {
         else
             fprintf(stream, "    refuse(%u);\n", a[0]);
         return;
+    case TRACE_LANE:
+        fprintf(stream, "    lane(%u);\n", a[0]);
+        return;
     case TRACE_MOVE:
         fputs("    move();\n", stream);
         return;

@@ -21,6 +21,7 @@ enum { SCOPES_MAX = 64, FOREIGN_MAX = 64 };
 static extent blocks[BLOCKS + FOREIGN_MAX];
 static uint64_t cost_now, cost_most, cost_of_one_most, largest, scopes_opened;
 static uint32_t alignment_most, foreign, depth, pages_before, refusals_before, pages_begun;
+static uint64_t threads; // a bit for each that has called
 static lm_census census;
 static bool census_is_known;
 static bool served; // what was asked for last
@@ -48,19 +49,24 @@ static uint64_t memory_end(void) {
 static bool can(lm_capability capability) {
     return heap->capabilities & capability;
 }
+static bool sees_threads(void) { // other than 0
+    return threads > 1;
+}
 static void before(void) { // each call
     call++;
     pages_before = lm_memory_pages(&memory);
     refusals_before = memory.refusals;
+    threads |= UINT64_C(1) << memory.thread;
     steps = 0;
 }
 
 // What blocks hold: so much at both ends. Where wrong calls are made they are cleared between, so
-// that nothing of another block's is left in them; nor is a memory that was used before.
+// that nothing of another block's is left in them; nor is a memory that was used before, or are
+// there threads.
 #ifdef CLEARS
-enum { EDGE_BYTES = 512, USED_BYTES = 0 };
+enum { EDGE_BYTES = 512, USED_BYTES = 0, THREADS_MAX = 0 };
 #else
-enum { EDGE_BYTES = 65536, USED_BYTES = 65536 };
+enum { EDGE_BYTES = 65536, USED_BYTES = 65536, THREADS_MAX = LM_THREADS_MAX };
 #endif
 static uint64_t next_place(uint64_t place, uint64_t bytes) {
     return place + 1 == EDGE_BYTES && bytes > 2 * EDGE_BYTES ? bytes - EDGE_BYTES : place + 1;
@@ -139,8 +145,19 @@ static uint64_t widest_stretch(void) {
 static void holds_reuse(uint64_t block, uint32_t alignment, const char *what) {
     uint64_t end = (uint64_t)pages_before * LM_PAGE_BYTES, widest = widest_stretch();
     uint64_t due = 4 * block + 2 * (uint64_t)alignment + end / 16 + 4 * LM_PAGE_BYTES;
-    HOLDS(reuse, !can(LM_MERGES) || widest < due, "%llu bytes %s beside %llu where nothing lives",
-          (ull)block, what, (ull)widest);
+    HOLDS(reuse, !can(LM_MERGES) || sees_threads() || widest < due,
+          "%llu bytes %s beside %llu where nothing lives", (ull)block, what, (ull)widest);
+}
+// How much there is at the memory's end in which nothing lives, which what it grows by joins: of who
+// rounds to powers of two, before it grows.
+static uint64_t free_end(uint64_t block, uint64_t step) {
+    uint64_t from = memory.heap_start, end = (uint64_t)pages_before * LM_PAGE_BYTES;
+    if (!can(LM_MERGES) || sees_threads() || step != block || pages_before != pages_begun) return 0;
+    for (uint32_t i = 0; i < BLOCKS + foreign; i++) {
+        uint64_t to = blocks[i].offset + (blocks[i].usable ? blocks[i].usable : 1);
+        if (blocks[i].live && to > from) from = to;
+    }
+    return from < end ? end - from : 0;
 }
 static void holds_refusal(uint64_t cost, uint32_t size, uint32_t alignment) {
     uint64_t left = (uint64_t)(memory.pages_max - pages_before) * LM_PAGE_BYTES;
@@ -149,7 +166,7 @@ static void holds_refusal(uint64_t cost, uint32_t size, uint32_t alignment) {
     if (rounds && block > step) step = block; // to powers of two
     uint64_t own = ((uint64_t)pages_before * LM_PAGE_BYTES + block) / 32 + 3 * LM_PAGE_BYTES;
     bool splits = can(LM_SHARES_THREADS) && block > 1u << 29;
-    bool room = !splits && block + step + own <= left;
+    bool room = !splits && block + step + own <= left + free_end(block, step);
     bool refused = refusals_before == LM_REFUSE_ALL || memory.refusals != refusals_before;
     lm_census had = census;
     bool comparable = census_is_known;
@@ -387,7 +404,13 @@ static void refuse(uint32_t count) {
     lm_memory_refuse(&memory, count);
 }
 
+static void lane(uint32_t number) { // is a thread, of a memory that does not move
+    bool shared = can(LM_SHARES_THREADS) && !memory.moving;
+    if (shared && number < THREADS_MAX) memory.thread = number;
+}
+
 static void move(void) { // and from here on with every growth
+    if (memory.thread || sees_threads()) return;
     memory.moving = true;
     lm_memory_move(&memory);
 }
@@ -413,6 +436,42 @@ static void start(uint32_t heap_start, uint32_t pages, uint32_t pages_max) {
     fill(heap_start - below(), UINT32_MAX, below());
 }
 
+// What one thread allocates and another one frees is served to the first again.
+static void circulates(void) {
+    uint32_t acting = memory.thread, pages = 0, served_then = 0, served_now = 0;
+    void *held[16];
+    for (uint32_t round = 0; round < 9; round++) {
+        if (round == 3) pages = lm_memory_pages(&memory), served_then = served_now;
+        memory.thread = 0;
+        for (served_now = 0; served_now < 16; served_now++)
+            if (!(held[served_now] = heap->allocate(4000, &memory))) break;
+        memory.thread = 1;
+        for (uint32_t i = 0; i < served_now; i++)
+            heap->free(held[i], 0, &memory);
+    }
+    memory.thread = acting;
+    HOLDS(conservation, lm_memory_pages(&memory) <= pages + 1 && served_now >= served_then,
+          "one thread frees what another allocates, and the memory grows from %u to %u pages",
+          pages, lm_memory_pages(&memory));
+}
+
+// What a thread keeps it gives back where it gets no memory; in the second round it gets what the
+// others kept of it.
+static void threads_conserve(void) {
+    uint32_t acting = memory.thread;
+    if (!sees_threads()) return;
+    if (threads == 3) circulates();
+    refuse(LM_REFUSE_ALL);
+    for (uint32_t turn = 0; turn < 2 * LM_THREADS_MAX; turn++) {
+        memory.thread = turn % LM_THREADS_MAX;
+        if (threads >> memory.thread & 1) heap->allocate(UINT32_MAX, &memory);
+    }
+    memory.thread = acting;
+    refuse(0);
+    largest = 0; // where it lay a thread's heap may lie
+    holds_nothing();
+}
+
 // What was served is served again without growth; or half of it, by who merges.
 static void serves_again(void) {
     size_t size = largest;
@@ -435,7 +494,8 @@ static void holds_reset(void) {
     HOLDS(conservation, freed.heap_bytes == census.heap_bytes,
           "a reset changed the heap's bytes from %llu to %llu", (ull)freed.heap_bytes,
           (ull)census.heap_bytes);
-    uint64_t lost = freed.heap_bytes / 8 + 16384 + foreign * LM_PAGE_BYTES / 2;
+    uint64_t lost = freed.heap_bytes / 8 + 16384 + foreign * LM_PAGE_BYTES / 2 +
+                    ((uint64_t)__builtin_popcountll(threads) - 1) * LM_PAGE_BYTES / 16;
     HOLDS(conservation, !can(LM_MERGES) || freed.free_bytes + lost >= census.free_bytes,
           "all is freed, and %llu bytes are free, after a reset %llu", (ull)freed.free_bytes,
           (ull)census.free_bytes);
@@ -466,6 +526,7 @@ static int end(void) {
     free_all();
     if (!frees) heap->reset(&memory);
     holds_nothing();
+    threads_conserve();
     if (frees || foreign == 0) serves_again();
     if (frees && is_small()) holds_nothing();
     if (frees) holds_reset();

@@ -36,6 +36,9 @@ static void call_heap(const trace_operation *o) {
     case TRACE_REFUSE:
         refuse(a[0]);
         return;
+    case TRACE_LANE:
+        lane(a[0]);
+        return;
     case TRACE_MOVE:
         move();
         return;
@@ -166,6 +169,15 @@ static void *allocate_for_ever(size_t size, lm_memory *m) {
 static void free_nothing(void *block, size_t size, lm_memory *m) {
     (void)block, (void)size, (void)m;
 }
+static void *allocate_from_new_pages(size_t size, lm_memory *m) {
+    if (size > 3000000) lm_memory_refuse(m, LM_REFUSE_ALL); // though a free end would be joined
+    void *block = right->allocate(size, m);
+    lm_memory_refuse(m, 0);
+    return block;
+}
+static void free_by_its_thread(void *block, size_t size, lm_memory *m) {
+    if (m->thread == 0 || size) right->free(block, size, m);
+}
 static size_t usable_too_little(const void *block, lm_memory *m) {
     (void)block, (void)m;
     return 1;
@@ -228,6 +240,26 @@ static void both_see_each_broken_law(void **state) {
     trace_free(&t);
 }
 
+// What no thread gets again, and what is refused beside a free end.
+static void both_see_what_is_not_used_again(void **state) {
+    (void)state;
+    trace lanes = parse("linmem-trace 1\na 0 100\na 1 100\nf 0\nt 1\nf 1\n");
+    trace end = parse("linmem-trace 1\nh 16 90 160\na 1 4000000\nf 1\n");
+    right = lm_strategy_named("paged_shared", 0);
+    lm_allocator broken = *right;
+    broken.free = free_by_its_thread;
+    assert_same(right, &lanes, "");
+    assert_same(&broken, &lanes, "conservation");
+    for (size_t i = 0; i < lm_strategy_count(); i++)
+        assert_same(lm_strategy_at(i, 1), &end, "");
+    right = lm_strategy_named("buddy", 0);
+    broken = *right;
+    broken.allocate = allocate_from_new_pages;
+    assert_same(&broken, &end, "refusal");
+    trace_free(&lanes);
+    trace_free(&end);
+}
+
 static void a_trial_outlives_what_hangs(void **state) {
     (void)state;
     trace t = parse("linmem-trace 1\na 0 100\nf 0\n");
@@ -265,6 +297,12 @@ static void a_program_shows_the_bug(void **state) {
                                  "sed -i 's/if (at != r->is.end)/if (at == 1)/' "
                                  "alloc/strategies/bump.c"),
                      1);
+    trial.allocator = lm_strategy_named("paged_shared", 1);
+    trace lanes = parse("linmem-trace 1\na 0 0\na 1 0\na 2 0\na 3 0\nt 1\ne\nf 0\nf 1\nf 2\nf 3\n");
+    assert_int_equal(run_changed(&trial, &lanes, "true"), 0);
+    assert_int_equal(
+        run_changed(&trial, &lanes, "patch -p1 <$mutants/paged_shared-mail-lost.patch"), 1);
+    trace_free(&lanes);
     trial.counted = true;
     trial.allocator = lm_strategy_named("tlsf", 0);
     assert_int_equal(run_changed(&trial, &t, "true"), 0);
@@ -327,6 +365,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_hold_on_all_strategies),
         cmocka_unit_test(both_see_each_broken_law),
+        cmocka_unit_test(both_see_what_is_not_used_again),
         cmocka_unit_test(a_trial_outlives_what_hangs),
         cmocka_unit_test(a_program_shows_the_bug),
         cmocka_unit_test(a_program_makes_wrong_calls),
