@@ -251,6 +251,7 @@ static const int32_t nearby[] = {0,  -1, 1,  -4,  4,   -5,  -8,  8,   -12, -13, 
 static uint32_t random_maximum(uint64_t *random) {
     static const uint32_t maxima[] = {0,  0,  1,  2,   3,   4,   8,    12,
                                       20, 30, 40, 100, 200, 300, 1000, 4096};
+    if (random_below(random, 4) == 0) return 1 + random_below(random, 512);
     return maxima[random_below(random, sizeof maxima / sizeof *maxima)];
 }
 
@@ -368,7 +369,7 @@ static void random_head(uint8_t *head, uint64_t *random) {
         pages -= random_below(random, 2);
         break;
     case 3:
-        pages = random_below(random, random_below(random, 2) && max && max <= 300 ? max + 1 : 8);
+        pages = random_below(random, random_below(random, 2) && max && max <= 512 ? max + 1 : 8);
         break;
     default:
         break;

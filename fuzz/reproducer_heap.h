@@ -148,8 +148,8 @@ static void holds_reuse(uint64_t block, uint32_t alignment, const char *what) {
     HOLDS(reuse, !can(LM_MERGES) || sees_threads() || widest < due,
           "%llu bytes %s beside %llu where nothing lives", (ull)block, what, (ull)widest);
 }
-// How much there is at the memory's end in which nothing lives, which what it grows by joins: of who
-// rounds to powers of two, before it grows.
+// How much there is at the memory's end in which nothing lives, which what it grows by joins: of
+// who rounds to powers of two, before it grows.
 static uint64_t free_end(uint64_t block, uint64_t step) {
     uint64_t from = memory.heap_start, end = (uint64_t)pages_before * LM_PAGE_BYTES;
     if (!can(LM_MERGES) || sees_threads() || step != block || pages_before != pages_begun) return 0;
