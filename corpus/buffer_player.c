@@ -2,13 +2,10 @@
 
 #include "corpus/buffer_fill.h"
 #include "corpus/buffer_player_state.h"
-#include "corpus/element_copy.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define COUNT_MAX ((UINT32_C(1) << LM_COUNT_BITS) - 1)
 
 bool buffer_broken(buffer_player *p, const char *law, const char *format, ...) {
     if (p->options.is_without && p->options.is_without(law)) return true;
@@ -44,10 +41,6 @@ bool buffer_is_adopted(const buffer_player *p) {
 
 // Bytes. Loops, since a library's functions may be a sanitizer's.
 
-static unsigned char *bytes_of(const buffer_player *p, const real_buffer *b) {
-    return lm_at(p->options.memories[b->memory].memory, b->start);
-}
-
 static uint64_t word_at(const unsigned char *at) {
     uint64_t word;
     __builtin_memcpy(&word, at, sizeof word);
@@ -62,14 +55,6 @@ static size_t same_bytes(const unsigned char *a, const unsigned char *b, size_t 
     while (i < count && a[i] == b[i])
         i++;
     return i;
-}
-
-static void copy_bytes(unsigned char *to, const unsigned char *from, size_t count) {
-    size_t i = 0;
-    for (; count - i >= 8; i += 8)
-        __builtin_memcpy(to + i, from + i, 8);
-    for (; i < count; i++)
-        to[i] = from[i];
 }
 
 // Into a buffer by memcpy alone, whose calls tell a fuzz target what is written to.
@@ -107,7 +92,7 @@ static void make_content_room(buffer_player *p) {
     for (uint32_t i = 0; i < p->model.begun; i++) {
         real_buffer *b = &p->buffers[i];
         if (!b->lives || !b->shadowed) continue;
-        copy_bytes(p->content + used, p->content + b->content, p->model.buffers[i].size);
+        buffer_copy_bytes(p->content + used, p->content + b->content, p->model.buffers[i].size);
         b->content = used;
         used += p->model.buffers[i].size;
     }
@@ -150,11 +135,11 @@ bool buffer_check_reference(buffer_player *p, uint32_t number) {
     return true;
 }
 
-static bool check_bytes(buffer_player *p, uint32_t number) {
+bool buffer_check_bytes(buffer_player *p, uint32_t number) {
     const real_buffer *b = &p->buffers[number];
     uint32_t size = p->model.buffers[number].size;
     if (!b->shadowed) return true;
-    size_t same = same_bytes(bytes_of(p, b), p->content + b->content, size);
+    size_t same = same_bytes(buffer_bytes_of(p, b), p->content + b->content, size);
     return same == size ||
            buffer_broken(p, "content", "the bytes of buffer %u have changed, at %zu", number, same);
 }
@@ -215,7 +200,7 @@ static bool walk(buffer_player *p) {
     for (uint32_t i = 0; i < p->options.count; i++)
         if (!check_heap(p, i)) return false;
     for (uint32_t i = 0; i < p->model.begun; i++)
-        if (p->buffers[i].lives && !check_bytes(p, i)) return false;
+        if (p->buffers[i].lives && !buffer_check_bytes(p, i)) return false;
     for (uint32_t i = 0; i < p->references_begun; i++)
         if (p->references[i].handle && !buffer_check_reference(p, i)) return false;
     return true;
@@ -226,10 +211,7 @@ static bool walk(buffer_player *p) {
 enum {
     SPARE = 8,       // handles and tokens that are given in passing
     EDGE_BYTES = 64, // that are looked at of a buffer whose bytes find no room here
-    AGAIN_MAX = 8,   // elements that are written once more
 };
-
-#define BROKEN LM_STATUSES // in place of a status: a law is
 
 // Told that memory is wanting: it must be so, and it is not told of what it does itself.
 static void pressure(void *context, lm_realm *realm, uint32_t memory, uint64_t bytes) {
@@ -282,7 +264,7 @@ static lm_status create_fresh(buffer_player *p, const trace_operation *operation
         check_pressure(p, status, exceeds_budget(p, memory, size)) &&
         buffer_check_status(p, status, full ? LM_OUT_OF_SLOTS : LM_OK) &&
         (lm_failed(status) || buffer_given(p, made->handle, made->owner, memory, p->model.begun));
-    return good ? status : BROKEN;
+    return good ? status : BUFFER_BROKEN;
 }
 
 // A block of the player's own becomes a buffer.
@@ -295,11 +277,11 @@ static lm_status adopt(buffer_player *p, const trace_operation *operation, lm_vi
     if (!block) return LM_OUT_OF_MEMORY;
     uint32_t offset = lm_offset(served->memory, block);
     lm_status status = lm_buffer_adopt(&p->realm, made->owner, i, offset, size, &made->handle);
-    if (!buffer_check_status(p, status, full ? LM_OUT_OF_SLOTS : LM_OK)) return BROKEN;
+    if (!buffer_check_status(p, status, full ? LM_OUT_OF_SLOTS : LM_OK)) return BUFFER_BROKEN;
     if (lm_failed(status))
         served->allocator->free(lm_at(served->memory, offset), 0, served->memory);
     else if (!buffer_given(p, made->handle, made->owner, i, p->model.begun))
-        return BROKEN;
+        return BUFFER_BROKEN;
     return status;
 }
 
@@ -316,18 +298,19 @@ static lm_status create_and_resize(buffer_player *p, const trace_operation *oper
     lm_status status = create_fresh(p, operation, half, false, made);
     if (status != LM_OK) return status;
     real_buffer b = {.memory = acting_memory(p), .start = start_of(p, made)};
-    fill_bytes(bytes_of(p, &b), half, size);
+    fill_bytes(buffer_bytes_of(p, &b), half, size);
     want(p, b.memory, size);
     p->watch.refused = 0;
     status = lm_buffer_resize(&p->realm, made->owner, made->handle, size);
     bool exceeds = size > half && exceeds_budget(p, b.memory, size);
     if (!check_pressure(p, status, exceeds) || !buffer_check_status(p, status, LM_OK))
-        return BROKEN;
+        return BUFFER_BROKEN;
     b.start = start_of(p, made);
-    if (!holds_fill(bytes_of(p, &b), half, size) &&
+    if (!holds_fill(buffer_bytes_of(p, &b), half, size) &&
         !buffer_broken(p, "content", "a resize keeps other bytes"))
-        return BROKEN;
-    if (lm_failed(status) && !buffer_release_one(p, made->owner, made->handle, true)) return BROKEN;
+        return BUFFER_BROKEN;
+    if (lm_failed(status) && !buffer_release_one(p, made->owner, made->handle, true))
+        return BUFFER_BROKEN;
     return status;
 }
 
@@ -342,17 +325,18 @@ static lm_status create_and_shrink(buffer_player *p, const trace_operation *oper
     lm_status status = create_fresh(p, operation, size + size / 2 + 1, false, made);
     if (status != LM_OK) return status;
     status = lm_view_make(&p->realm, made->owner, made->handle, LM_U8, 0, size + 1, &all);
-    if (!buffer_check_status(p, status, LM_OK)) return BROKEN;
+    if (!buffer_check_status(p, status, LM_OK)) return BUFFER_BROKEN;
     status = lm_buffer_release(&p->realm, made->owner, made->handle);
-    if (!buffer_check_status(p, status, LM_OK)) return BROKEN;
+    if (!buffer_check_status(p, status, LM_OK)) return BUFFER_BROKEN;
     p->watch.refused = 0;
     want(p, acting_memory(p), size);
     status = lm_buffer_resize(&p->realm, made->owner, made->handle, size);
-    if (!check_pressure(p, status, false) || !buffer_check_status(p, status, LM_OK)) return BROKEN;
+    if (!check_pressure(p, status, false) || !buffer_check_status(p, status, LM_OK))
+        return BUFFER_BROKEN;
     if (lm_failed(status))
-        return buffer_release_one(p, made->owner, made->handle, true) ? status : BROKEN;
+        return buffer_release_one(p, made->owner, made->handle, true) ? status : BUFFER_BROKEN;
     lm_status beyond = lm_view_load(&p->realm, &all, size, LM_U8, true, &byte);
-    return buffer_check_status(p, beyond, LM_OUT_OF_RANGE) ? status : BROKEN;
+    return buffer_check_status(p, beyond, LM_OUT_OF_RANGE) ? status : BUFFER_BROKEN;
 }
 
 // How a buffer is made, by its number: those that are odd are zeroed.
@@ -368,18 +352,18 @@ static lm_status make_buffer(buffer_player *p, const trace_operation *operation,
 static bool fill(buffer_player *p, uint32_t number, bool zeroed) {
     real_buffer *b = &p->buffers[number];
     uint32_t size = p->model.buffers[number].size;
-    unsigned char *bytes = bytes_of(p, b);
+    unsigned char *bytes = buffer_bytes_of(p, b);
     find_content_room(p, b, size);
     uint32_t edge = b->shadowed || size < EDGE_BYTES ? size : EDGE_BYTES;
     if (zeroed && !(is_zero(bytes, edge) && is_zero(bytes + size - edge, edge)))
         return buffer_broken(p, "zero", "buffer %u is not zero", number);
     if (!b->shadowed) return true;
     if (!zeroed) fill_bytes(bytes, size, number);
-    copy_bytes(p->content + b->content, bytes, size);
+    buffer_copy_bytes(p->content + b->content, bytes, size);
     return true;
 }
 
-static void begin_as_nothing(buffer_player *p, const trace_operation *operation) {
+void buffer_begin_as_nothing(buffer_player *p, const trace_operation *operation) {
     p->played.failures++;
     p->references[operation->argument[0]].handle = 0;
     buffer_model_fail(&p->model, operation);
@@ -392,9 +376,9 @@ static bool create(buffer_player *p, const trace_operation *operation) {
     *made = (lm_view){.owner = p->model.owner};
     *b = (real_buffer){.memory = acting_memory(p)};
     lm_status status = make_buffer(p, operation, made);
-    if (status == BROKEN || (p->watch.broken && !check_live(p))) return false;
+    if (status == BUFFER_BROKEN || (p->watch.broken && !check_live(p))) return false;
     if (lm_failed(status)) {
-        begin_as_nothing(p, operation);
+        buffer_begin_as_nothing(p, operation);
         return true;
     }
     buffer_model_play(&p->model, operation);
@@ -406,228 +390,6 @@ static bool create(buffer_player *p, const trace_operation *operation) {
     return fill(p, number, number % 2) && buffer_check_reference(p, operation->argument[0]);
 }
 
-// A reference more, the acting owner's.
-static lm_status take(buffer_player *p, const lm_view *of, lm_handle *handle) {
-    shadow_share *share = handle_shadow_share(&p->shadow, of->handle);
-    if (of->owner == p->model.owner) {
-        bool full = share->count == COUNT_MAX;
-        lm_status status = lm_buffer_retain(&p->realm, of->owner, of->handle);
-        if (!buffer_check_status(p, status, full ? LM_COUNT_OVERFLOW : LM_OK)) return BROKEN;
-        share->count += !lm_failed(status);
-        *handle = of->handle;
-        return status;
-    }
-    bool full = !handle_shadow_has_slot(&p->shadow);
-    lm_status status = lm_buffer_share(&p->realm, of->owner, of->handle, p->model.owner, handle);
-    if (!buffer_check_status(p, status, full ? LM_OUT_OF_SLOTS : LM_OK)) return BROKEN;
-    if (lm_failed(status)) return status;
-    uint32_t memory = p->buffers[share->buffer].memory;
-    return buffer_given(p, *handle, p->model.owner, memory, share->buffer) ? status : BROKEN;
-}
-
-// What a view of the buffer is to return.
-static lm_status view_status(const buffer_player *p, uint32_t of, const uint32_t *argument) {
-    const model_buffer *buffer = &p->model.buffers[p->model.references[of].buffer];
-    uint32_t element = buffer_model_element(argument[2]);
-    if (argument[3] % element) return LM_MISALIGNED;
-    if (argument[3] + (uint64_t)argument[4] * element > buffer->size) return LM_OUT_OF_RANGE;
-    return LM_OK;
-}
-
-// A view of the acting owner's own reference: of a view where it lies within.
-static lm_status make_view(buffer_player *p, const lm_view *of, bool view, const uint32_t *argument,
-                           lm_view *made) {
-    uint32_t element = view ? lm_kind_bytes(of->kind) : 1;
-    if (view && argument[3] >= of->offset && (argument[3] - of->offset) % element == 0 &&
-        argument[3] + (uint64_t)argument[4] * lm_kind_bytes(argument[2]) <=
-            of->offset + (uint64_t)of->length * element)
-        return lm_view_sub(&p->realm, of, argument[2], (argument[3] - of->offset) / element,
-                           argument[4], made);
-    return lm_view_make(&p->realm, p->model.owner, of->handle, argument[2], argument[3],
-                        argument[4], made);
-}
-
-// A view by way of a reference of the acting owner's, made for it where there is none.
-static lm_status view(buffer_player *p, const trace_operation *operation, lm_view *made) {
-    const uint32_t *argument = operation->argument;
-    lm_view of = p->references[argument[1]];
-    bool shared = of.owner != p->model.owner;
-    if (shared) {
-        lm_status status = take(p, &of, &of.handle);
-        if (status != LM_OK) return status;
-        of.owner = p->model.owner;
-    }
-    shadow_share *share = handle_shadow_share(&p->shadow, of.handle);
-    lm_status expected = view_status(p, argument[1], argument);
-    if (expected == LM_OK && share->count == COUNT_MAX) expected = LM_COUNT_OVERFLOW;
-    bool sub = !shared && p->model.references[argument[1]].view;
-    lm_status status = make_view(p, &of, sub, argument, made);
-    if (!buffer_check_status(p, status, expected)) return BROKEN;
-    share->count += status == LM_OK;
-    if (shared && !buffer_release_one(p, of.owner, of.handle, false)) return BROKEN;
-    return status;
-}
-
-// The address of a view's first byte.
-static bool check_pointer(buffer_player *p, uint32_t number) {
-    const lm_view *real = &p->references[number];
-    const real_buffer *b = &p->buffers[p->model.references[number].buffer];
-    const lm_memory *memory = p->options.memories[b->memory].memory;
-    lm_pointer pointer;
-    bool askew = b->start % buffer_model_element(real->kind) != 0;
-    lm_status status = lm_view_point(&p->realm, real, &pointer);
-    if (!buffer_check_status(p, status, askew ? LM_MISALIGNED : LM_OK)) return false;
-    if (status != LM_OK) return true;
-    p->pointer = pointer;
-    p->pointer_pages = lm_memory_pages(memory);
-    p->pointer_moves = memory->moves;
-    return pointer.address == bytes_of(p, b) + real->offset ||
-           buffer_broken(p, "content", "a pointer to a view points elsewhere");
-}
-
-// The bits of an element of any kind, in either byte order, at a view's beginning or end: as the
-// bytes say. They are stored again, which changes nothing.
-static bool check_access(buffer_player *p, uint32_t number) {
-    const lm_view *real = &p->references[number];
-    lm_kind kind = number % LM_BYTES;
-    uint32_t bytes = buffer_model_element(kind),
-             size = real->length * buffer_model_element(real->kind);
-    uint32_t offset = number % 2 && size > bytes ? size - bytes : 0;
-    const real_buffer *b = &p->buffers[p->model.references[number].buffer];
-    bool little = number % 4 < 2;
-    if (size < bytes || !b->shadowed) return true;
-    const unsigned char *at = bytes_of(p, b) + real->offset + offset;
-    uint64_t expected = element_bits(at, bytes, little), bits = 0;
-    lm_status status = lm_view_load(&p->realm, real, offset, kind, little, &bits);
-    if (!buffer_check_status(p, status, LM_OK)) return false;
-    if (bits != expected && !buffer_broken(p, "content", "%llx is loaded, not %llx",
-                                           (unsigned long long)bits, (unsigned long long)expected))
-        return false;
-    status = lm_view_store(&p->realm, real, offset, kind, little, bits);
-    return buffer_check_status(p, status, LM_OK);
-}
-
-// It is good until its memory has grown or moved.
-static bool check_last_pointer(buffer_player *p) {
-    if (!p->pointer.address) return true;
-    const lm_memory *memory = p->options.memories[p->pointer.memory].memory;
-    bool same = p->pointer_pages == lm_memory_pages(memory) && p->pointer_moves == memory->moves;
-    return buffer_check_status(p, lm_pointer_check(&p->realm, &p->pointer),
-                               same ? LM_OK : LM_OLD_POINTER);
-}
-
-// + and v.
-static bool refer(buffer_player *p, const trace_operation *operation) {
-    uint32_t number = operation->argument[0], of = operation->argument[1];
-    lm_view *made = &p->references[number];
-    *made = (lm_view){.owner = p->model.owner};
-    if (p->model.references[of].buffer == BUFFER_MODEL_NONE) {
-        buffer_model_play(&p->model, operation);
-        return true;
-    }
-    lm_status status = operation->verb == TRACE_RETAIN ? take(p, &p->references[of], &made->handle)
-                                                       : view(p, operation, made);
-    if (status == BROKEN) return false;
-    if (buffer_is_want(status)) {
-        begin_as_nothing(p, operation);
-        return buffer_check_reference(p, of);
-    }
-    bool refused = !buffer_model_play(&p->model, operation);
-    p->played.refused += refused;
-    if (refused) made->handle = 0;
-    if (operation->verb == TRACE_VIEW && !refused &&
-        !(check_pointer(p, number) && check_access(p, number)))
-        return false;
-    return buffer_check_reference(p, number) && buffer_check_reference(p, of);
-}
-
-// Copies.
-
-// One element, as what is read there and written here. False: views of bytes, or of one kind, whose
-// bits a copy keeps.
-static bool copy_one(buffer_player *p, const trace_operation *operation, lm_status *status) {
-    const uint32_t *argument = operation->argument;
-    const lm_view *to = &p->references[argument[0]], *from = &p->references[argument[1]];
-    int64_t integer = 0;
-    double number = 0;
-    uint64_t bits = 0;
-    if (argument[4] != 1) return false;
-    if (to->kind == LM_BYTES && from->kind == LM_BYTES) {
-        bool order = argument[2] % 2;
-        *status = lm_view_load(&p->realm, from, argument[3], LM_U8, order, &bits);
-        if (*status == LM_OK)
-            *status = lm_view_store(&p->realm, to, argument[2], LM_U8, order, bits);
-        return true;
-    }
-    if (to->kind == from->kind || to->kind == LM_BYTES || from->kind == LM_BYTES) return false;
-    bool big = to->kind >= LM_I64;
-    if (big != (from->kind >= LM_I64)) return false;
-    *status = big ? lm_view_get_integer(&p->realm, from, argument[3], &integer)
-                  : lm_view_get_number(&p->realm, from, argument[3], &number);
-    if (*status == LM_OK)
-        *status = big ? lm_view_set_integer(&p->realm, to, argument[2], integer)
-                      : lm_view_set_number(&p->realm, to, argument[2], number);
-    return true;
-}
-
-// What the copy comes to, among the bytes that buffers are to hold; where only those of `from` are
-// not known, what has come about.
-static void copy_content(buffer_player *p, const trace_operation *operation) {
-    const uint32_t *argument = operation->argument;
-    const model_reference *to = &p->model.references[argument[0]];
-    const model_reference *from = &p->model.references[argument[1]];
-    const real_buffer *b = &p->buffers[to->buffer], *of = &p->buffers[from->buffer];
-    uint32_t element = buffer_model_element(to->kind);
-    size_t at = to->offset + (size_t)argument[2] * element;
-    size_t from_at = from->offset + (size_t)argument[3] * buffer_model_element(from->kind);
-    if (b->shadowed && of->shadowed)
-        element_copy(to->kind, p->content + b->content + at, from->kind,
-                     p->content + of->content + from_at, argument[4], p->scratch);
-    else if (b->shadowed)
-        copy_bytes(p->content + b->content + at, bytes_of(p, b) + at,
-                   (size_t)argument[4] * element);
-}
-
-// Integers that were copied to another buffer are written once more, one by one, as what they are:
-// that changes nothing.
-static bool write_again(buffer_player *p, const trace_operation *operation) {
-    const uint32_t *argument = operation->argument;
-    const lm_view *to = &p->references[argument[0]], *from = &p->references[argument[1]];
-    uint32_t buffer = p->model.references[argument[0]].buffer;
-    bool apart = buffer != p->model.references[argument[1]].buffer;
-    if (!apart || to->kind >= LM_F32 || from->kind >= LM_F32) return true;
-    for (uint32_t i = 0; i < argument[4] && i < AGAIN_MAX; i++) {
-        int64_t value = 0;
-        lm_status status = lm_view_get_integer(&p->realm, from, argument[3] + i, &value);
-        if (!buffer_check_status(p, status, LM_OK)) return false;
-        status = lm_view_set_integer(&p->realm, to, argument[2] + i, value);
-        if (!buffer_check_status(p, status, LM_OK)) return false;
-    }
-    return check_bytes(p, buffer);
-}
-
-static bool copy(buffer_player *p, const trace_operation *operation) {
-    const uint32_t *argument = operation->argument;
-    const model_reference *to = &p->model.references[argument[0]];
-    const model_reference *from = &p->model.references[argument[1]];
-    const lm_view *real = &p->references[argument[0]], *real_from = &p->references[argument[1]];
-    bool good = buffer_model_play(&p->model, operation);
-    p->played.refused += !good;
-    if (to->buffer == BUFFER_MODEL_NONE || from->buffer == BUFFER_MODEL_NONE) return true;
-    if (!to->view || !from->view) return true;
-    lm_status status;
-    if (!copy_one(p, operation, &status))
-        status = lm_view_copy(&p->realm, real, argument[2], real_from, argument[3], argument[4]);
-    bool kinds =
-        real->kind == real_from->kind || (real->kind != LM_BYTES && real_from->kind != LM_BYTES &&
-                                          (real->kind >= LM_I64) == (real_from->kind >= LM_I64));
-    lm_status expected = good ? LM_OK : kinds ? LM_OUT_OF_RANGE : LM_WRONG_KIND;
-    if (!buffer_check_status(p, status, expected)) return false;
-    if (good) copy_content(p, operation);
-    return check_bytes(p, to->buffer) && check_bytes(p, from->buffer) &&
-           (!good || write_again(p, operation));
-}
-
 // Releases.
 
 // The buffers that the model has just let die: their bytes are as they were until now.
@@ -635,7 +397,7 @@ bool buffer_before_death(buffer_player *p) {
     for (uint32_t i = 0; i < p->model.died_count; i++) {
         uint32_t number = p->model.died[i];
         real_buffer *b = &p->buffers[number];
-        if (!check_bytes(p, number)) return false;
+        if (!buffer_check_bytes(p, number)) return false;
         b->lives = false;
         p->live_buffers[b->memory]--;
         p->live_bytes[b->memory] -= p->model.buffers[number].size;
@@ -761,30 +523,18 @@ static bool play_model(buffer_player *p, const trace_operation *operation) {
 }
 
 static bool (*const plays[TRACE_VERBS])(buffer_player *, const trace_operation *) = {
-    [TRACE_ALLOCATE] = play_block,
-    [TRACE_ZEROED] = play_block,
-    [TRACE_RESIZE] = play_block,
-    [TRACE_FREE] = play_block,
-    [TRACE_LANE] = play_model,
-    [TRACE_MEMORY] = play_model,
-    [TRACE_EXIT] = play_model,
-    [TRACE_GROW] = play_around,
-    [TRACE_REFUSE] = play_around,
-    [TRACE_MOVE] = play_around,
-    [TRACE_BUFFER] = create,
-    [TRACE_RETAIN] = refer,
-    [TRACE_RELEASE] = release,
-    [TRACE_VIEW] = refer,
-    [TRACE_COPY] = copy,
-    [TRACE_TRANSFER] = transfer,
-    [TRACE_ATTACH] = buffer_attach,
-    [TRACE_DETACH] = buffer_detach,
-    [TRACE_COLLECT] = buffer_collect,
-    [TRACE_DRAIN] = buffer_drain,
-    [TRACE_OPEN] = play_scope,
-    [TRACE_CLOSE] = play_scope,
-    [TRACE_RESET] = play_scope,
-    [TRACE_HEAP] = play_around,
+    [TRACE_ALLOCATE] = play_block,    [TRACE_ZEROED] = play_block,
+    [TRACE_RESIZE] = play_block,      [TRACE_FREE] = play_block,
+    [TRACE_LANE] = play_model,        [TRACE_MEMORY] = play_model,
+    [TRACE_EXIT] = play_model,        [TRACE_GROW] = play_around,
+    [TRACE_REFUSE] = play_around,     [TRACE_MOVE] = play_around,
+    [TRACE_BUFFER] = create,          [TRACE_RETAIN] = buffer_refer,
+    [TRACE_RELEASE] = release,        [TRACE_VIEW] = buffer_refer,
+    [TRACE_COPY] = buffer_copy,       [TRACE_TRANSFER] = transfer,
+    [TRACE_ATTACH] = buffer_attach,   [TRACE_DETACH] = buffer_detach,
+    [TRACE_COLLECT] = buffer_collect, [TRACE_DRAIN] = buffer_drain,
+    [TRACE_OPEN] = play_scope,        [TRACE_CLOSE] = play_scope,
+    [TRACE_RESET] = play_scope,       [TRACE_HEAP] = play_around,
     [TRACE_WRONG] = buffer_wrong,
 };
 
@@ -899,7 +649,8 @@ bool buffer_player_step(buffer_player *p, const trace_operation *operation) {
     p->watch.calls = p->watch.refused = p->watch.made = 0;
     note_beginning(p, operation);
     if (observer) observer->before(p, operation);
-    if (!plays[operation->verb](p, operation) || p->law || !check_live(p) || !check_last_pointer(p))
+    if (!plays[operation->verb](p, operation) || p->law || !check_live(p) ||
+        !buffer_check_last_pointer(p))
         return false;
     if (observer) observer->after(p, operation);
     uint32_t every = p->options.walk_every;

@@ -23,6 +23,35 @@ static inline bool buffer_is_want(lm_status status) {
 // Whether the next buffer is a block that the player allocates, and that is adopted.
 bool buffer_is_adopted(const buffer_player *player);
 
+// In place of a status: a law is broken.
+#define BUFFER_BROKEN LM_STATUSES
+
+// Where a buffer's bytes lie.
+static inline unsigned char *buffer_bytes_of(const buffer_player *player, const real_buffer *b) {
+    return lm_at(player->options.memories[b->memory].memory, b->start);
+}
+
+// A loop, since a library's function may be a sanitizer's.
+static inline void buffer_copy_bytes(unsigned char *to, const unsigned char *from, size_t count) {
+    size_t i = 0;
+    for (; count - i >= 8; i += 8)
+        __builtin_memcpy(to + i, from + i, 8);
+    for (; i < count; i++)
+        to[i] = from[i];
+}
+
+// Whether a buffer's bytes are what they are to be.
+bool buffer_check_bytes(buffer_player *player, uint32_t number);
+
+// What an operation was to begin is nothing: there was no room for it.
+void buffer_begin_as_nothing(buffer_player *player, const trace_operation *operation);
+
+// The verbs of references and views; and whether the last pointer to a view is good until its
+// memory has grown or moved.
+bool buffer_refer(buffer_player *player, const trace_operation *operation);
+bool buffer_copy(buffer_player *player, const trace_operation *operation);
+bool buffer_check_last_pointer(buffer_player *player);
+
 // A handle, or a token, was given.
 bool buffer_given(buffer_player *player, lm_handle handle, uint32_t owner, uint32_t memory,
                   uint32_t buffer);

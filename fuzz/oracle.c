@@ -620,7 +620,10 @@ static bool circulates(oracle *o) {
     void *blocks[BLOCKS];
     if (o->threads != 3) return true;
     for (uint32_t round = 0; round < ROUNDS; round++) {
-        if (round == ROUNDS_BEFORE) before = lm_memory_pages(o->memory), served_before = served;
+        if (round == ROUNDS_BEFORE) {
+            before = lm_memory_pages(o->memory);
+            served_before = served;
+        }
         o->memory->thread = 0;
         for (served = 0; served < BLOCKS; served++)
             if (!(blocks[served] = o->allocator->allocate(BYTES, o->memory))) break;

@@ -441,7 +441,10 @@ static void circulates(void) {
     uint32_t acting = memory.thread, pages = 0, served_then = 0, served_now = 0;
     void *held[16];
     for (uint32_t round = 0; round < 9; round++) {
-        if (round == 3) pages = lm_memory_pages(&memory), served_then = served_now;
+        if (round == 3) {
+            pages = lm_memory_pages(&memory);
+            served_then = served_now;
+        }
         memory.thread = 0;
         for (served_now = 0; served_now < 16; served_now++)
             if (!(held[served_now] = heap->allocate(4000, &memory))) break;
