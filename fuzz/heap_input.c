@@ -352,7 +352,8 @@ static void tweak_record(uint8_t *record, uint64_t *random) {
     }
 }
 
-// Where a heap starts: mostly at 16; with little left in its page, or of the memory, or of 4 GiB.
+// Where a heap starts: mostly at 16; with little left in its page, or of the memory, or of 4 GiB;
+// or where offsets become negative to who takes them for signed.
 static void random_head(uint8_t *head, uint64_t *random) {
     uint32_t start = 16, pages = random_below(random, 3), max = random_maximum(random);
     switch (random_below(random, 8)) {
@@ -370,6 +371,11 @@ static void random_head(uint8_t *head, uint64_t *random) {
         break;
     case 3:
         pages = random_below(random, random_below(random, 2) && max && max <= 512 ? max + 1 : 8);
+        break;
+    case 4:
+        start = (1u << 31) - 65536 * random_below(random, 4) + 16 * random_below(random, 4096);
+        pages = 32768 + random_below(random, 3);
+        max = random_below(random, 2) ? pages + random_below(random, 40) : 0;
         break;
     default:
         break;

@@ -251,16 +251,16 @@ static uint64_t step_of(const lm_allocator *allocator, uint64_t block, uint32_t 
     return rounds && block > alignment ? block : alignment;
 }
 
-// How much there is at the memory's end in which nothing lives: what the memory grows by joins it.
-// Where a heap has grown, or rounds to something else than powers of two, its own table may lie
-// there.
-static uint64_t free_end(const oracle *o, uint64_t block, uint64_t step) {
+// Of who rounds to powers of two: how much there is from the last place on at which the block may
+// begin, if nothing lives there; what the memory grows by joins it. Before the heap has grown what
+// is its own lies in front.
+static uint64_t free_end(const oracle *o, uint64_t block, uint64_t step, uint64_t own) {
     bool joins = can(o, LM_MERGES) && !oracle_sees_threads(o) && step == block;
     if (!joins || o->pages != o->pages_begun) return 0;
     const oracle_extent *last = o->count ? &o->extents[o->order[o->count - 1]] : NULL;
-    uint64_t from = last ? last->offset + last->room : o->memory->heap_start;
-    uint64_t end = (uint64_t)o->pages * LM_PAGE_BYTES;
-    return from < end ? end - from : 0;
+    uint64_t end = (uint64_t)o->pages * LM_PAGE_BYTES, place = end - end % step;
+    bool is_free = !last || last->offset + last->room <= place;
+    return is_free && o->memory->heap_start + own <= place ? end - place : 0;
 }
 
 bool oracle_had_room(const oracle *o, uint64_t block, uint64_t step) {
@@ -268,7 +268,8 @@ bool oracle_had_room(const oracle *o, uint64_t block, uint64_t step) {
     // A table that stays where threads may look splits the memory.
     if (can(o, LM_SHARES_THREADS) && block > 1u << 29) return false;
     uint64_t own = ((uint64_t)o->pages * LM_PAGE_BYTES + block) / 32 + 3 * LM_PAGE_BYTES;
-    return block + step + own <= oracle_left(o) + free_end(o, block, step);
+    uint64_t joined = free_end(o, block, step, own);
+    return block + (joined ? 0 : step) + own <= oracle_left(o) + joined;
 }
 
 // The widest stretch of what the memory was before the call in which nothing lives.

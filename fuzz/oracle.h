@@ -106,9 +106,9 @@ uint64_t oracle_left(const oracle *oracle);
 
 // Whether before the call there was room for a block of so many bytes that is aligned to `step`:
 // as much was left of the memory, and what a heap needs besides, three pages and a thirty-second of
-// the memory, for tables and for rounding up. Of who rounds to powers of two a free end counts as
-// well. There was none where a growth was refused; nor, where threads share the memory, for more
-// than 512 MiB.
+// the memory, for tables and for rounding up. Where the block is a power of two, and may begin in a
+// free end, that counts as well. There was none where a growth was refused; nor, where threads
+// share the memory, for more than 512 MiB.
 bool oracle_had_room(const oracle *oracle, uint64_t block, uint64_t step);
 
 // After an allocation; NULL: it was refused.

@@ -148,16 +148,16 @@ static void holds_reuse(uint64_t block, uint32_t alignment, const char *what) {
     HOLDS(reuse, !can(LM_MERGES) || sees_threads() || widest < due,
           "%llu bytes %s beside %llu where nothing lives", (ull)block, what, (ull)widest);
 }
-// How much there is at the memory's end in which nothing lives, which what it grows by joins: of
-// who rounds to powers of two, before it grows.
-static uint64_t free_end(uint64_t block, uint64_t step) {
-    uint64_t from = memory.heap_start, end = (uint64_t)pages_before * LM_PAGE_BYTES;
+// Of who rounds to powers of two: how much there is from the last place on at which the block may
+// begin, if nothing lives there, before the heap has grown.
+static uint64_t free_end(uint64_t block, uint64_t step, uint64_t own) {
+    uint64_t end = (uint64_t)pages_before * LM_PAGE_BYTES, place = end - end % step;
     if (!can(LM_MERGES) || sees_threads() || step != block || pages_before != pages_begun) return 0;
     for (uint32_t i = 0; i < BLOCKS + foreign; i++) {
         uint64_t to = blocks[i].offset + (blocks[i].usable ? blocks[i].usable : 1);
-        if (blocks[i].live && to > from) from = to;
+        if (blocks[i].live && to > place) return 0;
     }
-    return from < end ? end - from : 0;
+    return memory.heap_start + own <= place ? end - place : 0;
 }
 static void holds_refusal(uint64_t cost, uint32_t size, uint32_t alignment) {
     uint64_t left = (uint64_t)(memory.pages_max - pages_before) * LM_PAGE_BYTES;
@@ -166,7 +166,8 @@ static void holds_refusal(uint64_t cost, uint32_t size, uint32_t alignment) {
     if (rounds && block > step) step = block; // to powers of two
     uint64_t own = ((uint64_t)pages_before * LM_PAGE_BYTES + block) / 32 + 3 * LM_PAGE_BYTES;
     bool splits = can(LM_SHARES_THREADS) && block > 1u << 29;
-    bool room = !splits && block + step + own <= left + free_end(block, step);
+    uint64_t joined = free_end(block, step, own);
+    bool room = !splits && block + (joined ? 0 : step) + own <= left + joined;
     bool refused = refusals_before == LM_REFUSE_ALL || memory.refusals != refusals_before;
     lm_census had = census;
     bool comparable = census_is_known;

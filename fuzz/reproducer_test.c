@@ -245,19 +245,23 @@ static void both_see_what_is_not_used_again(void **state) {
     (void)state;
     trace lanes = parse("linmem-trace 1\na 0 100\na 1 100\nf 0\nt 1\nf 1\n");
     trace end = parse("linmem-trace 1\nh 16 90 160\na 1 4000000\nf 1\n");
+    trace behind = parse("linmem-trace 1\nh 16 62 135\na 0 2097153\nf 0\n"); // the end, and a table
     right = lm_strategy_named("paged_shared", 0);
     lm_allocator broken = *right;
     broken.free = free_by_its_thread;
     assert_same(right, &lanes, "");
     assert_same(&broken, &lanes, "conservation");
-    for (size_t i = 0; i < lm_strategy_count(); i++)
+    for (size_t i = 0; i < lm_strategy_count(); i++) {
         assert_same(lm_strategy_at(i, 1), &end, "");
+        assert_same(lm_strategy_at(i, 1), &behind, "");
+    }
     right = lm_strategy_named("buddy", 0);
     broken = *right;
     broken.allocate = allocate_from_new_pages;
     assert_same(&broken, &end, "refusal");
     trace_free(&lanes);
     trace_free(&end);
+    trace_free(&behind);
 }
 
 static void a_trial_outlives_what_hangs(void **state) {
