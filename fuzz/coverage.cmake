@@ -44,6 +44,7 @@ endforeach()
 foreach(library covered_counts_atomic covered_buffers)
   target_compile_options(${library} PRIVATE --coverage)
 endforeach()
+target_compile_definitions(replay-buffers PRIVATE STORES_UNTOLD)
 target_link_options(replay-buffers PRIVATE --coverage)
 add_dependencies(replay-buffers fuzz corpus alloc cli)
 replays(buffers covered_buffers covered_counts_atomic fuzz_buffer_player fuzz_recorder
