@@ -1,5 +1,6 @@
 #include "fuzz/oracle.h"
 
+#include "fuzz/circulation.h"
 #include "fuzz/dirty.h"
 #include "fuzz/pattern.h"
 #include "fuzz/steps.h"
@@ -613,27 +614,12 @@ static void threads_give_back(oracle *o) {
     lm_memory_refuse(o->memory, 0);
 }
 
-// What one thread allocates and another one frees is served to the first again: in the end the
-// memory grows no more, but for slabs that it buys late, of 128 KiB at most, and their tables.
-// Threads 0 and 1 stand for all.
 static bool circulates(oracle *o) {
-    enum { BLOCKS = 16, BYTES = 4000, ROUNDS_BEFORE = 3, ROUNDS = 12, PAGES_LATE = 4 };
-    uint32_t acting = o->memory->thread, before = 0, served;
-    void *blocks[BLOCKS];
     if (o->threads != 3) return true;
-    for (uint32_t round = 0; round < ROUNDS; round++) {
-        if (round == ROUNDS_BEFORE) before = lm_memory_pages(o->memory);
-        o->memory->thread = 0;
-        for (served = 0; served < BLOCKS; served++)
-            if (!(blocks[served] = o->allocator->allocate(BYTES, o->memory))) break;
-        o->memory->thread = 1;
-        for (uint32_t i = 0; i < served; i++)
-            o->allocator->free(blocks[i], 0, o->memory);
-    }
-    o->memory->thread = acting;
-    HOLDS(conservation, lm_memory_pages(o->memory) <= before + PAGES_LATE,
+    uint32_t settled = circulate(o->allocator, o->memory), pages = lm_memory_pages(o->memory);
+    HOLDS(conservation, pages <= settled + CIRCULATION_PAGES_LATE,
           "one thread frees what another allocates, and the memory grows from %u to %u pages",
-          before, lm_memory_pages(o->memory));
+          settled, pages);
     return true;
 }
 

@@ -3,6 +3,7 @@
 // This part is the same in every reproducer of a heap: it makes the calls, and holds the answers
 // against what an allocator's contract says (alloc/allocator.h).
 #include "alloc/strategies/strategy.h"
+#include "fuzz/circulation.h"
 #include "fuzz/reproducer_common.h"
 
 #ifdef STRATEGY // else whoever includes this has a heap
@@ -437,23 +438,11 @@ static void start(uint32_t heap_start, uint32_t pages, uint32_t pages_max) {
     fill(heap_start - below(), UINT32_MAX, below());
 }
 
-// What one thread allocates and another one frees is served to the first again.
 static void circulates(void) {
-    uint32_t acting = memory.thread, pages = 0, count;
-    void *held[16];
-    for (uint32_t round = 0; round < 12; round++) {
-        if (round == 3) pages = lm_memory_pages(&memory);
-        memory.thread = 0;
-        for (count = 0; count < 16; count++)
-            if (!(held[count] = heap->allocate(4000, &memory))) break;
-        memory.thread = 1;
-        for (uint32_t i = 0; i < count; i++)
-            heap->free(held[i], 0, &memory);
-    }
-    memory.thread = acting;
-    HOLDS(conservation, lm_memory_pages(&memory) <= pages + 4,
+    uint32_t settled = circulate(heap, &memory), pages = lm_memory_pages(&memory);
+    HOLDS(conservation, pages <= settled + CIRCULATION_PAGES_LATE,
           "one thread frees what another allocates, and the memory grows from %u to %u pages",
-          pages, lm_memory_pages(&memory));
+          settled, pages);
 }
 
 // What a thread keeps it gives back where it gets no memory; in the second round it gets what the
