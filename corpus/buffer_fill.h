@@ -7,7 +7,7 @@
 // Bytes that are each buffer's own, eight by eight; and among them numbers that conversions treat
 // apart, which chance alone would hardly make.
 static inline uint64_t buffer_fill_word(uint64_t seed, size_t at) {
-    static const uint64_t apart[20] = {
+    static const uint64_t apart[] = {
         0x7FF4000000000123, 0xFFF8000000000001, // NaNs that carry something, as f64
         0x7FA000017FC00123, 0x7F800000FF800000, // and as f32; infinities as f32
         0x7FF0000000000000, 0x8000000000000000, // infinity, -0
@@ -20,6 +20,6 @@ static inline uint64_t buffer_fill_word(uint64_t seed, size_t at) {
         0x4520000000000001, 0x4530000000000001, // and of 2^83 the last; of 2^84 none
     };
     uint64_t turn = seed + at / 8;
-    if (turn % 4 == 0) return apart[(turn / 4 + seed) % 20];
+    if (turn % 4 == 0) return apart[(turn / 4 + seed) % (sizeof apart / sizeof *apart)];
     return (seed + 1) * 6364136223846793005U + at * 0x9E3779B97F4A7C15U;
 }

@@ -13,6 +13,7 @@ add_custom_target(fuzz_coverage)
 function(replays name)
   target_link_libraries(replay-${name} ${ARGN})
   target_sources(replay-${name} PRIVATE ${CMAKE_SOURCE_DIR}/fuzz/replay_target.c)
+  target_compile_definitions(replay-${name} PRIVATE STORES_UNTOLD)
   # Another compiler's steps are others.
   add_custom_target(replayed-${name} COMMAND replay-${name} --level=0 --without=steps
     --play=${CMAKE_SOURCE_DIR}/build/fuzz-from-nothing/${name} VERBATIM)
@@ -25,8 +26,7 @@ foreach(strategy ${strategies})
   target_compile_options(covered_${strategy} PRIVATE -ffreestanding --coverage)
   list(APPEND covered CMakeFiles/covered_${strategy}.dir)
   add_executable(replay-heap-${strategy} EXCLUDE_FROM_ALL fuzz/heap_target.c)
-  target_compile_definitions(replay-heap-${strategy} PRIVATE
-    TARGET_STRATEGY=${strategy} STORES_UNTOLD)
+  target_compile_definitions(replay-heap-${strategy} PRIVATE TARGET_STRATEGY=${strategy})
   target_link_options(replay-heap-${strategy} PRIVATE --coverage)
   add_dependencies(replay-heap-${strategy} fuzz corpus alloc cli)
   replays(heap-${strategy} covered_${strategy} strategies_level1 strategies_counted
@@ -44,7 +44,6 @@ endforeach()
 foreach(library covered_counts_atomic covered_buffers)
   target_compile_options(${library} PRIVATE --coverage)
 endforeach()
-target_compile_definitions(replay-buffers PRIVATE STORES_UNTOLD)
 target_link_options(replay-buffers PRIVATE --coverage)
 add_dependencies(replay-buffers fuzz corpus alloc cli)
 replays(buffers covered_buffers covered_counts_atomic fuzz_buffer_player fuzz_recorder

@@ -305,7 +305,7 @@ static uint32_t random_offset(uint64_t *random) {
     case 2:
         return random_size(random);
     default:
-        return (uint32_t) - (int32_t)(1 + random_below(random, 64)); // before the block
+        return (uint32_t)-(int32_t)(1 + random_below(random, 64)); // before the block
     }
 }
 
