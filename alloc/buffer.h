@@ -105,10 +105,11 @@ typedef enum lm_status {
     LM_INVALID_TOKEN,
     LM_STALE_TOKEN,
     LM_ENQUEUED,
+    LM_NOT_STARTED,
     LM_STATUSES
 } lm_status;
 
-// The status's name, as it is written here.
+// The status's name, as it is written here; "no status" of any other number.
 const char *lm_status_name(lm_status status);
 
 static inline bool lm_failed(lm_status status) {
@@ -157,8 +158,8 @@ extern const lm_counts lm_counts_plain, lm_counts_atomic;
 struct lm_realm {
     const lm_counts *counts;
     lm_memories memories;
-    uint32_t state;      // the offset of the realm's record in home
-    uint32_t finalizers; // and of the finalizers' (alloc/finalizer.h); 0: not started
+    uint32_t state;  // the offset of the realm's record in home; 0: the realm has ended
+    bool finalizers; // have started, and not ended (alloc/finalizer.h)
     lm_pressure *pressure;
     void *pressure_context;
     bool pressing; // it runs
@@ -169,8 +170,8 @@ struct lm_realm {
 bool lm_realm_start(lm_realm *realm, const lm_counts *counts, const lm_allocator *allocator,
                     lm_memory *memory);
 
-// Ends a realm: gives back what it keeps in home; buffers that still live stay allocated. Its
-// finalizers have ended before (alloc/finalizer.h). No other thread calls.
+// Ends a realm and its finalizers: gives back what it keeps in home; buffers that still live stay
+// allocated. Does nothing to a realm that has ended. No other thread calls, and no callback.
 void lm_realm_end(lm_realm *realm);
 
 // Adds a memory. Of an imported allocator only allocate, resize and free need be there; blocks that

@@ -41,23 +41,11 @@
 
 enum { ALIVE = 1, QUEUED = 2, HELD = 4 };
 
-typedef struct finalizer {
-    lm_handle handle;
-    uint32_t word;
-    uint32_t behind;         // in the queue: the record pushed before, or drained after; plus 1
-    uint32_t next, previous; // in the ring of siblings; next: of a free one, plus 1
-} finalizer;
-
-typedef struct finalizers {
-    uint32_t queue;   // the youngest that is enqueued, plus 1
-    uint32_t oldest;  // what was taken of the queue and is not drained yet, turned around
-    uint32_t free;    // the first free record, plus 1
-    uint32_t retired; // records whose generations are used up
-    lm_records records;
-} finalizers;
+typedef lm_finalizer finalizer;
+typedef lm_finalizers finalizers;
 
 static inline finalizers *finalizers_of(const lm_realm *r) {
-    return lm_at(r->memories.at[LM_HOME].memory, r->finalizers);
+    return &lm_state_of(r)->finalizers;
 }
 static inline finalizer *record_at(const lm_realm *r, uint32_t number) {
     return lm_record_at(r->memories.at[LM_HOME].memory, &finalizers_of(r)->records,
@@ -93,6 +81,7 @@ static lm_status judge(uint32_t word, lm_token token) {
 }
 
 lm_status lm_finalizer_enqueue(lm_realm *r, lm_token token) {
+    if (!r->finalizers) return LM_NOT_STARTED;
     finalizer *f = named(r, token);
     if (!f) return LM_INVALID_TOKEN;
     uint32_t word = word_of(f);
@@ -126,7 +115,7 @@ static lm_status take(lm_realm *r, uint32_t *number) {
         return LM_OK;
     }
     if (all->records.count == LM_SLOTS_MAX) return LM_OUT_OF_SLOTS;
-    if (!lm_records_extend(&r->memories, r->finalizers + offsetof(finalizers, records),
+    if (!lm_records_extend(&r->memories, r->state + offsetof(lm_realm_state, finalizers.records),
                            sizeof(finalizer)))
         return LM_OUT_OF_MEMORY;
     *number = lm_records_take(&finalizers_of(r)->records);
@@ -197,23 +186,25 @@ static uint32_t dequeue(const lm_realm *r) {
 // The calls.
 
 bool lm_finalizers_start(lm_realm *r) {
-    lock(r);
-    uint32_t block = lm_access_allocate(&r->memories, LM_HOME, sizeof(finalizers));
-    if (block) lm_access_fill(&r->memories, LM_HOME, block, 0, sizeof(finalizers));
-    unlock(r);
-    r->finalizers = block;
-    return block != 0;
+    if (!r->state || r->finalizers) return false;
+    r->finalizers = true;
+    return true;
 }
 
 void lm_finalizers_end(lm_realm *r) {
-    uint32_t records = r->finalizers + (uint32_t)offsetof(finalizers, records);
-    lm_records_end(&r->memories, records, sizeof(finalizer));
-    lm_access_free(&r->memories, LM_HOME, r->finalizers, 0);
-    r->finalizers = 0;
+    if (!r->finalizers) return;
+    r->finalizers = false;
+    lock(r);
+    for (uint32_t number = 0; number < finalizers_of(r)->records.count; number++)
+        if (word_of(record_at(r, number)) & ALIVE) disarm(r, number, ALIVE);
+    for (uint32_t queued = dequeue(r); queued; queued = dequeue(r))
+        clear(r, queued - 1, QUEUED);
+    unlock(r);
 }
 
 lm_status lm_finalizer_attach(lm_realm *r, uint32_t owner, lm_handle handle, lm_token sibling,
                               lm_token *token) {
+    if (!r->finalizers) return LM_NOT_STARTED;
     lm_buffer_info info;
     uint32_t number;
     lm_status status = lm_buffer_describe(r, owner, handle, &info);
@@ -228,6 +219,7 @@ lm_status lm_finalizer_attach(lm_realm *r, uint32_t owner, lm_handle handle, lm_
 
 lm_status lm_finalizer_replace(lm_realm *r, uint32_t owner, lm_handle handle, lm_token *token,
                                lm_handle *cancelled) {
+    if (!r->finalizers) return LM_NOT_STARTED;
     lm_buffer_info info;
     uint32_t number;
     lm_status status = lm_buffer_describe(r, owner, handle, &info);
@@ -244,6 +236,7 @@ lm_status lm_finalizer_replace(lm_realm *r, uint32_t owner, lm_handle handle, lm
 }
 
 lm_status lm_finalizer_detach(lm_realm *r, lm_token token, lm_handle *handle) {
+    if (!r->finalizers) return LM_NOT_STARTED;
     lock(r);
     lm_status status = find(r, token);
     if (status == LM_OK) *handle = disarm(r, number_of(token), ALIVE);
@@ -272,6 +265,7 @@ static void hold_all(const lm_realm *r, uint32_t first) {
 }
 
 lm_status lm_finalizer_detach_all(lm_realm *r, lm_token token, uint32_t *freed) {
+    if (!r->finalizers) return LM_NOT_STARTED;
     uint32_t first = number_of(token), number = first;
     lock(r);
     lm_status status = find(r, token);
@@ -312,6 +306,7 @@ static bool next_dead(const lm_realm *r, lm_handle *handle) {
 lm_drained lm_finalizers_drain(lm_realm *r, uint32_t count) {
     lm_drained drained = {0};
     lm_handle handle;
+    if (!r->finalizers) return drained;
     for (; count && next_dead(r, &handle); count--) {
         if (!handle) continue;
         lm_status status = release(r, handle);
@@ -351,6 +346,8 @@ static bool lists(const lm_realm *r, uint32_t at, uint32_t records, bool free, u
 }
 
 const char *lm_finalizers_validate(lm_realm *r, uint32_t *armed) {
+    *armed = 0;
+    if (!r->state) return NULL;
     const finalizers *all = finalizers_of(r);
     uint32_t records = all->records.count, alive = 0, queued = 0, free = 0;
     for (uint32_t number = 0; number < records; number++) {

@@ -33,6 +33,9 @@
 //     attached when 2^24 are armed or retired        LM_OUT_OF_SLOTS, nothing changed
 //     the reference was released by hand meanwhile   the drain counts it as failed, and goes on
 //     never                                          the budget's callback tells (alloc/buffer.h)
+//     any call before the start or after the end,    LM_NOT_STARTED, and no memory is read:
+//       the realm's end included                       collectors call when they end themselves
+//     a token of an earlier start of this realm      LM_STALE_TOKEN, as its record is still known
 //
 // Two disciplines of attaching. A FinalizationRegistry takes many registrations for one object, and
 // unregisters all that share an unregister token: such tokens form a ring, which
@@ -48,12 +51,13 @@
 
 typedef uint64_t lm_token;
 
-// Lays out the realm's records of finalizers in home, once, before all other calls. False: out of
-// memory, and it may be tried again.
+// Starts the realm's finalizers. Takes no memory. Returns false, and changes nothing, if they have
+// started already or the realm has not. No other thread calls.
 bool lm_finalizers_start(lm_realm *realm);
 
-// Gives back what the records took of home; references that tokens still stand for are not
-// released. No other thread calls.
+// Ends them, and all tokens: the references that they stood for are their owners' again. The
+// records stay in home until the realm ends, so that no token is given twice when the finalizers
+// start again. Does nothing if they have not started. No other thread calls. O(tokens).
 void lm_finalizers_end(lm_realm *realm);
 
 // Arms a token for one of the owner's references, which is the token's from here on: a token for

@@ -638,22 +638,212 @@ static void attach_out_of_memory(void **state) {
     assert_holds(0, 0);
 }
 
-static void started_out_of_memory(void **state) {
+// ---- Starts and ends ----------------------------------------------------------------------------
+
+typedef enum stage {
+    NO_REALM,
+    NEVER_STARTED,
+    STARTED,
+    ENDED,
+    STARTED_AGAIN,
+    REALM_ENDED,
+    STAGES
+} stage;
+
+// What calls return at each stage, with a token that was armed at the first start, or a number that
+// looks like one.
+static const struct {
+    lm_status token, attach, beside; // `beside`: attach, or replace, with that token
+    bool starts;                     // what lm_finalizers_start returns
+} at_stage[STAGES] = {
+    [NO_REALM] = {LM_NOT_STARTED, LM_NOT_STARTED, LM_NOT_STARTED, false},
+    [NEVER_STARTED] = {LM_NOT_STARTED, LM_NOT_STARTED, LM_NOT_STARTED, true},
+    [STARTED] = {LM_OK, LM_OK, LM_OK, false},
+    [ENDED] = {LM_NOT_STARTED, LM_NOT_STARTED, LM_NOT_STARTED, true},
+    [STARTED_AGAIN] = {LM_STALE_TOKEN, LM_OK, LM_STALE_TOKEN, false},
+    [REALM_ENDED] = {LM_NOT_STARTED, LM_NOT_STARTED, LM_NOT_STARTED, false},
+};
+
+// Goes there from the fixture's start, where `*token` is armed for `*handle`, on its way.
+static void go_to(stage to, lm_handle *handle, lm_token *token) {
+    const lm_counts *counts = r->counts;
+    *handle = 1;
+    *token = 1u << 24;
+    if (to == NO_REALM || to == NEVER_STARTED) {
+        lm_realm_end(r);
+        memset(r, 0, sizeof *r);
+        if (to == NO_REALM) return;
+        assert_true(lm_realm_start(r, counts, &home_heap_watched, &memories[HOME]));
+        assert_int_equal(lm_realm_add(r, &other_heap_watched, &memories[OTHER]), OTHER);
+        *handle = create(OTHER);
+        return;
+    }
+    *handle = create(OTHER);
+    assert_int_equal(lm_buffer_retain(r, DART, *handle), LM_OK);
+    *token = attach(*handle, 0);
+    if (to >= ENDED) lm_finalizers_end(r);
+    if (to == STARTED_AGAIN) assert_true(lm_finalizers_start(r));
+    if (to == REALM_ENDED) lm_realm_end(r);
+}
+
+enum { ENQUEUE, DETACH, DETACH_ALL, CLOSE, ATTACH, BESIDE, REPLACE, TOKEN_CALLS };
+
+static lm_status call(int which, lm_handle with, lm_token token) {
+    lm_handle handle = 78;
+    lm_token made = 77;
+    uint32_t freed = 79;
+    switch (which) {
+    case ENQUEUE:
+        return lm_finalizer_enqueue(r, token);
+    case DETACH:
+        return lm_finalizer_detach(r, token, &handle);
+    case DETACH_ALL:
+        return lm_finalizer_detach_all(r, token, &freed);
+    case CLOSE:
+        return lm_finalizer_close(r, token);
+    case ATTACH:
+        return lm_finalizer_attach(r, DART, with, 0, &made);
+    case BESIDE:
+        return lm_finalizer_attach(r, DART, with, token, &made);
+    default:
+        return lm_finalizer_replace(r, DART, with, &token, &handle);
+    }
+}
+
+// Every call at every stage: a defined status, and where it is an error, not a byte has changed.
+static void each_call_at_each_stage(const lm_counts *counts) {
+    for (stage at = NO_REALM; at < STAGES; at++) {
+        for (int which = 0; which < TOKEN_CALLS; which++) {
+            lm_handle handle;
+            lm_token token;
+            start(counts);
+            go_to(at, &handle, &token);
+            lm_status expected = which < ATTACH    ? at_stage[at].token
+                                 : which == ATTACH ? at_stage[at].attach
+                                                   : at_stage[at].beside;
+            picture before = take_picture();
+            lm_status status = call(which, handle, token);
+            if (status != expected)
+                fail_msg("call %d at stage %d: %s, not %s", which, (int)at, lm_status_name(status),
+                         lm_status_name(expected));
+            if (expected != LM_OK) assert_as_in(&before);
+            drop_picture(&before);
+            end(NULL);
+        }
+    }
+}
+
+// The calls that return no status.
+static void others_at_each_stage(const lm_counts *counts) {
+    for (stage at = NO_REALM; at < STAGES; at++) {
+        lm_handle handle;
+        lm_token token;
+        uint32_t armed = 77;
+        start(counts);
+        go_to(at, &handle, &token);
+        picture before = take_picture();
+        assert_null(lm_finalizers_validate(r, &armed));
+        assert_int_equal(armed, at == STARTED);
+        if (at == STARTED_AGAIN) enqueue(attach(handle, 0));
+        bool works = !at_stage[at].starts && at_stage[at].attach == LM_OK;
+        if (!works) assert_drained(10, 0, 0, 0, false);
+        if (!works) lm_finalizers_end(r);
+        if (!works) assert_as_in(&before);
+        drop_picture(&before);
+        assert_int_equal(lm_finalizers_start(r), at_stage[at].starts);
+        assert_false(lm_finalizers_start(r));
+        if (works) assert_drained(10, at == STARTED_AGAIN, 0, 0, false);
+        lm_finalizers_end(r);
+        lm_finalizers_end(r);
+        if (at == NO_REALM) memset(r, 0, sizeof *r);
+        lm_realm_end(r);
+        lm_realm_end(r);
+        end(NULL);
+    }
+}
+
+static void a_status_for_every_call_at_every_stage(void **state) {
     (void)state;
-    lm_realm full;
-    lm_memory home;
-    assert_true(lm_memory_create(&home, &(lm_memory_options){.pages = 1, .pages_max = 100}));
-    assert_true(home_heap->start(&home));
-    assert_true(lm_realm_start(&full, &lm_counts_plain, home_heap, &home));
-    lm_memory_refuse(&home, LM_REFUSE_ALL);
+    each_call_at_each_stage(&lm_counts_plain);
+    each_call_at_each_stage(&lm_counts_atomic);
+    others_at_each_stage(&lm_counts_plain);
+    others_at_each_stage(&lm_counts_atomic);
+}
+
+// A second start leaves what is armed as it was.
+static void started_twice_nothing_is_lost(void **state) {
+    (void)state;
+    lm_token token = attach(create(HOME), 0), queued = attach(create(OTHER), 0);
+    enqueue(queued);
+    picture before = take_picture();
+    assert_false(lm_finalizers_start(r));
+    assert_as_in(&before);
+    drop_picture(&before);
+    enqueue(token);
+    assert_drained(10, 2, 2, 0, false);
+    assert_holds(0, 0);
+}
+
+// A runtime that ends tells of all its objects: the heap has given the tables' blocks to others.
+static void a_collector_outlives_finalizers_and_realm(void **state) {
+    (void)state;
+    enum { TOKENS = 200 };
+    lm_token tokens[TOKENS];
+    for (uint32_t i = 0; i < TOKENS; i++)
+        tokens[i] = attach(create(i % 2), 0);
+    for (int i = 0; i < TOKENS; i += 3)
+        enqueue(tokens[i]);
+    lm_finalizers_end(r);
+    for (int i = 0; i < TOKENS; i++)
+        assert_int_equal(lm_finalizer_enqueue(r, tokens[i]), LM_NOT_STARTED);
+    assert_int_equal(lm_realm_release_all(r, DART), TOKENS); // the references are their owner's
+    lm_realm_end(r);
+    for (size_t size = 16; size <= LM_PAGE_BYTES; size *= 2)
+        for (int i = 0; i < 50; i++) {
+            void *block = home_heap->allocate(size, &memories[HOME]);
+            assert_non_null(block);
+            memset(block, 0xA5, size);
+        }
+    picture before = take_picture();
+    for (int i = 0; i < TOKENS; i++)
+        assert_int_equal(lm_finalizer_enqueue(r, tokens[i]), LM_NOT_STARTED);
+    assert_as_in(&before);
+    drop_picture(&before);
+}
+
+// However often they start: a token of an earlier start is never one of a later one.
+static void tokens_of_earlier_starts_are_stale(void **state) {
+    (void)state;
+    enum { STARTS = 20, EACH = 30 };
+    static lm_token tokens[STARTS * EACH];
+    lm_handle handles[EACH];
+    for (uint32_t i = 0; i < EACH; i++)
+        handles[i] = create(i % 2);
+    for (int now = 0, told = 0; now < STARTS; now++) {
+        for (int i = 0; i < EACH; i++)
+            tokens[told++] = attach(handles[(i * 7 + now) % EACH], 0);
+        for (int i = now % 2; i < EACH; i += 2) // some are queued when it ends
+            enqueue(tokens[told - 1 - i]);
+        lm_finalizers_end(r);
+        assert_holds(0, EACH);
+        assert_true(lm_finalizers_start(r));
+        for (int i = 0; i < told; i++)
+            assert_int_equal(lm_finalizer_enqueue(r, tokens[i]), LM_STALE_TOKEN);
+        assert_drained(EACH, 0, 0, 0, false);
+    }
+    for (int i = 0; i < EACH; i++)
+        assert_int_equal(lm_buffer_release(r, DART, handles[i]), LM_FREED);
+    assert_holds(0, 0);
+}
+
+static void a_start_takes_no_memory(void **state) {
+    (void)state;
+    lm_finalizers_end(r);
+    lm_memory_refuse(&memories[HOME], LM_REFUSE_ALL);
     for (size_t size = 1 << 16; size > 0; size /= 2)
-        while (home_heap->allocate(size, &home))
+        while (home_heap->allocate(size, &memories[HOME]))
             ;
-    assert_false(lm_finalizers_start(&full));
-    assert_int_equal(full.finalizers, 0);
-    lm_memory_refuse(&home, 0);
-    assert_true(lm_finalizers_start(&full));
-    lm_memory_destroy(&home);
+    assert_true(lm_finalizers_start(r));
 }
 
 static void ended_it_leaves_nothing_in_home(void **state) {
@@ -799,12 +989,8 @@ static void a_broken_record_is_seen(void **state) {
     enqueue(attach(create(HOME), 0));
     assert_int_equal(lm_finalizer_detach(r, attach(a, 0), &freed), LM_OK);
     assert_holds(2, 2);
-    // The records are where the word of a part (alloc/records.h) leads to.
-    uint32_t armed, *part = NULL, *word = lm_at(&memories[HOME], r->finalizers), at;
-    for (; !part || part[FREE * WORDS + WORD] != 0x100; word++) {
-        at = *word - 1 + (WORDS * 4 << LM_RECORDS_FIRST);
-        part = at > r->finalizers && at < LM_PAGE_BYTES ? lm_at(&memories[HOME], at & ~3u) : NULL;
-    }
+    const lm_records *records = &lm_state_of(r)->finalizers.records;
+    uint32_t armed, *part = lm_record_at(&memories[HOME], records, sizeof(lm_finalizer), 0);
     assert_int_equal(part[WORD], 0x101);
     assert_int_equal(part[QUEUED * WORDS + WORD], 0x103);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -840,7 +1026,11 @@ static const struct CMUnitTest tests[] = {
     BOTH(a_resize_is_pressure_too),
     cmocka_unit_test_setup_teardown(attach_out_of_memory, start_plain_on_tlsf, end),
     cmocka_unit_test_setup_teardown(attach_out_of_memory, start_atomic_on_tlsf, end),
-    BOTH(started_out_of_memory),
+    cmocka_unit_test(a_status_for_every_call_at_every_stage),
+    BOTH(started_twice_nothing_is_lost),
+    BOTH(a_collector_outlives_finalizers_and_realm),
+    BOTH(tokens_of_earlier_starts_are_stale),
+    BOTH(a_start_takes_no_memory),
     BOTH(the_world_has_stopped),
     BOTH(a_finalizer_that_does_more_is_caught),
     BOTH(a_broken_record_is_seen),

@@ -306,7 +306,7 @@ bool lm_memory_grow_foreign(lm_memory *memory, uint32_t pages) {
     if (memory->moving) return move(memory, memory->pages + pages);
     if (!commit_until(memory, memory->pages, memory->pages + pages)) return false;
     unpoison(memory);
-    memory->pages += pages;
+    __atomic_store_n(&memory->pages, memory->pages + pages, __ATOMIC_RELEASE); // others may read it
     poison(memory);
     return true;
 }

@@ -25,8 +25,9 @@ const char *lm_status_name(lm_status status) {
         [LM_INVALID_TOKEN] = "LM_INVALID_TOKEN",
         [LM_STALE_TOKEN] = "LM_STALE_TOKEN",
         [LM_ENQUEUED] = "LM_ENQUEUED",
+        [LM_NOT_STARTED] = "LM_NOT_STARTED",
     };
-    return names[status];
+    return (unsigned)status < LM_STATUSES ? names[status] : "no status";
 }
 
 bool lm_realm_start(lm_realm *realm, const lm_counts *counts, const lm_allocator *allocator,
@@ -45,10 +46,14 @@ bool lm_realm_start(lm_realm *realm, const lm_counts *counts, const lm_allocator
 }
 
 void lm_realm_end(lm_realm *realm) {
+    if (!realm->state) return;
+    lm_records_end(&realm->memories, realm->state + offsetof(lm_realm_state, finalizers.records),
+                   sizeof(lm_finalizer));
     lm_records_end(&realm->memories, realm->state + offsetof(lm_realm_state, slots),
                    sizeof(lm_slot));
     lm_access_free(&realm->memories, LM_HOME, realm->state, 0);
     realm->state = 0;
+    realm->finalizers = false;
 }
 
 uint32_t lm_realm_add(lm_realm *realm, const lm_allocator *allocator, lm_memory *memory) {

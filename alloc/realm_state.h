@@ -18,11 +18,28 @@ typedef struct lm_slot {
 } lm_slot;
 _Static_assert(sizeof(lm_slot) == 32, "two a cache line");
 
+// One token's (alloc/finalizer.c).
+typedef struct lm_finalizer {
+    lm_handle handle;
+    uint32_t word;
+    uint32_t behind;         // in the queue: the record pushed before, or drained after; plus 1
+    uint32_t next, previous; // in the ring of siblings; next: of a free one, plus 1
+} lm_finalizer;
+
+typedef struct lm_finalizers {
+    uint32_t queue;   // the youngest that is enqueued, plus 1
+    uint32_t oldest;  // what was taken of the queue and is not drained yet, turned around
+    uint32_t free;    // the first free record, plus 1
+    uint32_t retired; // records whose generations are used up
+    lm_records records;
+} lm_finalizers;
+
 typedef struct lm_realm_state {
     uint32_t lock;
     uint32_t free;    // the first free slot, plus 1
     uint32_t retired; // slots whose generations are used up
     lm_records slots;
+    lm_finalizers finalizers; // until the realm ends, so that no token is ever given twice
     uint64_t budgets[LM_MEMORIES_MAX];
     lm_live memories[LM_MEMORIES_MAX];
 } lm_realm_state;
