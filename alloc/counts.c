@@ -129,11 +129,18 @@ static inline bool find_slot(const lm_realm *r, lm_handle handle, lm_slot **s) {
     return LM_LIKELY(part != 0);
 }
 
-static lm_status judge(const lm_realm *r, uint32_t owner, lm_handle handle) {
+// Judges a handle by what its slot's word is now, which `word` gets.
+static lm_status judge_word(const lm_realm *r, uint32_t owner, lm_handle handle, uint64_t *word) {
     lm_slot *s;
     if (!find_slot(r, handle, &s)) return LM_INVALID_HANDLE;
-    if (holds(read_word(s, __ATOMIC_ACQUIRE), owner, handle, LM_COUNT_MAX)) return LM_OK;
+    *word = read_word(s, __ATOMIC_ACQUIRE);
+    if (holds(*word, owner, handle, LM_COUNT_MAX)) return LM_OK;
     return misuse(s, owner, handle, LM_USE_AFTER_ZERO);
+}
+
+static lm_status judge(const lm_realm *r, uint32_t owner, lm_handle handle) {
+    uint64_t word;
+    return judge_word(r, owner, handle, &word);
 }
 
 // Slots. What follows, up to the calls, is done under the lock.
@@ -418,10 +425,10 @@ static bool hand_over(const lm_realm *r, lm_handle handle, uint32_t to, lm_handl
     uint32_t generation = lm_stamp_generation(lm_handle_stamp(handle));
     if (generation == LM_GENERATION_MAX) return false;
     lm_slot *s = lm_slot_at(r, lm_handle_slot(handle));
-    uint64_t alone = (handle & ~LM_WORD_COUNT) | 1, seen = alone;
+    uint64_t alone = (handle & ~LM_WORD_COUNT) | 1, seen = read_word(s, __ATOMIC_RELAXED);
     uint64_t word = word_of(to << 24 | (generation + 1), lm_handle_memory(handle), 1);
     do {
-        if (read_word(s, __ATOMIC_RELAXED) != alone) return false;
+        if (seen != alone) return false;
     } while (!swap_word(s, &seen, word, __ATOMIC_ACQ_REL));
     *transferred = handle_of(word, lm_handle_slot(handle));
     return true;
@@ -500,17 +507,19 @@ static lm_status try_resize(lm_realm *r, uint32_t owner, lm_handle handle, uint3
     return status;
 }
 
+// The word is read once: another thread may retain and release meanwhile.
 static lm_status describe(lm_realm *r, uint32_t owner, lm_handle handle, lm_buffer_info *info) {
+    uint64_t word;
     lock(r);
-    lm_status status = judge(r, owner, handle);
+    lm_status status = judge_word(r, owner, handle, &word);
     if (status == LM_OK) {
         uint32_t number = lm_handle_slot(handle);
         const lm_slot *s = lm_slot_at(r, number);
         info->memory = lm_handle_memory(handle);
         info->start = s->start;
         info->size = s->size;
-        info->references = lm_word_count(read_word(s, __ATOMIC_RELAXED));
-        info->unique = is_alone(r, number);
+        info->references = lm_word_count(word);
+        info->unique = info->references == 1 && s->next == number;
     }
     unlock(r);
     return status;
