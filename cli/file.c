@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,6 +113,17 @@ void whole_file_abandon_all(void) {
         unlink(file->temporary);
 }
 
+bool file_is_writable(const char *path) {
+    struct stat target;
+    // To open a pipe and to close it would tell its reader that this was all.
+    if (stat(path, &target) == 0 && !S_ISREG(target.st_mode) && !S_ISDIR(target.st_mode))
+        return access(path, W_OK) == 0;
+    whole_file file;
+    if (!whole_file_open(&file, path)) return false;
+    whole_file_abandon(&file);
+    return true;
+}
+
 char *file_read(const char *path, size_t *count) {
     char *text = NULL;
     FILE *from = fopen(path, "r");
@@ -180,4 +192,18 @@ bool file_make_directory(const char *path) {
     if (errno != EEXIST || stat(path, &found) != 0) return false;
     errno = ENOTDIR;
     return S_ISDIR(found.st_mode);
+}
+
+bool file_make_writable_directory(const char *path) {
+    return file_make_directory(path) && access(path, W_OK | X_OK) == 0;
+}
+
+static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *where) {
+    (void)status, (void)kind, (void)where;
+    return remove(path);
+}
+
+bool file_remove_tree(const char *path) {
+    enum { DESCRIPTORS = 16 };
+    return nftw(path, remove_entry, DESCRIPTORS, FTW_DEPTH | FTW_PHYS) == 0 || errno == ENOENT;
 }

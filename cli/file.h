@@ -23,6 +23,10 @@ void whole_file_abandon(whole_file *file);
 // follow. For the way out (options_fail, a signal's handler): async-signal-safe.
 void whole_file_abandon_all(void);
 
+// Whether a file could be written whole here now: asked before long work, whose result it is to
+// hold. False: with errno. A file that is there stays as it is, one that is not is not left behind.
+bool file_is_writable(const char *path);
+
 // Reads a file whole, with a NUL behind its `count` bytes; to be freed. NULL: with errno.
 char *file_read(const char *path, size_t *count);
 
@@ -33,3 +37,8 @@ json_t *file_read_json(const char *path, char *error);
 
 // Makes a directory and its parents. False: with errno.
 bool file_make_directory(const char *path);
+// The same, and files can be made in it.
+bool file_make_writable_directory(const char *path);
+// Removes a directory with all in it, or a file; of a symbolic link the link. True where nothing is
+// there. False: with errno.
+bool file_remove_tree(const char *path);

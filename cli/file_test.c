@@ -245,6 +245,38 @@ static void directories_are_made_with_their_parents(void **state) {
     assert_false(file_make_directory(""));
 }
 
+static void what_can_be_written_is_known_before(void **state) {
+    (void)state;
+    assert_true(file_is_writable("new"));
+    assert_int_equal(access("new", F_OK), -1);
+    put("old", "kept");
+    assert_true(file_is_writable("old"));
+    size_t size;
+    char *text = file_read("old", &size);
+    assert_string_equal(text, "kept");
+    free(text);
+    assert_false(file_is_writable("none/file"));
+    assert_int_equal(errno, ENOENT);
+    assert_false(file_is_writable("."));
+    assert_true(file_is_writable("/dev/null"));
+    assert_false(file_is_writable("/proc/none"));
+    assert_false(file_make_writable_directory("/proc/self"));
+    assert_true(file_make_writable_directory("made"));
+}
+
+static void a_tree_is_removed_whole(void **state) {
+    (void)state;
+    assert_true(file_make_directory("tree/-odd 'name'/below"));
+    put("tree/file", "");
+    put("kept", "");
+    assert_int_equal(symlink("../kept", "tree/link"), 0);
+    assert_true(file_remove_tree("tree"));
+    assert_int_equal(access("tree", F_OK), -1);
+    assert_int_equal(access("kept", F_OK), 0);
+    assert_true(file_remove_tree("tree"));
+    assert_false(file_remove_tree("/proc/self/status"));
+}
+
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
 
 int main(void) {
@@ -257,6 +289,8 @@ int main(void) {
         IN_FOLDER(json_is_written_in_order_and_read_back),
         IN_FOLDER(bad_json_is_explained_in_one_line),
         IN_FOLDER(directories_are_made_with_their_parents),
+        IN_FOLDER(what_can_be_written_is_known_before),
+        IN_FOLDER(a_tree_is_removed_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -193,6 +193,8 @@ bool trace_make(const trace_operation *operations, size_t count, const char *com
 // Reads a trace in any form, from a file or from bytes. False: `error` says why, nothing is kept.
 bool trace_read(const char *path, trace *trace, trace_error *error);
 bool trace_parse(const void *bytes, size_t count, trace *trace, trace_error *error);
+// Whether bytes begin as one of the forms does.
+bool trace_is_form(const void *bytes, size_t count);
 
 // Writes whole or not at all; the form follows the path's end: `.lmt` text, `.lmt.zst` binary and
 // compressed. Any other end is an error.

@@ -51,6 +51,11 @@ static bool is_compressed(const unsigned char *bytes, size_t count) {
                           (uint32_t)bytes[3] << 24) == ZSTD_MAGICNUMBER;
 }
 
+bool trace_is_form(const void *bytes, size_t count) {
+    return (count >= strlen(TRACE_TEXT_MAGIC) && is_plain(bytes, count)) ||
+           is_compressed(bytes, count);
+}
+
 static bool parse_plain(const void *bytes, size_t count, trace *trace, trace_error *error) {
     if (count == 0) return trace_fail(error, "byte 0: it is empty");
     if (!is_plain(bytes, count))

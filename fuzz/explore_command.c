@@ -233,7 +233,8 @@ exit_status explore_command(int argc, char **argv) {
     static exploring e = {.traces = ".", .depth = 5};
     options_parse(&argp, argc, argv, &e);
     if (e.count == 0) add_jobs(&e, NULL);
-    if (!file_make_directory(e.traces)) options_fail("%s: %s", e.traces, strerror(errno));
+    if (!file_make_writable_directory(e.traces)) options_fail("%s: %s", e.traces, strerror(errno));
+    if (e.json && !file_is_writable(e.json)) options_fail("%s: %s", e.json, strerror(errno));
     for (size_t i = 0; i < e.count; i++)
         if (asprintf(&e.jobs[i].trace, "%s/%s-explored.lmt", e.traces, e.jobs[i].allocator) < 0)
             options_fail("%s", strerror(errno));

@@ -1,19 +1,20 @@
 #include "fuzz/fuzz_command.h"
 
 #include "alloc/registry.h"
-#include "cli/child.h"
 #include "cli/file.h"
 #include "cli/interrupt.h"
 #include "cli/options.h"
 #include "cli/text.h"
 #include "fuzz/allocators.h"
 #include "fuzz/fuzz_run.h"
+#include "fuzz/minimise.h"
 #include "fuzz/reproduce.h"
 #include "fuzz/target_program.h"
 #include "fuzz/targets.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,8 @@ enum { SECONDS_DEFAULT = 60, SECONDS_MAX = 1 << 20, JOBS_MAX = 64 };
 typedef struct request {
     bool *targets;     // by number: wanted; all where none is
     char **allocators; // ends with NULL; NULL: all
-    bool minimise, from_nothing;
+    bool minimise, from_nothing, programs;
+    unsigned shrink_seconds;
     fuzz_run run;
 } request;
 
@@ -37,41 +39,49 @@ static char *if_there(char *path) {
     return NULL;
 }
 
-static void remove_all(const char *folder) {
-    child_options options = {
-        .argv = (const char *const[]){"rm", "-rf", folder, NULL}, .cpu = -1, .quiet = true};
-    child_end end;
-    pid_t pid = child_start(&options);
-    if (pid > 0) child_wait(pid, 0, &end);
-    if (access(folder, F_OK) == 0) options_fail("%s: cannot be removed", folder);
-}
-
 static void add_unit(request *request, const fuzz_target *target, const char *allocator) {
-    fuzz_unit unit = {.target = target->name, .allocator = allocator};
-    unit.program = target_program(target->name, allocator);
-    unit.name =
-        allocator ? text_format("%s-%s", target->name, allocator) : text_format("%s", target->name);
-    unit.corpus =
-        text_format("%s/build/%s/%s", LINMEM_SOURCE_DIR,
-                    request->from_nothing ? "fuzz-from-nothing" : "fuzz-corpus", unit.name);
-    if (!request->from_nothing)
-        unit.seeds = if_there(text_format("%s/corpus/fuzz/%s", LINMEM_SOURCE_DIR, target->name));
-    unit.dictionary = if_there(text_format("%s/fuzz/%s.dict", LINMEM_SOURCE_DIR, target->name));
-    if (!unit.program || access(unit.program, X_OK) != 0)
-        options_fail("%s: %s; cmake --preset fuzz && cmake --build --preset fuzz makes it",
-                     unit.program ? unit.program : unit.name, strerror(errno));
-    if (request->from_nothing) remove_all(unit.corpus);
-    if (!file_make_directory(unit.corpus)) options_fail("%s: %s", unit.corpus, strerror(errno));
     fuzz_run *run = &request->run;
     run->units = realloc(run->units, (run->count + 1) * sizeof *run->units);
     if (!run->units) options_fail("out of memory");
-    run->units[run->count++] = unit;
+    fuzz_unit *unit = &run->units[run->count++];
+    *unit = (fuzz_unit){.target = target->name, .allocator = allocator};
+    unit->program = target_program(target->name, allocator);
+    if (!unit->program) options_fail("out of memory");
+    unit->name = text_format("%s", strrchr(unit->program, '/') + 1);
+}
+
+// What a unit works with. Its program must have been built.
+static void prepare_unit(const request *request, fuzz_unit *unit) {
+    if (access(unit->program, X_OK) != 0)
+        options_fail("%s: %s; ./linmem fuzz builds it", unit->program, strerror(errno));
+    unit->corpus =
+        text_format("%s/build/%s/%s", LINMEM_SOURCE_DIR,
+                    request->from_nothing ? "fuzz-from-nothing" : "fuzz-corpus", unit->name);
+    if (!request->from_nothing)
+        unit->seeds = if_there(text_format("%s/corpus/fuzz/%s", LINMEM_SOURCE_DIR, unit->target));
+    unit->dictionary = if_there(text_format("%s/fuzz/%s.dict", LINMEM_SOURCE_DIR, unit->target));
+    if ((request->from_nothing && !file_remove_tree(unit->corpus)) ||
+        !file_make_writable_directory(unit->corpus))
+        options_fail("%s: %s", unit->corpus, strerror(errno));
+}
+
+// An option that would be passed over is a mistake.
+static void check(const request *request, bool all) {
+    bool per_strategy = all;
+    for (size_t i = 0; i < fuzz_target_count; i++)
+        per_strategy |= request->targets[i] && fuzz_targets[i].per_strategy;
+    if (request->allocators && !per_strategy)
+        options_fail("--allocator: these targets play all allocators in one program");
+    if (request->minimise && (request->allocators || request->from_nothing))
+        options_fail("--minimise goes with no --allocator or --from-nothing: seeds are all "
+                     "allocators', and come from what was kept");
 }
 
 static void add_units(request *request) {
     bool all = true;
     for (size_t i = 0; i < fuzz_target_count; i++)
         all &= !request->targets[i];
+    check(request, all);
     for (size_t i = 0; i < fuzz_target_count; i++) {
         const fuzz_target *target = &fuzz_targets[i];
         if (!all && !request->targets[i]) continue;
@@ -84,6 +94,13 @@ static void add_units(request *request) {
             if (allocators_have(request->allocators, lm_strategy_at(s, 0)->name))
                 add_unit(request, target, lm_strategy_at(s, 0)->name);
     }
+}
+
+// For ./linmem, which builds them first: a line each.
+static exit_status print_programs(const fuzz_run *run) {
+    for (size_t i = 0; i < run->count; i++)
+        printf("program %s\n", run->units[i].name);
+    return EXIT_HELD;
 }
 
 static void free_units(fuzz_run *run) {
@@ -101,18 +118,38 @@ static void free_units(fuzz_run *run) {
 
 // ---- The verdict --------------------------------------------------------------------------------
 
+// A count, or a dash where a program ended before it said any.
+static void print_count(uint64_t count, bool known, int width) {
+    if (known)
+        printf(" %*" PRIu64, width, count);
+    else
+        printf(" %*s", width, "-");
+}
+
+static void print_unit(const fuzz_unit *unit) {
+    double seconds = unit->seconds > 0 ? unit->seconds : 1;
+    bool counted = !unit->broken[0] || unit->operations, covers = unit->ready || unit->edges;
+    printf("%-19s", unit->name);
+    print_count(unit->inputs, !unit->broken[0] || unit->inputs, 9);
+    printf(" %8.0f", (double)unit->inputs / seconds);
+    print_count(unit->operations, counted, 11);
+    printf(" %7.2f", (double)unit->operations / seconds * 1e-6);
+    print_count(unit->edges, covers, 6);
+    print_count(unit->kept, covers, 6);
+    puts(unit->broken[0] ? " broken" : !unit->ready ? " seeds" : "");
+}
+
 static void print_units(const fuzz_run *run) {
-    printf("%-22s %10s %9s %12s %8s %6s %6s\n", "", "inputs", "inputs/s", "operations", "M ops/s",
+    bool hasty = false;
+    printf("%-19s %9s %8s %11s %7s %6s %6s\n", "", "inputs", "inputs/s", "operations", "M ops/s",
            "edges", "kept");
     for (size_t i = 0; i < run->count; i++) {
         const fuzz_unit *unit = &run->units[i];
-        double seconds = unit->seconds > 0 ? unit->seconds : 1;
         if (unit->runs == 0) continue;
-        printf("%-22s %10" PRIu64 " %9.0f %12" PRIu64 " %8.2f %6" PRIu64 " %6" PRIu64 "%s\n",
-               unit->name, unit->inputs, (double)unit->inputs / seconds, unit->operations,
-               (double)unit->operations / seconds * 1e-6, unit->edges, unit->kept,
-               unit->broken[0] ? "  broken" : "");
+        print_unit(unit);
+        hasty |= !unit->ready && !unit->broken[0];
     }
+    if (hasty) puts("seeds: the time was over before all inputs that it begins with were played");
 }
 
 // Returns how many units broke something.
@@ -130,67 +167,67 @@ static size_t print_verdict(const fuzz_run *run) {
            " operations, %zu finding%s\n",
            interrupted() ? "Interrupted: " : "", ran, run->count, run->ran, run->jobs,
            run->jobs == 1 ? "" : "s", inputs, operations, findings, findings == 1 ? "" : "s");
+    if (ran < run->count && !interrupted())
+        printf("The time was too short to run all: --seconds %.0f at least, or name targets\n",
+               ceil(2.0 * (double)run->count / run->jobs));
     return findings;
 }
 
-static void reproduce_findings(const fuzz_run *run) {
+// libFuzzer names what it found by a hash of it, and corpora hold inputs by the same.
+static bool is_held_by(const char *folder, const char *finding) {
+    const char *hash = strrchr(finding, '-');
+    if (!folder || !hash) return false;
+    char *path = text_format("%s/%s", folder, hash + 1);
+    bool held = access(path, F_OK) == 0;
+    if (held) printf("  which is %s\n", path);
+    free(path);
+    return held;
+}
+
+static void reproduce_findings(const request *request) {
+    const fuzz_run *run = &request->run;
     for (size_t i = 0; i < run->count; i++) {
         const fuzz_unit *unit = &run->units[i];
         if (!unit->broken[0]) continue;
         printf("\n%s: %s\n", unit->name, unit->broken);
         if (!unit->finding) continue; // it did not even start
-        printf("  %s\n", unit->finding);
+        printf("  %s%s\n", unit->finding,
+               unit->ready ? "" : ", among the inputs that it begins with");
+        if (!is_held_by(unit->seeds, unit->finding)) is_held_by(unit->corpus, unit->finding);
         char *allocator[] = {(char *)unit->allocator, NULL};
         reproduction wanted = {.input = unit->finding,
                                .target = unit->target,
                                .allocators = unit->allocator ? allocator : NULL,
-                               .directory = run->findings};
+                               .directory = run->findings,
+                               .shrink_seconds = request->shrink_seconds};
+        fflush(stdout); // shrinking takes its time
         if (!interrupted()) reproduce(&wanted);
     }
 }
 
 // ---- Minimising ---------------------------------------------------------------------------------
 
-// Adds to `kept` what of the corpus and the seeds covers more than is covered.
-static void keep_cover(const fuzz_unit *unit, const char *kept) {
-    const char *argv[] = {unit->program, "-set_cover_merge=1", kept,
-                          unit->corpus,  unit->seeds,          NULL};
-    child_options options = {.argv = argv, .cpu = -1, .quiet = true};
-    child_end end = {.exit_status = -1};
-    pid_t pid = child_start(&options);
-    if (pid < 0) options_fail("%s: %s", unit->program, strerror(errno));
-    child_wait(pid, 0, &end);
-    if (!end.ok && !interrupted()) options_fail("%s: %s", unit->name, end.text);
-    printf("%s\n", unit->name);
-}
-
-// Each target's seeds become the least that cover, on all its strategies, what seeds and corpora
-// do.
-static exit_status minimise(const fuzz_run *run) {
-    for (size_t i = 0; i < run->count && !interrupted();) {
-        const char *target = run->units[i].target;
-        char *seeds = text_format("%s/corpus/fuzz/%s", LINMEM_SOURCE_DIR, target);
-        char *kept = text_format("%s.minimised", seeds), *old = text_format("%s.old", seeds);
-        if (!file_make_directory(kept)) options_fail("%s: %s", kept, strerror(errno));
-        for (; i < run->count && strcmp(run->units[i].target, target) == 0; i++)
-            if (!interrupted()) keep_cover(&run->units[i], kept);
-        bool had = rename(seeds, old) == 0;
-        if (interrupted() || rename(kept, seeds) != 0)
-            options_fail("%s: not finished, what was kept is in %s", seeds, kept);
-        printf("%s%s%s\n", seeds, had ? ", as they were: " : "", had ? old : "");
-        free(seeds);
-        free(kept);
-        free(old);
-    }
-    return EXIT_HELD;
+static exit_status minimise_seeds(request *request) {
+    char error[300];
+    for (size_t i = 0; i < request->run.count; i++)
+        prepare_unit(request, &request->run.units[i]);
+    if (minimise(&request->run, LINMEM_SOURCE_DIR "/corpus/fuzz", error)) return EXIT_HELD;
+    if (*error) options_fail("%s", error);
+    puts("Interrupted: what is not named above is as it was");
+    return EXIT_BROKEN;
 }
 
 // ---- The command --------------------------------------------------------------------------------
 
-enum { OPTION_SEED = 256, OPTION_MINIMISE, OPTION_FROM_NOTHING };
+enum { OPTION_SEED = 256, OPTION_MINIMISE, OPTION_FROM_NOTHING, OPTION_PROGRAMS, OPTION_SHRINK };
 static const struct argp_option options[] = {
     {"allocator", 'a', "A,…", 0, "Whose programs to run (default: all)", 0},
-    {"seconds", 's', "N", 0, "How long, all together (default: 60)", 0},
+    {"seconds", 's', "N", 0,
+     "How long to fuzz, all programs together (default: 60); building comes before, and shrinking "
+     "after it",
+     0},
+    {"shrink-seconds", OPTION_SHRINK, "N", 0,
+     "Shrink each finding for so long at most (default: 120); 0: as long as that helps", 0},
     {"jobs", 'j', "N", 0, "How many at a time (default: a job for each core)", 0},
     {"seed", OPTION_SEED, "N", 0, "Begin the random numbers with N (default: another each time)",
      0},
@@ -199,6 +236,8 @@ static const struct argp_option options[] = {
      "Begin with no inputs: neither seeds nor what earlier runs kept", 0},
     {"minimise", OPTION_MINIMISE, NULL, 0,
      "Instead, make corpus/fuzz/TARGET the least inputs that cover what is covered", 0},
+    {"programs", OPTION_PROGRAMS, NULL, OPTION_HIDDEN,
+     "Instead, print the programs that would be run", 0},
     {0},
 };
 
@@ -237,6 +276,12 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
     case OPTION_MINIMISE:
         request->minimise = true;
         return 0;
+    case OPTION_SHRINK:
+        request->shrink_seconds = reproduce_shrink_seconds(argument);
+        return 0;
+    case OPTION_PROGRAMS:
+        request->programs = true;
+        return 0;
     case ARGP_KEY_ARG:
         want_target(request, argument);
         return 0;
@@ -247,10 +292,13 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
 
 static exit_status fuzz(request *request) {
     fuzz_run *run = &request->run;
-    if (!file_make_directory(run->findings)) options_fail("%s: %s", run->findings, strerror(errno));
+    if (!file_make_writable_directory(run->findings))
+        options_fail("%s: %s", run->findings, strerror(errno));
+    for (size_t i = 0; i < run->count; i++)
+        prepare_unit(request, &run->units[i]);
     if (!fuzz_run_all(run)) options_fail("a program could not be started: %s", strerror(errno));
     size_t findings = print_verdict(run);
-    reproduce_findings(run);
+    reproduce_findings(request);
     return findings || interrupted() ? EXIT_BROKEN : EXIT_HELD;
 }
 
@@ -268,13 +316,16 @@ exit_status fuzz_command(int argc, char **argv) {
     request request = {.run = {.seconds = SECONDS_DEFAULT,
                                .jobs = cores > 0 && cores < JOBS_MAX ? (unsigned)cores : 1,
                                .seed = (unsigned)getpid(),
-                               .findings = "findings"}};
+                               .findings = "findings"},
+                       .shrink_seconds = REPRODUCE_SHRINK_SECONDS};
     request.targets = calloc(fuzz_target_count, sizeof *request.targets);
     if (!request.targets) options_fail("out of memory");
     options_parse(&argp, argc, argv, &request);
     interrupt_catch();
     add_units(&request);
-    exit_status status = request.minimise ? minimise(&request.run) : fuzz(&request);
+    exit_status status = request.programs   ? print_programs(&request.run)
+                         : request.minimise ? minimise_seeds(&request)
+                                            : fuzz(&request);
     free_units(&request.run);
     free(request.allocators);
     free(request.targets);

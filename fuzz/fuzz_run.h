@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// Seconds that one input may take; longer is a hang.
+enum { FUZZ_HANG_SECONDS = 5 };
+
 // A program and what it works with; and what came of it.
 typedef struct fuzz_unit {
     const char *target, *allocator; // NULL: the target plays several, or none
@@ -15,8 +18,9 @@ typedef struct fuzz_unit {
     double seconds; // of all runs together
     uint64_t inputs, operations;
     uint64_t edges, kept; // that were covered; inputs that are kept for it
+    bool ready;           // a run has played all inputs that it began with
     char *finding;        // the input that broke something; NULL: none did
-    char broken[200];     // what it said then
+    char broken[400];     // what it said then
 } fuzz_unit;
 
 typedef struct fuzz_run {
@@ -29,6 +33,8 @@ typedef struct fuzz_run {
 } fuzz_run;
 
 // Runs all units in turn, as many at a time as there are jobs, each once or as often as it needs so
-// that no job rests; shows progress. A unit that breaks something stops. Ends early when the user
-// interrupts. False: with errno, a program could not be started.
+// that no job rests; shows progress. A unit that breaks something stops. What one takes beyond its
+// share, to begin with, is taken from those after it: the run ends in time, but for an input that
+// may hang, for which it waits FUZZ_HANG_SECONDS more. A unit for which no second is left is not
+// run. Ends early when the user interrupts. False: with errno, a program could not be started.
 bool fuzz_run_all(fuzz_run *run);

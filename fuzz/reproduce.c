@@ -7,9 +7,11 @@
 #include "cli/interrupt.h"
 #include "cli/options.h"
 #include "cli/progress.h"
+#include "cli/text.h"
 #include "fuzz/allocators.h"
 #include "fuzz/buffers_world.h"
 #include "fuzz/counted.h"
+#include "fuzz/finding.h"
 #include "fuzz/reproduce_explored.h"
 #include "fuzz/reproducer.h"
 #include "fuzz/shrinker.h"
@@ -19,36 +21,41 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define REGRESSIONS LINMEM_SOURCE_DIR "/corpus/regressions"
 
-enum { TRIES_MAX = 20000, SHRINK_SECONDS = 120, OPERATIONS_MAX = 1 << 16 };
+enum { TRIES_MAX = 20000, OPERATIONS_MAX = 1 << 16, SECONDS_MAX = 1 << 20 };
 
 // How long a trace may take before it hangs.
 static const double seconds_min = 5, seconds_an_operation = 1.0 / 20000;
 
 typedef struct request {
     const reproduction *wanted;
-    const trial_target *target;
+    const char *target_name;
+    const trial_target *target;    // NULL: its inputs are no operations
+    const char *const *allocators; // that are wanted; NULL: all
+    const char *own[2];            // the one that the input's name says
     trace trace;
 } request;
 
+typedef struct input {
+    char *bytes;
+    size_t count;
+} input;
+
 // ---- Reading ------------------------------------------------------------------------------------
 
-static bool ends_with(const char *text, const char *end) {
-    size_t length = strlen(text), tail = strlen(end);
-    return length >= tail && strcmp(text + length - tail, end) == 0;
+static bool is_named_trace(const char *input) {
+    const char *end = strstr(input, ".lmt");
+    return end && (strcmp(end, ".lmt") == 0 || strcmp(end, ".lmt.zst") == 0);
 }
 
-// A trace is known by its name; all else are bytes that a fuzz target was given.
-static bool is_trace(const char *input) {
-    return ends_with(input, ".lmt") || ends_with(input, ".lmt.zst");
-}
-
-static void read_trace(const char *input, trace *trace) {
+static void parse_trace(request *request, const input *input) {
     trace_error error;
-    if (!trace_read(input, trace, &error)) options_fail("%s: %s", input, error.text);
+    if (!trace_parse(input->bytes, input->count, &request->trace, &error))
+        options_fail("%s: %s", request->wanted->input, error.text);
 }
 
 // The target that plays all of the trace, where nobody says which it is.
@@ -60,36 +67,33 @@ static const char *target_of(const trace *trace) {
     return "heap";
 }
 
-static void read_bytes(request *request) {
+static void decode(request *request, const input *input) {
     trace_error error;
-    size_t count;
-    uint8_t *bytes = (uint8_t *)file_read(request->wanted->input, &count);
-    if (!bytes) options_fail("%s: %s", request->wanted->input, strerror(errno));
     trace_operation *operations = calloc(OPERATIONS_MAX, sizeof *operations);
     if (!operations) options_fail("out of memory");
-    size_t decoded = request->target->decode(bytes, count, operations, OPERATIONS_MAX);
+    size_t decoded = request->target->decode((const uint8_t *)input->bytes, input->count,
+                                             operations, OPERATIONS_MAX);
     if (!trace_make(operations, decoded, NULL, &request->trace, &error))
         options_fail("%s: %s", request->wanted->input, error.text);
     free(operations);
-    free(bytes);
 }
 
 // ---- Playing ------------------------------------------------------------------------------------
 
 // The ways in which a strategy plays; the last ones under sanitizers, where those are built.
-enum { WAYS = 5 };
+enum { SANITIZED = 3, WAYS = 5 };
 
 // `strategy`: NULL where the target has programs only, and one for all.
 static bool is_way(const trial_target *target, const char *strategy, int way, trial *trial) {
     static const int levels[WAYS] = {1, 0, 0, 1, 0};
     *trial = (struct trial){.target = target, .counted = way == 2};
     if (trial->counted && !target->counts) return false;
-    if (!strategy && way != 3) return false;
+    if (!strategy && way != SANITIZED) return false;
     if (strategy)
         trial->allocator = trial->counted ? counted_strategy_named(strategy)
                                           : lm_strategy_named(strategy, levels[way]);
     if (trial->counted && !(trial->allocator->capabilities & LM_CONSTANT_TIME)) return false;
-    if (way < 3) return true;
+    if (way < SANITIZED) return true;
     char *program = target_program(target->name, strategy);
     if (!program) options_fail("out of memory");
     trial->program = program;
@@ -117,6 +121,8 @@ typedef struct shrinking {
     failure failure; // of the smallest trace so far
     progress *progress;
     double began;
+    unsigned seconds; // it may take; 0: any
+    bool timed_out;
 } shrinking;
 
 static bool fails_the_same(void *context, const trace *trace) {
@@ -131,10 +137,11 @@ static bool fails_the_same(void *context, const trace *trace) {
 static bool goes_on(void *context, size_t tries, size_t operations) {
     shrinking *s = context;
     char text[60];
-    size_t seconds = (size_t)(clock_seconds() - s->began);
-    snprintf(text, sizeof text, "%zu operations, %zu tries", operations, tries);
-    progress_show(s->progress, seconds, text);
-    return !interrupted() && seconds < SHRINK_SECONDS;
+    double seconds = clock_seconds() - s->began;
+    snprintf(text, sizeof text, "%zu operations, %zu tries; Ctrl-C keeps that", operations, tries);
+    progress_show(s->progress, (size_t)seconds, text);
+    s->timed_out = s->seconds && seconds >= s->seconds;
+    return !interrupted() && !s->timed_out;
 }
 
 // Cuts off what comes after the failure, if it fails without; then shrinks. What hangs is not
@@ -154,7 +161,7 @@ static size_t shrink(shrinking *s, trace *trace) {
     }
     if (strcmp(s->failure.law, "hang") == 0) s->trial.seconds = 1;
     s->began = clock_seconds();
-    s->progress = progress_start("shrinking, seconds", SHRINK_SECONDS);
+    s->progress = progress_start("shrinking, seconds", s->seconds ? s->seconds : SECONDS_MAX);
     size_t tries = shrinker_run(trace, &(shrinker_options){.fails = fails_the_same,
                                                            .context = s,
                                                            .tries_max = TRIES_MAX,
@@ -175,86 +182,163 @@ static void write_trace(const trace *shrunk, const char *comment, const char *pa
     printf("  %s\n", path);
 }
 
-// Compiles and runs a reproducer. Returns its exit status, or −1 where it could not be compiled.
+// Compiles and runs a reproducer, under a name that no shell has to quote. Returns its exit status,
+// or −1 where it could not be compiled.
 static int try_reproducer(const trial *trial, const char *path) {
-    char program[] = "/tmp/linmem-reproducer-XXXXXX", *real = realpath(path, NULL);
-    int file = mkstemp(program);
-    if (file < 0 || !real) options_fail("%s: %s", path, strerror(errno));
-    close(file);
-    char *command = reproducer_command(trial, real, program), *script;
-    if (!command || asprintf(&script, "cd '%s' && %s && '%s'; status=$?; rm -f '%s'; exit $status",
-                             LINMEM_SOURCE_DIR, command, program, program) < 0)
-        options_fail("out of memory");
-    child_options options = {
-        .argv = (const char *const[]){"sh", "-c", script, NULL}, .cpu = -1, .quiet = true};
+    char folder[] = "/tmp/linmem-reproducer-XXXXXX", *real = realpath(path, NULL);
+    if (!real || !mkdtemp(folder)) options_fail("%s: %s", path, strerror(errno));
+    char *source = text_format("%s/bug.c", folder), *program = text_format("%s/bug", folder);
+    char *command = reproducer_command(trial, source, program);
+    if (!command || symlink(real, source) != 0) options_fail("%s: %s", source, strerror(errno));
+    char *script = text_format("cd \"$0\" && %s && exec %s", command, program);
+    child_options options = {.argv =
+                                 (const char *const[]){"sh", "-c", script, LINMEM_SOURCE_DIR, NULL},
+                             .cpu = -1,
+                             .quiet = true};
     child_end end = {.exit_status = -1};
     pid_t pid = child_start(&options);
     if (pid > 0) child_wait(pid, 120, &end);
-    free(script);
-    free(command);
-    free(real);
+    file_remove_tree(folder);
+    char *texts[] = {script, command, program, source, real};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        free(texts[i]);
     return end.exit_status;
 }
 
+// Who has interrupted is not kept waiting for a compiler.
 static void write_reproducer(const trial *trial, const trace *trace, const failure *failure,
                              const char *path) {
     if (!reproducer_is_known(trial)) return;
+    if (interrupted()) {
+        puts("  interrupted: no C program was written; reproduce the trace for one");
+        return;
+    }
     FILE *calls = reproducer_takes_calls(trial) ? tmpfile() : NULL;
-    if (reproducer_takes_calls(trial) && (!calls || !trial_record(trial, trace, calls)))
+    bool recorded = !reproducer_takes_calls(trial) || (calls && trial_record(trial, trace, calls));
+    if (!recorded && !interrupted())
         options_fail("%s: its calls could not be recorded", trial->program);
-    if (!reproducer_write(trial, trace, failure, calls, path))
+    if (recorded && !reproducer_write(trial, trace, failure, calls, path))
         options_fail("%s: %s", path, strerror(errno));
     if (calls) fclose(calls);
-    bool shows = try_reproducer(trial, path) == 1;
-    printf("  %s: %s\n", path, shows ? "shows it" : "does not show it where it was tried");
+    bool shows = recorded && try_reproducer(trial, path) == 1;
+    printf("  %s: %s\n", path,
+           interrupted() ? "interrupted: not tried"
+           : shows       ? "shows it"
+                         : "does not show it where it was tried");
+}
+
+// Whether there is no such file, or one with the same operations.
+static bool is_free(const char *path, const trace *trace) {
+    struct trace there;
+    trace_error error;
+    if (access(path, F_OK) != 0) return true;
+    if (!trace_read(path, &there, &error)) return false;
+    bool same =
+        there.count == trace->count &&
+        memcmp(there.operations, trace->operations, trace->count * sizeof *trace->operations) == 0;
+    trace_free(&there);
+    return same;
+}
+
+// Where a finding goes, a path without its ending: another one of the same law stays where it is.
+// To be freed.
+static char *name_finding(const request *request, const trial *trial, const trace *trace,
+                          const char *law) {
+    char *kind = text_format("%s-%s", law, name_of(trial)), *name = NULL;
+    for (char *at; (at = strchr(kind, ':'));)
+        *at = '-'; // as in asan:heap-buffer-overflow
+    for (unsigned number = 1; !name; number++) {
+        char more[16] = "";
+        if (number > 1) snprintf(more, sizeof more, "-%u", number);
+        name = text_format("%s/%s%s", request->wanted->directory, kind, more);
+        char *path = text_format("%s.lmt", name);
+        if (!is_free(path, trace)) {
+            free(name);
+            name = NULL;
+        }
+        free(path);
+    }
+    free(kind);
+    return name;
 }
 
 static void write_all(const request *request, const trial *trial, const trace *trace,
                       const failure *failure) {
-    char *comment, *start, *path;
-    if (!file_make_directory(request->wanted->directory))
-        options_fail("%s: %s", request->wanted->directory, strerror(errno));
     char world[100] = "";
     if (trial->target->print_world) {
         world[0] = '\n';
         trial->target->print_world(world + 1, sizeof world - 1);
     }
-    if (asprintf(&start, "%s/%s-%s", request->wanted->directory, failure->law, name_of(trial)) <
-            0 ||
-        asprintf(&comment, "%s, %s: broken %s: %s%s", name_of(trial), way_text(trial), failure->law,
-                 failure->how, world) < 0 ||
-        asprintf(&path, "%s.lmt", start) < 0)
-        options_fail("out of memory");
+    char *name = name_finding(request, trial, trace, failure->law),
+         *comment = text_format("%s, %s: broken %s: %s%s", name_of(trial), way_text(trial),
+                                failure->law, failure->how, world);
+    char *path = text_format("%s.lmt", name), *program = text_format("%s.c", name);
     write_trace(trace, comment, path);
-    memcpy(strrchr(path, '.'), ".c", 3);
-    write_reproducer(trial, trace, failure, path);
-    free(path);
     if (request->wanted->keep) {
-        if (asprintf(&path, "%s/%s.lmt", REGRESSIONS, request->wanted->keep) < 0)
-            options_fail("out of memory");
-        write_trace(trace, comment, path);
-        free(path);
+        char *kept = text_format("%s/%s.lmt", REGRESSIONS, request->wanted->keep);
+        write_trace(trace, comment, kept);
+        free(kept);
     }
-    free(start);
-    free(comment);
+    write_reproducer(trial, trace, failure, program);
+    char *texts[] = {program, path, comment, name};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        free(texts[i]);
 }
 
 // ---- The command --------------------------------------------------------------------------------
 
-// Plays the trace in one way. True: it breaks something, of which all is written.
-static bool reproduce_with(const request *request, const trial *trial, const trace *whole) {
-    shrinking s = {.trial = *trial};
+// Where in the sources it is, if an oracle does not say what is wrong, but a stack where.
+static void locate(const trial *trial, const trace *trace, failure *failure) {
+    static const char *const located[] = {"crash", "hang", "memory", "trap"};
+    bool wanted = finding_is_sanitizers(failure->law) && strcmp(failure->law, "ubsan") != 0;
+    for (size_t i = 0; i < sizeof located / sizeof *located; i++)
+        wanted |= strcmp(failure->law, located[i]) == 0;
+    if (!wanted || interrupted()) return;
+    const char *strategy = trial->allocator ? trial->allocator->name : NULL;
+    char *program = target_program(trial->target->name, strategy);
+    if (program && access(program, X_OK) == 0) trial_locate(trial, program, trace, failure);
+    free(program);
+}
+
+static void print_shrunk(const shrinking *s, size_t from, size_t to, size_t tries) {
+    printf("  shrunk from %zu operations to %zu, in %zu tries", from, to, tries);
+    if (interrupted())
+        printf("; interrupted, so perhaps not the smallest");
+    else if (s->timed_out)
+        printf("; stopped after %u s, so perhaps not the smallest (--shrink-seconds)", s->seconds);
+    else if (tries >= TRIES_MAX)
+        printf("; no more are made, so perhaps not the smallest");
+    putchar('\n');
+    fflush(stdout); // a compiler takes its time
+}
+
+// Shrinks and writes what the trace breaks in one way.
+static void reproduce_failure(const request *request, const trial *trial, const trace *whole,
+                              const failure *failure) {
+    shrinking s = {
+        .trial = *trial, .failure = *failure, .seconds = request->wanted->shrink_seconds};
     trace trace;
     trace_error error;
-    if (!trial_run(trial, whole, &s.failure)) return false;
-    printf("%s, %s: broken %s: %s\n", name_of(trial), way_text(trial), s.failure.law,
-           s.failure.how);
+    printf("%s, %s: broken %s: %s\n", name_of(trial), way_text(trial), failure->law, failure->how);
+    fflush(stdout); // shrinking takes its time
     if (!trace_make(whole->operations, whole->count, NULL, &trace, &error))
         options_fail("%s", error.text);
     size_t tries = shrink(&s, &trace);
-    printf("  shrunk from %zu operations to %zu, in %zu tries\n", whole->count, trace.count, tries);
+    print_shrunk(&s, whole->count, trace.count, tries);
+    locate(trial, &trace, &s.failure);
+    printf("  %s\n", s.failure.how);
     write_all(request, trial, &trace, &s.failure);
     trace_free(&trace);
+}
+
+// Plays the trace in one way. True: it breaks something, of which all is written. `sanitizers`:
+// only what a sanitizer finds counts.
+static bool reproduce_with(const request *request, const trial *trial, const trace *whole,
+                           bool sanitizers) {
+    failure failure;
+    if (!trial_run(trial, whole, &failure)) return false;
+    if (sanitizers && !finding_is_sanitizers(failure.law)) return false;
+    reproduce_failure(request, trial, whole, &failure);
     return true;
 }
 
@@ -263,31 +347,44 @@ static bool reproduce_refused(const request *request, const trial *trial) {
     trace refused;
     if (trial->program || trial->counted || !trial_refuse(trial, &request->trace, &refused))
         return false;
-    bool broken = reproduce_with(request, trial, &refused);
+    bool broken = reproduce_with(request, trial, &refused, false);
     trace_free(&refused);
     return broken;
 }
 
-// Plays the trace on a strategy in one way after the other until something breaks.
-static bool reproduce_on(const request *request, const char *strategy) {
+// Plays the trace on a strategy in one way after the other, from one on, until something breaks.
+static bool reproduce_from(const request *request, const char *strategy, int way, bool sanitizers) {
     bool broken = false;
-    for (int way = 0; way < WAYS && !broken && !interrupted(); way++) {
+    for (; way < WAYS && !broken && !interrupted(); way++) {
         trial trial;
         if (!is_way(request->target, strategy, way, &trial)) continue;
         trial.seconds = seconds_min + (double)request->trace.count * seconds_an_operation;
-        broken = reproduce_with(request, &trial, &request->trace) ||
-                 (request->wanted->refuse && reproduce_refused(request, &trial));
+        broken = reproduce_with(request, &trial, &request->trace, sanitizers) ||
+                 (!sanitizers && request->wanted->refuse && reproduce_refused(request, &trial));
         free((char *)trial.program);
     }
     return broken;
 }
 
+// What a sanitizer finds is its finding, whatever it breaks later, where no sanitizer stops it. All
+// else shrinks faster without them.
+static bool reproduce_on(const request *request, const char *strategy) {
+    return reproduce_from(request, strategy, SANITIZED, true) ||
+           reproduce_from(request, strategy, 0, false);
+}
+
+// Without it nothing is played.
+static void hold_program(const request *request) {
+    char *program = target_program(request->target_name, NULL);
+    if (!program) options_fail("out of memory");
+    if (access(program, X_OK) != 0)
+        options_fail("%s: %s; ./linmem reproduce builds it", program, strerror(errno));
+    free(program);
+}
+
 // On the one program there is.
 static exit_status reproduce_on_program(const request *request) {
-    char *program = target_program(request->target->name, NULL);
-    if (!program || access(program, X_OK) != 0)
-        options_fail("%s: %s", program ? program : request->target->name, strerror(errno));
-    free(program);
+    hold_program(request);
     bool broken = reproduce_on(request, NULL);
     if (!broken) printf("nothing is broken: %zu operations\n", request->trace.count);
     return broken || interrupted() ? EXIT_BROKEN : EXIT_HELD;
@@ -298,7 +395,7 @@ static exit_status reproduce_trace(const request *request) {
     if (!request->target->play) return reproduce_on_program(request);
     for (size_t i = 0; i < lm_strategy_count() && !interrupted(); i++) {
         const char *name = lm_strategy_at(i, 0)->name;
-        if (!allocators_have(request->wanted->allocators, name)) continue;
+        if (!allocators_have((char *const *)request->allocators, name)) continue;
         played++;
         broken += reproduce_on(request, name);
     }
@@ -310,38 +407,50 @@ static exit_status reproduce_trace(const request *request) {
 
 // ---- Inputs that are no operations --------------------------------------------------------------
 
+enum { MINIMISE_SECONDS = 20 };
+
+// By libFuzzer, to which a path must not look like an option.
 static void minimise(const char *program, const char *input, const char *path) {
-    char artifact[4096];
-    snprintf(artifact, sizeof artifact, "-exact_artifact_path=%s", path);
-    const char *argv[] = {program, "-minimize_crash=1", "-max_total_time=20", artifact, input,
-                          NULL};
+    char *artifact = text_format("-exact_artifact_path=%s", path),
+         *seconds = text_format("-max_total_time=%d", MINIMISE_SECONDS);
+    const char *argv[] = {program, "-minimize_crash=1", seconds, artifact, input, NULL};
     child_options options = {.argv = argv, .cpu = -1, .quiet = true};
     child_end end;
     pid_t pid = child_start(&options);
-    if (pid > 0) child_wait(pid, 60, &end);
-    if (access(path, R_OK) == 0) printf("  %s\n", path);
+    if (pid > 0) child_wait(pid, 3 * MINIMISE_SECONDS, &end);
+    if (access(path, R_OK) == 0)
+        printf("  %s: the smallest that was found in %d s\n", path, MINIMISE_SECONDS);
+    else
+        printf("  %s\n", interrupted() ? "interrupted before it became smaller"
+                                       : "no smaller input shows it");
+    free(artifact);
+    free(seconds);
 }
 
-static exit_status reproduce_bytes(const reproduction *wanted) {
+static exit_status reproduce_bytes(const request *request) {
+    const reproduction *wanted = request->wanted;
     failure failure;
-    char *program = target_program(wanted->target, NULL), *path;
-    if (!program || access(program, X_OK) != 0)
-        options_fail("%s: %s", program ? program : wanted->target, strerror(errno));
-    if (access(wanted->input, R_OK) != 0) options_fail("%s: %s", wanted->input, strerror(errno));
-    bool broken = trial_bytes(program, wanted->input, seconds_min, &failure);
+    hold_program(request);
+    char *program = target_program(request->target_name, NULL),
+         *real = realpath(wanted->input, NULL);
+    if (!program || !real) options_fail("%s: %s", wanted->input, strerror(errno));
+    bool broken = trial_bytes(program, real, seconds_min, &failure);
     if (broken) {
-        printf("%s: broken %s: %s\n", wanted->target, failure.law, failure.how);
-        if (!file_make_directory(wanted->directory) ||
-            asprintf(&path, "%s/%s-%s.input", wanted->directory, failure.law, wanted->target) < 0)
-            options_fail("%s: %s", wanted->directory, strerror(errno));
-        minimise(program, wanted->input, path);
+        printf("%s: broken %s: %s\n", request->target_name, failure.law, failure.how);
+        fflush(stdout);
+        char *path =
+            text_format("%s/%s-%s.input", wanted->directory, failure.law, request->target_name);
+        minimise(program, real, path);
         free(path);
     } else {
         puts("nothing is broken");
     }
     free(program);
+    free(real);
     return broken ? EXIT_BROKEN : EXIT_HELD;
 }
+
+// ---- What an input is ---------------------------------------------------------------------------
 
 static void hold_target(const char *name) {
     const char *names[fuzz_target_count];
@@ -351,25 +460,120 @@ static void hold_target(const char *name) {
     options_unknown("target", name, names, fuzz_target_count);
 }
 
-exit_status reproduce(const reproduction *wanted) {
-    exit_status explored;
-    if (reproduce_explored(wanted, &explored)) return explored;
-    request request = {.wanted = wanted};
-    const char *name = wanted->target ? wanted->target : "heap";
-    hold_target(name);
-    bool trace = is_trace(wanted->input) && trial_target_named(name);
-    if (trace) read_trace(wanted->input, &request.trace);
-    if (trace && !wanted->target) name = target_of(&request.trace);
-    request.target = trial_target_named(name);
-    if (wanted->refuse && strcmp(name, "heap") != 0) options_fail("--refuse-growth is for heaps");
-    if (wanted->keep && !request.target)
-        options_fail("--keep is for targets whose inputs are operations");
-    if (!request.target) return reproduce_bytes(wanted);
-    if (!trace) read_bytes(&request);
-    if (trace && request.target->read_world && !request.target->read_world(&request.trace))
+// `linmem fuzz` names what it finds PROGRAM-crash-HASH, and alike.
+static bool is_finding_of(const char *input, const char *target, const char *allocator) {
+    static const char *const kinds[] = {"crash", "timeout", "oom", "leak", "slow-unit"};
+    const char *slash = strrchr(input, '/');
+    bool is = false;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !is; i++) {
+        char *start = text_format("%s%s%s-%s-", target, allocator ? "-" : "",
+                                  allocator ? allocator : "", kinds[i]);
+        is = strncmp(slash ? slash + 1 : input, start, strlen(start)) == 0;
+        free(start);
+    }
+    return is;
+}
+
+// The program of which the input is a finding, by its name; where nobody says another.
+static void read_name(request *request) {
+    const reproduction *wanted = request->wanted;
+    for (size_t t = 0; t < fuzz_target_count && !request->target_name; t++) {
+        const fuzz_target *target = &fuzz_targets[t];
+        if (!target->per_strategy && is_finding_of(wanted->input, target->name, NULL))
+            request->target_name = target->name;
+        for (size_t i = 0; target->per_strategy && i < lm_strategy_count(); i++) {
+            const char *name = lm_strategy_at(i, 0)->name;
+            if (!is_finding_of(wanted->input, target->name, name)) continue;
+            request->target_name = target->name;
+            request->own[0] = name;
+        }
+    }
+    if (request->own[0] && !request->allocators) request->allocators = request->own;
+    if (!request->target_name) request->target_name = "heap";
+}
+
+// Reads the input as what it is. False: it is no operations, but bytes.
+static bool read_input(request *request) {
+    const reproduction *wanted = request->wanted;
+    input input = {0};
+    request->allocators = (const char *const *)wanted->allocators;
+    request->target_name = wanted->target;
+    if (wanted->target) hold_target(wanted->target);
+    read_name(request);
+    input.bytes = file_read(wanted->input, &input.count);
+    if (!input.bytes) options_fail("%s: %s", wanted->input, strerror(errno));
+    if (input.count == 0) options_fail("%s: is empty", wanted->input);
+    request->target = trial_target_named(request->target_name);
+    bool is_trace = request->target &&
+                    (is_named_trace(wanted->input) || trace_is_form(input.bytes, input.count));
+    if (is_trace) parse_trace(request, &input);
+    if (is_trace && !wanted->target) request->target_name = target_of(&request->trace);
+    request->target = trial_target_named(request->target_name);
+    if (!is_trace && request->target) decode(request, &input);
+    free(input.bytes);
+    if (is_trace && request->target->read_world && !request->target->read_world(&request->trace))
         options_fail("%s: no comment '" BUFFERS_WORLD "…' says which memories there are",
                      wanted->input);
-    exit_status status = reproduce_trace(&request);
+    return request->target;
+}
+
+// Standard input as a file, which is read more than once, by other processes too.
+static const char *keep_standard_input(void) {
+    static char path[60];
+    size_t count;
+    char *bytes = file_read("/dev/stdin", &count);
+    int file = bytes ? memfd_create("input", MFD_CLOEXEC) : -1;
+    if (file < 0 || write(file, bytes, count) != (ssize_t)count)
+        options_fail("standard input: %s", strerror(errno));
+    free(bytes);
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", getpid(), file);
+    return path;
+}
+
+exit_status reproduce(const reproduction *asked) {
+    exit_status explored;
+    reproduction kept = *asked, *wanted = &kept;
+    request request = {.wanted = wanted};
+    if (strcmp(wanted->input, "-") == 0) wanted->input = keep_standard_input();
+    if (reproduce_explored(wanted, &explored)) return explored;
+    bool operations = read_input(&request);
+    if (wanted->refuse && strcmp(request.target_name, "heap") != 0)
+        options_fail("--refuse-growth is for heaps");
+    if (wanted->keep && !operations)
+        options_fail("--keep is for targets whose inputs are operations");
+    if (!file_make_writable_directory(wanted->directory))
+        options_fail("%s: %s", wanted->directory, strerror(errno));
+    exit_status status = operations ? reproduce_trace(&request) : reproduce_bytes(&request);
     trace_free(&request.trace);
     return status;
+}
+
+unsigned reproduce_shrink_seconds(const char *text) {
+    return (unsigned)options_number("shrink-seconds", text, 0, SECONDS_MAX);
+}
+
+// ---- For the build ------------------------------------------------------------------------------
+
+static void print_program(const char *target, const char *strategy, bool needed) {
+    char *program = target_program(target, strategy);
+    if (!program) options_fail("out of memory");
+    if (needed || access(program, X_OK) == 0) printf("program %s\n", strrchr(program, '/') + 1);
+    free(program);
+}
+
+exit_status reproduce_programs(const reproduction *wanted) {
+    request request = {.wanted = wanted};
+    explored_by by;
+    if (strcmp(wanted->input, "-") == 0 || reproduce_explored_is(wanted, &by)) return EXIT_HELD;
+    read_input(&request);
+    const fuzz_target *target = fuzz_target_named(request.target_name);
+    bool needed = !request.target || !request.target->play;
+    if (!target->per_strategy) print_program(target->name, NULL, needed);
+    for (size_t i = 0; target->per_strategy && i < lm_strategy_count(); i++) {
+        const char *name = lm_strategy_at(i, 0)->name;
+        if (allocators_have((char *const *)request.allocators, name))
+            print_program(target->name, name, needed);
+    }
+    trace_free(&request.trace);
+    return EXIT_HELD;
 }

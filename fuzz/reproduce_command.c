@@ -7,20 +7,35 @@
 
 #include <stdlib.h>
 
-enum { OPTION_KEEP = 256, OPTION_REFUSE };
+enum { OPTION_KEEP = 256, OPTION_REFUSE, OPTION_SHRINK, OPTION_PROGRAMS };
+
+typedef struct request {
+    reproduction wanted;
+    bool programs;
+} request;
+
 static const struct argp_option options[] = {
     {"allocator", 'a', "A,…", 0, "Who plays (default: all)", 0},
     {"target", 't', "TARGET", 0,
-     "The fuzz target whose input it is (default: heap, or as a trace needs it)", 0},
+     "The fuzz target whose input it is (default: as a finding is named, or as a trace needs it; "
+     "else heap)",
+     0},
     {"out", 'o', "DIR", 0, "Where the trace and the program go (default: findings)", 0},
     {"keep", OPTION_KEEP, "NAME", 0, "Keep the trace as corpus/regressions/NAME.lmt", 0},
     {"refuse-growth", OPTION_REFUSE, NULL, 0,
      "Play a heap's trace again and again, each growth refused once and for ever", 0},
+    {"shrink-seconds", OPTION_SHRINK, "N", 0,
+     "Shrink a failure for so long at most (default: 120); 0: as long as that helps. Ctrl-C keeps "
+     "the smallest so far",
+     0},
+    {"programs", OPTION_PROGRAMS, NULL, OPTION_HIDDEN,
+     "Instead, print the fuzz targets' programs that would be run", 0},
     {0},
 };
 
 static error_t parse(int key, char *argument, struct argp_state *state) {
-    reproduction *wanted = state->input;
+    request *request = state->input;
+    reproduction *wanted = &request->wanted;
     switch (key) {
     case 'a':
         wanted->allocators = allocators_read(argument);
@@ -36,6 +51,12 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         return 0;
     case OPTION_REFUSE:
         wanted->refuse = true;
+        return 0;
+    case OPTION_SHRINK:
+        wanted->shrink_seconds = reproduce_shrink_seconds(argument);
+        return 0;
+    case OPTION_PROGRAMS:
+        request->programs = true;
         return 0;
     case ARGP_KEY_ARG:
         if (wanted->input) options_fail("one input at a time");
@@ -54,16 +75,17 @@ exit_status reproduce_command(int argc, char **argv) {
         options,
         parse,
         "INPUT",
-        "Plays an input of a fuzz target, or a trace (.lmt, .lmt.zst). "
+        "Plays an input of a fuzz target, or a trace; - is standard input. "
         "What it breaks is shrunk, and written as a trace and as a C "
         "program that needs nothing but sources of alloc/.",
         NULL,
         NULL,
         NULL};
-    reproduction wanted = {.directory = "findings"};
-    options_parse(&argp, argc, argv, &wanted);
+    request request = {
+        .wanted = {.directory = "findings", .shrink_seconds = REPRODUCE_SHRINK_SECONDS}};
+    options_parse(&argp, argc, argv, &request);
     interrupt_catch();
-    exit_status status = reproduce(&wanted);
-    free((char **)wanted.allocators);
+    exit_status status = (request.programs ? reproduce_programs : reproduce)(&request.wanted);
+    free((char **)request.wanted.allocators);
     return status;
 }

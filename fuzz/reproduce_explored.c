@@ -6,10 +6,10 @@
 
 #include <stdio.h>
 
-static bool is_explored(const char *path, explored_by *by) {
+bool reproduce_explored_is(const reproduction *wanted, explored_by *by) {
     trace trace;
     trace_error error;
-    if (!trace_read(path, &trace, &error)) return false;
+    if (wanted->target || !trace_read(wanted->input, &trace, &error)) return false;
     bool explored = explored_trace_read(&trace, by);
     trace_free(&trace);
     return explored;
@@ -36,7 +36,7 @@ static bool play(const char *path, const char *name, int level) {
 
 bool reproduce_explored(const reproduction *wanted, exit_status *status) {
     explored_by by;
-    if (wanted->target || !is_explored(wanted->input, &by)) return false;
+    if (!reproduce_explored_is(wanted, &by)) return false;
     if (wanted->keep || wanted->refuse)
         options_fail("%s: is the explorer's, for which --keep and --refuse-growth are not",
                      wanted->input);

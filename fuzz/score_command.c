@@ -19,7 +19,7 @@ typedef struct request {
     score_options options;
     uint64_t sample_seed;
     const char *json;
-    bool ablation, explorer;
+    bool ablation, explorer, programs;
     unsigned depth; // of the explorer
 } request;
 
@@ -36,6 +36,8 @@ static void check_laws(const char *text) {
     free(copy);
 }
 
+enum { KEY_PROGRAMS = 256 };
+
 static const struct argp_option arguments[] = {
     {"seconds", 's', "N", 0, "A run's, at most (60)", 0},
     {"seeds", 'n', "N", 0, "Runs of each mutant (10)", 0},
@@ -51,6 +53,7 @@ static const struct argp_option arguments[] = {
     {"control", 'c', "N", 0, "Runs of the right code, each program (1)", 0},
     {"jobs", 'j', "N", 0, "Mutants at a time, one core each (the processors)", 0},
     {"json", 'o', "FILE", 0, "All that was measured, as an array of objects", 0},
+    {"programs", KEY_PROGRAMS, NULL, OPTION_HIDDEN, "Instead, print what ./linmem has to build", 0},
     {0},
 };
 
@@ -98,6 +101,9 @@ static error_t parse(int key, char *value, struct argp_state *state) {
     case 'o':
         r->json = value;
         return 0;
+    case KEY_PROGRAMS:
+        r->programs = true;
+        return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
@@ -125,6 +131,13 @@ static void check_chosen(const score_options *options, const mutant_list *list) 
 static void write_json(const char *path, json_t *json) {
     if (path && !file_write_json(path, json)) options_fail("%s: %s", path, strerror(errno));
     json_decref(json);
+}
+
+// Mutants are built as they are needed, and so are the right programs: of what the preset fuzz
+// builds only what counts is asked for here, so that there is a build.
+static exit_status print_programs(void) {
+    puts("program mutant_counts");
+    return EXIT_HELD;
 }
 
 static exit_status ablate(const request *r, const mutant_list *list) {
@@ -164,7 +177,7 @@ exit_status score_command(int argc, char **argv) {
         parse,
         NULL,
         "Plants bugs, one at a time, and counts which of them the fuzz targets find from an empty "
-        "corpus, by which oracle and after how long. Needs the preset fuzz to be built.",
+        "corpus, by which oracle and after how long.",
         NULL,
         NULL,
         NULL};
@@ -182,8 +195,11 @@ exit_status score_command(int argc, char **argv) {
     char error[300];
     if (!mutant_list_read(&list, r.options.root, r.sample_seed, error)) options_fail("%s", error);
     check_chosen(&r.options, &list);
+    if (r.json && !file_is_writable(r.json)) options_fail("%s: %s", r.json, strerror(errno));
     interrupt_catch();
-    exit_status status = r.ablation ? ablate(&r, &list) : take(&r, &list);
+    exit_status status = r.programs   ? print_programs()
+                         : r.ablation ? ablate(&r, &list)
+                                      : take(&r, &list);
     mutant_list_free(&list);
     free(r.options.chosen);
     return status;

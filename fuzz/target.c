@@ -13,9 +13,15 @@
 target_settings target = {.level = 1};
 uint64_t target_operations;
 
-static uint64_t inputs;
+static uint64_t inputs; // played so far
+
+static void tell_counts(void) {
+    if (target_operations)
+        fprintf(stderr, "linmem-fuzz: %llu operations\n", (unsigned long long)target_operations);
+}
 
 _Noreturn void target_fail(oracle_law law, const char *how) {
+    tell_counts();
     fprintf(stderr, "linmem-fuzz: broken %s: %s\n", law_names[law], how);
     abort();
 }
@@ -97,19 +103,17 @@ static void catch_traps(void) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
+    inputs++;
     if (target_holds(LAW_trap) || sigsetjmp(after_trap, 0) == 0) target_input(bytes, count);
     return 0;
 }
 
-static void tell_at_exit(void) {
-    if (target_operations)
-        fprintf(stderr, "linmem-fuzz: %llu operations\n", (unsigned long long)target_operations);
-}
-
 // What is played so far, for who watches.
 static void *tell(void *nothing) {
-    for (;; sleep(1))
-        tell_at_exit();
+    for (;; sleep(1)) {
+        fprintf(stderr, "linmem-fuzz: %llu inputs\n", (unsigned long long)inputs);
+        tell_counts();
+    }
     return nothing;
 }
 
@@ -117,7 +121,7 @@ void target_begin(int argc, char **argv) {
     for (int i = 1; i < argc; i++)
         if (strncmp(argv[i], "--", 2) == 0) read_option(argv[i]);
     catch_traps();
-    atexit(tell_at_exit);
+    atexit(tell_counts);
     pthread_t teller;
     if (target.tells && pthread_create(&teller, NULL, tell, NULL) == 0) pthread_detach(teller);
 }
@@ -181,7 +185,6 @@ static double play_for(const seeds *s, double duration) {
             LLVMFuzzerTestOneInput(s->all[i].bytes, s->all[i].count);
             s->all[i].operations = target_operations - operations;
         }
-        inputs += s->count;
         now = seconds();
     } while (now - start < duration);
     return (double)(target_operations - before) / (now - start);

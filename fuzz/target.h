@@ -6,13 +6,13 @@
 //     --level=0|1       the check level that strategies play at; 1 where nothing is said
 //     --walk-every=N    operations between two walks over the heap; 0: at the end only
 //     --without=LAW,…   laws that are not held: what the others find without them
-//     --tell            says each second how many operations were played so far
+//     --tell            says each second how many inputs and operations were played so far
 //     --calls=FILE      of buffers: writes the calls that an input comes to, as statements of C
 //     --speed=FOLDER    plays the inputs there for some seconds, prints how fast, and exits
 //     --play=FOLDER     plays the inputs there once, and exits
 //
 // A finding is one line on stderr, "linmem-fuzz: broken LAW: HOW", and an abort. At the end of a
-// run a line tells how many operations were played.
+// run, and before a finding, a line tells how many operations were played.
 #pragma once
 
 #include "fuzz/oracle.h"

@@ -4,6 +4,7 @@
 #include "cli/child.h"
 #include "fuzz/agreement.h"
 #include "fuzz/buffers_input.h"
+#include "fuzz/finding.h"
 #include "fuzz/heap_input.h"
 #include "fuzz/out_of_memory.h"
 #include "fuzz/wrong_call.h"
@@ -270,30 +271,16 @@ static int input_file(const trial *trial, const trace *trace) {
     return file;
 }
 
-// What stands behind `mark` in the text, up to one of `ends`, is the failure's law or its how.
-static bool find(const char *text, const char *mark, const char *ends, char *found, size_t size) {
-    const char *at = strstr(text, mark);
-    if (!at) return false;
-    at += strlen(mark);
-    snprintf(found, size, "%.*s", (int)strcspn(at, ends), at);
-    return true;
-}
-
-static void judge_words(const char *said, failure *failure) {
-    char law[sizeof failure->law];
-    if (find(said, "linmem-fuzz: broken ", ":", failure->law, sizeof failure->law)) {
-        snprintf(law, sizeof law, "broken %.40s: ", failure->law);
-        find(said, law, "\n", failure->how, sizeof failure->how);
-        if (sscanf(failure->how, "operation %zu of ", &failure->at) != 1) failure->at = 0;
-    } else if (find(said, "ERROR: AddressSanitizer: ", " \n", failure->law, sizeof failure->law)) {
-        find(said, "ERROR: AddressSanitizer: ", "\n", failure->how, sizeof failure->how);
-    } else if (find(said, "runtime error: ", "\n", failure->how, sizeof failure->how)) {
-        snprintf(failure->law, sizeof failure->law, "undefined");
-    } else if (strstr(said, "ERROR: libFuzzer: ")) {
-        find(said, "ERROR: libFuzzer: ", "\n", failure->how, sizeof failure->how);
-        snprintf(failure->law, sizeof failure->law,
-                 strncmp(failure->how, "timeout", 7) == 0 ? "hang" : "crash");
-    }
+// What the program says of its finding; of the operation, too, where it says that.
+static void judge_words(char *said, failure *failure) {
+    finding found = {0};
+    for (char *rest = said, *line; (line = strsep(&rest, "\n"));)
+        finding_read(&found, line);
+    snprintf(failure->law, sizeof failure->law, "%s", found.law);
+    finding_print(&found, failure->how, sizeof failure->how);
+    if (law_named(found.law) != LAW_NONE &&
+        sscanf(found.how, "operation %zu of ", &failure->at) != 1)
+        failure->at = 0;
 }
 
 // Of strategies that play together: the one that the finding names, or that the sanitizer met.
@@ -309,10 +296,11 @@ static bool is_blamed(const char *said, const failure *failure, const char *stra
 
 // False: what is broken is another strategy's.
 static bool read_words(int file, const trial *trial, failure *failure) {
-    static char said[1 << 16];
+    static char said[1 << 16], lines[sizeof said];
     ssize_t count = pread(file, said, sizeof said - 1, 0);
     said[count > 0 ? count : 0] = '\0';
-    judge_words(said, failure);
+    memcpy(lines, said, (size_t)(count > 0 ? count : 0) + 1);
+    judge_words(lines, failure);
     bool together = trial->target && trial->target->together;
     if (!together || !failure->law[0]) return true;
     bool blamed = is_blamed(said, failure, trial->allocator->name);
@@ -320,9 +308,15 @@ static bool read_words(int file, const trial *trial, failure *failure) {
     return blamed;
 }
 
-// Runs the program on what is descriptor `input`, or the file at `path`. It writes its calls to
-// descriptor `calls`, if that is not −1, and does not look at what holds then.
-static bool run_on(const trial *trial, const char *path, int input, int calls, failure *failure) {
+// How a program is run: on what is descriptor `input`, or the file at `path`. It writes its calls
+// to descriptor `calls`, if that is not −1, and does not look at what holds then.
+typedef struct run {
+    const char *path;
+    int input, calls;
+    bool located; // stacks are printed, which takes longer than all else
+} run;
+
+static bool run_on(const trial *trial, const run *how, failure *failure) {
     int words = memfd_create("words", 0);
     char level[16];
     snprintf(level, sizeof level, "--level=%d",
@@ -333,18 +327,18 @@ static bool run_on(const trial *trial, const char *path, int input, int calls, f
                           "sh",
                           trial->program,
                           level,
-                          path ? path : "/proc/self/fd/4",
-                          calls < 0 ? NULL : "--calls=/proc/self/fd/5",
+                          how->located ? "-timeout=2" : "-timeout=1200",
+                          how->path ? how->path : "/proc/self/fd/4",
+                          how->calls < 0 ? NULL : "--calls=/proc/self/fd/5",
                           NULL};
-    // Stacks are of no use here, and take longer than all else.
     static const char *const environment[] = {"ASAN_OPTIONS=symbolize=0",
                                               "UBSAN_OPTIONS=symbolize=0", NULL};
     child_options options = {.argv = argv,
-                             .environment = environment,
-                             .descriptors = (int[]){words, input, calls},
-                             .descriptor_count = path        ? 1
-                                                 : calls < 0 ? 2
-                                                             : 3,
+                             .environment = how->located ? NULL : environment,
+                             .descriptors = (int[]){words, how->input, how->calls},
+                             .descriptor_count = how->path        ? 1
+                                                 : how->calls < 0 ? 2
+                                                                  : 3,
                              .cpu = -1};
     child_end end = {0};
     pid_t pid = words >= 0 ? child_start(&options) : -1;
@@ -360,7 +354,7 @@ static bool run_on(const trial *trial, const char *path, int input, int calls, f
 static bool run_program(const trial *trial, const trace *trace, failure *failure) {
     *failure = (struct failure){.at = trace->count};
     int input = input_file(trial, trace);
-    bool broken = input >= 0 && run_on(trial, NULL, input, -1, failure);
+    bool broken = input >= 0 && run_on(trial, &(run){.input = input, .calls = -1}, failure);
     close(input);
     // An input begins with where heaps start, which a trace need not say.
     size_t at, count, own = played_operations(trace);
@@ -372,14 +366,31 @@ static bool run_program(const trial *trial, const trace *trace, failure *failure
 bool trial_bytes(const char *program, const char *path, double seconds, failure *failure) {
     trial trial = {.program = program, .seconds = seconds};
     *failure = (struct failure){0};
-    return run_on(&trial, path, -1, -1, failure);
+    return run_on(&trial, &(run){.path = path, .input = -1, .calls = -1}, failure);
+}
+
+void trial_locate(const trial *trial, const char *program, const trace *trace, failure *failure) {
+    enum { SECONDS = 60 }; // stacks are slow where the machine is busy
+    struct trial located = *trial;
+    struct failure found = {0};
+    int input = input_file(trial, trace);
+    located.program = program;
+    located.seconds = SECONDS;
+    if (input >= 0 &&
+        run_on(&located, &(run){.input = input, .calls = -1, .located = true}, &found) &&
+        strcmp(found.law, failure->law) == 0) {
+        const char *where = strstr(found.how, ", in ");
+        size_t length = strlen(failure->how);
+        if (where) snprintf(failure->how + length, sizeof failure->how - length, "%s", where);
+    }
+    close(input);
 }
 
 bool trial_record(const trial *trial, const trace *trace, FILE *calls) {
     failure failure = {0};
     int input = input_file(trial, trace);
     if (input < 0) return false;
-    run_on(trial, NULL, input, fileno(calls), &failure);
+    run_on(trial, &(run){.input = input, .calls = fileno(calls)}, &failure);
     close(input);
     return lseek(fileno(calls), 0, SEEK_END) > 0;
 }

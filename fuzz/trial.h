@@ -5,10 +5,11 @@
 #include "alloc/allocator.h"
 #include "corpus/trace.h"
 
-// What was broken: a law's name, or `crash`, `hang`, or what a sanitizer said. Shrinking keeps it.
+// What was broken: a law's name, or what else a finding is called (fuzz/finding.h). Shrinking keeps
+// it.
 typedef struct failure {
     char law[48]; // "": nothing is broken
-    char how[200];
+    char how[320];
     size_t at; // the operation, or how many there are: at the end
 } failure;
 
@@ -43,6 +44,10 @@ typedef struct trial {
 
 // Plays the trace. True: something is broken, and `failure` says what. Interrupted it is not.
 bool trial_run(const trial *trial, const trace *trace, failure *failure);
+
+// Plays the trace once more, by the fuzz target's program at `program`, and adds to `failure->how`
+// where in the sources it crashes, traps, hangs or breaks a sanitizer's law, if it fails the same.
+void trial_locate(const trial *trial, const char *program, const trace *trace, failure *failure);
 
 // Has the program of target `buffers` write the calls that the trace comes to, as statements of C.
 // False: it wrote nothing.
