@@ -85,9 +85,22 @@ static exit_status fuzz(int argc, char **argv) {
     return score_command(argc - 1, argv + 1);
 }
 
+// ./linmem, which has the sources at hand, runs the tests; the built command knows only their help.
 static exit_status test(int argc, char **argv) {
-    (void)argc;
-    options_fail("%s needs the sources: ./linmem test, in the repository", argv[0]);
+    static const struct argp argp = {
+        NULL,
+        NULL,
+        "[CTEST OPTION…]",
+        "Builds everything with gcc and with clang, warnings as errors, and runs every test. "
+        "Options "
+        "are ctest's: -R PATTERN runs the tests whose name matches. The last lines name the tests "
+        "that failed and count the others.",
+        NULL,
+        NULL,
+        NULL,
+    };
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) options_parse(&argp, argc, argv, NULL);
+    options_fail("test needs the sources: run ./linmem test in the repository");
 }
 
 static const verb verbs[] = {
@@ -113,24 +126,40 @@ static void print_help(FILE *stream) {
           stream);
 }
 
-int main(int argc, char **argv) {
+static const verb *find_verb(const char *name) {
     const char *names[VERB_COUNT];
+    for (size_t i = 0; i < VERB_COUNT; i++) {
+        names[i] = verbs[i].name;
+        if (strcmp(name, verbs[i].name) == 0) return &verbs[i];
+    }
+    options_unknown("verb", name, names, VERB_COUNT);
+}
+
+// "help VERB…" is "VERB… --help".
+static void help_last(int argc, char **argv) {
+    static char help[] = "--help";
+    for (int i = 1; i < argc - 1; i++)
+        argv[i] = argv[i + 1];
+    argv[argc - 1] = help;
+}
+
+int main(int argc, char **argv) {
     if (argc < 2) {
         print_help(stderr);
         return EXIT_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("linmem " LINMEM_VERSION);
+        return EXIT_HELD;
+    }
+    if (strcmp(argv[1], "help") == 0) help_last(argc, argv);
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-?") == 0) {
         print_help(stdout);
         return EXIT_HELD;
     }
-    for (size_t i = 0; i < VERB_COUNT; i++) {
-        names[i] = verbs[i].name;
-        if (strcmp(argv[1], verbs[i].name) != 0) continue;
-        char name[32];
-        snprintf(name, sizeof name, "linmem %s", verbs[i].name);
-        argv[1] = name;
-        return (int)verbs[i].run(argc - 1, argv + 1);
-    }
-    program_invocation_name = (char[]){"linmem"};
-    options_unknown("verb", argv[1], names, VERB_COUNT);
+    const verb *verb = find_verb(argv[1]);
+    char name[32];
+    snprintf(name, sizeof name, "linmem %s", verb->name);
+    argv[1] = name;
+    return (int)verb->run(argc - 1, argv + 1);
 }

@@ -1,0 +1,251 @@
+#!/usr/bin/env bash
+# What ./linmem does itself, in a copy of it where the commands it calls are fakes, each of which
+# writes its arguments to `calls`.
+# shellcheck disable=SC2016 # the fakes are scripts
+set -euo pipefail
+here=$(dirname -- "$(realpath -- "$0")")
+folder=$(mktemp -d)
+trap 'chmod -R u+w "$folder"; rm -rf "$folder"' EXIT
+cd "$folder"
+copy="$folder/it's a \$copy" # no path is too strange
+fakes=$folder/fakes calls=$folder/calls failed=0
+
+wrong() { printf '%s: %s\n' "$test" "$*" && failed=1; }
+
+# fake NAME SCRIPT: a command of this name.
+fake() {
+    printf '#!/bin/sh\necho "%s $*" >>%q\n%s\n' "$1" "$calls" "$2" >"$fakes/$1"
+    chmod +x "$fakes/$1"
+}
+
+# start: a clean copy. Every package is there, and all builds and passes.
+start() {
+    test=$1
+    rm -rf "$copy" "$fakes"
+    mkdir -p "$copy/cli" "$fakes"
+    cp "$here"/{linmem,packages,CMakePresets.json} "$copy"
+    cp -r "$here/cli/help" "$copy/cli"
+    : >"$calls"
+    for command in sudo npm; do fake "$command" 'exit 1'; done
+    fake id 'echo 0'
+    fake apt-cache 'echo "  Candidate: 1.0"'
+    fake apt-get ''
+        fake dpkg-query 'shift 3; for name; do echo "installed $name"; done'
+    fake npm ''
+    fake cmake 'mkdir -p "build/$2"
+        echo "CMAKE_HOME_DIRECTORY:INTERNAL=$PWD" >"build/$2/CMakeCache.txt"
+        cp CMakePresets.json "build/$2/build.ninja"; touch "build/$2/build.ninja"'
+    fake ninja 'while [ "$1" != -C ]; do shift; done
+        [ -e "$2/linmem" ] || echo "[1/1] Building C object linmem.o"
+        printf "#!/bin/sh\necho it runs: \$* || exit 3" >"$2/linmem"
+        chmod +x "$2/linmem"; echo "ninja: Entering directory"; echo "ninja: no work to do."'
+    fake ctest 'echo "100% tests passed, 0 tests failed out of 2"'
+}
+
+# expect STATUS OUTPUT COMMAND…: how it ends, and a pattern of what it says on both streams.
+expect() {
+    local status=$1 pattern=$2 said ended=0
+    shift 2
+    said=$(PATH=$fakes:$PATH "$@" 2>&1) || ended=$?
+    [ "$ended" = "$status" ] || wrong "$* ended with $ended, not $status, saying: $said"
+    # shellcheck disable=SC2053
+    [[ $said == $pattern ]] || wrong "$* said: $said"
+}
+called() { grep -qx -- "$1" "$calls" || wrong "not called: $1, but: $(cat "$calls")"; }
+not_called() { ! grep -q -- "$1" "$calls" || wrong "called: $(grep -- "$1" "$calls")"; }
+
+# ---- Help ----------------------------------------------------------------------------------------
+
+start "help needs nothing"
+text() { sed 's/[][*?\\]/\\&/g' "$here/cli/help/$1.txt"; } # as a pattern
+expect 2 "$(text linmem)" "$copy/linmem"
+for arguments in --help help '-?' 'help --help'; do
+    # shellcheck disable=SC2086
+    expect 0 "$(text linmem)" "$copy/linmem" $arguments
+done
+expect 0 "$(text version)" "$copy/linmem" --version
+for verb in compare explore fuzz list record reproduce trace test; do
+    expect 0 "$(text $verb)" "$copy/linmem" "$verb" --help
+    expect 0 "$(text $verb)" "$copy/linmem" help "$verb"
+done
+expect 0 "$(text fuzz)" "$copy/linmem" fuzz heap --help
+expect 0 "$(text trace)" "$copy/linmem" trace generate '-?'
+expect 0 "$(text fuzz-score)" "$copy/linmem" fuzz score --help
+expect 0 "$(text fuzz-score)" "$copy/linmem" help fuzz score
+expect 2 "linmem: unknown verb 'comapre'; did you mean 'compare'?*--help*" "$copy/linmem" comapre
+expect 2 "cat: *" sh -c '"$0" --help >/dev/full' "$copy/linmem"
+[ ! -s "$calls" ] || wrong "called: $(cat "$calls")"
+[ ! -e "$copy/build" ] || wrong "there is a build folder"
+
+test="wrong verbs are answered as the command itself does"
+for word in comapre COMPARE fuz lsit listt recrod tset x '' 'list list' --hlep -h comparecompare; do
+    expect 2 "$("$LINMEM" "$word" 2>&1 || true)" "$copy/linmem" "$word"
+done
+
+# ---- Where it is called, and how -----------------------------------------------------------------
+
+start "a call installs, builds and runs"
+expect 0 $'linmem: building…\nit runs: list targets' "$copy/linmem" list targets
+expect 0 'it runs: record -o x -- ls --help' "$copy/linmem" record -o x -- ls --help
+not_called apt-get
+called "cmake --preset bench --fresh"
+[ "$(grep -c ^cmake "$calls")" = 1 ] || wrong "configured twice"
+
+test="a call through a link, from elsewhere, with odd variables"
+ln -sf "$copy/linmem" link
+export CDPATH=/ GREP_OPTIONS=--color=always MAKEFLAGS=-n POSIXLY_CORRECT=1 NINJA_STATUS='%e '
+(cd / && expect 0 'it runs: list' "$folder/link" list)
+unset CDPATH GREP_OPTIONS MAKEFLAGS POSIXLY_CORRECT NINJA_STATUS
+
+test="the command has the streams of the call"
+expect 0 'it runs: list' "$copy/linmem" list <&-
+expect 3 '*' sh -c "'$folder/link' list >&-"
+expect 0 'it runs: list' sh -c "'$folder/link' list 2>&-"
+
+test="the command has the environment of the call"
+printf '#!/bin/sh\necho "$CC $CFLAGS $MAKEFLAGS"' >"$copy/build/bench/linmem"
+fake ninja 'echo "env ${CC-none} ${CFLAGS-none}" >>'"$calls"'; echo "ninja: no work to do."'
+CC=tcc CFLAGS=-O0 MAKEFLAGS=-k expect 0 'tcc -O0 -k' "$copy/linmem" list
+called "env none none"
+
+test="a checkout that moved is configured anew"
+start "$test"
+expect 0 '*it runs:*' "$copy/linmem" list
+mv "$copy" moved
+expect 0 '*it runs:*' moved/linmem list
+rm -rf moved
+[ "$(grep -c ^cmake "$calls")" = 2 ] || wrong "$(cat "$calls")"
+
+start "a folder that cannot be written"
+touch "$copy/build"
+expect 2 "linmem: cannot write to $copy/build*" "$copy/linmem" list
+
+# ---- Packages ------------------------------------------------------------------------------------
+
+start "what is missing is installed, by the name that the system has"
+printf 'build one two|three\npeer four five|six\n' >"$copy/packages"
+fake dpkg-query 'echo "installed one"; exit 1'
+fake apt-cache 'case $2 in three | four) echo "  Candidate: 1.0" ;; two) echo "  Candidate: (none)" ;; esac'
+expect 0 '*left out, as this system has no package of it: five|six (to compare with)*it runs:*' \
+    "$copy/linmem" list
+called "apt-get .*install -y --no-install-recommends three"
+called "apt-get .*install -y --no-install-recommends four"
+: >"$calls"
+expect 0 "it runs: list" "$copy/linmem" list
+not_called apt-get
+
+start "a package that has to be there, and is not"
+fake dpkg-query 'exit 1'
+fake apt-cache ''
+expect 2 "linmem: no package of this system is called gcc g++ *" "$copy/linmem" list
+not_called ^ninja
+
+start "a failed installation"
+fake dpkg-query 'exit 1'
+fake apt-get 'echo no network; exit 100'
+expect 2 "*no network*linmem: apt-get could not install gcc *" "$copy/linmem" list
+printf 'build gcc\npeer four\n' >"$copy/packages"
+fake dpkg-query 'echo "installed gcc"; exit 1'
+expect 0 "*linmem: left out: four (*it runs: list" "$copy/linmem" list
+
+start "neither root nor sudo"
+fake id 'echo 1000'
+rm "$fakes/sudo"
+fake dpkg-query 'exit 1'
+cp "$(command -v bash)" "$(command -v env)" "$fakes" 2>/dev/null || true
+expect 2 "linmem: missing: gcc *As root: apt-get install gcc *" "$copy/linmem" list
+printf 'build\npeer four\n' >"$copy/packages"
+expect 0 "linmem: left out: four (to compare with). As root: apt-get install four*" "$copy/linmem" list
+
+# ---- Building ------------------------------------------------------------------------------------
+
+start "a warning is shown once, and the verb runs"
+fake ninja 'for object in one two; do
+        echo "[1/9] Building C object $object.o"; echo "mine.c:1:1: warning: unused"
+    done
+    echo "[3/9] Linking C executable linmem"
+    printf "#!/bin/sh\necho it runs" >"$2/linmem"; chmod +x "$2/linmem"'
+expect 0 $'linmem: building…\nmine.c:1:1: warning: unused\nit runs' "$copy/linmem" list
+
+start "an error stops it"
+fake ninja 'echo "[1/9] Building C object mine.o"; echo "FAILED: mine.o"; echo "cc -c mine.c"
+    echo "mine.c:1:1: error: expected a declaration"
+    echo "ninja: build stopped: subcommand failed."; exit 1'
+expect 2 $'linmem: building…\nmine.c:1:1: error: expected a declaration
+linmem: bench does not build (all that was said: *)' "$copy/linmem" list
+
+# ---- Tests ---------------------------------------------------------------------------------------
+
+start "tests are counted"
+printf 'build\n' >"$copy/packages"
+expect 0 $'*\n9 passed, 0 failed' "$copy/linmem" test # with one a preset: nothing is dirty
+
+test="the last lines say what failed"
+fake ctest 'echo "50% tests passed, 1 tests failed out of 4"; echo; echo "The following tests FAILED:"
+    printf "\t  3 - alloc.mine (Failed)\n"; echo "Errors while running CTest"
+    printf "\t  4 - other (Skipped)\n"; exit 8'
+expect 1 $'*\n
+failed in dev: alloc.mine (Failed)
+failed in gcc: alloc.mine (Failed)
+failed in fuzz: alloc.mine (Failed)
+9 passed, 3 failed, 3 skipped' "$copy/linmem" test
+
+test="a build with something left to do fails"
+fake ctest 'echo "100% tests passed, 0 tests failed out of 2"'
+fake ninja 'echo "[1/1] Generating a.wasm"'
+expect 1 $'*A second build should have nothing to do:*Generating a.wasm*
+failed in dev: nothing is dirty after a build
+failed in gcc: nothing is dirty after a build
+failed in fuzz: nothing is dirty after a build
+6 passed, 3 failed' "$copy/linmem" test
+
+test="what does not build has failed"
+fake ninja 'echo "ninja: error: no rule"; exit 1'
+expect 1 $'*ninja: error: no rule*
+failed in dev: it does not build
+failed in gcc: it does not build
+failed in fuzz: it does not build
+0 passed, 3 failed' "$copy/linmem" test
+
+start "options of tests"
+printf 'build\n' >"$copy/packages"
+fake ctest 'case $* in --help) echo "  -R <regex>, --tests-regex <regex> = Run tests"
+        echo "  -j [<level>] = parallel" ;;
+    *) echo "No tests were found!!!" ;; esac'
+expect 2 "*linmem: no test matches '-R' 'x y'" "$copy/linmem" test -R 'x y'
+expect 2 "*linmem: ctest has no option --al" "$copy/linmem" test --al
+expect 2 "*linmem: ctest has no option -Q" "$copy/linmem" test -j4 -Q
+expect 2 "*linmem: test takes options only, as -R mine *" "$copy/linmem" test mine
+
+# ---- Interrupts ----------------------------------------------------------------------------------
+
+# interrupted SIGNAL STATUS ARGUMENT…: while ninja or ctest works.
+interrupted() {
+    local signal=$1 status=$2 ended=0 process
+    shift 2
+    rm -f started
+    set -m # a process group of its own, as a terminal gives it, where SIGINT is not ignored
+    PATH=$fakes:$PATH "$copy/linmem" "$@" >said 2>&1 &
+    process=$!
+    set +m
+    for ((i = 0; i < 600; i++)); do [ ! -e started ] || break; sleep 0.1; done
+    kill "-$signal" -- "-$process"
+    wait "$process" || ended=$?
+    [ "$ended" = "$status" ] || wrong "$signal: $ended, $(cat said)"
+    ! grep -q "does not build\|passed\|it runs" said || wrong "$signal: went on: $(cat said)"
+}
+start "an interrupted build ends, and the next goes on"
+works=": >$folder/started; trap 'exit 1' INT TERM; while :; do sleep 0.1; done"
+cp "$fakes/ninja" ninja
+fake ninja "$works"
+interrupted INT 130 list
+interrupted TERM 143 list
+cp ninja "$fakes/ninja"
+expect 0 '*it runs: list' "$copy/linmem" list
+
+test="interrupted tests end"
+printf 'build\n' >"$copy/packages"
+fake ctest "case \$* in --help) ;; *) $works ;; esac"
+interrupted INT 130 test
+
+exit "$failed"
