@@ -28,7 +28,7 @@ start() {
     : >"$calls"
     for command in sudo npm; do fake "$command" 'exit 1'; done
     fake id 'echo 0'
-    fake apt-cache 'echo "  Candidate: 1.0"'
+    fake apt-cache 'echo "  Candidate: 1.0"; seq 100000' # more than a pipe holds
     fake apt-get ''
         fake dpkg-query 'shift 3; for name; do echo "installed $name"; done'
     fake npm ''

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HOST(name, library, huge_pages) {#name, library, huge_pages},
+#define HOST(name, libraries, huge_pages) {#name, libraries, huge_pages},
 static const lm_host hosts[] = {
 #include "alloc/hosts.def"
 };
@@ -25,6 +25,14 @@ const lm_host *lm_host_named(const char *name) {
     for (size_t i = 0; i < lm_host_count(); i++)
         if (strcmp(hosts[i].name, name) == 0) return &hosts[i];
     return NULL;
+}
+
+bool lm_host_next_library(const char **libraries, char file[LM_LIBRARY_BYTES]) {
+    size_t length = strcspn(*libraries, "|");
+    if (length == 0 || length >= LM_LIBRARY_BYTES) return false;
+    snprintf(file, LM_LIBRARY_BYTES, "%.*s", (int)length, *libraries);
+    *libraries += length + ((*libraries)[length] == '|');
+    return true;
 }
 
 static bool host_start(lm_memory *memory) {
@@ -102,9 +110,16 @@ static void version_of_library(char *version, size_t bytes) {
     }
 }
 
+static bool host_has_library(const lm_host *host, const char *file) {
+    const char *rest = *host->libraries ? host->libraries : "libc.so.6";
+    char library[LM_LIBRARY_BYTES];
+    while (lm_host_next_library(&rest, library))
+        if (strcmp(library, file) == 0) return true;
+    return false;
+}
+
 bool lm_host_prove(const lm_host *host, char *proof, size_t proof_bytes) {
     static const char *const family[] = {"malloc", "calloc", "realloc", "aligned_alloc", "free"};
-    const char *wanted = *host->library ? host->library : "libc.so.6";
     const char *file = "";
     for (size_t i = 0; i < sizeof family / sizeof *family; i++) {
         Dl_info info;
@@ -112,8 +127,9 @@ bool lm_host_prove(const lm_host *host, char *proof, size_t proof_bytes) {
         bool found = address && dladdr(address, &info) && info.dli_fname;
         const char *name = found ? strrchr(info.dli_fname, '/') : NULL;
         file = found ? name ? name + 1 : info.dli_fname : "nothing";
-        if (strcmp(file, wanted) != 0) {
-            snprintf(proof, proof_bytes, "%s is answered by %s, not %s", family[i], file, wanted);
+        if (!host_has_library(host, file)) {
+            snprintf(proof, proof_bytes, "%s is answered by %s, not by %s", family[i], file,
+                     host->name);
             return false;
         }
     }

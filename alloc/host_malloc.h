@@ -6,9 +6,11 @@
 
 #include "alloc/allocator.h"
 
+#include <stdbool.h>
+
 typedef struct lm_host {
     const char *name;
-    const char *library;    // preloaded; "" for the C library
+    const char *libraries; // FILE|FILE…: the first that is there is preloaded; "" for the C library
     const char *huge_pages; // NAME=VALUE for its environment, read when it starts; "" for none
 } lm_host;
 
@@ -16,10 +18,14 @@ size_t lm_host_count(void);
 const lm_host *lm_host_at(size_t index);
 const lm_host *lm_host_named(const char *name); // NULL where there is none
 
+// Copies the first name of FILE|FILE… to `file` and moves behind it. False: there is none.
+enum { LM_LIBRARY_BYTES = 100 };
+bool lm_host_next_library(const char **libraries, char file[LM_LIBRARY_BYTES]);
+
 // The table of the malloc that this process has, under the host's name.
 lm_allocator lm_host_table(const lm_host *host);
 
 // Proves that the malloc of this process is the host's: malloc, calloc, realloc, aligned_alloc and
-// free all lie in its library. Writes "VERSION (FILE)" to `proof`, where the version is the
-// library's own answer; false: `proof` says what was found instead.
+// free all lie in one of its libraries. Writes "VERSION (FILE)" to `proof`, where the version is
+// the library's own answer; false: `proof` says what was found instead.
 bool lm_host_prove(const lm_host *host, char *proof, size_t proof_bytes);

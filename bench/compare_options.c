@@ -8,7 +8,6 @@
 #include <string.h>
 #include <time.h>
 
-#define BASELINE  "jemalloc"
 #define PROFILE   "standard"
 #define DIRECTORY "linmem-results"
 
@@ -44,7 +43,9 @@ static const struct argp_option arguments[] = {
     {"workloads", OPTION_WORKLOADS, "W,…", 0,
      "What is played: names of shipped traces, or trace files (default: all shipped)", 0},
     {"baseline", OPTION_BASELINE, "A", 0,
-     "Whom the report compares with (default: " BASELINE ", or else the first)", 0},
+     "Whom the report compares with (default: jemalloc, or glibc if this system has none, or else "
+     "the first)",
+     0},
     {"profile", OPTION_PROFILE, "P", 0, "How much: smoke, standard or full (default: " PROFILE ")",
      0},
     {"memory", OPTION_MEMORY, "M", 0,
@@ -167,7 +168,7 @@ static void take_contestants(comparison *c, char *list, const char *baseline) {
         add_contestant(c, lm_floor.name);
     }
     if (baseline) contestant_parse(baseline); // for its complaints
-    const char *wanted = baseline ? baseline : BASELINE;
+    const char *wanted = baseline ? baseline : contestant_baseline();
     while (c->baseline < c->contestant_count &&
            strcmp(c->contestants[c->baseline].name, wanted) != 0)
         c->baseline++;
@@ -208,6 +209,9 @@ void compare_options_read(compare_options *options, int argc, char **argv) {
     c->minimum_effect = 0.01;
     char standard[1024];
     snprintf(standard, sizeof standard, "%s", contestant_standard(c->threads));
+    if (!asked.allocators) c->left_out = contestant_left_out();
+    if (c->left_out && *c->left_out)
+        fprintf(stderr, "%s: not on this system, so left out: %s\n", argv[0], c->left_out);
     take_contestants(c, asked.allocators ? asked.allocators : standard, asked.baseline);
     take_workloads(c, asked.workloads);
 }

@@ -44,6 +44,7 @@ typedef struct cell_record {
 typedef struct comparison {
     contestant *contestants;
     size_t contestant_count, baseline; // the baseline's index
+    const char *left_out; // system mallocs that the standard comparison has, and this system not
     workload *workloads;
     size_t workload_count;
     const profile *profile;

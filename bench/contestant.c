@@ -3,6 +3,7 @@
 #include "alloc/host_malloc.h"
 #include "alloc/registry.h"
 #include "alloc/yardsticks.h"
+#include "bench/host_library.h"
 #include "cli/options.h"
 
 #include <stdio.h>
@@ -29,15 +30,36 @@ static bool shares_threads(const char *allocator) {
     return strategy ? strategy->capabilities & LM_SHARES_THREADS : lm_host_named(allocator) != NULL;
 }
 
+static bool is_left_out(const char *allocator) {
+    const lm_host *host = lm_host_named(allocator);
+    return host && !host_library(host);
+}
+
+const char *contestant_left_out(void) {
+    static char list[NAMES_MAX * 32];
+    size_t length = 0;
+    *list = '\0';
+    for (size_t i = 0; i < lm_host_count() && length < sizeof list; i++)
+        if (is_left_out(lm_host_at(i)->name))
+            length +=
+                (size_t)snprintf(list + length, sizeof list - length, "%s%s (%s)",
+                                 length ? ", " : "", lm_host_at(i)->name, lm_host_at(i)->libraries);
+    return list;
+}
+
+const char *contestant_baseline(void) {
+    return is_left_out("jemalloc") ? "glibc" : "jemalloc";
+}
+
 const char *contestant_standard(bool threads) {
     static char list[NAMES_MAX * 32];
     *list = '\0';
     for (const char *const *name = contestant_names(NULL); *name; name++) {
-        if (threads && !shares_threads(*name)) continue;
+        if ((threads && !shares_threads(*name)) || is_left_out(*name)) continue;
         strcat(list, *name);
         strcat(list, ",");
     }
-    return strcat(list, "jemalloc#2");
+    return strcat(strcat(list, contestant_baseline()), "#2");
 }
 
 contestant contestant_parse(const char *text) {
@@ -65,7 +87,8 @@ contestant contestant_parse(const char *text) {
     if (!known) options_unknown("allocator", c.allocator, names, count);
     const lm_host *host = lm_host_named(c.allocator);
     if (host) {
-        c.library = host->library;
+        c.library = host_library(host);
+        if (!c.library) options_fail("this system has no %s (%s)", c.allocator, host->libraries);
         c.huge_pages = host->huge_pages;
     }
     c.host = host != NULL;

@@ -19,7 +19,8 @@ typedef struct contestant {
     bool holds_content; // so it can be verified: all but the floor
 } contestant;
 
-// Reads one. Does not return where the allocator is unknown (options_unknown) or the rest is wrong.
+// Reads one. Does not return if the allocator is unknown (options_unknown) or a system malloc that
+// this system has no library of, or if the rest is wrong.
 contestant contestant_parse(const char *text);
 
 // Whether it frees single blocks; if not, it is reset between passes, and labelled.
@@ -28,5 +29,13 @@ bool contestant_frees(const contestant *contestant);
 // The names of all allocators: yardsticks, strategies, hosts. Ends with NULL; static.
 const char *const *contestant_names(size_t *count);
 
-// Those of the standard comparison, the baseline once more at the end as a control.
-const char *contestant_standard(bool threads); // only those that threads may share
+// Those of the standard comparison, the baseline once more at the end as a control. System mallocs
+// that this system has no library of are left out. `threads`: only those that threads may share.
+const char *contestant_standard(bool threads);
+
+// "mimalloc (libmimalloc.so.3|libmimalloc.so.2), …": those that contestant_standard leaves out; ""
+// if this system has them all.
+const char *contestant_left_out(void);
+
+// What others are compared with: jemalloc, or the C library's malloc if that is left out.
+const char *contestant_baseline(void);

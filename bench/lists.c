@@ -1,8 +1,8 @@
 #include "bench/lists.h"
 
-#include "alloc/host_malloc.h"
 #include "alloc/registry.h"
 #include "alloc/yardsticks.h"
+#include "bench/host_library.h"
 #include "bench/wasm_module.h"
 #include "bench/workload.h"
 #include "cli/options.h"
@@ -56,20 +56,33 @@ static json_t *wasm32_code_bytes(const char *name) {
 static void add_allocator(json_t *list, const lm_allocator *allocator, const char *kind) {
     bool strategy = lm_strategy_named(allocator->name, 0);
     json_t *code = strategy ? wasm32_code_bytes(allocator->name) : json_null();
-    json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o, s:o}", "name", allocator->name,
+    json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o, s:o, s:b}", "name", allocator->name,
                                           "kind", kind, "about", allocator->idea, "capabilities",
                                           capabilities_json(allocator->capabilities),
-                                          "wasm32_code_bytes", code));
+                                          "wasm32_code_bytes", code, "available", 1));
+}
+
+// Tells which of its libraries would play, or that none is there.
+static void add_host(json_t *list, const lm_host *host) {
+    lm_allocator table = lm_host_table(host);
+    const char *library = host_library(host);
+    char about[200];
+    if (library)
+        snprintf(about, sizeof about, "%s%s%s", table.idea, *library ? ", " : "", library);
+    else
+        snprintf(about, sizeof about, "not on this system: %s", host->libraries);
+    table.idea = about;
+    add_allocator(list, &table, "host");
+    json_t *entry = json_array_get(list, json_array_size(list) - 1);
+    json_object_set_new(entry, "available", json_boolean(library));
 }
 
 json_t *list_allocators(void) {
     json_t *list = json_array();
     for (size_t i = 0; i < lm_strategy_count(); i++)
         add_allocator(list, lm_strategy_at(i, 0), "strategy");
-    for (size_t i = 0; i < lm_host_count(); i++) {
-        lm_allocator host = lm_host_table(lm_host_at(i));
-        add_allocator(list, &host, "host");
-    }
+    for (size_t i = 0; i < lm_host_count(); i++)
+        add_host(list, lm_host_at(i));
     add_allocator(list, &lm_floor, "yardstick");
     add_allocator(list, &lm_ideal, "yardstick");
     return list;

@@ -131,6 +131,7 @@ static json_t *context_json(const comparison *c, const char *command) {
                             "interrupted", (int)c->interrupted, "seconds", c->seconds,           //
                             "verify_seconds", c->verify_seconds,                                 //
                             "allocators", contestants, "workloads", workloads);
+    json_object_set_new(own, "left_out", json_string(c->left_out ? c->left_out : ""));
     json_object_update_missing(context, own);
     json_decref(own);
     return context;

@@ -304,6 +304,9 @@ static void print_context(const report *r) {
             json_integer_value(json_object_get(r->view.context, "blocks")),
             json_number_value(json_object_get(r->view.context, "seconds")),
             json_number_value(json_object_get(r->view.context, "verify_seconds")));
+    const char *left_out = json_string_value(json_object_get(r->view.context, "left_out"));
+    if (left_out && *left_out)
+        fprintf(r->stream, "- left out, as the system had no library of it: %s\n", left_out);
     for (size_t i = 0; i < r->view.allocator_count; i++) {
         const char *proof = view_allocator_text(&r->view, r->view.allocators[i], "answered_by");
         if (*proof) fprintf(r->stream, "- %s was answered by %s\n", r->view.allocators[i], proof);
