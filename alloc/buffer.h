@@ -42,6 +42,7 @@
 //       more than a page of WebAssembly
 //     adopting what lies outside the memory, or 0   LM_BAD_BLOCK
 //     resizing what somebody else holds too         LM_SHARED
+//     any use of a realm that has ended             LM_NOT_STARTED
 //
 // Threads: one at a time, but with lm_counts_atomic any number: retain and release that is not the
 // last are one compare-and-swap; everything else takes the realm's lock, under which allocators are
@@ -195,6 +196,7 @@ lm_live lm_realm_live_of(const lm_realm *realm, uint32_t owner);
 static inline lm_status lm_buffer_create(lm_realm *realm, uint32_t owner, uint32_t memory,
                                          uint32_t size, uint32_t alignment, bool zeroed,
                                          lm_handle *handle) {
+    if (LM_UNLIKELY(!realm->state)) return LM_NOT_STARTED;
     return realm->counts->create(realm, owner, memory, size, alignment, zeroed, handle);
 }
 
@@ -202,20 +204,24 @@ static inline lm_status lm_buffer_create(lm_realm *realm, uint32_t owner, uint32
 // that nobody else frees from here on.
 static inline lm_status lm_buffer_adopt(lm_realm *realm, uint32_t owner, uint32_t memory,
                                         uint32_t block, uint32_t size, lm_handle *handle) {
+    if (LM_UNLIKELY(!realm->state)) return LM_NOT_STARTED;
     return realm->counts->adopt(realm, owner, memory, block, size, handle);
 }
 
 // One reference more, or one less, of the owner's. LM_FREED: it was the last of all. O(1).
 static inline lm_status lm_buffer_retain(lm_realm *realm, uint32_t owner, lm_handle handle) {
+    if (LM_UNLIKELY(!realm->state)) return LM_NOT_STARTED;
     return realm->counts->retain(realm, owner, handle);
 }
 static inline lm_status lm_buffer_release(lm_realm *realm, uint32_t owner, lm_handle handle) {
+    if (LM_UNLIKELY(!realm->state)) return LM_NOT_STARTED;
     return realm->counts->release(realm, owner, handle);
 }
 
 // Makes a first reference for another owner (or once more for the same): a handle of its own. O(1).
 static inline lm_status lm_buffer_share(lm_realm *realm, uint32_t owner, lm_handle handle,
                                         uint32_t with, lm_handle *shared) {
+    if (LM_UNLIKELY(!realm->state)) return LM_NOT_STARTED;
     return realm->counts->share(realm, owner, handle, with, shared);
 }
 
@@ -224,6 +230,7 @@ static inline lm_status lm_buffer_share(lm_realm *realm, uint32_t owner, lm_hand
 // release. O(1), and nothing is allocated or freed where it was the last and they are not.
 static inline lm_status lm_buffer_transfer(lm_realm *realm, uint32_t owner, lm_handle handle,
                                            uint32_t to, lm_handle *transferred) {
+    if (LM_UNLIKELY(!realm->state)) return LM_NOT_STARTED;
     return realm->counts->transfer(realm, owner, handle, to, transferred);
 }
 
@@ -232,23 +239,28 @@ static inline lm_status lm_buffer_transfer(lm_realm *realm, uint32_t owner, lm_h
 // before that is judged: what it releases may be just those.
 static inline lm_status lm_buffer_resize(lm_realm *realm, uint32_t owner, lm_handle handle,
                                          uint32_t size) {
+    if (LM_UNLIKELY(!realm->state)) return LM_NOT_STARTED;
     return realm->counts->resize(realm, owner, handle, size);
 }
 
 // Where its bytes lie, and how many references there are. `unique` answers "may I write in place?".
 static inline lm_status lm_buffer_describe(lm_realm *realm, uint32_t owner, lm_handle handle,
                                            lm_buffer_info *info) {
+    if (LM_UNLIKELY(!realm->state)) return LM_NOT_STARTED;
     return realm->counts->describe(realm, owner, handle, info);
 }
 
 // Releases all that an owner holds: its module is gone. Returns how many blocks that freed.
 // O(slots).
 static inline uint64_t lm_realm_release_all(lm_realm *realm, uint32_t owner) {
+    if (!realm->state) return 0;
     return realm->counts->release_all(realm, owner);
 }
 
 // Walks the slots: returns the name of a broken law or NULL, and counts live buffers and their
 // bytes as asked. Called while no other thread calls. O(slots).
 static inline const char *lm_realm_validate(lm_realm *realm, lm_census *census) {
+    if (census) *census = (lm_census){0};
+    if (!realm->state) return NULL;
     return realm->counts->validate(realm, census);
 }

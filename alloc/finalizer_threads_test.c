@@ -1,7 +1,9 @@
 // Buffers and finalizers with all threads at once: mutators that retain, release, share, transfer
-// and attach, a collector that enqueues, a drainer. Compiled twice: as every test, and under
+// and attach, a collector that enqueues, a drainer, one that looks at views while home grows.
+// Compiled twice: as every test, and under
 // ThreadSanitizer. With a number of seconds as its argument it runs so long, else briefly.
 #include "alloc/finalizer.h"
+#include "alloc/view.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -13,6 +15,7 @@
 extern const lm_allocator lm_paged_level1, lm_tlsf_level1;
 
 enum { HOME, OTHER };
+enum { LOOKER = 100, GROWER }; // owners
 enum { MUTATORS = 2, HELD_MAX = 64, EXCHANGED = 32, MAILED = 256, LATE = 64, STEPS = 30000 };
 
 typedef struct counters {
@@ -24,7 +27,7 @@ static lm_realm realm, *const r = &realm;
 static uint64_t deadline_ns;          // 0: STEPS decide
 static lm_handle exchange[EXCHANGED]; // references without a thread
 static lm_token mail[MAILED];         // of objects that have died, to the collector
-static uint32_t running = MUTATORS, collecting = 1;
+static uint32_t running = MUTATORS, collecting = 1, growing = 1;
 
 static void check(bool law, const char *what) {
     if (law) return;
@@ -251,6 +254,51 @@ static void *drain(void *argument) {
     return NULL;
 }
 
+// Home grows from one end of the run to the other.
+static void *grow(void *argument) {
+    enum { GROWN = 400 };
+    static lm_handle handles[GROWN];
+    (void)argument;
+    for (uint32_t i = 0; i < GROWN; i++) {
+        lm_status status = lm_buffer_create(r, GROWER, HOME, 60000, 16, false, &handles[i]);
+        check(status == LM_OK, "there is memory");
+        sched_yield();
+    }
+    for (uint32_t i = 0; i < GROWN; i++)
+        check(lm_buffer_release(r, GROWER, handles[i]) == LM_FREED, "release");
+    __atomic_store_n(&growing, 0, __ATOMIC_RELEASE);
+    return NULL;
+}
+
+// Pointers to views in memories that others grow, for which no lock is taken.
+static void *look(void *argument) {
+    counters *did = argument;
+    lm_handle handles[2];
+    lm_view views[2], sub;
+    lm_pointer pointer;
+    for (uint32_t i = 0; i < 2; i++) {
+        check(lm_buffer_create(r, LOOKER, i, 64, 16, true, &handles[i]) == LM_OK, "create");
+        check(lm_view_make(r, LOOKER, handles[i], LM_U32, 0, 16, &views[i]) == LM_OK, "view");
+    }
+    while (__atomic_load_n(&growing, __ATOMIC_ACQUIRE)) {
+        lm_view *view = &views[did->steps % 2];
+        check(lm_view_point(r, view, &pointer) == LM_OK, "a pointer");
+        ++*(uint32_t *)pointer.address;
+        lm_status status = lm_pointer_check(r, &pointer);
+        check(status == LM_OK || status == LM_OLD_POINTER, "good, or it has grown");
+        if (did->steps++ % 16) continue;
+        check(lm_view_sub(r, view, LM_U8, 0, 4, &sub) == LM_OK, "sub");
+        check(lm_view_end(r, view) == LM_OK, "end");
+        check(lm_view_sub(r, &sub, LM_U32, 0, 1, view) == LM_OK, "sub of sub");
+        check(lm_view_end(r, &sub) == LM_OK, "end");
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        check(lm_view_end(r, &views[i]) == LM_OK, "end");
+        check(lm_buffer_release(r, LOOKER, handles[i]) == LM_FREED, "the view's was another one");
+    }
+    return NULL;
+}
+
 static void set_up(void) {
     const lm_memory_options options = {.pages = 1, .pages_max = 16384};
     for (int i = 0; i < 2; i++)
@@ -288,8 +336,8 @@ static void settle(const counters *all) {
 
 int main(int argc, char **argv) {
     static mutator mutators[MUTATORS];
-    counters collector = {0}, drainer = {0};
-    pthread_t threads[MUTATORS + 2];
+    counters collector = {0}, drainer = {0}, looker = {0};
+    pthread_t threads[MUTATORS + 4];
     if (argc > 1) deadline_ns = now_ns() + strtoull(argv[1], NULL, 10) * 1000000000u;
     set_up();
     for (uint32_t t = 0; t < MUTATORS; t++) {
@@ -298,7 +346,9 @@ int main(int argc, char **argv) {
     }
     check(pthread_create(&threads[MUTATORS], NULL, collect, &collector) == 0, "thread");
     check(pthread_create(&threads[MUTATORS + 1], NULL, drain, &drainer) == 0, "thread");
-    for (uint32_t t = 0; t < MUTATORS + 2; t++)
+    check(pthread_create(&threads[MUTATORS + 2], NULL, look, &looker) == 0, "thread");
+    check(pthread_create(&threads[MUTATORS + 3], NULL, grow, NULL) == 0, "thread");
+    for (uint32_t t = 0; t < MUTATORS + 4; t++)
         pthread_join(threads[t], NULL);
     static mutator heir; // of what no thread held
     for (uint32_t i = 0; i < EXCHANGED; i++)

@@ -70,6 +70,7 @@ uint32_t lm_realm_add(lm_realm *realm, const lm_allocator *allocator, lm_memory 
 // Under the lock, in a realm of one thread too: there nobody else takes it.
 
 lm_status lm_realm_set_budget(lm_realm *realm, uint32_t memory, uint64_t bytes) {
+    if (!realm->state) return LM_NOT_STARTED;
     if (memory >= realm->memories.count) return LM_NO_MEMORY;
     lm_lock(&lm_state_of(realm)->lock);
     lm_state_of(realm)->budgets[memory] = bytes;

@@ -27,8 +27,12 @@ static const uint8_t shifts[LM_KINDS] = {
 #define INTEGERS  (ELEMENTS & ~FLOATS)
 #define NUMBERS   (ELEMENTS & ~BIGINTS)
 
+static inline bool is_kind(lm_kind kind) {
+    return (unsigned)kind < LM_KINDS;
+}
+
 uint32_t lm_kind_bytes(lm_kind kind) {
-    return 1u << shifts[kind];
+    return is_kind(kind) ? 1u << shifts[kind] : 0;
 }
 
 // Conversions. An element is its bits, in the low bytes of 64; a store cuts off what is above.
@@ -102,29 +106,33 @@ static inline bool fits(uint64_t offset, uint64_t bytes, uint64_t size) {
     return offset <= size && bytes <= size - offset;
 }
 
+// Finds the buffer of one of the owner's references. False: there is something wrong, or there was,
+// a moment ago.
+static inline bool find(const lm_realm *r, uint32_t owner, lm_handle handle, place *p) {
+    uint32_t number = lm_handle_slot(handle);
+    if (LM_UNLIKELY(!r->state || number >= lm_records_count(&lm_state_of(r)->slots))) return false;
+    const lm_slot *s = lm_slot_at(r, number);
+    uint64_t word = __atomic_load_n(&s->word, __ATOMIC_RELAXED);
+    *p = (place){lm_handle_memory(handle), s->start, s->size};
+    return LM_LIKELY((lm_word_count_for(word, handle) - 1 < LM_COUNT_MAX) &
+                     (lm_handle_owner(handle) == owner));
+}
+
 // What is wrong with a handle; or nothing is, another thread having made it good meanwhile.
 static __attribute__((noinline)) lm_status look_again(lm_realm *r, uint32_t owner, lm_handle handle,
                                                       place *p) {
     lm_buffer_info info;
+    if (!r->state) return LM_NOT_STARTED;
     lm_status status = lm_buffer_describe(r, owner, handle, &info);
     if (status == LM_OK) *p = (place){info.memory, info.start, info.size};
     return status;
 }
 
-// Finds the buffer of one of the owner's references.
 static inline lm_status locate(lm_realm *r, uint32_t owner, lm_handle handle, place *p) {
-    uint32_t number = lm_handle_slot(handle);
-    if (LM_UNLIKELY(number >= lm_records_count(&lm_state_of(r)->slots)))
-        return look_again(r, owner, handle, p);
-    const lm_slot *s = lm_slot_at(r, number);
-    uint64_t word = __atomic_load_n(&s->word, __ATOMIC_RELAXED);
-    if (LM_UNLIKELY(lm_word_count_for(word, handle) - 1 >= LM_COUNT_MAX ||
-                    lm_handle_owner(handle) != owner))
-        return look_again(r, owner, handle, p);
-    *p = (place){lm_handle_memory(handle), s->start, s->size};
-    return LM_OK;
+    return find(r, owner, handle, p) ? LM_OK : look_again(r, owner, handle, p);
 }
 
+// Of a view whose kind there is.
 static inline uint64_t view_bytes(const lm_view *view) {
     return (uint64_t)view->length << shifts[view->kind];
 }
@@ -133,6 +141,7 @@ static inline uint64_t view_bytes(const lm_view *view) {
 // now, for with the view's own reference it can be resized.
 static inline lm_status reach(lm_realm *r, const lm_view *view, uint64_t offset, uint64_t bytes,
                               place *p) {
+    if (LM_UNLIKELY(!is_kind(view->kind))) return LM_WRONG_KIND;
     if (LM_UNLIKELY(!fits(offset, bytes, view_bytes(view)))) return LM_OUT_OF_RANGE;
     lm_status status = locate(r, view->owner, view->handle, p);
     if (LM_UNLIKELY(status != LM_OK)) return status;
@@ -144,7 +153,7 @@ static inline lm_status reach(lm_realm *r, const lm_view *view, uint64_t offset,
 // The same for an element of a view that is one of `kinds`.
 static inline lm_status reach_element(lm_realm *r, const lm_view *view, uint32_t index,
                                       unsigned kinds, place *p) {
-    if (LM_UNLIKELY(!(kinds & ONE(view->kind)))) return LM_WRONG_KIND;
+    if (LM_UNLIKELY(!is_kind(view->kind) || !(kinds & ONE(view->kind)))) return LM_WRONG_KIND;
     uint32_t shift = shifts[view->kind];
     return reach(r, view, (uint64_t)index << shift, 1u << shift, p);
 }
@@ -182,18 +191,20 @@ static inline void store_bits(const lm_memories *all, uint32_t memory, uint32_t 
 
 // Making and ending.
 
-// A view of `length` elements at `offset`, which must end at `end` or before.
+// A view of `length` elements at `offset`, which must end at `end` or before. Its reference is a
+// share of its own, so that no other view, and no copy of this one, can end it twice.
 static lm_status show(lm_realm *r, uint32_t owner, lm_handle handle, lm_kind kind, uint64_t offset,
                       uint32_t length, uint64_t end, lm_view *view) {
     place p;
-    if ((unsigned)kind >= LM_KINDS) return LM_WRONG_KIND;
+    lm_handle own;
+    if (!is_kind(kind)) return LM_WRONG_KIND;
     lm_status status = locate(r, owner, handle, &p);
     if (status != LM_OK) return status;
     if (offset & (lm_kind_bytes(kind) - 1)) return LM_MISALIGNED;
     uint64_t bytes = (uint64_t)length << shifts[kind];
     if (!fits(offset, bytes, end < p.size ? end : p.size)) return LM_OUT_OF_RANGE;
-    status = lm_buffer_retain(r, owner, handle);
-    if (status == LM_OK) *view = (lm_view){handle, owner, (uint32_t)offset, length, kind};
+    status = lm_buffer_share(r, owner, handle, owner, &own);
+    if (status == LM_OK) *view = (lm_view){own, owner, (uint32_t)offset, length, kind};
     return status;
 }
 
@@ -204,6 +215,7 @@ lm_status lm_view_make(lm_realm *r, uint32_t owner, lm_handle handle, lm_kind ki
 
 lm_status lm_view_sub(lm_realm *r, const lm_view *view, lm_kind kind, uint32_t from,
                       uint32_t length, lm_view *sub) {
+    if (!is_kind(view->kind)) return LM_WRONG_KIND;
     uint64_t offset = view->offset + ((uint64_t)from << shifts[view->kind]);
     return show(r, view->owner, view->handle, kind, offset, length, view->offset + view_bytes(view),
                 sub);
@@ -279,6 +291,7 @@ lm_status lm_view_store(lm_realm *r, const lm_view *view, uint32_t offset, lm_ki
 
 // Whether elements of one kind are taken as values of the other.
 static bool converts(lm_kind from, lm_kind to) {
+    if (!is_kind(from) || !is_kind(to)) return false;
     unsigned both = ONE(from) | ONE(to);
     return !(both & ~NUMBERS) || !(both & ~BIGINTS) || !(both & ~ONE(LM_BYTES));
 }
@@ -355,20 +368,31 @@ lm_status lm_view_copy(lm_realm *r, const lm_view *to, uint32_t at, const lm_vie
 
 // Pointers.
 
+// The address of a view's first byte. Not the offset's address: a view of nothing may begin at 2^32.
+static unsigned char *address_of(const lm_realm *r, const place *buffer, uint32_t offset) {
+    return (unsigned char *)lm_at(r->memories.at[buffer->memory].memory, buffer->start) + offset;
+}
+
 lm_status lm_view_point(lm_realm *r, const lm_view *view, lm_pointer *pointer) {
     place p;
+    if (!is_kind(view->kind)) return LM_WRONG_KIND;
     lm_status status = reach(r, view, 0, view_bytes(view), &p);
     if (status != LM_OK) return status;
     LM_ELSEWHERE(p.memory, LM_NO_MEMORY);
     if (p.start & (lm_kind_bytes(view->kind) - 1)) return LM_MISALIGNED;
-    // Not the offset's address: a view of nothing may begin at 2^32.
-    unsigned char *buffer = lm_at(r->memories.at[p.memory].memory, p.start - view->offset);
-    *pointer =
-        (lm_pointer){buffer + view->offset, p.memory, lm_access_epoch(&r->memories, p.memory)};
+    p.start -= view->offset;
+    *pointer = (lm_pointer){address_of(r, &p, view->offset), *view, p.memory,
+                            lm_access_epoch(&r->memories, p.memory)};
     return LM_OK;
 }
 
+// Whether it would be given once more as it is.
 lm_status lm_pointer_check(const lm_realm *r, const lm_pointer *pointer) {
-    uint32_t epoch = lm_access_epoch(&r->memories, pointer->memory);
-    return epoch == pointer->epoch ? LM_OK : LM_OLD_POINTER;
+    const lm_view *v = &pointer->view;
+    place p;
+    bool good = is_kind(v->kind) && find(r, v->owner, v->handle, &p) &&
+                p.memory == pointer->memory && fits(v->offset, view_bytes(v), p.size) &&
+                pointer->epoch == lm_access_epoch(&r->memories, p.memory) &&
+                pointer->address == address_of(r, &p, v->offset);
+    return good ? LM_OK : LM_OLD_POINTER;
 }

@@ -1,9 +1,10 @@
 // Views: typed lists over buffers, as Dart's TypedData and JavaScript's TypedArrays are, and byte
 // views (DataView, ByteData) whose accesses name their type and byte order.
 //
-// A view holds a reference to its buffer and says which bytes it shows. It stores an offset, never
-// an address, so it stays good when memories grow and move. A view of a view is a view of the
-// buffer: depth one. Many views may show the same bytes.
+// A view holds a reference to its buffer, under a handle of its own, and says which bytes it shows.
+// It stores an offset, never an address, so it stays good when memories grow and move. A view of a
+// view is a view of the buffer: depth one. Many views may show the same bytes. A view may be copied
+// as a struct: all copies are the same view, which ends once.
 //
 // Kinds, and what a value is taken and given as:
 //
@@ -29,11 +30,17 @@
 //     a number access to i64 or u64                       LM_WRONG_KIND
 //     a copy between BigInts and numbers                  LM_WRONG_KIND
 //     a copy between a byte view and a typed list         LM_WRONG_KIND
-//     a view of a kind that there is none of              LM_WRONG_KIND
+//     a kind that there is none of, in any place          LM_WRONG_KIND
 //     a byte access as LM_BYTES, which is no element      LM_WRONG_KIND
-//     an address used after the memory grew or moved      LM_OLD_POINTER
+//     an address used after the memory grew or moved,     LM_OLD_POINTER
+//       the buffer moved or became too short for the
+//       view, or the view ended or was transferred
 //     a view used after its end                           LM_INVALID_HANDLE
+//     a copy of it used after that                        LM_USE_AFTER_ZERO, LM_STALE_HANDLE
+//     a copy of it ended once more                        LM_RELEASE_AFTER_ZERO, LM_STALE_HANDLE
+//     a view made when home is full, or all slots are     LM_OUT_OF_MEMORY, LM_OUT_OF_SLOTS
 //     the buffer's own (stale handle, wrong owner, …)     as alloc/buffer.h says
+//     any use of a realm that has ended                   LM_NOT_STARTED
 //
 // A view keeps its buffer from being resized by anyone who holds another reference: LM_SHARED.
 // Where its own is the last, its owner can resize through it; what it shows beyond the new end is
@@ -62,18 +69,19 @@ typedef enum lm_kind { // in the order of the trace's kinds
 } lm_kind;
 
 typedef struct lm_view {
-    lm_handle handle; // one reference of the owner's
+    lm_handle handle; // its own; who retains it by hand lets copies end it so often
     uint32_t owner;
     uint32_t offset; // in bytes, from the buffer's start
     uint32_t length; // in elements, of LM_BYTES in bytes
     lm_kind kind;
 } lm_view;
 
-// Bytes an element, 1 for LM_BYTES.
+// Bytes an element, 1 for LM_BYTES, 0 of a kind that there is none of.
 uint32_t lm_kind_bytes(lm_kind kind);
 
-// Makes a view of the owner's buffer, with a reference of its own. `offset` is counted in bytes,
-// `length` in elements; a view of none may begin at the buffer's very end. O(1).
+// Makes a view of the owner's buffer, with a reference of its own: a share, which takes a slot of 32
+// bytes until the view ends. `offset` is counted in bytes, `length` in elements; a view of none may
+// begin at the buffer's very end. O(1), and once in a while home has to find room for more slots.
 lm_status lm_view_make(lm_realm *realm, uint32_t owner, lm_handle handle, lm_kind kind,
                        uint32_t offset, uint32_t length, lm_view *view);
 
@@ -108,18 +116,20 @@ lm_status lm_view_store(lm_realm *realm, const lm_view *view, uint32_t offset, l
 lm_status lm_view_copy(lm_realm *realm, const lm_view *to, uint32_t at, const lm_view *from,
                        uint32_t from_at, uint32_t length);
 
-// An address of the view's first byte: good while the view's reference is held, and until the
-// memory's epoch changes. Natively of any memory; C on wasm32 has addresses in home only, elsewhere
-// it is LM_NO_MEMORY. JavaScript derives its TypedArray from memory, start and length in the same
-// way, and refuses what is LM_MISALIGNED here.
+// An address of the view's first byte: good for all bytes of the view until the view ends, the
+// buffer is moved or shrunk below the view by a resize, or the memory's epoch changes. Natively of
+// any memory; C on wasm32 has addresses in home only, elsewhere it is LM_NO_MEMORY. JavaScript
+// derives its TypedArray from memory, start and length in the same way, and refuses what is
+// LM_MISALIGNED here.
 typedef struct lm_pointer {
     void *address;
+    lm_view view; // of which it is
     uint32_t memory, epoch;
 } lm_pointer;
 
 lm_status lm_view_point(lm_realm *realm, const lm_view *view, lm_pointer *pointer);
 
-// Whether the pointer is still good: LM_OLD_POINTER where the memory has grown or moved since.
+// Whether the pointer is still good, or LM_OLD_POINTER. O(1).
 lm_status lm_pointer_check(const lm_realm *realm, const lm_pointer *pointer);
 
 // The address, for use now. At check level 1 and above it traps where the pointer is old.

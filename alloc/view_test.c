@@ -92,16 +92,15 @@ static uint32_t references(lm_handle handle) {
 // Errors: each is provoked in this scene, and all bytes of both memories are as they were.
 
 typedef struct scene {
-    lm_handle a, b;   // 64 bytes, in home and in the other memory
-    lm_handle full;   // its count is as high as can be
-    lm_handle zero;   // released
-    lm_view f64, f32; // of a, whole
-    lm_view i64, u8;  // of b, whole
-    lm_view bytes;    // of a, 10 of them from 3 on
-    lm_view part;     // of b: i16, 4 of them from 8 on
-    lm_view shrunk;   // u32, 4, of a buffer of 10 bytes by now
-    lm_view askew;    // u16 of a buffer that begins at an odd address
-    lm_view ended, stale, foreign, dead;
+    lm_handle a, b;                      // 64 bytes, in home and in the other memory
+    lm_view f64, f32;                    // of a, whole
+    lm_view i64, u8;                     // of b, whole
+    lm_view bytes;                       // of a, 10 of them from 3 on
+    lm_view part;                        // of b: i16, 4 of them from 8 on
+    lm_view shrunk;                      // u32, 4, of a buffer of 10 bytes by now
+    lm_view askew;                       // u16 of a buffer that begins at an odd address
+    lm_view ended, stale, foreign, dead; // stale and dead: copies of what has ended
+    lm_view wrong;                       // of no kind
     lm_pointer grown, moved;
 } scene;
 
@@ -118,25 +117,18 @@ static answers out;
 
 static void set_buffers(void) {
     lm_handle gone = create(HOME, 8), small = create(OTHER, 16), odd;
-    s.a = create(HOME, 64), s.b = create(OTHER, 64), s.full = create(HOME, 8);
-    s.zero = create(HOME, 8);
+    s.a = create(HOME, 64), s.b = create(OTHER, 64);
     s.shrunk = make(small, LM_U32, 0, 4);
     OK(lm_buffer_release(r, DART, small));
-    OK(lm_buffer_resize(r, DART, small, 10));
+    OK(lm_buffer_resize(r, DART, s.shrunk.handle, 10));
     uint32_t block = lm_access_allocate(&r->memories, HOME, 16);
     OK(lm_buffer_adopt(r, DART, HOME, block + 1, 8, &odd));
     s.askew = make(odd, LM_U16, 0, 4);
     s.stale = make(gone, LM_U8, 0, 8);
     OK(lm_buffer_release(r, DART, gone));
-    lm_view last = s.stale;
-    FREES(lm_view_end(r, &last));
-    s.ended = last;
-    assert_int_equal(lm_handle_slot(create(HOME, 8)), lm_handle_slot(gone)); // which serves again
-    s.dead = make(s.zero, LM_U8, 0, 8);
-    OK(lm_buffer_release(r, DART, s.zero));
-    last = s.dead;
-    FREES(lm_view_end(r, &last));
-    lm_slot_at(r, lm_handle_slot(s.full))->word |= LM_COUNT_MAX;
+    s.ended = s.stale;
+    FREES(lm_view_end(r, &s.ended));
+    assert_int_equal(lm_handle_slot(create(HOME, 8)), lm_handle_slot(s.stale.handle));
 }
 
 static void set_scene(void) {
@@ -144,8 +136,12 @@ static void set_scene(void) {
     s.f64 = make(s.a, LM_F64, 0, 8), s.f32 = make(s.a, LM_F32, 0, 16);
     s.i64 = make(s.b, LM_I64, 0, 8), s.u8 = make(s.b, LM_U8, 0, 64);
     s.bytes = make(s.a, LM_BYTES, 3, 10), s.part = make(s.b, LM_I16, 8, 4);
-    s.foreign = s.u8;
+    s.dead = make(s.a, LM_U8, 0, 8);
+    lm_view copy = s.dead;
+    OK(lm_view_end(r, &copy)); // no slot is taken from here on
+    s.foreign = s.wrong = s.u8;
     s.foreign.owner = SCRIPT;
+    s.wrong.kind = (lm_kind)99;
     for (int i = 0; i < 64; i++)
         bytes_of(s.a)[i] = bytes_of(s.b)[i] = (unsigned char)(i + 1);
     OK(lm_view_point(r, &s.f64, &s.grown));
@@ -272,9 +268,24 @@ static void refuse_other_kinds(void) {
     row = "a copy between a byte view and a typed list";
     REFUSES(row, LM_WRONG_KIND, lm_view_copy(r, &s.bytes, 0, &s.u8, 0, 1));
     REFUSES(row, LM_WRONG_KIND, lm_view_copy(r, &s.i64, 0, &s.bytes, 0, 1));
-    row = "a view of a kind that there is none of";
+    row = "a kind that there is none of, in any place";
     REFUSES(row, LM_WRONG_KIND, lm_view_make(r, DART, s.a, LM_KINDS, 0, 1, &out.view));
     REFUSES(row, LM_WRONG_KIND, lm_view_sub(r, &s.u8, (lm_kind)99, 0, 1, &out.view));
+    REFUSES(row, LM_WRONG_KIND, lm_view_sub(r, &s.u8, (lm_kind)-1, 0, 1, &out.view));
+    REFUSES(row, LM_WRONG_KIND, lm_view_sub(r, &s.wrong, LM_U8, 0, 1, &out.view));
+    REFUSES(row, LM_WRONG_KIND, lm_view_get_integer(r, &s.wrong, 0, &out.integer));
+    REFUSES(row, LM_WRONG_KIND, lm_view_set_integer(r, &s.wrong, 0, 9));
+    REFUSES(row, LM_WRONG_KIND, lm_view_get_number(r, &s.wrong, 0, &out.number));
+    REFUSES(row, LM_WRONG_KIND, lm_view_set_number(r, &s.wrong, 0, 9));
+    REFUSES(row, LM_WRONG_KIND, lm_view_load(r, &s.wrong, 0, LM_U8, true, &out.bits));
+    REFUSES(row, LM_WRONG_KIND, lm_view_store(r, &s.wrong, 0, LM_U8, true, 9));
+    REFUSES(row, LM_WRONG_KIND, lm_view_load(r, &s.u8, 0, (lm_kind)99, true, &out.bits));
+    REFUSES(row, LM_WRONG_KIND, lm_view_copy(r, &s.wrong, 0, &s.u8, 0, 1));
+    REFUSES(row, LM_WRONG_KIND, lm_view_copy(r, &s.u8, 0, &s.wrong, 0, 1));
+    REFUSES(row, LM_WRONG_KIND, lm_view_copy(r, &s.wrong, 0, &s.wrong, 0, 0));
+    REFUSES(row, LM_WRONG_KIND, lm_view_point(r, &s.wrong, &out.pointer));
+    assert_int_equal(lm_kind_bytes(LM_KINDS), 0);
+    assert_int_equal(lm_kind_bytes((lm_kind)-1), 0);
     row = "a byte access as LM_BYTES, which is no element";
     REFUSES(row, LM_WRONG_KIND, lm_view_load(r, &s.bytes, 0, LM_BYTES, true, &out.bits));
     REFUSES(row, LM_WRONG_KIND, lm_view_store(r, &s.bytes, 0, LM_KINDS, true, 9));
@@ -299,23 +310,48 @@ static void refuse_all_uses(const char *row, lm_view *view, lm_status use, lm_st
 static void refuse_misused_handles(void) {
     const char *row = "the buffer's own (stale handle, wrong owner, …)";
     lm_view never = s.u8;
-    refuse_all_uses(row, &s.stale, LM_STALE_HANDLE, LM_STALE_HANDLE);
     refuse_all_uses(row, &s.foreign, LM_WRONG_OWNER, LM_WRONG_OWNER);
-    refuse_all_uses(row, &s.dead, LM_USE_AFTER_ZERO, LM_RELEASE_AFTER_ZERO);
     never.handle ^= 0x7fff; // no such slot
     refuse_all_uses(row, &never, LM_INVALID_HANDLE, LM_INVALID_HANDLE);
     never.handle = s.u8.handle ^ 0x600000; // nor memory where it would lie
     refuse_all_uses(row, &never, LM_INVALID_HANDLE, LM_INVALID_HANDLE);
     never.handle = s.u8.handle ^ 1u << 24; // the buffer lies in another memory
     refuse_all_uses(row, &never, LM_INVALID_HANDLE, LM_INVALID_HANDLE);
-    REFUSES(row, LM_COUNT_OVERFLOW, lm_view_make(r, DART, s.full, LM_U8, 0, 1, &out.view));
     refuse_all_uses("a view used after its end", &s.ended, LM_INVALID_HANDLE, LM_INVALID_HANDLE);
+    row = "a copy of it used after that";
+    refuse_all_uses(row, &s.stale, LM_STALE_HANDLE, LM_STALE_HANDLE);
+    refuse_all_uses(row, &s.dead, LM_USE_AFTER_ZERO, LM_RELEASE_AFTER_ZERO);
+    row = "a copy of it ended once more";
+    REFUSES(row, LM_STALE_HANDLE, lm_view_end(r, &s.stale));
+    REFUSES(row, LM_RELEASE_AFTER_ZERO, lm_view_end(r, &s.dead));
+}
+
+// As if all slots were in use.
+static void refuse_one_more(void) {
+    const char *row = "a view made when home is full, or all slots are";
+    lm_realm_state *state = lm_state_of(r), were = *state;
+    state->free = 0;
+    state->slots.count = LM_SLOTS_MAX;
+    REFUSES(row, LM_OUT_OF_SLOTS, lm_view_make(r, DART, s.a, LM_U8, 0, 1, &out.view));
+    REFUSES(row, LM_OUT_OF_SLOTS, lm_view_sub(r, &s.u8, LM_U8, 0, 1, &out.view));
+    *state = were;
 }
 
 static void refuse_old_pointers(void) {
-    const char *row = "an address used after the memory grew or moved";
+    const char *row = "view, or the view ended or was transferred";
+    lm_pointer none = {0};
     REFUSES(row, LM_OLD_POINTER, lm_pointer_check(r, &s.grown));
     REFUSES(row, LM_OLD_POINTER, lm_pointer_check(r, &s.moved));
+    REFUSES(row, LM_OLD_POINTER, lm_pointer_check(r, &none));
+}
+
+static void refuse_all_of_a_realm_that_has_ended(void) {
+    const char *row = "any use of a realm that has ended";
+    lm_pointer pointer;
+    OK(lm_view_point(r, &s.u8, &pointer));
+    lm_realm_end(r);
+    refuse_all_uses(row, &s.u8, LM_NOT_STARTED, LM_NOT_STARTED);
+    REFUSES(row, LM_OLD_POINTER, lm_pointer_check(r, &pointer));
 }
 
 static bool is_shown(const char *row) {
@@ -343,7 +379,7 @@ static void assert_all_rows_shown(void) {
         strcpy(row, line);
     }
     fclose(header);
-    assert_int_equal(rows, 13);
+    assert_int_equal(rows, 17);
 }
 
 static void an_error_changes_nothing(void **state) {
@@ -354,7 +390,9 @@ static void an_error_changes_nothing(void **state) {
     refuse_what_lies_askew();
     refuse_other_kinds();
     refuse_misused_handles();
+    refuse_one_more();
     refuse_old_pointers();
+    refuse_all_of_a_realm_that_has_ended();
     assert_all_rows_shown();
 }
 
@@ -543,8 +581,8 @@ static void a_view_of_a_view_is_one_of_the_buffer(void **state) {
         OK(lm_view_sub(r, &part, LM_U8, 1, 6, &deep));
         assert_int_equal(deep.offset, 18);
         assert_int_equal(deep.length, 6);
-        assert_int_equal(deep.handle, handle);
-        assert_int_equal(references(handle), 4);
+        assert_true(deep.handle != handle && deep.handle != part.handle); // each has its own
+        assert_int_equal(references(handle), 1);
         OK(lm_view_set_integer(r, &whole, 3, 0x44332211));
         OK(lm_view_get_integer(r, &deep, 1, &value));
         assert_int_equal(value, 0x44);
@@ -702,6 +740,92 @@ static void an_old_pointer_is_seen_and_trapped(void **state) {
             assert_int_equal(value, 77);
         }
     }
+}
+
+static void assert_old(const lm_pointer *pointer) {
+    assert_int_equal(lm_pointer_check(r, pointer), LM_OLD_POINTER);
+    assert_true(trapped(status_of_use(pointer)));
+}
+
+// The buffer goes elsewhere, or away, and no memory grows: its bytes may be another owner's by now.
+static void a_pointer_is_old_when_its_bytes_may_be_others(void **state) {
+    (void)state;
+    enum { GROWN, SHRUNK, ENDED, TRANSFERRED, RELEASED_ALL, WAYS };
+    for (uint32_t memory = 0; memory < 2; memory++) {
+        FREES(lm_buffer_release(r, DART, create(memory, 200000))); // there is room
+        for (int way = 0; way < WAYS; way++) {
+            lm_handle owns, next, to; // aligned so that a resize may leave them in place
+            OK(lm_buffer_create(r, DART, memory, 64, 8, true, &owns));
+            OK(lm_buffer_create(r, DART, memory, 64, 8, true, &next));
+            lm_view view = make(owns, LM_U8, 8, 52);
+            lm_pointer pointer;
+            OK(lm_view_set_integer(r, &view, 0, 77));
+            OK(lm_buffer_release(r, DART, owns));
+            OK(lm_view_point(r, &view, &pointer));
+            OK(lm_buffer_resize(r, DART, view.handle, 60)); // the view fits as it did
+            OK(lm_pointer_check(r, &pointer));
+            assert_int_equal(status_of_use(&pointer), 0);
+            uint32_t pages = lm_memory_pages(&w.memories[memory]);
+            if (way == GROWN) OK(lm_buffer_resize(r, DART, view.handle, 50000));
+            if (way == SHRUNK) OK(lm_buffer_resize(r, DART, view.handle, 59));
+            if (way == ENDED) FREES(lm_view_end(r, &(lm_view){view.handle, DART, 0, 0, LM_U8}));
+            if (way == TRANSFERRED) OK(lm_buffer_transfer(r, DART, view.handle, SCRIPT, &to));
+            FREES(lm_buffer_release(r, DART, next));
+            if (way == RELEASED_ALL) assert_int_equal(lm_realm_release_all(r, DART), 1);
+            assert_int_equal(lm_memory_pages(&w.memories[memory]), pages);
+            assert_old(&pointer);
+            lm_realm_release_all(r, SCRIPT);
+            lm_realm_release_all(r, DART);
+        }
+    }
+    assert_nothing_lives();
+}
+
+// Another view's end, or its owner's release, leaves a pointer good; its own end does not, though
+// the bytes are still there.
+static void a_pointer_goes_with_its_view(void **state) {
+    (void)state;
+    lm_handle owns = create(OTHER, 64);
+    lm_view view = make(owns, LM_U8, 0, 64), other = make(owns, LM_U8, 0, 64), sub;
+    lm_pointer pointer, of_sub;
+    OK(lm_view_set_integer(r, &view, 0, 77));
+    OK(lm_view_point(r, &view, &pointer));
+    OK(lm_view_sub(r, &view, LM_U8, 0, 1, &sub));
+    OK(lm_view_point(r, &sub, &of_sub));
+    OK(lm_view_end(r, &other));
+    OK(lm_buffer_release(r, DART, owns));
+    OK(lm_pointer_check(r, &pointer));
+    assert_int_equal(status_of_use(&pointer), 0);
+    OK(lm_view_end(r, &view));
+    assert_old(&pointer);
+    OK(lm_pointer_check(r, &of_sub));
+    FREES(lm_view_end(r, &sub));
+    assert_old(&of_sub);
+}
+
+// However often its copies are ended: no other reference of its owner's goes with them.
+static void a_view_ends_once(void **state) {
+    (void)state;
+    for (uint32_t memory = 0; memory < 2; memory++) {
+        lm_handle owns = create(memory, 64);
+        lm_view view = make(owns, LM_U8, 0, 64), copy = view, kept = view, sub;
+        int64_t value;
+        OK(lm_view_sub(r, &view, LM_U16, 0, 4, &sub));
+        OK(lm_view_end(r, &view));
+        assert_int_equal(lm_view_end(r, &copy), LM_RELEASE_AFTER_ZERO);
+        assert_int_equal(copy.handle, kept.handle);
+        assert_int_equal(lm_view_end(r, &view), LM_INVALID_HANDLE);
+        assert_int_equal(lm_view_get_integer(r, &copy, 0, &value), LM_USE_AFTER_ZERO);
+        lm_view next = make(owns, LM_U8, 0, 64); // in the slot of the one that has ended
+        assert_int_equal(lm_handle_slot(next.handle), lm_handle_slot(kept.handle));
+        assert_int_equal(lm_view_end(r, &copy), LM_STALE_HANDLE);
+        assert_int_equal(lm_view_get_integer(r, &copy, 0, &value), LM_STALE_HANDLE);
+        assert_int_equal(references(owns), 1);
+        OK(lm_view_end(r, &next));
+        OK(lm_view_end(r, &sub));
+        FREES(lm_buffer_release(r, DART, owns));
+    }
+    assert_nothing_lives();
 }
 
 // Copies, against a model that reads all elements and then writes them, in plain arithmetic.
@@ -902,6 +1026,9 @@ int main(void) {
         BOTH(a_buffer_may_end_at_2_to_the_32),
         BOTH(a_view_keeps_its_buffers_size),
         BOTH(an_old_pointer_is_seen_and_trapped),
+        BOTH(a_pointer_is_old_when_its_bytes_may_be_others),
+        BOTH(a_pointer_goes_with_its_view),
+        BOTH(a_view_ends_once),
         BOTH(random_copies_are_as_modelled),
         BOTH(overlapping_copies_are_as_if_all_were_read_first),
     };

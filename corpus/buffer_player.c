@@ -291,21 +291,52 @@ static uint32_t start_of(buffer_player *p, const lm_view *reference) {
     return info.start;
 }
 
-// A buffer of half the size is made as large as it should be; what it holds is kept.
+// A view of the first bytes of a buffer that is just made takes the place of its first reference,
+// so that the buffer can be resized by it. A pointer to it is the last one from here on.
+static lm_status hold_by_view(buffer_player *p, uint32_t bytes, lm_view *made, lm_view *view) {
+    lm_pointer pointer;
+    bool full = !handle_shadow_has_slot(&p->shadow);
+    lm_status status = lm_view_make(&p->realm, made->owner, made->handle, LM_U8, 0, bytes, view);
+    if (!buffer_check_status(p, status, full ? LM_OUT_OF_SLOTS : LM_OK)) return BUFFER_BROKEN;
+    if (!lm_failed(status) &&
+        !buffer_given(p, view->handle, made->owner, acting_memory(p), p->model.begun))
+        return BUFFER_BROKEN;
+    if (!buffer_release_one(p, made->owner, made->handle, lm_failed(status))) return BUFFER_BROKEN;
+    if (lm_failed(status)) return status;
+    made->handle = view->handle;
+    status = lm_view_point(&p->realm, view, &pointer);
+    if (!buffer_check_status(p, status, LM_OK)) return BUFFER_BROKEN;
+    buffer_keep_pointer(p, &pointer);
+    return status;
+}
+
+// What is made is resized: `exceeds` the budget or not. False in `*resized`: there is no memory.
+static bool resize(buffer_player *p, uint32_t size, bool exceeds, const lm_view *made,
+                   lm_status *status) {
+    want(p, acting_memory(p), size);
+    p->watch.refused = 0;
+    *status = lm_buffer_resize(&p->realm, made->owner, made->handle, size);
+    return check_pressure(p, *status, exceeds) && buffer_check_status(p, *status, LM_OK);
+}
+
+// A buffer of half the size is made as large as it should be; what it holds is kept, and a pointer
+// to that is good if it lies where it lay. Every second one is resized by a view.
 static lm_status create_and_resize(buffer_player *p, const trace_operation *operation,
                                    lm_view *made) {
     uint32_t size = operation->argument[1], half = size / 2;
+    bool by_view = p->model.begun % 32 < 16;
+    lm_view view;
     lm_status status = create_fresh(p, operation, half, false, made);
     if (status != LM_OK) return status;
     real_buffer b = {.memory = acting_memory(p), .start = start_of(p, made)};
     fill_bytes(buffer_bytes_of(p, &b), half, size);
-    want(p, b.memory, size);
-    p->watch.refused = 0;
-    status = lm_buffer_resize(&p->realm, made->owner, made->handle, size);
+    if (by_view && (status = hold_by_view(p, half, made, &view)) != LM_OK) return status;
     bool exceeds = size > half && exceeds_budget(p, b.memory, size);
-    if (!check_pressure(p, status, exceeds) || !buffer_check_status(p, status, LM_OK))
-        return BUFFER_BROKEN;
+    if (!resize(p, size, exceeds, made, &status)) return BUFFER_BROKEN;
+    uint32_t start = b.start;
     b.start = start_of(p, made);
+    if (by_view && !buffer_check_pointer(p, b.start == start)) return BUFFER_BROKEN;
+    p->pointer.address = NULL;
     if (!holds_fill(buffer_bytes_of(p, &b), half, size) &&
         !buffer_broken(p, "content", "a resize keeps other bytes"))
         return BUFFER_BROKEN;
@@ -314,8 +345,8 @@ static lm_status create_and_resize(buffer_player *p, const trace_operation *oper
     return status;
 }
 
-// A view of all of a buffer, whose last reference is the view's when the buffer becomes smaller:
-// what it shows beyond the new end is out of range. The view's reference is the buffer's then.
+// A buffer that a view alone holds becomes smaller: what the view shows beyond the new end is out
+// of range, and a pointer to it old. The view's reference is the buffer's then.
 static lm_status create_and_shrink(buffer_player *p, const trace_operation *operation,
                                    lm_view *made) {
     uint32_t size = operation->argument[1];
@@ -323,16 +354,11 @@ static lm_status create_and_shrink(buffer_player *p, const trace_operation *oper
     uint64_t byte;
     if (size > UINT32_MAX / 2) return create_fresh(p, operation, size, false, made);
     lm_status status = create_fresh(p, operation, size + size / 2 + 1, false, made);
+    if (status == LM_OK) status = hold_by_view(p, size + 1, made, &all);
     if (status != LM_OK) return status;
-    status = lm_view_make(&p->realm, made->owner, made->handle, LM_U8, 0, size + 1, &all);
-    if (!buffer_check_status(p, status, LM_OK)) return BUFFER_BROKEN;
-    status = lm_buffer_release(&p->realm, made->owner, made->handle);
-    if (!buffer_check_status(p, status, LM_OK)) return BUFFER_BROKEN;
-    p->watch.refused = 0;
-    want(p, acting_memory(p), size);
-    status = lm_buffer_resize(&p->realm, made->owner, made->handle, size);
-    if (!check_pressure(p, status, false) || !buffer_check_status(p, status, LM_OK))
-        return BUFFER_BROKEN;
+    if (!resize(p, size, false, made, &status)) return BUFFER_BROKEN;
+    if (!buffer_check_pointer(p, lm_failed(status))) return BUFFER_BROKEN;
+    p->pointer.address = NULL;
     if (lm_failed(status))
         return buffer_release_one(p, made->owner, made->handle, true) ? status : BUFFER_BROKEN;
     lm_status beyond = lm_view_load(&p->realm, &all, size, LM_U8, true, &byte);
@@ -425,12 +451,16 @@ bool buffer_release_one(buffer_player *p, uint32_t owner, lm_handle handle, bool
     return check_release(p, lm_buffer_release(&p->realm, owner, handle), handle, dies);
 }
 
+// A view ends, and a copy of it once more; that takes nothing, unless somebody retained it.
 static bool end_view(buffer_player *p, lm_view view, bool dies) {
-    lm_handle handle = view.handle;
+    lm_view copy = view;
     lm_status status = lm_view_end(&p->realm, &view);
     if (view.handle && !buffer_broken(p, "status", "a view that has ended keeps its handle"))
         return false;
-    return check_release(p, status, handle, dies);
+    if (!check_release(p, status, copy.handle, dies)) return false;
+    lm_status again =
+        handle_shadow_judge(&p->shadow, copy.owner, copy.handle, LM_RELEASE_AFTER_ZERO);
+    return again == LM_OK || buffer_check_status(p, lm_view_end(&p->realm, &copy), again);
 }
 
 static bool release(buffer_player *p, const trace_operation *operation) {
@@ -523,30 +553,18 @@ static bool play_model(buffer_player *p, const trace_operation *operation) {
 }
 
 static bool (*const plays[TRACE_VERBS])(buffer_player *, const trace_operation *) = {
-    [TRACE_ALLOCATE] = play_block,
-    [TRACE_ZEROED] = play_block,
-    [TRACE_RESIZE] = play_block,
-    [TRACE_FREE] = play_block,
-    [TRACE_LANE] = play_model,
-    [TRACE_MEMORY] = play_model,
-    [TRACE_EXIT] = play_model,
-    [TRACE_GROW] = play_around,
-    [TRACE_REFUSE] = play_around,
-    [TRACE_MOVE] = play_around,
-    [TRACE_BUFFER] = create,
-    [TRACE_RETAIN] = buffer_refer,
-    [TRACE_RELEASE] = release,
-    [TRACE_VIEW] = buffer_refer,
-    [TRACE_COPY] = buffer_copy,
-    [TRACE_TRANSFER] = transfer,
-    [TRACE_ATTACH] = buffer_attach,
-    [TRACE_DETACH] = buffer_detach,
-    [TRACE_COLLECT] = buffer_collect,
-    [TRACE_DRAIN] = buffer_drain,
-    [TRACE_OPEN] = play_scope,
-    [TRACE_CLOSE] = play_scope,
-    [TRACE_RESET] = play_scope,
-    [TRACE_HEAP] = play_around,
+    [TRACE_ALLOCATE] = play_block,    [TRACE_ZEROED] = play_block,
+    [TRACE_RESIZE] = play_block,      [TRACE_FREE] = play_block,
+    [TRACE_LANE] = play_model,        [TRACE_MEMORY] = play_model,
+    [TRACE_EXIT] = play_model,        [TRACE_GROW] = play_around,
+    [TRACE_REFUSE] = play_around,     [TRACE_MOVE] = play_around,
+    [TRACE_BUFFER] = create,          [TRACE_RETAIN] = buffer_refer,
+    [TRACE_RELEASE] = release,        [TRACE_VIEW] = buffer_refer,
+    [TRACE_COPY] = buffer_copy,       [TRACE_TRANSFER] = transfer,
+    [TRACE_ATTACH] = buffer_attach,   [TRACE_DETACH] = buffer_detach,
+    [TRACE_COLLECT] = buffer_collect, [TRACE_DRAIN] = buffer_drain,
+    [TRACE_OPEN] = play_scope,        [TRACE_CLOSE] = play_scope,
+    [TRACE_RESET] = play_scope,       [TRACE_HEAP] = play_around,
     [TRACE_WRONG] = buffer_wrong,
 };
 
@@ -662,7 +680,7 @@ bool buffer_player_step(buffer_player *p, const trace_operation *operation) {
     note_beginning(p, operation);
     if (observer) observer->before(p, operation);
     if (!plays[operation->verb](p, operation) || p->law || !check_live(p) ||
-        !buffer_check_last_pointer(p))
+        !buffer_check_pointer(p, true))
         return false;
     if (observer) observer->after(p, operation);
     uint32_t every = p->options.walk_every;

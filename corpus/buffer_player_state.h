@@ -46,11 +46,14 @@ bool buffer_check_bytes(buffer_player *player, uint32_t number);
 // What an operation was to begin is nothing: there was no room for it.
 void buffer_begin_as_nothing(buffer_player *player, const trace_operation *operation);
 
-// The verbs of references and views; and whether the last pointer to a view is good until its
-// memory has grown or moved.
+// The verbs of references and views.
 bool buffer_refer(buffer_player *player, const trace_operation *operation);
 bool buffer_copy(buffer_player *player, const trace_operation *operation);
-bool buffer_check_last_pointer(buffer_player *player);
+
+// The last pointer to a view, and whether it is good as long as it may be: `same` if no resize has
+// moved its bytes or cut them off.
+void buffer_keep_pointer(buffer_player *player, const lm_pointer *pointer);
+bool buffer_check_pointer(buffer_player *player, bool same);
 
 // A handle, or a token, was given.
 bool buffer_given(buffer_player *player, lm_handle handle, uint32_t owner, uint32_t memory,

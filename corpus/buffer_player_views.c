@@ -57,13 +57,15 @@ static lm_status view(buffer_player *p, const trace_operation *operation, lm_vie
         if (status != LM_OK) return status;
         of.owner = p->model.owner;
     }
-    shadow_share *share = handle_shadow_share(&p->shadow, of.handle);
+    uint32_t buffer = handle_shadow_share(&p->shadow, of.handle)->buffer;
     lm_status expected = view_status(p, argument[1], argument);
-    if (expected == LM_OK && share->count == COUNT_MAX) expected = LM_COUNT_OVERFLOW;
+    if (expected == LM_OK && !handle_shadow_has_slot(&p->shadow)) expected = LM_OUT_OF_SLOTS;
     bool sub = !shared && p->model.references[argument[1]].view;
     lm_status status = make_view(p, &of, sub, argument, made);
     if (!buffer_check_status(p, status, expected)) return BUFFER_BROKEN;
-    share->count += status == LM_OK;
+    if (status == LM_OK &&
+        !buffer_given(p, made->handle, of.owner, p->buffers[buffer].memory, buffer))
+        return BUFFER_BROKEN;
     if (shared && !buffer_release_one(p, of.owner, of.handle, false)) return BUFFER_BROKEN;
     return status;
 }
@@ -72,15 +74,12 @@ static lm_status view(buffer_player *p, const trace_operation *operation, lm_vie
 static bool check_pointer(buffer_player *p, uint32_t number) {
     const lm_view *real = &p->references[number];
     const real_buffer *b = &p->buffers[p->model.references[number].buffer];
-    const lm_memory *memory = p->options.memories[b->memory].memory;
     lm_pointer pointer;
     bool askew = b->start % buffer_model_element(real->kind) != 0;
     lm_status status = lm_view_point(&p->realm, real, &pointer);
     if (!buffer_check_status(p, status, askew ? LM_MISALIGNED : LM_OK)) return false;
     if (status != LM_OK) return true;
-    p->pointer = pointer;
-    p->pointer_pages = lm_memory_pages(memory);
-    p->pointer_moves = memory->moves;
+    buffer_keep_pointer(p, &pointer);
     return pointer.address == buffer_bytes_of(p, b) + real->offset ||
            buffer_broken(p, "content", "a pointer to a view points elsewhere");
 }
@@ -107,13 +106,24 @@ static bool check_access(buffer_player *p, uint32_t number) {
     return buffer_check_status(p, status, LM_OK);
 }
 
-// It is good until its memory has grown or moved.
-bool buffer_check_last_pointer(buffer_player *p) {
+void buffer_keep_pointer(buffer_player *p, const lm_pointer *pointer) {
+    const lm_memory *memory = p->options.memories[pointer->memory].memory;
+    p->pointer = *pointer;
+    p->pointer_pages = lm_memory_pages(memory);
+    p->pointer_moves = memory->moves;
+}
+
+// It is good until its memory has grown or moved, and as long as its view is held; for what is
+// resized, `same` says whether all its bytes lie where they lay.
+bool buffer_check_pointer(buffer_player *p, bool same) {
     if (!p->pointer.address) return true;
     const lm_memory *memory = p->options.memories[p->pointer.memory].memory;
-    bool same = p->pointer_pages == lm_memory_pages(memory) && p->pointer_moves == memory->moves;
+    const lm_view *of = &p->pointer.view;
+    bool good = same && p->pointer_pages == lm_memory_pages(memory) &&
+                p->pointer_moves == memory->moves &&
+                handle_shadow_judge(&p->shadow, of->owner, of->handle, LM_USE_AFTER_ZERO) == LM_OK;
     return buffer_check_status(p, lm_pointer_check(&p->realm, &p->pointer),
-                               same ? LM_OK : LM_OLD_POINTER);
+                               good ? LM_OK : LM_OLD_POINTER);
 }
 
 bool buffer_refer(buffer_player *p, const trace_operation *operation) {

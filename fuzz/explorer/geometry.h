@@ -23,7 +23,7 @@
 
 // buffers: counts, generations and tables that are soon full
 #define LM_COUNT_BITS      3
-#define LM_GENERATION_BITS 3
+#define LM_GENERATION_BITS 4 // a state whose views are probed takes some 70 slots
 #define LM_SLOT_BITS       3
 #define LM_RECORDS_FIRST   1
 #define LM_MEMORIES_MAX    3

@@ -192,9 +192,12 @@ void recorded_realm_end(lm_realm *realm) {
 
 // ---- Views --------------------------------------------------------------------------------------
 
+// A view was given, and a handle with it.
 static void name_view(lm_status status, const lm_view *view, lm_kind kind) {
     if (status != LM_OK || recorded.pending.wrong) return;
     recorder_name_view(view);
+    recorder_add("    h%u = (%s)->handle;\n", recorded.handles_named - 1, recorder_view(view));
+    name_handle(status, view->handle, view->owner, lm_handle_memory(view->handle), 0);
     const trace_operation *o = recorded.operation;
     if (!o || o->verb != TRACE_VIEW) return;
     recorder_add("    shows(%s, %s, %u, %u);\n", recorder_view(view), recorder_kind(kind),
@@ -205,6 +208,7 @@ lm_status recorded_view_make(lm_realm *realm, uint32_t owner, lm_handle handle, 
                              uint32_t offset, uint32_t length, lm_view *view) {
     if (!recorder_is_on()) return lm_view_make(realm, owner, handle, kind, offset, length, view);
     const char *made = recorder_new_view();
+    recorder_new_handle();
     recorder_call(CALL_PLAIN, "lm_view_make(&realm, %u, %s, %s, %u, %u, %s)", owner,
                   recorder_handle(handle), recorder_kind(kind), offset, length, made);
     lm_status status = RETURNED(lm_view_make(realm, owner, handle, kind, offset, length, view));
@@ -216,6 +220,7 @@ lm_status recorded_view_sub(lm_realm *realm, const lm_view *view, lm_kind kind, 
                             uint32_t length, lm_view *sub) {
     if (!recorder_is_on()) return lm_view_sub(realm, view, kind, from, length, sub);
     const char *of = recorder_view(view), *made = recorder_new_view();
+    recorder_new_handle();
     recorder_call(CALL_PLAIN, "lm_view_sub(&realm, %s, %s, %u, %u, %s)", of, recorder_kind(kind),
                   from, length, made);
     lm_status status = RETURNED(lm_view_sub(realm, view, kind, from, length, sub));
