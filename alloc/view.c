@@ -368,7 +368,7 @@ lm_status lm_view_copy(lm_realm *r, const lm_view *to, uint32_t at, const lm_vie
 
 // Pointers.
 
-// The address of a view's first byte. Not the offset's address: a view of nothing may begin at 2^32.
+// Of a view's first byte. Not the offset's address: a view of nothing may begin at 2^32.
 static unsigned char *address_of(const lm_realm *r, const place *buffer, uint32_t offset) {
     return (unsigned char *)lm_at(r->memories.at[buffer->memory].memory, buffer->start) + offset;
 }
