@@ -1,11 +1,12 @@
 #include "corpus/record_command.h"
 
-#include "cli/child.h"
 #include "cli/options.h"
+#include "corpus/executable.h"
+#include "corpus/recorded_command.h"
 #include "corpus/recording.h"
 
-#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
@@ -13,19 +14,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define LIBRARY "linmem-record.so"
 
 enum {
-    REMOVE_TRIES_MAX = 1000,
-    TITLE_BYTES = 4096,
     ARGUMENT_BYTES = 1000, // of the command, in the preamble
+    COMM_BYTES = 15,       // of a program's name, by the kernel
     OTHERS_MAX = 12,       // programs that are named to choose from
 };
 
 typedef struct record_options {
     const char *output, *process, *note;
+    recording_limits limits;
     char **command;
 } record_options;
 
@@ -36,10 +38,22 @@ static bool ends_with(const char *text, const char *end) {
     return length > end_length && strcmp(text + length - end_length, end) == 0;
 }
 
+static bool is_standard_output(const char *output) {
+    return strcmp(output, "-") == 0;
+}
+
 // A long recording is not to be lost to a file that can't be written: that is found out before.
 static void check_output(const char *output) {
+    if (is_standard_output(output)) return;
     if (!ends_with(output, ".lmt") && !ends_with(output, ".lmt.zst"))
-        options_fail("%s: a trace ends with .lmt or .lmt.zst", output);
+        options_fail("%s: a trace ends with .lmt or .lmt.zst, or is '-'", output);
+    struct stat status;
+    if (stat(output, &status) == 0) {
+        errno = S_ISDIR(status.st_mode) ? EISDIR : 0;
+        if (errno != 0 || access(output, W_OK) != 0)
+            options_fail("%s: %s", output, strerror(errno));
+        if (!S_ISREG(status.st_mode)) return; // written to, not replaced
+    }
     const char *slash = strrchr(output, '/');
     char folder[PATH_MAX] = ".";
     if (slash != NULL) snprintf(folder, sizeof folder, "%.*s", (int)(slash - output) + 1, output);
@@ -58,6 +72,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state) {
     case 'n':
         options->note = argument;
         return 0;
+    case 'l':
+        options->limits.calls = options_number("--limit", argument, 1, UINT64_MAX);
+        return 0;
     case ARGP_KEY_ARG:
         options->command = &state->argv[state->next - 1];
         state->next = state->argc; // the rest is the command's
@@ -73,18 +90,43 @@ static error_t parse_option(int key, char *argument, struct argp_state *state) {
 }
 
 static const struct argp_option record_argp_options[] = {
-    {"output", 'o', "FILE", 0, "Write the trace here (.lmt or .lmt.zst)", 0},
-    {"process", 'p', "NAME", 0,
-     "Record the program of this name that COMMAND starts (the largest where there are several)",
+    {"output", 'o', "FILE", 0, "Write the trace here (.lmt or .lmt.zst; '-': standard output)", 0},
+    {"process", 'p', "NAME[:N]", 0,
+     "Record the program of this name that COMMAND starts: its process with the most calls, or the "
+     "Nth that started (default: the program that COMMAND's own process became in the end)",
      0},
+    {"limit", 'l', "N", 0, "Keep the first N calls (default: what a trace has room for)", 0},
     {"note", 'n', "TEXT", 0, "Say this in the trace's preamble", 0},
     {0}};
+
+// What stands below the options; argp frees nothing, as it exits.
+static char *help(int key, const char *text, void *input) {
+    (void)input;
+    if (key != ARGP_KEY_HELP_POST_DOC) return (char *)text;
+    char *runtimes = executable_runtimes(), *whole = NULL;
+    if (runtimes == NULL || asprintf(&whole, "%s\n%s", text, runtimes) < 0) return (char *)text;
+    free(runtimes);
+    return whole;
+}
 
 static const struct argp record_argp = {
     .options = record_argp_options,
     .parser = parse_option,
     .args_doc = "-- COMMAND…",
-    .doc = "Run COMMAND and keep its heap calls as a trace.",
+    .doc =
+        "Run COMMAND and keep its heap calls as a trace.\v"
+        "COMMAND finds what it finds without linmem, but for LD_PRELOAD and LINMEM_RECORD in its "
+        "environment. The exit status is its own: 127 where it is not found, 126 where it "
+        "cannot be run; a signal that kills it kills linmem record as well. If it succeeds but "
+        "the trace cannot be written, the status is 1.\n\n"
+        "Children that it forks and programs that it starts are recorded too; one of them "
+        "becomes the trace. A forked child's trace begins with its parent's calls before the "
+        "fork. The recording ends when COMMAND does.\n\n"
+        "Not recorded: static programs, setuid programs (unless root runs them), programs that "
+        "are started without LD_PRELOAD in their environment, in another file system tree or by "
+        "another user, and executables that define a malloc of their own.\n\n"
+        "Nor is what runtimes keep in heaps of their own:",
+    .help_filter = help,
 };
 
 // ---- once the options are understood: one line, and no file ----
@@ -100,66 +142,34 @@ static void stop(const char *format, ...) {
     exit(EXIT_USAGE);
 }
 
-// ---- the temporary directory of streams: gone however we exit ----
+// ---- getting ready ----
 
-static char directory[PATH_MAX - 300]; // "" where there is none; room for names behind it
+static recorder shared; // gone however we exit
 
-// What the command left running may still open a stream while we remove them, and then the
-// directory is not empty; once it is gone, nobody can.
-static void remove_directory(void) {
-    for (int tries = 0; directory[0] != '\0' && tries < REMOVE_TRIES_MAX; tries++) {
-        DIR *entries = opendir(directory);
-        if (entries != NULL) {
-            for (struct dirent *entry; (entry = readdir(entries)) != NULL;)
-                unlinkat(dirfd(entries), entry->d_name, 0);
-            closedir(entries);
-        }
-        if (rmdir(directory) == 0 || (errno != ENOTEMPTY && errno != EEXIST)) directory[0] = '\0';
-    }
+static void remove_recorder(void) {
+    recorder_close(&shared);
 }
 
-static void make_directory(void) {
-    static bool registered;
-    if (!registered) registered = atexit(remove_directory) == 0;
-    const char *parent = getenv("TMPDIR");
-    char whole[PATH_MAX];
-    if (parent == NULL || parent[0] == '\0') parent = "/tmp";
-    if (realpath(parent, whole) == NULL) stop("%s: %s", parent, strerror(errno));
-    int length = snprintf(directory, sizeof directory, "%s/linmem-record-XXXXXX", whole);
-    if (length < 0 || (size_t)length >= sizeof directory || mkdtemp(directory) == NULL) {
-        directory[0] = '\0';
-        stop("%s: can't make a temporary directory: %s", whole, strerror(errno));
-    }
+static void open_recorder(void) {
+    trace_error error;
+    if (!recorder_open(&shared, &error)) stop("%s", error.text);
+    atexit(remove_recorder);
 }
 
-// ---- the command ----
-
-static volatile sig_atomic_t command_pid; // 0: it has not started, or has ended
-static volatile sig_atomic_t unsent;      // a signal that came before it started
-
-// The terminal's signals reach the command by themselves; what somebody sent us alone is passed on.
-static void pass_on(int number, siginfo_t *info, void *context) {
-    (void)context;
-    if (info->si_code == SI_KERNEL) return;
-    int kept = errno;
-    if (command_pid > 0)
-        kill(command_pid, number);
-    else
-        unsent = number;
-    errno = kept;
+// Where a standard stream is closed, none of our files may take its place; the command finds it
+// closed.
+static void hold_standard_streams(void) {
+    int file;
+    do
+        file = open("/dev/null", O_RDWR | O_CLOEXEC);
+    while (file >= 0 && file <= STDERR_FILENO);
+    if (file >= 0) close(file);
 }
 
-static void outlive_signals(void) {
-    static const int signals[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP};
-    struct sigaction action = {.sa_sigaction = pass_on, .sa_flags = SA_SIGINFO | SA_RESTART};
-    sigemptyset(&action.sa_mask);
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
-        sigaction(signals[i], &action, NULL);
-}
-
-// LD_PRELOAD with the recorder before whatever the user preloads.
-static void name_library(char *variable, size_t bytes) {
-    char library[PATH_MAX];
+// Sets LD_PRELOAD to the recorder's library, before what the user preloads. Our own environment is
+// the command's.
+static void preload_library(void) {
+    char library[PATH_MAX], *variable;
     ssize_t length = readlink("/proc/self/exe", library, sizeof library - sizeof LIBRARY);
     if (length < 0) stop("/proc/self/exe: %s", strerror(errno));
     library[length] = '\0';
@@ -169,38 +179,71 @@ static void name_library(char *variable, size_t bytes) {
         stop("%s: the loader takes no path with a space or colon", library);
     const char *others = getenv("LD_PRELOAD");
     bool alone = others == NULL || others[0] == '\0';
-    int written = snprintf(variable, bytes, "LD_PRELOAD=%s%s%s", library, alone ? "" : ":",
-                           alone ? "" : others);
-    if (written < 0 || (size_t)written >= bytes) stop("LD_PRELOAD is too long");
+    if (asprintf(&variable, "%s%s%s", library, alone ? "" : ":", alone ? "" : others) < 0 ||
+        setenv("LD_PRELOAD", variable, 1) != 0 || setenv(RECORDING_RING, shared.path, 1) != 0)
+        stop("out of memory");
+    free(variable);
 }
 
-static pid_t run(char **command, child_end *end) {
-    char preload[2 * PATH_MAX], where[PATH_MAX];
-    name_library(preload, sizeof preload);
-    snprintf(where, sizeof where, "%s=%s", RECORDING_DIRECTORY, directory);
-    const char *environment[] = {preload, where, NULL};
-    child_options options = {.argv = (const char *const *)command,
-                             .environment = environment,
-                             .cpu = -1,
-                             .foreground = true};
-    outlive_signals();
-    pid_t pid = child_start(&options);
-    if (pid < 0) stop("%s: %s", command[0], strerror(errno));
-    command_pid = pid;
-    if (unsent != 0) kill(pid, unsent);
-    child_wait(pid, 0, end);
-    command_pid = 0;
-    return pid;
+// ---- text that people read ----
+
+// The bytes of the UTF-8 character that text begins with; 0: it is none, or a control character.
+static int character(const char *text) {
+    const unsigned char *at = (const unsigned char *)text;
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    int bytes = at[0] < 0x80 ? 1 : at[0] < 0xc0 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
+    if (bytes < 2) return bytes == 1 && at[0] >= ' ' && at[0] != 0x7f;
+    uint32_t code = at[0] & (0x7fu >> bytes);
+    for (int i = 1; i < bytes; i++) {
+        if ((at[i] & 0xc0) != 0x80) return 0;
+        code = code << 6 | (at[i] & 0x3f);
+    }
+    bool sound = code >= least[bytes] && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff);
+    return sound && code >= 0xa0 ? bytes : 0;
 }
 
-// ---- the streams ----
+// Writes text with what is no character replaced; lines stay lines where `lines` is set.
+static void put_text(FILE *stream, const char *text, bool lines) {
+    for (long left = ARGUMENT_BYTES; *text != '\0' && left > 0;) {
+        int bytes = character(text);
+        if (bytes == 0) fputs(lines && *text == '\n' ? "\n" : "\uFFFD", stream);
+        fwrite(text, 1, (size_t)bytes, stream);
+        text += bytes != 0 ? bytes : 1;
+        left -= bytes != 0 ? bytes : 1;
+    }
+}
 
-// The programs that were seen, with the largest stream of each.
+// Writes an argument as a shell reads it, at most about `most` bytes of it.
+static void put_argument(FILE *stream, const char *argument, long most) {
+    bool odd = false;
+    for (const char *at = argument; *at != '\0' && !odd; at += character(at))
+        odd = character(at) == 0;
+    bool plain =
+        !odd && argument[0] != '\0' && strpbrk(argument, " \"'\\`$*?[]#~!{}&;|<>()") == NULL;
+    bool escaped = odd || strchr(argument, '\'') != NULL;
+    fputs(plain ? "" : escaped ? "$'" : "'", stream);
+    const char *at = argument;
+    while (*at != '\0' && at - argument < most) {
+        int bytes = character(at);
+        if (bytes == 0) fprintf(stream, "\\x%02x", (unsigned char)*at);
+        if (escaped && (*at == '\'' || *at == '\\')) fputc('\\', stream);
+        fwrite(at, 1, (size_t)bytes, stream);
+        at += bytes != 0 ? bytes : 1;
+    }
+    if (*at != '\0') fputs("…", stream);
+    if (!plain) fputc('\'', stream);
+}
+
+// ---- what was seen ----
+
+static const recording_process *process_of(const recording *seen, uint32_t number) {
+    return &seen->processes[number];
+}
+
+// A program's name, and the processes that ran it: the chosen one is left out.
 typedef struct program_seen {
-    char name[sizeof(((recording_header *)0)->program)];
-    uint64_t records;
-    unsigned images;
-    char stream[NAME_MAX + 1];
+    uint32_t largest; // the process with the most calls
+    uint32_t count;
 } program_seen;
 
 typedef struct programs_seen {
@@ -208,165 +251,390 @@ typedef struct programs_seen {
     size_t count;
 } programs_seen;
 
-static void see(programs_seen *seen, const recording *stream, const char *file_name) {
+static void see(programs_seen *programs, const recording *seen, uint32_t number) {
+    const recording_process *process = process_of(seen, number);
     size_t at = 0;
-    while (at < seen->count && strcmp(seen->items[at].name, stream->header->program) != 0)
+    while (at < programs->count &&
+           strcmp(process_of(seen, programs->items[at].largest)->name, process->name) != 0)
         at++;
-    if (at == seen->count) {
-        seen->items = reallocarray(seen->items, at + 1, sizeof *seen->items);
-        if (seen->items == NULL) stop("out of memory");
-        seen->items[at] = (program_seen){0};
-        strcpy(seen->items[at].name, stream->header->program);
-        seen->count++;
+    if (at == programs->count) {
+        programs->items = reallocarray(programs->items, at + 1, sizeof *programs->items);
+        if (programs->items == NULL) stop("out of memory");
+        programs->items[programs->count++] = (program_seen){.largest = number};
     }
-    program_seen *program = &seen->items[at];
-    if (program->images++ != 0 && program->records >= stream->count) return;
-    program->records = stream->count;
-    snprintf(program->stream, sizeof program->stream, "%s", file_name);
+    program_seen *program = &programs->items[at];
+    program->count++;
+    if (process->calls > process_of(seen, program->largest)->calls) program->largest = number;
 }
 
-static int by_records(const void *left, const void *right) {
-    uint64_t a = ((const program_seen *)left)->records, b = ((const program_seen *)right)->records;
-    return (a < b) - (a > b);
-}
-
-static programs_seen list_programs(void) {
-    programs_seen seen = {0};
-    DIR *entries = opendir(directory);
-    if (entries == NULL) stop("%s: %s", directory, strerror(errno));
-    for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
-        char path[PATH_MAX];
-        recording stream;
-        trace_error error;
-        snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
-        if (entry->d_name[0] == '.' || !recording_open(path, &stream, &error)) continue;
-        see(&seen, &stream, entry->d_name);
-        recording_close(&stream);
+// By calls, the most first; those that have as many stay in the order of their start.
+static void sort_programs(programs_seen *programs, const recording *seen) {
+    for (size_t i = 1; i < programs->count; i++) {
+        program_seen moved = programs->items[i];
+        size_t at = i;
+        for (; at > 0 && process_of(seen, programs->items[at - 1].largest)->calls <
+                             process_of(seen, moved.largest)->calls;
+             at--)
+            programs->items[at] = programs->items[at - 1];
+        programs->items[at] = moved;
     }
-    closedir(entries);
-    if (seen.count != 0) qsort(seen.items, seen.count, sizeof *seen.items, by_records);
-    return seen;
 }
 
-static void fail_unknown_process(const char *process, const programs_seen *seen) {
-    const char **names = calloc(seen->count + 1, sizeof *names);
+static programs_seen list_programs(const recording *seen, uint32_t except) {
+    programs_seen programs = {0};
+    for (uint32_t i = 1; i < seen->processes_end; i++)
+        if (process_of(seen, i)->known && i != except) see(&programs, seen, i);
+    sort_programs(&programs, seen);
+    return programs;
+}
+
+// ---- choosing ----
+
+static uint32_t last_image(const recording *seen, pid_t pid) {
+    uint32_t last = 0;
+    for (uint32_t i = 1; i < seen->processes_end; i++) {
+        const recording_process *process = process_of(seen, i);
+        if (process->known && process->parent == 0 && process->pid == pid) last = i;
+    }
+    return last;
+}
+
+// The process with the most calls of a program: of its image and what that has forked, and their
+// children; of all where `image` is 0.
+static uint32_t largest_of(const recording *seen, uint32_t image) {
+    bool *is_its = calloc((size_t)seen->processes_end + 1, sizeof *is_its);
+    if (is_its == NULL) stop("out of memory");
+    uint32_t largest = image;
+    for (uint32_t i = 1; i < seen->processes_end; i++) {
+        const recording_process *process = process_of(seen, i);
+        is_its[i] = image == 0 || i == image || (process->parent < i && is_its[process->parent]);
+        if (is_its[i] && process->known && process->calls > process_of(seen, largest)->calls)
+            largest = i;
+    }
+    free(is_its);
+    return largest;
+}
+
+// The process that NAME or NAME:N means, or 0.
+static uint32_t find_process(const char *wanted, const programs_seen *programs,
+                             const recording *seen) {
+    for (size_t i = 0; i < programs->count; i++)
+        if (strcmp(process_of(seen, programs->items[i].largest)->name, wanted) == 0)
+            return programs->items[i].largest;
+    const char *colon = strrchr(wanted, ':');
+    if (colon == NULL) return 0;
+    size_t length = (size_t)(colon - wanted);
+    char *end;
+    unsigned long number = strtoul(colon + 1, &end, 10), count = 0;
+    if (*end != '\0' || end == colon + 1) return 0;
+    for (uint32_t i = 1; i < seen->processes_end; i++) {
+        const recording_process *process = process_of(seen, i);
+        if (!process->known || strlen(process->name) != length ||
+            strncmp(process->name, wanted, length) != 0)
+            continue;
+        if (++count == number) return i;
+    }
+    return 0;
+}
+
+_Noreturn static void fail_unknown_process(const char *wanted, const programs_seen *programs,
+                                           const recording *seen) {
+    if (programs->count == 0) stop("no program was recorded, so none named '%s'", wanted);
+    const char **names = calloc(programs->count + 1, sizeof *names);
     if (names == NULL) stop("out of memory");
-    for (size_t i = 0; i < seen->count; i++)
-        names[i] = seen->items[i].name;
-    options_unknown("process", process, names, seen->count);
+    for (size_t i = 0; i < programs->count; i++)
+        names[i] = process_of(seen, programs->items[i].largest)->name;
+    options_unknown("process", wanted, names, programs->count);
 }
 
-// The stream's file name: the named process's largest, or that of the command's own first image.
-static void choose_stream(const record_options *options, const programs_seen *seen, pid_t pid,
-                          char *name, size_t bytes) {
-    snprintf(name, bytes, "%ld.0", (long)pid);
-    if (options->process == NULL) return;
-    for (size_t i = 0; i < seen->count; i++) {
-        if (strcmp(seen->items[i].name, options->process) != 0) continue;
-        snprintf(name, bytes, "%s", seen->items[i].stream);
-        return;
+// The process that becomes the trace, or 0: there is none with a call.
+static uint32_t choose(const record_options *options, const programs_seen *programs,
+                       const recording *seen, pid_t command) {
+    uint32_t chosen = 0, image = last_image(seen, command);
+    if (options->process != NULL) {
+        chosen = find_process(options->process, programs, seen);
+        if (chosen == 0) fail_unknown_process(options->process, programs, seen);
+    } else {
+        if (image != 0) chosen = largest_of(seen, image);
+        if (process_of(seen, chosen)->calls == 0) chosen = largest_of(seen, 0);
     }
-    if (seen->count == 0) stop("no program was seen, so none named '%s'", options->process);
-    fail_unknown_process(options->process, seen);
+    return process_of(seen, chosen)->calls != 0 ? chosen : 0;
 }
 
-static void list_others(const programs_seen *seen, const char *chosen) {
-    bool first = true;
-    for (size_t i = 0; i < seen->count && i < OTHERS_MAX; i++) {
-        const program_seen *program = &seen->items[i];
-        if (program->images == 1 && strcmp(program->name, chosen) == 0) continue;
-        fprintf(stderr,
-                first ? "linmem record: seen as well (choose with --process NAME): " : ", ");
-        fprintf(stderr, "%s %" PRIu64 " calls", program->name, program->records);
-        if (program->images > 1) fprintf(stderr, " in the largest of %u", program->images);
-        first = false;
+// ---- saying what was not recorded ----
+
+static const char *base_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
+// Notes are lines for standard error and for the preamble.
+typedef struct notes {
+    FILE *stream;
+    char *text;
+    size_t bytes;
+} notes;
+
+// The command started, and nothing was heard of it.
+static void note_unrecorded(notes *notes, const char *command) {
+    char path[PATH_MAX];
+    executable executable;
+    put_text(notes->stream, base_name(command), false);
+    fputs(" was not recorded: ", notes->stream);
+    bool found = executable_find(command, path, sizeof path);
+    if (found) executable_inspect(path, &executable);
+    if (!found)
+        fputs("it took no preloaded library\n", notes->stream);
+    else if (executable.is_privileged)
+        fputs("it is setuid, setgid or has capabilities, and so takes no preloaded library\n",
+              notes->stream);
+    else if (executable.readable && executable.is_foreign)
+        fputs("it is built for another kind of machine than the recorder\n", notes->stream);
+    else if (executable.readable && executable.is_static)
+        fputs("it is statically linked, and so takes no preloaded library\n", notes->stream);
+    else
+        fputs("its loader took no preloaded library, or it could not open the recording\n",
+              notes->stream);
+}
+
+static void note_silent(notes *notes, const recording_process *image) {
+    put_text(notes->stream, image->name, false);
+    fputs(" made no heap call\n", notes->stream);
+}
+
+// The command's process recorded a program, and then became another that did not.
+static void note_lost_exec(notes *notes, const recording_process *image,
+                           const recorded_command *end) {
+    const char *name = image->name;
+    if (end->name[0] == '\0' || strncmp(name, end->name, COMM_BYTES) == 0) return;
+    fputs("the command's process ended as '", notes->stream);
+    put_text(notes->stream, end->name, false);
+    fputs("': unless ", notes->stream);
+    put_text(notes->stream, name, false);
+    fputs(" calls itself so, that is a program that was not recorded (static, setuid, or started "
+          "without LD_PRELOAD)\n",
+          notes->stream);
+}
+
+static void note_own_mallocs(notes *notes, const programs_seen *programs, const recording *seen) {
+    for (size_t i = 0; i < programs->count; i++) {
+        const recording_process *process = process_of(seen, programs->items[i].largest);
+        if (!process->own_malloc) continue;
+        put_text(notes->stream, process->name, false);
+        fputs(" was not recorded: its executable has a malloc of its own\n", notes->stream);
     }
-    if (first) return;
-    if (seen->count > OTHERS_MAX) fprintf(stderr, ", and %zu more", seen->count - OTHERS_MAX);
-    fputc('\n', stderr);
+}
+
+static void note_running(notes *notes, const recording *seen, pid_t command) {
+    unsigned running = 0;
+    for (uint32_t i = 1; i < seen->processes_end; i++) {
+        const recording_process *process = process_of(seen, i);
+        bool last = process->known && process->pid != command && process->pid > 0;
+        for (uint32_t j = i + 1; last && j < seen->processes_end; j++)
+            last = process_of(seen, j)->pid != process->pid; // it became another program
+        if (!last || (kill(process->pid, 0) != 0 && errno != EPERM)) continue;
+        if (running++ < OTHERS_MAX) {
+            fputs(running == 1 ? "still running when the recording ended: " : ", ", notes->stream);
+            put_text(notes->stream, process->name, false);
+            fprintf(notes->stream, " (pid %ld)", (long)process->pid);
+        }
+    }
+    if (running > OTHERS_MAX) fprintf(notes->stream, ", and %u more", running - OTHERS_MAX);
+    if (running != 0) fputc('\n', notes->stream);
+}
+
+static void note_runtime(notes *notes, const recording_process *process) {
+    executable executable;
+    executable_inspect(process->file, &executable);
+    if (executable.hidden == NULL) return;
+    fputs("not recorded, as it is in a heap of its own: ", notes->stream);
+    put_text(notes->stream, process->name, false);
+    fprintf(notes->stream, "'s %s\n", executable.hidden);
+}
+
+static void note_losses(notes *notes, const recording *seen, const programs_seen *programs,
+                        uint32_t chosen, const char *command, const recorded_command *end) {
+    uint32_t image = last_image(seen, end->pid);
+    note_own_mallocs(notes, programs, seen);
+    if (image == 0)
+        note_unrecorded(notes, command);
+    else if (chosen == 0 && !process_of(seen, image)->own_malloc)
+        note_silent(notes, process_of(seen, image));
+    if (image != 0) note_lost_exec(notes, process_of(seen, image), end);
+    note_running(notes, seen, end->pid);
+    if (chosen != 0) note_runtime(notes, process_of(seen, chosen));
+}
+
+static void say_lines(const char *line) {
+    while (*line != '\0') {
+        size_t length = strcspn(line, "\n");
+        fprintf(stderr, "linmem record: %.*s\n", (int)length, line);
+        line += length + (line[length] == '\n');
+    }
+}
+
+static void say_others(const programs_seen *others, const recording *seen) {
+    size_t named = 0, left = 0;
+    for (size_t i = 0; i < others->count; i++) {
+        const program_seen *program = &others->items[i];
+        const recording_process *process = process_of(seen, program->largest);
+        if (process->calls == 0) continue;
+        if (named == OTHERS_MAX) {
+            left++;
+            continue;
+        }
+        fputs(named++ == 0 ? "linmem record: seen as well (choose with --process NAME): " : ", ",
+              stderr);
+        put_text(stderr, process->name, false);
+        fprintf(stderr, " %" PRIu64 " calls", process->calls);
+        if (program->count > 1) fprintf(stderr, " in the largest of %u", program->count);
+        fprintf(stderr, " (pid %ld)", (long)process->pid);
+    }
+    if (left != 0) fprintf(stderr, ", and %zu more", left);
+    if (named != 0) fputc('\n', stderr);
 }
 
 // ---- the trace ----
 
 // The command as given, but for the folder it lies in, which is this machine's.
-static void title_of(const record_options *options, const recording *stream, char *title) {
-    const char *slash = strrchr(options->command[0], '/');
-    FILE *text = fmemopen(title, TITLE_BYTES, "w");
-    if (text == NULL) stop("out of memory");
-    if (options->note != NULL) fprintf(text, "%.*s\n", ARGUMENT_BYTES, options->note);
-    fprintf(text, "command: %s", slash != NULL ? slash + 1 : options->command[0]);
-    long start = ftell(text);
-    for (char **argument = options->command + 1; *argument != NULL; argument++) {
-        if (ftell(text) - start > ARGUMENT_BYTES) {
-            fputs(" …", text);
-            break;
-        }
-        bool plain = (*argument)[0] != '\0' && strpbrk(*argument, " \t\n\"'$*;&|<>()") == NULL;
-        fprintf(text, plain ? " %.*s" : " '%.*s'", ARGUMENT_BYTES, *argument);
+static void put_title(FILE *text, const record_options *options, const recording *seen,
+                      uint32_t chosen) {
+    const recording_process *process = process_of(seen, chosen);
+    const char *command = base_name(options->command[0]);
+    if (options->note != NULL) {
+        put_text(text, options->note, true);
+        fputc('\n', text);
     }
-    if (options->process != NULL) fprintf(text, "\nprocess: %s", stream->header->program);
-    fprintf(text, "\nrecorded by linmem record");
-    fclose(text);
+    fputs("command: ", text);
+    long start = ftell(text);
+    put_argument(text, command, ARGUMENT_BYTES);
+    for (char **argument = options->command + 1; *argument != NULL; argument++) {
+        long left = ARGUMENT_BYTES - (ftell(text) - start);
+        fputs(left > 0 ? " " : " …", text);
+        if (left <= 0) break;
+        put_argument(text, *argument, left);
+    }
+    if (options->process != NULL || process->parent != 0 || strcmp(process->name, command) != 0) {
+        fputs("\nprocess: ", text);
+        put_text(text, process->name, false);
+        if (process->parent != 0) fputs(", a forked child, after its parent's calls", text);
+    }
+    fputs("\nrecorded by linmem record\n", text);
 }
 
 static void say_summary(const recording_summary *summary, const trace *made, const char *output) {
-    struct stat status = {0};
-    stat(output, &status);
     fprintf(stderr,
             "linmem record: %" PRIu64 " operations, %" PRIu64 " blocks, peak live %" PRIu64
-            " bytes in %" PRIu64 " blocks, %u lane%s; %s: %jd bytes\n",
+            " bytes in %" PRIu64 " blocks, %u lane%s",
             summary->operations, summary->blocks, summary->peak_live_bytes,
-            summary->peak_live_blocks, made->lanes, made->lanes == 1 ? "" : "s", output,
-            (intmax_t)status.st_size);
+            summary->peak_live_blocks, made->lanes, made->lanes == 1 ? "" : "s");
+    struct stat status;
+    if (!is_standard_output(output) && stat(output, &status) == 0)
+        fprintf(stderr, "; %s: %jd bytes", output, (intmax_t)status.st_size);
+    fputc('\n', stderr);
 }
 
-static void keep(const record_options *options, const recording *stream) {
-    char title[TITLE_BYTES];
+static bool write_trace(const trace *made, const char *output) {
+    trace_error error;
+    if (!is_standard_output(output)) {
+        if (trace_write(made, output, &error)) return true;
+        fprintf(stderr, "linmem record: %s: %s\n", output, error.text);
+        return false;
+    }
+    trace_print(made, stdout);
+    if (fflush(stdout) == 0 && !ferror(stdout)) return true;
+    fprintf(stderr, "linmem record: standard output: %s\n", strerror(errno));
+    return false;
+}
+
+static char *title_of(const record_options *options, const recording *seen, uint32_t chosen,
+                      const char *notes) {
+    char *title = NULL;
+    size_t bytes;
+    FILE *text = open_memstream(&title, &bytes);
+    if (text == NULL) stop("out of memory");
+    put_title(text, options, seen, chosen);
+    fputs(notes, text);
+    if (fclose(text) != 0) stop("out of memory");
+    return title;
+}
+
+// Makes the trace and writes it. What was lost is added to the notes.
+static bool keep(const record_options *options, recording *seen, uint32_t chosen, notes *notes) {
     trace made;
     trace_error error;
     recording_summary summary;
-    title_of(options, stream, title);
-    if (stream->count == 0)
-        stop("%s made no heap call that could be seen: it has a malloc of its own, or "
-             "needs none",
-             stream->header->program);
-    if (!recording_to_trace(stream, title, &made, &summary, &error) ||
-        !trace_write(&made, options->output, &error))
-        stop("%s: %s", options->output, error.text);
-    say_summary(&summary, &made, options->output);
+    fflush(notes->stream);
+    char *title = title_of(options, seen, chosen, notes->text);
+    bool kept = recording_to_trace(seen, chosen, title, &options->limits, &made, &summary, &error);
+    free(title);
+    if (!kept) {
+        fprintf(stderr, "linmem record: %s\n", error.text);
+        return false;
+    }
+    recording_describe_losses(&summary, notes->stream);
+    recording_free_records(seen); // its disk may be what the trace needs
+    kept = write_trace(&made, options->output);
+    if (kept) say_summary(&summary, &made, options->output);
     trace_free(&made);
+    return kept;
 }
 
-static exit_status finish(const record_options *options, pid_t pid, const child_end *end) {
-    char name[NAME_MAX + 1], path[PATH_MAX];
-    recording stream;
+// Whether the trace is written, or there is nothing to write.
+static bool finish(const record_options *options, const recorded_command *end) {
+    recording seen;
     trace_error error;
-    programs_seen seen = list_programs();
-    choose_stream(options, &seen, pid, name, sizeof name);
-    snprintf(path, sizeof path, "%s/%s", directory, name);
-    if (!recording_open(path, &stream, &error)) {
-        list_others(&seen, "");
-        if (access(path, F_OK) == 0)
-            stop("%s: the recording could not begin: no room in %s?", options->command[0],
-                 directory);
-        stop("%s: no heap call was seen: a static or setuid program? (%s)", options->command[0],
-             end->text);
-    }
-    keep(options, &stream);
-    list_others(&seen, stream.header->program);
-    free(seen.items);
-    int cut_off = stream.header->cut_off;
-    recording_close(&stream);
-    if (cut_off != 0) fprintf(stderr, "linmem record: cut off early: %s\n", strerror(cut_off));
-    if (!end->ok) fprintf(stderr, "linmem record: %s: %s\n", options->command[0], end->text);
-    return end->ok && cut_off == 0 ? EXIT_HELD : EXIT_BROKEN;
+    notes notes = {0};
+    int cut_off = recorder_end(&shared), log = shared.log;
+    shared.log = -1;
+    if (!recording_open(log, &seen, &error)) stop("%s", error.text);
+    seen.cut_off = cut_off;
+    programs_seen programs = list_programs(&seen, 0);
+    uint32_t chosen = choose(options, &programs, &seen, end->pid);
+    notes.stream = open_memstream(&notes.text, &notes.bytes);
+    if (notes.stream == NULL) stop("out of memory");
+    note_losses(&notes, &seen, &programs, chosen, options->command[0], end);
+    bool kept = chosen == 0 || keep(options, &seen, chosen, &notes);
+    fclose(notes.stream);
+    if (chosen == 0) fputs("linmem record: no heap call was recorded: no trace\n", stderr);
+    say_lines(notes.text);
+    programs_seen others = list_programs(&seen, chosen);
+    say_others(&others, &seen);
+    free(others.items);
+    free(programs.items);
+    free(notes.text);
+    recording_close(&seen);
+    return kept;
+}
+
+static void say_end(const char *command, const recorded_command *end) {
+    int status = end->status;
+    if (status == 0) return;
+    fputs("linmem record: ", stderr);
+    put_text(stderr, command, false);
+    if (end->exec_error != 0)
+        fprintf(stderr, ": %s\n", strerror(end->exec_error));
+    else if (!WIFSIGNALED(status))
+        fprintf(stderr, ": exit status %d\n", WEXITSTATUS(status));
+    else if (sigabbrev_np(WTERMSIG(status)) != NULL)
+        fprintf(stderr, ": killed by SIG%s\n", sigabbrev_np(WTERMSIG(status)));
+    else
+        fprintf(stderr, ": killed by signal %d\n", WTERMSIG(status));
 }
 
 exit_status record_command(int argc, char **argv) {
-    record_options options = {0};
+    record_options options = {.limits = {UINT64_MAX, TRACE_OPERATIONS_MAX}};
     options_parse(&record_argp, argc, argv, &options);
-    make_directory();
-    child_end end;
-    pid_t pid = run(options.command, &end);
-    return finish(&options, pid, &end);
+    hold_standard_streams();
+    recorded_command_prepare();
+    open_recorder();
+    preload_library();
+    recorded_command end;
+    if (!recorded_command_run(options.command, &shared, &end))
+        stop("%s: %s", options.command[0], strerror(errno));
+    bool kept = end.exec_error != 0 || finish(&options, &end);
+    say_end(options.command[0], &end);
+    recorder_close(&shared);
+    if (!kept && end.status == 0) return EXIT_BROKEN;
+    recorded_command_end_alike(&end);
 }

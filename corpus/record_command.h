@@ -3,11 +3,11 @@
 
 #include "cli/verb.h"
 
-// linmem record -o FILE [--process NAME] [--note TEXT] [--] COMMAND…
+// linmem record -o FILE [--process NAME[:N]] [--limit N] [--note TEXT] [--] COMMAND…
 //
-// The first image of COMMAND's own process is recorded, or the largest of those named NAME. Its
-// standard streams and its terminal are its own; Ctrl-C is for it, and what was recorded is kept.
-// Held: the trace is written. Broken: it is, but the command failed or the recording was cut off.
-// Usage: nothing could be run or was seen; no file. The trace is written whole or not at all.
+// The program that COMMAND's process became in the end is recorded, in that of its forked processes
+// that made the most calls; or the process that --process names. Returns where something is wrong
+// before COMMAND could run, or where it succeeded and the trace could not be written; otherwise it
+// ends this process as COMMAND ended. The trace is written whole or not at all.
 // Needs the recorder's library beside the program that calls this.
 exit_status record_command(int argc, char **argv);

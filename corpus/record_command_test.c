@@ -21,16 +21,17 @@
 
 #include <cmocka.h>
 
-enum { ARGUMENTS_MAX = 24, SAID_BYTES = 4000 };
+enum { ARGUMENTS_MAX = 24, SAID_BYTES = 4000, SIGNAL_BASE = 128 };
 
 static char folder[] = "/tmp/linmem-record-test-XXXXXX"; // traces and what was said
-static char streams[sizeof folder + 16];                 // TMPDIR: empty after each recording
+static char temporary[sizeof folder + 16];               // TMPDIR: empty after each recording
 static char output[sizeof folder + 16], said_path[sizeof folder + 16];
 static char said[SAID_BYTES];
-static char calls_path[PATH_MAX]; // of the fixture heap_calls; the others lie beside it
+static char calls_path[PATH_MAX];   // of the fixture heap_calls; the others lie beside it
+static void (*before_record)(void); // what the next recording's process does first
 
-// Runs `linmem record ARGUMENTS…` in a child and returns its status; `said` is its standard error.
-// The list ends with NULL.
+// Runs `linmem record ARGUMENTS…` in a child and returns its status, as a shell would: 128 and more
+// for a signal. `said` is its standard error. The list ends with NULL.
 static int record(const char *first, ...) {
     char *argv[ARGUMENTS_MAX] = {(char *)"linmem record", (char *)first};
     int argc = first != NULL ? 2 : 1;
@@ -44,18 +45,19 @@ static int record(const char *first, ...) {
     if (pid == 0) {
         if (freopen(said_path, "w", stderr) == NULL || freopen("/dev/null", "w", stdout) == NULL)
             _exit(99);
+        if (before_record != NULL) before_record();
         exit((int)record_command(argc, argv));
     }
+    before_record = NULL;
     int status = 0;
     assert_int_equal(waitpid(pid, &status, 0), pid);
     int file = open(said_path, O_RDONLY);
     ssize_t count = read(file, said, sizeof said - 1);
     said[count > 0 ? count : 0] = '\0';
     close(file);
-    assert_int_equal(rmdir(streams), 0); // nothing is left behind
-    assert_int_equal(mkdir(streams, 0700), 0);
-    if (!WIFEXITED(status)) fail_msg("ended by signal %d: %s", WTERMSIG(status), said);
-    return WEXITSTATUS(status);
+    assert_int_equal(rmdir(temporary), 0); // nothing is left behind
+    assert_int_equal(mkdir(temporary, 0700), 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : SIGNAL_BASE + WTERMSIG(status);
 }
 
 static trace read_output(void) {
@@ -214,10 +216,10 @@ static void test_every_end_keeps_what_was_recorded(void **state) {
         int status;
         const char *note;
     } ends[] = {
-        {"_exit", EXIT_HELD, ""},
-        {"abort", EXIT_BROKEN, "killed by SIGABRT"},
-        {"kill", EXIT_BROKEN, "killed by SIGKILL"},
-        {"no such scenario", EXIT_BROKEN, "exit status 2"},
+        {"_exit", 0, ""},
+        {"abort", SIGNAL_BASE + SIGABRT, "killed by SIGABRT"},
+        {"kill", SIGNAL_BASE + SIGKILL, "killed by SIGKILL"},
+        {"no such scenario", 2, "exit status 2"},
     };
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
         trace made = record_scenario(ends[i].scenario, ends[i].status);
@@ -230,12 +232,51 @@ static void test_every_end_keeps_what_was_recorded(void **state) {
     }
 }
 
-static void test_the_child_of_a_fork_is_not_recorded(void **state) {
+// The child's trace begins with the parent's calls before the fork; its calls are no other's.
+static void test_the_child_of_a_fork_is_recorded_apart(void **state) {
     (void)state;
     trace made = record_scenario("fork", EXIT_HELD);
     assert_int_equal(count(&made, TRACE_ALLOCATE, CHILD_SIZE), 0);
     assert_int_equal(count(&made, TRACE_ALLOCATE, PLAIN_SIZE), 2 * PLAIN_COUNT);
+    assert_non_null(strstr(said, "--process NAME): heap_calls 17 calls"));
     trace_free(&made);
+    assert_int_equal(record("-o", output, "-p", "heap_calls:2", "--", calls_path, "fork", NULL),
+                     EXIT_HELD);
+    made = read_output();
+    assert_int_equal(count(&made, TRACE_ALLOCATE, CHILD_SIZE), CHILD_COUNT);
+    assert_int_equal(count(&made, TRACE_ALLOCATE, PLAIN_SIZE), PLAIN_COUNT);
+    assert_int_equal(count(&made, TRACE_ALLOCATE, EARLY_SIZE), EARLY_COUNT);
+    assert_non_null(strstr(made.preamble, "# process: heap_calls, a forked child"));
+    trace_free(&made);
+}
+
+static void test_a_daemon_is_recorded_not_what_started_it(void **state) {
+    (void)state;
+    trace made = record_scenario("daemon", EXIT_HELD);
+    assert_int_equal(count(&made, TRACE_FREE, CHILD_SIZE), MANY_COUNT);
+    assert_int_equal(count(&made, TRACE_FREE, EARLY_SIZE), EARLY_COUNT);
+    assert_null(strstr(made.preamble, "nobody saw"));
+    trace_free(&made);
+}
+
+static int outlives_input[2];
+
+static void read_outlives_input(void) {
+    dup2(outlives_input[0], STDIN_FILENO);
+}
+
+static void test_a_daemon_that_outlives_the_recording_is_named(void **state) {
+    (void)state;
+    assert_int_equal(pipe2(outlives_input, O_CLOEXEC), 0);
+    before_record = read_outlives_input;
+    trace made = record_scenario("outlives", EXIT_HELD);
+    assert_non_null(strstr(said, "still running when the recording ended: heap_calls (pid "));
+    assert_non_null(strstr(made.preamble, "# still running when the recording ended: "));
+    assert_int_equal(count(&made, TRACE_ALLOCATE, CHILD_SIZE), CHILD_COUNT);
+    trace_free(&made);
+    assert_int_equal(write(outlives_input[1], "!", 1), 1); // it lived
+    close(outlives_input[0]);
+    close(outlives_input[1]);
 }
 
 // Up to exec it is the parent's memory; what exec starts has a stream of its own, to be chosen.
@@ -253,10 +294,12 @@ static void test_the_child_of_a_vfork_is_recorded_until_exec(void **state) {
     trace_free(&made);
 }
 
-static void test_exec_in_the_same_process_begins_another_stream(void **state) {
+// The program that the command became in the end is recorded: behind env, wrappers and shims.
+static void test_exec_in_the_same_process(void **state) {
     (void)state;
     trace made = record_scenario("exec", EXIT_HELD);
-    assert_int_equal(count(&made, TRACE_ALLOCATE, -1), EARLY_COUNT + CHILD_COUNT);
+    assert_int_equal(count(&made, TRACE_ALLOCATE, -1), EARLY_COUNT + PLAIN_COUNT);
+    assert_non_null(strstr(said, "--process NAME): heap_calls 20 calls (pid "));
     trace_free(&made);
     assert_int_equal(
         record("-o", output, "-p", "exe", "-n", "a note", "--", calls_path, "exec", NULL), 0);
@@ -265,24 +308,118 @@ static void test_exec_in_the_same_process_begins_another_stream(void **state) {
     assert_string_equal(made.preamble, "# a note\n# command: heap_calls exec\n# process: exe\n"
                                        "# recorded by linmem record\n");
     trace_free(&made);
+    assert_int_equal(record("-o", output, "-p", "heap_calls", "--", calls_path, "exec", NULL), 0);
+    made = read_output();
+    assert_int_equal(count(&made, TRACE_ALLOCATE, -1), EARLY_COUNT + CHILD_COUNT);
+    trace_free(&made);
 }
 
-static void test_closing_all_descriptors_is_no_harm(void **state) {
+// What a program forbids itself, or cannot do any more, it does not notice that we would need it:
+// descriptors, files, address space, any system call, its file system and user.
+static void test_programs_that_confine_themselves(void **state) {
     (void)state;
+    static const char *const scenarios[] = {"closed", "limited", "confined", "sandbox",
+                                            "drops root"};
+    for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {
+        if (strcmp(scenarios[i], "drops root") == 0 && geteuid() != 0) {
+            print_message("we are not root, so that nothing can be dropped\n");
+            continue;
+        }
+        trace made = record_scenario(scenarios[i], EXIT_HELD);
+        assert_int_equal(count(&made, TRACE_ALLOCATE, PLAIN_SIZE), MANY_COUNT);
+        assert_int_equal(count(&made, TRACE_FREE, PLAIN_SIZE), MANY_COUNT);
+        assert_null(strstr(said, "cut off"));
+        trace_free(&made);
+    }
+}
+
+static void test_more_threads_than_lanes(void **state) {
+    (void)state;
+    trace made = record_scenario("short threads", EXIT_HELD);
+    assert_int_equal(made.lanes, TRACE_LANES_MAX);
+    assert_int_equal(count(&made, TRACE_FREE, THREAD_SIZE), SHORT_THREADS);
+    assert_non_null(strstr(said, "threads above 4096: they share lanes"));
+    trace_free(&made);
+}
+
+static void test_the_first_calls_are_kept(void **state) {
+    (void)state;
+    assert_int_equal(record("-o", output, "-l", "50", "--", calls_path, "_exit", NULL), EXIT_HELD);
+    trace made = read_output();
+    assert_int_equal(count(&made, TRACE_ALLOCATE, -1), 50);
+    assert_int_equal(made.count, 101);
+    assert_non_null(strstr(made.preamble, "# 53 calls came after these: left out"));
+    assert_non_null(strstr(said, "53 calls came after these: left out"));
+    trace_free(&made);
+}
+
+// ---- where there is no room ----
+
+enum { LITTLE_ROOM_BYTES = 4 << 20 };
+
+static void limit_files(void) {
+    struct rlimit little = {LITTLE_ROOM_BYTES, LITTLE_ROOM_BYTES};
+    setrlimit(RLIMIT_FSIZE, &little);
+}
+
+static void limit_files_softly(void) {
+    struct rlimit little;
+    getrlimit(RLIMIT_FSIZE, &little);
+    little.rlim_cur = LITTLE_ROOM_BYTES / 2;
+    setrlimit(RLIMIT_FSIZE, &little);
+}
+
+static void test_what_came_before_the_disk_was_full_is_kept(void **state) {
+    (void)state;
+    before_record = limit_files;
     trace made = record_scenario("closed", EXIT_HELD);
-    assert_int_equal(count(&made, TRACE_ALLOCATE, PLAIN_SIZE), MANY_COUNT);
+    size_t calls = count(&made, TRACE_ALLOCATE, -1) + count(&made, TRACE_FREE, -1);
+    assert_in_range(calls, LITTLE_ROOM_BYTES / 24 - 300, LITTLE_ROOM_BYTES / 24);
+    assert_non_null(strstr(made.preamble, "# cut off before the program ended: File too large"));
+    assert_non_null(strstr(said, "cut off before the program ended: File too large"));
+    trace_free(&made);
+    before_record = limit_files_softly; // the command's limit, not ours
+    made = record_scenario("closed", EXIT_HELD);
     assert_int_equal(count(&made, TRACE_FREE, PLAIN_SIZE), MANY_COUNT);
     trace_free(&made);
 }
 
-static void test_a_stream_that_cannot_grow_is_cut_off(void **state) {
+static void limit_files_to_nothing(void) {
+    struct rlimit nothing = {SAID_BYTES, SAID_BYTES};
+    setrlimit(RLIMIT_FSIZE, &nothing);
+}
+
+static void test_no_room_for_a_recording(void **state) {
     (void)state;
-    trace made = record_scenario("limited", EXIT_BROKEN);
-    size_t blocks = count(&made, TRACE_ALLOCATE, PLAIN_SIZE);
-    assert_in_range(blocks, 1, MANY_COUNT - 1);
-    assert_non_null(strstr(made.preamble, "# cut off before the program ended: File too large"));
-    assert_non_null(strstr(said, "cut off early: File too large"));
-    trace_free(&made);
+    before_record = limit_files_to_nothing;
+    assert_int_equal(record("-o", output, "--", calls_path, "plain", NULL), EXIT_USAGE);
+    assert_non_null(strstr(said, "no room for the recording"));
+    assert_int_not_equal(access(output, F_OK), 0);
+    setenv("TMPDIR", "/no/such/folder", 1);
+    assert_int_equal(record("-o", output, "--", calls_path, "plain", NULL), EXIT_USAGE);
+    setenv("TMPDIR", temporary, 1);
+    assert_non_null(strstr(said, "no temporary file in /no/such/folder: No such file"));
+    assert_int_not_equal(access(output, F_OK), 0);
+}
+
+// Bytes of the largest file that the recorder has open after many small programs.
+static void test_small_programs_take_little_disk(void **state) {
+    (void)state;
+    static const char script[] =
+        "i=0; while [ $i -lt 100 ]; do \"$0\" _exit; i=$((i + 1)); done; "
+        "stat -L -c %s /proc/$PPID/fd/* 2> /dev/null | sort -n | tail -n 1 > \"$1\"";
+    char sizes[sizeof folder + 16];
+    snprintf(sizes, sizeof sizes, "%s/sizes", folder);
+    assert_int_equal(
+        record("-o", output, "-p", "heap_calls", "--", "sh", "-c", script, calls_path, sizes, NULL),
+        EXIT_HELD);
+    FILE *file = fopen(sizes, "r");
+    long bytes = 0;
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%ld", &bytes), 1);
+    assert_in_range(bytes, 100 * (EARLY_COUNT + PLAIN_COUNT) * 24, 1 << 20);
+    fclose(file);
+    unlink(sizes);
 }
 
 static void test_new_and_delete_reach_it(void **state) {
@@ -301,41 +438,94 @@ static void test_new_and_delete_reach_it(void **state) {
     trace_free(&made);
 }
 
-static void test_nothing_to_record(void **state) {
+// ---- where there is nothing to record ----
+
+static void assert_one_line(void) {
+    assert_ptr_equal(strchr(said, '\n'), said + strlen(said) - 1);
+}
+
+static void test_commands_that_cannot_be_run(void **state) {
     (void)state;
-    static const char *const none[] = {"/no/such/program", "/dev/null"};
-    for (int i = 0; i < 2; i++) {
-        assert_int_equal(record("-o", output, "--", none[i], NULL), EXIT_USAGE);
-        assert_non_null(strstr(said, none[i]));
-        assert_ptr_equal(strchr(said, '\n'), said + strlen(said) - 1); // one line
+    static const struct {
+        const char *command, *said;
+        int status;
+    } none[] = {{"/no/such/program", "/no/such/program: No such file", 127},
+                {"no-such-program", "no-such-program: No such file", 127},
+                {"/dev/null", "/dev/null: Permission denied", 126},
+                {"/", "/: Permission denied", 126}};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        assert_int_equal(record("-o", output, "--", none[i].command, NULL), none[i].status);
+        assert_non_null(strstr(said, none[i].said));
+        assert_one_line();
         assert_int_not_equal(access(output, F_OK), 0);
     }
-    assert_int_equal(record("-o", output, "--", "env", "-i", calls_path, "plain", NULL), EXIT_HELD);
+}
+
+static void test_an_unknown_process(void **state) {
+    (void)state;
     assert_int_equal(record("-o", output, "-p", "heap_call", "--", calls_path, "plain", NULL),
                      EXIT_USAGE);
     assert_non_null(strstr(said, "did you mean 'heap_calls'?"));
     assert_int_not_equal(access(output, F_OK), 0);
-}
-
-static void test_a_program_without_a_call(void **state) {
-    (void)state;
-    assert_int_equal(record("-o", output, "--", beside("no_calls"), NULL), EXIT_USAGE);
-    assert_non_null(strstr(said, "no_calls made no heap call"));
+    assert_int_equal(record("-o", output, "-p", "heap_calls:2", "--", calls_path, "plain", NULL),
+                     EXIT_USAGE);
     assert_int_not_equal(access(output, F_OK), 0);
 }
 
-static void test_no_room_for_a_stream(void **state) {
+static void test_programs_without_a_recorded_call(void **state) {
     (void)state;
-    struct rlimit before, low;
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-    low = before;
-    low.rlim_cur = SAID_BYTES;
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
-    int status = record("-o", output, "--", calls_path, "plain", NULL);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
-    assert_int_equal(status, EXIT_USAGE);
-    assert_non_null(strstr(said, "the recording could not begin: no room"));
-    assert_int_not_equal(access(output, F_OK), 0);
+    static const struct {
+        const char *program, *said;
+    } none[] = {
+        {"no_calls", "no_calls made no heap call"},
+        {"no_calls_static", "no_calls_static was not recorded: it is statically linked"},
+        {"own_malloc", "own_malloc was not recorded: its executable has a malloc of its own"},
+    };
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        assert_int_equal(record("-o", output, "--", beside(none[i].program), NULL), 0);
+        if (strstr(said, none[i].said) == NULL) fail_msg("%s: %s", none[i].program, said);
+        assert_non_null(strstr(said, "no trace"));
+        assert_int_not_equal(access(output, F_OK), 0);
+    }
+}
+
+// The loader takes no preloads where an environment without them starts a program.
+static void test_a_program_that_loses_the_recorder(void **state) {
+    (void)state;
+    assert_int_equal(record("-o", output, "--", "env", "-i", calls_path, "plain", NULL), EXIT_HELD);
+    assert_non_null(strstr(said, "the command's process ended as 'heap_calls'"));
+    trace made = read_output();
+    assert_non_null(strstr(made.preamble, "# the command's process ended as 'heap_calls'"));
+    trace_free(&made);
+    assert_int_equal(record("-o", output, "-p", "heap_calls", "--", "env", "-u", "LD_PRELOAD",
+                            calls_path, "plain", NULL),
+                     EXIT_USAGE);
+    assert_non_null(strstr(said, "unknown process 'heap_calls'"));
+}
+
+// A runtime is known by its name.
+static void test_a_runtime_with_a_heap_of_its_own(void **state) {
+    (void)state;
+    char python[sizeof folder + 32];
+    snprintf(python, sizeof python, "%s/python3.99", folder);
+    if (link(calls_path, python) != 0) assert_int_equal(symlink(calls_path, python), 0);
+    bool linked = access(python, X_OK) == 0;
+    assert_true(linked);
+    static const char *const settings[] = {NULL, "malloc", "malloc_debug", "pymalloc"};
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        unsetenv("PYTHONMALLOC");
+        if (settings[i] != NULL) setenv("PYTHONMALLOC", settings[i], 1);
+        assert_int_equal(record("-o", output, "--", python, "plain", NULL), EXIT_HELD);
+        bool sees_all = i == 1 || i == 2;
+        trace made = read_output();
+        assert_int_equal(strstr(said, "python3.99's blocks up to 512 bytes (PYTHONMALLOC=malloc") ==
+                             NULL,
+                         sees_all);
+        assert_int_equal(strstr(made.preamble, "PYTHONMALLOC=malloc") == NULL, sees_all);
+        trace_free(&made);
+    }
+    unsetenv("PYTHONMALLOC");
+    unlink(python);
 }
 
 static void test_the_largest_of_a_name_is_chosen(void **state) {
@@ -346,33 +536,105 @@ static void test_the_largest_of_a_name_is_chosen(void **state) {
         EXIT_HELD);
     trace made = read_output();
     assert_int_equal(made.lanes, THREADS + 1);
-    assert_non_null(strstr(said, "calls in the largest of 5"));
+    assert_non_null(strstr(said, "calls in the largest of 4"));
     trace_free(&made);
 }
 
-// What is sent to us alone is passed on, and we live to keep what was recorded.
+// What is sent to us alone is passed on; we live to keep what was recorded, and end the same way.
 static void test_signals_are_for_the_command(void **state) {
     (void)state;
-    static const char *const scripts[] = {"kill -TERM $PPID; sleep 1", "kill -INT $PPID; sleep 1",
-                                          "kill -HUP $PPID; sleep 1"};
-    static const char *const ends[] = {"killed by SIGTERM", "killed by SIGINT", "killed by SIGHUP"};
-    for (int i = 0; i < 3; i++) {
-        assert_int_equal(record("-o", output, "--", "sh", "-c", scripts[i], NULL), EXIT_BROKEN);
-        assert_non_null(strstr(said, ends[i]));
+    static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGALRM};
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        char script[64], end[64];
+        snprintf(script, sizeof script, "kill -%d $PPID; sleep 10", signals[i]);
+        snprintf(end, sizeof end, "killed by SIG%s", sigabbrev_np(signals[i]));
+        assert_int_equal(record("-o", output, "-p", "sh", "--", "sh", "-c", script, NULL),
+                         SIGNAL_BASE + signals[i]);
+        assert_non_null(strstr(said, end));
         trace made = read_output();
         trace_free(&made);
     }
 }
 
-// The loader takes no preloads where an environment without them starts a program; nor does a
-// static or setuid one, which are no different to us.
-static void test_a_program_that_takes_no_preload(void **state) {
+static int orphan_said[2];
+
+static void hear_the_orphan(void) {
+    dup2(orphan_said[1], STDIN_FILENO);
+}
+
+// However the recorder ends, the program goes on.
+static void test_a_program_outlives_its_recorder(void **state) {
     (void)state;
-    assert_int_equal(record("-o", output, "-p", "heap_calls", "--", "env", "-u", "LD_PRELOAD",
-                            calls_path, "plain", NULL),
-                     EXIT_USAGE);
-    assert_non_null(strstr(said, "unknown process 'heap_calls'"));
+    assert_int_equal(pipe2(orphan_said, O_CLOEXEC), 0);
+    before_record = hear_the_orphan;
+    assert_int_equal(record("-o", output, "--", calls_path, "orphaned", NULL),
+                     SIGNAL_BASE + SIGKILL);
+    close(orphan_said[1]);
+    char byte = 0;
+    assert_int_equal(read(orphan_said[0], &byte, 1), 1);
+    assert_int_equal(byte, '!');
+    close(orphan_said[0]);
     assert_int_not_equal(access(output, F_OK), 0);
+}
+
+// Bytes that are no text, lines, control characters, and more than a preamble takes.
+static void test_arguments_that_are_no_text(void **state) {
+    (void)state;
+    static char long_argument[3000];
+    memset(long_argument, 'x', sizeof long_argument - 1);
+    record("-o", output, "-n", "a \xff note\nof two lines", "--", calls_path, "\xd0\xbf\xd0",
+           "two\nlines", "it's", "\xd0\xbf \xe2\x82\xac", long_argument, "last", NULL);
+    trace made = read_output();
+    static const char expected[] = "# a \uFFFD note\n# of two lines\n# command: heap_calls "
+                                   "$'\xd0\xbf\\xd0' $'two\\x0alines' $'it\\'s' "
+                                   "'\xd0\xbf \xe2\x82\xac' xxx";
+    assert_memory_equal(made.preamble, expected, sizeof expected - 1);
+    assert_non_null(strstr(made.preamble, "x… …\n# recorded by linmem record\n"));
+    trace_free(&made);
+}
+
+static void write_to_output(void) {
+    if (freopen(output, "w", stdout) == NULL) _exit(99);
+}
+
+static void test_standard_output(void **state) {
+    (void)state;
+    before_record = write_to_output;
+    assert_int_equal(record("-o", "-", "--", calls_path, "plain", NULL), EXIT_HELD);
+    trace made = read_output();
+    assert_int_equal(count(&made, TRACE_ALLOCATE, -1), EARLY_COUNT + PLAIN_COUNT);
+    trace_free(&made);
+}
+
+static void make_output_unwritable(void) {
+    if (freopen("/dev/full", "w", stdout) == NULL) _exit(99);
+}
+
+// The command succeeded; there is a trace that nobody has.
+static void test_a_trace_that_cannot_be_written(void **state) {
+    (void)state;
+    before_record = make_output_unwritable;
+    assert_int_equal(record("-o", "-", "--", calls_path, "plain", NULL), EXIT_BROKEN);
+    assert_non_null(strstr(said, "standard output: No space left"));
+    assert_int_equal(record("-o", "/dev/full/x.lmt", "--", calls_path, "plain", NULL), EXIT_USAGE);
+    assert_non_null(strstr(said, "/dev/full/x.lmt: Not a directory"));
+}
+
+static void close_standard_streams(void) {
+    close(STDIN_FILENO);
+    close(STDOUT_FILENO);
+}
+
+// Closed streams stay closed, and none of ours takes their place.
+static void test_closed_standard_streams(void **state) {
+    (void)state;
+    before_record = close_standard_streams;
+    static const char script[] = "[ ! -e /proc/$$/fd/0 ] && [ ! -e /proc/$$/fd/1 ] || exit 9; "
+                                 "exec \"$0\" plain";
+    assert_int_equal(record("-o", output, "--", "sh", "-c", script, calls_path, NULL), EXIT_HELD);
+    trace made = read_output();
+    assert_int_equal(count(&made, TRACE_ALLOCATE, -1), EARLY_COUNT + PLAIN_COUNT);
+    trace_free(&made);
 }
 
 static void test_bad_usage(void **state) {
@@ -384,6 +646,13 @@ static void test_bad_usage(void **state) {
     assert_non_null(strstr(said, "ends with .lmt or .lmt.zst"));
     assert_int_equal(record("-o", "/no/such/folder/x.lmt", "--", "true", NULL), EXIT_USAGE);
     assert_non_null(strstr(said, "No such file"));
+    char directory[sizeof folder + 16];
+    snprintf(directory, sizeof directory, "%s/out.lmt", folder);
+    assert_int_equal(mkdir(directory, 0700), 0);
+    assert_int_equal(record("-o", directory, "--", "true", NULL), EXIT_USAGE);
+    assert_non_null(strstr(said, "Is a directory"));
+    assert_int_equal(rmdir(directory), 0);
+    assert_int_equal(record("-o", output, "-l", "0", "--", "true", NULL), EXIT_USAGE);
 }
 
 // Programs that people use: two recordings agree in every operation's verb and size.
@@ -416,13 +685,13 @@ static void test_program(void **state) {
 static int set_up(void **state) {
     (void)state;
     if (mkdtemp(folder) == NULL) return -1;
-    snprintf(streams, sizeof streams, "%s/streams", folder);
+    snprintf(temporary, sizeof temporary, "%s/temporary", folder);
     snprintf(output, sizeof output, "%s/out.lmt", folder);
     snprintf(said_path, sizeof said_path, "%s/said", folder);
     ssize_t length = readlink("/proc/self/exe", calls_path, sizeof calls_path - 32);
-    if (length < 0 || mkdir(streams, 0700) != 0) return -1;
+    if (length < 0 || mkdir(temporary, 0700) != 0) return -1;
     strcpy(strrchr(calls_path, '/'), "/heap_calls");
-    setenv("TMPDIR", streams, 1);
+    setenv("TMPDIR", temporary, 1);
     setenv("PERL_HASH_SEED", "0", 1);
     setenv("PERL_PERTURB_KEYS", "0", 1);
     return 0;
@@ -432,7 +701,7 @@ static int tear_down(void **state) {
     (void)state;
     unlink(output);
     unlink(said_path);
-    rmdir(streams);
+    rmdir(temporary);
     return rmdir(folder);
 }
 
@@ -454,18 +723,30 @@ int main(void) {
         cmocka_unit_test(test_threads_are_lanes),
         cmocka_unit_test(test_addresses_that_pass_between_threads),
         cmocka_unit_test(test_every_end_keeps_what_was_recorded),
-        cmocka_unit_test(test_the_child_of_a_fork_is_not_recorded),
+        cmocka_unit_test(test_the_child_of_a_fork_is_recorded_apart),
+        cmocka_unit_test(test_a_daemon_is_recorded_not_what_started_it),
+        cmocka_unit_test(test_a_daemon_that_outlives_the_recording_is_named),
         cmocka_unit_test(test_the_child_of_a_vfork_is_recorded_until_exec),
-        cmocka_unit_test(test_exec_in_the_same_process_begins_another_stream),
-        cmocka_unit_test(test_closing_all_descriptors_is_no_harm),
-        cmocka_unit_test(test_a_stream_that_cannot_grow_is_cut_off),
+        cmocka_unit_test(test_exec_in_the_same_process),
+        cmocka_unit_test(test_programs_that_confine_themselves),
+        cmocka_unit_test(test_more_threads_than_lanes),
+        cmocka_unit_test(test_the_first_calls_are_kept),
+        cmocka_unit_test(test_what_came_before_the_disk_was_full_is_kept),
+        cmocka_unit_test(test_no_room_for_a_recording),
+        cmocka_unit_test(test_small_programs_take_little_disk),
         cmocka_unit_test(test_new_and_delete_reach_it),
-        cmocka_unit_test(test_nothing_to_record),
-        cmocka_unit_test(test_a_program_without_a_call),
-        cmocka_unit_test(test_no_room_for_a_stream),
+        cmocka_unit_test(test_commands_that_cannot_be_run),
+        cmocka_unit_test(test_an_unknown_process),
+        cmocka_unit_test(test_programs_without_a_recorded_call),
+        cmocka_unit_test(test_a_program_that_loses_the_recorder),
+        cmocka_unit_test(test_a_runtime_with_a_heap_of_its_own),
         cmocka_unit_test(test_the_largest_of_a_name_is_chosen),
         cmocka_unit_test(test_signals_are_for_the_command),
-        cmocka_unit_test(test_a_program_that_takes_no_preload),
+        cmocka_unit_test(test_a_program_outlives_its_recorder),
+        cmocka_unit_test(test_arguments_that_are_no_text),
+        cmocka_unit_test(test_standard_output),
+        cmocka_unit_test(test_a_trace_that_cannot_be_written),
+        cmocka_unit_test(test_closed_standard_streams),
         cmocka_unit_test(test_bad_usage),
         {"test_twice_alike_sqlite", test_program, NULL, NULL, sqlite},
         {"test_twice_alike_perl", test_program, NULL, NULL, perl},

@@ -1,19 +1,17 @@
+// From records to operations. What is in the log was shared with foreign programs: it may be
+// anything, and what makes no sense is skipped and counted.
 #include "corpus/recording.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 // What an address stands for: the number of its block, or one of these.
 #define NO_BLOCK    UINT32_MAX
 #define LARGE_BLOCK (UINT32_MAX - 1) // lives, but is not in the trace
 
-enum { THREADS_MAX = 1 << 20 };
+// What closing a trace takes besides a free for each block that lives, and what a record adds.
+enum { CLOSING_OPERATIONS = 2, RECORD_OPERATIONS = 4, OPERATIONS_LEAST = 4096 };
 
 // ---- live addresses: open addressing, linear probing, never more than half full ----
 
@@ -90,6 +88,7 @@ typedef struct live_block {
 typedef struct pending_resize {
     uint64_t address;
     uint32_t block;
+    uint32_t thread; // over all processes
 } pending_resize;
 
 typedef struct conversion {
@@ -99,10 +98,16 @@ typedef struct conversion {
     address_table addresses;
     live_block *blocks; // by number, which is the order of allocation
     size_t block_capacity;
-    pending_resize *resizing; // by thread
-    size_t thread_count;
+    pending_resize *resizing; // those under way, few
+    size_t resizing_count, resizing_capacity;
+    const recording *from;
+    uint64_t *until;   // by process: its records before this position are the trace's
+    uint32_t *lane_of; // by thread, plus 1: by order of first call; 0: none yet
+    uint32_t thread_count;
     uint32_t thread, lane; // of the record; that the trace is in
     uint64_t live_bytes, live_blocks;
+    uint64_t most_calls;
+    uint64_t appended, most_operations; // of the trace
 } conversion;
 
 static bool fail(conversion *converter, const char *reason) {
@@ -113,13 +118,16 @@ static bool fail(conversion *converter, const char *reason) {
 static bool append(conversion *converter, trace_verb verb, uint32_t first, uint32_t second,
                    uint32_t third) {
     trace_operation operation = {.verb = verb, .argument = {first, second, third}};
+    converter->appended++;
     return trace_builder_append(converter->builder, &operation, converter->error);
 }
 
 // Appends an operation of the record's thread.
 static bool emit(conversion *converter, trace_verb verb, uint32_t first, uint32_t second,
                  uint32_t third) {
-    uint32_t lane = converter->thread % TRACE_LANES_MAX;
+    uint32_t *number = &converter->lane_of[converter->thread];
+    if (*number == 0) *number = ++converter->thread_count;
+    uint32_t lane = (*number - 1) % TRACE_LANES_MAX;
     if (lane != converter->lane && !append(converter, TRACE_LANE, lane, 0, 0)) return false;
     converter->lane = lane;
     return append(converter, verb, first, second, third);
@@ -166,8 +174,7 @@ static bool begin_block(conversion *converter, const recording_record *record, t
         converter->summary->large_blocks++;
         return settle(converter, record->address, LARGE_BLOCK);
     }
-    uint64_t number = converter->summary->blocks;
-    if (number >= LARGE_BLOCK) return fail(converter, "too many blocks");
+    uint64_t number = converter->summary->blocks; // few enough, as a trace's operations are
     if (number == converter->block_capacity) {
         size_t capacity = number != 0 ? 2 * number : 1024;
         live_block *blocks = realloc(converter->blocks, capacity * sizeof *blocks);
@@ -189,40 +196,52 @@ static bool on_free(conversion *converter, const recording_record *record) {
     return block >= LARGE_BLOCK || end_block(converter, block);
 }
 
-static pending_resize *resizing_of(conversion *converter, uint32_t thread) {
-    if (thread >= THREADS_MAX) return NULL;
-    if (thread >= converter->thread_count) {
-        size_t count = 2 * (size_t)thread + 16;
-        pending_resize *larger = realloc(converter->resizing, count * sizeof *larger);
+// The thread's resize that is under way, or NULL.
+static pending_resize *find_resize(conversion *converter) {
+    for (size_t i = converter->resizing_count; i > 0; i--)
+        if (converter->resizing[i - 1].thread == converter->thread)
+            return &converter->resizing[i - 1];
+    return NULL;
+}
+
+static pending_resize *add_resize(conversion *converter) {
+    if (converter->resizing_count == converter->resizing_capacity) {
+        size_t capacity = 2 * converter->resizing_capacity + 16;
+        pending_resize *larger =
+            reallocarray(converter->resizing, capacity, sizeof *converter->resizing);
         if (larger == NULL) return NULL;
-        memset(larger + converter->thread_count, 0,
-               (count - converter->thread_count) * sizeof *larger);
         converter->resizing = larger;
-        converter->thread_count = count;
+        converter->resizing_capacity = capacity;
     }
-    return &converter->resizing[thread];
+    return &converter->resizing[converter->resizing_count++];
 }
 
 // The address is out of the table until the resize has ended: meanwhile another thread may be given
 // it.
-static bool on_resize_from(conversion *converter, const recording_record *record,
-                           pending_resize *resizing) {
-    if (resizing->address != 0) converter->summary->unfinished++;
-    resizing->address = record->address;
-    resizing->block = address_take(&converter->addresses, record->address);
+static bool on_resize_from(conversion *converter, const recording_record *record) {
+    pending_resize *resizing = find_resize(converter);
+    if (resizing != NULL)
+        converter->summary->unfinished++;
+    else if ((resizing = add_resize(converter)) == NULL)
+        return fail(converter, "out of memory");
+    *resizing = (pending_resize){
+        record->address, address_take(&converter->addresses, record->address), converter->thread};
     if (resizing->block == NO_BLOCK) converter->summary->unknown_frees++;
     return true;
 }
 
-static bool on_resize_to(conversion *converter, const recording_record *record,
-                         pending_resize *resizing) {
-    uint32_t number = resizing->address != 0 ? resizing->block : NO_BLOCK;
-    uint64_t old_address = resizing->address;
-    resizing->address = 0;
+static bool on_resize_to(conversion *converter, const recording_record *record) {
+    pending_resize *pending = find_resize(converter);
+    pending_resize resizing = {.block = NO_BLOCK};
+    if (pending != NULL) {
+        resizing = *pending;
+        *pending = converter->resizing[--converter->resizing_count];
+    }
+    uint32_t number = resizing.block;
     if (record->address == 0 && record->size == 0) // it freed
         return number >= LARGE_BLOCK || end_block(converter, number);
     if (record->address == 0) // it was refused
-        return number == NO_BLOCK || settle(converter, old_address, number);
+        return number == NO_BLOCK || settle(converter, resizing.address, number);
     if (number >= LARGE_BLOCK)
         return begin_block(converter, record, TRACE_ALLOCATE, TRACE_ALIGNMENT_DEFAULT);
     if (record->size > UINT32_MAX)
@@ -236,16 +255,8 @@ static bool on_resize_to(conversion *converter, const recording_record *record,
 }
 
 static bool convert_record(conversion *converter, const recording_record *record) {
-    recording_verb verb = record->verb;
-    if (verb == RECORDING_UNFINISHED) {
-        converter->summary->unfinished++;
-        return true;
-    }
-    pending_resize *resizing = resizing_of(converter, record->thread);
-    if (resizing == NULL) return fail(converter, "no such thread, or out of memory");
-    if (record->address == 0 && verb != RECORDING_RESIZE_TO) return fail(converter, "no address");
     converter->thread = record->thread;
-    switch (verb) {
+    switch (recording_verb_of(record)) {
     case RECORDING_ALLOCATE:
         return begin_block(converter, record, TRACE_ALLOCATE, alignment_of(converter, record));
     case RECORDING_ZEROED:
@@ -253,12 +264,45 @@ static bool convert_record(conversion *converter, const recording_record *record
     case RECORDING_FREE:
         return on_free(converter, record);
     case RECORDING_RESIZE_FROM:
-        return on_resize_from(converter, record, resizing);
-    case RECORDING_RESIZE_TO:
-        return on_resize_to(converter, record, resizing);
+        return on_resize_from(converter, record);
     default:
-        return fail(converter, "no such verb");
+        return on_resize_to(converter, record);
     }
+}
+
+// Whether the record is a heap call of the trace's, by what it holds.
+static bool is_heap_call(conversion *converter, const recording_record *record, uint64_t position) {
+    recording_verb verb = recording_verb_of(record);
+    converter->summary->lost += verb == RECORDING_UNFINISHED;
+    converter->summary->damaged += verb >= RECORDING_VERBS;
+    if (verb < RECORDING_ALLOCATE || verb > RECORDING_RESIZE_TO) return false;
+    bool known = record->thread < converter->from->threads;
+    bool sound = known && (record->address != 0 || verb == RECORDING_RESIZE_TO);
+    converter->summary->damaged += !sound;
+    return sound && position < converter->until[converter->from->process_of[record->thread]];
+}
+
+// Whether one call more fits, and what closes the trace after it.
+static bool has_room(const conversion *converter) {
+    return converter->summary->calls < converter->most_calls &&
+           converter->appended + converter->live_blocks + CLOSING_OPERATIONS + RECORD_OPERATIONS <=
+               converter->most_operations;
+}
+
+static bool convert_records(conversion *converter) {
+    bool full = false;
+    for (uint64_t i = 0; i < converter->from->count; i++) {
+        const recording_record *record = &converter->from->records[i];
+        if (!is_heap_call(converter, record, i)) continue;
+        full = full || !has_room(converter);
+        bool ends = recording_verb_of(record) != RECORDING_RESIZE_FROM;
+        if (full)
+            converter->summary->left_out += ends;
+        else if (!convert_record(converter, record))
+            return false;
+        converter->summary->calls += !full && ends;
+    }
+    return true;
 }
 
 static bool close_trace(conversion *converter) {
@@ -269,89 +313,94 @@ static bool close_trace(conversion *converter) {
     return true;
 }
 
-static void describe_losses(conversion *converter, const recording_header *header) {
-    const recording_summary *summary = converter->summary;
+void recording_describe_losses(const recording_summary *summary, FILE *stream) {
     const struct {
         uint64_t count;
         const char *what;
     } losses[] = {
         {summary->unfinished, "calls that never ended: skipped"},
+        {summary->lost, "records, of this process or another, that never ended: skipped"},
+        {summary->damaged, "records that make no sense, as a program wrote over them: skipped"},
         {summary->unknown_frees, "frees of blocks that nobody saw allocated: skipped"},
         {summary->reused_addresses, "blocks whose end nobody saw: freed when their address came"},
         {summary->large_blocks, "blocks of 4 GiB and more: skipped"},
         {summary->lowered_alignments, "alignments above 65536: lowered to it"},
         {summary->folded_threads, "threads above 4096: they share lanes"},
+        {summary->left_out, "calls came after these: left out"},
     };
-    char line[160];
-    for (size_t i = 0; i < sizeof losses / sizeof *losses; i++) {
-        if (losses[i].count == 0) continue;
-        snprintf(line, sizeof line, "%" PRIu64 " %s", losses[i].count, losses[i].what);
-        trace_builder_comment(converter->builder, line);
-    }
-    if (header->cut_off == 0) return;
-    snprintf(line, sizeof line, "cut off before the program ended: %s", strerror(header->cut_off));
-    trace_builder_comment(converter->builder, line);
+    for (size_t i = 0; i < sizeof losses / sizeof *losses; i++)
+        if (losses[i].count != 0)
+            fprintf(stream, "%" PRIu64 " %s\n", losses[i].count, losses[i].what);
+    if (summary->cut_off != 0)
+        fprintf(stream, "cut off before the program ended: %s\n", strerror(summary->cut_off));
 }
 
-static bool convert(conversion *converter, const recording *stream) {
-    for (uint64_t i = 0; i < stream->count; i++) {
-        if (convert_record(converter, &stream->records[i])) continue;
-        char reason[sizeof converter->error->text];
-        memcpy(reason, converter->error->text, sizeof reason);
-        snprintf(converter->error->text, sizeof converter->error->text,
-                 "record %" PRIu64 ": %.150s", i, reason);
-        return false;
-    }
-    return close_trace(converter);
+static bool comment(conversion *converter, const char *title) {
+    char *losses = NULL;
+    size_t bytes;
+    FILE *stream = open_memstream(&losses, &bytes);
+    if (stream == NULL) return fail(converter, "out of memory");
+    recording_describe_losses(converter->summary, stream);
+    bool written = fclose(stream) == 0;
+    trace_builder_comment(converter->builder, title);
+    if (written && losses[0] != '\0') trace_builder_comment(converter->builder, losses);
+    free(losses);
+    return written || fail(converter, "out of memory");
 }
 
-bool recording_to_trace(const recording *stream, const char *title, trace *made,
-                        recording_summary *summary, trace_error *error) {
-    *summary = (recording_summary){0};
-    conversion converter = {.summary = summary, .error = error, .builder = trace_builder_new()};
-    if (converter.builder == NULL) return fail(&converter, "out of memory");
-    uint32_t threads = stream->header->threads;
-    if (threads > TRACE_LANES_MAX) summary->folded_threads = threads - TRACE_LANES_MAX;
-    bool converted = convert(&converter, stream);
-    free(converter.addresses.entries);
-    free(converter.blocks);
-    free(converter.resizing);
+// Which records are the process's, and which of its ancestors' made the heap it began with.
+static void find_ancestors(conversion *converter, uint32_t process) {
+    uint64_t end = converter->from->count;
+    while (process != 0 && process < converter->from->processes_end) {
+        const recording_process *forked = &converter->from->processes[process];
+        converter->until[process] = end;
+        if (forked->fork_at < end) end = forked->fork_at;
+        process = forked->parent < process ? forked->parent : 0;
+    }
+}
+
+static bool prepare(conversion *converter, uint32_t process) {
+    const recording *from = converter->from;
+    converter->until = calloc((size_t)from->processes_end + 1, sizeof *converter->until);
+    converter->lane_of = calloc((size_t)from->threads + 1, sizeof *converter->lane_of);
+    if (converter->builder == NULL || converter->until == NULL || converter->lane_of == NULL)
+        return fail(converter, "out of memory");
+    find_ancestors(converter, process);
+    return true;
+}
+
+static bool convert(conversion *converter, uint32_t process, const char *title, trace *made) {
+    bool converted =
+        prepare(converter, process) && convert_records(converter) && close_trace(converter);
+    if (converter->thread_count > TRACE_LANES_MAX)
+        converter->summary->folded_threads = converter->thread_count - TRACE_LANES_MAX;
+    converted = converted && comment(converter, title);
+    free(converter->addresses.entries);
+    free(converter->blocks);
+    free(converter->resizing);
+    free(converter->until);
+    free(converter->lane_of);
     if (!converted) {
-        trace_builder_abandon(converter.builder);
+        if (converter->builder != NULL) trace_builder_abandon(converter->builder);
         return false;
     }
-    trace_builder_comment(converter.builder, title);
-    describe_losses(&converter, stream->header);
-    return trace_builder_finish(converter.builder, made, error);
+    return trace_builder_finish(converter->builder, made, converter->error);
 }
 
-// ---- streams ----
-
-static bool open_failed(trace_error *error, const char *reason) {
-    snprintf(error->text, sizeof error->text, "%s", reason);
-    return false;
-}
-
-bool recording_open(const char *path, recording *stream, trace_error *error) {
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0) return open_failed(error, strerror(errno));
-    struct stat status;
-    void *start = MAP_FAILED;
-    if (fstat(file, &status) == 0 && status.st_size >= (off_t)RECORDING_HEADER_BYTES)
-        start = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED, file, 0);
-    close(file);
-    if (start == MAP_FAILED) return open_failed(error, "no recording: too short");
-    stream->header = start;
-    stream->bytes = (uint64_t)status.st_size;
-    stream->records =
-        (const recording_record *)(const void *)((const char *)start + RECORDING_HEADER_BYTES);
-    stream->count = (stream->bytes - RECORDING_HEADER_BYTES) / sizeof(recording_record);
-    if (stream->count > stream->header->claimed) stream->count = stream->header->claimed;
-    if (stream->header->magic == RECORDING_MAGIC) return true;
-    recording_close(stream);
-    return open_failed(error, "no recording: unknown kind");
-}
-
-void recording_close(recording *stream) {
-    munmap((void *)(uintptr_t)stream->header, stream->bytes);
+bool recording_to_trace(const recording *recording, uint32_t process, const char *title,
+                        const recording_limits *limits, trace *made, recording_summary *summary,
+                        trace_error *error) {
+    // Where the memory does not do, that of a shorter trace may.
+    for (uint64_t most = limits->operations;;) {
+        *summary = (recording_summary){.cut_off = recording->cut_off};
+        conversion converter = {.summary = summary,
+                                .error = error,
+                                .builder = trace_builder_new(),
+                                .from = recording,
+                                .most_calls = limits->calls,
+                                .most_operations = most};
+        if (convert(&converter, process, title, made)) return true;
+        most = converter.appended < most / 2 ? converter.appended : most / 2;
+        if (most < OPERATIONS_LEAST) return false;
+    }
 }

@@ -18,7 +18,6 @@
 enum {
     PAGE_NAMES = 1024,
     IDS_MAX = 1 << 24,        // beyond it an ID must be no larger than dense ones would be
-    OPERATIONS_MAX = 1 << 25, // 768 MiB in memory
     GROWTH_PAGES_MAX = 65536,
 };
 
@@ -311,8 +310,8 @@ static bool check_operation(trace_builder *builder, const trace_operation *opera
     if (builder->exited && !strchr(closing_letters, rule->letter))
         return trace_fail(error, "'%c' after the exit: only what closes the trace may follow",
                           rule->letter);
-    if (builder->trace.count == OPERATIONS_MAX)
-        return trace_fail(error, "more than %u operations", (unsigned)OPERATIONS_MAX);
+    if (builder->trace.count == TRACE_OPERATIONS_MAX)
+        return trace_fail(error, "more than %u operations", (unsigned)TRACE_OPERATIONS_MAX);
     for (int i = 0; i < TRACE_ARGUMENTS_MAX && rule->arguments[i] != TRACE_NONE; i++)
         if (!check_argument(builder, &trace_argument_rules[rule->arguments[i]],
                             operation->argument[i], error))

@@ -70,6 +70,7 @@ enum {
     TRACE_LANES_MAX = 4096,
     TRACE_MEMORIES_MAX = 255,
     TRACE_VIEW_KINDS = 12,
+    TRACE_OPERATIONS_MAX = 1 << 25, // 768 MiB in memory
 };
 
 #define TRACE_COUNT_ALL UINT32_MAX // `n *`, and `d` without a count

@@ -5,7 +5,9 @@
 __attribute__((visibility("default"))) extern uint64_t linmem_heap_calls;
 uint64_t linmem_heap_calls;
 
-void hook_begin(void) {}
+void hook_begin(bool first) {
+    (void)first;
+}
 
 void hook_allocated(const void *block, size_t size, unsigned alignment_log2, bool zeroed) {
     (void)block, (void)size, (void)alignment_log2, (void)zeroed;

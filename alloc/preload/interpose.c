@@ -1,11 +1,13 @@
-// The malloc family as a preloaded library has it: each call is passed on to the malloc that would
-// have served it, and the library's hooks are told.
+// The malloc family of a preloaded library: each call is passed on to the function that would have
+// served it without the library, and the library's hooks are called.
 //
 // Laws:
-// - Nothing is allocated from the heap that stands behind; errno is what the call left.
-// - Only the program's own calls are told: what the malloc behind us calls itself is not, nor what
-// the
-//   resolving of that malloc needs, which a small arena serves.
+// - Each function calls the next one of the same name and no other. So families never mix: where
+//   the executable defines some of them itself, the rest behave as they would without us (glibc's
+//   reallocarray calls whichever realloc is first, for example).
+// - Nothing is allocated from the heap that is watched; errno is what the call left.
+// - The hooks see the program's own calls only: not those that the next malloc makes itself, nor
+//   those of dlsym while the next functions are looked up, which a small arena serves.
 #include "alloc/preload/interpose.h"
 
 #include <dlfcn.h>
@@ -69,16 +71,34 @@ static void *arena_allocate(size_t alignment, size_t size) {
 enum { UNRESOLVED, RESOLVING, READY };
 static atomic_int state = UNRESOLVED;
 
+static const void *library_of(const void *address) {
+    Dl_info found;
+    return dladdr(address, &found) != 0 ? found.dli_fbase : NULL;
+}
+
+// Whether the program calls us. The executable comes before preloaded libraries: where it defines a
+// malloc itself, that one serves everybody.
+static bool is_first(void) {
+    static const char *const heap[] = {"malloc", "calloc", "realloc", "free"};
+    for (size_t i = 0; i < sizeof heap / sizeof *heap; i++)
+        if (library_of(dlsym(RTLD_DEFAULT, heap[i])) != library_of(arena)) return false;
+    return true;
+}
+
+static void begin(void) {
+    hook_begin(is_first());
+}
+
 static bool resolve(void) {
     int unresolved = UNRESOLVED;
-    // Whoever else calls meanwhile, dlsym itself included, is served by the arena.
+    // All other calls meanwhile, those of dlsym itself included, are served by the arena.
     if (!atomic_compare_exchange_strong(&state, &unresolved, RESOLVING)) return false;
     int kept = errno;
 #define INTERPOSE(result, name, parameters, arguments)                                             \
     next.name = (result(*) parameters)dlsym(RTLD_NEXT, #name);
 #include "alloc/preload/interposition.def"
 #undef INTERPOSE
-    if (environ != NULL) hook_begin(); // else it is too early, and the constructor begins
+    if (environ != NULL) begin(); // else it is too early, and the constructor begins
     errno = kept;
     state = READY;
     return true;
@@ -90,7 +110,7 @@ static inline bool ready(void) {
 }
 
 __attribute__((constructor)) static void start(void) {
-    if (ready()) hook_begin();
+    if (ready()) begin();
 }
 
 // ---- the family ----
@@ -148,9 +168,9 @@ static void *move_out_of_arena(void *block, size_t size) {
 }
 
 static void *passing_realloc(void *block, size_t size) {
-    if (block == NULL) return passing_malloc(size);
-    if (in_arena(block)) return move_out_of_arena(block, size);
-    if (!ready()) return NULL;
+    if (block != NULL && in_arena(block)) return move_out_of_arena(block, size);
+    if (!ready()) return block == NULL ? arena_allocate(BLOCK_ALIGNMENT, size) : NULL;
+    if (block == NULL) return came(false, NEXT(realloc(block, size)), size, BLOCK_ALIGNMENT_LOG2);
     if (depth == 0) hook_resizing(block);
     void *moved = NEXT(realloc(block, size));
     if (depth == 0) hook_resized(moved, size);
@@ -159,11 +179,14 @@ static void *passing_realloc(void *block, size_t size) {
 
 static void *passing_reallocarray(void *block, size_t count, size_t size) {
     size_t bytes;
-    if (__builtin_mul_overflow(count, size, &bytes)) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    return passing_realloc(block, bytes);
+    if (__builtin_mul_overflow(count, size, &bytes)) bytes = SIZE_MAX; // it will be refused
+    if ((block != NULL && in_arena(block)) || !ready()) return passing_realloc(block, bytes);
+    if (block == NULL)
+        return came(false, NEXT(reallocarray(block, count, size)), bytes, BLOCK_ALIGNMENT_LOG2);
+    if (depth == 0) hook_resizing(block);
+    void *moved = NEXT(reallocarray(block, count, size));
+    if (depth == 0) hook_resized(moved, bytes);
+    return moved;
 }
 
 static void *passing_memalign(size_t alignment, size_t size) {

@@ -9,8 +9,10 @@
 // Initial-exec, as the general model may allocate.
 #define INTERPOSE_THREAD_OWN static _Thread_local __attribute__((tls_model("initial-exec")))
 
-// The environment is there: called once or more, before or as the program starts.
-void hook_begin(void);
+// Called once or more when the environment is there, before or as the program starts. `first`: the
+// program calls us. Else the executable has a malloc of its own, and what reaches us is some of the
+// rest of the family.
+void hook_begin(bool first);
 
 // A block came, and one is about to be freed: so no thread is told of an address as new before it
 // was told of it as freed.

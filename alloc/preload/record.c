@@ -1,154 +1,209 @@
-// The recorder: preloaded into a program, it writes each heap call (interpose.h) to a raw stream
-// (recording.h).
+// The recorder: preloaded into a program, it appends each heap call (interpose.h) to the ring that
+// `linmem record` empties (recording.h).
 //
 // Laws:
-// - It allocates nothing from the heap it watches, and keeps no descriptor open.
-// - errno is kept; a failure to record never becomes the program's.
-// - The child of a fork records nothing: its pointer to the stream lies in a page that the kernel
-//   wipes on fork. A vfork child shares the memory, is the program until it execs, and is recorded.
+// - It allocates nothing from the heap it watches, keeps no descriptor open, and makes no system
+//   call once the program has started, for a sandbox may forbid any. Where the ring is full it
+//   spins until there is room, as no call to wait with is sure to be allowed.
+// - errno is kept. A failure to record never becomes the program's: it ends the recording.
+// - The child of a fork is a process of its own: its number lies in a page that the kernel wipes on
+//   fork. A vfork child shares the memory: it is the parent until it execs.
 #include "alloc/preload/interpose.h"
 #include "alloc/preload/recording.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
-    CHUNKS_MAX = 65536, // 4 Gi records, 96 GiB
-    PATH_MAX_BYTES = 4096,
-    IMAGES_MAX = 10000, // of one pid
+    PATH_BYTES = 4096,
+    SPINS_MAX = 1 << 28, // some seconds: `linmem record` is stopped, or its disk hangs
+    SPINS_ASK = 1 << 12, // after so many it is asked for whether it lives
 };
+
+static recording_ring *ring; // NULL: nothing is recorded
 
 // Wiped on fork.
 static struct unforked {
-    recording_header *header; // NULL: nothing is recorded
-} *unforked;
+    _Atomic uint32_t process; // its number; 0: the child of a fork, without one
+} * unforked;
 
-static char path[PATH_MAX_BYTES];
-static recording_record *_Atomic chunks[CHUNKS_MAX];
-static pthread_mutex_t mapping = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic uint32_t last_process;  // the number of this process, or the parent's at a fork
+static _Atomic uint64_t last_position; // behind this process's last record, or the parent's
+static _Atomic uint64_t room_end;      // positions below it have room
 
-INTERPOSE_THREAD_OWN uint32_t thread_number; // 1, 2, …; 0: no call yet
+INTERPOSE_THREAD_OWN uint32_t own_process = UINT32_MAX; // that own_thread belongs to
+INTERPOSE_THREAD_OWN uint32_t own_thread;
 
-// ---- the stream ----
+// ---- the ring ----
 
-// posix_fallocate, so that a full disk is an error here and not a signal later; the limit is asked
-// first because to exceed it is a signal, too.
-static int reserve(int file, uint64_t at, uint64_t bytes) {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
-        (limit.rlim_cur < at || limit.rlim_cur - at < bytes)) {
-        return EFBIG;
-    }
-    return posix_fallocate(file, (off_t)at, (off_t)bytes);
+static void close_ring(int error) {
+    int32_t open = 0;
+    atomic_compare_exchange_strong(&ring->closed, &open, error);
 }
 
-// Opens the stream by its path (a descriptor that is kept would be closed by programs that close
-// all), and maps a part of it. NULL: `error` says why.
-static void *map(int flags, uint64_t at, uint64_t bytes, int *error) {
-    int file = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0666);
-    if (file < 0) {
-        *error = errno;
-        return NULL;
-    }
-    void *part = MAP_FAILED;
-    *error = reserve(file, at, bytes);
-    if (*error == 0) {
-        part = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, (off_t)at);
-        if (part == MAP_FAILED) *error = errno;
-    }
-    close(file);
-    return part == MAP_FAILED ? NULL : part;
+static bool recorder_died(void) {
+    return pthread_mutex_trylock(&ring->alive) != EBUSY;
 }
 
-static const char *program_name(void) {
-    const char *name = (const char *)getauxval(AT_EXECFN);
-    if (name == NULL) return "?";
-    const char *slash = strrchr(name, '/');
-    return slash != NULL ? slash + 1 : name;
+static inline void relax(void) {
+#if defined __x86_64__ || defined __i386__
+    __builtin_ia32_pause();
+#elif defined __aarch64__
+    __asm__ volatile("isb");
+#endif
 }
 
-// Creates this image's stream, where a directory for it is named.
-static recording_header *create(const char *directory) {
-    for (unsigned image = 0; image < IMAGES_MAX; image++) {
-        int length = snprintf(path, sizeof path, "%s/%ld.%u", directory, (long)getpid(), image);
-        if (length < 0 || (size_t)length >= sizeof path) return NULL;
-        int error;
-        recording_header *header = map(O_CREAT | O_EXCL, 0, RECORDING_HEADER_BYTES, &error);
-        if (header != NULL) {
-            strncpy(header->program, program_name(), sizeof header->program - 1);
-            header->pid = (uint64_t)getpid();
-            header->magic = RECORDING_MAGIC;
-            return header;
+__attribute__((noinline, cold)) static bool wait_for_room(uint64_t position) {
+    for (uint32_t spins = 1; spins < SPINS_MAX; spins++) {
+        uint64_t end =
+            atomic_load_explicit(&ring->drained, memory_order_acquire) + RECORDING_RECORDS;
+        if (position < end) {
+            atomic_store_explicit(&room_end, end, memory_order_release);
+            return true;
         }
-        if (error != EEXIST) return NULL;
+        if (ring->closed != 0) return false;
+        if (spins % SPINS_ASK == 0 && recorder_died()) break;
+        relax();
     }
+    close_ring(ETIMEDOUT);
+    return false;
+}
+
+// Takes the next position. False: nothing is recorded any more.
+static inline bool claim(uint64_t *position) {
+    *position = atomic_load_explicit(&ring->claimed, memory_order_relaxed);
+    do {
+        if (atomic_load_explicit(&ring->closed, memory_order_relaxed) != 0) return false;
+        if (*position >= atomic_load_explicit(&room_end, memory_order_acquire) &&
+            !wait_for_room(*position))
+            return false;
+    } while (!atomic_compare_exchange_weak(&ring->claimed, position, *position + 1));
+    atomic_store_explicit(&last_position, *position + 1, memory_order_relaxed);
+    return true;
+}
+
+static inline void put(recording_verb verb, uint32_t thread, uint64_t address, uint64_t size,
+                       unsigned alignment_log2) {
+    uint64_t position;
+    if (!claim(&position)) return;
+    recording_record *record = &ring->records[position % RECORDING_RECORDS];
+    record->address = address;
+    record->size = size;
+    record->thread = thread;
+    record->alignment_log2 = (uint16_t)alignment_log2;
+    atomic_store_explicit(&record->state, recording_state(position, verb), memory_order_release);
+}
+
+// ---- processes and threads ----
+
+static void put_text(uint32_t process, const char *text, size_t count) {
+    for (size_t at = 0; at < count; at += RECORDING_TEXT_BYTES) {
+        uint64_t words[2] = {0};
+        size_t left = count - at;
+        memcpy(words, text + at, left < sizeof words ? left : sizeof words);
+        put(RECORDING_TEXT, process, words[0], words[1], 0);
+    }
+}
+
+// Tells which program this is: the name that it was started by, without its folder, and its file.
+static void put_image(bool first) {
+    static char text[2 * PATH_BYTES];
+    const char *name = (const char *)getauxval(AT_EXECFN);
+    const char *slash = name != NULL ? strrchr(name, '/') : NULL;
+    if (slash != NULL) name = slash + 1;
+    size_t length = name != NULL ? strnlen(name, PATH_BYTES - 1) : 0;
+    memcpy(text, name, length);
+    ssize_t path = readlink("/proc/self/exe", text + length + 1, PATH_BYTES - 1);
+    uint32_t process = 1 + atomic_fetch_add(&ring->processes, 1);
+    last_process = unforked->process = process;
+    put(RECORDING_IMAGE, process, (uint64_t)getpid(), first ? 0 : RECORDING_OWN_MALLOC, 0);
+    put_text(process, text, length + 1 + (path > 0 ? (size_t)path : 0) + 1);
+}
+
+// This thread's id, which in the child of a fork is the process's, without a system call.
+static uint32_t thread_id(void) {
+    pthread_mutex_t mutex = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
+    pthread_mutex_lock(&mutex);
+    uint32_t id = (uint32_t)mutex.__data.__owner;
+    pthread_mutex_unlock(&mutex);
+    return id;
+}
+
+static uint32_t begin_forked(void) {
+    uint64_t before = last_position; // our own records are not the parent's
+    uint32_t parent = last_process, none = 0;
+    uint32_t process = 1 + atomic_fetch_add(&ring->processes, 1);
+    if (!atomic_compare_exchange_strong(&unforked->process, &none, process)) return none;
+    put(RECORDING_FORKED, process, thread_id() | (uint64_t)parent << 32, before, 0);
+    last_process = process;
+    return process;
+}
+
+__attribute__((noinline, cold)) static void begin_thread(void) {
+    uint32_t process = unforked->process;
+    if (process == 0) process = begin_forked();
+    own_thread = atomic_fetch_add(&ring->threads, 1);
+    own_process = process;
+    put(RECORDING_THREAD, own_thread, process, 0, 0);
+}
+
+static inline void append(recording_verb verb, const void *address, uint64_t size,
+                          unsigned alignment_log2) {
+    if (ring == NULL) return;
+    if (own_process != atomic_load_explicit(&unforked->process, memory_order_relaxed))
+        begin_thread();
+    put(verb, own_thread, (uintptr_t)address, size, alignment_log2);
+}
+
+// ---- the beginning ----
+
+// Maps the ring. NULL: it is none, or there is no room for it.
+static recording_ring *map_ring(const char *path) {
+    int file = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (file < 0) return NULL;
+    struct stat status;
+    recording_ring *mapped = MAP_FAILED;
+    if (fstat(file, &status) == 0 && status.st_size == sizeof *mapped)
+        mapped = mmap(NULL, sizeof *mapped, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    close(file);
+    if (mapped == MAP_FAILED) return NULL;
+    if (mapped->magic == RECORDING_MAGIC && mapped->closed == 0) return mapped;
+    munmap(mapped, sizeof *mapped);
     return NULL;
 }
 
-void hook_begin(void) {
-    static atomic_flag begun = ATOMIC_FLAG_INIT;
-    const char *directory = getenv(RECORDING_DIRECTORY);
-    if (directory == NULL || directory[0] != '/' || atomic_flag_test_and_set(&begun)) return;
-    int kept = errno;
-    void *page = mmap(NULL, RECORDING_HEADER_BYTES, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (page != MAP_FAILED && madvise(page, RECORDING_HEADER_BYTES, MADV_WIPEONFORK) == 0) {
+static bool map_unforked(void) {
+    void *page =
+        mmap(NULL, sizeof *unforked, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED) return false;
+    if (madvise(page, sizeof *unforked, MADV_WIPEONFORK) == 0) {
         unforked = page;
-        unforked->header = create(directory);
+        return true;
     }
-    errno = kept;
+    munmap(page, sizeof *unforked);
+    return false;
 }
 
-// Maps the chunk that a record lies in. NULL: this ends the recording, and the header says why.
-static recording_record *map_chunk(recording_header *header, uint64_t chunk) {
-    int kept = errno, error = EFBIG;
-    recording_record *records = NULL;
-    if (chunk < CHUNKS_MAX) {
-        pthread_mutex_lock(&mapping);
-        records = chunks[chunk];
-        if (records == NULL) {
-            records = map(0, RECORDING_HEADER_BYTES + chunk * RECORDING_CHUNK_BYTES,
-                          RECORDING_CHUNK_BYTES, &error);
-            chunks[chunk] = records;
+void hook_begin(bool first) {
+    static atomic_flag begun = ATOMIC_FLAG_INIT;
+    const char *path = getenv(RECORDING_RING);
+    if (path == NULL || path[0] != '/' || atomic_flag_test_and_set(&begun)) return;
+    int kept = errno;
+    if (map_unforked() && (ring = map_ring(path)) != NULL) {
+        put_image(first);
+        if (!first) {
+            munmap(ring, sizeof *ring);
+            ring = NULL;
         }
-        pthread_mutex_unlock(&mapping);
-    }
-    if (records == NULL) {
-        header->cut_off = error;
-        unforked->header = NULL;
     }
     errno = kept;
-    return records;
-}
-
-static void append(recording_verb verb, const void *address, uint64_t size,
-                   unsigned alignment_log2) {
-    if (unforked == NULL) return;
-    recording_header *header = unforked->header;
-    if (header == NULL) return;
-    if (thread_number == 0) thread_number = 1 + atomic_fetch_add(&header->threads, 1);
-    uint64_t at = atomic_fetch_add(&header->claimed, 1);
-    uint64_t chunk = at / RECORDING_CHUNK_RECORDS;
-    recording_record *records =
-        chunk < CHUNKS_MAX ? atomic_load_explicit(&chunks[chunk], memory_order_acquire) : NULL;
-    if (records == NULL) records = map_chunk(header, chunk);
-    if (records == NULL) return;
-    recording_record *record = &records[at % RECORDING_CHUNK_RECORDS];
-    record->address = (uintptr_t)address;
-    record->size = size;
-    record->thread = thread_number - 1;
-    record->alignment_log2 = (uint16_t)alignment_log2;
-    atomic_store_explicit(&record->verb, (uint16_t)verb, memory_order_release);
 }
 
 // ---- the hooks ----

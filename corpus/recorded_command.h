@@ -1,0 +1,27 @@
+// Runs a command under the recorder. But for LD_PRELOAD and LINMEM_RECORD in its environment it
+// finds what it would find without us: descriptors, signals, limits, process group, terminal.
+#pragma once
+
+#include "corpus/recorder.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+typedef struct recorded_command {
+    pid_t pid;
+    int status;     // as waitpid gives it
+    char name[32];  // the kernel's, of the program that the process was at its end: 15 bytes
+    int exec_error; // the errno with which it could not be run, or 0
+} recorded_command;
+
+// Takes over signals and raises our own limits, for whatever we do from here on. The command finds
+// both as they were.
+void recorded_command_prepare(void);
+
+// Runs the command and drains the ring until it ends. What it starts may live on. Signals that are
+// sent to us alone are passed on; the terminal's reach it by themselves; when it stops, so do we.
+// False: there is no process for it, with errno.
+bool recorded_command_run(char **command, recorder *recorder, recorded_command *end);
+
+// Ends this process as the command ended: with its exit status, or by the same signal.
+_Noreturn void recorded_command_end_alike(const recorded_command *end);
