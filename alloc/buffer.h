@@ -40,14 +40,32 @@
 //     an owner above 254                            LM_NO_OWNER
 //     an alignment that is no power of two, or      LM_BAD_ALIGNMENT
 //       more than a page of WebAssembly
-//     adopting what lies outside the memory, or 0   LM_BAD_BLOCK
+//     adopting what does not lie in the memory,     LM_BAD_BLOCK
+//       or lies in the head of a strategy's heap
+//       or in the realm's own tables
 //     resizing what somebody else holds too         LM_SHARED
-//     any use of a realm that has ended             LM_NOT_STARTED
+//     a use of a buffer while it is resized         LM_BUSY
+//     any call before the start or after the end    LM_NOT_STARTED
+//
+// An adopted block must be one of its memory's allocator and nobody else's: a block that was
+// adopted twice, or that is a buffer already, is not recognized, and freed twice.
 //
 // Threads: one at a time, but with lm_counts_atomic any number: retain and release that is not the
-// last are one compare-and-swap; everything else takes the realm's lock, under which allocators are
-// called. Home must then be a memory that does not move, and all memories and the callback are set
-// before the threads start.
+// last are one compare-and-swap; all other calls take the lock of the realm's tables, for a bounded
+// number of steps (alloc/realm_state.h). Home must then be a memory that does not move, and all
+// memories and the callback are set before the threads start.
+//
+// No lock of the tables is held while an allocator or the callback is called, or a buffer is
+// cleared or copied. Allocators are called by one thread at a time for the whole realm, unless they
+// are foreign (no strategies of ours) and state LM_SHARES_THREADS: then by any number. So a call
+// that allocates or frees waits for those of other threads that do. That is not bounded: an
+// allocator may clear 16 pages for a zeroed buffer, resize may copy all of one, a memory may grow,
+// and foreign code takes as long as it takes.
+//
+// Foreign allocators and the callback may call the realm, each of its functions: all work, but for
+// lm_realm_end, which returns LM_BUSY, and for the buffer that is being resized. With atomic counts
+// an allocator that takes a lock of its own before it calls back must state LM_SHARES_THREADS: else
+// it may wait for a thread that waits for it.
 #pragma once
 
 #include "alloc/memory_access.h"
@@ -107,6 +125,8 @@ typedef enum lm_status {
     LM_STALE_TOKEN,
     LM_ENQUEUED,
     LM_NOT_STARTED,
+    // of what foreign code has not finished
+    LM_BUSY,
     LM_STATUSES
 } lm_status;
 
@@ -119,9 +139,11 @@ static inline bool lm_failed(lm_status status) {
 
 typedef struct lm_realm lm_realm;
 
-// Told that more is live in a memory than its budget (`bytes` are wanted), or that it could not
-// serve them: it may drain finalizers, release, or ask the host to collect; then it is tried again.
-// Not called again while it runs, nor with the realm's lock held.
+// Told that more is about to be live in a memory than its budget (`bytes` are wanted), or that it
+// could not serve them: it may drain finalizers, release, or ask the host to collect; then what was
+// wanted is tried again, once. Called with no lock of the realm held. A thread is not told again
+// inside of its own call: what it then wants and cannot get is LM_OUT_OF_MEMORY. With atomic counts
+// several threads may be in it at once, each for what it wants itself: none waits for another.
 typedef void lm_pressure(void *context, lm_realm *realm, uint32_t memory, uint64_t bytes);
 
 typedef struct lm_buffer_info {
@@ -136,10 +158,11 @@ typedef struct lm_live {
     uint64_t buffers;
 } lm_live;
 
-// How references are counted: two instantiations of alloc/buffer.c. Functions of the realm call
+// How references are counted: two instantiations of alloc/counts.c. Functions of the realm call
 // through it.
 typedef struct lm_counts {
     const char *name;
+    bool threads; // several may call at once
     lm_status (*create)(lm_realm *, uint32_t owner, uint32_t memory, uint32_t size,
                         uint32_t alignment, bool zeroed, lm_handle *handle);
     lm_status (*adopt)(lm_realm *, uint32_t owner, uint32_t memory, uint32_t block, uint32_t size,
@@ -163,32 +186,36 @@ struct lm_realm {
     bool finalizers; // have started, and not ended (alloc/finalizer.h)
     lm_pressure *pressure;
     void *pressure_context;
-    bool pressing; // it runs
 };
 
-// Starts a realm whose home is `memory`, served by `allocator`, which is ready and stays the
-// realm's as long as the realm lives. False: out of memory.
+// Starts a realm whose home is `memory`, served by `allocator`, which has been started and serves
+// the realm as long as it lives. Returns false if it is out of memory, or if one of both is NULL or
+// the allocator lacks allocate, resize or free; the realm's calls then return LM_NOT_STARTED, as
+// after its end. A realm that lives must not be started again: what it keeps in home would be lost.
 bool lm_realm_start(lm_realm *realm, const lm_counts *counts, const lm_allocator *allocator,
                     lm_memory *memory);
 
 // Ends a realm and its finalizers: gives back what it keeps in home; buffers that still live stay
-// allocated. Does nothing to a realm that has ended. No other thread calls, and no callback.
-void lm_realm_end(lm_realm *realm);
+// allocated. LM_BUSY: foreign code or the callback called it, and nothing has changed.
+// LM_NOT_STARTED: it has ended already. No other thread calls.
+lm_status lm_realm_end(lm_realm *realm);
 
 // Adds a memory. Of an imported allocator only allocate, resize and free need be there; blocks that
 // it resizes are aligned to 8 at least, and it is never asked for 0 bytes. Returns its number; on
-// wasm32 both are NULL and the imported functions know it by that number. Returns
-// LM_MEMORIES_MAX when there are as many already.
+// wasm32 both are NULL and the imported functions know it by that number. A memory may be added
+// twice, so that two allocators serve it. Returns LM_MEMORIES_MAX when there are as many already,
+// when something that must be there is NULL, and when the realm has not started.
 uint32_t lm_realm_add(lm_realm *realm, const lm_allocator *allocator, lm_memory *memory);
 
 // Sets a memory's budget in bytes, UINT64_MAX (as at the start) for none, and the realm's callback.
 lm_status lm_realm_set_budget(lm_realm *realm, uint32_t memory, uint64_t bytes);
 void lm_realm_set_pressure(lm_realm *realm, lm_pressure *pressure, void *context);
 
-// What is live in a memory. O(1).
+// What is live in a memory; nothing in one that the realm does not have. O(1).
 lm_live lm_realm_live_in(const lm_realm *realm, uint32_t memory);
 
-// What an owner holds, by its handles. O(slots): nobody pays for it until it is asked.
+// What an owner holds, by its handles. O(slots): nobody pays for it until it is asked. While other
+// threads call, shares that come or go meanwhile may be counted or not.
 lm_live lm_realm_live_of(const lm_realm *realm, uint32_t owner);
 
 // Creates a buffer with one reference, `owner`'s. Its bytes are zero if `zeroed`, else anything.
@@ -201,7 +228,7 @@ static inline lm_status lm_buffer_create(lm_realm *realm, uint32_t owner, uint32
 }
 
 // Makes a buffer of a block that the owner allocated itself, by the allocator of that memory, and
-// that nobody else frees from here on.
+// that nobody else frees from here on. Its bytes count for the budget as a created buffer's do.
 static inline lm_status lm_buffer_adopt(lm_realm *realm, uint32_t owner, uint32_t memory,
                                         uint32_t block, uint32_t size, lm_handle *handle) {
     if (LM_UNLIKELY(!realm->state)) return LM_NOT_STARTED;
@@ -236,7 +263,8 @@ static inline lm_status lm_buffer_transfer(lm_realm *realm, uint32_t owner, lm_h
 
 // Makes a buffer larger or smaller; the first min(old, new) bytes are kept, the others anything.
 // LM_SHARED: somebody else holds a reference (or a view does), who would not know. Pressure is told
-// before that is judged: what it releases may be just those.
+// before that is judged: what it releases may be just those. To make it smaller never fails for
+// want of memory: if its allocator fails, the block stays as large as it was.
 static inline lm_status lm_buffer_resize(lm_realm *realm, uint32_t owner, lm_handle handle,
                                          uint32_t size) {
     if (LM_UNLIKELY(!realm->state)) return LM_NOT_STARTED;
@@ -250,8 +278,8 @@ static inline lm_status lm_buffer_describe(lm_realm *realm, uint32_t owner, lm_h
     return realm->counts->describe(realm, owner, handle, info);
 }
 
-// Releases all that an owner holds: its module is gone. Returns how many blocks that freed.
-// O(slots).
+// Releases all that an owner holds: its module is gone. Returns how many blocks that freed. A
+// buffer that is being resized is passed over. O(slots).
 static inline uint64_t lm_realm_release_all(lm_realm *realm, uint32_t owner) {
     if (!realm->state) return 0;
     return realm->counts->release_all(realm, owner);

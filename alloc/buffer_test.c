@@ -315,6 +315,7 @@ static void arguments_are_looked_at(void **state) {
         uint32_t end_of_it = (uint32_t)lm_memory_end(&memories[memory]);
         IS(adopt_with(DART, memory, 0, 16), LM_BAD_BLOCK);
         IS(adopt_with(DART, memory, 0, 0), LM_BAD_BLOCK);
+        IS(adopt_with(DART, memory, end_of_it, 0), LM_BAD_BLOCK);
         IS(adopt_with(DART, memory, end_of_it - 16, 17), LM_BAD_BLOCK);
         IS(adopt_with(DART, memory, end_of_it + 1, 0), LM_BAD_BLOCK);
         IS(adopt_with(DART, memory, 64, UINT32_MAX - 63), LM_BAD_BLOCK);
@@ -323,6 +324,101 @@ static void arguments_are_looked_at(void **state) {
     assert_true(given == 42);
     assert_unchanged(&before, true, "an argument");
     forget(&before);
+}
+
+// The head of a strategy's heap, and the tables of the realm, from end to end.
+static void what_is_the_realms_is_not_adopted(void **state) {
+    (void)state;
+    create(HOME, 40);
+    const lm_realm_state *s = lm_state_of(r);
+    uint32_t part = lm_records_block(&s->slots, LM_RECORDS_FIRST, sizeof(lm_slot));
+    const struct {
+        uint32_t block, size;
+    } blocks[] = {
+        {memories[HOME].heap_start, 64},
+        {1, 4},
+        {r->state, 16},
+        {r->state - 16, 17},
+        {r->state + (uint32_t)sizeof *s - 1, 1},
+        {r->state + 100, 0},
+        {part, 1},
+        {part - 8, 16},
+        {part + (sizeof(lm_slot) << LM_RECORDS_FIRST) - 1, 1000},
+    };
+    snapshot before = snap();
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
+        IS(adopt_with(DART, HOME, blocks[i].block, blocks[i].size), LM_BAD_BLOCK);
+    assert_unchanged(&before, true, "an adoption of the realm's own");
+    forget(&before);
+}
+
+static void numbers_of_no_memory_have_nothing(void **state) {
+    (void)state;
+    static const uint32_t numbers[] = {3, 4, 254, 255, 256, 3000, 1u << 31, UINT32_MAX};
+    static const lm_live nothing;
+    create(HOME, 40);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        lm_live in = lm_realm_live_in(r, numbers[i]), of = lm_realm_live_of(r, numbers[i]);
+        assert_memory_equal(&in, &nothing, sizeof nothing);
+        assert_memory_equal(&of, &nothing, sizeof nothing);
+    }
+}
+
+static void what_cannot_serve_is_not_added(void **state) {
+    (void)state;
+    lm_memory *memory = &memories[IMPORTED];
+    lm_allocator lacks[3] = {imported, imported, imported};
+    lacks[0].allocate = NULL, lacks[1].resize = NULL, lacks[2].free = NULL;
+    assert_int_equal(lm_realm_add(r, NULL, memory), LM_MEMORIES_MAX);
+    assert_int_equal(lm_realm_add(r, &imported, NULL), LM_MEMORIES_MAX);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(lm_realm_add(r, &lacks[i], memory), LM_MEMORIES_MAX);
+    IS(create_with(DART, MEMORIES, 16), LM_NO_MEMORY);
+    lm_realm other;
+    assert_false(lm_realm_start(&other, r->counts, NULL, &memories[HOME]));
+    assert_false(lm_realm_start(&other, r->counts, own, NULL));
+    assert_false(lm_realm_start(&other, r->counts, &lacks[0], &memories[HOME]));
+    IS(lm_buffer_retain(&other, DART, 1), LM_NOT_STARTED);
+    IS(lm_realm_end(&other), LM_NOT_STARTED);
+}
+
+// Every call, of a realm that has ended, or did not start for want of memory.
+static void assert_not_started(lm_realm *ended) {
+    lm_handle handle = 42;
+    lm_buffer_info info = {.start = 42};
+    lm_census census = {.live_blocks = 42};
+    IS(lm_buffer_create(ended, DART, HOME, 8, 8, true, &handle), LM_NOT_STARTED);
+    IS(lm_buffer_adopt(ended, DART, HOME, 4096, 8, &handle), LM_NOT_STARTED);
+    IS(lm_buffer_retain(ended, DART, 42), LM_NOT_STARTED);
+    IS(lm_buffer_release(ended, DART, 42), LM_NOT_STARTED);
+    IS(lm_buffer_share(ended, DART, 42, SCRIPT, &handle), LM_NOT_STARTED);
+    IS(lm_buffer_transfer(ended, DART, 42, SCRIPT, &handle), LM_NOT_STARTED);
+    IS(lm_buffer_resize(ended, DART, 42, 9), LM_NOT_STARTED);
+    IS(lm_buffer_describe(ended, DART, 42, &info), LM_NOT_STARTED);
+    IS(lm_realm_set_budget(ended, HOME, 9), LM_NOT_STARTED);
+    IS(lm_realm_end(ended), LM_NOT_STARTED);
+    assert_int_equal(lm_realm_release_all(ended, DART), 0);
+    assert_int_equal(lm_realm_live_in(ended, HOME).buffers, 0);
+    assert_int_equal(lm_realm_live_of(ended, DART).buffers, 0);
+    assert_int_equal(lm_realm_add(ended, &imported, &memories[IMPORTED]), LM_MEMORIES_MAX);
+    assert_null(lm_realm_validate(ended, &census));
+    assert_true(handle == 42 && info.start == 42 && census.live_blocks == 0);
+}
+
+static void a_realm_that_has_not_started_says_so(void **state) {
+    (void)state;
+    lm_realm other;
+    lm_memory full;
+    create(HOME, 40);
+    OK(lm_realm_end(r));
+    assert_not_started(r);
+    assert_true(lm_memory_create(&full, &(lm_memory_options){.pages = 1, .pages_max = 1}));
+    assert_true(own->start(&full));
+    while (own->allocate(1024, &full))
+        ;
+    assert_false(lm_realm_start(&other, &lm_counts_atomic, own, &full));
+    assert_not_started(&other);
+    lm_memory_destroy(&full);
 }
 
 static void what_is_shared_is_not_resized(void **state) {
@@ -614,6 +710,60 @@ static void what_cannot_be_served_changes_nothing(void **state) {
     }
 }
 
+// Whatever the alignment and the allocator, where no byte is to be had.
+static void a_buffer_can_always_be_made_smaller(void **state) {
+    (void)state;
+    static const uint32_t alignments[] = {1, 8, 16, 64, 4096, LM_PAGE_BYTES};
+    for (uint32_t memory = 0; memory < MEMORIES; memory++)
+        for (size_t i = 0; i < sizeof alignments / sizeof *alignments; i++) {
+            lm_handle h, none;
+            OK(lm_buffer_create(r, DART, memory, 100000, alignments[i], false, &h));
+            fill(h, 100000);
+            lm_memory_refuse(&memories[memory], LM_REFUSE_ALL);
+            for (uint32_t size = 1u << 20; size > 0; size /= 2)
+                while (lm_buffer_create(r, SCRIPT, memory, size, 1, false, &none) == LM_OK)
+                    if (NARROW) break; // of slots there are fewer than of bytes
+            OK(lm_buffer_resize(r, DART, h, 99990));
+            OK(lm_buffer_resize(r, DART, h, 50000));
+            OK(lm_buffer_resize(r, DART, h, 0));
+            assert_int_equal(info_of(h).start % alignments[i], 0);
+            OK(lm_buffer_resize(r, DART, h, 0));
+            lm_memory_refuse(&memories[memory], 0);
+            lm_realm_release_all(r, SCRIPT);
+            OK(lm_buffer_resize(r, DART, h, 200000));
+            FREES(lm_buffer_release(r, DART, h));
+            walk();
+        }
+}
+
+static uint32_t allocations, resizes;
+static void *counted_allocate(size_t size, lm_memory *memory) {
+    allocations++;
+    return odd_base()->allocate(size, memory);
+}
+static void *counted_resize(void *block, size_t size, lm_memory *memory) {
+    resizes++;
+    return odd_base()->resize(block, size, memory);
+}
+
+static void imported_buffers_are_resized_by_their_allocator(void **state) {
+    (void)state;
+    static const uint32_t alignments[] = {1, 8, 16, 64, 4096};
+    imported.allocate = counted_allocate;
+    imported.resize = counted_resize;
+    for (size_t i = 0; i < sizeof alignments / sizeof *alignments; i++) {
+        lm_handle h;
+        OK(lm_buffer_create(r, DART, IMPORTED, 1000, alignments[i], false, &h));
+        fill(h, 1000);
+        allocations = resizes = 0;
+        OK(lm_buffer_resize(r, DART, h, 990));
+        OK(lm_buffer_resize(r, DART, h, 5000));
+        assert_true(allocations == 0 && resizes == 2);
+        assert_filled(h, 990);
+        FREES(lm_buffer_release(r, DART, h));
+    }
+}
+
 // ---- Growth ------------------------------------------------------------------------------------
 
 static void moved_homes_are_found_again(void **state) {
@@ -727,6 +877,20 @@ static void budgets_press(void **state) {
     OK(lm_realm_set_budget(r, IMPORTED, UINT64_MAX));
     create(IMPORTED, 10000);
     assert_int_equal(pressure.calls, 2);
+}
+
+// An adopted buffer counts as a created one does.
+static void adoptions_press(void **state) {
+    (void)state;
+    memset(&pressure, 0, sizeof pressure);
+    lm_realm_set_pressure(r, note_pressure, &pressure);
+    OK(lm_realm_set_budget(r, IMPORTED, 1500));
+    lm_handle a = create(IMPORTED, 1000), b;
+    uint32_t block = lm_offset(&memories[IMPORTED], imported.allocate(600, &memories[IMPORTED]));
+    pressure.victim = a;
+    OK(lm_buffer_adopt(r, DART, IMPORTED, block, 600, &b));
+    assert_true(pressure.calls == 1 && pressure.memory == IMPORTED && pressure.bytes == 600);
+    assert_int_equal(lm_realm_live_in(r, IMPORTED).bytes, 600);
 }
 
 // Out of memory: tried again when the callback has made room; once, where it has not.
@@ -846,6 +1010,10 @@ int main(void) {
         BOTH(nothing_comes_back_from_zero),
         BOTH(counts_do_not_wrap),
         BOTH(arguments_are_looked_at),
+        BOTH(what_is_the_realms_is_not_adopted),
+        BOTH(numbers_of_no_memory_have_nothing),
+        BOTH(what_cannot_serve_is_not_added),
+        BOTH(a_realm_that_has_not_started_says_so),
         BOTH(what_is_shared_is_not_resized),
         cmocka_unit_test(statuses_have_names),
         BOTH(the_last_release_frees),
@@ -860,10 +1028,13 @@ int main(void) {
         BOTH(zeroed_buffers_are_zero),
         BOTH(nothing_is_a_buffer_too),
         BOTH(what_cannot_be_served_changes_nothing),
+        BOTH(a_buffer_can_always_be_made_smaller),
+        BOTH(imported_buffers_are_resized_by_their_allocator),
         BOTH(moved_homes_are_found_again),
         BOTH(refused_growth_changes_nothing),
         BOTH(slots_need_home),
         BOTH(budgets_press),
+        BOTH(adoptions_press),
         BOTH(lack_of_memory_presses),
         BOTH(a_broken_slot_is_seen),
         cmocka_unit_test_setup_teardown(release_all_races_with_release, start_atomic, end),

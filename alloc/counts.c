@@ -4,8 +4,9 @@
 // A slot's word, stamp and count, is read, judged and replaced as one. Plain, that is a load and a
 // store. Atomic, it is a compare-and-swap, with these orders:
 //
-//     retain    relaxed: whoever retains holds a reference, so it has seen the buffer made, and
-//               nothing that it does before has to be seen by anyone because of it.
+//     retain    acquire: a thread may retain by a handle that it knows while it holds no reference;
+//               it has to see what a resize wrote before. What it did itself before nobody has to
+//               see because of the retain.
 //     release   release: what this owner did to the bytes happens before whoever frees them. The
 //               one that takes the last reference of a share reads the word once more (acquire):
 //               it is what its own swap wrote, which goes on the release sequences of the swaps
@@ -14,13 +15,17 @@
 //               by the lock, an acquire and a release, under which all leave.
 //     describe  acquire: who finds itself alone sees what those who left had done.
 //
-// All the rest is done under the lock. The swap compares the stamp too, and a stamp never returns:
-// no ABA.
+// All else that is done to the tables is done under their lock. Allocators and callbacks are called
+// without it, and so are buffers cleared and copied: each call first takes out of the tables what
+// it is about (a slot, a block that nobody holds any more, a buffer to be resized), then calls,
+// then enters what has become of it. What foreign code or another thread calls meanwhile, finds the
+// tables whole. The swap compares the stamp too, and a stamp never returns: no ABA.
 #include "alloc/realm_state.h"
 
 #ifdef LM_ATOMIC_COUNTS
-#define COUNTS lm_counts_atomic
-#define NAME   "atomic"
+#define COUNTS  lm_counts_atomic
+#define NAME    "atomic"
+#define THREADS true
 static inline uint64_t read_word(const lm_slot *s, int order) {
     return __atomic_load_n(&s->word, order);
 }
@@ -28,13 +33,7 @@ static inline bool swap_word(lm_slot *s, uint64_t *seen, uint64_t to, int order)
     return __atomic_compare_exchange_n(&s->word, seen, to, true, order, __ATOMIC_RELAXED);
 }
 static inline void write_word(lm_slot *s, uint64_t to) {
-    __atomic_store_n(&s->word, to, __ATOMIC_RELAXED);
-}
-static inline bool begin_pressing(lm_realm *r) {
-    return !__atomic_exchange_n(&r->pressing, true, __ATOMIC_ACQUIRE);
-}
-static inline void end_pressing(lm_realm *r) {
-    __atomic_store_n(&r->pressing, false, __ATOMIC_RELEASE);
+    __atomic_store_n(&s->word, to, __ATOMIC_RELEASE);
 }
 static inline void lock(const lm_realm *r) {
     lm_lock(&lm_state_of(r)->lock);
@@ -50,8 +49,9 @@ static inline uint32_t read_part(const uint32_t *part) {
     return __atomic_load_n(part, __ATOMIC_CONSUME);
 }
 #else
-#define COUNTS lm_counts_plain
-#define NAME   "plain"
+#define COUNTS  lm_counts_plain
+#define NAME    "plain"
+#define THREADS false
 static inline uint32_t read_part(const uint32_t *part) {
     return *part;
 }
@@ -66,14 +66,6 @@ static inline bool swap_word(lm_slot *s, const uint64_t *seen, uint64_t to, int 
 }
 static inline void write_word(lm_slot *s, uint64_t to) {
     s->word = to;
-}
-static inline bool begin_pressing(lm_realm *r) {
-    bool pressing = r->pressing;
-    r->pressing = true;
-    return !pressing;
-}
-static inline void end_pressing(lm_realm *r) {
-    r->pressing = false;
 }
 static inline void lock(const lm_realm *r) {
     (void)r;
@@ -116,7 +108,8 @@ static __attribute__((noinline)) lm_status misuse(const lm_slot *s, uint32_t own
     if (generation < now) return LM_STALE_HANDLE;
     if ((word ^ handle) & ~LM_WORD_COUNT) return LM_INVALID_HANDLE; // its owner or memory
     if (lm_handle_owner(handle) != owner) return LM_WRONG_OWNER;
-    return lm_word_count(word) == 0 ? after_zero : LM_COUNT_OVERFLOW;
+    if (lm_word_count(word) == 0) return after_zero;
+    return lm_word_count(word) == LM_COUNT_BUSY ? LM_BUSY : LM_COUNT_OVERFLOW;
 }
 
 // The slot a handle names. False: there is none.
@@ -155,22 +148,25 @@ static inline void discharge(lm_live *live, uint32_t size) {
     live->bytes -= size;
 }
 
-// Makes a new slot, which is free. False: there can be none, and `status` says why.
-static __attribute__((noinline)) bool add_slot(lm_realm *r, lm_status *status) {
-    *status = LM_OUT_OF_SLOTS;
-    if (lm_state_of(r)->slots.count == LM_SLOTS_MAX) return false;
-    *status = LM_OUT_OF_MEMORY;
-    if (!lm_records_extend(&r->memories, r->state + offsetof(lm_realm_state, slots),
-                           sizeof(lm_slot)))
-        return false;
+// Makes a slot that was never taken free, where there is room for one.
+static __attribute__((noinline)) bool add_slot(const lm_realm *r) {
     lm_realm_state *state = lm_state_of(r);
+    if (state->slots.count == LM_SLOTS_MAX || lm_records_lack(&state->slots, sizeof(lm_slot)))
+        return false;
     state->free = lm_records_take(&state->slots) + 1;
     return true;
 }
 
 // Whether there is a free slot, perhaps a new one.
-static inline bool has_slot(lm_realm *r, lm_status *status) {
-    return LM_LIKELY(lm_state_of(r)->free) || add_slot(r, status);
+static inline bool has_slot(const lm_realm *r) {
+    return LM_LIKELY(lm_state_of(r)->free) || add_slot(r);
+}
+
+// Makes room for slots where there was none, without the lock. LM_OK: it may be tried again.
+static __attribute__((noinline)) lm_status make_room(lm_realm *r) {
+    if (lm_records_count(&lm_state_of(r)->slots) == LM_SLOTS_MAX) return LM_OUT_OF_SLOTS;
+    return lm_realm_extend(r, offsetof(lm_realm_state, slots), sizeof(lm_slot)) ? LM_OK
+                                                                                : LM_OUT_OF_MEMORY;
 }
 
 // Takes the first free slot: there is one.
@@ -202,7 +198,7 @@ static inline lm_handle open_slot(lm_slot *s, uint32_t number, uint32_t memory, 
 }
 
 // It becomes a share of a buffer that has one already, and enters the ring behind it.
-static lm_handle enter(lm_realm *r, uint32_t number, uint32_t previous, uint32_t owner) {
+static lm_handle enter(const lm_realm *r, uint32_t number, uint32_t previous, uint32_t owner) {
     lm_slot *s = lm_slot_at(r, number), *p = lm_slot_at(r, previous);
     s->start = p->start;
     s->size = p->size;
@@ -215,19 +211,19 @@ static lm_handle enter(lm_realm *r, uint32_t number, uint32_t previous, uint32_t
     return open_slot(s, number, memory_of(p), owner);
 }
 
-// A share without references leaves its ring; the last one frees the block.
-static inline lm_status leave(lm_realm *r, lm_slot *s, uint32_t number) {
-    uint32_t memory = memory_of(s), block = s->block, next = s->next;
+// A share without references leaves its ring. Returns the block if it was the buffer's last, which
+// is freed without the lock; else 0.
+static inline uint32_t leave(const lm_realm *r, lm_slot *s, uint32_t number) {
+    uint32_t block = s->block, next = s->next;
     if (next != number) {
         lm_slot_at(r, s->previous)->next = next;
         lm_slot_at(r, next)->previous = s->previous;
-        give_slot(r, s, number);
-        return LM_OK;
+        block = 0;
+    } else {
+        discharge(&lm_state_of(r)->memories[memory_of(s)], s->size);
     }
-    discharge(&lm_state_of(r)->memories[memory], s->size);
     give_slot(r, s, number);
-    lm_access_free(&r->memories, memory, block, 0);
-    return LM_FREED;
+    return block;
 }
 
 // Blocks. Nobody is asked for 0 bytes: a malloc may then return NULL, and a realloc frees.
@@ -236,54 +232,84 @@ static inline uint32_t some(uint32_t size) {
     return size + (size == 0);
 }
 
+// Zeroed blocks that are larger are cleared here and not by the allocator, where threads would wait
+// for it. It may know that its block is clean, which saves the more the larger it is.
+static const uint32_t cleared_inside_max = THREADS ? 16 * LM_PAGE_BYTES : UINT32_MAX;
+
+// A block and what is asked of it.
+typedef struct placed {
+    uint32_t block, start; // the start is aligned
+    bool clean;            // it is zeroed already
+} placed;
+
 // What the allocator does not align, or not enough, is allocated so large that an aligned part of
 // it will do.
-static bool place_with_slack(const lm_memories *all, uint32_t memory, uint32_t size,
-                             uint32_t alignment, bool zeroed, lm_slot *placed) {
+static placed place_with_slack(const lm_memories *all, uint32_t memory, uint32_t size,
+                               uint32_t alignment) {
+    placed p = {0};
     uint32_t slack = alignment - 1;
-    if (slack > UINT32_MAX - some(size)) return false;
-    placed->block = lm_access_allocate(all, memory, some(size) + slack);
-    placed->start = lm_round_up(placed->block, alignment);
-    if (zeroed && placed->block) lm_access_fill(all, memory, placed->start, 0, size);
-    return placed->block != 0;
+    if (slack > UINT32_MAX - some(size)) return p;
+    p.block = lm_access_allocate(all, memory, some(size) + slack);
+    p.start = lm_round_up(p.block, alignment);
+    return p;
 }
 
 // A block, zeroed or aligned to more than blocks are, of an allocator that does the latter; it may
 // align less than ours do.
-static uint32_t allocate_specially(const lm_memories *all, uint32_t memory, uint32_t size,
-                                   uint32_t alignment, bool zeroed) {
-    bool aligned = alignment > LM_BLOCK_ALIGNMENT;
-    if (!aligned && lm_access_zeroes(all, memory))
-        return lm_access_allocate_zeroed(all, memory, some(size));
-    uint32_t block = aligned ? lm_access_allocate_aligned(all, memory, alignment, some(size))
-                             : lm_access_allocate(all, memory, some(size));
-    if (block && zeroed) lm_access_fill(all, memory, block, 0, size);
-    return block;
+static placed place_specially(const lm_memories *all, uint32_t memory, uint32_t size,
+                              uint32_t alignment, bool zeroed) {
+    placed p = {0};
+    if (alignment > LM_BLOCK_ALIGNMENT)
+        p.block = lm_access_allocate_aligned(all, memory, alignment, some(size));
+    else if (zeroed && size <= cleared_inside_max && lm_access_zeroes(all, memory))
+        p = (placed){.block = lm_access_allocate_zeroed(all, memory, some(size)), .clean = true};
+    else
+        p.block = lm_access_allocate(all, memory, some(size));
+    p.start = p.block;
+    return p;
 }
 
-// Allocates for `size` bytes, aligned. Fills block and start of `placed`. False: out of memory.
-static inline __attribute__((always_inline)) bool place(const lm_memories *all, uint32_t memory,
-                                                        uint32_t size, uint32_t alignment,
-                                                        bool zeroed, lm_slot *placed) {
+static inline __attribute__((always_inline)) placed place_inside(const lm_memories *all,
+                                                                 uint32_t memory, uint32_t size,
+                                                                 uint32_t alignment, bool zeroed) {
     bool aligned = alignment > LM_BLOCK_ALIGNMENT;
     if (LM_UNLIKELY(aligned) && !lm_access_aligns(all, memory))
-        return place_with_slack(all, memory, size, alignment, zeroed, placed);
-    uint32_t block = LM_UNLIKELY(zeroed || aligned)
-                         ? allocate_specially(all, memory, size, alignment, zeroed)
-                         : lm_access_allocate(all, memory, some(size));
-    placed->block = placed->start = block;
-    if (LM_LIKELY(!(block & (alignment - 1)))) return block != 0;
-    lm_access_free(all, memory, block, 0); // this allocator aligns less than ours do
-    return place_with_slack(all, memory, size, alignment, zeroed, placed);
+        return place_with_slack(all, memory, size, alignment);
+    placed p = {0};
+    if (LM_UNLIKELY(zeroed || aligned))
+        p = place_specially(all, memory, size, alignment, zeroed);
+    else
+        p.block = p.start = lm_access_allocate(all, memory, some(size));
+    if (LM_LIKELY(!(p.block & (alignment - 1)))) return p;
+    lm_access_free(all, memory, p.block, 0); // this allocator aligns less than ours do
+    return place_with_slack(all, memory, size, alignment);
 }
 
-// The buffer of a block gets its first share.
-static inline lm_handle found(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t size,
-                              uint32_t alignment, const lm_slot *placed) {
-    uint32_t number = take_slot(r);
+// Allocates for `size` bytes, aligned, and clears them. Block 0: out of memory.
+static inline __attribute__((always_inline)) placed
+place(lm_memories *all, uint32_t memory, uint32_t size, uint32_t alignment, bool zeroed) {
+    bool locked = lm_access_enter(all, memory);
+    placed p = place_inside(all, memory, size, alignment, zeroed);
+    lm_access_leave(all, memory, locked);
+    if (zeroed && !p.clean && p.block) lm_access_fill(all, memory, p.start, 0, size);
+    return p;
+}
+
+// Frees what `leave` returned. Returns what a release of it returns.
+static inline lm_status free_block(lm_realm *r, uint32_t memory, uint32_t block) {
+    if (block == 0) return LM_OK;
+    bool locked = lm_access_enter(&r->memories, memory);
+    lm_access_free(&r->memories, memory, block, 0);
+    lm_access_leave(&r->memories, memory, locked);
+    return LM_FREED;
+}
+
+// The buffer of a block gets its first share, in a slot that was taken.
+static inline lm_handle found(const lm_realm *r, uint32_t number, uint32_t owner, uint32_t memory,
+                              uint32_t size, uint32_t alignment, const placed *p) {
     lm_slot *s = lm_slot_at(r, number);
-    s->start = placed->start;
-    s->block = placed->block;
+    s->start = p->start;
+    s->block = p->block;
     s->size = size;
     s->alignment = alignment;
     s->next = s->previous = number;
@@ -291,42 +317,70 @@ static inline lm_handle found(lm_realm *r, uint32_t owner, uint32_t memory, uint
     return open_slot(s, number, memory, owner);
 }
 
-static inline lm_status try_create(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t size,
-                                   uint32_t alignment, bool zeroed, lm_handle *handle) {
-    lm_status status;
-    lm_slot placed;
-    if (!has_slot(r, &status)) return status;
-    if (!place(&r->memories, memory, size, alignment, zeroed, &placed)) return LM_OUT_OF_MEMORY;
-    *handle = found(r, owner, memory, size, alignment, &placed);
-    return LM_OK;
+// The calls. Each takes the lock itself.
+
+// Takes a slot for a buffer that is being made.
+static inline lm_status reserve(lm_realm *r, uint32_t *number) {
+    for (;;) {
+        lock(r);
+        bool has = has_slot(r);
+        if (LM_LIKELY(has)) {
+            *number = take_slot(r);
+            lm_state_of(r)->taken++;
+        }
+        unlock(r);
+        if (LM_LIKELY(has)) return LM_OK;
+        lm_status status = make_room(r);
+        if (status != LM_OK) return status;
+    }
 }
 
-// Pressure, without the lock. False: nobody could be told.
+static inline lm_status try_create(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t size,
+                                   uint32_t alignment, bool zeroed, lm_handle *handle) {
+    uint32_t number;
+    lm_status status = reserve(r, &number);
+    if (LM_UNLIKELY(status != LM_OK)) return status;
+    const placed p = place(&r->memories, memory, size, alignment, zeroed);
+    lock(r);
+    lm_state_of(r)->taken--;
+    if (LM_LIKELY(p.block))
+        *handle = found(r, number, owner, memory, size, alignment, &p);
+    else
+        give_slot(r, lm_slot_at(r, number), number);
+    unlock(r);
+    return p.block ? LM_OK : LM_OUT_OF_MEMORY;
+}
+
+// The callbacks that a thread is in, the innermost first.
+typedef struct pressing {
+    const lm_realm *realm;
+    const struct pressing *outer;
+} pressing;
+static _Thread_local const pressing *pressings;
+
+// Tells that memory is wanted. False: nobody could be told, as none is, or the thread is in the
+// callback already.
 static bool press(lm_realm *r, uint32_t memory, uint64_t bytes) {
-    if (!r->pressure || !begin_pressing(r)) return false;
+    const pressing *p = pressings, this_one = {r, p};
+    while (p && p->realm != r)
+        p = p->outer;
+    if (!r->pressure || p) return false;
+    pressings = &this_one;
+    lm_access_count_foreign(&r->memories, 1);
     r->pressure(r->pressure_context, r, memory, bytes);
-    end_pressing(r);
+    lm_access_count_foreign(&r->memories, UINT32_MAX);
+    pressings = this_one.outer;
     return true;
 }
 
-static bool exceeds(const lm_realm *r, uint32_t memory, uint32_t size) {
+// Tells before a memory's budget is exceeded by `more` bytes, for whatever asks for `bytes`.
+static void keep_budget(lm_realm *r, uint32_t memory, uint32_t more, uint32_t bytes) {
+    if (LM_LIKELY(!r->pressure)) return;
     lock(r);
     const lm_realm_state *state = lm_state_of(r);
-    bool exceeds = state->memories[memory].bytes + size > state->budgets[memory];
+    bool exceeds = state->memories[memory].bytes + more > state->budgets[memory];
     unlock(r);
-    return exceeds;
-}
-
-// The calls.
-
-static __attribute__((noinline)) lm_status create_again(lm_realm *r, uint32_t owner,
-                                                        uint32_t memory, uint32_t size,
-                                                        uint32_t alignment, bool zeroed,
-                                                        lm_handle *handle) {
-    lock(r);
-    lm_status status = try_create(r, owner, memory, size, alignment, zeroed, handle);
-    unlock(r);
-    return status;
+    if (exceeds) press(r, memory, bytes);
 }
 
 static lm_status create(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t size,
@@ -334,28 +388,69 @@ static lm_status create(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t s
     if (owner >= LM_OWNERS_MAX) return LM_NO_OWNER;
     if (memory >= r->memories.count) return LM_NO_MEMORY;
     if (alignment & (alignment - 1) || alignment - 1 >= LM_PAGE_BYTES) return LM_BAD_ALIGNMENT;
-    if (LM_UNLIKELY(r->pressure) && exceeds(r, memory, size)) press(r, memory, size);
+    keep_budget(r, memory, size, size);
+    lm_status status;
+    bool told = false;
+    do
+        status = try_create(r, owner, memory, size, alignment, zeroed, handle);
+    while (LM_UNLIKELY(status == LM_OUT_OF_MEMORY) && !told && (told = press(r, memory, size)));
+    return status;
+}
+
+// Whether a range of home overlaps one of the realm's tables. O(log(slots)).
+static bool overlaps(const lm_records *table, uint32_t record_bytes, uint32_t block, uint64_t end) {
+    for (uint32_t bit = LM_RECORDS_FIRST; bit < LM_RECORDS_PARTS; bit++) {
+        uint32_t part = lm_records_block(table, bit, record_bytes);
+        if (part && part < end && block < part + ((uint64_t)record_bytes << bit)) return true;
+    }
+    return false;
+}
+
+// The same of all that the realm keeps.
+static bool overlaps_ours(const lm_realm *r, uint32_t block, uint64_t end) {
     lock(r);
-    lm_status status = try_create(r, owner, memory, size, alignment, zeroed, handle);
+    const lm_realm_state *state = lm_state_of(r);
+    bool it_does = (r->state < end && block < r->state + (uint64_t)sizeof *state) ||
+                   overlaps(&state->slots, sizeof(lm_slot), block, end) ||
+                   overlaps(&state->finalizers.records, sizeof(lm_finalizer), block, end);
     unlock(r);
-    if (LM_LIKELY(status != LM_OUT_OF_MEMORY) || !press(r, memory, size)) return status;
-    return create_again(r, owner, memory, size, alignment, zeroed, handle);
+    return it_does;
+}
+
+// Whether a block may be adopted: it begins and ends in its memory, and neither where a strategy
+// keeps the head of its heap nor where the realm keeps its tables. Whether its allocator has
+// allocated it, cannot be told in so few steps.
+static bool is_block(const lm_realm *r, uint32_t memory, uint32_t block, uint32_t size) {
+    const lm_memories *all = &r->memories;
+    uint64_t end = (uint64_t)block + some(size);
+    if (block == 0 || end > lm_access_end(all, memory)) return false;
+    if (!lm_access_is_foreign(all, memory) && block <= all->at[memory].memory->heap_start)
+        return false;
+    return memory != LM_HOME || !overlaps_ours(r, block, end);
+}
+
+static lm_status try_adopt(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t block,
+                           uint32_t size, lm_handle *handle) {
+    const placed p = {.start = block, .block = block};
+    uint32_t number;
+    lm_status status = reserve(r, &number);
+    if (status != LM_OK) return status;
+    lock(r);
+    lm_state_of(r)->taken--;
+    *handle = found(r, number, owner, memory, size, 1, &p);
+    unlock(r);
+    return LM_OK;
 }
 
 static lm_status adopt(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t block, uint32_t size,
                        lm_handle *handle) {
     if (owner >= LM_OWNERS_MAX) return LM_NO_OWNER;
     if (memory >= r->memories.count) return LM_NO_MEMORY;
-    lm_slot placed = {.start = block, .block = block};
-    lm_status status = LM_BAD_BLOCK;
-    lock(r);
-    bool inside = block != 0 && (uint64_t)block + size <= lm_access_end(&r->memories, memory);
-    if (inside && has_slot(r, &status)) {
-        *handle = found(r, owner, memory, size, 1, &placed);
-        status = LM_OK;
-    }
-    unlock(r);
-    return status;
+    if (!is_block(r, memory, block, size)) return LM_BAD_BLOCK;
+    keep_budget(r, memory, size, size);
+    lm_status status = try_adopt(r, owner, memory, block, size, handle);
+    if (status != LM_OUT_OF_MEMORY || !press(r, memory, size)) return status;
+    return try_adopt(r, owner, memory, block, size, handle);
 }
 
 // These two begin a cache line: a pair takes 3.0 to 3.3 ns where they do, up to 3.6 where they do
@@ -368,7 +463,7 @@ __attribute__((aligned(64))) static lm_status retain(lm_realm *r, uint32_t owner
     do {
         if (!holds(word, owner, handle, LM_COUNT_MAX - 1))
             return misuse(s, owner, handle, LM_USE_AFTER_ZERO);
-    } while (!swap_word(s, &word, word + 1, __ATOMIC_RELAXED));
+    } while (!swap_word(s, &word, word + 1, __ATOMIC_ACQUIRE));
     return LM_OK;
 }
 
@@ -383,12 +478,12 @@ static inline uint32_t drop(lm_slot *s, uint32_t owner, lm_handle handle) {
 }
 
 // The owner's last reference is gone.
-static __attribute__((noinline)) lm_status end_share(lm_realm *r, lm_slot *s, uint32_t number) {
+static __attribute__((noinline)) lm_status end_share(lm_realm *r, lm_slot *s, lm_handle handle) {
     see_all(s);
     lock(r);
-    lm_status status = leave(r, s, number);
+    uint32_t block = leave(r, s, lm_handle_slot(handle));
     unlock(r);
-    return status;
+    return free_block(r, lm_handle_memory(handle), block);
 }
 
 __attribute__((aligned(64))) static lm_status release(lm_realm *r, uint32_t owner,
@@ -397,26 +492,23 @@ __attribute__((aligned(64))) static lm_status release(lm_realm *r, uint32_t owne
     if (!find_slot(r, handle, &s)) return LM_INVALID_HANDLE;
     uint32_t had = drop(s, owner, handle);
     if (LM_LIKELY(had > 1)) return LM_OK;
-    if (had == 1) return end_share(r, s, lm_handle_slot(handle));
+    if (had == 1) return end_share(r, s, handle);
     return misuse(s, owner, handle, LM_RELEASE_AFTER_ZERO);
-}
-
-// A new share of the handle's buffer. Under the lock.
-static lm_status share_with(lm_realm *r, lm_handle handle, uint32_t with, lm_handle *shared) {
-    lm_status status;
-    if (!has_slot(r, &status)) return status;
-    *shared = enter(r, take_slot(r), lm_handle_slot(handle), with);
-    return LM_OK;
 }
 
 static lm_status share(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t with,
                        lm_handle *shared) {
     if (with >= LM_OWNERS_MAX) return LM_NO_OWNER;
-    lock(r);
-    lm_status status = judge(r, owner, handle);
-    if (status == LM_OK) status = share_with(r, handle, with, shared);
-    unlock(r);
-    return status;
+    for (;;) {
+        lock(r);
+        lm_status status = judge(r, owner, handle);
+        bool has = status == LM_OK && has_slot(r);
+        if (has) *shared = enter(r, take_slot(r), lm_handle_slot(handle), with);
+        unlock(r);
+        if (has || status != LM_OK) return status;
+        status = make_room(r);
+        if (status != LM_OK) return status;
+    }
 }
 
 // The owner's only reference becomes another owner's, in the same slot. False: there are more, or
@@ -434,34 +526,78 @@ static bool hand_over(const lm_realm *r, lm_handle handle, uint32_t to, lm_handl
     return true;
 }
 
-// One of the owner's references becomes another owner's first, in a slot of its own.
-static lm_status split_off(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t to,
+// One of the owner's references becomes another owner's first, in a free slot. Another thread may
+// have released it meanwhile.
+static lm_status split_off(const lm_realm *r, uint32_t owner, lm_handle handle, uint32_t to,
                            lm_handle *transferred) {
-    lm_status status;
-    if (!has_slot(r, &status)) return status;
     uint32_t number = lm_handle_slot(handle);
     lm_slot *s = lm_slot_at(r, number);
     uint32_t had = drop(s, owner, handle);
-    if (had == 0) return misuse(s, owner, handle, LM_USE_AFTER_ZERO); // released meanwhile
+    if (had == 0) return misuse(s, owner, handle, LM_USE_AFTER_ZERO);
     *transferred = enter(r, take_slot(r), number, to);
-    if (had == 1) leave(r, s, number);
+    if (had == 1) leave(r, s, number); // not the last: the new one is in the ring
     return LM_OK;
 }
 
 static lm_status transfer(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t to,
                           lm_handle *transferred) {
     if (to >= LM_OWNERS_MAX) return LM_NO_OWNER;
+    for (;;) {
+        lock(r);
+        lm_status status = judge(r, owner, handle);
+        bool done = status != LM_OK || hand_over(r, handle, to, transferred);
+        if (!done && has_slot(r)) {
+            status = split_off(r, owner, handle, to, transferred);
+            done = true;
+        }
+        unlock(r);
+        if (done) return status;
+        status = make_room(r);
+        if (status != LM_OK) return status;
+    }
+}
+
+// Resizing.
+//
+//     count  1  --claim-->  LM_COUNT_BUSY  --settle-->  1
+//
+// The allocator is called without the lock. Until it has returned, each call with the handle
+// returns LM_BUSY. As there is no other reference, such a call is made by a thread that holds none
+// and tries a handle it knows, or by foreign code that calls back.
+
+// LM_OK: the buffer's only reference is claimed. `old` gets its slot.
+static lm_status claim(const lm_realm *r, uint32_t owner, lm_handle handle, lm_slot *old) {
+    uint32_t number = lm_handle_slot(handle);
+    uint64_t word = 0;
+    lm_slot *s = NULL;
+    lm_status status;
     lock(r);
-    lm_status status = judge(r, owner, handle);
-    if (status == LM_OK && !hand_over(r, handle, to, transferred))
-        status = split_off(r, owner, handle, to, transferred);
+    do {
+        status = judge_word(r, owner, handle, &word);
+        if (status != LM_OK) break;
+        s = lm_slot_at(r, number);
+        if (lm_word_count(word) != 1 || s->next != number) status = LM_SHARED;
+    } while (status == LM_OK && !swap_word(s, &word, word | LM_COUNT_BUSY, __ATOMIC_ACQUIRE));
+    if (status == LM_OK) {
+        *old = *s;
+        lm_state_of(r)->busy++;
+    }
     unlock(r);
     return status;
 }
 
-static bool is_alone(const lm_realm *r, uint32_t number) {
-    const lm_slot *s = lm_slot_at(r, number);
-    return lm_word_count(read_word(s, __ATOMIC_ACQUIRE)) == 1 && s->next == number;
+static void settle(const lm_realm *r, lm_handle handle, const placed *p, uint32_t size) {
+    lock(r);
+    lm_realm_state *state = lm_state_of(r);
+    lm_slot *s = lm_slot_at(r, lm_handle_slot(handle));
+    state->busy--;
+    discharge(&state->memories[lm_handle_memory(handle)], s->size);
+    charge(&state->memories[lm_handle_memory(handle)], size);
+    s->block = p->block;
+    s->start = p->start;
+    s->size = size;
+    write_word(s, (handle & ~LM_WORD_COUNT) | 1);
+    unlock(r);
 }
 
 // How far a resized block is surely aligned.
@@ -469,42 +605,46 @@ static uint32_t resize_aligns(const lm_memories *all, uint32_t memory) {
     return lm_access_aligns(all, memory) ? LM_BLOCK_ALIGNMENT : 8;
 }
 
-// The block of a buffer that nobody else holds, elsewhere if need be. `resized` gets block and
-// start.
-static bool replace(const lm_realm *r, const lm_slot *s, uint32_t size, lm_slot *resized) {
-    const lm_memories *all = &r->memories;
-    const lm_slot old = *s; // home may move
-    uint32_t memory = memory_of(s);
-    if (old.alignment <= resize_aligns(all, memory) && old.block == old.start) {
-        resized->block = resized->start = lm_access_resize(all, memory, old.block, some(size));
-        return resized->block != 0;
-    }
-    if (!place(all, memory, size, old.alignment, false, resized)) return false;
-    lm_access_copy(all, memory, resized->start, memory, old.start,
-                   old.size < size ? old.size : size);
-    lm_access_free(all, memory, old.block, 0);
-    return true;
+// Resizes a block whose start is aligned by where it lies in the block, or by chance: with so much
+// room that it can be aligned again wherever the block comes to lie.
+static placed replace_with_slack(lm_memories *all, uint32_t memory, uint32_t size,
+                                 const lm_slot *old) {
+    placed p = {0};
+    uint32_t slack = old->alignment - 1, kept = old->size < size ? old->size : size;
+    if (slack > UINT32_MAX - some(size)) return p;
+    bool locked = lm_access_enter(all, memory);
+    p.block = lm_access_resize(all, memory, old->block, some(size) + slack);
+    lm_access_leave(all, memory, locked);
+    p.start = lm_round_up(p.block, old->alignment);
+    uint32_t from = p.block + (old->start - old->block);
+    if (p.block && p.start != from) lm_access_copy(all, memory, p.start, memory, from, kept);
+    return p;
 }
 
+// Resizes the block of a buffer, which may move. Block 0: out of memory.
+static placed replace(lm_memories *all, uint32_t memory, uint32_t size, const lm_slot *old) {
+    placed p = {0};
+    bool exact = old->block == old->start, more = old->alignment > resize_aligns(all, memory);
+    if (!exact || (more && !lm_access_keeps_aligned(all, memory)))
+        return replace_with_slack(all, memory, size, old);
+    bool locked = lm_access_enter(all, memory);
+    p.block = more ? lm_access_resize_aligned(all, memory, old->block, some(size), old->alignment)
+                   : lm_access_resize(all, memory, old->block, some(size));
+    lm_access_leave(all, memory, locked);
+    p.start = p.block;
+    return p;
+}
+
+// A buffer that is made smaller stays where it is if the allocator fails.
 static lm_status try_resize(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t size) {
-    uint32_t number = lm_handle_slot(handle);
-    lm_slot resized;
-    lock(r);
-    lm_status status = judge(r, owner, handle);
-    if (status == LM_OK && !is_alone(r, number)) status = LM_SHARED;
-    if (status == LM_OK && !replace(r, lm_slot_at(r, number), size, &resized))
-        status = LM_OUT_OF_MEMORY;
-    if (status == LM_OK) {
-        lm_realm_state *state = lm_state_of(r);
-        lm_slot *s = lm_slot_at(r, number);
-        discharge(&state->memories[memory_of(s)], s->size);
-        charge(&state->memories[memory_of(s)], size);
-        s->block = resized.block;
-        s->start = resized.start;
-        s->size = size;
-    }
-    unlock(r);
-    return status;
+    lm_slot old;
+    lm_status status = claim(r, owner, handle, &old);
+    if (status != LM_OK) return status;
+    placed p = replace(&r->memories, lm_handle_memory(handle), size, &old);
+    bool served = p.block || size <= old.size;
+    if (!p.block) p = (placed){.block = old.block, .start = old.start};
+    settle(r, handle, &p, served ? size : old.size);
+    return served ? LM_OK : LM_OUT_OF_MEMORY;
 }
 
 // The word is read once: another thread may retain and release meanwhile.
@@ -525,26 +665,23 @@ static lm_status describe(lm_realm *r, uint32_t owner, lm_handle handle, lm_buff
     return status;
 }
 
-// Whether the memory's budget does not allow that a buffer becomes so large.
-static bool resize_exceeds(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t size) {
-    lm_buffer_info info;
-    return describe(r, owner, handle, &info) == LM_OK && size > info.size &&
-           exceeds(r, info.memory, size - info.size);
-}
-
 static lm_status resize(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t size) {
     uint32_t memory = lm_handle_memory(handle);
-    if (LM_UNLIKELY(r->pressure) && resize_exceeds(r, owner, handle, size)) press(r, memory, size);
+    lm_buffer_info info;
+    if (LM_UNLIKELY(r->pressure) && describe(r, owner, handle, &info) == LM_OK && size > info.size)
+        keep_budget(r, memory, size - info.size, size);
     lm_status status = try_resize(r, owner, handle, size);
     if (status != LM_OUT_OF_MEMORY || !press(r, memory, size)) return status;
     return try_resize(r, owner, handle, size);
 }
 
-// Takes back what the slot counts, if it is the owner's: once, whoever else releases meanwhile.
+// Takes back what the slot counts, if it is the owner's and not busy: once, whoever else releases
+// meanwhile.
 static bool take_all(lm_slot *s, uint32_t owner) {
     uint64_t word = read_word(s, __ATOMIC_RELAXED);
     do {
-        if (lm_word_count(word) == 0 || lm_stamp_owner(lm_word_stamp(word)) != owner) return false;
+        if (lm_word_count(word) - 1 >= LM_COUNT_MAX || lm_stamp_owner(lm_word_stamp(word)) != owner)
+            return false;
     } while (!swap_word(s, &word, word & ~LM_WORD_COUNT, __ATOMIC_ACQ_REL));
     return true;
 }
@@ -555,8 +692,9 @@ static uint64_t release_all(lm_realm *r, uint32_t owner) {
     for (uint32_t number = 0; number < slots; number++) {
         lock(r);
         lm_slot *s = lm_slot_at(r, number);
-        if (take_all(s, owner)) freed += leave(r, s, number) == LM_FREED;
+        uint32_t memory = memory_of(s), block = take_all(s, owner) ? leave(r, s, number) : 0;
         unlock(r);
+        freed += free_block(r, memory, block) == LM_FREED;
     }
     return freed;
 }
@@ -570,7 +708,8 @@ typedef struct sums {
 static const char *share_law(const lm_realm *r, uint32_t number, const sums *seen) {
     const lm_slot *s = lm_slot_at(r, number), *next;
     uint32_t owner = lm_stamp_owner(lm_word_stamp(s->word));
-    if (lm_word_count(s->word) > LM_COUNT_MAX) return "count in its bits";
+    uint32_t count = lm_word_count(s->word);
+    if (count > LM_COUNT_MAX && count != LM_COUNT_BUSY) return "count in its bits";
     if (owner >= LM_OWNERS_MAX || memory_of(s) >= r->memories.count) return "share";
     if (s->next >= seen->slots || s->previous >= seen->slots) return "ring";
     next = lm_slot_at(r, s->next);
@@ -601,18 +740,20 @@ static const char *free_law(const lm_realm *r, uint32_t slots, uint32_t free) {
 static const char *validate(lm_realm *r, lm_census *census) {
     const lm_realm_state *state = lm_state_of(r);
     sums seen = {.slots = lm_records_count(&state->slots)};
-    uint32_t live = 0, slots = (uint32_t)seen.slots;
+    uint32_t live = 0, busy = 0, slots = (uint32_t)seen.slots;
     for (uint32_t number = 0; number < slots; number++) {
         const lm_slot *s = lm_slot_at(r, number);
         if (!lm_word_count(s->word)) continue;
         const char *broken = share_law(r, number, &seen);
         if (broken) return broken;
         live++;
+        busy += lm_word_count(s->word) == LM_COUNT_BUSY;
         if (!leads(r, number, slots)) continue;
         seen.buffers++;
         seen.memories += s->size;
     }
-    const char *broken = free_law(r, slots, slots - live - state->retired);
+    if (busy != state->busy) return "busy";
+    const char *broken = free_law(r, slots, slots - live - state->taken - state->retired);
     if (broken) return broken;
     uint64_t memories = 0, buffers = 0;
     for (uint32_t i = 0; i < LM_MEMORIES_MAX; i++) {
@@ -629,6 +770,7 @@ static const char *validate(lm_realm *r, lm_census *census) {
 
 const lm_counts COUNTS = {
     .name = NAME,
+    .threads = THREADS,
     .create = create,
     .adopt = adopt,
     .retain = retain,

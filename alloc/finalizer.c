@@ -106,22 +106,6 @@ static lm_status find(const lm_realm *r, lm_token token) {
     return f ? judge(word_of(f), token) : LM_INVALID_TOKEN;
 }
 
-// A free record in `number`; or why there is none.
-static lm_status take(lm_realm *r, uint32_t *number) {
-    finalizers *all = finalizers_of(r);
-    if (all->free) {
-        *number = all->free - 1;
-        all->free = record_at(r, *number)->next;
-        return LM_OK;
-    }
-    if (all->records.count == LM_SLOTS_MAX) return LM_OUT_OF_SLOTS;
-    if (!lm_records_extend(&r->memories, r->state + offsetof(lm_realm_state, finalizers.records),
-                           sizeof(finalizer)))
-        return LM_OUT_OF_MEMORY;
-    *number = lm_records_take(&finalizers_of(r)->records);
-    return LM_OK;
-}
-
 static void give(const lm_realm *r, uint32_t number) {
     finalizers *all = finalizers_of(r);
     finalizer *f = record_at(r, number);
@@ -131,6 +115,38 @@ static void give(const lm_realm *r, uint32_t number) {
     }
     f->next = all->free;
     all->free = number + 1;
+}
+
+// A free record in `number`; or why there is none. Where home has to be asked for more records, the
+// lock is given back meanwhile.
+static lm_status take(lm_realm *r, uint32_t *number) {
+    bool room = true;
+    for (; room; lock(r)) {
+        finalizers *all = finalizers_of(r);
+        if (all->free) {
+            *number = all->free - 1;
+            all->free = record_at(r, *number)->next;
+            return LM_OK;
+        }
+        if (all->records.count == LM_SLOTS_MAX) return LM_OUT_OF_SLOTS;
+        if (!lm_records_lack(&all->records, sizeof(finalizer))) {
+            *number = lm_records_take(&all->records);
+            return LM_OK;
+        }
+        unlock(r);
+        room = lm_realm_extend(r, offsetof(lm_realm_state, finalizers.records), sizeof(finalizer));
+    }
+    return LM_OUT_OF_MEMORY;
+}
+
+// The same, to be armed beside another token or in its place, which is one still; 0: there is none.
+static lm_status take_for(lm_realm *r, lm_token other, uint32_t *number) {
+    lm_status status = other ? find(r, other) : LM_OK;
+    if (status == LM_OK) status = take(r, number);
+    if (status != LM_OK || !other) return status;
+    status = find(r, other);
+    if (status != LM_OK) give(r, *number);
+    return status;
 }
 
 // Clears bits of a record's state; without any it is free. Returns the word before.
@@ -210,8 +226,7 @@ lm_status lm_finalizer_attach(lm_realm *r, uint32_t owner, lm_handle handle, lm_
     lm_status status = lm_buffer_describe(r, owner, handle, &info);
     if (status != LM_OK) return status;
     lock(r);
-    if (sibling) status = find(r, sibling);
-    if (status == LM_OK) status = take(r, &number);
+    status = take_for(r, sibling, &number);
     if (status == LM_OK) *token = arm(r, number, sibling ? number_of(sibling) : number, handle);
     unlock(r);
     return status;
@@ -225,8 +240,7 @@ lm_status lm_finalizer_replace(lm_realm *r, uint32_t owner, lm_handle handle, lm
     lm_status status = lm_buffer_describe(r, owner, handle, &info);
     if (status != LM_OK) return status;
     lock(r);
-    if (*token) status = find(r, *token);
-    if (status == LM_OK) status = take(r, &number);
+    status = take_for(r, *token, &number);
     if (status == LM_OK) {
         *cancelled = *token ? disarm(r, number_of(*token), ALIVE) : 0;
         *token = arm(r, number, number, handle);

@@ -27,6 +27,9 @@ typedef struct lm_served {
 
 typedef struct lm_memories {
     uint32_t count;
+    bool threads;     // several call at once
+    uint32_t foreign; // calls of foreign code that run
+    uintptr_t caller; // with threads: the one that has the allocators' lock; 0: none
 #ifdef __wasm__
     lm_served at[LM_HOME + 1];
 #else
@@ -54,6 +57,43 @@ LM_IMPORT(pages) uint32_t lm_import_pages(uint32_t memory);
 #define LM_ELSEWHERE(memory, ...) ((void)0)
 #endif
 
+// Allocators are called between lm_access_enter and lm_access_leave.
+//
+// A strategy (LM_IN_LINEAR_MEMORY) calls nobody. Any other allocator is foreign code, which may
+// call the realm from inside of these calls.
+//
+// Where several threads call, allocators are called by one thread at a time, under one lock for
+// all. A thread that has it may take it again, for it is foreign code that calls back, and no two
+// allocators wait for each other. A foreign allocator that states LM_SHARES_THREADS has locks of
+// its own and is called without. No other lock of the realm's is held meanwhile.
+
+static inline bool lm_access_is_foreign(const lm_memories *all, uint32_t memory) {
+    LM_ELSEWHERE(memory, true);
+    return !(all->at[memory].allocator->capabilities & LM_IN_LINEAR_MEMORY);
+}
+
+// Foreign code begins to run, or has run. With threads it is counted by all of them.
+static inline void lm_access_count_foreign(lm_memories *all, uint32_t more) {
+    if (LM_UNLIKELY(all->threads))
+        __atomic_add_fetch(&all->foreign, more, __ATOMIC_RELAXED);
+    else
+        all->foreign += more;
+}
+
+// With threads: takes the allocators' lock. False: it is not needed, or the thread has it.
+bool lm_access_lock(lm_memories *all, uint32_t memory);
+void lm_access_unlock(lm_memories *all);
+
+// Returns what lm_access_leave is told.
+static inline bool lm_access_enter(lm_memories *all, uint32_t memory) {
+    if (LM_UNLIKELY(lm_access_is_foreign(all, memory))) lm_access_count_foreign(all, 1);
+    return LM_UNLIKELY(all->threads) && lm_access_lock(all, memory);
+}
+static inline void lm_access_leave(lm_memories *all, uint32_t memory, bool locked) {
+    if (LM_UNLIKELY(locked)) lm_access_unlock(all);
+    if (LM_UNLIKELY(lm_access_is_foreign(all, memory))) lm_access_count_foreign(all, UINT32_MAX);
+}
+
 // Allocates a block, aligned as the memory's allocator aligns all. Returns its offset, or 0: out of
 // memory.
 static inline uint32_t lm_access_allocate(const lm_memories *all, uint32_t memory, uint32_t size) {
@@ -69,6 +109,21 @@ static inline uint32_t lm_access_resize(const lm_memories *all, uint32_t memory,
     LM_ELSEWHERE(memory, lm_import_resize(memory, block, size));
     const lm_served *s = &all->at[memory];
     void *resized = s->allocator->resize(lm_at(s->memory, block), size, s->memory);
+    return resized ? lm_offset(s->memory, resized) : 0;
+}
+
+// Whether the memory's allocator keeps a resized block aligned to more; then
+// lm_access_resize_aligned does so.
+static inline bool lm_access_keeps_aligned(const lm_memories *all, uint32_t memory) {
+    LM_ELSEWHERE(memory, false);
+    return all->at[memory].allocator->resize_aligned != NULL;
+}
+static inline uint32_t lm_access_resize_aligned(const lm_memories *all, uint32_t memory,
+                                                uint32_t block, uint32_t size, uint32_t alignment) {
+    LM_ELSEWHERE(memory, 0);
+    const lm_served *s = &all->at[memory];
+    void *resized =
+        s->allocator->resize_aligned(lm_at(s->memory, block), size, alignment, s->memory);
     return resized ? lm_offset(s->memory, resized) : 0;
 }
 

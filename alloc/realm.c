@@ -18,6 +18,7 @@ const char *lm_status_name(lm_status status) {
         [LM_BAD_ALIGNMENT] = "LM_BAD_ALIGNMENT",
         [LM_BAD_BLOCK] = "LM_BAD_BLOCK",
         [LM_SHARED] = "LM_SHARED",
+        [LM_BUSY] = "LM_BUSY",
         [LM_OUT_OF_RANGE] = "LM_OUT_OF_RANGE",
         [LM_MISALIGNED] = "LM_MISALIGNED",
         [LM_WRONG_KIND] = "LM_WRONG_KIND",
@@ -30,41 +31,122 @@ const char *lm_status_name(lm_status status) {
     return (unsigned)status < LM_STATUSES ? names[status] : "no status";
 }
 
+// The allocators' lock.
+
+static inline bool has_own_locks(const lm_memories *all, uint32_t memory) {
+    LM_ELSEWHERE(memory, true); // as the module that it is imported from calls it too
+    unsigned capabilities = all->at[memory].allocator->capabilities;
+    return capabilities & LM_SHARES_THREADS && !(capabilities & LM_IN_LINEAR_MEMORY);
+}
+
+bool lm_access_lock(lm_memories *all, uint32_t memory) {
+    static _Thread_local char self; // its address is the thread's name
+    uintptr_t me = (uintptr_t)&self, none = 0;
+    if (has_own_locks(all, memory)) return false;
+    if (__atomic_load_n(&all->caller, __ATOMIC_RELAXED) == me) return false;
+    while (!__atomic_compare_exchange_n(&all->caller, &none, me, true, __ATOMIC_ACQUIRE,
+                                        __ATOMIC_RELAXED))
+        none = 0;
+    return true;
+}
+void lm_access_unlock(lm_memories *all) {
+    __atomic_store_n(&all->caller, 0, __ATOMIC_RELEASE);
+}
+
+// What the realm keeps in home.
+
+static uint32_t allocate_at_home(lm_realm *realm, uint32_t bytes) {
+    lm_memories *all = &realm->memories;
+    bool locked = lm_access_enter(all, LM_HOME);
+    uint32_t block = lm_access_allocate(all, LM_HOME, bytes);
+    lm_access_leave(all, LM_HOME, locked);
+    if (block) lm_access_fill(all, LM_HOME, block, 0, bytes);
+    return block;
+}
+static void free_at_home(lm_realm *realm, uint32_t block) {
+    bool locked = lm_access_enter(&realm->memories, LM_HOME);
+    lm_access_free(&realm->memories, LM_HOME, block, 0);
+    lm_access_leave(&realm->memories, LM_HOME, locked);
+}
+
+static inline void lock(const lm_realm *realm) {
+    lm_lock(&lm_state_of(realm)->lock);
+}
+static inline void unlock(const lm_realm *realm) {
+    lm_unlock(&lm_state_of(realm)->lock);
+}
+static inline lm_records *table_of(const lm_realm *realm, uint32_t table) {
+    return lm_at(realm->memories.at[LM_HOME].memory, realm->state + table);
+}
+
+bool lm_realm_extend(lm_realm *realm, uint32_t table, uint32_t record_bytes) {
+    lock(realm);
+    uint32_t bytes = lm_records_lack(table_of(realm, table), record_bytes);
+    unlock(realm);
+    if (bytes == 0) return true;
+    uint32_t block = allocate_at_home(realm, bytes);
+    if (!block) return false;
+    lock(realm);
+    bool added = lm_records_add(table_of(realm, table), record_bytes, block, bytes);
+    unlock(realm);
+    if (!added) free_at_home(realm, block);
+    return true;
+}
+
+// `table`: its offset in home.
+static void end_table(lm_realm *realm, uint32_t table, uint32_t record_bytes) {
+    for (uint32_t bit = LM_RECORDS_FIRST; bit < LM_RECORDS_PARTS; bit++) {
+        const lm_records *records = lm_at(realm->memories.at[LM_HOME].memory, table);
+        uint32_t block = lm_records_block(records, bit, record_bytes);
+        if (block) free_at_home(realm, block);
+    }
+}
+
+// Starting and ending.
+
+// A memory that C reaches needs an allocator with the three calls that each is made of.
+static bool can_serve(const lm_allocator *a, const lm_memory *memory) {
+    return a && memory && a->allocate && a->resize && a->free;
+}
+
 bool lm_realm_start(lm_realm *realm, const lm_counts *counts, const lm_allocator *allocator,
                     lm_memory *memory) {
     memset(realm, 0, sizeof *realm);
-    realm->counts = counts;
+    if (!can_serve(allocator, memory)) return false;
+    realm->memories.threads = counts->threads;
     realm->memories.at[LM_HOME] = (lm_served){allocator, memory};
     realm->memories.count = 1;
-    uint32_t bytes = sizeof(lm_realm_state);
-    realm->state = lm_access_allocate(&realm->memories, LM_HOME, bytes);
+    realm->state = allocate_at_home(realm, sizeof(lm_realm_state));
     if (!realm->state) return false;
-    lm_access_fill(&realm->memories, LM_HOME, realm->state, 0, bytes);
+    realm->counts = counts;
     for (uint32_t i = 0; i < LM_MEMORIES_MAX; i++)
         lm_state_of(realm)->budgets[i] = UINT64_MAX;
     return true;
 }
 
-void lm_realm_end(lm_realm *realm) {
-    if (!realm->state) return;
-    lm_records_end(&realm->memories, realm->state + offsetof(lm_realm_state, finalizers.records),
-                   sizeof(lm_finalizer));
-    lm_records_end(&realm->memories, realm->state + offsetof(lm_realm_state, slots),
-                   sizeof(lm_slot));
-    lm_access_free(&realm->memories, LM_HOME, realm->state, 0);
-    realm->state = 0;
+lm_status lm_realm_end(lm_realm *realm) {
+    if (!realm->state) return LM_NOT_STARTED;
+    if (__atomic_load_n(&realm->memories.foreign, __ATOMIC_RELAXED)) return LM_BUSY;
+    uint32_t state = realm->state;
+    realm->state = 0; // first, for what a foreign free calls
     realm->finalizers = false;
+    end_table(realm, state + (uint32_t)offsetof(lm_realm_state, finalizers.records),
+              sizeof(lm_finalizer));
+    end_table(realm, state + (uint32_t)offsetof(lm_realm_state, slots), sizeof(lm_slot));
+    free_at_home(realm, state);
+    return LM_OK;
 }
 
 uint32_t lm_realm_add(lm_realm *realm, const lm_allocator *allocator, lm_memory *memory) {
-    if (realm->memories.count == LM_MEMORIES_MAX) return LM_MEMORIES_MAX;
-    uint32_t number = realm->memories.count++;
+    if (!realm->state || realm->memories.count == LM_MEMORIES_MAX) return LM_MEMORIES_MAX;
 #ifdef __wasm__
     (void)allocator, (void)memory;
+    return realm->memories.count++;
 #else
-    realm->memories.at[number] = (lm_served){allocator, memory};
+    if (!can_serve(allocator, memory)) return LM_MEMORIES_MAX;
+    realm->memories.at[realm->memories.count] = (lm_served){allocator, memory};
+    return realm->memories.count++;
 #endif
-    return number;
 }
 
 // Under the lock, in a realm of one thread too: there nobody else takes it.
@@ -72,9 +154,9 @@ uint32_t lm_realm_add(lm_realm *realm, const lm_allocator *allocator, lm_memory 
 lm_status lm_realm_set_budget(lm_realm *realm, uint32_t memory, uint64_t bytes) {
     if (!realm->state) return LM_NOT_STARTED;
     if (memory >= realm->memories.count) return LM_NO_MEMORY;
-    lm_lock(&lm_state_of(realm)->lock);
+    lock(realm);
     lm_state_of(realm)->budgets[memory] = bytes;
-    lm_unlock(&lm_state_of(realm)->lock);
+    unlock(realm);
     return LM_OK;
 }
 
@@ -84,23 +166,32 @@ void lm_realm_set_pressure(lm_realm *realm, lm_pressure *pressure, void *context
 }
 
 lm_live lm_realm_live_in(const lm_realm *realm, uint32_t memory) {
-    lm_lock(&lm_state_of(realm)->lock);
-    lm_live live = lm_state_of(realm)->memories[memory];
-    lm_unlock(&lm_state_of(realm)->lock);
+    lm_live live = {0};
+    if (!realm->state || memory >= realm->memories.count) return live;
+    lock(realm);
+    live = lm_state_of(realm)->memories[memory];
+    unlock(realm);
     return live;
 }
 
+static void count_share(const lm_realm *realm, uint32_t number, uint32_t owner, lm_live *live) {
+    const lm_slot *s = lm_slot_at(realm, number);
+    uint64_t word = __atomic_load_n(&s->word, __ATOMIC_RELAXED);
+    if (lm_word_count(word) == 0 || lm_stamp_owner(lm_word_stamp(word)) != owner) return;
+    live->buffers++;
+    live->bytes += s->size;
+}
+
+// A few slots at a time, so that the lock is not held long.
 lm_live lm_realm_live_of(const lm_realm *realm, uint32_t owner) {
+    enum { AT_ONCE = 64 };
     lm_live live = {0};
-    lm_lock(&lm_state_of(realm)->lock);
-    uint32_t slots = lm_records_count(&lm_state_of(realm)->slots);
-    for (uint32_t number = 0; number < slots; number++) {
-        const lm_slot *s = lm_slot_at(realm, number);
-        uint64_t word = __atomic_load_n(&s->word, __ATOMIC_RELAXED);
-        if (lm_word_count(word) == 0 || lm_stamp_owner(lm_word_stamp(word)) != owner) continue;
-        live.buffers++;
-        live.bytes += s->size;
+    uint32_t slots = realm->state ? lm_records_count(&lm_state_of(realm)->slots) : 0;
+    for (uint32_t number = 0; number < slots;) {
+        lock(realm);
+        for (uint32_t i = 0; i < AT_ONCE && number < slots; i++)
+            count_share(realm, number++, owner, &live);
+        unlock(realm);
     }
-    lm_unlock(&lm_state_of(realm)->lock);
     return live;
 }

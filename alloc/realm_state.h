@@ -4,7 +4,9 @@
 #include "alloc/buffer.h"
 #include "alloc/records.h"
 
-#define LM_COUNT_MAX      ((uint32_t)(((uint64_t)1 << LM_COUNT_BITS) - 1))
+#define LM_WORD_COUNT     (((uint64_t)1 << 24) - 1) // the bits of a word that count
+#define LM_COUNT_BUSY     ((uint32_t)LM_WORD_COUNT) // in place of a count of 1: it is resized
+#define LM_COUNT_MAX      ((uint32_t)(((uint64_t)1 << LM_COUNT_BITS) - 1 - (LM_COUNT_BITS == 24)))
 #define LM_GENERATION_MAX ((1u << LM_GENERATION_BITS) - 1)
 #define LM_SLOTS_MAX      (1u << LM_SLOT_BITS)
 
@@ -38,6 +40,8 @@ typedef struct lm_realm_state {
     uint32_t lock;
     uint32_t free;    // the first free slot, plus 1
     uint32_t retired; // slots whose generations are used up
+    uint32_t taken;   // that are neither free nor shares yet: their buffers are being made
+    uint32_t busy;    // shares whose buffers are being resized
     lm_records slots;
     lm_finalizers finalizers; // until the realm ends, so that no token is ever given twice
     uint64_t budgets[LM_MEMORIES_MAX];
@@ -54,8 +58,6 @@ static inline lm_slot *lm_slot_at(const lm_realm *realm, uint32_t number) {
     const lm_memory *home = realm->memories.at[LM_HOME].memory;
     return lm_record_at(home, &lm_state_of(realm)->slots, sizeof(lm_slot), number);
 }
-
-#define LM_WORD_COUNT (((uint64_t)1 << 24) - 1) // its bits
 
 static inline uint32_t lm_word_count(uint64_t word) {
     return (uint32_t)(word & LM_WORD_COUNT);
@@ -79,8 +81,10 @@ static inline uint32_t lm_stamp_generation(uint32_t stamp) {
     return stamp & ((1u << 24) - 1);
 }
 
-// A spin lock: held for a bounded number of steps and perhaps one growth, as the main thread of a
-// WebAssembly program may not wait.
+// The lock of the realm's tables: a spin lock, as the main thread of a WebAssembly program must not
+// wait. It is held for a bounded number of steps, while no allocator or callback is called and no
+// buffer is cleared or copied. Two calls of finalizers hold it longer: the first drain after tokens
+// were enqueued, O(those tokens), and detach_all, O(siblings).
 static inline void lm_lock(uint32_t *lock) {
     while (__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE))
         while (__atomic_load_n(lock, __ATOMIC_RELAXED))
@@ -89,3 +93,7 @@ static inline void lm_lock(uint32_t *lock) {
 static inline void lm_unlock(uint32_t *lock) {
     __atomic_store_n(lock, 0, __ATOMIC_RELEASE);
 }
+
+// Makes room in one of the tables for one more record. `table`: its offset in the state. Called
+// without the lock; another call may take the room. False: out of memory.
+bool lm_realm_extend(lm_realm *realm, uint32_t table, uint32_t record_bytes);

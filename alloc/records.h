@@ -45,20 +45,18 @@ static inline void *lm_record_at(const lm_memory *home, const lm_records *record
     return lm_record_in(home, part, record_bytes, number);
 }
 
-// Makes room for one more, whose number is the count. False: out of memory. `records` lies at
-// `offset` in home, which may move.
-static inline bool lm_records_extend(const lm_memories *all, uint32_t offset,
-                                     uint32_t record_bytes) {
-    const lm_memory *home = all->at[LM_HOME].memory;
-    const lm_records *records = lm_at(home, offset);
+// The bytes of the part that one more record, whose number is the count, lies in; 0: it is there.
+static inline uint32_t lm_records_lack(const lm_records *records, uint32_t record_bytes) {
     uint32_t n = records->count + (1u << LM_RECORDS_FIRST);
-    size_t bit = lm_record_bit(n);
-    if (records->parts[bit]) return true;
-    uint32_t block = lm_access_allocate(all, LM_HOME, n * record_bytes);
-    if (!block) return false;
-    lm_access_fill(all, LM_HOME, block, 0, n * record_bytes);
-    __atomic_store_n(&((lm_records *)lm_at(home, offset))->parts[bit], block - n * record_bytes + 1,
-                     __ATOMIC_RELEASE);
+    return records->parts[lm_record_bit(n)] ? 0 : n * record_bytes;
+}
+
+// Adds that part: a zeroed block of home. False: it is there by now, and the block is not needed.
+static inline bool lm_records_add(lm_records *records, uint32_t record_bytes, uint32_t block,
+                                  uint32_t bytes) {
+    if (lm_records_lack(records, record_bytes) != bytes) return false;
+    uint32_t n = records->count + (1u << LM_RECORDS_FIRST);
+    __atomic_store_n(&records->parts[lm_record_bit(n)], block - bytes + 1, __ATOMIC_RELEASE);
     return true;
 }
 
@@ -72,11 +70,8 @@ static inline uint32_t lm_records_take(lm_records *records) {
     return number;
 }
 
-// Frees all parts: there are no records any more. Nobody else looks.
-static inline void lm_records_end(const lm_memories *all, uint32_t offset, uint32_t record_bytes) {
-    for (uint32_t bit = LM_RECORDS_FIRST; bit < LM_RECORDS_PARTS; bit++) {
-        lm_records *records = lm_at(all->at[LM_HOME].memory, offset);
-        uint32_t part = records->parts[bit];
-        if (part) lm_access_free(all, LM_HOME, part - 1 + (record_bytes << bit), 0);
-    }
+// The block of a part, to be freed when nobody looks anything up any more; 0: there is no part.
+static inline uint32_t lm_records_block(const lm_records *records, uint32_t bit,
+                                        uint32_t record_bytes) {
+    return records->parts[bit] ? records->parts[bit] - 1 + (record_bytes << bit) : 0;
 }

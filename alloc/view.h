@@ -79,9 +79,10 @@ typedef struct lm_view {
 // Bytes an element, 1 for LM_BYTES, 0 of a kind that there is none of.
 uint32_t lm_kind_bytes(lm_kind kind);
 
-// Makes a view of the owner's buffer, with a reference of its own: a share, which takes a slot of 32
-// bytes until the view ends. `offset` is counted in bytes, `length` in elements; a view of none may
-// begin at the buffer's very end. O(1), and once in a while home has to find room for more slots.
+// Makes a view of the owner's buffer, with a reference of its own: a share, which takes a slot of
+// 32 bytes until the view ends. `offset` is counted in bytes, `length` in elements; a view of none
+// may begin at the buffer's very end. O(1), and once in a while home has to find room for more
+// slots.
 lm_status lm_view_make(lm_realm *realm, uint32_t owner, lm_handle handle, lm_kind kind,
                        uint32_t offset, uint32_t length, lm_view *view);
 

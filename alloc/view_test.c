@@ -622,6 +622,14 @@ static void views_of_nothing_lie_anywhere_even_at_the_end(void **state) {
     assert_nothing_lives();
 }
 
+static void *no_block(size_t size, lm_memory *memory) {
+    (void)size, (void)memory;
+    return NULL;
+}
+static void *no_resize(void *block, size_t size, lm_memory *memory) {
+    (void)block, (void)size, (void)memory;
+    return NULL;
+}
 static void keep_block(void *block, size_t size, lm_memory *memory) {
     (void)block, (void)size, (void)memory;
 }
@@ -630,7 +638,8 @@ static void keep_block(void *block, size_t size, lm_memory *memory) {
 static void a_buffer_may_end_at_2_to_the_32(void **state) {
     (void)state;
     enum { START = 16 };
-    static const lm_allocator keeps = {.free = keep_block};
+    static const lm_allocator keeps = {
+        .allocate = no_block, .resize = no_resize, .free = keep_block};
     const lm_memory_options options = {.pages = LM_PAGES_MAX, .pages_max = LM_PAGES_MAX};
     const uint32_t size = UINT32_MAX - START + 1;
     lm_memory large;

@@ -276,8 +276,11 @@ static lm_status adopt(buffer_player *p, const trace_operation *operation, lm_vi
                                                       served->memory);
     if (!block) return LM_OUT_OF_MEMORY;
     uint32_t offset = lm_offset(served->memory, block);
+    want(p, i, size);
     lm_status status = lm_buffer_adopt(&p->realm, made->owner, i, offset, size, &made->handle);
-    if (!buffer_check_status(p, status, full ? LM_OUT_OF_SLOTS : LM_OK)) return BUFFER_BROKEN;
+    if (!check_pressure(p, status, exceeds_budget(p, i, size)) ||
+        !buffer_check_status(p, status, full ? LM_OUT_OF_SLOTS : LM_OK))
+        return BUFFER_BROKEN;
     if (lm_failed(status))
         served->allocator->free(lm_at(served->memory, offset), 0, served->memory);
     else if (!buffer_given(p, made->handle, made->owner, i, p->model.begun))
@@ -357,6 +360,8 @@ static lm_status create_and_shrink(buffer_player *p, const trace_operation *oper
     if (status == LM_OK) status = hold_by_view(p, size + 1, made, &all);
     if (status != LM_OK) return status;
     if (!resize(p, size, false, made, &status)) return BUFFER_BROKEN;
+    if (lm_failed(status) && !buffer_broken(p, "status", "a buffer cannot be made smaller"))
+        return BUFFER_BROKEN;
     if (!buffer_check_pointer(p, lm_failed(status))) return BUFFER_BROKEN;
     p->pointer.address = NULL;
     if (lm_failed(status))

@@ -185,9 +185,9 @@ void recorded_finalizers_end(lm_realm *realm) {
     lm_finalizers_end(realm);
 }
 
-void recorded_realm_end(lm_realm *realm) {
+lm_status recorded_realm_end(lm_realm *realm) {
     if (recorder_is_on()) recorder_write("    lm_realm_end(&realm);\n    holds_nothing();\n");
-    lm_realm_end(realm);
+    return lm_realm_end(realm);
 }
 
 // ---- Views --------------------------------------------------------------------------------------
