@@ -20,10 +20,10 @@ enum { ARGUMENTS_MAX = 16, WORKERS_MAX = 64, JOBS_MAX = 64, BUFFERS_DEPTH_MAX = 
 // One allocator, or world of buffers, for which linmem-explorer is started.
 typedef struct job {
     const char *allocator;
-    bool named;     // by who asks; so explored to the depth that is asked for
-    char *trace;    // where a violation's goes
-    json_t *result; // NULL: it has none
-    char failure[100];
+    bool named;        // by who asks; so explored to the depth that is asked for
+    char *trace;       // where a violation's goes
+    json_t *result;    // NULL: it has none
+    char failure[100]; // why the result is not all, or is none; else empty
 } job;
 
 typedef struct exploring {
@@ -152,6 +152,24 @@ static uint32_t depth_of(const exploring *e, const job *j) {
     return bounded && e->depth > BUFFERS_DEPTH_MAX ? BUFFERS_DEPTH_MAX : e->depth;
 }
 
+static json_t *violation_of(const job *j) {
+    return json_array_get(json_object_get(j->result, "violations"), 0);
+}
+
+// Notes whether the trace of what was found breaks the same law, as `linmem reproduce` plays it.
+static void play_again(const job *j) {
+    char failure[100];
+    json_t *violation = violation_of(j);
+    if (access(j->trace, R_OK) != 0) return; // why is said
+    const char *const arguments[] = {j->allocator, "--play", j->trace, NULL};
+    json_t *played = explorer_program_run(arguments, failure);
+    const json_t *again = json_array_get(json_object_get(played, "violations"), 0);
+    bool same =
+        again && json_equal(json_object_get(again, "law"), json_object_get(violation, "law"));
+    json_object_set_new(violation, "reproduces", json_boolean(same));
+    json_decref(played);
+}
+
 static void run_job(const exploring *e, job *j) {
     char depth[12];
     const char *arguments[ARGUMENTS_MAX + 6] = {j->allocator, "--trace", j->trace, "--depth",
@@ -160,6 +178,9 @@ static void run_job(const exploring *e, job *j) {
     for (size_t i = 0; i < e->argument_count; i++)
         arguments[5 + i] = e->arguments[i];
     j->result = explorer_program_run(arguments, j->failure);
+    if (j->result && *j->failure)
+        json_object_set_new(j->result, "ended_by", json_string(j->failure));
+    if (violation_of(j)) play_again(j);
 }
 
 static void *work(void *exploring_) {
@@ -199,6 +220,16 @@ static json_int_t number(const json_t *result, const char *key) {
     return json_integer_value(json_object_get(result, key));
 }
 
+static void print_violation(const job *j, const json_t *violation) {
+    const json_t *reproduces = json_object_get(violation, "reproduces");
+    printf("  broken %s: %s\n%-17s after %lld operations: %s%s\n",
+           json_string_value(json_object_get(violation, "law")),
+           json_string_value(json_object_get(violation, "how")), "",
+           (long long)number(violation, "operations"),
+           reproduces ? j->trace : "its trace could not be written",
+           json_is_false(reproduces) ? ", which breaks nothing when it is played alone" : "");
+}
+
 // Returns whether all laws hold.
 static bool print_result(const job *j) {
     if (!j->result) {
@@ -208,16 +239,12 @@ static bool print_result(const job *j) {
     printf("%-17s %5lld %12lld %18lld %9.1f", j->allocator, (long long)number(j->result, "depth"),
            (long long)number(j->result, "states"), (long long)number(j->result, "sequences"),
            json_real_value(json_object_get(j->result, "seconds")));
-    const json_t *violation = json_array_get(json_object_get(j->result, "violations"), 0);
-    const char *law, *how, *trace;
-    if (!violation) {
-        puts("  all hold");
-        return true;
-    }
-    json_unpack((json_t *)violation, "{ss ss ss}", "law", &law, "how", &how, "trace", &trace);
-    printf("  broken %s: %s\n%-17s after %lld operations: %s\n", law, how, "",
-           (long long)number(violation, "operations"), trace);
-    return false;
+    const json_t *violation = violation_of(j);
+    if (violation)
+        print_violation(j, violation);
+    else
+        printf("  all hold%s%s\n", *j->failure ? ", then: " : "", j->failure);
+    return !violation && !*j->failure;
 }
 
 static void write_json(const exploring *e) {

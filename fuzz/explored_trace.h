@@ -9,6 +9,7 @@ enum { EXPLORED_NAME_BYTES = 40 };
 typedef struct explored_by {
     char name[EXPLORED_NAME_BYTES]; // a strategy's, or "buffers:WORLD"
     int level;
+    bool damage; // in the end the heap is walked with words of it damaged
 } explored_by;
 
 // The line that says it, as a comment's text; `size` bytes.

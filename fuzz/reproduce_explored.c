@@ -20,7 +20,7 @@ static bool play(const char *path, const char *name, int level) {
     const char *const arguments[] = {name, "--play", path, NULL};
     char failure[100];
     json_t *result = explorer_program_run(arguments, failure);
-    if (!result) options_fail("linmem-explorer: %s", failure);
+    if (!result || *failure) options_fail("linmem-explorer: %s", failure);
     const json_t *violation = json_array_get(json_object_get(result, "violations"), 0);
     const char *law, *how;
     bool broken =

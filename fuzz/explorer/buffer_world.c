@@ -254,6 +254,7 @@ static bool buffer_begin(explorer_world *world, unsigned char *state, size_t *by
 
 static void buffer_load(explorer_world *world, const unsigned char *state, size_t bytes) {
     buffer_world *w = buffer_world_of(world);
+    w->probe_count = 0;
     bytes -= sizeof w->path_count;
     memcpy(&w->path_count, state + bytes, sizeof w->path_count);
     w->loaded_count = w->path_count;

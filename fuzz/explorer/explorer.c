@@ -1,5 +1,8 @@
 #include "fuzz/explorer/explorer.h"
+
 #include "cli/clock.h"
+#include "fuzz/noted.h"
+#include "fuzz/walk_guard.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -31,11 +34,11 @@ static struct explorer {
     row nodes, edges;
     row layer, next; // the states' bytes: of those explored now, and next
     uint32_t layer_first[EXPLORER_DEPTH_MAX + 2]; // the first state of each depth
-    uint32_t at, move;                            // where we are, for violations
-    bool at_end;
-    uint32_t depth; // what is explored
+    uint32_t at, move;                            // where we are, for violations; 0: no move
+    uint32_t depth;                               // what is explored
     bool refuse;
     const trace *trace; // or played
+    double begun;
     volatile sig_atomic_t ticks;
     sigjmp_buf trapped;
 } explorer;
@@ -150,7 +153,6 @@ static outcome try_move(bool keep, exploration *result) {
     size_t bytes;
     uint32_t id;
     explorer.ticks = 0;
-    explorer.at_end = false;
     result->moves++;
     if (!w->play(w, explorer.move, state, &bytes)) return VIOLATION;
     seen s = enter(state, bytes, keep, &id);
@@ -158,7 +160,6 @@ static outcome try_move(bool keep, exploration *result) {
     if (!edge) return OUT_OF_MEMORY;
     *edge = id;
     if (s == SEEN) return ALL_HOLDS;
-    explorer.at_end = true;
     return w->end(w) ? ALL_HOLDS : VIOLATION;
 }
 
@@ -167,6 +168,8 @@ static outcome explore_state(const unsigned char *state, size_t bytes, bool keep
                              exploration *result) {
     explorer_world *w = explorer.world;
     uint32_t moves[EXPLORER_MOVES_MAX];
+    explorer.ticks = 0;
+    explorer.move = 0;
     w->load(w, state, bytes);
     uint32_t count = w->moves(w, moves);
     for (uint32_t i = 0; i < count; i++) {
@@ -191,15 +194,47 @@ static outcome explore_layer(bool keep, bool refuse, exploration *result) {
     return ALL_HOLDS;
 }
 
+// How many sequences lead to each state, a depth after the other.
+static bool count_sequences(exploration *result) {
+    size_t states = explorer.nodes.count;
+    uint64_t *now = calloc(states, sizeof *now), *then = calloc(states, sizeof *then);
+    const uint32_t *edges = explorer.edges.items;
+    bool counted = now && then;
+    if (counted) now[0] = 1;
+    result->sequences = 0;
+    for (uint32_t d = 0; counted && d < result->depth; d++) {
+        memset(then, 0, states * sizeof *then);
+        for (uint32_t id = 0, at = 0; id < explorer.layer_first[d + 1]; id++) {
+            result->sequences += now[id] * (node_at(id)->edges_end - at);
+            for (; at < node_at(id)->edges_end; at++)
+                then[edges[at]] += now[id];
+        }
+        uint64_t *swapped = now;
+        now = then;
+        then = swapped;
+    }
+    free(now);
+    free(then);
+    return counted;
+}
+
+static bool tell_so_far(exploration *result) {
+    explorer_world *w = explorer.world;
+    result->states = explorer.nodes.count;
+    result->seconds = clock_seconds() - explorer.begun;
+    if (!w->told) return true;
+    bool counted = count_sequences(result);
+    if (counted) w->told(w, result);
+    return counted;
+}
+
 static outcome explore(exploration *result) {
     static unsigned char state[EXPLORER_STATE_BYTES_MAX];
     explorer_world *w = explorer.world;
     size_t bytes;
     uint32_t id;
-    explorer.at_end = false;
     if (!w->begin(w, state, &bytes)) return VIOLATION;
     if (enter(state, bytes, true, &id) == NO_MEMORY) return OUT_OF_MEMORY;
-    explorer.at_end = true;
     if (!w->end(w)) return VIOLATION;
     uint32_t depth = explorer.depth;
     for (uint32_t d = 0; d < depth; d++) {
@@ -211,6 +246,7 @@ static outcome explore(exploration *result) {
         outcome o = explore_layer(d + 1 < depth, explorer.refuse, result);
         if (o != ALL_HOLDS) return o;
         result->depth = d + 1;
+        if (!tell_so_far(result)) return OUT_OF_MEMORY;
     }
     return ALL_HOLDS;
 }
@@ -240,7 +276,9 @@ static void on_trap(int signal) {
 
 static void watch(bool on) {
     static const int signals[] = {SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGABRT, SIGVTALRM};
-    struct sigaction action = {.sa_handler = on ? on_trap : SIG_DFL, .sa_flags = SA_NODEFER};
+    struct sigaction action = {.sa_handler = on ? on_trap : SIG_DFL,
+                               .sa_flags = SA_NODEFER | SA_ONSTACK};
+    if (on) walk_guard_use_stack();
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         sigaction(signals[i], &action, NULL);
     struct itimerval second = {{on, 0}, {on, 0}};
@@ -248,12 +286,14 @@ static void watch(bool on) {
 }
 
 static void tell_trap(explorer_world *w, int signal) {
-    bool trap = signal == SIGILL || signal == SIGTRAP;
-    w->broken = signal == SIGVTALRM ? LAW_steps : trap ? LAW_trap : LAW_bounds;
-    snprintf(w->finding, sizeof w->finding, "%s",
-             signal == SIGVTALRM ? "a call does not return"
-             : trap              ? "a right call traps"
-                                 : strsignal(signal));
+    char how[60] = "does not return";
+    bool hangs = signal == SIGVTALRM, traps = signal == SIGILL || signal == SIGTRAP;
+    if (!hangs) snprintf(how, sizeof how, traps ? "traps" : "crashes (%s)", strsignal(signal));
+    w->broken = hangs ? LAW_steps : LAW_trap;
+    if (w->notes)
+        noted_print(noted, how, w->finding, sizeof w->finding);
+    else
+        snprintf(w->finding, sizeof w->finding, "a right call %s", how);
 }
 
 // Begins with what has been explored: nothing.
@@ -262,6 +302,8 @@ static void start(explorer_world *world, exploration *result) {
     *result = (exploration){.broken = LAW_NONE};
     world->broken = LAW_NONE;
     explorer.world = world;
+    explorer.begun = clock_seconds();
+    noted->name = NULL;
 }
 
 static outcome run_watched(outcome (*run)(exploration *), exploration *result) {
@@ -279,29 +321,6 @@ static outcome run_watched(outcome (*run)(exploration *), exploration *result) {
 
 // ---- The result ---------------------------------------------------------------------------------
 
-// How many sequences lead to each state, a depth after the other.
-static bool count_sequences(exploration *result) {
-    size_t states = explorer.nodes.count;
-    uint64_t *now = calloc(states, sizeof *now), *then = calloc(states, sizeof *then);
-    const uint32_t *edges = explorer.edges.items;
-    bool counted = now && then;
-    if (counted) now[0] = 1;
-    for (uint32_t d = 0; counted && d < result->depth; d++) {
-        memset(then, 0, states * sizeof *then);
-        for (uint32_t id = 0, at = 0; id < explorer.layer_first[d + 1]; id++) {
-            result->sequences += now[id] * (node_at(id)->edges_end - at);
-            for (; at < node_at(id)->edges_end; at++)
-                then[edges[at]] += now[id];
-        }
-        uint64_t *swapped = now;
-        now = then;
-        then = swapped;
-    }
-    free(now);
-    free(then);
-    return counted;
-}
-
 static void tell_violation(const explorer_world *w, exploration *result) {
     result->broken = w->broken;
     memcpy(result->finding, w->finding, sizeof result->finding);
@@ -316,7 +335,6 @@ static void tell_violation(const explorer_world *w, exploration *result) {
 }
 
 bool explorer_run(explorer_world *world, uint32_t depth, bool refuse, exploration *result) {
-    double begun = clock_seconds();
     start(world, result);
     explorer.depth = depth;
     explorer.refuse = refuse;
@@ -324,7 +342,7 @@ bool explorer_run(explorer_world *world, uint32_t depth, bool refuse, exploratio
     result->states = explorer.nodes.count;
     if (o == VIOLATION) tell_violation(world, result);
     bool counted = o != OUT_OF_MEMORY && count_sequences(result);
-    result->seconds = clock_seconds() - begun;
+    result->seconds = clock_seconds() - explorer.begun;
     row_free(&explorer.nodes);
     row_free(&explorer.edges);
     row_free(&explorer.layer);

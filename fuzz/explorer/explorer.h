@@ -22,6 +22,7 @@ enum {
 };
 
 typedef struct explorer_world explorer_world;
+typedef struct exploration exploration;
 
 // A move is an operation and, with explorer_world.refused, how many growths are refused in it.
 struct explorer_world {
@@ -44,12 +45,20 @@ struct explorer_world {
     bool (*trace)(explorer_world *world, const uint32_t *moves, size_t count,
                   trace_builder *builder, trace_error *error);
 
+    // What was found needs walks over damaged heaps, in the end, to be found again.
+    bool (*damages)(const explorer_world *world); // or NULL
+
+    // Told what it comes to so far, each time that a depth is explored; or NULL.
+    void (*told)(explorer_world *world, const exploration *so_far);
+    void *context; // its
+
+    bool notes;        // the allocator's calls are noted (fuzz/noted.h)
     size_t key_bytes;  // by which the state just written is told apart, its first; 0: all
     oracle_law broken; // by begin, play or end
     char finding[200];
 };
 
-typedef struct exploration {
+struct exploration {
     uint32_t depth;     // that was reached
     uint64_t states;    // distinct ones, the first included
     uint64_t moves;     // played
@@ -59,11 +68,11 @@ typedef struct exploration {
     char finding[200];
     uint32_t moves_to[EXPLORER_DEPTH_MAX + 1]; // that lead to what was found
     uint32_t move_count;
-} exploration;
+};
 
 // Explores to a depth, with growth refused at every point or never. Traps, crashes and calls that
-// do not return within a second are violations: after one of them the world is not to be used but
-// for its trace. False: out of memory. One at a time.
+// do not return within a second are violations, of the laws `trap` and `steps`: after one of them
+// the world is not to be used but for its trace. False: out of memory. One at a time.
 bool explorer_run(explorer_world *world, uint32_t depth, bool refuse, exploration *result);
 
 // Plays a trace up to its exit, behind which it is only closed, and ends; violations are as above.

@@ -194,6 +194,8 @@ static exploration explore_world(explorer_world *w, uint32_t depth, trace *found
     return result;
 }
 
+static bool damaged; // heaps of the worlds that play traces are walked so
+
 static explorer_world *heap_of(const lm_allocator *allocator, bool probe) {
     static explored_strategy strategy;
     heap_world_options options = plain;
@@ -201,6 +203,7 @@ static explorer_world *heap_of(const lm_allocator *allocator, bool probe) {
     options.depth = 6;
     options.strategy = &strategy;
     options.probe = probe;
+    options.damage = !probe && damaged;
     explorer_world *w = heap_world_new(&options);
     assert_non_null(w);
     return w;
@@ -283,6 +286,118 @@ static void what_a_probe_finds_is_played_too(void **state) {
     exploration result = explore_world(w, 2, &found);
     heap_world_free(w);
     assert_plays(&found, result.broken);
+}
+
+// Follows what it finds, wherever that leads, or writes there; what it is given is in order.
+static const char *crash_on_damage(lm_memory *m, lm_census *census) {
+    const char *law = sound->validate(m, census);
+    if (law) *(volatile char *)NULL = 0;
+    return law;
+}
+static const char *trap_on_damage(lm_memory *m, lm_census *census) {
+    const char *law = sound->validate(m, census);
+    if (law) __builtin_trap();
+    return law;
+}
+static const char *hang_on_damage(lm_memory *m, lm_census *census) {
+    const char *law = sound->validate(m, census);
+    for (volatile bool again = law; again;)
+        ;
+    return law;
+}
+static const char *write_on_damage(lm_memory *m, lm_census *census) {
+    const char *law = sound->validate(m, census);
+    if (law) m->base[m->pages * LM_PAGE_BYTES - 1]++;
+    return law;
+}
+
+// The walk is blamed, by the word that was damaged, and what is found can be played.
+static void a_walk_survives_a_damaged_word(void **state) {
+    (void)state;
+    static const struct {
+        const char *(*validate)(lm_memory *, lm_census *);
+        const char *how;
+    } walks[] = {
+        {crash_on_damage, "crashes"},
+        {trap_on_damage, "traps"},
+        {hang_on_damage, "does not return"},
+        {write_on_damage, "writes"},
+    };
+    sound = explored_strategy_named("tlsf", 0)->allocator;
+    for (size_t i = 0; i < sizeof walks / sizeof *walks; i++) {
+        trace found;
+        sick = *sound;
+        sick.validate = walks[i].validate;
+        explorer_world *w = heap_of(&sick, true);
+        exploration result = explore_world(w, 2, &found);
+        assert_true(w->damages(w));
+        heap_world_free(w);
+        assert_string_equal(law_names[result.broken], "walk");
+        assert_non_null(strstr(result.finding, walks[i].how));
+        assert_non_null(strstr(result.finding, "whose word at "));
+        damaged = true;
+        assert_plays(&found, LAW_walk);
+        damaged = false;
+    }
+}
+
+static size_t crash_when_measured(const void *block, lm_memory *m) {
+    size_t usable = sound->usable_size(block, m);
+    if (usable >= 250) *(volatile char *)NULL = 0;
+    return usable;
+}
+static bool crash_at_the_start(lm_memory *m) {
+    *(volatile char *)NULL = 0;
+    return sound->start(m);
+}
+static int overflow(volatile int depth) {
+    volatile char frame[4096];
+    frame[0] = (char)depth;
+    return depth < 0 ? 0 : overflow(depth + 1) + frame[0];
+}
+static void *overflow_the_stack(size_t size, lm_memory *m) {
+    if (size == 250) overflow(0);
+    return sound->allocate(size, m);
+}
+static const char *crash_over_two_blocks(lm_memory *m, lm_census *census) {
+    lm_census own;
+    const char *law = sound->validate(m, census ? census : &own);
+    if (!law && (census ? census : &own)->live_blocks == 2) *(volatile char *)NULL = 0;
+    return law;
+}
+static void crash_when_reset(lm_memory *m) {
+    *(volatile char *)NULL = 0;
+    sound->reset(m);
+}
+
+// Whichever call it is, the finding names it with its arguments, and its trace is played.
+static void a_crash_names_its_call(void **state) {
+    (void)state;
+    static const struct crash {
+        lm_allocator with;
+        const char *how;
+    } crashes[] = {
+        {{.usable_size = crash_when_measured}, "usable_size(block at "},
+        {{.start = crash_at_the_start}, "start() crashes"},
+        {{.allocate = overflow_the_stack}, "allocate(250) crashes"},
+        {{.validate = crash_over_two_blocks}, "validate() crashes"},
+        {{.reset = crash_when_reset}, "reset() crashes"},
+    };
+    sound = explored_strategy_named("tlsf", 0)->allocator;
+    for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++) {
+        trace found;
+        const lm_allocator *with = &crashes[i].with;
+        sick = *sound;
+        if (with->usable_size) sick.usable_size = with->usable_size;
+        if (with->start) sick.start = with->start;
+        if (with->allocate) sick.allocate = with->allocate;
+        if (with->validate) sick.validate = with->validate;
+        if (with->reset) sick.reset = with->reset;
+        exploration result = explore_sick(&found);
+        assert_string_equal(law_names[result.broken], "trap");
+        if (!strstr(result.finding, crashes[i].how)) fail_msg("%s", result.finding);
+        assert_plays(&found, LAW_trap);
+    }
 }
 
 static void where_blocks_lie_is_compared_when_played(void **state) {
@@ -397,6 +512,8 @@ int main(void) {
         cmocka_unit_test(sequences_are_counted_as_they_are),
         cmocka_unit_test(bugs_are_found_by_the_shortest_trace),
         cmocka_unit_test(what_a_probe_finds_is_played_too),
+        cmocka_unit_test(a_walk_survives_a_damaged_word),
+        cmocka_unit_test(a_crash_names_its_call),
         cmocka_unit_test(where_blocks_lie_is_compared_when_played),
         cmocka_unit_test(found_traces_of_buffers_are_played),
         cmocka_unit_test(all_that_is_explored_can_be_played),

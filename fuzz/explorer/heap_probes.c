@@ -1,6 +1,10 @@
 // What is played in a state of the heap world before all ends there (heap_world.h).
 #include "fuzz/explorer/heap_world_state.h"
 
+#include "fuzz/walk_guard.h"
+
+#include <string.h>
+
 enum { LADDERED_MAX = 400, BROKEN_WALKS_MAX = 100, PROBED_BLOCKS_MAX = 2 };
 
 // Plays something more where the last move led. Blocks of its own have a number from PROBE on.
@@ -53,24 +57,43 @@ static bool probe_ladder(heap_world *w) {
     return true;
 }
 
-// One word of the heap after the other is broken: a walk must come to its end over any heap, and
-// what it says of this one does not matter. The heap is then as it was.
-static void walk_broken(heap_world *w) {
+// One word, which becomes a value. The walk must survive that, and write nothing to the heap, which
+// is `pristine` else; and is in any case afterwards.
+static bool walk_damaged(heap_world *w, walk_damage damage, const unsigned char *pristine,
+                         size_t bytes) {
+    char how[160];
     lm_memory *m = &w->player.memory;
-    uint32_t *words = (uint32_t *)(void *)m->base;
-    for (uint32_t i = m->heap_start / 4; i < m->pages * LM_PAGE_BYTES / 4; i++) {
-        const uint32_t word = words[i];
-        const uint32_t broken[] = {0, UINT32_MAX, word + LM_BLOCK_ALIGNMENT, word ^ 1, word ^ 2};
-        for (uint32_t b = 0; b < sizeof broken / sizeof *broken; b++) {
-            words[i] = broken[b];
-            w->allocator->validate(m, NULL);
-        }
-        words[i] = word;
+    bool survives = walk_guarded(w->allocator, m, damage, how);
+    if (survives && memcmp(m->base, pristine, bytes) == 0) return true;
+    memcpy(m->base, pristine, bytes);
+    if (survives) walk_guard_print(m, damage, "writes to the heap", how);
+    w->damages = true;
+    return heap_world_breaks(w, LAW_walk, how);
+}
+
+// One word of the heap after the other is damaged: a walk must come to its end over any heap, and
+// what it says of this one does not matter.
+static bool walk_all_damaged(heap_world *w) {
+    static unsigned char pristine[LM_PAGE_BYTES * LM_PAGES_MAX];
+    lm_memory *m = &w->player.memory;
+    size_t bytes = (size_t)m->pages * LM_PAGE_BYTES;
+    bool holds = true;
+    memcpy(pristine, m->base, bytes);
+    walk_guard_begin();
+    for (uint32_t i = m->heap_start / 4; i < bytes / 4 && holds; i++) {
+        uint32_t word;
+        memcpy(&word, pristine + 4 * (size_t)i, sizeof word);
+        const uint32_t values[] = {0, UINT32_MAX, word + LM_BLOCK_ALIGNMENT, word ^ 1, word ^ 2};
+        for (uint32_t v = 0; v < sizeof values / sizeof *values && holds; v++)
+            holds = walk_damaged(w, (walk_damage){4 * i, values[v]}, pristine, bytes);
     }
+    walk_guard_end();
+    return holds;
 }
 
 bool heap_world_probe(heap_world *w) {
-    if (w->broken_walks++ < BROKEN_WALKS_MAX) walk_broken(w);
-    if (w->next.count > PROBED_BLOCKS_MAX) return true;
+    bool walks = w->options.damage || (w->options.probe && w->broken_walks++ < BROKEN_WALKS_MAX);
+    if (walks && !walk_all_damaged(w)) return false;
+    if (!w->options.probe || w->next.count > PROBED_BLOCKS_MAX) return true;
     return probe_largest(w) && (w->laddered++ >= LADDERED_MAX || probe_ladder(w));
 }

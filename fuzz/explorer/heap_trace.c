@@ -62,12 +62,14 @@ bool heap_world_trace(explorer_world *world, const uint32_t *moves, size_t count
     telling t = {.world = w, .builder = builder, .error = error};
     static trace_operation probes[PROBES_MAX];
     uint32_t probe_count = w->probe_count;
-    bool ended = w->ended;
+    bool ended = w->ended, damages = w->damages;
     memcpy(probes, w->probes, sizeof probes);
     trace_operation heap = heap_world_heap();
     if (!tell(&t, heap)) return false;
-    heap_world_start(w, &heap);
+    // What broke at once is not played again.
+    if (count || ended) heap_world_start(w, &heap);
     w->played_pages = LM_PAGES_MAX;
+    w->damages = damages;
     for (size_t i = 0; i < count; i++)
         if (!tell_move(&t, moves[i], i + 1 < count || ended)) return false;
     return tell_probes(&t, probes, probe_count) && trace_builder_close(builder, error);

@@ -1,6 +1,7 @@
 #include "fuzz/explorer/heap_world_state.h"
 
 #include "fuzz/explorer/image.h"
+#include "fuzz/noted.h"
 #include "fuzz/pattern.h"
 
 #include <stdio.h>
@@ -234,9 +235,13 @@ uint64_t heap_world_layout(const unsigned char *state) {
     return sum;
 }
 
+// What led there was played, and nothing more.
 static void heap_load(explorer_world *world, const unsigned char *state, size_t bytes) {
     heap_world *w = heap_world_of(world);
     (void)bytes;
+    w->probe_count = 0;
+    w->ended = true;
+    w->damages = false;
     w->head = (head){0};
     memcpy(&w->head, state, offsetof(head, blocks));
     size_t blocks = w->head.count * sizeof(block);
@@ -254,7 +259,7 @@ static bool heap_play(explorer_world *world, uint32_t move, unsigned char *state
         numbers[i] = i;
     restore_player(w);
     w->probe_count = 0;
-    w->ended = false;
+    w->ended = w->damages = false;
     trace_operation operation = heap_world_operation(w, move, numbers, w->head.count);
     if (!heap_world_play(w, &operation, refusals)) return false;
     w->growths = w->player.memory.moves;
@@ -294,7 +299,7 @@ bool heap_world_start(heap_world *w, const trace_operation *heap) {
     w->bare_pages = w->bare.pages;
     w->next = (head){.pages = (uint16_t)w->bare.pages};
     w->refusals = w->probe_count = 0;
-    w->crowded = w->ended = false;
+    w->crowded = w->ended = w->damages = false;
     return true;
 }
 
@@ -319,11 +324,15 @@ static bool all_is_free(heap_world *w) {
     return heap_world_breaks(w, LAW_conservation, how);
 }
 
+static bool heap_damages(const explorer_world *world) {
+    return ((const heap_world *)world)->damages;
+}
+
 static bool heap_end(explorer_world *world) {
     heap_world *w = heap_world_of(world);
     w->ended = true;
     w->allocator->free(NULL, 0, &w->player.memory);
-    if (w->options.probe && !heap_world_probe(w)) return false;
+    if (!heap_world_probe(w)) return false;
     if (!heap_player_end(&w->player)) return told(w);
     return nothing_beyond(w) && all_is_free(w);
 }
@@ -371,9 +380,11 @@ explorer_world *heap_world_new(const heap_world_options *options) {
                                 .end = heap_end,
                                 .trace = heap_world_trace,
                                 .perform = heap_perform,
+                                .damages = heap_damages,
+                                .notes = true,
                                 .broken = LAW_NONE};
     w->options = *options;
-    w->allocator = options->strategy->allocator;
+    w->allocator = noted_allocator(options->strategy->allocator);
     uint64_t most = 0;
     for (uint32_t i = 0; i < options->size_count; i++)
         if (most < options->sizes[i]) most = options->sizes[i];

@@ -14,7 +14,7 @@
 // each state, once, all ends, and the heap must be what it was. Before that, in states of up to two
 // blocks, the largest sizes are asked for, which must be refused, and in the first 400 of these
 // many sizes with all alignments. In the first 100 states the walk goes over heaps of which a word
-// is broken, and must come to its end.
+// is damaged, and must come to its end, and change nothing.
 //
 // Each move is played twice: on blocks filled with patterns, under the oracle, and on blocks of
 // junk, which makes the next state. Both must put blocks at the same places.
@@ -33,7 +33,8 @@ typedef struct heap_world_options {
     const char *verbs; // the letters above that are played
     uint32_t depth;    // how deep it will be explored at most
     bool canonicalize; // else two states that behave alike may count as two
-    bool probe;        // sizes that no move asks for, too
+    bool probe;        // sizes that no move asks for, too, and walks over damaged heaps
+    bool damage;       // without the sizes: walks over damaged heaps in every end
 } heap_world_options;
 
 // NULL: no memory. To be freed with heap_world_free.

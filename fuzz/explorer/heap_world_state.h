@@ -44,6 +44,7 @@ typedef struct heap_world {
     trace_operation probes[PROBES_MAX]; // that `end` played
     uint32_t probe_count;
     bool ended;
+    bool damages;          // what was found needs a damaged heap
     uint32_t broken_walks; // states in which walks over broken heaps were tried
     uint32_t laddered;     // states in which the ladder was played
     uint32_t refusals;     // of a trace that is played: in the next operation
@@ -72,8 +73,8 @@ trace_operation heap_world_operation(const heap_world *world, uint32_t move,
                                      const uint32_t *numbers, uint32_t number);
 uint32_t heap_world_refusals(uint32_t move);
 
-// What is played more in a state where all will end: sizes that no move asks for, and walks over
-// broken heaps.
+// What is played more in a state where all will end, as the options say: sizes that no move asks
+// for, and walks over damaged heaps.
 bool heap_world_probe(heap_world *world);
 
 // As explorer_world.trace.

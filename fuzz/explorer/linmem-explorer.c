@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define BUFFERS "buffers" // all their worlds; BUFFERS:WORLD: one
 
@@ -124,16 +125,39 @@ static void free_world(const char *name, explorer_world *world) {
     (buffers_world(name) ? buffer_world_free : heap_world_free)(world);
 }
 
+// ---- The result ---------------------------------------------------------------------------------
+
+static json_t *result_json(const settings *s, const exploration *r) {
+    json_t *violations = json_array();
+    if (r->broken != LAW_NONE) {
+        json_t *violation = json_pack("{ss ss si}", "law", law_names[r->broken], "how", r->finding,
+                                      "operations", (int)r->move_count);
+        // A path need not be UTF-8, which JSON is.
+        json_t *path = s->trace ? json_string(s->trace) : NULL;
+        if (path) json_object_set_new(violation, "trace", path);
+        json_array_append_new(violations, violation);
+    }
+    return json_pack("{ss si sI sI sI sf so}", "allocator", s->allocator, "depth", (int)r->depth,
+                     "states", (json_int_t)r->states, "moves", (json_int_t)r->moves, "sequences",
+                     (json_int_t)r->sequences, "seconds", r->seconds, "violations", violations);
+}
+
+// Writes a line to who has started us. False: there is no such descriptor.
+static bool tell(json_t *json) {
+    bool told = json_dumpfd(json, 3, JSON_COMPACT) == 0 && write(3, "\n", 1) == 1;
+    json_decref(json);
+    return told;
+}
+
 // ---- Exploring ----------------------------------------------------------------------------------
 
-// Writes the shortest trace that leads to what was found. False: it says why.
-static bool write_trace(const settings *s, const char *name, explorer_world *world,
-                        const exploration *result) {
-    trace_error error;
-    trace trace;
-    char text[400], line[80];
-    explored_by by = {.level = s->level};
+// The shortest trace that leads to what was found. False: `error` says why there is none.
+static bool make_trace(const settings *s, const char *name, explorer_world *world,
+                       const exploration *result, trace *trace, trace_error *error) {
+    char text[500], line[120];
+    explored_by by = {.level = s->level, .damage = world->damages && world->damages(world)};
     trace_builder *builder = trace_builder_new();
+    snprintf(error->text, sizeof error->text, "out of memory");
     if (!builder) return false;
     snprintf(by.name, sizeof by.name, "%s", name);
     explored_trace_print(&by, line, sizeof line);
@@ -141,33 +165,60 @@ static bool write_trace(const settings *s, const char *name, explorer_world *wor
              "%s: broken %s: %s\nFound by linmem explore, in pages of %d bytes.\n%s", name,
              law_names[result->broken], result->finding, LM_PAGE_BYTES, line);
     trace_builder_comment(builder, text);
-    if (!world->trace(world, result->moves_to, result->move_count, builder, &error)) {
-        trace_builder_abandon(builder);
-    } else if (trace_builder_finish(builder, &trace, &error)) {
-        bool written = trace_write(&trace, s->trace, &error);
-        trace_free(&trace);
-        if (written) return true;
-    }
-    fprintf(stderr, "linmem-explorer: %s: %s\n", s->trace, error.text);
+    if (world->trace(world, result->moves_to, result->move_count, builder, error))
+        return trace_builder_finish(builder, trace, error);
+    trace_builder_abandon(builder);
     return false;
 }
 
+// What was found is told, whether its trace can be written or not.
+static void write_trace(settings *s, const char *name, explorer_world *world,
+                        const exploration *result) {
+    trace_error error;
+    trace trace;
+    bool made = make_trace(s, name, world, result, &trace, &error);
+    bool written = made && trace_write(&trace, s->trace, &error);
+    if (made) trace_free(&trace);
+    if (written) return;
+    fprintf(stderr, "linmem-explorer: %s: %s\n", s->trace, error.text);
+    s->trace = NULL;
+}
+
+// One world's result, and what was told before it of the others.
+static void add(exploration *result, const exploration *all) {
+    result->states += all->states;
+    result->moves += all->moves;
+    result->sequences += all->sequences;
+    result->seconds += all->seconds;
+}
+
+typedef struct telling {
+    const settings *settings;
+    const exploration *all;
+} telling;
+
+// A line for each depth: who is ended before the end has told as much.
+static void tell_so_far(explorer_world *world, const exploration *so_far) {
+    const telling *t = world->context;
+    exploration result = *so_far;
+    add(&result, t->all);
+    tell(result_json(t->settings, &result));
+}
+
 // Explores one world, and adds what comes out to the result.
-static void explore(const settings *s, const char *name, exploration *all) {
+static void explore(settings *s, const char *name, exploration *all) {
     exploration result;
     explorer_world *world = world_or_fail(s, name, true);
+    world->told = tell_so_far;
+    world->context = &(telling){s, all};
     if (!explorer_run(world, s->depth, s->refuse, &result)) options_fail("out of memory");
-    result.states += all->states;
-    result.moves += all->moves;
-    result.sequences += all->sequences;
-    result.seconds += all->seconds;
+    add(&result, all);
     *all = result;
-    if (result.broken != LAW_NONE && s->trace && !write_trace(s, name, world, &result))
-        exit(EXIT_USAGE);
+    if (result.broken != LAW_NONE && s->trace) write_trace(s, name, world, &result);
     free_world(name, world);
 }
 
-static void explore_all(const settings *s, exploration *result) {
+static void explore_all(settings *s, exploration *result) {
     if (strcmp(s->allocator, BUFFERS) != 0) {
         explore(s, s->allocator, result);
         return;
@@ -189,6 +240,7 @@ static void play(settings *s, exploration *result) {
     if (!explored_trace_read(&trace, &by)) options_fail("%s: is no explorer's trace", s->play);
     if (!s->allocator) s->allocator = by.name;
     s->level = by.level;
+    s->heap.damage = by.damage;
     explorer_world *world = world_or_fail(s, s->allocator, false);
     explorer_play(world, &trace, result);
     result->move_count = (uint32_t)result->moves;
@@ -196,20 +248,7 @@ static void play(settings *s, exploration *result) {
     trace_free(&trace);
 }
 
-// ---- The result ---------------------------------------------------------------------------------
-
-static json_t *result_json(const settings *s, const exploration *r) {
-    json_t *violations = json_array();
-    if (r->broken != LAW_NONE) {
-        json_t *violation = json_pack("{ss ss si}", "law", law_names[r->broken], "how", r->finding,
-                                      "operations", (int)r->move_count);
-        if (s->trace) json_object_set_new(violation, "trace", json_string(s->trace));
-        json_array_append_new(violations, violation);
-    }
-    return json_pack("{ss si sI sI sI sf so}", "allocator", s->allocator, "depth", (int)r->depth,
-                     "states", (json_int_t)r->states, "moves", (json_int_t)r->moves, "sequences",
-                     (json_int_t)r->sequences, "seconds", r->seconds, "violations", violations);
-}
+// ---- The end ------------------------------------------------------------------------------------
 
 // The strategies, and the worlds of buffers.
 static json_t *all_names(void) {
@@ -221,12 +260,6 @@ static json_t *all_names(void) {
     return names;
 }
 
-static int tell(json_t *json, int status) {
-    bool told = json_dumpfd(json, 3, JSON_COMPACT) == 0;
-    json_decref(json);
-    return told ? status : EXIT_USAGE;
-}
-
 int main(int argc, char **argv) {
     static const struct argp argp = {.options = options, .parser = parse, .args_doc = "ALLOCATOR"};
     settings s = {
@@ -235,11 +268,12 @@ int main(int argc, char **argv) {
         .heap = {.sizes = {8, 60, 250, 1000}, .size_count = 4, .verbs = HEAP_WORLD_VERBS}};
     exploration result = {.broken = LAW_NONE};
     options_parse(&argp, argc, argv, &s);
-    if (s.list) return tell(all_names(), EXIT_HELD);
+    if (s.list) return tell(all_names()) ? EXIT_HELD : EXIT_USAGE;
     if (!s.allocator && !s.play) options_fail("which allocator?");
     if (s.play)
         play(&s, &result);
     else
         explore_all(&s, &result);
-    return tell(result_json(&s, &result), result.broken == LAW_NONE ? EXIT_HELD : EXIT_BROKEN);
+    if (!tell(result_json(&s, &result))) return EXIT_USAGE;
+    return result.broken == LAW_NONE ? EXIT_HELD : EXIT_BROKEN;
 }
