@@ -11,3 +11,6 @@ enum { BROKEN_WALKS = 32 };
 // live blocks, anywhere. Each is put back. Nothing is done to a heap whose walk is not cheap.
 // Returns false where a law is broken. O(BROKEN_WALKS heap).
 bool broken_walks(oracle *oracle, uint64_t seed);
+
+// The same of all words of the heap's state and beside live blocks, with many values each.
+bool broken_walks_all(oracle *oracle);

@@ -244,6 +244,8 @@ static bool run(heap_player *p, const heap_options *options, const trace_operati
         holds = heap_player_play(p, &operations[*at]);
     uint64_t broken = p->started ? options->broken_walks : 0;
     if (holds && broken && !broken_walks(&p->oracle, broken)) return false;
+    bool all = p->started && options->all_broken_walks;
+    if (holds && all && !broken_walks_all(&p->oracle)) return false;
     return holds && heap_player_end(p);
 }
 

@@ -32,6 +32,7 @@ typedef struct heap_options {
     uint32_t without;            // LAW_BITs
     bool wrong_calls;            // are made, where the check level catches them; else passed over
     uint64_t broken_walks;       // a seed: in the end the heap is walked with words of it broken
+    bool all_broken_walks;       // the same, with all words that are worth it
 } heap_options;
 
 // What an operation that asks for memory came to.

@@ -81,18 +81,28 @@ static void decode(request *request, const input *input) {
 // ---- Playing ------------------------------------------------------------------------------------
 
 // The ways in which a strategy plays; the last ones under sanitizers, where those are built.
-enum { SANITIZED = 3, WAYS = 5 };
+enum { SANITIZED = 4, WAYS = 6 };
+static const struct way {
+    int level;
+    bool counted, damaged;
+} ways[WAYS] = {{1, false, false}, {0, false, false}, {0, true, false},
+                {1, false, true},  {1, false, false}, {0, false, false}};
+
+static bool is_played(const trial *trial) {
+    if (trial->damaged) return trial->target->damages;
+    if (!trial->counted) return true;
+    return trial->target->counts && trial->allocator->capabilities & LM_CONSTANT_TIME;
+}
 
 // `strategy`: NULL where the target has programs only, and one for all.
 static bool is_way(const trial_target *target, const char *strategy, int way, trial *trial) {
-    static const int levels[WAYS] = {1, 0, 0, 1, 0};
-    *trial = (struct trial){.target = target, .counted = way == 2};
-    if (trial->counted && !target->counts) return false;
+    const struct way *w = &ways[way];
+    *trial = (struct trial){.target = target, .counted = w->counted, .damaged = w->damaged};
     if (!strategy && way != SANITIZED) return false;
     if (strategy)
-        trial->allocator = trial->counted ? counted_strategy_named(strategy)
-                                          : lm_strategy_named(strategy, levels[way]);
-    if (trial->counted && !(trial->allocator->capabilities & LM_CONSTANT_TIME)) return false;
+        trial->allocator =
+            w->counted ? counted_strategy_named(strategy) : lm_strategy_named(strategy, w->level);
+    if (!is_played(trial)) return false;
     if (way < SANITIZED) return true;
     char *program = target_program(target->name, strategy);
     if (!program) options_fail("out of memory");
@@ -111,6 +121,7 @@ static const char *way_text(const trial *trial) {
         return !trial->allocator || trial->allocator->check_level ? "level 1, sanitizers"
                                                                   : "level 0, sanitizers";
     if (trial->counted) return "level 0, counted";
+    if (trial->damaged) return "level 1, damaged";
     return trial->allocator->check_level ? "level 1" : "level 0";
 }
 
@@ -345,7 +356,8 @@ static bool reproduce_with(const request *request, const trial *trial, const tra
 // The same, with each growth refused.
 static bool reproduce_refused(const request *request, const trial *trial) {
     trace refused;
-    if (trial->program || trial->counted || !trial_refuse(trial, &request->trace, &refused))
+    if (trial->program || trial->counted || trial->damaged ||
+        !trial_refuse(trial, &request->trace, &refused))
         return false;
     bool broken = reproduce_with(request, trial, &refused, false);
     trace_free(&refused);

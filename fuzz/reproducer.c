@@ -71,16 +71,25 @@ static void print_agreement(const failure *failure, FILE *stream) {
     fprintf(stream, "    agrees(\"%s\");\n", refuses ? refuses + 2 : failure->how);
 }
 
+// A walk over a damaged heap is to end.
+static void print_damage(const failure *failure, FILE *stream) {
+    unsigned offset, value;
+    const char *damage = strstr(failure->how, "word at ");
+    if (damage && sscanf(damage, "word at %u is %x", &offset, &value) == 2)
+        fprintf(stream, "    walk_damaged(%u, 0x%x);\n", offset, value);
+}
+
 static void print_heap_calls(const trial *trial, const trace *trace, const failure *failure,
                              FILE *calls, FILE *stream) {
     const trace_operation *o = trace->operations;
-    (void)trial, (void)calls;
+    (void)calls;
     bool disagrees = strcmp(failure->law, law_names[LAW_agreement]) == 0;
     for (size_t i = print_heap_start(trace, stream); i < trace->count && o[i].verb != TRACE_EXIT;
          i++) {
         print_heap_call(&o[i], stream);
         if (disagrees && i == failure->at) print_agreement(failure, stream);
     }
+    if (trial->damaged) print_damage(failure, stream);
 }
 
 enum { WRONG_CALLS_MAX = 4096 };

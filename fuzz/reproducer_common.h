@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #pragma GCC diagnostic ignored "-Wunused-function" // few reproducers need all
@@ -13,6 +14,7 @@
 typedef unsigned long long ull;
 enum { SECONDS_MAX = 10 };
 static uint32_t call; // how many were made
+static bool damaged;  // the heap is, over which a walk goes
 
 _Noreturn static void broken(const char *law, const char *how, ...) {
     va_list arguments;
@@ -27,14 +29,15 @@ _Noreturn static void broken(const char *law, const char *how, ...) {
 #define HOLDS(law, holds, ...) ((holds) ? (void)0 : broken(#law, __VA_ARGS__))
 
 static void died_by(int number) {
+    if (damaged) broken("walk", "validate over a damaged heap: signal %d", number);
     if (number == SIGILL || number == SIGTRAP) broken("trap", "a right call trapped");
-    if (number == SIGALRM) broken("hang", "a call takes more than %d s", SECONDS_MAX);
+    if (number == SIGPROF) broken("hang", "a call takes more than %d s", SECONDS_MAX);
     broken("crash", "signal %d", number);
 }
 
 static void catch_signals(void) {
-    static const int signals[] = {SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGABRT, SIGALRM};
+    static const int signals[] = {SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGABRT, SIGPROF};
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         signal(signals[i], died_by);
-    alarm(SECONDS_MAX);
+    setitimer(ITIMER_PROF, &(struct itimerval){.it_value = {SECONDS_MAX, 0}}, NULL);
 }

@@ -122,6 +122,17 @@ static void walk(void) {
               "the heap takes %llu bytes, more than it states", (ull)heap_bytes);
 }
 
+// A word of the heap is damaged: a walk must come to its end over any heap, and write nothing.
+static void walk_damaged(uint32_t offset, uint32_t value) {
+    uint32_t *word = (uint32_t *)(void *)(lm_memory_base(&memory) + offset), was = *word;
+    *word = value;
+    damaged = true;
+    heap->validate(&memory, NULL);
+    damaged = false;
+    HOLDS(walk, *word == value, "validate wrote to the damaged word at %u", offset);
+    *word = was;
+}
+
 // Whether a walk costs little more than a call; then there is one after each.
 static bool is_small(void) {
     return lm_memory_pages(&memory) <= 256;

@@ -163,7 +163,8 @@ static void *allocate_trapping(size_t size, lm_memory *m) {
 }
 static void *allocate_for_ever(size_t size, lm_memory *m) {
     (void)size, (void)m;
-    pause();
+    for (;;)
+        pause();
     return NULL;
 }
 static void free_nothing(void *block, size_t size, lm_memory *m) {
@@ -283,6 +284,68 @@ static void a_trial_outlives_what_hangs(void **state) {
     trace_free(&t);
 }
 
+static const char *crash_on_damage(lm_memory *m, lm_census *counted) {
+    const char *law = right->validate(m, counted);
+    if (law) *(volatile char *)NULL = 0;
+    return law;
+}
+static void *crash_for_100(size_t size, lm_memory *m) {
+    if (size == 100) *(volatile char *)NULL = 0;
+    return right->allocate(size, m);
+}
+static void *take_all_memory(size_t size, lm_memory *m) {
+    if (size != 100) return right->allocate(size, m);
+    if (lm_memory_grow(m, LM_PAGES_MAX - 1) == LM_GROW_REFUSED) return NULL;
+    for (uint64_t at = 1 << 20;; at += 4096)
+        lm_memory_base(m)[at % ((uint64_t)LM_PAGES_MAX * LM_PAGE_BYTES)] = 1;
+}
+
+// What ends the trial is told by the call that was being made.
+static void a_trial_names_the_call_that_ends_it(void **state) {
+    (void)state;
+    trace t = parse("linmem-trace 1\nh 16 1 65536\na 0 30\na 1 100\nf 0\nf 1\n");
+    right = lm_strategy_named("tlsf", 0);
+    lm_allocator broken = *right;
+    trial trial = {.target = trial_target_named("heap"), .allocator = &broken, .seconds = 60};
+    failure failure;
+    broken.allocate = crash_for_100;
+    assert_true(trial_run(&trial, &t, &failure));
+    assert_string_equal(failure.law, "crash");
+    assert_string_equal(failure.how, "allocate(100) is killed by SIGSEGV");
+    broken.allocate = take_all_memory;
+    assert_true(trial_run(&trial, &t, &failure));
+    assert_string_equal(failure.law, "memory");
+    assert_string_equal(failure.how, "allocate(100) takes more than 2 GiB");
+    broken.allocate = allocate_for_ever;
+    trial.seconds = 0.2;
+    assert_true(trial_run(&trial, &t, &failure));
+    assert_string_equal(failure.law, "hang");
+    assert_non_null(strstr(failure.how, "allocate(30) does not return: timed out after "));
+    trace_free(&t);
+}
+
+// Only where a trial damages the heap.
+static void a_walk_over_a_damaged_heap_is_blamed(void **state) {
+    (void)state;
+    trace t = parse("linmem-trace 1\na 0 100\nf 0\n");
+    right = lm_strategy_named("tlsf", 1);
+    lm_allocator broken = *right;
+    broken.validate = crash_on_damage;
+    trial trial = {.target = trial_target_named("heap"), .allocator = &broken, .seconds = 60};
+    failure failure;
+    assert_false(trial_run(&trial, &t, &failure));
+    trial.damaged = true;
+    assert_true(trial_run(&trial, &t, &failure));
+    assert_string_equal(failure.law, "walk");
+    assert_non_null(strstr(failure.how, "validate crashes (Segmentation fault), over a heap whose "
+                                        "word at "));
+    for (size_t i = 0; i < lm_strategy_count(); i++) {
+        trial.allocator = lm_strategy_at(i, 1);
+        if (trial_run(&trial, &t, &failure)) fail_msg("%s: %s", trial.allocator->name, failure.how);
+    }
+    trace_free(&t);
+}
+
 // ---- Programs -----------------------------------------------------------------------------------
 
 static int run_changed(const trial *trial, const trace *trace, const char *change) {
@@ -338,6 +401,26 @@ static void a_program_makes_wrong_calls(void **state) {
     trace_free(&t);
 }
 
+// What it says of the damage is what the program does.
+static void a_program_walks_a_damaged_heap(void **state) {
+    (void)state;
+    trace t = parse("linmem-trace 1\na 0 100\nf 0\n");
+    trial trial = {.target = trial_target_named("heap"),
+                   .allocator = lm_strategy_named("tlsf", 1),
+                   .damaged = true};
+    failure failure = {.law = "walk",
+                       .how =
+                           "validate crashes, over a heap whose word at 16 is 0xffffffff instead "
+                           "of 0x1"};
+    assert_int_equal(run_reproducer(&trial, &t, &failure, NULL, "true"), 0);
+    assert_int_equal(run_reproducer(&trial, &t, &failure, NULL,
+                                    "sed -i 's/^static const char \\*validate(.*{$/&\\n"
+                                    "if (*(uint32_t *)lm_at(memory, 16) == 0xffffffff) "
+                                    "*(volatile char *)0 = 0;/' alloc/strategies/boundary_tags.h"),
+                     1);
+    trace_free(&t);
+}
+
 static lm_allocator small;
 static void *allocate_small_ones(size_t size, lm_memory *m) {
     return size > 1000 ? NULL : right->allocate(size, m);
@@ -371,6 +454,9 @@ int main(void) {
         cmocka_unit_test(both_see_each_broken_law),
         cmocka_unit_test(both_see_what_is_not_used_again),
         cmocka_unit_test(a_trial_outlives_what_hangs),
+        cmocka_unit_test(a_trial_names_the_call_that_ends_it),
+        cmocka_unit_test(a_walk_over_a_damaged_heap_is_blamed),
+        cmocka_unit_test(a_program_walks_a_damaged_heap),
         cmocka_unit_test(a_program_shows_the_bug),
         cmocka_unit_test(a_program_makes_wrong_calls),
         cmocka_unit_test(a_program_shows_who_disagrees),

@@ -6,6 +6,7 @@
 #include "fuzz/buffers_input.h"
 #include "fuzz/finding.h"
 #include "fuzz/heap_input.h"
+#include "fuzz/noted.h"
 #include "fuzz/out_of_memory.h"
 #include "fuzz/wrong_call.h"
 
@@ -13,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 // ---- Targets ------------------------------------------------------------------------------------
@@ -26,26 +29,29 @@ static void fail(failure *failure, const char *law, const char *how) {
     snprintf(failure->how, sizeof failure->how, "%s", how);
 }
 
-static void play_with(const heap_options *options, const trace *trace, failure *failure) {
+// With its calls noted.
+static void play_with(const heap_options *wanted, const trace *trace, failure *failure) {
+    heap_options options = *wanted;
+    options.allocator = noted_allocator(wanted->allocator);
+    if (options.counted) options.counted = options.allocator;
     if (!heap_player_create(&player)) return;
-    if (!heap_player_run(&player, options, trace->operations, trace->count, &failure->at))
+    if (!heap_player_run(&player, &options, trace->operations, trace->count, &failure->at))
         fail(failure, law_names[player.oracle.broken], player.oracle.finding);
     heap_player_destroy(&player);
 }
 
-static void play_heap(const lm_allocator *allocator, bool counted, const trace *trace,
-                      failure *failure) {
-    heap_options options = {.allocator = allocator,
-                            .counted = counted ? allocator : NULL,
+static void play_heap(const trial *trial, const trace *trace, failure *failure) {
+    heap_options options = {.allocator = trial->allocator,
+                            .counted = trial->counted ? trial->allocator : NULL,
+                            .all_broken_walks = trial->damaged,
                             .walk_every = trace->count <= WALKS_MAX};
     play_with(&options, trace, failure);
 }
 
-static void play_misuse(const lm_allocator *allocator, bool counted, const trace *trace,
-                        failure *failure) {
-    (void)counted;
-    heap_options options = {
-        .allocator = allocator, .walk_every = trace->count <= WALKS_MAX, .wrong_calls = true};
+static void play_misuse(const trial *trial, const trace *trace, failure *failure) {
+    heap_options options = {.allocator = trial->allocator,
+                            .walk_every = trace->count <= WALKS_MAX,
+                            .wrong_calls = true};
     play_with(&options, trace, failure);
 }
 
@@ -55,11 +61,10 @@ static void is_of_others(int number) {
 }
 
 // Alone first: what breaks then, or crashes, is its own.
-static void play_differential(const lm_allocator *allocator, bool counted, const trace *trace,
-                              failure *failure) {
+static void play_differential(const trial *trial, const trace *trace, failure *failure) {
     static const int signals[] = {SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGABRT};
     static agreement all;
-    (void)counted;
+    const lm_allocator *allocator = trial->allocator;
     heap_options options = {.walk_every = trace->count <= WALKS_MAX};
     if (!heap_player_create(&player)) return;
     all.count = 1;
@@ -103,7 +108,8 @@ static const trial_target targets[] = {
      .decode = heap_input_decode,
      .encode = heap_input_encode,
      .play = play_heap,
-     .counts = true},
+     .counts = true,
+     .damages = true},
     {.name = "buffers",
      .decode = decode_buffers,
      .encode = encode_buffers,
@@ -139,29 +145,71 @@ static void judge_end(const child_end *end, failure *failure) {
 
 // ---- In a copy of us ----------------------------------------------------------------------------
 
+// What the copy leaves behind, in memory that is shared.
+typedef struct remains {
+    failure failure;
+    noted_call call;
+    volatile bool took_memory;
+} remains;
+
 typedef struct play {
     const trial *trial;
     const trace *trace;
-    failure *failure; // in memory that is shared
+    remains *remains;
 } play;
+
+static remains *own_remains;
+
+enum { MEMORY_KIB_MAX = 2 << 20, LOOKS_US = 100000 };
+
+// Nobody else bounds what is touched of a memory.
+static void look_at_memory(int number) {
+    struct rusage used;
+    (void)number;
+    getrusage(RUSAGE_SELF, &used);
+    if (used.ru_maxrss < MEMORY_KIB_MAX) return;
+    own_remains->took_memory = true;
+    _exit(0);
+}
 
 static int play_here(void *context) {
     play *p = context;
-    p->trial->target->play(p->trial->allocator, p->trial->counted, p->trace, p->failure);
+    own_remains = p->remains;
+    noted = &p->remains->call;
+    sigaction(SIGALRM, &(struct sigaction){.sa_handler = look_at_memory, .sa_flags = SA_RESTART},
+              NULL);
+    setitimer(ITIMER_REAL, &(struct itimerval){{0, LOOKS_US}, {0, LOOKS_US}}, NULL);
+    p->trial->target->play(p->trial, p->trace, &p->remains->failure);
     return 0;
 }
 
+// How it ended, by the call that was being made, if that was noted.
+static void judge_remains(const child_end *end, const remains *left, failure *failure) {
+    char how[100] = "does not return: ";
+    judge_end(end, failure);
+    if (left->took_memory) fail(failure, "memory", "takes more than 2 GiB");
+    bool ended = left->took_memory || end->timed_out || end->signal;
+    if (!ended || !failure->law[0] || !left->call.name) return;
+    if (end->timed_out)
+        strcat(how, end->text);
+    else if (strcmp(failure->law, law_names[LAW_trap]) == 0)
+        snprintf(how, sizeof how, "traps");
+    else
+        snprintf(how, sizeof how, "%s%s", end->signal ? "is " : "", failure->how);
+    noted_print(&left->call, how, failure->how, sizeof failure->how);
+}
+
 static bool run_here(const trial *trial, const trace *trace, failure *failure) {
-    struct failure *shared =
+    remains *shared =
         mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED) return false;
     play p = {trial, trace, shared};
     child_end end = {0};
     pid_t pid = child_call(play_here, &p, true);
     if (pid > 0) child_wait(pid, trial->seconds, &end);
-    *failure = *shared;
+    *failure = shared->failure;
+    judge_remains(&end, shared, failure);
     munmap(shared, sizeof *shared);
-    judge_end(&end, failure);
     return failure->law[0];
 }
 
@@ -186,7 +234,7 @@ static void note_wrong_call(const char *name, const void *pointer, size_t size) 
 static int play_wrong_calls(void *context) {
     watching = context;
     wrong_call_watched = note_wrong_call;
-    play_misuse(watching->trial->allocator, false, watching->trace, &watching->failure);
+    play_misuse(watching->trial, watching->trace, &watching->failure);
     return 0;
 }
 

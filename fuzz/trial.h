@@ -13,6 +13,8 @@ typedef struct failure {
     size_t at; // the operation, or how many there are: at the end
 } failure;
 
+typedef struct trial trial;
+
 // How the operations of a target's inputs are read, written and played.
 typedef struct trial_target {
     const char *name;
@@ -20,27 +22,28 @@ typedef struct trial_target {
     size_t (*encode)(const trace_operation *operations, size_t count, uint8_t *bytes, size_t max);
     // One strategy, up to an exit. `failure->at` is kept right while it plays, in case that it does
     // not return. NULL: only the target's program plays.
-    void (*play)(const lm_allocator *allocator, bool counted, const trace *trace, failure *failure);
+    void (*play)(const trial *trial, const trace *trace, failure *failure);
     // What operations do not say of an input that was decoded last, or is to be encoded: a comment
     // of its trace, and back. False: it has none. NULL: they say all.
     void (*print_world)(char *line, size_t size);
     bool (*read_world)(const trace *trace);
     bool counts;   // steps may be counted
+    bool damages;  // in the end the heap may be walked with words of it damaged
     bool together; // the program plays all strategies: what breaks is one's, as it says
 } trial_target;
 
 // The target of that name, or NULL: its inputs are no operations.
 const trial_target *trial_target_named(const char *name);
 
-typedef struct trial {
+struct trial {
     const trial_target *target;
     // Who plays. With `program`, a fuzz target's, that does, under sanitizers, at the allocator's
     // check level.
     const lm_allocator *allocator;
-    bool counted;
+    bool counted, damaged;
     const char *program;
     double seconds; // after which it hangs
-} trial;
+};
 
 // Plays the trace. True: something is broken, and `failure` says what. Interrupted it is not.
 bool trial_run(const trial *trial, const trace *trace, failure *failure);

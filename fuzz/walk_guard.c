@@ -23,7 +23,9 @@ static struct guard {
 
 void walk_guard_use_stack(void) {
     static unsigned char stack[STACK_BYTES];
-    sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof stack}, NULL);
+    stack_t there;
+    bool has_one = sigaltstack(NULL, &there) == 0 && !(there.ss_flags & SS_DISABLE);
+    if (!has_one) sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof stack}, NULL);
 }
 
 static void on_signal(int number) {

@@ -1,11 +1,11 @@
 #include "fuzz/wrong_call.h"
 
+#include "fuzz/heap_look.h"
+
 #include <setjmp.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
-
-enum { LOOKED_AT_BYTES = 1 << 17 }; // at each end of a heap
 
 typedef enum call { USABLE_SIZE, FREE, RESIZE, RESIZE_ALIGNED, CLOSE_SCOPE, CALLS } call;
 wrong_call_watcher *wrong_call_watched;
@@ -86,44 +86,6 @@ static wrong_calls calls_of(oracle *o, const trace_operation *operation, bool sc
     }
 }
 
-// ---- What the heap is before and after ----------------------------------------------------------
-
-typedef struct look {
-    uint64_t sum;
-    uint32_t pages, epoch, refusals;
-} look;
-
-static uint64_t sum_of(const unsigned char *bytes, uint64_t count) {
-    uint64_t sums[4] = {1, 2, 3, 4};
-    const uint64_t *words = (const uint64_t *)(const void *)bytes;
-    for (uint64_t i = 0; i + 4 <= count / sizeof *words; i += 4)
-        for (int j = 0; j < 4; j++)
-            sums[j] = (sums[j] << 29 | sums[j] >> 35) * 0x9E3779B97F4A7C15 + words[i + (uint64_t)j];
-    return sums[0] ^ sums[1] * 3 ^ sums[2] * 5 ^ sums[3] * 7;
-}
-
-// All bytes of a small memory, the heap's first and last of a large one.
-static look look_at(const oracle *o) {
-    uint64_t end = (uint64_t)lm_memory_pages(o->memory) * LM_PAGE_BYTES;
-    uint64_t first = 0, last = 0;
-    if (end > 2 * LOOKED_AT_BYTES) {
-        first = o->memory->heap_start & ~(uint64_t)31;
-        if (first > end - LOOKED_AT_BYTES) first = end - LOOKED_AT_BYTES;
-        last = LOOKED_AT_BYTES;
-    }
-    uint64_t begin = last ? LOOKED_AT_BYTES : end;
-    const unsigned char *base = lm_memory_base(o->memory);
-    return (look){.sum = sum_of(base + first, begin) * 31 + sum_of(base + end - last, last),
-                  .pages = lm_memory_pages(o->memory),
-                  .epoch = lm_memory_epoch(o->memory),
-                  .refusals = o->memory->refusals};
-}
-
-static bool same(const look *a, const look *b) {
-    return a->sum == b->sum && a->pages == b->pages && a->epoch == b->epoch &&
-           a->refusals == b->refusals;
-}
-
 // ---- Calling ------------------------------------------------------------------------------------
 
 static sigjmp_buf trap;
@@ -187,10 +149,10 @@ bool wrong_call_make(oracle *o, const trace_operation *operation, bool scope_is_
     wrong_calls w = calls_of(o, operation, scope_is_open);
     if (!w.calls) return true;
     const char *word = trace_wrong_calls[operation->argument[0]];
-    look before = look_at(o);
+    heap_look before = heap_look_at(o);
     for (call made = 0; made < CALLS; made++)
         if (w.calls & BIT(made) && !is_seen(o, made, &w, word)) return false;
-    look after = look_at(o);
-    return same(&before, &after) ||
+    heap_look after = heap_look_at(o);
+    return heap_look_same(&before, &after) ||
            oracle_breaks(o, LAW_misuse, "%s: it is caught too late: the heap has changed", word);
 }
