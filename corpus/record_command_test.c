@@ -355,7 +355,7 @@ static void test_the_first_calls_are_kept(void **state) {
 
 // ---- where there is no room ----
 
-enum { LITTLE_ROOM_BYTES = 4 << 20 };
+enum { LITTLE_ROOM_BYTES = 8 << 20 };
 
 static void limit_files(void) {
     struct rlimit little = {LITTLE_ROOM_BYTES, LITTLE_ROOM_BYTES};
@@ -435,6 +435,15 @@ static void test_new_and_delete_reach_it(void **state) {
         if (made.operations[i].verb == TRACE_ALLOCATE &&
             made.operations[i].argument[1] == NEW_ALIGNED_SIZE)
             assert_int_equal(made.operations[i].argument[2], 64);
+    trace_free(&made);
+}
+
+static void test_a_program_at_fixed_addresses(void **state) {
+    (void)state;
+    assert_int_equal(record("-o", output, "--", beside("fixed_address"), NULL), EXIT_HELD);
+    trace made = read_output();
+    assert_int_equal(count(&made, TRACE_ALLOCATE, PLAIN_SIZE), PLAIN_COUNT);
+    assert_int_equal(count(&made, TRACE_FREE, PLAIN_SIZE), PLAIN_COUNT);
     trace_free(&made);
 }
 
@@ -735,6 +744,7 @@ int main(void) {
         cmocka_unit_test(test_no_room_for_a_recording),
         cmocka_unit_test(test_small_programs_take_little_disk),
         cmocka_unit_test(test_new_and_delete_reach_it),
+        cmocka_unit_test(test_a_program_at_fixed_addresses),
         cmocka_unit_test(test_commands_that_cannot_be_run),
         cmocka_unit_test(test_an_unknown_process),
         cmocka_unit_test(test_programs_without_a_recorded_call),

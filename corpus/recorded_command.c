@@ -1,12 +1,12 @@
 #include "corpus/recorded_command.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 enum {
-    BUSY_RECORDS = RECORDING_RECORDS / 8, // where a drain moves so many there are more soon
+    BUSY_RECORDS = RECORDING_RECORDS / 16, // where a drain moves so many there are more soon
     NAP_LEAST_NS = 250 * 1000,
-    NAP_MOST_NS = 16 * 1000 * 1000,
+    NAP_MOST_NS = 4 * 1000 * 1000,
     NOT_FOUND = 127, // as env, nohup and sh end
     NOT_EXECUTABLE = 126,
     SIGNAL_BASE = 128,
@@ -25,7 +25,7 @@ enum {
 // ---- what is ours, and is put back in the child ----
 
 // Limits that our own work, added to the command's, could meet: our soft ones are raised.
-static const int limit_kinds[] = {RLIMIT_AS, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_CPU};
+static const int limit_kinds[] = {RLIMIT_AS, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_CPU, RLIMIT_NOFILE};
 enum { LIMITS = sizeof limit_kinds / sizeof *limit_kinds };
 
 static struct inherited {
@@ -92,38 +92,31 @@ void recorded_command_prepare(void) {
     take_signals();
 }
 
-_Noreturn static void become(char **command, int failure) {
+// Where the command cannot be run, says why in memory that both share: a pipe would take two
+// descriptors of the few that there may be.
+_Noreturn static void become(char **command, int *failure) {
     for (int i = 0; i < LIMITS; i++)
         setrlimit((__rlimit_resource_t)limit_kinds[i], &inherited.limits[i]);
     for (int number = 1; number < NSIG; number++)
         if (inherited.changed[number]) sigaction(number, &inherited.actions[number], NULL);
     pthread_sigmask(SIG_SETMASK, &inherited.mask, NULL);
     execvp(command[0], command);
-    int error = errno;
-    _exit(write(failure, &error, sizeof error) < 0 ? NOT_EXECUTABLE : NOT_FOUND);
+    *failure = errno;
+    _exit(NOT_FOUND);
 }
 
-// The errno that the child sent, or 0: it was closed by exec.
-static int read_failure(int descriptor) {
-    int error = 0;
-    ssize_t count;
-    do
-        count = read(descriptor, &error, sizeof error);
-    while (count < 0 && errno == EINTR);
-    return count == sizeof error ? error : 0;
+static int *shared_failure(void) {
+    void *page = mmap(NULL, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return page != MAP_FAILED ? page : NULL;
 }
 
-static bool start(char **command, recorded_command *end) {
-    int failure[2];
-    if (pipe2(failure, O_CLOEXEC) != 0) return false;
+static bool start(char **command, int *failure, recorded_command *end) {
+    if (failure == NULL) return false;
     end->pid = fork();
-    if (end->pid == 0) become(command, failure[1]);
+    if (end->pid == 0) become(command, failure);
     int error = errno;
     command_pid = end->pid;
     pthread_sigmask(SIG_SETMASK, &inherited.mask, NULL);
-    close(failure[1]);
-    if (end->pid > 0) end->exec_error = read_failure(failure[0]);
-    close(failure[0]);
     errno = error;
     return end->pid > 0;
 }
@@ -162,7 +155,8 @@ static bool has_ended(recorded_command *end) {
 
 bool recorded_command_run(char **command, recorder *recorder, recorded_command *end) {
     *end = (recorded_command){0};
-    if (!start(command, end)) return false;
+    int *failure = shared_failure();
+    if (!start(command, failure, end)) return false;
     struct pollfd process = {.fd = pidfd_open(end->pid, 0), .events = POLLIN};
     struct timespec nap = {.tv_nsec = NAP_LEAST_NS};
     while (!has_ended(end)) {
@@ -174,6 +168,8 @@ bool recorded_command_run(char **command, recorder *recorder, recorded_command *
         ppoll(&process, 1, &nap, NULL); // a descriptor of −1 is passed over
     }
     if (process.fd >= 0) close(process.fd);
+    end->exec_error = *failure;
+    munmap(failure, sizeof *failure);
     return true;
 }
 

@@ -79,20 +79,6 @@ static int make_log(const char *folder) {
     return file;
 }
 
-bool recorder_open(recorder *recorder, trace_error *error) {
-    *recorder = (struct recorder){.log = -1};
-    const char *folder = getenv("TMPDIR");
-    if (folder == NULL || folder[0] == '\0') folder = "/tmp";
-    char whole[PATH_MAX];
-    if (realpath(folder, whole) == NULL) return fail(error, "no temporary file", folder);
-    recorder->log = make_log(whole);
-    if (recorder->log < 0) return fail(error, "no temporary file", folder);
-    if (open_ring(recorder, whole, error)) return true;
-    close(recorder->log);
-    recorder->log = -1;
-    return false;
-}
-
 void recorder_close(recorder *recorder) {
     if (recorder->ring == NULL) return;
     int32_t open = 0;
@@ -101,6 +87,20 @@ void recorder_close(recorder *recorder) {
     unlink(recorder->path);
     if (recorder->log >= 0) close(recorder->log);
     recorder->log = -1;
+}
+
+bool recorder_open(recorder *recorder, trace_error *error) {
+    *recorder = (struct recorder){.log = -1};
+    const char *folder = getenv("TMPDIR");
+    if (folder == NULL || folder[0] == '\0') folder = "/tmp";
+    char whole[PATH_MAX];
+    if (realpath(folder, whole) == NULL) return fail(error, "no temporary file", folder);
+    if (!open_ring(recorder, whole, error)) return false;
+    recorder->log = make_log(whole);
+    if (recorder->log >= 0) return true;
+    fail(error, "no temporary file", folder);
+    recorder_close(recorder);
+    return false;
 }
 
 // ---- draining ----

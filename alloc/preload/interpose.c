@@ -12,6 +12,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <link.h>
 #include <malloc.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -76,12 +77,23 @@ static const void *library_of(const void *address) {
     return dladdr(address, &found) != 0 ? found.dli_fbase : NULL;
 }
 
+// Whether the executable defines what is at the address. An executable at fixed addresses may hold
+// the address of a function that it only calls: of its jump to the one that is defined elsewhere.
+static bool is_defined_at(const void *address) {
+    Dl_info found;
+    const ElfW(Sym) *symbol = NULL;
+    return dladdr1(address, &found, (void **)&symbol, RTLD_DL_SYMENT) != 0 &&
+           (symbol == NULL || symbol->st_shndx != SHN_UNDEF);
+}
+
 // Whether the program calls us. The executable comes before preloaded libraries: where it defines a
 // malloc itself, that one serves everybody.
 static bool is_first(void) {
     static const char *const heap[] = {"malloc", "calloc", "realloc", "free"};
-    for (size_t i = 0; i < sizeof heap / sizeof *heap; i++)
-        if (library_of(dlsym(RTLD_DEFAULT, heap[i])) != library_of(arena)) return false;
+    for (size_t i = 0; i < sizeof heap / sizeof *heap; i++) {
+        const void *first = dlsym(RTLD_DEFAULT, heap[i]);
+        if (library_of(first) != library_of(arena) && is_defined_at(first)) return false;
+    }
     return true;
 }
 

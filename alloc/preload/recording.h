@@ -50,8 +50,8 @@ typedef struct recording_record {
 } recording_record;
 
 enum {
-    RECORDING_RECORDS = 65536, // of the ring; a power of two
-    RECORDING_TEXT_BYTES = 16, // of a record
+    RECORDING_RECORDS = 1 << 18, // of the ring, 6 MiB; a power of two
+    RECORDING_TEXT_BYTES = 16,   // of a record
     RECORDING_LAPS = 256,
     RECORDING_LINE_BYTES = 128, // apart: processors fetch lines in pairs
 };
