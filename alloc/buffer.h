@@ -278,8 +278,9 @@ static inline lm_status lm_buffer_describe(lm_realm *realm, uint32_t owner, lm_h
     return realm->counts->describe(realm, owner, handle, info);
 }
 
-// Releases all that an owner holds: its module is gone. Returns how many blocks that freed. A
-// buffer that is being resized is passed over. O(slots).
+// Releases all that an owner holds, and ends its tokens (alloc/finalizer.h): its module is gone.
+// Returns how many blocks that freed. A buffer that is being resized is passed over.
+// O(slots + tokens).
 static inline uint64_t lm_realm_release_all(lm_realm *realm, uint32_t owner) {
     if (!realm->state) return 0;
     return realm->counts->release_all(realm, owner);

@@ -688,6 +688,7 @@ static bool take_all(lm_slot *s, uint32_t owner) {
 
 static uint64_t release_all(lm_realm *r, uint32_t owner) {
     uint64_t freed = 0;
+    lm_finalizers_forget(r, owner);
     uint32_t slots = lm_records_count(&lm_state_of(r)->slots);
     for (uint32_t number = 0; number < slots; number++) {
         lock(r);

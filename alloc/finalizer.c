@@ -218,6 +218,17 @@ void lm_finalizers_end(lm_realm *r) {
     unlock(r);
 }
 
+void lm_finalizers_forget(lm_realm *r, uint32_t owner) {
+    if (!r->finalizers) return;
+    uint32_t records = lm_records_count(&finalizers_of(r)->records);
+    for (uint32_t number = 0; number < records; number++) {
+        lock(r);
+        const finalizer *f = record_at(r, number);
+        if (word_of(f) & ALIVE && lm_handle_owner(f->handle) == owner) disarm(r, number, ALIVE);
+        unlock(r);
+    }
+}
+
 lm_status lm_finalizer_attach(lm_realm *r, uint32_t owner, lm_handle handle, lm_token sibling,
                               lm_token *token) {
     if (!r->finalizers) return LM_NOT_STARTED;

@@ -36,6 +36,7 @@
 //     any call before the start or after the end,    LM_NOT_STARTED, and no memory is read:
 //       the realm's end included                       collectors call when they end themselves
 //     a token of an earlier start of this realm      LM_STALE_TOKEN, as its record is still known
+//     a token whose owner has released all at once   LM_STALE_TOKEN, whatever the collector says
 //
 // Two disciplines of attaching. A FinalizationRegistry takes many registrations for one object, and
 // unregisters all that share an unregister token: such tokens form a ring, which

@@ -296,10 +296,36 @@ static void released_by_hand_meanwhile(void **state) {
     assert_int_equal(lm_buffer_release(r, DART, reuse), LM_FREED); // before enqueue
     enqueue(token);
     assert_drained(10, 0, 0, 1, false);
-    token = attach(create(HOME), 0);
-    assert_int_equal(lm_realm_release_all(r, DART), 1); // the module is gone, its objects are not
-    assert_int_equal(lm_finalizer_close(r, token), LM_RELEASE_AFTER_ZERO);
-    assert_int_equal(lm_finalizer_close(r, token), LM_STALE_TOKEN);
+    assert_holds(0, 0);
+}
+
+// A module is gone, its objects are not: their tokens go with it, and leave no record behind.
+static void a_gone_owners_tokens_go_with_it(void **state) {
+    (void)state;
+    enum { EACH = 1000, QUEUED = 100 };
+    static lm_token tokens[EACH];
+    lm_handle kept = create(HOME), shared;
+    lm_token others;
+    uint32_t records = 0;
+    assert_int_equal(lm_buffer_share(r, DART, kept, SCRIPT, &shared), LM_OK);
+    assert_int_equal(lm_finalizer_attach(r, SCRIPT, shared, 0, &others), LM_OK);
+    for (int round = 0; round < 3; round++) {
+        for (uint32_t i = 0; i < EACH; i++)
+            tokens[i] = attach(create(i % 2), i % 3 == 1 ? tokens[i - 1] : 0);
+        for (uint32_t i = 0; i < QUEUED; i++)
+            enqueue(tokens[i * 7]);
+        assert_int_equal(lm_realm_release_all(r, DART), EACH);
+        assert_holds(1, 1);
+        for (uint32_t i = 0; i < EACH; i++) { // those that are queued too
+            assert_int_equal(lm_finalizer_enqueue(r, tokens[i]), LM_STALE_TOKEN);
+            assert_int_equal(lm_finalizer_close(r, tokens[i]), LM_STALE_TOKEN);
+        }
+        assert_drained(EACH, 0, 0, 0, false); // and are passed over
+        if (round == 0) records = lm_state_of(r)->finalizers.records.count;
+        assert_int_equal(lm_state_of(r)->finalizers.records.count, records);
+    }
+    enqueue(others);
+    assert_drained(1, 1, 1, 0, false);
     assert_holds(0, 0);
 }
 
@@ -1013,6 +1039,7 @@ static const struct CMUnitTest tests[] = {
     BOTH(detached_when_enqueued_it_is_passed_over),
     BOTH(attaching_what_is_misused),
     BOTH(released_by_hand_meanwhile),
+    BOTH(a_gone_owners_tokens_go_with_it),
     BOTH(closed_by_hand),
     BOTH(the_oldest_first_in_batches),
     BOTH(a_careless_collector),

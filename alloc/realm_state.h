@@ -97,3 +97,6 @@ static inline void lm_unlock(uint32_t *lock) {
 // Makes room in one of the tables for one more record. `table`: its offset in the state. Called
 // without the lock; another call may take the room. False: out of memory.
 bool lm_realm_extend(lm_realm *realm, uint32_t table, uint32_t record_bytes);
+
+// Ends all tokens that stand for an owner's references, which are released by who calls. O(tokens).
+void lm_finalizers_forget(lm_realm *realm, uint32_t owner);

@@ -704,12 +704,13 @@ static bool release_owner(buffer_player *p, uint32_t owner) {
         p->last_handles[i] = p->references[i].handle;
         p->references[i].handle = 0;
     }
+    buffer_forget_tokens(p, owner);
     uint64_t real = lm_realm_release_all(&p->realm, owner);
     buffer_expects(p, freed);
     return (real == freed ||
             buffer_broken(p, "death", "%llu buffers go with owner %u, not %llu",
                           (unsigned long long)real, owner, (unsigned long long)freed)) &&
-           check_live(p);
+           check_live(p) && walk_tables(p);
 }
 
 // What an owner holds, by the shadow's count of it.
@@ -736,6 +737,7 @@ static bool end_realm(buffer_player *p) {
 
 bool buffer_player_end(buffer_player *p) {
     bool good = buffer_player_step(p, &(trace_operation){TRACE_DRAIN, {TRACE_COUNT_ALL}});
+    good = good && buffer_collect_some(p);
     for (uint32_t i = 0; good && i < p->references_begun; i++) {
         uint32_t owner = p->references[i].owner;
         if (p->references[i].handle) good = check_owner(p, owner) && release_owner(p, owner);

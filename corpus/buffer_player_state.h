@@ -79,7 +79,13 @@ bool buffer_drain(buffer_player *player, const trace_operation *operation);
 // Releases a reference by a token that is closed at once. False in `*done`: there was no token.
 bool buffer_close(buffer_player *player, const lm_view *reference, bool dies, bool *done);
 
-// All armed tokens are enqueued and drained, after their references were released by hand.
+// Every second token that is armed is enqueued.
+bool buffer_collect_some(buffer_player *player);
+
+// The tokens of an owner who releases all at once, end.
+void buffer_forget_tokens(buffer_player *player, uint32_t owner);
+
+// A collector tells of all tokens that there were, when all owners are gone.
 bool buffer_collect_late(buffer_player *player);
 
 // A wrong call.

@@ -234,21 +234,29 @@ bool buffer_close(buffer_player *p, const lm_view *reference, bool dies, bool *d
     return buffer_after_release(p, reference->handle);
 }
 
-bool buffer_collect_late(buffer_player *p) {
-    uint32_t late = p->armed;
-    for (uint32_t i = 0; i < p->tokens_begun; i++)
+bool buffer_collect_some(buffer_player *p) {
+    for (uint32_t i = 0; i < p->tokens_begun; i += 2)
         if (p->tokens[i].token && !enqueue(p, p->tokens[i].token, LM_OK)) return false;
-    lm_drained drained = lm_finalizers_drain(&p->realm, UINT32_MAX);
-    if ((drained.released || drained.freed || drained.failed != late || drained.more) &&
-        !buffer_broken(p, "count", "%u released and %u failed, of %u that were too late",
-                       drained.released, drained.failed, late))
-        return false;
-    for (uint32_t i = 0; i < p->tokens_begun; i++) {
-        if (!p->tokens[i].token) continue;
-        handle_shadow_end_token(&p->shadow, p->tokens[i].token);
-        handle_shadow_dequeue_token(&p->shadow, p->tokens[i].token);
-        p->tokens[i].token = 0;
-    }
-    p->armed = p->waiting = 0;
     return true;
+}
+
+void buffer_forget_tokens(buffer_player *p, uint32_t owner) {
+    for (uint32_t i = 0; i < p->tokens_begun; i++) {
+        real_token *t = &p->tokens[i];
+        if (!t->token || p->references[p->model.tokens[i]].owner != owner) continue;
+        handle_shadow_end_token(&p->shadow, t->token);
+        t->token = 0;
+        p->armed--;
+    }
+}
+
+bool buffer_collect_late(buffer_player *p) {
+    for (uint32_t i = 0; i < p->tokens_begun; i++)
+        if (p->last_tokens[i] && !enqueue(p, p->last_tokens[i],
+                                          handle_shadow_judge_token(&p->shadow, p->last_tokens[i])))
+            return false;
+    lm_drained drained = lm_finalizers_drain(&p->realm, UINT32_MAX);
+    return (!drained.released && !drained.freed && !drained.failed && !drained.more) ||
+           buffer_broken(p, "count", "%u released and %u failed, of tokens whose owners are gone",
+                         drained.released, drained.failed);
 }

@@ -85,7 +85,7 @@ static const shown cases[] = {
     {"wrong-held-value",
      "# world: plain still 0: tlsf\nb 0 8\nb 1 8\n@ 0 0\n~ 0\n@ 0 1\nc 0\nd\n- 0\n"},
     // death
-    {"released-twice", "# world: atomic still 0: next_fit\nb 0 0\n@ 0 0\ne\nc 0\nd\n"},
+    {"released-twice", "# world: atomic still 0: next_fit\nb 0 0\nv 1 0 u8 0 0\n- 0\n- 1\n"},
     // safepoint
     {"enqueue-frees",
      "# world: plain still 0: imported_calloc\nb 0 0\n@ 0 0\nb 1 0\n@ 1 1\nc 0\nc 1\nd\n"},
