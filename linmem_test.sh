@@ -7,7 +7,7 @@ here=$(dirname -- "$(realpath -- "$0")")
 folder=$(mktemp -d)
 trap 'chmod -R u+w "$folder"; rm -rf "$folder"' EXIT
 cd "$folder"
-copy="$folder/it's a \$copy" # no path is too strange
+copy="$folder/it's (a) copy"
 fakes=$folder/fakes calls=$folder/calls failed=0
 
 wrong() { printf '%s: %s\n' "$test" "$*" && failed=1; }
@@ -35,7 +35,7 @@ start() {
     fake cmake 'mkdir -p "build/$2"
         echo "CMAKE_HOME_DIRECTORY:INTERNAL=$PWD" >"build/$2/CMakeCache.txt"
         cp CMakePresets.json "build/$2/build.ninja"; touch "build/$2/build.ninja"'
-    fake ninja 'while [ "$1" != -C ]; do shift; done
+    fake ninja 'echo "-- GLOB mismatch!"; while [ "$1" != -C ]; do shift; done
         [ -e "$2/linmem" ] || echo "[1/1] Building C object linmem.o"
         printf "#!/bin/sh\necho it runs: \$* || exit 3" >"$2/linmem"
         chmod +x "$2/linmem"; echo "ninja: Entering directory"; echo "ninja: no work to do."'
@@ -115,6 +115,15 @@ mv "$copy" moved
 expect 0 '*it runs:*' moved/linmem list
 rm -rf moved
 [ "$(grep -c ^cmake "$calls")" = 2 ] || wrong "$(cat "$calls")"
+
+start "a path that CMake or the loader would take apart"
+for character in : ';' '"' \\ '$' '#' '[' ']' '*' '`' '|'; do
+    mkdir "a${character}b"
+    cp -r "$copy/." "a${character}b"
+    expect 2 "linmem: the path of this checkout has a character *" "a${character}b/linmem" list
+    expect 0 'linmem *' "a${character}b/linmem" --version
+    rm -r "a${character}b"
+done
 
 start "a folder that cannot be written"
 touch "$copy/build"

@@ -44,7 +44,12 @@ static json_t *processor(void) {
 }
 
 static json_t *commit(void) {
-    return line_of_command("git -C '" LINMEM_SOURCE_DIR "' describe --always --dirty 2>/dev/null");
+    // In a variable, whatever characters the path has.
+    setenv("LINMEM_SOURCES", LINMEM_SOURCE_DIR, 1);
+    json_t *line =
+        line_of_command("exec git -C \"$LINMEM_SOURCES\" describe --always --dirty 2>/dev/null");
+    unsetenv("LINMEM_SOURCES");
+    return line;
 }
 
 json_t *machine_context(void) {
