@@ -74,6 +74,7 @@ expect 0 "$(text fuzz-score)" "$copy/linmem" fuzz score --help
 expect 0 "$(text fuzz-score)" "$copy/linmem" help fuzz score
 expect 2 "linmem: unknown verb 'comapre'; did you mean 'compare'?*--help*" "$copy/linmem" comapre
 expect 2 "cat: *" sh -c '"$0" --help >/dev/full' "$copy/linmem"
+expect 2 "cat: *" sh -c '"$0" --help <&- >&-' "$copy/linmem"
 [ ! -s "$calls" ] || wrong "called: $(cat "$calls")"
 [ ! -e "$copy/build" ] || wrong "there is a build folder"
 
@@ -101,6 +102,9 @@ test="the command has the streams of the call"
 expect 0 'it runs: list' "$copy/linmem" list <&-
 expect 3 '*' sh -c "'$folder/link' list >&-"
 expect 0 'it runs: list' sh -c "'$folder/link' list 2>&-"
+rm "$copy/build/bench/build.ninja" # with a build to do
+expect 0 'it runs: list' sh -c "'$folder/link' list <&- 2>&-"
+expect 3 '*' sh -c "'$folder/link' list <&- >&- 2>&-"
 
 test="the command has the environment of the call"
 printf '#!/bin/sh\necho "$CC $CFLAGS $MAKEFLAGS"' >"$copy/build/bench/linmem"
