@@ -4,6 +4,12 @@
 
 #include <stdbool.h>
 
+// For the shell, before it becomes the program: stacks are printed with functions, files and lines.
+// The sanitizers' own symbolizer comes with another package than they do; binutils are there.
+#define FINDING_SYMBOLIZE                                                                          \
+    "addr2line=$(command -v addr2line) && "                                                        \
+    "export ASAN_OPTIONS=\"${ASAN_OPTIONS:+$ASAN_OPTIONS:}external_symbolizer_path=$addr2line\"; "
+
 typedef struct finding {
     // A law's name; `asan:KIND`, `leak` or `ubsan`: what a sanitizer alone saw; `crash`, `hang`,
     // `memory`. "": nothing was found.

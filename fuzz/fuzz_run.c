@@ -132,7 +132,7 @@ static pid_t start_program(const runner *r, const fuzz_unit *unit, double each, 
          *dictionary = text_format("-dict=%s", unit->dictionary ? unit->dictionary : "");
     const char *argv[16] = {"sh",
                             "-c",
-                            "exec \"$@\" >/dev/null 2>&3",
+                            FINDING_SYMBOLIZE "exec \"$@\" >/dev/null 2>&3",
                             "sh",
                             unit->program,
                             "--tell",

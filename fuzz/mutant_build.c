@@ -52,7 +52,19 @@ static char *ask_ninja(const mutant_builder *b, const char *tool, const char *na
     return said;
 }
 
+// Commands are read, and written, word by word as ninja prints them.
+static bool is_plain(const char *root) {
+    return root[strspn(root, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+,"
+                             "@%=")] == '\0';
+}
+
 bool mutant_builder_open(mutant_builder *b, const char *root, char *error) {
+    if (!is_plain(root)) {
+        snprintf(error, ERROR_BYTES,
+                 "%.200s: mutants are built only in a path without spaces and quotes", root);
+        *b = (mutant_builder){0};
+        return false;
+    }
     *b = (mutant_builder){.root = root, .build = text_format("%s/build/fuzz", root)};
     char *ninja = text_format("%s/build.ninja", b->build),
          *own = text_format("%s/mutants", b->build);

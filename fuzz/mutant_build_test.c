@@ -290,6 +290,15 @@ static void without_a_build_there_is_no_score(void **state) {
     assert_string_equal(error, "there is no build of preset fuzz: cmake --preset fuzz");
 }
 
+static void an_odd_path_is_refused(void **state) {
+    (void)state;
+    mutant_builder b;
+    char error[300];
+    assert_false(mutant_builder_open(&b, "/tmp/my repository", error));
+    assert_non_null(strstr(error, "without spaces"));
+    assert_false(mutant_builder_open(&b, "/tmp/it's", error));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(named_and_generated_mutants_are_listed, set_up, tear_down),
@@ -302,6 +311,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_is_the_same_code_is_known, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_does_not_build_says_why, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_a_build_there_is_no_score, set_up, tear_down),
+        cmocka_unit_test(an_odd_path_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

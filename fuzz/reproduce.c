@@ -19,6 +19,7 @@
 #include "fuzz/targets.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -244,9 +245,9 @@ static bool is_free(const char *path, const trace *trace) {
     trace_error error;
     if (access(path, F_OK) != 0) return true;
     if (!trace_read(path, &there, &error)) return false;
-    bool same =
-        there.count == trace->count &&
-        memcmp(there.operations, trace->operations, trace->count * sizeof *trace->operations) == 0;
+    size_t bytes = trace->count * sizeof *trace->operations;
+    bool same = there.count == trace->count &&
+                (bytes == 0 || memcmp(there.operations, trace->operations, bytes) == 0);
     trace_free(&there);
     return same;
 }
@@ -370,7 +371,7 @@ static bool reproduce_from(const request *request, const char *strategy, int way
     for (; way < WAYS && !broken && !interrupted(); way++) {
         trial trial;
         if (!is_way(request->target, strategy, way, &trial)) continue;
-        trial.seconds = seconds_min + (double)request->trace.count * seconds_an_operation;
+        trial.seconds = ceil(seconds_min + (double)request->trace.count * seconds_an_operation);
         broken = reproduce_with(request, &trial, &request->trace, sanitizers) ||
                  (!sanitizers && request->wanted->refuse && reproduce_refused(request, &trial));
         free((char *)trial.program);

@@ -271,7 +271,7 @@ static int check_level(const trial *trial) {
 char *reproducer_command(const trial *trial, const char *path, const char *program) {
     const kind *kind = kind_of(trial);
     const char *how = trial->program
-                          ? "clang -g -fsanitize=address,undefined -fno-sanitize-recover=all"
+                          ? "clang-19 -g -fsanitize=address,undefined -fno-sanitize-recover=all"
                       : trial->counted ? "cc -O1 -fsanitize-coverage=trace-pc"
                                        : "cc";
     char *text = NULL;

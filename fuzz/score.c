@@ -167,7 +167,8 @@ static void run_seeds(const worker *w, score_entry *e, const char *program, cons
         if (interrupted() || !(explores ? run_explorer(w, e, program, folder, NULL)
                                         : run_seed(w, e, program, folder, seed)))
             break;
-    if (e->state == SCORE_WAITING) e->state = e->run_count == seeds ? SCORE_MEASURED : SCORE_PARTLY;
+    if (e->state != SCORE_WAITING || e->run_count == 0) return; // nothing is known of it
+    e->state = e->run_count == seeds ? SCORE_MEASURED : SCORE_PARTLY;
 }
 
 // ---- What was reached ---------------------------------------------------------------------------
@@ -347,6 +348,11 @@ static void measure(const worker *w, score_entry *e) {
         free(path);
         if (e->run_count > 0) count_reached(w, program, e, folder);
     }
+    // What was interrupted says nothing of the mutant.
+    if (interrupted() && e->state == SCORE_FAILED)
+        e->state = e->run_count == seeds ? SCORE_MEASURED
+                   : e->run_count        ? SCORE_PARTLY
+                                         : SCORE_WAITING;
     clean(folder, e->program ? e->program : "");
     free(folder);
 }
@@ -411,6 +417,26 @@ static void note(workshop *shop, const score_entry *e) {
         shop->done++;
 }
 
+static bool is_measured(const score_entry *e) {
+    return e->state != SCORE_WAITING && e->state != SCORE_NO_CODE;
+}
+
+// What is measured is told, so that it is kept however all ends. The lock is held.
+static void tell(const workshop *shop, score_entry *measured) {
+    score so_far = *shop->score;
+    measured->done = true;
+    if (!so_far.options.told) return;
+    so_far.entries = calloc(so_far.count + 1, sizeof *so_far.entries);
+    if (!so_far.entries) options_fail("out of memory");
+    so_far.count = 0;
+    for (size_t i = 0; i < shop->score->count; i++) {
+        const score_entry *e = &shop->score->entries[i];
+        if (e->done && is_measured(e)) so_far.entries[so_far.count++] = *e;
+    }
+    so_far.options.told(&so_far, so_far.options.context);
+    free(so_far.entries);
+}
+
 static void *work(void *context) {
     worker *w = context;
     workshop *shop = w->shop;
@@ -421,6 +447,7 @@ static void *work(void *context) {
         measure(w, e);
         pthread_mutex_lock(&shop->lock);
         note(shop, e);
+        tell(shop, e);
     }
     pthread_mutex_unlock(&shop->lock);
     return NULL;
@@ -441,6 +468,7 @@ static void *work_on_control(void *context) {
         measure_control(w, e);
         pthread_mutex_lock(&shop->lock);
         shop->done++;
+        tell(shop, e);
     }
     pthread_mutex_unlock(&shop->lock);
     return NULL;
@@ -478,12 +506,11 @@ static size_t count_chosen(const score_options *o, const mutant_list *list) {
     return count;
 }
 
-// What was not begun, or is no code, was not measured.
 static void drop_unmeasured(score *s) {
     size_t kept = 0;
     for (size_t i = 0; i < s->count; i++) {
         score_entry *e = &s->entries[i];
-        if (e->state != SCORE_WAITING && e->state != SCORE_NO_CODE) {
+        if (is_measured(e)) {
             s->entries[kept++] = *e;
             continue;
         }

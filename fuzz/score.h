@@ -14,6 +14,8 @@
 
 #include <stdio.h>
 
+typedef struct score score;
+
 typedef struct score_options {
     const char *root;    // the repository
     double seconds;      // of a run, at most
@@ -24,6 +26,9 @@ typedef struct score_options {
     char **chosen;       // names of mutants; NULL: all named ones
     unsigned control;    // seeds of the right code; 0: it is not run
     unsigned depth;      // to which the explorer is run, once, in place of targets; 0: it is not
+    // Told what was measured so far, one at a time, each time that there is more; or NULL.
+    void (*told)(const score *so_far, void *context);
+    void *context;
 } score_options;
 
 // How one run ended.
@@ -48,19 +53,20 @@ typedef struct score_entry {
     const mutant *mutant; // NULL: the right code
     char *allocator, *program;
     score_state state;
+    bool done; // no worker has it any more
     bool reached, triggered;
     score_run *runs; // by seed
     unsigned run_count, found;
     char error[300];
 } score_entry;
 
-typedef struct score {
+struct score {
     score_options options;
     score_entry *entries; // the control's last
     size_t count, named, generated;
     double seconds;
     bool interrupted;
-} score;
+};
 
 // Runs it, with progress on a terminal. Ctrl-C ends it with what was measured. False: `error` (of
 // 300 bytes) says why nothing could be.

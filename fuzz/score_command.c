@@ -151,10 +151,20 @@ static exit_status ablate(const request *r, const mutant_list *list) {
     return held ? EXIT_HELD : EXIT_BROKEN;
 }
 
+// Hours may be in it: each mutant's result is written when it is there.
+static void write_so_far(const score *so_far, void *path) {
+    json_t *json = score_json(so_far);
+    if (!file_write_json(path, json)) fprintf(stderr, "%s: %s\n", (char *)path, strerror(errno));
+    json_decref(json);
+}
+
 static exit_status take(const request *r, const mutant_list *list) {
     score score;
     char error[300];
-    if (!score_take(&score, &r->options, list, error)) options_fail("%s", error);
+    score_options options = r->options;
+    options.context = (char *)r->json;
+    if (r->json) options.told = write_so_far;
+    if (!score_take(&score, &options, list, error)) options_fail("%s", error);
     score_print(&score, stdout);
     write_json(r->json, score_json(&score));
     bool held = score_holds(&score) && !score.interrupted;

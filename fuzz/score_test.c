@@ -1,4 +1,7 @@
 // What runs say, and what they come to.
+#include "cli/file.h"
+#include "cli/interrupt.h"
+#include "cli/text.h"
 #include "fuzz/explored_run.h"
 #include "fuzz/score.h"
 
@@ -8,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -247,6 +251,51 @@ static void all_that_was_measured_is_in_the_json(void **state) {
     json_decref(list);
 }
 
+static void count_told(const score *so_far, void *told) {
+    json_t *json = score_json(so_far);
+    assert_int_equal(json_array_size(json), 0); // nothing is known of it
+    json_decref(json);
+    ++*(size_t *)told;
+}
+
+// A repository whose program's build is interrupted, as by Ctrl-C; the last test, for what was
+// interrupted stays so.
+static void what_was_interrupted_is_not_called_failed(void **state) {
+    (void)state;
+    char root[] = "/tmp/linmem-score-test-XXXXXX", error[300];
+    assert_non_null(mkdtemp(root));
+    char *alloc = text_format("%s/alloc", root), *build = text_format("%s/build/fuzz", root);
+    char *ninja = text_format("%s/build.ninja", build);
+    assert_true(file_make_directory(alloc) && file_make_directory(build));
+    FILE *stream = fopen(ninja, "w");
+    assert_non_null(stream);
+    fprintf(stream,
+            "rule stop\n  command = kill -INT %d; sleep 60\nbuild heap-one: stop\n"
+            "build mutant_counts: stop\n",
+            (int)getpid());
+    fclose(stream);
+    interrupt_catch();
+    mutant one = {.name = (char[]){"one"},
+                  .target = (char[]){"heap"},
+                  .allocators = (char *[]){(char[]){"one"}, NULL},
+                  .files = (char *[]){NULL},
+                  .patch = (char[]){"../../../dev/null"}};
+    const mutant_list list = {.at = &one, .count = 1, .named = 1};
+    score s;
+    size_t told = 0;
+    const score_options options = {
+        .root = root, .seconds = 1, .seeds = 1, .jobs = 1, .told = count_told, .context = &told};
+    assert_true(score_take(&s, &options, &list, error));
+    assert_true(s.interrupted);
+    assert_int_equal(s.count, 0);
+    assert_int_equal(told, 1); // so that what was measured before it is written
+    score_free(&s);
+    assert_true(file_remove_tree(root));
+    free(alloc);
+    free(build);
+    free(ninja);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(findings_are_known_by_who_reports_them),
@@ -255,6 +304,7 @@ int main(void) {
         cmocka_unit_test(trouble_comes_first),
         cmocka_unit_test(explored_scores_are_of_two_worlds),
         cmocka_unit_test(all_that_was_measured_is_in_the_json),
+        cmocka_unit_test(what_was_interrupted_is_not_called_failed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

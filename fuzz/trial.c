@@ -371,7 +371,8 @@ static bool run_on(const trial *trial, const run *how, failure *failure) {
              trial->allocator ? trial->allocator->check_level : 1);
     const char *argv[] = {"sh",
                           "-c",
-                          "exec \"$@\" >&3 2>&3",
+                          how->located ? FINDING_SYMBOLIZE "exec \"$@\" >&3 2>&3"
+                                       : "exec \"$@\" >&3 2>&3",
                           "sh",
                           trial->program,
                           level,
