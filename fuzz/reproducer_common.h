@@ -35,9 +35,13 @@ static void died_by(int number) {
     broken("crash", "signal %d", number);
 }
 
+// On a stack of their own: a call may have used up the other.
 static void catch_signals(void) {
     static const int signals[] = {SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGABRT, SIGPROF};
+    static unsigned char stack[1 << 16];
+    struct sigaction action = {.sa_handler = died_by, .sa_flags = SA_ONSTACK};
+    sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof stack}, NULL);
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
-        signal(signals[i], died_by);
+        sigaction(signals[i], &action, NULL);
     setitimer(ITIMER_PROF, &(struct itimerval){.it_value = {SECONDS_MAX, 0}}, NULL);
 }

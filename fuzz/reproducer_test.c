@@ -421,6 +421,22 @@ static void a_program_walks_a_damaged_heap(void **state) {
     trace_free(&t);
 }
 
+// It exits with 1 whatever ends the call.
+static void a_program_shows_an_overflown_stack(void **state) {
+    (void)state;
+    trace t = parse("linmem-trace 1\na 0 13\nf 0\n");
+    trial trial = {.target = trial_target_named("heap"), .allocator = lm_strategy_named("tlsf", 1)};
+    static const char change[] =
+        "sed -i 's/^static void \\*allocate(size_t.*{$/"
+        "static int deep(volatile int d) { volatile char f[4096]; f[0] = (char)d; "
+        "return d < 0 ? 0 : deep(d + 1) + f[0]; }\\n&\\nif (size == 13) deep(0);/' "
+        "alloc/strategies/boundary_tags.h";
+    assert_int_equal(run_changed(&trial, &t, change), 1);
+    trial.program = "sanitized";
+    assert_int_equal(run_changed(&trial, &t, change), 1);
+    trace_free(&t);
+}
+
 static lm_allocator small;
 static void *allocate_small_ones(size_t size, lm_memory *m) {
     return size > 1000 ? NULL : right->allocate(size, m);
@@ -457,6 +473,7 @@ int main(void) {
         cmocka_unit_test(a_trial_names_the_call_that_ends_it),
         cmocka_unit_test(a_walk_over_a_damaged_heap_is_blamed),
         cmocka_unit_test(a_program_walks_a_damaged_heap),
+        cmocka_unit_test(a_program_shows_an_overflown_stack),
         cmocka_unit_test(a_program_shows_the_bug),
         cmocka_unit_test(a_program_makes_wrong_calls),
         cmocka_unit_test(a_program_shows_who_disagrees),
