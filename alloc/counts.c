@@ -98,10 +98,9 @@ static inline bool holds(uint64_t word, uint32_t owner, lm_handle handle, uint32
     return LM_LIKELY(counted & (lm_handle_owner(handle) == owner)); // one branch
 }
 
-// What is wrong with a handle that does not hold: for good, so that the word is read once more.
-static __attribute__((noinline)) lm_status misuse(const lm_slot *s, uint32_t owner,
-                                                  lm_handle handle, lm_status after_zero) {
-    uint64_t word = read_word(s, __ATOMIC_RELAXED);
+// What is wrong with a handle that does not hold, by the word that was judged.
+static __attribute__((noinline)) lm_status misuse(uint64_t word, uint32_t owner, lm_handle handle,
+                                                  lm_status after_zero) {
     uint32_t now = lm_stamp_generation(lm_word_stamp(word));
     uint32_t generation = lm_stamp_generation(lm_handle_stamp(handle));
     if (generation == 0 || generation > now) return LM_INVALID_HANDLE;
@@ -128,7 +127,7 @@ static lm_status judge_word(const lm_realm *r, uint32_t owner, lm_handle handle,
     if (!find_slot(r, handle, &s)) return LM_INVALID_HANDLE;
     *word = read_word(s, __ATOMIC_ACQUIRE);
     if (holds(*word, owner, handle, LM_COUNT_MAX)) return LM_OK;
-    return misuse(s, owner, handle, LM_USE_AFTER_ZERO);
+    return misuse(*word, owner, handle, LM_USE_AFTER_ZERO);
 }
 
 static lm_status judge(const lm_realm *r, uint32_t owner, lm_handle handle) {
@@ -462,19 +461,19 @@ __attribute__((aligned(64))) static lm_status retain(lm_realm *r, uint32_t owner
     uint64_t word = read_word(s, __ATOMIC_RELAXED);
     do {
         if (!holds(word, owner, handle, LM_COUNT_MAX - 1))
-            return misuse(s, owner, handle, LM_USE_AFTER_ZERO);
+            return misuse(word, owner, handle, LM_USE_AFTER_ZERO);
     } while (!swap_word(s, &word, word + 1, __ATOMIC_ACQUIRE));
     return LM_OK;
 }
 
-// Takes one of the owner's references back. Returns how many there were, 0 where none is held:
-// after the last one the share has to leave.
-static inline uint32_t drop(lm_slot *s, uint32_t owner, lm_handle handle) {
-    uint64_t word = read_word(s, __ATOMIC_RELAXED);
+// Takes one of the owner's references back. Returns how many there were, 0 where none is held, and
+// the word that says so: after the last one the share has to leave.
+static inline uint32_t drop(lm_slot *s, uint32_t owner, lm_handle handle, uint64_t *word) {
+    *word = read_word(s, __ATOMIC_RELAXED);
     do {
-        if (!holds(word, owner, handle, LM_COUNT_MAX)) return 0;
-    } while (!swap_word(s, &word, word - 1, __ATOMIC_RELEASE));
-    return lm_word_count(word);
+        if (!holds(*word, owner, handle, LM_COUNT_MAX)) return 0;
+    } while (!swap_word(s, word, *word - 1, __ATOMIC_RELEASE));
+    return lm_word_count(*word);
 }
 
 // The owner's last reference is gone.
@@ -489,11 +488,12 @@ static __attribute__((noinline)) lm_status end_share(lm_realm *r, lm_slot *s, lm
 __attribute__((aligned(64))) static lm_status release(lm_realm *r, uint32_t owner,
                                                       lm_handle handle) {
     lm_slot *s;
+    uint64_t word;
     if (!find_slot(r, handle, &s)) return LM_INVALID_HANDLE;
-    uint32_t had = drop(s, owner, handle);
+    uint32_t had = drop(s, owner, handle, &word);
     if (LM_LIKELY(had > 1)) return LM_OK;
     if (had == 1) return end_share(r, s, handle);
-    return misuse(s, owner, handle, LM_RELEASE_AFTER_ZERO);
+    return misuse(word, owner, handle, LM_RELEASE_AFTER_ZERO);
 }
 
 static lm_status share(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t with,
@@ -532,8 +532,9 @@ static lm_status split_off(const lm_realm *r, uint32_t owner, lm_handle handle, 
                            lm_handle *transferred) {
     uint32_t number = lm_handle_slot(handle);
     lm_slot *s = lm_slot_at(r, number);
-    uint32_t had = drop(s, owner, handle);
-    if (had == 0) return misuse(s, owner, handle, LM_USE_AFTER_ZERO);
+    uint64_t word;
+    uint32_t had = drop(s, owner, handle, &word);
+    if (had == 0) return misuse(word, owner, handle, LM_USE_AFTER_ZERO);
     *transferred = enter(r, take_slot(r), number, to);
     if (had == 1) leave(r, s, number); // not the last: the new one is in the ring
     return LM_OK;

@@ -9,6 +9,9 @@
 //     thread 0   transfer          [ lock ][ load ][ compare and swap ][ unlock ]
 //     thread 1   retain, release       ^ retain may run here ^ and release here
 //
+// Beside a resize a call may return LM_BUSY instead, and a release_all pass the buffer over: then
+// they have changed nothing.
+//
 // So no reference is lost or made, whoever calls: threads that hold no reference of their own and
 // try a handle that they know are among them. What is explored is sequentially consistent; the
 // orders of weaker machines are ThreadSanitizer's to check (alloc/finalizer_threads_test.c).
@@ -60,11 +63,11 @@ const char *__asan_default_options(void) {
 // ---- What is explored --------------------------------------------------------------------------
 
 // On the handle that all threads know.
-typedef enum verb { RETAIN, RELEASE, SHARE, TRANSFER, DESCRIBE, RELEASE_ALL, VERBS } verb;
+typedef enum verb { RETAIN, RELEASE, SHARE, TRANSFER, DESCRIBE, RELEASE_ALL, RESIZE, VERBS } verb;
 enum { LOCKLESS = SHARE }; // those before it
 
-static const char *const verb_names[] = {"retain",   "release",  "share",
-                                         "transfer", "describe", "release_all"};
+static const char *const verb_names[] = {"retain",   "release",     "share", "transfer",
+                                         "describe", "release_all", "resize"};
 
 enum { THREADS_MAX = 3, CALLS_MAX = 3, OWNERS = 3, STACK_BYTES = 1 << 17, STEPS_MAX = 100 };
 enum { OWNER, OTHER_OWNER };
@@ -82,7 +85,7 @@ typedef struct scenario {
 typedef struct outcome {
     uint64_t returned[THREADS_MAX][CALLS_MAX]; // a status, or a number
     uint64_t references[OWNERS];
-    uint64_t buffers, blocks;
+    uint64_t buffers, bytes, blocks;
 } outcome;
 
 static lm_memory home;
@@ -242,17 +245,28 @@ static uint64_t call(verb verb) {
     case DESCRIBE:
         status = lm_buffer_describe(r, OWNER, known, &info);
         return status == LM_OK ? 100 + info.references : status;
+    case RESIZE:
+        return lm_buffer_resize(r, OWNER, known, 5000);
     default:
         return lm_realm_release_all(r, OWNER);
     }
+}
+
+static bool has_resize(const scenario *s) {
+    for (uint32_t t = 0; t < s->threads; t++)
+        for (uint32_t i = 0; i < s->of[t].count; i++)
+            if (s->of[t].calls[i] == RESIZE) return true;
+    return false;
 }
 
 static void run_calls(void) {
     enter_stack();
     uint32_t me = running;
     for (uint32_t i = 0; i < playing->of[me].count; i++) {
+        verb verb = playing->of[me].calls[i];
         if (whole_calls) switch_thread();
-        seen.returned[me][i] = call(playing->of[me].calls[i]);
+        bool busy = whole_calls && has_resize(playing) && choose(2);
+        seen.returned[me][i] = !busy ? call(verb) : verb == RELEASE_ALL ? 0 : LM_BUSY;
     }
     threads[me].done = true;
     for (uint32_t t = 0; t < playing->threads; t++)
@@ -270,6 +284,7 @@ static void look_at_what_is_left(void) {
     if (broken) failed(broken);
     seen.buffers = census.live_blocks;
     seen.blocks = blocks.live_blocks;
+    seen.bytes = lm_realm_live_in(r, LM_HOME).bytes;
     MUST(lm_realm_live_in(r, LM_HOME).buffers == census.live_blocks);
     for (uint32_t number = 0; number < lm_records_count(&lm_state_of(r)->slots); number++) {
         uint64_t word = lm_slot_at(r, number)->word;
@@ -277,6 +292,24 @@ static void look_at_what_is_left(void) {
             seen.references[lm_stamp_owner(lm_word_stamp(word))] += lm_word_count(word);
     }
 }
+
+// Foreign code, so that other threads run while it does.
+static void *slow_allocate(size_t size, lm_memory *memory) {
+    yield();
+    return heap->allocate(size, memory);
+}
+static void *slow_resize(void *block, size_t size, lm_memory *memory) {
+    yield();
+    return heap->resize(block, size, memory);
+}
+static void slow_free(void *block, size_t size, lm_memory *memory) {
+    yield();
+    heap->free(block, size, memory);
+}
+static const lm_allocator slow = {.capabilities = LM_SHARES_THREADS,
+                                  .allocate = slow_allocate,
+                                  .resize = slow_resize,
+                                  .free = slow_free};
 
 // ---- Exploring ---------------------------------------------------------------------------------
 
@@ -353,7 +386,7 @@ static void begin(uint32_t references) {
     const lm_memory_options options = {.pages = 1, .pages_max = 1};
     heap = lm_strategy_named("tlsf", 1);
     MUST(lm_memory_create(&home, &options) && heap->start(&home));
-    MUST(lm_realm_start(r, &lm_counts_explored, heap, &home));
+    MUST(lm_realm_start(r, &lm_counts_explored, &slow, &home));
     MUST(lm_buffer_create(r, OWNER, LM_HOME, 64, 16, false, &known) == LM_OK);
     for (uint32_t i = 1; i < references; i++)
         MUST(lm_buffer_retain(r, OWNER, known) == LM_OK);
