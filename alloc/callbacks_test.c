@@ -126,10 +126,10 @@ static void end(void) {
     }
 }
 
-// Handles that a release_all has released are not there any more.
+// Handles and tokens that a release_all has ended are not there any more.
 static lm_status any_status(lm_status status) {
     bool gone = status == LM_USE_AFTER_ZERO || status == LM_RELEASE_AFTER_ZERO ||
-                status == LM_STALE_HANDLE || status == LM_FREED;
+                status == LM_STALE_HANDLE || status == LM_STALE_TOKEN || status == LM_FREED;
     return gone ? LM_OK : status;
 }
 
