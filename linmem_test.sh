@@ -176,6 +176,8 @@ start "a warning is shown once, and the verb runs"
 fake ninja 'for object in one two; do
         echo "[1/9] Building C object $object.o"; echo "mine.c:1:1: warning: unused"
     done
+    echo "[2/9] Building C object explorer.o"; echo "In file included from explorer.c:3:"
+    echo "mine.c:1:1: warning: unused"
     echo "[3/9] Linking C executable linmem"
     printf "#!/bin/sh\necho it runs" >"$2/linmem"; chmod +x "$2/linmem"'
 expect 0 $'linmem: building…\nmine.c:1:1: warning: unused\nit runs' "$copy/linmem" list
