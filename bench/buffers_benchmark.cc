@@ -10,6 +10,7 @@
 #include "bench/buffer_loops.h"
 
 #include <benchmark/benchmark.h>
+#include <cstdint>
 #include <memory>
 #include <thread>
 #include <vector>

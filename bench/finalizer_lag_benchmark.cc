@@ -18,6 +18,7 @@ extern "C" {
 }
 
 #include <benchmark/benchmark.h>
+#include <cstdint>
 #include <cstdlib>
 #include <string>
 
