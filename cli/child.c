@@ -2,15 +2,18 @@
 
 #include "cli/clock.h"
 #include "cli/interrupt.h"
+#include "cli/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -42,6 +45,18 @@ static char **merge_environment(const char *const *set) {
     return merged;
 }
 
+char *child_beside(const char *name) {
+    char path[PATH_MAX] = "";
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+    const char *started = (const char *)getauxval(AT_EXECFN); // without a /proc
+    if (length > 0)
+        path[length] = '\0';
+    else if (started)
+        snprintf(path, sizeof path, "%s", started);
+    char *slash = strrchr(path, '/');
+    return text_format("%.*s%s", slash ? (int)(slash + 1 - path) : 0, path, name);
+}
+
 // The functions from here to child_start run in the child between fork and exec, and call only what
 // is async-signal-safe. They return false with errno.
 
@@ -56,10 +71,18 @@ static bool move_descriptors(const child_options *options) {
     return close_range((unsigned)end, ~0U, CLOSE_RANGE_CLOEXEC) == 0;
 }
 
+// Standard output or error of a child that is not a user's own: never closed, so that no file that
+// the child opens takes its place (cli/streams.h holds ours, closed in programs that are started).
+static bool set_output(const child_options *options, int stream, int null) {
+    int flags = fcntl(stream, F_GETFD);
+    bool closed = !options->foreground && (flags < 0 || flags & FD_CLOEXEC);
+    return !(options->quiet || closed) || dup2(null, stream) >= 0;
+}
+
 static bool set_standard_streams(const child_options *options) {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     return null >= 0 && (options->foreground || dup2(null, STDIN_FILENO) >= 0) &&
-           (!options->quiet || (dup2(null, STDOUT_FILENO) >= 0 && dup2(null, STDERR_FILENO) >= 0));
+           set_output(options, STDOUT_FILENO, null) && set_output(options, STDERR_FILENO, null);
 }
 
 static bool set_limits(const child_options *options) {
@@ -144,6 +167,7 @@ static void await_end(int descriptor, double seconds, bool heed, child_end *end)
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, &before);
     double deadline = clock_seconds() + seconds;
     for (bool ended = false; !ended && !end->timed_out && !end->interrupted;) {

@@ -27,6 +27,9 @@ typedef struct child_end {
     char text[80];
 } child_end;
 
+// The path of a file beside the running program, to be freed. Needs no /proc.
+char *child_beside(const char *name);
+
 // Starts a child in a process group of its own, with nothing to read and no core dumps; it dies
 // with the thread that started it. A foreground child stays in our group, keeps standard input and
 // its limit on core dumps, and hears the terminal's Ctrl-C itself. Returns its pid, or −1 with

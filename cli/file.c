@@ -1,5 +1,7 @@
 #include "cli/file.h"
 
+#include "cli/text.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -41,7 +43,11 @@ static int create_temporary(whole_file *file, const struct stat *replaced) {
     int descriptor = -1;
     for (unsigned attempt = 0; descriptor < 0; attempt++) {
         free(file->temporary);
-        if (asprintf(&file->temporary, "%s.%d-%u.part", file->path, getpid(), attempt) < 0) {
+        // Not named after the target, whose name may be as long as a name can be.
+        const char *slash = strrchr(file->path, '/');
+        int folder = slash ? (int)(slash + 1 - file->path) : 0;
+        if (asprintf(&file->temporary, "%.*s.linmem-%d-%u.part", folder, file->path, getpid(),
+                     attempt) < 0) {
             file->temporary = NULL;
             break;
         }
@@ -58,18 +64,33 @@ static int create_temporary(whole_file *file, const struct stat *replaced) {
     return descriptor;
 }
 
+// Whether a path stands for a descriptor (/dev/stdout, /dev/fd/3), whose file is not to be replaced
+// by another.
+static bool is_descriptor(const char *path) {
+    return strncmp(path, "/dev/", 5) == 0 && strncmp(path, "/dev/shm/", 9) != 0;
+}
+
+bool file_is_standard(const char *path) {
+    return strcmp(path, "-") == 0;
+}
+
+static int open_standard_output(void) {
+    return fflush(stdout) == 0 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0) : -1;
+}
+
 bool whole_file_open(whole_file *file, const char *path) {
     *file = (whole_file){0};
     struct stat target;
-    bool exists = stat(path, &target) == 0;
+    bool standard = file_is_standard(path), exists = !standard && stat(path, &target) == 0;
     // A pipe, a terminal or /dev/stdout is written to, never replaced.
-    bool direct = exists && (!S_ISREG(target.st_mode) || strncmp(path, "/dev/", 5) == 0);
+    bool direct = standard || (exists && (!S_ISREG(target.st_mode) || is_descriptor(path)));
     if (exists && access(path, W_OK) != 0) return false;
     // What a symbolic link points to is replaced, not the link.
     file->path = exists && !direct ? realpath(path, NULL) : strdup(path);
     if (!file->path) return false;
-    int descriptor = direct ? open(path, O_WRONLY | O_TRUNC | O_CLOEXEC)
-                            : create_temporary(file, exists ? &target : NULL);
+    int descriptor = standard ? open_standard_output()
+                     : direct ? open(path, O_WRONLY | O_TRUNC | O_CLOEXEC)
+                              : create_temporary(file, exists ? &target : NULL);
     if (descriptor >= 0) {
         file->stream = fdopen(descriptor, "w");
         if (file->stream) return true;
@@ -115,6 +136,7 @@ void whole_file_abandon_all(void) {
 
 bool file_is_writable(const char *path) {
     struct stat target;
+    if (file_is_standard(path)) return fcntl(STDOUT_FILENO, F_GETFD) >= 0;
     // To open a pipe and to close it would tell its reader that this was all.
     if (stat(path, &target) == 0 && !S_ISREG(target.st_mode) && !S_ISDIR(target.st_mode))
         return access(path, W_OK) == 0;
@@ -124,9 +146,18 @@ bool file_is_writable(const char *path) {
     return true;
 }
 
+// A file for reading, or standard input. NULL: with errno.
+static FILE *open_to_read(const char *path) {
+    if (!file_is_standard(path)) return fopen(path, "re");
+    int descriptor = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+    FILE *stream = descriptor < 0 ? NULL : fdopen(descriptor, "r");
+    if (!stream && descriptor >= 0) close(descriptor);
+    return stream;
+}
+
 char *file_read(const char *path, size_t *count) {
     char *text = NULL;
-    FILE *from = fopen(path, "r");
+    FILE *from = open_to_read(path);
     if (!from) return NULL;
     FILE *to = open_memstream(&text, count);
     for (int byte; to && (byte = getc(from)) != EOF;)
@@ -156,7 +187,7 @@ bool file_write_json(const char *path, const json_t *json) {
 }
 
 json_t *file_read_json(const char *path, char *error) {
-    FILE *stream = fopen(path, "re");
+    FILE *stream = open_to_read(path);
     if (!stream) {
         snprintf(error, 200, "%s", strerror(errno));
         return NULL;
@@ -166,11 +197,11 @@ json_t *file_read_json(const char *path, char *error) {
     json_t *json = json_loadf(stream, JSON_REJECT_DUPLICATES, &reason);
     if (!json && ferror(stream))
         snprintf(error, 200, "%s", strerror(errno));
-    else if (!json)
-        snprintf(error, 200, "line %d: %s", reason.line, reason.text);
-    if (!json) // the reason quotes the file: keep it to one line
-        for (char *at = error; *at; at++)
-            if ((unsigned char)*at < ' ' || *at == 127) *at = '?';
+    else if (!json) { // the reason quotes the file
+        char *printable = text_printable(reason.text);
+        snprintf(error, 200, "line %d: %s", reason.line, printable);
+        free(printable);
+    }
     fclose(stream);
     return json;
 }

@@ -1,5 +1,8 @@
 // Files that are written whole or not at all: into a temporary beside the target, renamed when
 // done. What cannot be replaced (a pipe, a terminal, /dev/stdout) is written to directly.
+//
+// A path "-" is standard input for what is read, and standard output for what is written; a file of
+// that name is "./-".
 #pragma once
 
 #include <jansson.h>
@@ -34,6 +37,9 @@ char *file_read(const char *path, size_t *count);
 bool file_write_json(const char *path, const json_t *json);
 // Reads JSON. NULL: `error` (of 200 bytes) gets "line N: reason".
 json_t *file_read_json(const char *path, char *error);
+
+// Whether a path is "-".
+bool file_is_standard(const char *path);
 
 // Makes a directory and its parents. False: with errno.
 bool file_make_directory(const char *path);

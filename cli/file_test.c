@@ -181,6 +181,72 @@ static void what_is_no_file_is_written_to(void **state) {
     assert_int_equal(entries(), 2);
 }
 
+// "-" is standard input and output; "./-" is a file.
+static void a_dash_is_a_standard_stream(void **state) {
+    (void)state;
+    int output = dup(STDOUT_FILENO), redirected = open("output", O_RDWR | O_CREAT, 0600);
+    int input = dup(STDIN_FILENO);
+    fflush(stdout);
+    dup2(redirected, STDOUT_FILENO);
+    printf("before ");
+    json_t *json = json_pack("[i]", 7), *again = NULL;
+    bool written = file_write_json("-", json);
+    printf("behind\n");
+    fflush(stdout);
+    dup2(output, STDOUT_FILENO);
+    close(output);
+    assert_true(written);
+    assert_holds("output", "before [\n  7\n]\nbehind\n");
+
+    char error[200];
+    put("input", "[7]");
+    int file = open("input", O_RDONLY);
+    dup2(file, STDIN_FILENO);
+    again = file_read_json("-", error);
+    assert_true(json_equal(json, again));
+    lseek(file, 0, SEEK_SET);
+    size_t count;
+    char *text = file_read("-", &count);
+    dup2(input, STDIN_FILENO);
+    close(input);
+    close(file);
+    assert_string_equal(text, "[7]");
+    free(text);
+    assert_true(file_write_json("./-", json));
+    assert_holds("-", "[\n  7\n]\n");
+    json_decref(json);
+    json_decref(again);
+    close(redirected);
+}
+
+static void the_longest_name_and_odd_ones_are_written(void **state) {
+    (void)state;
+    char longest[256];
+    memset(longest, 'x', 255);
+    longest[255] = '\0';
+    const char *const names[] = {longest, "-x", " ", "a\nb", "caf\xe9", "%s", "*"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        whole_file file;
+        assert_true(whole_file_open(&file, names[i]));
+        fputs("text", file.stream);
+        assert_true(whole_file_commit(&file));
+        assert_holds(names[i], "text");
+        assert_int_equal(entries(), i + 1);
+    }
+}
+
+// Two at once: the last one stands, whole.
+static void writers_at_once_do_not_mix(void **state) {
+    (void)state;
+    whole_file one, two;
+    assert_true(whole_file_open(&one, "file") && whole_file_open(&two, "file"));
+    fputs("one", one.stream);
+    fputs("two", two.stream);
+    assert_true(whole_file_commit(&two) && whole_file_commit(&one));
+    assert_holds("file", "one");
+    assert_int_equal(entries(), 1);
+}
+
 static void json_is_written_in_order_and_read_back(void **state) {
     (void)state;
     json_t *json = json_pack("{s:i, s:f, s:[n], s:s}", "z", 1, "a", 0.1, "list", "text", "é\n");
@@ -286,6 +352,9 @@ int main(void) {
         IN_FOLDER(an_abandoned_file_leaves_nothing),
         IN_FOLDER(a_failure_keeps_the_target),
         IN_FOLDER(what_is_no_file_is_written_to),
+        IN_FOLDER(a_dash_is_a_standard_stream),
+        IN_FOLDER(the_longest_name_and_odd_ones_are_written),
+        IN_FOLDER(writers_at_once_do_not_mix),
         IN_FOLDER(json_is_written_in_order_and_read_back),
         IN_FOLDER(bad_json_is_explained_in_one_line),
         IN_FOLDER(directories_are_made_with_their_parents),

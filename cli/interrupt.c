@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stddef.h>
 
 static volatile sig_atomic_t caught;
 
@@ -20,12 +21,16 @@ static void on_signal(int signal_number) {
 }
 
 void interrupt_catch(void) {
-    // No SA_RESTART: what waits is to be woken. Each signal waits while the other is handled.
-    struct sigaction action = {.sa_handler = on_signal};
-    sigaddset(&action.sa_mask, SIGINT);
-    sigaddset(&action.sa_mask, SIGTERM);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    // No SA_RESTART: what waits is to be woken. Each signal waits while another is handled.
+    struct sigaction action = {.sa_handler = on_signal}, before;
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        sigaddset(&action.sa_mask, signals[i]);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        sigaction(signals[i], NULL, &before);
+        bool by_nohup = signals[i] == SIGHUP && before.sa_handler == SIG_IGN;
+        if (!by_nohup) sigaction(signals[i], &action, NULL);
+    }
 }
 
 bool interrupted(void) {

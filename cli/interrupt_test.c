@@ -32,7 +32,8 @@ _Noreturn static void be_interrupted(int talk, int silence, const char *path) {
 
 static void the_first_is_noted_and_the_second_ends(void **state) {
     (void)state;
-    static const int signals[][2] = {{SIGINT, SIGINT}, {SIGTERM, SIGINT}, {SIGINT, SIGTERM}};
+    static const int signals[][2] = {
+        {SIGINT, SIGINT}, {SIGTERM, SIGINT}, {SIGINT, SIGTERM}, {SIGHUP, SIGHUP}};
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
         char folder[] = "/tmp/linmem-interrupt-test-XXXXXX", path[100], byte;
         assert_non_null(mkdtemp(folder));
@@ -60,7 +61,24 @@ static void the_first_is_noted_and_the_second_ends(void **state) {
     }
 }
 
+static void a_hangup_that_nohup_ignores_is_ignored(void **state) {
+    (void)state;
+    pid_t pid = fork();
+    if (pid == 0) {
+        signal(SIGHUP, SIG_IGN);
+        interrupt_catch();
+        raise(SIGHUP);
+        _exit(interrupted());
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(the_first_is_noted_and_the_second_ends)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_first_is_noted_and_the_second_ends),
+        cmocka_unit_test(a_hangup_that_nohup_ignores_is_ignored),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 #include "cli/options.h"
 
 #include "cli/file.h"
+#include "cli/text.h"
 #include "cli/verb.h"
 
 #include <ctype.h>
@@ -17,14 +18,19 @@
 static const char *program = "linmem"; // "linmem VERB" once a verb's options are parsed
 
 void options_fail(const char *message, ...) {
+    static bool failing; // out of memory, perhaps
+    bool again = failing;
+    failing = true;
     whole_file_abandon_all();
     fflush(stdout);
+    char *said = NULL;
     va_list arguments;
     va_start(arguments, message);
-    fprintf(stderr, "%s: ", program);
-    vfprintf(stderr, message, arguments);
-    fprintf(stderr, "\nTry '%s --help'.\n", program);
+    if (again || vasprintf(&said, message, arguments) < 0) said = NULL;
     va_end(arguments);
+    // Messages quote what users typed, and files.
+    char *shown = said ? text_printable(said) : NULL;
+    fprintf(stderr, "%s: %s\nTry '%s --help'.\n", program, shown ? shown : message, program);
     exit(EXIT_USAGE);
 }
 
@@ -214,10 +220,32 @@ unsigned long long options_number(const char *what, const char *text, unsigned l
     return number;
 }
 
+// Where the next part begins; NULL: this was the last. Ends this one, without "\\" before a comma.
+static char *split_next(char *text) {
+    char *to = text;
+    for (; *text && *text != ','; text++) {
+        if (text[0] == '\\' && text[1] == ',') text++;
+        *to++ = *text;
+    }
+    char *next = *text ? text + 1 : NULL;
+    *to = '\0';
+    return next;
+}
+
+static char *trim(char *text) {
+    text += strspn(text, " ");
+    for (size_t length = strlen(text); length && text[length - 1] == ' '; length--)
+        text[length - 1] = '\0';
+    return text;
+}
+
 char **options_split(char *text) {
     size_t count = 0;
     char **parts = allocate(strlen(text) / 2 + 2, sizeof *parts);
-    for (char *part; (part = strsep(&text, ","));)
-        if (*part) parts[count++] = part;
+    for (char *next; text; text = next) {
+        next = split_next(text);
+        text = trim(text);
+        if (*text) parts[count++] = text;
+    }
     return parts;
 }

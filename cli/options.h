@@ -10,7 +10,8 @@
 void options_parse(const struct argp *argp, int argc, char **argv, void *input);
 
 // Says "linmem VERB: MESSAGE" and "Try … --help" on standard error and exits with status 2. For use
-// inside a parser and by verbs whose input is bad.
+// inside a parser and by verbs whose input is bad. What the message quotes is shown printable, and
+// so on one line.
 _Noreturn void options_fail(const char *message, ...) __attribute__((format(printf, 1, 2)));
 
 // The name that is nearest to `word` by edit distance (transpositions count once), or NULL where
@@ -25,5 +26,6 @@ _Noreturn void options_unknown(const char *kind, const char *word, const char *c
 unsigned long long options_number(const char *what, const char *text, unsigned long long minimum,
                                   unsigned long long maximum);
 
-// Splits "a,b,c" in place, empty parts left out; returns an array that ends with NULL, to be freed.
+// Splits "a, b,c" in place, without spaces around the parts and without empty parts; "\," is a
+// comma within a part. Returns an array that ends with NULL, to be freed.
 char **options_split(char *text);

@@ -224,7 +224,16 @@ static void lists_are_split(void **state) {
     (void)state;
     static const struct {
         const char *text, *parts[4];
-    } cases[] = {{"a,bc,d", {"a", "bc", "d"}}, {"a", {"a"}}, {"", {0}}, {",,a,", {"a"}}};
+    } cases[] = {
+        {"a,bc,d", {"a", "bc", "d"}},
+        {"a", {"a"}},
+        {"", {0}},
+        {",,a,", {"a"}},
+        {" a, b c ,d", {"a", "b c", "d"}},
+        {" , ,", {0}},
+        {"a\\,b,c\\d,\\,", {"a,b", "c\\d", ","}},
+        {"a\\", {"a\\"}},
+    };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *text = strdup(cases[i].text), **parts = options_split(text);
         size_t count = 0;

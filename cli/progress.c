@@ -1,5 +1,7 @@
 #include "cli/progress.h"
+
 #include "cli/clock.h"
+#include "cli/text.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -30,15 +32,7 @@ progress *progress_start(const char *what, size_t total) {
 // The columns of the terminal, asked each time: it may have been resized.
 static size_t terminal_columns(void) {
     struct winsize size;
-    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-}
-
-// How much of `line` fits, in bytes: a character of UTF-8 counts once and is not cut.
-static int fitting_bytes(const char *line, size_t columns) {
-    int bytes = 0;
-    for (; line[bytes]; bytes++)
-        if ((line[bytes] & 0xC0) != 0x80 && columns-- == 0) break;
-    return bytes;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col : 80;
 }
 
 static void describe_time(char *text, size_t size, double seconds) {
@@ -55,14 +49,18 @@ void progress_show(progress *shown, size_t done, const char *now) {
     double now_s = clock_seconds();
     if (now_s - shown->drawn_s < interval_s) return;
     shown->drawn_s = now_s;
-    char left[40] = "", line[512];
+    char left[40] = "";
     if (done > 0 && done <= shown->total)
         describe_time(left, sizeof left,
                       (now_s - shown->started_s) / (double)done * (double)(shown->total - done));
-    snprintf(line, sizeof line, "%s: %zu of %zu%s: %s", shown->what ? shown->what : "", done,
-             shown->total, left, now);
+    char *line = text_format("%s: %zu of %zu%s: %s", shown->what ? shown->what : "", done,
+                             shown->total, left, now);
+    char *printable = text_printable(line);
     // The last column stays free: some terminals wrap as soon as it is written to.
-    fprintf(stderr, "\r%.*s\033[K", fitting_bytes(line, terminal_columns() - 1), line);
+    size_t fitting = text_within(printable, terminal_columns() - 1);
+    fprintf(stderr, "\r%.*s\033[K", (int)fitting, printable);
+    free(printable);
+    free(line);
     fflush(stderr);
 }
 

@@ -1,8 +1,14 @@
 #include "cli/text.h"
 #include "cli/options.h"
 
+#include <locale.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <wchar.h>
+#include <wctype.h>
 
 char *text_format(const char *format, ...) {
     char *made = NULL;
@@ -11,4 +17,181 @@ char *text_format(const char *format, ...) {
     if (vasprintf(&made, format, arguments) < 0) options_fail("out of memory");
     va_end(arguments);
     return made;
+}
+
+// A text that is being made.
+typedef struct sheet {
+    FILE *stream;
+    char *text;
+    size_t bytes;
+} sheet;
+
+static void sheet_open(sheet *sheet) {
+    sheet->stream = open_memstream(&sheet->text, &sheet->bytes);
+    if (!sheet->stream) options_fail("out of memory");
+}
+
+static char *sheet_close(sheet *sheet) {
+    if (fclose(sheet->stream) != 0) options_fail("out of memory");
+    return sheet->text;
+}
+
+// ---- Characters: the C library's, in UTF-8 whatever the user's locale is ------------------------
+
+// The thread's locale before it was set to UTF-8. Without C.UTF-8 on the system, only ASCII is
+// printable.
+static locale_t text_enter_utf8(void) {
+    static locale_t utf8;
+    if (!utf8) utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", NULL);
+    return uselocale(utf8);
+}
+
+// The character at the start of a text that is not empty, and its bytes. False: the first byte
+// belongs to none.
+static bool text_decode(const char *text, wchar_t *code, size_t *bytes) {
+    mbstate_t state = {0};
+    *bytes = mbrtowc(code, text, strnlen(text, 4), &state);
+    bool good = *bytes >= 1 && *bytes <= 4 && *code <= 0x10ffff && (*code & ~0x7ff) != 0xd800;
+    if (!good) *bytes = 1;
+    return good;
+}
+
+// Characters that turn the direction of what follows, or that show nothing.
+static bool text_is_invisible(wchar_t code) {
+    static const struct {
+        wchar_t first, last;
+    } ranges[] = {{0x61c, 0x61c},   {0x200b, 0x200b}, {0x200e, 0x200f},  {0x202a, 0x202e},
+                  {0x2060, 0x206f}, {0xfeff, 0xfeff}, {0xe0000, 0xe0fff}};
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
+        if (code >= ranges[i].first && code <= ranges[i].last) return true;
+    return !iswprint((wint_t)code);
+}
+
+static void text_put_escaped(FILE *stream, wchar_t code) {
+    if (code == '\n')
+        fputs("\\n", stream);
+    else if (code == '\t')
+        fputs("\\t", stream);
+    else
+        fprintf(stream, code < 0x80 ? "\\x%02x" : "\\u{%04x}", (unsigned)code);
+}
+
+static char *text_escape(const char *bytes, bool printable) {
+    sheet made;
+    sheet_open(&made);
+    locale_t before = text_enter_utf8();
+    for (size_t length; *bytes; bytes += length) {
+        wchar_t code;
+        if (!text_decode(bytes, &code, &length))
+            fprintf(made.stream, "\\x%02x", (unsigned char)*bytes);
+        else if (printable && text_is_invisible(code))
+            text_put_escaped(made.stream, code);
+        else
+            fwrite(bytes, 1, length, made.stream);
+    }
+    uselocale(before);
+    return sheet_close(&made);
+}
+
+char *text_valid(const char *bytes) {
+    return text_escape(bytes, false);
+}
+
+char *text_printable(const char *bytes) {
+    return text_escape(bytes, true);
+}
+
+// ---- Columns ------------------------------------------------------------------------------------
+
+// How many columns the character at the start of the text needs, and its bytes.
+static size_t text_width(const char *text, size_t *bytes) {
+    wchar_t code;
+    int width = text_decode(text, &code, bytes) ? wcwidth(code) : 1;
+    return width > 0 ? (size_t)width : 0;
+}
+
+size_t text_columns(const char *text) {
+    size_t columns = 0;
+    locale_t before = text_enter_utf8();
+    for (size_t length; *text; text += length)
+        columns += text_width(text, &length);
+    uselocale(before);
+    return columns;
+}
+
+size_t text_within(const char *text, size_t columns) {
+    size_t bytes = 0;
+    locale_t before = text_enter_utf8();
+    for (size_t length, width; text[bytes]; bytes += length, columns -= width)
+        if ((width = text_width(text + bytes, &length)) > columns) break;
+    uselocale(before);
+    return bytes;
+}
+
+// Where the text's end begins that needs no more than so many columns.
+static const char *text_end_within(const char *text, size_t columns) {
+    size_t all = text_columns(text);
+    locale_t before = text_enter_utf8();
+    for (size_t length; all > columns; text += length)
+        all -= text_width(text, &length);
+    for (size_t length; *text && text_width(text, &length) == 0; text += length)
+        ; // marks of a character that is gone
+    uselocale(before);
+    return text;
+}
+
+char *text_shorten(const char *text, size_t columns) {
+    if (text_columns(text) <= columns) return text_format("%s", text);
+    return text_format("%.*s…%s", (int)text_within(text, columns / 2), text,
+                       text_end_within(text, columns - 1 - columns / 2));
+}
+
+// ---- The shell ----------------------------------------------------------------------------------
+
+// Between $' and ': what is not printable by its bytes.
+static void text_put_bytes(FILE *stream, const char *word) {
+    fputs("$'", stream);
+    for (size_t length; *word; word += length) {
+        wchar_t code;
+        bool shown = text_decode(word, &code, &length) && !text_is_invisible(code);
+        for (size_t i = 0; i < length; i++)
+            if (!shown) // in octal, where no digit that follows is taken for a part of it
+                fprintf(stream, "\\%03o", (unsigned char)word[i]);
+            else
+                fprintf(stream, strchr("\\'", word[i]) ? "\\%c" : "%c", word[i]);
+    }
+    fputc('\'', stream);
+}
+
+char *text_shell_word(const char *word) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "%+,-./:=@_";
+    if (*word && !word[strspn(word, plain)]) return text_format("%s", word);
+    char *printable = text_printable(word);
+    bool same = strcmp(printable, word) == 0;
+    free(printable);
+    sheet made;
+    sheet_open(&made);
+    if (same) {
+        fputc('\'', made.stream);
+        for (; *word; word++)
+            fprintf(made.stream, *word == '\'' ? "'\\%c'" : "%c", *word);
+        fputc('\'', made.stream);
+    } else {
+        locale_t before = text_enter_utf8();
+        text_put_bytes(made.stream, word);
+        uselocale(before);
+    }
+    return sheet_close(&made);
+}
+
+char *text_shell_command(int argc, char *const *argv) {
+    sheet made;
+    sheet_open(&made);
+    for (int i = 0; i < argc; i++) {
+        char *word = text_shell_word(argv[i]);
+        fprintf(made.stream, i ? " %s" : "%s", word);
+        free(word);
+    }
+    return sheet_close(&made);
 }

@@ -1,0 +1,171 @@
+// In processes of their own, whose standard streams are closed, full, or pipes that nobody reads.
+#include "cli/streams.h"
+
+#include "cli/file.h"
+#include "cli/verb.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char said[1000]; // on standard error
+
+// Runs a program's main behind streams_guard and returns how it ended, as waitpid has it. Standard
+// output is `output`, or closed where that is −1.
+static int run(int (*program)(void), int output) {
+    int talk[2], status;
+    assert_int_equal(pipe2(talk, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(talk[1], STDERR_FILENO);
+        if (output >= 0) dup2(output, STDOUT_FILENO);
+        if (output < 0) close(STDOUT_FILENO);
+        streams_guard();
+        exit(program());
+    }
+    close(talk[1]);
+    ssize_t count = read(talk[0], said, sizeof said - 1);
+    said[count > 0 ? count : 0] = '\0';
+    close(talk[0]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+static int say_nothing(void) {
+    return EXIT_BROKEN;
+}
+
+static int say_little(void) {
+    printf("a line\n");
+    return EXIT_BROKEN;
+}
+
+static int say_much(void) {
+    for (int i = 0; i < 100000; i++)
+        printf("a line\n");
+    return EXIT_BROKEN;
+}
+
+// Opens a file, which must not become standard output.
+static int open_and_say(void) {
+    int file = open("/dev/null", O_RDWR);
+    if (file < 3) _exit(99);
+    return say_little();
+}
+
+static void assert_failed(int status, const char *why) {
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), EXIT_USAGE);
+    assert_non_null(strstr(said, "standard output: "));
+    assert_non_null(strstr(said, why));
+    assert_ptr_equal(strchr(said, '\n'), said + strlen(said) - 1); // one line
+}
+
+static void output_that_is_lost_is_told(void **state) {
+    (void)state;
+    int full = open("/dev/full", O_WRONLY | O_CLOEXEC),
+        null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    assert_failed(run(say_little, full), strerror(ENOSPC));
+    assert_failed(run(say_much, full), "");
+    assert_failed(run(say_little, -1), strerror(EBADF));
+    assert_failed(run(open_and_say, -1), strerror(EBADF));
+    assert_int_equal(WEXITSTATUS(run(say_nothing, -1)), EXIT_BROKEN); // nothing was lost
+    assert_int_equal(WEXITSTATUS(run(say_nothing, full)), EXIT_BROKEN);
+    assert_int_equal(WEXITSTATUS(run(say_much, null)), EXIT_BROKEN);
+    assert_string_equal(said, "");
+    close(full);
+    close(null);
+}
+
+static int say_much_and_go_on(void) {
+    streams_outlive_reader();
+    say_much();
+    fputs("done", stderr);
+    return EXIT_HELD;
+}
+
+static void a_reader_that_leaves_ends_it_quietly(void **state) {
+    (void)state;
+    static const struct {
+        int (*program)(void);
+        const char *said;
+    } rows[] = {{say_much, ""}, {say_much_and_go_on, "done"}};
+    for (size_t i = 0; i < 2; i++) {
+        int ends[2];
+        assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+        close(ends[0]);
+        int status = run(rows[i].program, ends[1]);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE);
+        assert_string_equal(said, rows[i].said);
+        close(ends[1]);
+    }
+}
+
+static int write_half_a_file(void) {
+    whole_file file;
+    if (!whole_file_open(&file, "file")) return 99;
+    fputs("half", file.stream);
+    fflush(file.stream);
+    raise(atoi(getenv("LINMEM_SIGNAL")));
+    whole_file_abandon(&file); // the signal was ignored
+    return EXIT_HELD;
+}
+
+static void a_signal_leaves_no_half_written_file(void **state) {
+    (void)state;
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+    char folder[] = "/tmp/linmem-streams-test-XXXXXX", number[12];
+    assert_true(mkdtemp(folder) && chdir(folder) == 0);
+    for (size_t i = 0; i < 2 * sizeof signals / sizeof *signals; i++) {
+        bool ignored = i % 2;
+        snprintf(number, sizeof number, "%d", signals[i / 2]);
+        setenv("LINMEM_SIGNAL", number, 1);
+        signal(signals[i / 2], ignored ? SIG_IGN : SIG_DFL);
+        int status = run(write_half_a_file, STDOUT_FILENO);
+        signal(signals[i / 2], SIG_DFL);
+        assert_true(ignored ? WIFEXITED(status) && WEXITSTATUS(status) == 0
+                            : WIFSIGNALED(status) && WTERMSIG(status) == signals[i / 2]);
+        assert_int_equal(rmdir(folder), 0); // nothing is in it
+        assert_int_equal(mkdir(folder, 0700) | chdir(folder), 0);
+    }
+    assert_int_equal(chdir("/") | rmdir(folder), 0);
+}
+
+static int write_too_much(void) {
+    struct rlimit small = {4, 4};
+    setrlimit(RLIMIT_FSIZE, &small);
+    whole_file file;
+    if (!whole_file_open(&file, "/tmp/linmem-streams-test-file")) return 99;
+    fputs("longer than four", file.stream);
+    return !whole_file_commit(&file) && errno == EFBIG ? EXIT_HELD : 98;
+}
+
+static void a_limit_on_files_is_an_error(void **state) {
+    (void)state;
+    int status = run(write_too_much, STDOUT_FILENO);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), EXIT_HELD);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(output_that_is_lost_is_told),
+        cmocka_unit_test(a_reader_that_leaves_ends_it_quietly),
+        cmocka_unit_test(a_signal_leaves_no_half_written_file),
+        cmocka_unit_test(a_limit_on_files_is_an_error),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
