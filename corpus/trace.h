@@ -191,14 +191,17 @@ bool trace_builder_close(trace_builder *builder, trace_error *error);
 bool trace_make(const trace_operation *operations, size_t count, const char *comment, trace *trace,
                 trace_error *error);
 
-// Reads a trace in any form, from a file or from bytes. False: `error` says why, nothing is kept.
+// Reads a trace in any form, from a file ("-": standard input) or from bytes. False: `error` says
+// why, nothing is kept.
 bool trace_read(const char *path, trace *trace, trace_error *error);
+// The same, with the hash of the file's bytes (FNV-1a, 64 bits).
+bool trace_read_hashed(const char *path, trace *trace, uint64_t *hash, trace_error *error);
 bool trace_parse(const void *bytes, size_t count, trace *trace, trace_error *error);
 // Whether bytes begin as one of the forms does.
 bool trace_is_form(const void *bytes, size_t count);
 
 // Writes whole or not at all; the form follows the path's end: `.lmt` text, `.lmt.zst` binary and
-// compressed. Any other end is an error.
+// compressed; "-" is standard output, as text. Any other end is an error.
 bool trace_write(const trace *trace, const char *path, trace_error *error);
 // The text form.
 void trace_print(const trace *trace, FILE *stream);

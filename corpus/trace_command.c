@@ -1,7 +1,9 @@
 #include "corpus/trace_command.h"
 
 #include "cli/file.h"
+#include "cli/json.h"
 #include "cli/options.h"
+#include "cli/text.h"
 #include "corpus/generator.h"
 #include "corpus/trace.h"
 #include "corpus/trace_stat.h"
@@ -22,7 +24,10 @@ typedef struct request {
 } request;
 
 static exit_status fail(const request *request, const char *path, const char *reason) {
-    fprintf(stderr, "%s: %s: %s\n", request->program, path, reason);
+    char *line = text_format("%s: %s", path, reason), *printable = text_printable(line);
+    fprintf(stderr, "%s: %s\n", request->program, printable);
+    free(printable);
+    free(line);
     return EXIT_USAGE;
 }
 
@@ -42,8 +47,9 @@ static exit_status check(const request *request) {
             status = EXIT_USAGE;
             continue;
         }
-        printf("%s: %zu operations, %" PRIu32 " blocks: valid\n", request->files[i], trace.count,
-               trace.blocks);
+        char *name = text_printable(request->files[i]);
+        printf("%s: %zu operations, %" PRIu32 " blocks: valid\n", name, trace.count, trace.blocks);
+        free(name);
         trace_free(&trace);
     }
     return status;
@@ -64,11 +70,13 @@ static exit_status stat(const request *request) {
         if (!taken) options_fail("out of memory");
         if (request->json) {
             json_t *one = trace_stat_json(&stat);
-            json_object_set_new(one, "file", json_string(request->files[i]));
-            json_array_append_new(all, one);
+            json_set(one, "file", json_text(request->files[i]));
+            json_add(all, one);
             continue;
         }
-        printf("%s%s\n", i ? "\n" : "", request->files[i]);
+        char *name = text_printable(request->files[i]);
+        printf("%s%s\n", i ? "\n" : "", name);
+        free(name);
         trace_stat_print(&stat, stdout);
     }
     if (request->json && json_dumpf(all, stdout, JSON_INDENT(2)) == 0) putchar('\n');
@@ -112,7 +120,7 @@ static exit_status (*const actions[ACTIONS])(const request *) = {check, stat, co
 
 static const struct argp_option options[] = {
     {"json", 'j', NULL, 0, "stat: an array of JSON objects", 0},
-    {"output", 'o', "FILE", 0, "generate: the trace to write, .lmt or .lmt.zst", 0},
+    {"output", 'o', "FILE", 0, "generate: the trace to write, .lmt, .lmt.zst or - (text)", 0},
     {"seed", 's', "N", 0, "generate: instead of the description's seed", 0},
     {"operations", 'n', "N", 0, "generate: instead of the description's number", 0},
     {"live-bytes", 'l', "N", 0, "generate: how much may live at once, instead of the description's",
@@ -172,7 +180,9 @@ exit_status trace_command(int argc, char **argv) {
         "check FILE...\nstat [--json] FILE...\nconvert IN OUT\n"
         "generate DESCRIPTION.json -o FILE [--seed N] [--operations N] "
         "[--live-bytes N]",
-        "Validate, describe, convert and generate traces.",
+        "Validate, describe, convert and generate traces. '-' is standard input, or, written to, "
+        "standard "
+        "output.",
         NULL,
         NULL,
         NULL};

@@ -109,33 +109,55 @@ bool trace_parse(const void *bytes, size_t count, trace *trace, trace_error *err
     return good;
 }
 
-static bool read_contents(int descriptor, contents *contents, trace_error *error) {
+// Reads to the end. What grows meanwhile is read as it grows, up to the limit.
+static bool read_all(int descriptor, contents *contents, trace_error *error) {
+    for (;;) {
+        if (!reserve(contents, 1)) return trace_fail(error, "out of memory");
+        size_t room = contents->capacity - contents->count;
+        ssize_t got = read(descriptor, contents->bytes + contents->count, room);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return trace_fail(error, "%s", strerror(errno));
+        if (got == 0) return true;
+        contents->count += (size_t)got;
+        if (contents->count > BYTES_MAX)
+            return trace_fail(error, "larger than %d bytes", BYTES_MAX);
+    }
+}
+
+static bool read_file(int descriptor, contents *contents, trace_error *error) {
     struct stat status;
     if (fstat(descriptor, &status) != 0) return trace_fail(error, "%s", strerror(errno));
     if (S_ISDIR(status.st_mode)) return trace_fail(error, "%s", strerror(EISDIR));
     if (!S_ISREG(status.st_mode)) return trace_fail(error, "not a regular file");
     if (status.st_size > BYTES_MAX) return trace_fail(error, "larger than %d bytes", BYTES_MAX);
     if (!reserve(contents, (size_t)status.st_size + 1)) return trace_fail(error, "out of memory");
-    for (;;) {
-        size_t room = contents->capacity - contents->count;
-        ssize_t got = read(descriptor, contents->bytes + contents->count, room);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return trace_fail(error, "%s", strerror(errno));
-        contents->count += (size_t)got;
-        if (got == 0 || contents->count == contents->capacity) return true;
-    }
+    return read_all(descriptor, contents, error);
+}
+
+static bool read_contents(const char *path, contents *contents, trace_error *error) {
+    if (file_is_standard(path)) return read_all(STDIN_FILENO, contents, error);
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a FIFO must not block
+    if (descriptor < 0) return trace_fail(error, "%s", strerror(errno));
+    bool good = read_file(descriptor, contents, error);
+    close(descriptor);
+    return good;
+}
+
+bool trace_read_hashed(const char *path, trace *trace, uint64_t *hash, trace_error *error) {
+    memset(trace, 0, sizeof *trace);
+    contents contents = {0};
+    bool good = read_contents(path, &contents, error) &&
+                trace_parse(contents.bytes, contents.count, trace, error);
+    *hash = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < contents.count; i++)
+        *hash = (*hash ^ contents.bytes[i]) * UINT64_C(0x100000001b3);
+    free(contents.bytes);
+    return good;
 }
 
 bool trace_read(const char *path, trace *trace, trace_error *error) {
-    memset(trace, 0, sizeof *trace);
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a FIFO must not block
-    if (descriptor < 0) return trace_fail(error, "%s", strerror(errno));
-    contents contents = {0};
-    bool good = read_contents(descriptor, &contents, error) &&
-                trace_parse(contents.bytes, contents.count, trace, error);
-    close(descriptor);
-    free(contents.bytes);
-    return good;
+    uint64_t hash;
+    return trace_read_hashed(path, trace, &hash, error);
 }
 
 static bool ends_with(const char *path, const char *end) {
@@ -175,7 +197,7 @@ static bool write_packed(const trace *trace, FILE *stream) {
 
 bool trace_write(const trace *trace, const char *path, trace_error *error) {
     bool compressed = ends_with(path, ".lmt.zst");
-    if (!compressed && !ends_with(path, ".lmt"))
+    if (!compressed && !ends_with(path, ".lmt") && !file_is_standard(path))
         return trace_fail(error, "the name of a trace ends in .lmt or .lmt.zst");
     whole_file file;
     if (!whole_file_open(&file, path)) return trace_fail(error, "%s", strerror(errno));

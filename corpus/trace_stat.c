@@ -1,4 +1,6 @@
 #include "corpus/trace_stat.h"
+
+#include "cli/json.h"
 #include "corpus/buffer_model.h"
 #include "corpus/scopes.h"
 
@@ -230,41 +232,40 @@ void trace_stat_print(const trace_stat *stat, FILE *stream) {
                     percent(stat->alignments[i], stat->blocks));
 }
 
+static json_t *whole(uint64_t number) {
+    return json_integer((json_int_t)number);
+}
+
 static json_t *buffers_json(const trace_stat *stat) {
-    return json_pack("{sI sI sI sI sI sI sI sI sI sI sI}", "count", (json_int_t)stat->buffers,
-                     "references", (json_int_t)stat->references, "views", (json_int_t)stat->views,
-                     "refused", (json_int_t)stat->refused, "tokens", (json_int_t)stat->tokens,
-                     "collected", (json_int_t)stat->collected, "peak_live_buffers",
-                     (json_int_t)stat->peak_live_buffers, "peak_references",
-                     (json_int_t)stat->peak_references, "peak_waiting_tokens",
-                     (json_int_t)stat->peak_waiting_tokens, "lag_median_operations",
-                     (json_int_t)stat->lag_median_operations, "lag_90th_operations",
-                     (json_int_t)stat->lag_90th_operations);
+    return json_fields("count", whole(stat->buffers), "references", whole(stat->references), //
+                       "views", whole(stat->views), "refused", whole(stat->refused),         //
+                       "tokens", whole(stat->tokens), "collected", whole(stat->collected),   //
+                       "peak_live_buffers", whole(stat->peak_live_buffers),                  //
+                       "peak_references", whole(stat->peak_references),                      //
+                       "peak_waiting_tokens", whole(stat->peak_waiting_tokens),              //
+                       "lag_median_operations", whole(stat->lag_median_operations),          //
+                       "lag_90th_operations", whole(stat->lag_90th_operations), NULL);
 }
 
 json_t *trace_stat_json(const trace_stat *stat) {
     json_t *verbs = json_object(), *sizes = json_array(), *alignments = json_array();
     for (int i = 0; i < TRACE_VERBS; i++)
-        if (stat->verbs[i])
-            json_object_set_new(verbs, trace_grammar[i].name,
-                                json_integer((json_int_t)stat->verbs[i]));
+        if (stat->verbs[i]) json_set(verbs, trace_grammar[i].name, whole(stat->verbs[i]));
     for (int i = 0; i < TRACE_STAT_SIZES; i++)
         if (stat->sizes[i])
-            json_array_append_new(sizes, json_pack("{sI sI sI}", "from", (json_int_t)class_from(i),
-                                                   "to", (json_int_t)class_to(i), "count",
-                                                   (json_int_t)stat->sizes[i]));
+            json_add(sizes, json_fields("from", whole(class_from(i)), "to", whole(class_to(i)),
+                                        "count", whole(stat->sizes[i]), NULL));
     for (int i = 0; i < TRACE_STAT_ALIGNMENTS; i++)
         if (stat->alignments[i])
-            json_array_append_new(alignments, json_pack("{si sI}", "bytes", 1 << i, "count",
-                                                        (json_int_t)stat->alignments[i]));
-    return json_pack(
-        "{sI sI so sI sI sI sI sI sI sI sI so so so}", "operations", (json_int_t)stat->operations,
-        "blocks", (json_int_t)stat->blocks, "verbs", verbs, "lanes", (json_int_t)stat->lanes,
-        "memories", (json_int_t)stat->memories, "peak_live_bytes",
-        (json_int_t)stat->peak_live_bytes, "peak_live_blocks", (json_int_t)stat->peak_live_blocks,
-        "total_bytes", (json_int_t)stat->total_bytes, "blocks_to_end",
-        (json_int_t)stat->blocks_to_end, "lifetime_median_operations",
-        (json_int_t)stat->lifetime_median_operations, "lifetime_90th_operations",
-        (json_int_t)stat->lifetime_90th_operations, "sizes", sizes, "alignments", alignments,
-        "buffers", buffers_json(stat));
+            json_add(alignments, json_fields("bytes", json_integer(1LL << i), "count",
+                                             whole(stat->alignments[i]), NULL));
+    return json_fields(
+        "operations", whole(stat->operations), "blocks", whole(stat->blocks), "verbs", verbs,
+        "lanes", whole(stat->lanes), "memories", whole(stat->memories),                       //
+        "peak_live_bytes", whole(stat->peak_live_bytes),                                      //
+        "peak_live_blocks", whole(stat->peak_live_blocks),                                    //
+        "total_bytes", whole(stat->total_bytes), "blocks_to_end", whole(stat->blocks_to_end), //
+        "lifetime_median_operations", whole(stat->lifetime_median_operations),                //
+        "lifetime_90th_operations", whole(stat->lifetime_90th_operations),                    //
+        "sizes", sizes, "alignments", alignments, "buffers", buffers_json(stat), NULL);
 }

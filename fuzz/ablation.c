@@ -1,9 +1,11 @@
 #include "fuzz/ablation.h"
 
 #include "cli/interrupt.h"
+#include "cli/json.h"
 #include "cli/options.h"
 #include "fuzz/oracle.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,12 +78,13 @@ json_t *ablation_json(const ablation *a) {
     json_t *list = json_array();
     for (size_t i = 0; i < a->count; i++) {
         const ablation_entry *law = &a->laws[i];
-        json_array_append_new(list,
-                              json_pack("{s:s, s:s?, s:o, s:i, s:I, s:I}", "law", law->law,
-                                        "mutant", law->mutant ? law->mutant->name : NULL, "seconds",
-                                        law->mutant ? json_real(law->seconds) : json_null(),
-                                        "runs_without", (int)law->runs, "first_found",
-                                        (json_int_t)law->found, "tried", (json_int_t)law->tried));
+        const mutant *m = law->mutant;
+        json_add(list,
+                 json_fields("law", json_text(law->law), "mutant", json_text(m ? m->name : NULL),
+                             "seconds", json_number(m ? law->seconds : NAN), "runs_without",
+                             json_integer(law->runs), "first_found",
+                             json_integer((json_int_t)law->found), "tried",
+                             json_integer((json_int_t)law->tried), NULL));
     }
     return list;
 }

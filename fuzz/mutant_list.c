@@ -1,6 +1,7 @@
 #include "fuzz/mutant_list.h"
 
 #include "cli/file.h"
+#include "cli/json.h"
 #include "cli/options.h"
 #include "cli/text.h"
 
@@ -344,8 +345,9 @@ char *mutant_text(const mutant_list *list, const mutant *m) {
 json_t *mutant_json(const mutant *m) {
     json_t *allocators = json_array();
     for (char **allocator = m->allocators; *allocator; allocator++)
-        json_array_append_new(allocators, json_string(*allocator));
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:b, s:s?}", "name", m->name, "class",
-                     m->class, "target", m->target, "source", m->source, "what", m->what,
-                     "allocators", allocators, "generated", m->patch == NULL, "reason", m->reason);
+        json_add(allocators, json_text(*allocator));
+    return json_fields("name", json_text(m->name), "class", json_text(m->class), //
+                       "target", json_text(m->target), "source", json_text(m->source), "what",
+                       json_text(m->what), "allocators", allocators, "generated",
+                       json_boolean(m->patch == NULL), "reason", json_text(m->reason), NULL);
 }

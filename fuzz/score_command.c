@@ -2,6 +2,7 @@
 
 #include "cli/file.h"
 #include "cli/interrupt.h"
+#include "cli/json.h"
 #include "cli/options.h"
 #include "fuzz/ablation.h"
 #include "fuzz/oracle.h"
@@ -221,7 +222,7 @@ json_t *list_mutants(void) {
     if (!mutant_list_read(&list, LINMEM_SOURCE_DIR, SAMPLE_SEED, error)) options_fail("%s", error);
     json_t *array = json_array();
     for (size_t i = 0; i < list.count && i < list.named + SAMPLE; i++)
-        json_array_append_new(array, mutant_json(&list.at[i]));
+        json_add(array, mutant_json(&list.at[i]));
     mutant_list_free(&list);
     return array;
 }

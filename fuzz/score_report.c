@@ -1,6 +1,7 @@
 // What a score comes to: medians, JSON, the table.
 #include "fuzz/score.h"
 
+#include "cli/json.h"
 #include "cli/options.h"
 
 #include <math.h>
@@ -57,19 +58,15 @@ const char *score_oracle(const score_entry *e) {
 
 // ---- JSON ---------------------------------------------------------------------------------------
 
-static json_t *finite_json(double value) {
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
 static json_t *runs_json(const score_entry *e) {
     json_t *runs = json_array();
     for (unsigned i = 0; i < e->run_count; i++) {
         const score_run *run = &e->runs[i];
-        json_array_append_new(runs, json_pack("{s:i, s:b, s:s, s:I, s:f, s:s}", "seed", (int)i + 1,
-                                              "found", run->found, "oracle",
-                                              run->found ? run->oracle : "none", "inputs",
-                                              (json_int_t)run->inputs, "seconds", run->seconds,
-                                              "finding", run->finding));
+        json_add(runs,
+                 json_fields("seed", json_integer(i + 1LL), "found", json_boolean(run->found),
+                             "oracle", json_text(run->found ? run->oracle : "none"), "inputs",
+                             json_integer((json_int_t)run->inputs), "seconds",
+                             json_number(run->seconds), "finding", json_text(run->finding), NULL));
     }
     return runs;
 }
@@ -79,27 +76,28 @@ static const char *const states[] = {"waiting",   "measured", "partly measured",
 
 static json_t *entry_json(const score_entry *e) {
     const mutant *m = e->mutant;
-    json_t *entry = json_pack(
-        "{s:s, s:s?, s:s?, s:s, s:b, s:b, s:b, s:s, s:o, s:o, s:i, s:i, s:s}", //
-        "name", m ? m->name : "none", "allocator", e->allocator, "program", e->program, "class",
-        m ? m->class : "control", "reached", e->reached, "triggered", e->triggered, "detected",
-        score_detected(e), "oracle", score_oracle(e), "inputs", finite_json(score_median_inputs(e)),
-        "seconds", finite_json(score_median_seconds(e)), "runs_found", (int)e->found, "runs",
-        (int)e->run_count, "state", states[e->state]);
-    json_object_set_new(entry, "each_run", runs_json(e));
+    json_t *entry = json_fields(
+        "name", json_text(m ? m->name : "none"), "allocator", json_text(e->allocator),     //
+        "program", json_text(e->program), "class", json_text(m ? m->class : "control"),    //
+        "reached", json_boolean(e->reached), "triggered", json_boolean(e->triggered),      //
+        "detected", json_boolean(score_detected(e)), "oracle", json_text(score_oracle(e)), //
+        "inputs", json_number(score_median_inputs(e)),                                     //
+        "seconds", json_number(score_median_seconds(e)),                                   //
+        "runs_found", json_integer(e->found), "runs", json_integer(e->run_count),          //
+        "state", json_text(states[e->state]), "each_run", runs_json(e), NULL);
     if (m) {
-        json_object_set_new(entry, "source", json_string(m->source));
-        json_object_set_new(entry, "what", json_string(m->what));
-        json_object_set_new(entry, "reason", m->reason ? json_string(m->reason) : json_null());
+        json_set(entry, "source", json_text(m->source));
+        json_set(entry, "what", json_text(m->what));
+        json_set(entry, "reason", json_text(m->reason));
     }
-    if (e->state == SCORE_FAILED) json_object_set_new(entry, "error", json_string(e->error));
+    if (e->state == SCORE_FAILED) json_set(entry, "error", json_text(e->error));
     return entry;
 }
 
 json_t *score_json(const score *s) {
     json_t *list = json_array();
     for (size_t i = 0; i < s->count; i++)
-        json_array_append_new(list, entry_json(&s->entries[i]));
+        json_add(list, entry_json(&s->entries[i]));
     return list;
 }
 

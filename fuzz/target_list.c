@@ -1,5 +1,6 @@
 #include "fuzz/target_list.h"
 
+#include "cli/json.h"
 #include "fuzz/targets.h"
 
 #include <stdio.h>
@@ -8,9 +9,9 @@ json_t *list_targets(void) {
     json_t *list = json_array();
     for (size_t i = 0; i < fuzz_target_count; i++) {
         const fuzz_target *target = &fuzz_targets[i];
-        json_array_append_new(list,
-                              json_pack("{s:s, s:s, s:b}", "name", target->name, "about",
-                                        target->summary, "per_strategy", target->per_strategy));
+        json_add(list,
+                 json_fields("name", json_text(target->name), "about", json_text(target->summary),
+                             "per_strategy", json_boolean(target->per_strategy), NULL));
     }
     return list;
 }

@@ -1,5 +1,6 @@
 // The explorer's program, which `linmem explore` starts for each allocator: everything in it is
 // compiled at the explorer's geometry. Writes the result as JSON to descriptor 3.
+#include "cli/json.h"
 #include "cli/options.h"
 #include "cli/verb.h"
 #include "fuzz/explored_trace.h"
@@ -254,9 +255,9 @@ static void play(settings *s, exploration *result) {
 static json_t *all_names(void) {
     json_t *names = json_array();
     for (size_t i = 0; explored_strategy_names[i]; i++)
-        json_array_append_new(names, json_string(explored_strategy_names[i]));
+        json_add(names, json_text(explored_strategy_names[i]));
     for (size_t i = 0; buffer_world_names[i]; i++)
-        json_array_append_new(names, json_sprintf(BUFFERS ":%s", buffer_world_names[i]));
+        json_add(names, json_sprintf(BUFFERS ":%s", buffer_world_names[i]));
     return names;
 }
 
