@@ -3,9 +3,10 @@
 #include "bench/compare_options.h"
 #include "bench/lists.h"
 #include "bench/results.h"
-#include "cli/file.h"
 #include "cli/list.h"
 #include "cli/options.h"
+#include "cli/streams.h"
+#include "cli/text.h"
 #include "cli/verb.h"
 #include "corpus/record_command.h"
 #include "corpus/trace_command.h"
@@ -14,7 +15,7 @@
 #include "fuzz/reproduce_command.h"
 #include "fuzz/score_command.h"
 #include "fuzz/target_list.h"
-#include "reports/report.h"
+#include "reports/output.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,50 +23,27 @@
 #include <string.h>
 #include <unistd.h>
 
-// "linmem compare --profile smoke", as it was typed. To be freed.
-static char *command_text(int argc, char **argv) {
-    char *text = NULL;
-    size_t bytes;
-    FILE *stream = open_memstream(&text, &bytes);
-    if (!stream) options_fail("%s", strerror(errno));
-    for (int i = 0; i < argc; i++)
-        fprintf(stream, i ? " %s" : "%s", argv[i]);
-    fclose(stream);
-    return text;
-}
-
-static void write_report(const json_t *results, const char *path) {
-    whole_file file;
-    if (!whole_file_open(&file, path)) options_fail("%s: %s", path, strerror(errno));
-    report_print(results, TABLE_MARKDOWN, file.stream);
-    if (!whole_file_commit(&file)) options_fail("%s: %s", path, strerror(errno));
-}
-
 // compare = measure, then render.
 static exit_status compare(int argc, char **argv) {
-    char *command = command_text(argc, argv), *results_path, *report_path;
     compare_options options;
+    char *words = text_shell_command(argc - 1, argv + 1);
+    char *command = text_format("%s%s%s", argv[0], *words ? " " : "", words);
     compare_options_read(&options, argc, argv);
-    if (asprintf(&results_path, "%s/results.json", options.directory) < 0 ||
-        asprintf(&report_path, "%s/report.md", options.directory) < 0)
-        options_fail("%s", strerror(errno));
-    if (!file_make_directory(options.directory) || access(options.directory, W_OK) != 0)
-        options_fail("%s: %s", options.directory, strerror(errno)); // now, not after the measuring
-    bool ok = comparison_run(&options.comparison);
-    json_t *results = results_json(&options.comparison, command);
-    if (!file_write_json(results_path, results))
-        options_fail("%s: %s", results_path, strerror(errno));
-    write_report(results, report_path);
-    report_print(results, TABLE_TERMINAL, stdout);
-    const comparison *c = &options.comparison;
-    printf("\n%s%zu blocks in %.0f s. All of it: %s, %s\n", c->interrupted ? "Interrupted: " : "",
-           c->blocks, c->seconds, report_path, results_path);
-    comparison_free(&options.comparison);
+    comparison *c = &options.comparison;
+    report_output output;
+    report_output_open(&output, options.directory, results_bytes_about(c));
+    streams_outlive_reader();
+    bool ok = comparison_run(c);
+    json_t *results = results_json(c, command);
+    char *summary = text_format("%s%zu blocks in %.0f s", c->interrupted ? "Interrupted: " : "",
+                                c->blocks, c->seconds);
+    bool written = report_output_write(&output, results, summary);
+    free(summary);
+    comparison_free(c);
     json_decref(results);
-    free(results_path);
-    free(report_path);
     free(command);
-    return ok ? EXIT_HELD : EXIT_BROKEN;
+    free(words);
+    return !written ? EXIT_USAGE : ok ? EXIT_HELD : EXIT_BROKEN;
 }
 
 static exit_status list(int argc, char **argv) {
@@ -144,6 +122,7 @@ static void help_last(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+    streams_guard();
     if (argc < 2) {
         print_help(stderr);
         return EXIT_USAGE;

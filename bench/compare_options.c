@@ -8,8 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#define PROFILE   "standard"
-#define DIRECTORY "linmem-results"
+#define PROFILE "standard"
 
 enum { YARDSTICKS = 2 };
 
@@ -22,6 +21,7 @@ enum {
     OPTION_THREADS,
     OPTION_OUT,
     OPTION_BLOCKS,
+    OPTION_CELL_SECONDS,
     OPTION_SEED
 };
 
@@ -31,6 +31,7 @@ typedef struct asked {
     lm_memory_commit commit;
     bool threads;
     size_t blocks;
+    double cell_seconds;
     uint64_t seed;
 } asked;
 
@@ -41,7 +42,9 @@ static const struct argp_option arguments[] = {
      "NAME+3%: slowed by 3 %",
      0},
     {"workloads", OPTION_WORKLOADS, "W,…", 0,
-     "What is played: names of shipped traces, or trace files (default: all shipped)", 0},
+     "What is played: names of shipped traces, trace files, - for a trace on standard input "
+     "(default: all shipped). \\, is a comma in a name",
+     0},
     {"baseline", OPTION_BASELINE, "A", 0,
      "Whom the report compares with (default: jemalloc, or glibc if this system has none, or else "
      "the first)",
@@ -57,8 +60,14 @@ static const struct argp_option arguments[] = {
      "order",
      0},
     {"blocks", OPTION_BLOCKS, "N", 0, "How often each cell is played, instead of the profile's", 0},
+    {"cell-seconds", OPTION_CELL_SECONDS, "N", 0,
+     "The most that one process may take, which is then killed, and its cell has no time (default: "
+     "60, and 50 µs for each operation)",
+     0},
     {"seed", OPTION_SEED, "N", 0, "Of the random order (default: the clock's)", 0},
-    {"out", OPTION_OUT, "DIR", 0, "Where results.json and report.md go (default: " DIRECTORY ")",
+    {"out", OPTION_OUT, "DIR", 0,
+     "Where results.json and report.md go (default: a new folder in linmem-results). '-': "
+     "results.json goes to standard output, the table to standard error",
      0},
     {0},
 };
@@ -95,6 +104,9 @@ static error_t parse(int key, char *value, struct argp_state *state) {
         return 0;
     case OPTION_BLOCKS:
         asked->blocks = options_number("--blocks", value, 1, 1000);
+        return 0;
+    case OPTION_CELL_SECONDS:
+        asked->cell_seconds = (double)options_number("--cell-seconds", value, 1, 1000000);
         return 0;
     case OPTION_SEED:
         asked->seed = options_number("--seed", value, 0, UINT64_MAX);
@@ -179,6 +191,27 @@ static void take_contestants(comparison *c, char *list, const char *baseline) {
     free(names);
 }
 
+// Whether a workload's name is another one's, or stands for all of them.
+static bool name_is_taken(const comparison *c, size_t workload) {
+    const char *name = c->workloads[workload].name;
+    bool taken = strcmp(name, WORKLOADS_MEAN) == 0;
+    for (size_t i = 0; i < c->workload_count; i++)
+        taken |= i != workload && strcmp(c->workloads[i].name, name) == 0;
+    return taken;
+}
+
+// Files of one name in several folders go by their paths.
+static void tell_workloads_apart(comparison *c) {
+    bool taken[c->workload_count];
+    for (size_t i = 0; i < c->workload_count; i++)
+        taken[i] = name_is_taken(c, i);
+    for (size_t i = 0; i < c->workload_count; i++)
+        if (taken[i]) workload_name_by_path(&c->workloads[i]);
+    for (size_t i = 0; i < c->workload_count; i++)
+        if (name_is_taken(c, i))
+            options_fail("the workload '%s' is named twice", c->workloads[i].name);
+}
+
 static void take_workloads(comparison *c, char *list) {
     size_t count, most = c->profile->workloads_max;
     char **names = list ? options_split(list) : workload_names(&count);
@@ -190,15 +223,13 @@ static void take_workloads(comparison *c, char *list) {
             options_fail("--threads: '%s' has no lanes that threads could play at once (corpus/"
                          "synthetic/exchange.json makes one that has)",
                          c->workloads[i].name);
-        for (size_t j = 0; j < i; j++)
-            if (strcmp(c->workloads[i].name, c->workloads[j].name) == 0)
-                options_fail("two workloads are called '%s'", c->workloads[i].name);
     }
     free(names);
+    tell_workloads_apart(c);
 }
 
 void compare_options_read(compare_options *options, int argc, char **argv) {
-    asked asked = {.profile = PROFILE, .directory = DIRECTORY, .seed = (uint64_t)time(NULL)};
+    asked asked = {.profile = PROFILE, .seed = (uint64_t)time(NULL)};
     options_parse(&argp, argc, argv, &asked);
     *options = (compare_options){.directory = asked.directory};
     comparison *c = &options->comparison;
@@ -206,12 +237,13 @@ void compare_options_read(compare_options *options, int argc, char **argv) {
     c->commit = asked.commit;
     c->threads = asked.threads;
     c->seed = asked.seed;
+    c->cell_seconds = asked.cell_seconds;
     c->minimum_effect = 0.01;
-    char standard[1024];
-    snprintf(standard, sizeof standard, "%s", contestant_standard(c->threads));
+    char *standard = contestant_standard(c->threads);
     if (!asked.allocators) c->left_out = contestant_left_out();
     if (c->left_out && *c->left_out)
         fprintf(stderr, "%s: not on this system, so left out: %s\n", argv[0], c->left_out);
     take_contestants(c, asked.allocators ? asked.allocators : standard, asked.baseline);
+    free(standard);
     take_workloads(c, asked.workloads);
 }

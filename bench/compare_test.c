@@ -1,6 +1,7 @@
 // linmem compare as people use it: the built command, its messages, its files.
 // compare_test LINMEM all|ours: the command, and whether this build can play the host's mallocs.
 #include "bench/cell.h"
+#include "bench/compare_fixture.h"
 #include "cli/child.h"
 
 #include <dirent.h>
@@ -20,85 +21,7 @@
 
 #include <cmocka.h>
 
-static const char *linmem;
 static char playable[1024]; // allocators, with commas
-static char folder[] = "/tmp/linmem-compare-XXXXXX", trace[64], out[64], said_path[64];
-static char said[65536];
-
-static pid_t start(const char *first, va_list rest) {
-    const char *argv[32] = {linmem, "compare", "--out", out, first};
-    for (int argc = 5; argv[argc - 1] && argc < 31; argc++)
-        argv[argc] = va_arg(rest, const char *);
-    pid_t pid = fork();
-    if (pid == 0) {
-        int file = open(said_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-        dup2(file, 1);
-        dup2(file, 2);
-        execv(linmem, (char *const *)(uintptr_t)argv);
-        _exit(99);
-    }
-    assert_true(pid > 0);
-    return pid;
-}
-
-static pid_t begin(const char *first, ...) {
-    va_list rest;
-    va_start(rest, first);
-    pid_t pid = start(first, rest);
-    va_end(rest);
-    return pid;
-}
-
-// Waits for the command, and reads what it said. Returns its exit status.
-static int finish(pid_t pid) {
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    FILE *file = fopen(said_path, "r");
-    assert_non_null(file);
-    said[fread(said, 1, sizeof said - 1, file)] = '\0';
-    fclose(file);
-    assert_true(WIFEXITED(status));
-    return WEXITSTATUS(status);
-}
-
-static int compare(const char *first, ...) {
-    va_list rest;
-    va_start(rest, first);
-    pid_t pid = start(first, rest);
-    va_end(rest);
-    return finish(pid);
-}
-
-static json_t *results(void) {
-    char path[96];
-    snprintf(path, sizeof path, "%s/results.json", out);
-    json_t *json = json_load_file(path, 0, NULL);
-    assert_non_null(json);
-    assert_string_equal(json_string_value(json_object_get(json, "format")), "linmem-results");
-    return json;
-}
-
-static const char *text(const json_t *object, const char *key) {
-    return json_string_value(json_object_get(object, key));
-}
-
-static json_int_t whole(const json_t *object, const char *key) {
-    return json_integer_value(json_object_get(object, key));
-}
-
-static json_t *find_cell(const json_t *json, const char *allocator, const char *pass) {
-    size_t i;
-    json_t *cell;
-    json_array_foreach(json_object_get(json, "cells"), i,
-                       cell) if (strcmp(text(cell, "allocator"), allocator) == 0 &&
-                                 strcmp(text(cell, "pass"), pass) == 0) return cell;
-    fail_msg("no cell of %s", allocator);
-    return NULL;
-}
-
-static json_t *median(const json_t *cell) {
-    return json_object_get(json_object_get(cell, "ns_per_op"), "median");
-}
 
 static bool system_gives_huge_pages(void) {
     char enabled[64] = "[never]";
@@ -146,8 +69,16 @@ static void the_smoke_profile_measures_all(void **state) {
         assert_true(json_integer_value(json_object_get(cell, "peak_live_bytes")) > 0);
     }
     check_memory_option(json, "4k");
-    assert_non_null(strstr(said, "Losses"));
-    assert_null(strstr(said, "Memory: "));
+    // Two blocks teach no verdict.
+    assert_non_null(strstr(said, "2 blocks: no verdicts (6 needed)"));
+    static const char *const verdicts[] = {"Losses", "95 %", "Control", "Memory: ", "+", "=", "?"};
+    for (i = 0; i < sizeof verdicts / sizeof *verdicts; i++)
+        if (strstr(said, verdicts[i])) fail_msg("'%s' in: %s", verdicts[i], said);
+    assert_non_null(strstr(said, " range "));
+    json_array_foreach(rows, i, cell) {
+        assert_string_equal(text(cell, "verdict"), "unclear");
+        assert_int_equal(whole(cell, "blocks"), 2);
+    }
     json_decref(json);
 }
 
@@ -166,7 +97,7 @@ static void a_memory_option_is_recorded(void **state) {
         json_t *json = results(), *who;
         check_memory_option(json, rows[i].name);
         const char *title = strstr(said, rows[i].says);
-        assert_true(title && title < strstr(said, "Losses"));
+        assert_true(title && title < strstr(said, "Warm"));
         size_t index;
         json_array_foreach(json_object_get(json_object_get(json, "context"), "allocators"), index,
                            who) {
@@ -201,8 +132,10 @@ static void write_lanes(const char *path) {
 static void threads_play_lanes(void **state) {
     (void)state;
     bool hosts = strstr(playable, "jemalloc") != NULL;
-    write_lanes("lanes.lmt");
-    assert_int_equal(compare("--profile", "smoke", "--threads", "--workloads", "lanes.lmt",
+    char lanes[96];
+    snprintf(lanes, sizeof lanes, "%s/lanes.lmt", folder);
+    write_lanes(lanes);
+    assert_int_equal(compare("--profile", "smoke", "--threads", "--workloads", lanes,
                              "--allocators", hosts ? "paged_shared,jemalloc" : "paged_shared",
                              NULL),
                      0);
@@ -218,8 +151,7 @@ static void threads_play_lanes(void **state) {
     json_array_foreach(json_object_get(json, "comparisons"), index, row)
         assert_int_equal(json_integer_value(json_object_get(row, "threads")), 2);
     json_decref(json);
-    assert_int_equal(compare("--threads", "--workloads", "lanes.lmt", "--allocators", "tlsf", NULL),
-                     2);
+    assert_int_equal(compare("--threads", "--workloads", lanes, "--allocators", "tlsf", NULL), 2);
     assert_non_null(strstr(said, "'tlsf' serves one thread at a time"));
     assert_int_equal(
         compare("--threads", "--workloads", "bc", "--allocators", "paged_shared", NULL), 2);
@@ -247,13 +179,22 @@ static void bad_usage_names_what_was_meant(void **state) {
         {"--allocators", "tlsf+x%", "tlsf+x%"},
         {"--allocators", ",", "empty"},
         {"--workloads", "/nowhere.lmt", "/nowhere.lmt"},
+        {"--allocators", " , ", "empty"},
+        {"--allocators", "tlsf#", "tlsf#"},
+        {"--allocators", "tl\xe9\x1b[1m", "'tl\\xe9\\x1b[1m'"},
         {"--blocks", "0", "--blocks"},
+        {"--blocks", "-1", "--blocks"},
+        {"--blocks", "18446744073709551617", "--blocks"},
+        {"--seed", "-1", "--seed"},
+        {"--cell-seconds", "0", "--cell-seconds"},
+        {"--cell-seconds", "1e9", "--cell-seconds"},
+        {"--workloads", "", "empty"},
         {"--memory", "hugh", "did you mean 'huge'"},
         {"--memory", "hugepages", "4k, 2m, huge"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        assert_int_equal(compare(rows[i].option, rows[i].value, NULL), 2);
-        if (!strstr(said, rows[i].says)) fail_msg("%s: '%s'", rows[i].value, said);
+        int status = compare(rows[i].option, rows[i].value, NULL);
+        if (status != 2 || !strstr(said, rows[i].says)) fail_msg("%s: '%s'", rows[i].value, said);
         assert_string_equal(strchr(said, '\n'), "\nTry 'linmem compare --help'.\n"); // one line
         assert_int_equal(access(out, F_OK), -1); // nothing was made
     }
@@ -307,6 +248,50 @@ static void memory_is_metered(void **state) {
     json_decref(json);
 }
 
+// Two calls are less than the clock can tell. Played often enough at once the warm pass can be
+// told; the cold one cannot, nor a pass after which something is to be closed.
+static void a_pass_too_short_to_tell_has_no_verdict(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        bool warm;
+    } rows[] = {
+        {"linmem-trace 1\na 0 100\nf 0\n", true},
+        {"linmem-trace 1\na 0 100\ne\nf 0\n", false},
+        {"linmem-trace 1\nn 0\na 0 100\nf 0\n", false},
+    };
+    char tiny[96];
+    snprintf(tiny, sizeof tiny, "%s/tiny.lmt", folder);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        FILE *file = fopen(tiny, "w");
+        fputs(rows[i].text, file);
+        fclose(file);
+        assert_int_equal(
+            compare("--workloads", tiny, "--allocators", "tlsf", "--blocks", "6", NULL), 0);
+        json_t *json = results(), *row;
+        // The floor's two calls take some nanoseconds, on any machine.
+        const json_t *warm = find_cell(json, "floor", "warm"), *cold;
+        assert_int_equal(json_is_true(json_object_get(warm, "too_short")), !rows[i].warm);
+        cold = find_cell(json, "floor", "cold");
+        assert_true(json_is_true(json_object_get(cold, "too_short")));
+        assert_string_equal(text(cold, "status"), "ok");
+        assert_true(json_real_value(median(cold)) > 0); // kept
+        warm = find_cell(json, "tlsf", "warm");
+        if (rows[i].warm) assert_false(json_is_true(json_object_get(warm, "too_short")));
+        size_t index;
+        json_array_foreach(json_object_get(json, "comparisons"), index, row) {
+            if (!json_is_true(json_object_get(row, "too_short"))) continue;
+            assert_string_equal(text(row, "verdict"), "unclear");
+        }
+        json_decref(json);
+        assert_non_null(strstr(said, "Too short to tell"));
+        const char *listed = strstr(said, "  cold, tiny: ");
+        assert_true(listed && strstr(listed, "floor\n") < strchr(listed, '\n'));
+        clear_out(state);
+    }
+    unlink(tiny);
+}
+
 // bump never frees: 70 times 64 MiB are more than a linear memory has.
 static void a_failed_cell_has_no_time_and_the_rest_goes_on(void **state) {
     (void)state;
@@ -326,24 +311,6 @@ static void a_failed_cell_has_no_time_and_the_rest_goes_on(void **state) {
     assert_non_null(strstr(said, "bump on large: "));
     json_decref(json);
     unlink(large);
-}
-
-// A child of `parent`, or 0.
-static pid_t child_of(pid_t parent) {
-    pid_t found = 0;
-    DIR *processes = opendir("/proc");
-    for (struct dirent *entry; !found && (entry = readdir(processes));) {
-        char path[300], state;
-        int pid, of;
-        snprintf(path, sizeof path, "/proc/%s/stat", entry->d_name);
-        FILE *file = fopen(path, "r");
-        if (!file) continue;
-        if (fscanf(file, "%d (linmem-kernel) %c %d", &pid, &state, &of) == 3 && of == parent)
-            found = pid;
-        fclose(file);
-    }
-    closedir(processes);
-    return found;
 }
 
 static void a_killed_cell_is_reported(void **state) {
@@ -386,6 +353,14 @@ static void an_interrupt_keeps_what_was_measured(void **state) {
     assert_in_range(blocks, 1, 999);
     assert_true(json_real_value(median(find_cell(json, "floor", "warm"))) > 0);
     assert_non_null(strstr(said, "Interrupted"));
+    char report[96], line[100] = "", wanted[60];
+    snprintf(report, sizeof report, "%s/report.md", out);
+    snprintf(wanted, sizeof wanted, "## Interrupted in block %d of 1000\n", (int)blocks);
+    FILE *file = fopen(report, "r");
+    assert_non_null(file);
+    while (strcmp(line, wanted) != 0)
+        assert_non_null(fgets(line, sizeof line, file));
+    fclose(file);
     assert_int_equal(child_of(pid), 0);
     json_decref(json);
 }
@@ -431,41 +406,6 @@ static bool list_playable(bool hosts) {
     return stream && pclose(stream) == 0 && *playable;
 }
 
-static int make_folder(void **state) {
-    (void)state;
-    if (!mkdtemp(folder)) return -1;
-    snprintf(trace, sizeof trace, "%s/small.lmt", folder);
-    snprintf(out, sizeof out, "%s/out", folder);
-    snprintf(said_path, sizeof said_path, "%s/said", folder);
-    FILE *file = fopen(trace, "w");
-    if (!file) return -1;
-    fputs("linmem-trace 1\n", file);
-    for (int i = 0; i < 30000; i++)
-        fprintf(file, "a %d %d\n", i, i % 300);
-    for (int i = 0; i < 30000; i++)
-        fprintf(file, "f %d\n", i * 7 % 30000);
-    return fclose(file);
-}
-
-static int clear_out(void **state) {
-    (void)state;
-    static const char *const names[] = {"results.json", "report.md"};
-    char path[96];
-    for (size_t i = 0; i < 2; i++) {
-        snprintf(path, sizeof path, "%s/%s", out, names[i]);
-        unlink(path);
-    }
-    rmdir(out);
-    return 0;
-}
-
-static int remove_folder(void **state) {
-    clear_out(state);
-    unlink(trace);
-    unlink(said_path);
-    return rmdir(folder);
-}
-
 int main(int argc, char **argv) {
     if (argc == 3) linmem = argv[1];
     if (!linmem || !list_playable(strcmp(argv[2], "all") == 0)) {
@@ -482,6 +422,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test_teardown(a_bad_trace_is_one_line, clear_out),
         cmocka_unit_test_teardown(a_slowdown_is_seen, clear_out),
         cmocka_unit_test_teardown(memory_is_metered, clear_out),
+        cmocka_unit_test_teardown(a_pass_too_short_to_tell_has_no_verdict, clear_out),
         cmocka_unit_test_teardown(a_failed_cell_has_no_time_and_the_rest_goes_on, clear_out),
         cmocka_unit_test_teardown(a_killed_cell_is_reported, clear_out),
         cmocka_unit_test_teardown(an_interrupt_keeps_what_was_measured, clear_out),

@@ -4,10 +4,12 @@
 #include "bench/meters.h"
 #include "bench/statistics.h"
 #include "cli/child.h"
+#include "cli/clock.h"
 #include "cli/interrupt.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/random.h"
+#include "cli/text.h"
 
 #include <errno.h>
 #include <math.h>
@@ -17,8 +19,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+// What a process is given: no allocator that ends needs a tenth of it, walks included, even where
+// the machine is shared.
+#define CELL_SECONDS_BASE      60
+#define CELL_SECONDS_OPERATION 50e-6
+
 enum {
-    CELL_SECONDS_MAX = 120,
     PAD_BYTES_MAX = 4096,
     HEAP_START_RANGE = 4096,
     VERIFIERS_MAX = 16,
@@ -45,8 +51,10 @@ cell_record *comparison_cell(const comparison *c, size_t contestant, size_t work
 typedef struct kernel {
     cell *shared;
     int descriptor;
-    pid_t pid;
-    char path[PATH_MAX], library[256], libraries[PATH_MAX + 32], pad[PAD_BYTES_MAX + 16];
+    pid_t pid; // 0: none runs
+    int error; // why it could not be started: pid −1
+    double started;
+    char *path, library[256], libraries[PATH_MAX + 32], pad[PAD_BYTES_MAX + 16];
 } kernel;
 
 static void *needed(void *pointer) {
@@ -61,16 +69,14 @@ static kernel *kernel_new(void) {
         options_fail("%s", strerror(errno));
     k->shared =
         needed(mmap(NULL, sizeof(cell), PROT_READ | PROT_WRITE, MAP_SHARED, k->descriptor, 0));
-    ssize_t length = readlink("/proc/self/exe", k->path, sizeof k->path - 32);
-    if (length < 0) options_fail("/proc/self/exe: %s", strerror(errno));
-    k->path[length] = '\0';
-    strcpy(strrchr(k->path, '/') + 1, "linmem-kernel");
+    k->path = child_beside("linmem-kernel");
     return k;
 }
 
 static void kernel_free(kernel *k) {
     munmap(k->shared, sizeof(cell));
     close(k->descriptor);
+    free(k->path);
     free(k);
 }
 
@@ -102,23 +108,42 @@ static void kernel_start(kernel *k, const contestant *contestant, const workload
                              .descriptor_count = 2,
                              .cpu = cpu,
                              .no_huge_pages = order->commit != LM_COMMIT_HUGE};
+    k->started = clock_seconds();
     k->pid = child_start(&options);
-    if (k->pid < 0) options_fail("%s: %s", k->path, strerror(errno));
+    k->error = errno;
 }
 
-// Waits for it. Writes the status: "ok", or what went wrong. Empty: interrupted, nothing is known.
-static void kernel_wait(kernel *k, char *status, size_t bytes) {
+// How long a kernel may take that plays the workload so often.
+static double seconds_max(const comparison *c, const workload *workload, double plays) {
+    double operations = (double)workload->summary.operations;
+    return c->cell_seconds > 0 ? c->cell_seconds
+                               : CELL_SECONDS_BASE + CELL_SECONDS_OPERATION * operations * plays;
+}
+
+// Waits for it. Writes the status: "ok", or what went wrong. False: it was interrupted, and nothing
+// is known but how long it had played.
+static bool kernel_wait(kernel *k, double seconds_max, char *status, size_t bytes) {
+    if (k->pid < 0) {
+        snprintf(status, bytes, "%s: %s", k->path, strerror(k->error));
+        return true;
+    }
     child_end end;
-    child_wait(k->pid, CELL_SECONDS_MAX, &end);
+    child_wait(k->pid, seconds_max, &end);
+    k->pid = 0;
     const cell_outcome *outcome = &k->shared->outcome;
     if (end.interrupted)
-        *status = '\0';
+        snprintf(status, bytes, "interrupted after %.1f s of it", clock_seconds() - k->started);
+    else if (end.timed_out)
+        snprintf(status, bytes, "%s; --cell-seconds N allows more", end.text);
     else if (*outcome->failure)
         snprintf(status, bytes, "%s", outcome->failure);
-    else if (!end.ok || !outcome->done)
+    else if (end.ok && !outcome->done)
+        snprintf(status, bytes, "linmem-kernel did nothing: it is of another build");
+    else if (!end.ok)
         snprintf(status, bytes, "%s", end.text);
     else
         snprintf(status, bytes, "ok");
+    return !end.interrupted;
 }
 
 // ---- Verifying ----------------------------------------------------------------------------------
@@ -152,16 +177,23 @@ static void verification_start(const comparison *c, verification *v, size_t cell
 static void verification_end(const comparison *c, verification *v) {
     char found[160];
     if (!v->kernel->pid) return;
-    kernel_wait(v->kernel, found, sizeof found);
-    v->kernel->pid = 0;
+    kernel_wait(v->kernel, seconds_max(c, &c->workloads[v->workload], 1), found, sizeof found);
     for (size_t i = v->contestant; i < c->contestant_count; i++) {
         char *status = comparison_cell(c, i, v->workload)->status;
         if (first_of_allocator(c, i) != v->contestant) continue;
         if (strcmp(found, "ok") == 0)
             strcpy(status, "ok");
-        else if (*found)
+        else
             snprintf(status, STATUS_BYTES, "verifying: %s", found);
     }
+}
+
+static void show_cell(progress *progress, size_t done, const comparison *c, size_t contestant,
+                      size_t workload) {
+    char *now =
+        text_format("%s on %s", c->contestants[contestant].name, c->workloads[workload].name);
+    progress_show(progress, done, now);
+    free(now);
 }
 
 // Every cell once at check level 2, as many at a time as there are CPUs: nothing is timed. The
@@ -176,7 +208,7 @@ static void verify_all(const comparison *c) {
     progress *progress = progress_start("verifying", total);
     for (size_t cell = 0; cell < total && !interrupted(); cell++) {
         size_t contestant = cell / c->workload_count;
-        progress_show(progress, cell, c->contestants[contestant].name);
+        show_cell(progress, cell, c, contestant, cell % c->workload_count);
         if (!c->contestants[contestant].holds_content)
             strcpy(c->cells[cell].status, "ok");
         else if (first_of_allocator(c, contestant) == contestant) {
@@ -219,11 +251,14 @@ static void record(cell_record *record, size_t block, const cell_outcome *outcom
     record->ns_per_op[PASS_COLD][block] = outcome->cold_ns / count;
     record->ns_per_op[PASS_WARM][block] =
         estimate_median(outcome->warm_ns, outcome->warm_passes).median / count;
-    record->peak_rss_bytes[block] = (double)outcome->peak_rss_bytes;
+    bool metered = outcome->baseline_rss_bytes != 0; // else there is no /proc to be asked
+    record->peak_rss_bytes[block] = metered ? (double)outcome->peak_rss_bytes : NAN;
     record->page_faults[block] = (double)outcome->page_faults;
     record->peak_heap_bytes[block] = (double)outcome->peak_heap_bytes;
     record->huge_bytes[block] = outcome->huge_bytes;
     memcpy(record->proof, outcome->proof, sizeof record->proof);
+    record->too_short[PASS_COLD] |= outcome->cold_short;
+    record->too_short[PASS_WARM] |= outcome->warm_short;
 }
 
 // One workload of one block: every contestant that still stands, in random order.
@@ -239,11 +274,8 @@ static void play_workload(comparison *c, kernel *k, size_t block, size_t workloa
         const contestant *who = &c->contestants[order[i]];
         const struct workload *what = &c->workloads[workload];
         cell_record *cell = comparison_cell(c, order[i], workload);
-        char now[120];
-        snprintf(now, sizeof now, "block %zu of %zu, %s on %s", block + 1, c->profile->blocks,
-                 who->name, what->name);
-        progress_show(progress, (block * c->workload_count + workload) * c->contestant_count + i,
-                      now);
+        show_cell(progress, (block * c->workload_count + workload) * c->contestant_count + i, c,
+                  order[i], workload);
         cell_order cell_order = {
             .warm_passes = warm_passes(c->profile, what),
             .warm_passes_min = c->profile->warm_passes_min,
@@ -256,10 +288,12 @@ static void play_workload(comparison *c, kernel *k, size_t block, size_t workloa
         if (strcmp(cell->status, "ok") != 0) continue;
         kernel_start(k, who, what, &cell_order, cpu, pad_bytes);
         char status[sizeof cell->status];
-        kernel_wait(k, status, sizeof status);
+        double plays = (2 + c->profile->warm_passes_min) * (1 + who->handicap);
+        double most = seconds_max(c, what, plays) + c->profile->warm_seconds_max;
+        bool known = kernel_wait(k, most, status, sizeof status);
         if (strcmp(status, "ok") == 0)
             record(cell, block, &k->shared->outcome, what->summary.operations);
-        else if (*status)
+        else if (known || block == 0)
             memcpy(cell->status, status, sizeof status);
     }
 }
@@ -293,20 +327,24 @@ static bool settle(comparison *c) {
     return all_ok;
 }
 
+static void need_kernel(void) {
+    char *path = child_beside("linmem-kernel");
+    if (access(path, X_OK) != 0) options_fail("%s: %s", path, strerror(errno));
+    free(path);
+}
+
 // What the user's environment asks of a malloc is not what the others are measured with.
 static void clean_environment(void) {
     static const char *const prefixes[] = {"LD_PRELOAD=", "MALLOC_", "MIMALLOC_", "TCMALLOC_",
                                            "GLIBC_TUNABLES="};
-    for (size_t p = 0; p < sizeof prefixes / sizeof *prefixes; p++)
-        for (char **variable = environ; *variable;) {
-            if (strncmp(*variable, prefixes[p], strlen(prefixes[p])) != 0) {
-                variable++;
-                continue;
-            }
-            char name[256];
-            snprintf(name, sizeof name, "%.*s", (int)strcspn(*variable, "="), *variable);
-            if (unsetenv(name) != 0) variable++;
-        }
+    char **kept = environ; // unsetenv knows no entries without a '='
+    for (char **variable = environ; variable && *variable; variable++) {
+        bool theirs = false;
+        for (size_t p = 0; p < sizeof prefixes / sizeof *prefixes; p++)
+            theirs |= strncmp(*variable, prefixes[p], strlen(prefixes[p])) == 0;
+        if (!theirs) *kept++ = *variable;
+    }
+    if (kept) *kept = NULL;
 }
 
 static double *no_values(size_t count) {
@@ -318,6 +356,7 @@ static double *no_values(size_t count) {
 
 bool comparison_run(comparison *c) {
     size_t cells = c->contestant_count * c->workload_count, blocks = c->profile->blocks;
+    need_kernel();
     c->cells = needed(calloc(cells, sizeof *c->cells));
     for (size_t i = 0; i < cells; i++) {
         for (size_t pass = 0; pass < PASSES; pass++)

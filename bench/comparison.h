@@ -36,6 +36,7 @@ enum { STATUS_BYTES = 200 };
 typedef struct cell_record {
     char status[STATUS_BYTES]; // "ok", or why there is no time
     double *ns_per_op[PASSES]; // by block; NaN where the block was not played
+    bool too_short[PASSES];    // some block's pass was: the clock cannot tell
     // By block, of the cold pass:
     double *peak_rss_bytes, *page_faults, *peak_heap_bytes, *huge_bytes;
     char proof[128]; // the library's own words
@@ -53,6 +54,7 @@ typedef struct comparison {
     size_t blocks;           // that were played whole, or begun when it was interrupted
     uint64_t seed;           // of the order and of what is varied
     double minimum_effect;
+    double cell_seconds; // the limit of a process; 0: by the workload's operations
     bool interrupted;
     double seconds, verify_seconds;
     cell_record *cells; // contestant × workload_count + workload
@@ -62,8 +64,8 @@ cell_record *comparison_cell(const comparison *comparison, size_t contestant, si
 
 // Plays it all. Progress goes to a terminal's standard error; Ctrl-C ends it early, and what was
 // measured stays. The caller has filled in all above `blocks`, the seed and the minimum effect.
-// Returns whether every cell is ok and all blocks were played. Dies (options_fail) only where no
-// kernel can be started at all.
+// Returns whether every cell is ok and all blocks were played. Dies (options_fail) only before
+// anything is measured.
 bool comparison_run(comparison *comparison);
 void comparison_free(comparison *comparison);
 

@@ -5,16 +5,17 @@
 #include "alloc/yardsticks.h"
 #include "bench/host_library.h"
 #include "cli/options.h"
+#include "cli/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAMES_MAX = 64 };
-
 const char *const *contestant_names(size_t *count) {
-    static const char *names[NAMES_MAX];
-    size_t n = 0;
+    static const char **names;
+    size_t n = 0, most = 2 + lm_strategy_count() + lm_host_count();
+    if (!names) names = calloc(most + 1, sizeof *names);
+    if (!names) options_fail("out of memory");
     names[n++] = lm_floor.name;
     names[n++] = lm_ideal.name;
     for (size_t i = 0; i < lm_strategy_count(); i++)
@@ -36,14 +37,17 @@ static bool is_left_out(const char *allocator) {
 }
 
 const char *contestant_left_out(void) {
-    static char list[NAMES_MAX * 32];
-    size_t length = 0;
-    *list = '\0';
-    for (size_t i = 0; i < lm_host_count() && length < sizeof list; i++)
-        if (is_left_out(lm_host_at(i)->name))
-            length +=
-                (size_t)snprintf(list + length, sizeof list - length, "%s%s (%s)",
-                                 length ? ", " : "", lm_host_at(i)->name, lm_host_at(i)->libraries);
+    static char *list;
+    if (list) return list;
+    list = text_format("%s", "");
+    for (size_t i = 0; i < lm_host_count(); i++) {
+        const lm_host *host = lm_host_at(i);
+        if (!is_left_out(host->name)) continue;
+        char *longer =
+            text_format("%s%s%s (%s)", list, *list ? ", " : "", host->name, host->libraries);
+        free(list);
+        list = longer;
+    }
     return list;
 }
 
@@ -51,15 +55,17 @@ const char *contestant_baseline(void) {
     return is_left_out("jemalloc") ? "glibc" : "jemalloc";
 }
 
-const char *contestant_standard(bool threads) {
-    static char list[NAMES_MAX * 32];
-    *list = '\0';
-    for (const char *const *name = contestant_names(NULL); *name; name++) {
-        if ((threads && !shares_threads(*name)) || is_left_out(*name)) continue;
-        strcat(list, *name);
-        strcat(list, ",");
+char *contestant_standard(bool threads) {
+    char *list = text_format("%s#2", contestant_baseline()), *longer;
+    size_t count;
+    const char *const *names = contestant_names(&count);
+    while (count--) {
+        if ((threads && !shares_threads(names[count])) || is_left_out(names[count])) continue;
+        longer = text_format("%s,%s", names[count], list);
+        free(list);
+        list = longer;
     }
-    return strcat(strcat(list, contestant_baseline()), "#2");
+    return list;
 }
 
 contestant contestant_parse(const char *text) {
@@ -70,7 +76,10 @@ contestant contestant_parse(const char *text) {
     memcpy(c.allocator, text, length);
     memcpy(c.name, text, strlen(text));
     const char *rest = text + length;
-    if (*rest == '#') rest += 1 + strspn(rest + 1, "0123456789");
+    if (*rest == '#') {
+        size_t digits = strspn(rest + 1, "0123456789");
+        rest += digits ? 1 + digits : 0;
+    }
     if (*rest == '+') {
         char *end;
         c.handicap = strtod(rest + 1, &end) / 100;

@@ -30,8 +30,9 @@ bool contestant_frees(const contestant *contestant);
 const char *const *contestant_names(size_t *count);
 
 // Those of the standard comparison, the baseline once more at the end as a control. System mallocs
-// that this system has no library of are left out. `threads`: only those that threads may share.
-const char *contestant_standard(bool threads);
+// that this system has no library of are left out. `threads`: only those that threads may share. To
+// be freed.
+char *contestant_standard(bool threads);
 
 // "mimalloc (libmimalloc.so.3|libmimalloc.so.2), …": those that contestant_standard leaves out; ""
 // if this system has them all.

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <new>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 namespace arena {
 
@@ -117,12 +118,24 @@ void measure(cell *cell) {
     benchmark::Initialize(&count, arguments);
     CellReporter reporter(&cell->outcome);
     run("cold", 1, &reporter);
+    stage_fit_passes();
     run("warm", warm_passes(*cell), &reporter);
+    stage_judge_passes();
+}
+
+// Whether the shared piece is what this build takes it for.
+bool is_of_this_build() {
+    struct stat status;
+    return fstat(CELL_DESCRIPTOR, &status) != 0 || status.st_size == sizeof(cell);
 }
 
 } // namespace
 
 int main() {
+    if (!is_of_this_build()) {
+        std::fputs("linmem-kernel: it is of another build than linmem\n", stderr);
+        return 2;
+    }
     void *shared =
         mmap(nullptr, sizeof(cell), PROT_READ | PROT_WRITE, MAP_SHARED, CELL_DESCRIPTOR, 0);
     if (shared == MAP_FAILED) {

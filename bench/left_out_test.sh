@@ -16,8 +16,8 @@ printf 'linmem-trace 1\na 1 100\na 2 30\nf 1\nf 2\n' >tiny.lmt
 has errors '^linmem compare: not on this system, so left out: jemalloc (.*), mimalloc (.*)$'
 has said '^glibc#2 '
 has_not said '^mimalloc '
-for file in results.json report.md; do has "linmem-results/$file" 'left.out.*libnone.so.2'; done
-has linmem-results/results.json '"baseline": "glibc"'
+for file in results.json report.md; do has linmem-results/*/"$file" 'left.out.*libnone.so.2'; done
+has linmem-results/*/results.json '"baseline": "glibc"'
 
 ended=0
 "$linmem" compare --allocators tlsf,mimalloc --workloads tiny.lmt >said 2>&1 || ended=$?

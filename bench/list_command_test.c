@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -81,12 +82,52 @@ static void json_says_the_same(void **state) {
     json_decref(list);
 }
 
+// What is not written is not held, whichever verb writes it.
+static void a_lost_output_is_status_2(void **state) {
+    (void)state;
+    static const char *const verbs[] = {"--help",           "help",
+                                        "list targets",     "list allocators --json",
+                                        "compare --help",   "explore --help",
+                                        "fuzz --help",      "trace --help",
+                                        "record --help",    "record --usage",
+                                        "reproduce --help", "trace check corpus/traces/bc.lmt.zst"};
+    static const struct {
+        const char *to;
+        int status;
+    } rows[] = {{">/dev/full", 2}, {">&-", 2}, {">/dev/null", 0}};
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+        for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+            char arguments[200], line[200] = "";
+            snprintf(arguments, sizeof arguments, "%s 2>&1 %s", verbs[i], rows[r].to);
+            FILE *said_last = run(arguments);
+            while (fgets(line, sizeof line, said_last))
+                ;
+            int status = pclose(said_last);
+            if (WEXITSTATUS(status) != rows[r].status) fail_msg("%s: %d", arguments, status);
+            if (rows[r].status) assert_non_null(strstr(line, "standard output: "));
+        }
+}
+
+// A reader that leaves ends it quietly, and with the status that pipes have.
+static void a_reader_may_leave(void **state) {
+    (void)state;
+    char command[4300], line[100];
+    snprintf(command, sizeof command,
+             "bash -c '\"%s\" list allocators --json 2>&1 | true; echo ${PIPESTATUS[0]}'", linmem);
+    FILE *pipe = popen(command, "r");
+    assert_true(pipe && fgets(line, sizeof line, pipe));
+    assert_string_equal(line, "141\n");
+    assert_int_equal(pclose(pipe), 0);
+}
+
 int main(int argc, char **argv) {
     if (argc != 2) return 2;
     linmem = argv[1];
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(strategies_are_listed_with_their_code),
         cmocka_unit_test(json_says_the_same),
+        cmocka_unit_test(a_lost_output_is_status_2),
+        cmocka_unit_test(a_reader_may_leave),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,11 +5,13 @@
 #include "bench/host_library.h"
 #include "bench/wasm_module.h"
 #include "bench/workload.h"
+#include "cli/child.h"
+#include "cli/json.h"
 #include "cli/options.h"
+#include "cli/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,20 +30,18 @@ static json_t *capabilities_json(unsigned capabilities) {
     };
     json_t *list = json_array();
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (capabilities & names[i].bit) json_array_append_new(list, json_string(names[i].name));
+        if (capabilities & names[i].bit) json_add(list, json_text(names[i].name));
     return list;
 }
 
 // The code's size in the module that was built beside this program, wasm32/NAME.wasm; null where
 // none was.
 static json_t *wasm32_code_bytes(const char *name) {
-    char path[PATH_MAX + 64];
-    ssize_t length = readlink("/proc/self/exe", path, PATH_MAX);
-    if (length < 0) options_fail("/proc/self/exe: %s", strerror(errno));
-    path[length] = '\0';
-    snprintf(strrchr(path, '/'), 64, "/wasm32/%.40s.wasm", name);
+    char *file_name = text_format("wasm32/%s.wasm", name), *path = child_beside(file_name);
     struct stat status;
     int file = open(path, O_RDONLY | O_CLOEXEC);
+    free(path);
+    free(file_name);
     if (file < 0) return json_null();
     size_t bytes = fstat(file, &status) == 0 ? (size_t)status.st_size : 0;
     void *module = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, file, 0);
@@ -56,25 +56,23 @@ static json_t *wasm32_code_bytes(const char *name) {
 static void add_allocator(json_t *list, const lm_allocator *allocator, const char *kind) {
     bool strategy = lm_strategy_named(allocator->name, 0);
     json_t *code = strategy ? wasm32_code_bytes(allocator->name) : json_null();
-    json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o, s:o, s:b}", "name", allocator->name,
-                                          "kind", kind, "about", allocator->idea, "capabilities",
-                                          capabilities_json(allocator->capabilities),
-                                          "wasm32_code_bytes", code, "available", 1));
+    json_add(list, json_fields("name", json_text(allocator->name), "kind", json_text(kind), //
+                               "about", json_text(allocator->idea), "capabilities",
+                               capabilities_json(allocator->capabilities), "wasm32_code_bytes",
+                               code, "available", json_true(), NULL));
 }
 
 // Tells which of its libraries would play, or that none is there.
 static void add_host(json_t *list, const lm_host *host) {
     lm_allocator table = lm_host_table(host);
     const char *library = host_library(host);
-    char about[200];
-    if (library)
-        snprintf(about, sizeof about, "%s%s%s", table.idea, *library ? ", " : "", library);
-    else
-        snprintf(about, sizeof about, "not on this system: %s", host->libraries);
+    char *about = library ? text_format("%s%s%s", table.idea, *library ? ", " : "", library)
+                          : text_format("not on this system: %s", host->libraries);
     table.idea = about;
     add_allocator(list, &table, "host");
+    free(about);
     json_t *entry = json_array_get(list, json_array_size(list) - 1);
-    json_object_set_new(entry, "available", json_boolean(library));
+    json_set(entry, "available", json_boolean(library));
 }
 
 json_t *list_allocators(void) {
@@ -95,10 +93,11 @@ json_t *list_workloads(void) {
     for (size_t i = 0; i < count; i++) {
         workload w;
         workload_load(&w, names[i]);
-        json_array_append_new(
-            list, json_pack("{s:s, s:s, s:I, s:I, s:i}", "name", w.name, "about", w.about,
-                            "operations", (json_int_t)w.summary.operations, "peak_live_bytes",
-                            (json_int_t)w.summary.peak_live_bytes, "lanes", (int)w.summary.lanes));
+        json_add(list,
+                 json_fields("name", json_text(w.name), "about", json_text(w.about), "operations",
+                             json_integer((json_int_t)w.summary.operations), "peak_live_bytes",
+                             json_integer((json_int_t)w.summary.peak_live_bytes), "lanes",
+                             json_integer(w.summary.lanes), NULL));
         workload_unload(&w);
     }
     free(names);
@@ -108,6 +107,11 @@ json_t *list_workloads(void) {
 // Lists for people: one entry a line, in 80 columns.
 static const char *text_of(const json_t *entry, const char *key) {
     return json_string_value(json_object_get(entry, key));
+}
+
+static void print_padded(const char *text, size_t columns) {
+    size_t needed = text_columns(text);
+    printf("  %s%*s", text, needed < columns ? (int)(columns - needed) : 0, "");
 }
 
 static void print_allocator(const json_t *entry) {
@@ -120,7 +124,9 @@ static void print_allocator(const json_t *entry) {
         snprintf(size, sizeof size, "%lld B", bytes);
     else if (strcmp(text_of(entry, "kind"), "strategy") == 0)
         strcpy(size, "-");
-    printf("  %-12s %8s %.56s\n", text_of(entry, "name"), size, text_of(entry, "about"));
+    const char *about = text_of(entry, "about");
+    print_padded(text_of(entry, "name"), 12);
+    printf(" %8s %.*s\n", size, (int)text_within(about, 56), about);
 }
 
 // Under a heading for each kind.
@@ -148,8 +154,10 @@ void print_workloads(const json_t *list) {
     json_t *entry;
     json_array_foreach(list, index, entry) {
         double live = (double)json_integer_value(json_object_get(entry, "peak_live_bytes"));
-        printf("  %-10s %7lld operations, %6.1f MiB live  %.30s\n", text_of(entry, "name"),
+        const char *about = text_of(entry, "about");
+        print_padded(text_of(entry, "name"), 10);
+        printf(" %7lld operations, %6.1f MiB live  %.*s\n",
                json_integer_value(json_object_get(entry, "operations")), live / (1 << 20),
-               text_of(entry, "about"));
+               (int)text_within(about, 30), about);
     }
 }

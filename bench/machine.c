@@ -1,5 +1,7 @@
 #include "bench/machine.h"
 
+#include "cli/json.h"
+
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +15,7 @@ static json_t *first_line(FILE *stream) {
     char text[256] = "";
     bool read = stream && fgets(text, sizeof text, stream);
     text[strcspn(text, "\n")] = '\0';
-    return read && *text ? json_string(text) : json_null();
+    return read && *text ? json_text(text) : json_null();
 }
 
 static json_t *line_of_file(const char *path) {
@@ -37,7 +39,8 @@ static json_t *processor(void) {
     while (file && !name && fgets(line, sizeof line, file))
         if (strncmp(line, "model name", 10) == 0 && strchr(line, ':')) {
             line[strcspn(line, "\n")] = '\0';
-            name = json_string(strchr(line, ':') + 2);
+            const char *value = strchr(line, ':') + 1;
+            name = json_text(value + strspn(value, " "));
         }
     if (file) fclose(file);
     return name ? name : json_null();
@@ -59,21 +62,15 @@ json_t *machine_context(void) {
     time_t now = time(NULL);
     strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
     double memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
-    return json_pack(
-        "{s:s, s:o, s:i, s:f, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:o, s:s}", //
-        "date", date,                                                                  //
-        "processor", processor(),                                                      //
-        "processors", (int)sysconf(_SC_NPROCESSORS_ONLN),                              //
-        "memory_bytes", memory,                                                        //
-        "system", system.sysname,                                                      //
-        "kernel", system.release,                                                      //
-        "architecture", system.machine,                                                //
+    return json_fields(
+        "date", json_text(date), "processor", processor(),                              //
+        "processors", json_integer(sysconf(_SC_NPROCESSORS_ONLN)),                      //
+        "memory_bytes", json_number(memory), "system", json_text(system.sysname),       //
+        "kernel", json_text(system.release), "architecture", json_text(system.machine), //
         "governor", line_of_file("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "transparent_huge_pages", line_of_file("/sys/kernel/mm/transparent_hugepage/enabled"),
         "address_space_randomised", line_of_file("/proc/sys/kernel/randomize_va_space"),
-        "cgroup_memory_max", line_of_file("/sys/fs/cgroup/memory.max"), //
-        "compiler", LINMEM_COMPILER,                                    //
-        "flags", LINMEM_FLAGS,                                          //
-        "commit", commit(),                                             //
-        "google_benchmark", LINMEM_BENCHMARK_VERSION);
+        "cgroup_memory_max", line_of_file("/sys/fs/cgroup/memory.max"),           //
+        "compiler", json_text(LINMEM_COMPILER), "flags", json_text(LINMEM_FLAGS), //
+        "commit", commit(), "google_benchmark", json_text(LINMEM_BENCHMARK_VERSION), NULL);
 }

@@ -24,6 +24,13 @@ static long rank_of_bound(size_t n) {
     return rank;
 }
 
+size_t estimate_blocks_needed(void) {
+    size_t count = 1;
+    while (rank_of_bound(count) < 0)
+        count++;
+    return count;
+}
+
 estimate estimate_median(const double *values, size_t count) {
     double sorted[VALUES_MAX];
     size_t n = 0;

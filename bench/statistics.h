@@ -13,13 +13,16 @@
 typedef struct estimate {
     double median, low, high; // [low, high]: at least 95 %; NaN where there is no value
     size_t count;             // of values that are not NaN
-    bool bounded; // false: too few values (under 6) for 95 %; low and high are the extremes
+    bool bounded;             // false: too few values for 95 %; low and high are the extremes
 } estimate;
 
 typedef enum verdict { VERDICT_FASTER, VERDICT_SLOWER, VERDICT_SAME, VERDICT_UNCLEAR } verdict;
 
 // The median of values and its interval. O(n log n).
 estimate estimate_median(const double *values, size_t count);
+
+// The fewest values that bound a median to 95 %: 6.
+size_t estimate_blocks_needed(void);
 
 // How much faster a is than b, from their times in each block: the median of b ÷ a.
 estimate estimate_ratio(const double *a, const double *b, size_t count);

@@ -1,6 +1,8 @@
 #include "bench/workload.h"
 
+#include "cli/file.h"
 #include "cli/options.h"
+#include "cli/text.h"
 #include "corpus/trace.h"
 
 #include <errno.h>
@@ -14,67 +16,75 @@
 
 static const char *const ends[] = {".lmt.zst", ".lmt"};
 
-// Copies the name of a trace without its folder and its end.
-static void base_name(char *name, size_t bytes, const char *path) {
-    const char *slash = strrchr(path, '/');
-    snprintf(name, bytes, "%s", slash ? slash + 1 : path);
+// The name of a trace in its path, without its folder and its end.
+static const char *name_in(const char *path, size_t *bytes) {
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    *bytes = strlen(name);
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-        size_t length = strlen(name), end = strlen(ends[i]);
-        if (length > end && strcmp(name + length - end, ends[i]) == 0) name[length - end] = '\0';
+        size_t end = strlen(ends[i]);
+        if (*bytes <= end || strcmp(name + *bytes - end, ends[i]) != 0) continue;
+        *bytes -= end;
+        break;
     }
+    return name;
 }
 
 char **workload_names(size_t *count) {
     glob_t found;
     if (glob(TRACES "*.lmt.zst", 0, NULL, &found) != 0) found.gl_pathc = 0;
-    enum { NAME_BYTES = 64 };
-    char **names = calloc(found.gl_pathc + 1, sizeof *names + NAME_BYTES);
+    size_t total = 0, bytes;
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        total += strlen(found.gl_pathv[i]) + 1;
+    char **names = calloc(1, (found.gl_pathc + 1) * sizeof *names + total);
     if (!names) options_fail("%s", strerror(errno));
     char *text = (char *)(names + found.gl_pathc + 1);
-    for (size_t i = 0; i < found.gl_pathc; i++, text += NAME_BYTES)
-        base_name(names[i] = text, NAME_BYTES, found.gl_pathv[i]);
+    for (size_t i = 0; i < found.gl_pathc; i++, text += bytes + 1) {
+        const char *name = name_in(found.gl_pathv[i], &bytes);
+        names[i] = memcpy(text, name, bytes);
+    }
     *count = found.gl_pathc;
     if (found.gl_pathc) globfree(&found);
     return names;
 }
 
 static bool is_path(const char *text) {
-    char name[64];
-    base_name(name, sizeof name, text);
-    return strchr(text, '/') || strlen(name) < strlen(text);
+    size_t bytes;
+    name_in(text, &bytes);
+    return file_is_standard(text) || strchr(text, '/') || bytes < strlen(text);
 }
 
 static char *find(const char *name_or_path) {
-    if (is_path(name_or_path)) return strdup(name_or_path);
-    char *path = NULL;
-    if (asprintf(&path, TRACES "%s.lmt.zst", name_or_path) < 0) return NULL;
+    if (is_path(name_or_path)) return text_format("%s", name_or_path);
+    char *path = text_format(TRACES "%s.lmt.zst", name_or_path);
     if (access(path, R_OK) == 0) return path;
+    free(path);
     size_t count;
     char **names = workload_names(&count);
     options_unknown("workload", name_or_path, (const char *const *)names, count);
 }
 
-static uint64_t hash_of_file(const char *path) {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    FILE *file = fopen(path, "rbe");
-    if (!file) return 0;
-    for (int c; (c = getc_unlocked(file)) != EOF;)
-        hash = (hash ^ (uint64_t)c) * UINT64_C(0x100000001b3);
-    fclose(file);
-    return hash;
+// A part of a text, printable.
+static char *printable_part(const char *text, size_t bytes) {
+    char *part = text_format("%.*s", (int)bytes, text), *printable = text_printable(part);
+    free(part);
+    return printable;
+}
+
+static char *name_of(const char *path) {
+    size_t bytes;
+    const char *name = name_in(path, &bytes);
+    return file_is_standard(path) ? text_format("standard input") : printable_part(name, bytes);
 }
 
 void workload_load(workload *workload, const char *name_or_path) {
     trace trace;
     trace_error error;
     workload->path = find(name_or_path);
-    if (!workload->path) options_fail("%s", strerror(errno));
-    if (!trace_read(workload->path, &trace, &error))
+    if (!trace_read_hashed(workload->path, &trace, &workload->hash, &error))
         options_fail("%s: %s", name_or_path, error.text);
-    base_name(workload->name, sizeof workload->name, workload->path);
-    workload->hash = hash_of_file(workload->path);
+    workload->name = name_of(workload->path);
     const char *comment = trace.preamble + strspn(trace.preamble, "# ");
-    snprintf(workload->about, sizeof workload->about, "%.*s", (int)strcspn(comment, "\n"), comment);
+    workload->about = printable_part(comment, strcspn(comment, "\n"));
     workload->program = program_compile(&trace, &error);
     trace_free(&trace);
     if (workload->program < 0) options_fail("%s: %s", name_or_path, error.text);
@@ -84,7 +94,14 @@ void workload_load(workload *workload, const char *name_or_path) {
     munmap((void *)(uintptr_t)program, program->bytes);
 }
 
+void workload_name_by_path(workload *workload) {
+    free(workload->name);
+    workload->name = text_printable(workload->path);
+}
+
 void workload_unload(workload *workload) {
     close(workload->program);
+    free(workload->name);
+    free(workload->about);
     free(workload->path);
 }

@@ -3,10 +3,13 @@
 
 #include "corpus/program.h"
 
+// The workload that stands for all of them in a comparison's row: no other has its name.
+#define WORKLOADS_MEAN "geometric mean"
+
 typedef struct workload {
-    char name[64];
-    char about[120]; // the first line of the trace's comment
-    char *path;
+    char *name;             // printable: that of the file, without its folder and its end
+    char *about;            // the first line of the trace's comment, printable
+    char *path;             // of the file; "-" for standard input
     int program;            // the memory file's descriptor
     struct program summary; // its head
     uint64_t hash;          // of the trace file (FNV-1a, 64 bits)
@@ -16,7 +19,11 @@ typedef struct workload {
 // freed with free() in one piece.
 char **workload_names(size_t *count);
 
-// Loads a shipped workload by its name, or a trace file by its path (whatever holds a '/' or ends
-// in .lmt or .zst). Does not return where there is none or the trace is bad: one line, status 2.
+// Loads a shipped workload by its name, a trace file by its path (whatever holds a '/' or ends in
+// .lmt or .lmt.zst), or the trace on standard input ("-"). Does not return where there is none or
+// the trace is bad: one line, status 2. The file is read once: later changes are not seen.
 void workload_load(workload *workload, const char *name_or_path);
 void workload_unload(workload *workload);
+
+// Calls the workload by its path: another one has its name.
+void workload_name_by_path(workload *workload);

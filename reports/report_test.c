@@ -41,6 +41,48 @@ static void table_is_aligned(void **state) {
                                  "| größe | 12345 |         1.5 |\n");
 }
 
+// Whatever a cell holds, it is one cell of one line, as wide as a terminal shows it.
+static void cells_are_escaped_and_aligned(void **state) {
+    (void)state;
+    const char *const headers[] = {"na|me", "漢字"};
+    table *t = table_new(2, headers);
+    table_set(t, table_row(t), 0, "a\nb");
+    table_set(t, 1, 1, "caf\xe9");
+    table_set(t, table_row(t), 0, "*`_<x_y");
+    table_set(t, 2, 1, "-1");
+    FILE *stream = sheet();
+    table_print(t, TABLE_TERMINAL, stream);
+    table_print(t, TABLE_MARKDOWN, stream);
+    fclose(stream);
+    table_free(t);
+    assert_string_equal(printed, "na|me      漢字\n"
+                                 "a\\nb    caf\\xe9\n"
+                                 "*`_<x_y      -1\n"
+                                 "| na\\|me      |     漢字 |\n"
+                                 "| --- | ---: |\n"
+                                 "| a\\\\nb       | caf\\\\xe9 |\n"
+                                 "| \\*\\`\\_\\<x_y |       -1 |\n");
+}
+
+static void a_long_name_is_shortened_on_terminals_only(void **state) {
+    (void)state;
+    char name[4097];
+    memset(name, 'x', sizeof name - 1);
+    memcpy(name, "first", 5);
+    memcpy(name + 4092, "last", 5);
+    const char *const headers[] = {"name", name};
+    table *t = table_new(2, headers);
+    FILE *stream = sheet();
+    table_print(t, TABLE_TERMINAL, stream);
+    fclose(stream);
+    assert_non_null(strstr(printed, "firstxxxxxxxxxxx…xxxxxxxxxxxlast\n"));
+    stream = sheet();
+    table_print(t, TABLE_MARKDOWN, stream);
+    fclose(stream);
+    table_free(t);
+    assert_non_null(strstr(printed, name));
+}
+
 static void a_wide_table_is_printed_in_parts(void **state) {
     (void)state;
     const char *headers[21];
@@ -190,6 +232,147 @@ static void another_memory_is_told(void **state) {
     }
 }
 
+// Prints a report of results that were changed, and lets go of them.
+static const char *report_of(json_t *results, table_form form) {
+    FILE *stream = sheet();
+    assert_true(report_print(results, form, stream));
+    fclose(stream);
+    json_decref(results);
+    return printed;
+}
+
+// Sets what the command writes beside the rows, in every row.
+static json_t *results_of_blocks(int blocks, int needed) {
+    json_t *results = some_results(), *context = json_object_get(results, "context"), *row;
+    json_object_set_new(context, "blocks", json_integer(blocks));
+    json_object_set_new(context, "blocks_asked", json_integer(15));
+    json_object_set_new(context, "blocks_for_verdicts", json_integer(needed));
+    size_t i;
+    json_array_foreach(json_object_get(results, "comparisons"), i, row) {
+        json_object_set_new(row, "blocks", json_integer(blocks));
+        if (blocks < needed) json_object_set_new(row, "verdict", json_string("unclear"));
+    }
+    return results;
+}
+
+static void without_blocks_there_are_no_verdicts(void **state) {
+    (void)state;
+    for (int form = TABLE_TERMINAL; form <= TABLE_MARKDOWN; form++) {
+        const char *text = report_of(results_of_blocks(2, 6), (table_form)form);
+        assert_non_null(strstr(text, "2 blocks: no verdicts (6 needed)\n"));
+        assert_non_null(strstr(text, " range "));
+        static const char *const verdicts[] = {"Losses",  "95 % cold", "| 95 %",
+                                               "Control", "none",      "2.00+"};
+        for (size_t i = 0; i < sizeof verdicts / sizeof *verdicts; i++)
+            if (strstr(text, verdicts[i])) fail_msg("'%s' in: %s", verdicts[i], text);
+    }
+    assert_null(strstr(report_of(results_of_blocks(6, 6), TABLE_TERMINAL), "no verdicts"));
+    assert_non_null(strstr(printed, "Losses"));
+    assert_non_null(strstr(printed, " 95 % "));
+}
+
+// A row of fewer blocks than the others has no mark, and its range is called one.
+static void a_row_of_few_blocks_is_no_verdict(void **state) {
+    (void)state;
+    json_t *results = results_of_blocks(7, 6), *row;
+    size_t i;
+    json_array_foreach(json_object_get(results, "comparisons"), i, row) {
+        if (strcmp(json_string_value(json_object_get(row, "b")), "quick") != 0) continue;
+        json_object_set_new(row, "blocks", json_integer(5));
+        json_object_set_new(row, "verdict", json_string("unclear"));
+    }
+    const char *text = report_of(results, TABLE_TERMINAL);
+    assert_non_null(strstr(text, "quick     2.00  2.00  2.00 \n"));
+    assert_non_null(strstr(text, "range 1.818-2.222"));
+}
+
+static void an_interruption_is_told_first(void **state) {
+    (void)state;
+    for (int blocks = 0; blocks <= 8; blocks += 4) {
+        json_t *results = results_of_blocks(blocks, 6);
+        json_object_set_new(json_object_get(results, "context"), "interrupted", json_true());
+        const char *text = report_of(results, TABLE_MARKDOWN);
+        const char *told = strstr(text, blocks == 0   ? "## Interrupted before the first block"
+                                        : blocks == 4 ? "## Interrupted in block 4 of 15\n"
+                                                      : "## Interrupted in block 8 of 15\n");
+        assert_true(told && told < strstr(text, "## Failed"));
+    }
+}
+
+static void what_is_too_short_has_no_figure(void **state) {
+    (void)state;
+    json_t *results = results_of_blocks(7, 6), *entry;
+    size_t i;
+    static const char *const keys[] = {"cells", "comparisons"};
+    for (size_t k = 0; k < 2; k++)
+        json_array_foreach(json_object_get(results, keys[k]), i, entry) {
+            if (strcmp(json_string_value(json_object_get(entry, "pass")), "cold") == 0)
+                json_object_set_new(entry, "too_short", json_true());
+        }
+    const char *text = report_of(results, TABLE_TERMINAL);
+    assert_non_null(strstr(text, "Too short to tell"));
+    assert_non_null(strstr(text, "cold, one: base, quick, broken\n"));
+    assert_null(strstr(text, "warm, one: base"));
+    assert_non_null(strstr(text, "quick     short short short\n"));
+    assert_non_null(strstr(text, "quick     2.00+ 2.00+ 2.00+\n"));
+}
+
+// Every text in the results that a user, a machine or another program chose.
+static void hostile_texts_stay_texts(void **state) {
+    (void)state;
+    static const char *const texts[] = {
+        "a|b",       "`",
+        "``",        "\x1b[2J\x1b]0;x\x07",
+        "\u202eabc", "<b>&lt;",
+        "# x",       "- x",
+        "1. x",      "*x*",
+        "[x](y)",    "\n\n## x",
+        "\t",        "漢字漢字漢字漢字漢字漢字漢字漢字漢字",
+        "",          "-x",
+        "a_b _c_",   "\\",
+        "%s%n",
+    };
+    for (size_t i = 0; i < 2 * sizeof texts / sizeof *texts; i++) {
+        const char *hostile = texts[i / 2];
+        table_form form = i % 2 ? TABLE_MARKDOWN : TABLE_TERMINAL;
+        json_t *results = some_results(), *entry;
+        json_t *context = json_object_get(results, "context");
+        static const char *const names[] = {"command", "governor", "date", "memory_options"};
+        for (size_t n = 0; n < sizeof names / sizeof *names; n++)
+            json_object_set_new(context, names[n], json_string(hostile));
+        json_object_set_new(context, "memory_options", json_string("huge"));
+        json_t *who = json_array_get(json_object_get(context, "allocators"), 0);
+        json_object_set_new(who, "environment", json_string(hostile));
+        json_object_set_new(who, "answered_by", json_string(hostile));
+        json_object_set_new(json_array_get(json_object_get(context, "workloads"), 1), "name",
+                            json_string(hostile));
+        json_object_set_new(json_array_get(json_object_get(context, "allocators"), 2), "name",
+                            json_string(hostile));
+        size_t index;
+        json_array_foreach(json_object_get(results, "cells"), index, entry) {
+            if (strcmp(json_string_value(json_object_get(entry, "status")), "ok") != 0)
+                json_object_set_new(entry, "status", json_string(hostile));
+            if (strcmp(json_string_value(json_object_get(entry, "workload")), "two") == 0)
+                json_object_set_new(entry, "workload", json_string(hostile));
+        }
+        const char *text = report_of(results, form);
+        size_t bars = 0;
+        for (const char *line = text; *line; line += strcspn(line, "\n") + 1) {
+            size_t length = strcspn(line, "\n"), here = 0;
+            for (size_t c = 0; c < length; c++) {
+                assert_true((unsigned char)line[c] >= ' ' && line[c] != 0x7f);
+                here += line[c] == '|' && (c == 0 || line[c - 1] != '\\');
+            }
+            assert_true(length < 3 || strncmp(line, "\u202e", 3) != 0);
+            if (form == TABLE_TERMINAL || *line != '|') here = 0;
+            if (here && bars) assert_int_equal(here, bars);
+            bars = here;
+            assert_int_not_equal(strncmp(line, "## x", 4), 0);
+        }
+        assert_null(strstr(text, "\u202e"));
+    }
+}
+
 static void a_missing_cell_is_told(void **state) {
     (void)state;
     json_t *results = some_results();
@@ -233,6 +416,13 @@ int main(void) {
         cmocka_unit_test(a_failed_cell_has_neither_ratio_nor_mean),
         cmocka_unit_test(markdown_tells_the_method_and_the_machine),
         cmocka_unit_test(another_memory_is_told),
+        cmocka_unit_test(cells_are_escaped_and_aligned),
+        cmocka_unit_test(a_long_name_is_shortened_on_terminals_only),
+        cmocka_unit_test(without_blocks_there_are_no_verdicts),
+        cmocka_unit_test(a_row_of_few_blocks_is_no_verdict),
+        cmocka_unit_test(an_interruption_is_told_first),
+        cmocka_unit_test(what_is_too_short_has_no_figure),
+        cmocka_unit_test(hostile_texts_stay_texts),
         cmocka_unit_test(a_missing_cell_is_told),
         cmocka_unit_test(other_json_is_refused),
     };

@@ -24,6 +24,8 @@ static bool take_names(const json_t *array, const char **names, size_t *count) {
 const char *results_view_open(results_view *view, const json_t *results) {
     *view = (results_view){.results = results, .context = json_object_get(results, "context")};
     view->baseline = text(view->context, "baseline");
+    view->blocks = json_integer_value(json_object_get(view->context, "blocks"));
+    view->blocks_needed = json_integer_value(json_object_get(view->context, "blocks_for_verdicts"));
     if (strcmp(text(results, "format"), "linmem-results") != 0)
         return "its format is not \"linmem-results\"";
     if (json_integer_value(json_object_get(results, "version")) != 1) return "its version is not 1";
@@ -65,9 +67,20 @@ bool view_ok(const json_t *cell) {
     return has(cell, "status", "ok");
 }
 
+bool view_too_short(const json_t *cell_or_row) {
+    return json_is_true(json_object_get(cell_or_row, "too_short"));
+}
+
 static double inverse(double ratio) {
     return 1 / ratio;
 }
+
+static bool is_bounded(const results_view *view, const json_t *row) {
+    const json_t *blocks = json_object_get(row, "blocks");
+    return !json_is_integer(blocks) || json_integer_value(blocks) >= view->blocks_needed;
+}
+
+const view_ratio view_no_ratio = {NAN, NAN, NAN, "", true, false};
 
 view_ratio view_compare(const results_view *view, const char *a, const char *b,
                         const char *workload, const char *pass) {
@@ -78,15 +91,18 @@ view_ratio view_compare(const results_view *view, const char *a, const char *b,
         bool forward = has(row, "a", a) && has(row, "b", b);
         if (!forward && !(has(row, "a", b) && has(row, "b", a))) continue;
         view_ratio r = {view_number(row, "ratio"), view_number(row, "low"),
-                        view_number(row, "high"), text(row, "verdict")};
+                        view_number(row, "high"),  text(row, "verdict"),
+                        is_bounded(view, row),     view_too_short(row)};
         if (forward) return r;
         bool faster = strcmp(r.verdict, "faster") == 0, slower = strcmp(r.verdict, "slower") == 0;
-        return (view_ratio){inverse(r.ratio), inverse(r.high), inverse(r.low),
-                            faster   ? "slower"
-                            : slower ? "faster"
-                                     : r.verdict};
+        double low = r.low;
+        r.ratio = inverse(r.ratio);
+        r.low = inverse(r.high);
+        r.high = inverse(low);
+        if (faster || slower) r.verdict = faster ? "slower" : "faster";
+        return r;
     }
-    return (view_ratio){NAN, NAN, NAN, ""};
+    return view_no_ratio;
 }
 
 static const json_t *allocator_entry(const results_view *view, const char *allocator) {

@@ -15,12 +15,17 @@ typedef struct results_view {
     const char *allocators[VIEW_NAMES_MAX]; // in the order of the context
     const char *workloads[VIEW_NAMES_MAX];
     size_t allocator_count, workload_count;
+    json_int_t blocks, blocks_needed; // that were played, and that a verdict needs
 } results_view;
 
 typedef struct view_ratio {
     double ratio, low, high; // above 1: a is faster than b; NaN where there is none
     const char *verdict;
+    bool bounded;   // blocks enough for low and high to bound 95 %; else they are the extremes
+    bool too_short; // of a pass that is too short to tell
 } view_ratio;
+
+extern const view_ratio view_no_ratio;
 
 // Looks at results, which must outlive the view. Returns NULL, or, in one line, why they have not
 // the form of results.json.
@@ -31,8 +36,10 @@ const json_t *view_cell(const results_view *view, const char *allocator, const c
                         const char *pass);
 double view_number(const json_t *cell, const char *key);
 bool view_ok(const json_t *cell);
+bool view_too_short(const json_t *cell_or_row);
 
-// How a compares with b on a workload, or on VIEW_GEOMETRIC_MEAN.
+// How a compares with b on a workload, or on VIEW_GEOMETRIC_MEAN. Results that don't tell the
+// blocks of a comparison are older than that: they are taken for bounded.
 view_ratio view_compare(const results_view *view, const char *a, const char *b,
                         const char *workload, const char *pass);
 

@@ -1,20 +1,21 @@
 #include "reports/table.h"
 
+#include "cli/text.h"
+
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TERMINAL_COLUMNS = 80, CELL_BYTES = 96 };
-
-typedef char cell[CELL_BYTES];
+enum { TERMINAL_COLUMNS = 80, CELL_COLUMNS_MAX = 32 };
 
 struct table {
     size_t columns, rows; // row 0 holds the headers
-    cell *cells;
+    char **cells;         // printable, or NULL
 };
 
-static cell *at(const table *t, size_t row, size_t column) {
+static char **at(const table *t, size_t row, size_t column) {
     return &t->cells[row * t->columns + column];
 }
 
@@ -24,7 +25,7 @@ table *table_new(size_t columns, const char *const *headers) {
     t->columns = columns;
     table_row(t);
     for (size_t i = 0; i < columns; i++)
-        snprintf(*at(t, 0, i), CELL_BYTES, "%s", headers[i]);
+        *at(t, 0, i) = text_printable(headers[i]);
     return t;
 }
 
@@ -36,68 +37,140 @@ size_t table_row(table *t) {
 }
 
 void table_set(table *t, size_t row, size_t column, const char *format, ...) {
+    char *text;
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(*at(t, row, column), CELL_BYTES, format, arguments);
+    if (vasprintf(&text, format, arguments) < 0) abort();
     va_end(arguments);
+    free(*at(t, row, column));
+    *at(t, row, column) = text_printable(text);
+    free(text);
 }
 
-// How many characters a terminal shows (UTF-8).
-static size_t shown(const char *text) {
-    size_t count = 0;
-    for (; *text; text++)
-        count += ((unsigned char)*text & 0xc0) != 0x80;
-    return count;
+// ---- Escaping -----------------------------------------------------------------------------------
+
+// Whether Markdown (CommonMark, with tables) could take a character for more than itself. An
+// underscore within a word is none: paged_shared.
+static bool is_markup(const char *text, size_t i) {
+    if (text[i] == '_')
+        return i == 0 || !isalnum((unsigned char)text[i - 1]) ||
+               !isalnum((unsigned char)text[i + 1]);
+    return strchr("\\`*[]<>&|~$", text[i]) != NULL;
 }
 
-static size_t width(const table *t, size_t column) {
+// Whether a character makes a heading or a list of the line that it begins: "#", "-", "1.".
+static bool is_line_markup(const char *text, size_t i) {
+    return i == 0 ? strchr("-+#", text[0]) != NULL
+                  : strchr(".)", text[i]) && strspn(text, "0123456789") == i;
+}
+
+static char *escape(table_form form, const char *text, bool begins_line) {
+    char *printable = text_printable(text);
+    if (form == TABLE_TERMINAL) return printable;
+    char *escaped = calloc(2, strlen(printable) + 1), *to = escaped;
+    if (!escaped) abort();
+    for (size_t i = 0; printable[i]; i++) {
+        if (is_markup(printable, i) || (begins_line && is_line_markup(printable, i))) *to++ = '\\';
+        *to++ = printable[i];
+    }
+    free(printable);
+    return escaped;
+}
+
+void table_print_text(table_form form, const char *text, FILE *stream) {
+    char *escaped = escape(form, text, true);
+    fputs(escaped, stream);
+    free(escaped);
+}
+
+static void print_ticks(size_t count, FILE *stream) {
+    while (count--)
+        fputc('`', stream);
+}
+
+void table_print_code(table_form form, const char *text, FILE *stream) {
+    char *printable = text_printable(text);
+    size_t longest = 0;
+    for (const char *tick = printable; (tick = strchr(tick, '`')); tick += strspn(tick, "`"))
+        if (strspn(tick, "`") > longest) longest = strspn(tick, "`");
+    bool markdown = form == TABLE_MARKDOWN;
+    const char *apart = markdown && longest ? " " : ""; // a tick at an end belongs to the text
+    print_ticks(markdown ? longest + 1 : 0, stream);
+    fprintf(stream, "%s%s%s", apart, printable, apart);
+    print_ticks(markdown ? longest + 1 : 0, stream);
+    free(printable);
+}
+
+// ---- Printing -----------------------------------------------------------------------------------
+
+// A cell as it is shown, to be freed.
+static char *shown(const table *t, size_t row, size_t column, table_form form) {
+    const char *text = *at(t, row, column) ? *at(t, row, column) : "";
+    return form == TABLE_TERMINAL ? text_shorten(text, CELL_COLUMNS_MAX)
+                                  : escape(form, text, false);
+}
+
+static size_t width(const table *t, size_t column, table_form form) {
     size_t widest = 0;
     for (size_t row = 0; row < t->rows; row++) {
-        size_t w = shown(*at(t, row, column));
-        if (w > widest) widest = w;
+        char *text = shown(t, row, column, form);
+        if (text_columns(text) > widest) widest = text_columns(text);
+        free(text);
     }
     return widest;
 }
 
-static void print_cell(const table *t, size_t row, size_t column, FILE *stream) {
-    const char *text = *at(t, row, column);
-    int fill = (int)(width(t, column) - shown(text));
+// The widths of all columns, to be freed.
+static size_t *widths_of(const table *t, table_form form) {
+    size_t *widths = calloc(t->columns, sizeof *widths);
+    if (!widths) abort();
+    for (size_t column = 0; column < t->columns; column++)
+        widths[column] = width(t, column, form);
+    return widths;
+}
+
+static void print_cell(const table *t, size_t row, size_t column, table_form form, size_t columns,
+                       FILE *stream) {
+    char *text = shown(t, row, column, form);
+    int fill = (int)(columns - text_columns(text));
     if (column == 0)
         fprintf(stream, "%s%*s", text, fill, "");
     else
         fprintf(stream, "%*s%s", fill, "", text);
+    free(text);
 }
 
 // Prints the first column and those from `first` to `end`.
-static void print_part(const table *t, size_t first, size_t end, FILE *stream) {
+static void print_part(const table *t, const size_t *widths, size_t first, size_t end,
+                       FILE *stream) {
     for (size_t row = 0; row < t->rows; row++) {
-        print_cell(t, row, 0, stream);
+        print_cell(t, row, 0, TABLE_TERMINAL, widths[0], stream);
         for (size_t column = first; column < end; column++) {
             fputc(' ', stream);
-            print_cell(t, row, column, stream);
+            print_cell(t, row, column, TABLE_TERMINAL, widths[column], stream);
         }
         fputc('\n', stream);
     }
 }
 
-static void print_terminal(const table *t, FILE *stream) {
+static void print_terminal(const table *t, const size_t *widths, FILE *stream) {
     for (size_t first = 1, end; first < t->columns; first = end) {
-        size_t used = width(t, 0);
+        size_t used = widths[0];
         for (end = first; end < t->columns; end++) {
-            size_t more = 1 + width(t, end);
+            size_t more = 1 + widths[end];
             if (end > first && used + more > TERMINAL_COLUMNS) break;
             used += more;
         }
         if (first > 1) fputc('\n', stream);
-        print_part(t, first, end, stream);
+        print_part(t, widths, first, end, stream);
     }
 }
 
-static void print_markdown(const table *t, FILE *stream) {
+static void print_markdown(const table *t, const size_t *widths, FILE *stream) {
     for (size_t row = 0; row < t->rows; row++) {
         for (size_t column = 0; column < t->columns; column++) {
             fputs("| ", stream);
-            print_cell(t, row, column, stream);
+            print_cell(t, row, column, TABLE_MARKDOWN, widths[column], stream);
             fputc(' ', stream);
         }
         fputs("|\n", stream);
@@ -108,13 +181,14 @@ static void print_markdown(const table *t, FILE *stream) {
 }
 
 void table_print(const table *t, table_form form, FILE *stream) {
-    if (form == TABLE_TERMINAL)
-        print_terminal(t, stream);
-    else
-        print_markdown(t, stream);
+    size_t *widths = widths_of(t, form);
+    (form == TABLE_TERMINAL ? print_terminal : print_markdown)(t, widths, stream);
+    free(widths);
 }
 
 void table_free(table *t) {
+    for (size_t i = 0; i < t->rows * t->columns; i++)
+        free(t->cells[i]);
     free(t->cells);
     free(t);
 }

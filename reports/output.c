@@ -1,0 +1,160 @@
+#include "reports/output.h"
+
+#include "cli/file.h"
+#include "cli/options.h"
+#include "cli/text.h"
+#include "reports/report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FOLDERS "linmem-results"
+
+static const char results_name[] = "results.json", report_name[] = "report.md";
+
+// ---- Before ------------------------------------------------------------------------------------
+
+// A folder that was not there before, named after the time (UTC).
+static char *new_folder(void) {
+    char stamp[32];
+    time_t now = time(NULL);
+    strftime(stamp, sizeof stamp, "%Y-%m-%d-%H%M%S", gmtime(&now));
+    if (!file_make_directory(FOLDERS)) return NULL;
+    for (int i = 1;; i++) {
+        char *folder =
+            i == 1 ? text_format(FOLDERS "/%s", stamp) : text_format(FOLDERS "/%s-%d", stamp, i);
+        if (mkdir(folder, 0777) == 0) return folder;
+        free(folder);
+        if (errno != EEXIST) return NULL;
+    }
+}
+
+static bool lock_folder(report_output *output) {
+    output->lock = open(output->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (output->lock < 0) return false;
+    return flock(output->lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK; // not all can lock
+}
+
+// Whether so many bytes can be written to a file, which stays as it is.
+static bool has_room(const char *path, size_t bytes) {
+    whole_file file;
+    if (!whole_file_open(&file, path)) return false;
+    while (bytes-- > 0 && putc('\n', file.stream) != EOF)
+        ;
+    bool written = fflush(file.stream) == 0 && !ferror(file.stream);
+    int error = errno;
+    whole_file_abandon(&file);
+    errno = error;
+    return written;
+}
+
+static void need_room(const report_output *output, const char *name, size_t bytes) {
+    char *path = text_format("%s/%s", output->folder, name);
+    if (!has_room(path, bytes)) options_fail("%s: %s", path, strerror(errno));
+    free(path);
+}
+
+void report_output_open(report_output *output, const char *folder, size_t bytes) {
+    *output = (report_output){.lock = -1, .table = stdout};
+    if (folder && file_is_standard(folder)) {
+        output->table = stderr;
+        return;
+    }
+    output->folder = folder ? text_format("%s", folder) : new_folder();
+    if (!output->folder) options_fail(FOLDERS ": %s; --out names another place", strerror(errno));
+    if (folder && !file_make_directory(folder)) options_fail("%s: %s", folder, strerror(errno));
+    if (!lock_folder(output))
+        options_fail("%s: %s", output->folder,
+                     output->lock < 0 ? strerror(errno) : "another comparison writes there");
+    need_room(output, results_name, bytes);
+    need_room(output, report_name, bytes / 8);
+}
+
+// ---- After -------------------------------------------------------------------------------------
+
+static bool write_report(const char *path, const json_t *results) {
+    whole_file file;
+    if (!whole_file_open(&file, path)) return false;
+    report_print(results, TABLE_MARKDOWN, file.stream);
+    return whole_file_commit(&file);
+}
+
+// False: with errno.
+static bool write_files(const char *folder, const json_t *results) {
+    char *results_path = text_format("%s/%s", folder, results_name);
+    char *report_path = text_format("%s/%s", folder, report_name);
+    bool written = file_write_json(results_path, results) && write_report(report_path, results);
+    int error = errno;
+    free(results_path);
+    free(report_path);
+    errno = error;
+    return written;
+}
+
+static char *fallback_folder(void) {
+    const char *folder = getenv("TMPDIR");
+    char *made = text_format("%s/linmem-results-XXXXXX", folder && *folder ? folder : "/tmp");
+    if (mkdtemp(made)) return made;
+    free(made);
+    return NULL;
+}
+
+__attribute__((format(printf, 1, 2))) static void say(const char *format, ...) {
+    char *line;
+    va_list arguments;
+    va_start(arguments, format);
+    if (vasprintf(&line, format, arguments) < 0) abort();
+    va_end(arguments);
+    char *printable = text_printable(line);
+    fprintf(stderr, "linmem compare: %s\n", printable);
+    free(printable);
+    free(line);
+}
+
+// The folder asked for failed for this reason.
+static void write_elsewhere(report_output *output, const json_t *results, const char *reason) {
+    char *instead = fallback_folder();
+    if (instead && write_files(instead, results)) {
+        say("%s: %s; %s and %s are in %s instead", output->folder, reason, results_name,
+            report_name, instead);
+        free(output->folder);
+        output->folder = instead;
+        return;
+    }
+    say("%s: %s; %s: %s; %s follows on standard output", output->folder, reason,
+        instead ? instead : "no temporary folder", strerror(errno), results_name);
+    if (instead) rmdir(instead);
+    free(instead);
+    free(output->folder);
+    output->folder = NULL;
+}
+
+bool report_output_write(report_output *output, const json_t *results, const char *summary) {
+    bool to_stream = !output->folder;
+    report_print(results, TABLE_TERMINAL, output->table);
+    fflush(output->table);
+    bool written = to_stream || write_files(output->folder, results);
+    if (!written) write_elsewhere(output, results, strerror(errno));
+    if (output->folder) {
+        char *folder = text_printable(output->folder);
+        fprintf(output->table, "\n%s. All of it: %s/%s, %s/%s\n", summary, folder, report_name,
+                folder, results_name);
+        free(folder);
+    } else {
+        fprintf(output->table, "\n%s.\n", summary);
+        if (!file_write_json("-", results)) {
+            say("standard output: %s", strerror(errno));
+            written = false;
+        }
+    }
+    if (output->lock >= 0) close(output->lock);
+    free(output->folder);
+    return written;
+}
