@@ -2,6 +2,7 @@
 #include "cli/options.h"
 
 #include <locale.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -38,12 +39,18 @@ static char *sheet_close(sheet *sheet) {
 
 // ---- Characters: the C library's, in UTF-8 whatever the user's locale is ------------------------
 
+static locale_t text_utf8;
+static pthread_once_t text_utf8_made = PTHREAD_ONCE_INIT;
+
+static void text_make_utf8(void) {
+    text_utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", NULL);
+}
+
 // The thread's locale before it was set to UTF-8. Without C.UTF-8 on the system, only ASCII is
 // printable.
 static locale_t text_enter_utf8(void) {
-    static locale_t utf8;
-    if (!utf8) utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", NULL);
-    return uselocale(utf8);
+    pthread_once(&text_utf8_made, text_make_utf8);
+    return uselocale(text_utf8);
 }
 
 // The character at the start of a text that is not empty, and its bytes. False: the first byte

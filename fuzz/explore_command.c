@@ -2,6 +2,7 @@
 
 #include "cli/file.h"
 #include "cli/interrupt.h"
+#include "cli/json.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "fuzz/explorer_program.h"
@@ -166,7 +167,7 @@ static void play_again(const job *j) {
     const json_t *again = json_array_get(json_object_get(played, "violations"), 0);
     bool same =
         again && json_equal(json_object_get(again, "law"), json_object_get(violation, "law"));
-    json_object_set_new(violation, "reproduces", json_boolean(same));
+    json_set(violation, "reproduces", json_boolean(same));
     json_decref(played);
 }
 
@@ -178,8 +179,7 @@ static void run_job(const exploring *e, job *j) {
     for (size_t i = 0; i < e->argument_count; i++)
         arguments[5 + i] = e->arguments[i];
     j->result = explorer_program_run(arguments, j->failure);
-    if (j->result && *j->failure)
-        json_object_set_new(j->result, "ended_by", json_string(j->failure));
+    if (j->result && *j->failure) json_set(j->result, "ended_by", json_text(j->failure));
     if (violation_of(j)) play_again(j);
 }
 

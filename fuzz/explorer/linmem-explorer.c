@@ -131,16 +131,17 @@ static void free_world(const char *name, explorer_world *world) {
 static json_t *result_json(const settings *s, const exploration *r) {
     json_t *violations = json_array();
     if (r->broken != LAW_NONE) {
-        json_t *violation = json_pack("{ss ss si}", "law", law_names[r->broken], "how", r->finding,
-                                      "operations", (int)r->move_count);
-        // A path need not be UTF-8, which JSON is.
-        json_t *path = s->trace ? json_string(s->trace) : NULL;
-        if (path) json_object_set_new(violation, "trace", path);
-        json_array_append_new(violations, violation);
+        json_t *violation =
+            json_fields("law", json_text(law_names[r->broken]), "how", json_text(r->finding),
+                        "operations", json_integer(r->move_count), NULL);
+        if (s->trace) json_set(violation, "trace", json_text(s->trace));
+        json_add(violations, violation);
     }
-    return json_pack("{ss si sI sI sI sf so}", "allocator", s->allocator, "depth", (int)r->depth,
-                     "states", (json_int_t)r->states, "moves", (json_int_t)r->moves, "sequences",
-                     (json_int_t)r->sequences, "seconds", r->seconds, "violations", violations);
+    return json_fields("allocator", json_text(s->allocator), "depth", json_integer(r->depth),
+                       "states", json_integer((json_int_t)r->states), //
+                       "moves", json_integer((json_int_t)r->moves),   //
+                       "sequences", json_integer((json_int_t)r->sequences), "seconds",
+                       json_number(r->seconds), "violations", violations, NULL);
 }
 
 // Writes a line to who has started us. False: there is no such descriptor.
