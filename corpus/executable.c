@@ -108,6 +108,13 @@ static const ElfW(Phdr) * segment(const elf_file *file, uint32_t type) {
     return NULL;
 }
 
+// Whether the program asks for a loader other than glibc's.
+static bool has_other_library(const elf_file *file) {
+    const ElfW(Phdr) *loader = segment(file, PT_INTERP);
+    const char *name = loader != NULL ? piece(file, loader->p_offset, loader->p_filesz) : NULL;
+    return name != NULL && memmem(name, loader->p_filesz, "/ld-musl", 8) != NULL;
+}
+
 static bool has_section(const elf_file *file, const char *name) {
     const ElfW(Ehdr) *header = structure(file, 0, sizeof *header);
     uint64_t at = header->e_shoff, bytes = header->e_shentsize;
@@ -201,6 +208,7 @@ static void inspect(const elf_file *file, const char *path, executable *executab
         (own != NULL && header->e_machine != own->e_machine);
     if (executable->is_foreign) return;
     executable->is_static = segment(file, PT_INTERP) == NULL;
+    executable->is_foreign = has_other_library(file);
     executable->hidden = hidden_by_runtime(file, path);
 }
 

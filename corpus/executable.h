@@ -7,7 +7,7 @@
 typedef struct executable {
     bool readable;      // an ELF file that we may read; else nothing of the rest is known
     bool is_static;     // no loader, so no preloaded library
-    bool is_foreign;    // of another class or machine than the recorder's library
+    bool is_foreign;    // of another machine or C library than the recorder's library
     bool is_privileged; // setuid, setgid or with capabilities: the loader ignores preloads
     const char *hidden; // what its runtime keeps in a heap of its own, or NULL
 } executable;

@@ -389,7 +389,7 @@ static void note_unrecorded(notes *notes, const char *command) {
         fputs("it is setuid, setgid or has capabilities, and so takes no preloaded library\n",
               notes->stream);
     else if (executable.readable && executable.is_foreign)
-        fputs("it is built for another kind of machine than the recorder\n", notes->stream);
+        fputs("it is built for another machine or C library than the recorder\n", notes->stream);
     else if (executable.readable && executable.is_static)
         fputs("it is statically linked, and so takes no preloaded library\n", notes->stream);
     else

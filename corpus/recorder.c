@@ -173,12 +173,15 @@ uint64_t recorder_drain(recorder *recorder) {
             break_off(recorder, EBADMSG);
             break;
         }
-        uint64_t count = published(recorder, claimed);
         const recording_record *from = &ring->records[recorder->drained % RECORDING_RECORDS];
-        bool stuck = count == 0 && is_stuck(recorder, claimed);
-        if (count != 0) recorder->stuck_since = 0;
-        if (count == 0 && !stuck) break;
-        if (!(stuck ? skip(recorder) : move(recorder, from, count))) break;
+        uint64_t count = published(recorder, claimed);
+        if (count == 0) {
+            if (!is_stuck(recorder, claimed) || !skip(recorder)) break;
+            count = 1;
+        } else if (!move(recorder, from, count)) {
+            break;
+        }
+        recorder->stuck_since = 0;
         moved += count;
         if (moved > RECORDING_RECORDS) break; // let the caller look around
     }

@@ -20,6 +20,8 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#pragma weak dladdr1 // glibc's own
+
 enum {
     BLOCK_ALIGNMENT = 16,
     BLOCK_ALIGNMENT_LOG2 = 4,
@@ -97,8 +99,10 @@ static bool is_first(void) {
     return true;
 }
 
+// In a program of another C library (musl's loader takes preloads, too) nothing but the passing on
+// is sure to work.
 static void begin(void) {
-    hook_begin(is_first());
+    if (dladdr1 != NULL) hook_begin(is_first());
 }
 
 static bool resolve(void) {
