@@ -491,7 +491,14 @@ static bool transfer(buffer_player *p, const trace_operation *operation) {
     bool stays = share.count == 1 && handle_shadow_has_generation(real->handle);
     bool full = !stays && !handle_shadow_has_slot(&p->shadow);
     lm_handle handle, old = real->handle;
+    bool interrupted;
+    buffer_interrupt_begin(p, old, operation->argument[0]);
     lm_status status = lm_buffer_transfer(&p->realm, real->owner, old, to, &handle);
+    if (!buffer_interrupt_end(p, &interrupted)) return false;
+    if (interrupted) { // what is retained meanwhile makes it one of two
+        stays = false;
+        full = status == LM_OUT_OF_SLOTS && !handle_shadow_has_slot(&p->shadow);
+    }
     if (stays && p->watch.calls && !buffer_broken(p, "death", "a transfer asks the allocator"))
         return false;
     if (!buffer_check_status(p, status, full ? LM_OUT_OF_SLOTS : LM_OK)) return false;

@@ -55,6 +55,11 @@ bool buffer_copy(buffer_player *player, const trace_operation *operation);
 void buffer_keep_pointer(buffer_player *player, const lm_pointer *pointer);
 bool buffer_check_pointer(buffer_player *player, bool same);
 
+// From here to the end another thread tries a handle in the middle of this one's calls, by
+// `number`. False: what it was granted is lost. `interrupted`: it has run.
+void buffer_interrupt_begin(buffer_player *player, lm_handle handle, uint32_t number);
+bool buffer_interrupt_end(buffer_player *player, bool *interrupted);
+
 // A handle, or a token, was given.
 bool buffer_given(buffer_player *player, lm_handle handle, uint32_t owner, uint32_t memory,
                   uint32_t buffer);
