@@ -1,5 +1,6 @@
 // linmem: the command. One table of verbs; each is implemented in its room, and only here do rooms
 // meet.
+#include "alloc/registry.h"
 #include "bench/compare_options.h"
 #include "bench/lists.h"
 #include "bench/results.h"
@@ -82,14 +83,14 @@ static exit_status test(int argc, char **argv) {
 }
 
 static const verb verbs[] = {
-    {"compare", "measure allocators on workloads and compare them", compare},
-    {"explore", "check every sequence on small heaps, up to a depth", explore_command},
-    {"fuzz", "look for bugs, and tell how many would be found", fuzz},
-    {"list", "what there is: allocators, workloads, fuzz targets, mutants", list},
-    {"record", "record the heap calls of a program as a trace", record_command},
-    {"reproduce", "shrink a failure and write a C program that shows it", reproduce_command},
-    {"trace", "check, describe, convert and generate traces", trace_command},
-    {"test", "everything CI runs", test},
+    {"compare", "measure allocators on workloads and compare them", compare, true},
+    {"explore", "check every sequence on small heaps, up to a depth", explore_command, true},
+    {"fuzz", "look for bugs, and tell how many would be found", fuzz, true},
+    {"list", "what there is: allocators, workloads, fuzz targets, mutants", list, true},
+    {"record", "record the heap calls of a program as a trace", record_command, false},
+    {"reproduce", "shrink a failure and write a C program that shows it", reproduce_command, true},
+    {"trace", "check, describe, convert and generate traces", trace_command, false},
+    {"test", "everything CI runs", test, false},
 };
 enum { VERB_COUNT = sizeof verbs / sizeof *verbs };
 
@@ -137,6 +138,8 @@ int main(int argc, char **argv) {
         return EXIT_HELD;
     }
     const verb *verb = find_verb(argv[1]);
+    char fault[LM_FAULT_BYTES];
+    if (verb->calls_strategies && lm_registry_fault(fault)) options_fail("%s", fault);
     char name[32];
     snprintf(name, sizeof name, "linmem %s", verb->name);
     argv[1] = name;

@@ -9,6 +9,11 @@
 int main(int argc, char **argv) {
     int level = argc == 3 ? atoi(argv[2]) : -1;
     if (level >= 0 && level < LM_CHECK_LEVELS) subject = lm_strategy_named(argv[1], level);
+    char fault[LM_FAULT_BYTES];
+    if (subject && lm_table_fault(subject, argv[1], level, fault)) {
+        fprintf(stderr, "conformance_test: %s\n", fault);
+        return 2;
+    }
     if (subject)
         return !!(run_laws() + run_model() + run_hostile() + run_misuse() + run_corruption());
     fprintf(stderr, "usage: conformance_test STRATEGY LEVEL\n");

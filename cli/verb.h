@@ -1,6 +1,8 @@
 // A verb of the command: its name, and what runs it.
 #pragma once
 
+#include <stdbool.h>
+
 // How a verb ends, and with it the command.
 typedef enum exit_status {
     EXIT_HELD = 0,   // everything held
@@ -13,4 +15,5 @@ typedef struct verb {
     const char *summary; // one line for --help
     // argv[0] is "linmem NAME", for messages.
     exit_status (*run)(int argc, char **argv);
+    bool calls_strategies; // so their tables must be without a fault
 } verb;

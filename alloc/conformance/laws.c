@@ -1,6 +1,7 @@
 // The contract, one law a test: what every call promises, on heaps made for it.
 #include "alloc/conformance/model.h"
 
+#include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -226,6 +227,63 @@ static void the_heap_keeps_its_bound(void **state) {
         a.live = 0;
     }
     lm_memory_destroy(&a.memory);
+}
+
+// A thread of several that call at once.
+typedef struct caller {
+    lm_memory view;
+    uint8_t mark;
+    pthread_barrier_t *gate;
+    const char *broken; // NULL: nothing; cmocka fails in the first thread only
+} caller;
+
+static void *call_at_once(void *caller_) {
+    enum { BLOCKS = 64, CALLS = 300000 };
+    caller *c = caller_;
+    unsigned char *blocks[BLOCKS] = {0};
+    size_t sizes[BLOCKS];
+    uint64_t random = c->mark;
+    pthread_barrier_wait(c->gate);
+    for (uint32_t call = 0; call < CALLS + BLOCKS && !c->broken; call++) {
+        uint32_t i = call < CALLS ? random_below(&random, BLOCKS) : call - CALLS;
+        if (blocks[i]) {
+            if (!filled(blocks[i], sizes[i], sizes[i], c->mark)) c->broken = "content";
+            subject->free(blocks[i], 0, &c->view);
+            blocks[i] = NULL;
+        } else if (call < CALLS) {
+            sizes[i] = random_below(&random, 400);
+            blocks[i] = subject->allocate(sizes[i], &c->view);
+            if (!blocks[i]) c->broken = "out of memory";
+            if (blocks[i]) fill(blocks[i], sizes[i], c->mark);
+        }
+    }
+    return NULL;
+}
+
+// No two threads are given the same block, and the heap is sound when they are done.
+static void threads_may_call_at_once(void **state) {
+    (void)state;
+    if (!can(LM_SHARES_THREADS)) skip();
+    enum { CALLERS = 4 };
+    lm_memory memory = make(1, 1000, 0);
+    caller callers[CALLERS];
+    pthread_t threads[CALLERS];
+    pthread_barrier_t gate;
+    assert_int_equal(pthread_barrier_init(&gate, NULL, CALLERS), 0);
+    for (uint32_t i = 0; i < CALLERS; i++) {
+        callers[i] = (caller){.mark = (uint8_t)(i + 1), .gate = &gate};
+        assert_true(lm_memory_share(&memory, &callers[i].view, i));
+    }
+    assert_true(subject->start(&callers[0].view));
+    for (uint32_t i = 0; i < CALLERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, call_at_once, &callers[i]), 0);
+    for (uint32_t i = 0; i < CALLERS; i++)
+        pthread_join(threads[i], NULL);
+    for (uint32_t i = 0; i < CALLERS; i++)
+        if (callers[i].broken) fail_msg("%s, while threads called at once", callers[i].broken);
+    assert_int_equal(walk(&memory).live_blocks, 0);
+    pthread_barrier_destroy(&gate);
+    lm_memory_destroy(&memory);
 }
 
 // What a scope took is there again for the next one, and what lies outside of it stays.
@@ -574,6 +632,7 @@ int run_laws(void) {
         cmocka_unit_test(freed_between_foreign_pages_comes_back),
         cmocka_unit_test(a_block_costs_what_is_stated),
         cmocka_unit_test(the_heap_keeps_its_bound),
+        cmocka_unit_test(threads_may_call_at_once),
         cmocka_unit_test(a_closed_scope_gives_back),
         cmocka_unit_test(clean_memory_is_not_touched),
         cmocka_unit_test(ends_at_two_to_the_32),
