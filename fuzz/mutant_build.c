@@ -275,19 +275,21 @@ static bool is_source(const rewriting *r, const char *command, const char *word,
 
 static void print_step(FILE *to, const rewriting *r, size_t step) {
     const char *command = r->program->steps[step].command;
-    bool compiles = strstr(command, " -c "), first = true;
+    bool compiles = strstr(command, " -c ");
+    const char *options =
+        compiles ? strstr(command, " -") + 1 : NULL; // behind compiler and launcher
     fprintf(to, "mkdir -p \"$(dirname '%s/%s')\"\n", r->outputs, r->program->steps[step].output);
-    for (const char *word = command; *word; first = false) {
+    for (const char *word = command; *word;) {
         size_t length = strcspn(word, " ");
         int size = (int)length, root = (int)strlen(r->root) + 1;
         bool made = is_touched(r, word, length);
+        if (word == options) fprintf(to, "%s ", r->first);
         if (made)
             fprintf(to, "'%s'/%.*s", r->outputs, size, word);
         else if (is_source(r, command, word, length))
             fprintf(to, "%s%.*s", r->sources, size - root, word + root);
         else
             fprintf(to, "%.*s", size, word);
-        if (first && compiles) fputs(r->first, to);
         if (made && memcmp(word - 4, " -o ", 4) == 0 && step == r->program->count - 1)
             fputs(r->linked, to);
         word += length;
@@ -334,9 +336,13 @@ static bool *touch(const mutant_builder *b, const program_build *p, const mutant
     if (!touched) options_fail("out of memory");
     for (size_t i = 0; i < p->count; i++) {
         for (char **file = m->files; *file; file++) {
-            char *path = text_format("%s/%s", b->root, *file);
-            touched[i] |= is_made_of(p, p->steps[i].output, path);
+            // A compiler's launcher may tell paths from the build folder, build/fuzz, on.
+            char *path = text_format("%s/%s", b->root, *file),
+                 *beside = text_format("../../%s", *file);
+            touched[i] |= is_made_of(p, p->steps[i].output, path) ||
+                          is_made_of(p, p->steps[i].output, beside);
             free(path);
+            free(beside);
         }
         touched[i] &= is_played(p, &p->steps[i]) && !is_spare(p, i);
         for (size_t before = 0; before < i; before++)
