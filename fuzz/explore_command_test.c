@@ -1,0 +1,125 @@
+// linmem explore, tried as it is used: this program is copied beside a script that stands for
+// linmem-explorer, and is then the command.
+#include "fuzz/explore_command.h"
+
+#include "cli/child.h"
+#include "cli/file.h"
+#include "cli/text.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char folder[100];
+
+static char *path_of(const char *name) {
+    return text_format("%s/%s", folder, name);
+}
+
+// What stands for the explorer: `plays` is what it does in place of exploring, in the shell.
+static void put_explorer(const char *plays) {
+    char *path = path_of("linmem-explorer");
+    FILE *stream = fopen(path, "w");
+    assert_non_null(stream);
+    fprintf(stream, "#!/bin/sh\n[ \"$1\" = --list ] && { echo '[\"one\"]' >&3; exit; }\n%s\n",
+            plays);
+    fclose(stream);
+    assert_int_equal(chmod(path, 0755), 0);
+    free(path);
+}
+
+static int enter(void **state) {
+    (void)state;
+    strcpy(folder, "/tmp/linmem explore's-test-XXXXXX"); // as users name folders
+    if (!mkdtemp(folder)) return -1;
+    char *copy = text_format("cp /proc/%d/exe \"$0/self\"", (int)getpid());
+    child_end end;
+    child_wait(child_start(&(child_options){
+                   .argv = (const char *const[]){"sh", "-c", copy, folder, NULL}, .cpu = -1}),
+               60, &end);
+    free(copy);
+    return end.ok ? 0 : -1;
+}
+
+static int leave(void **state) {
+    (void)state;
+    return file_remove_tree(folder) ? 0 : -1;
+}
+
+static void assert_says(const char *options, int status, const char *part) {
+    char *line = text_format("cd \"$0\" && ./self %s >said 2>&1", options);
+    child_end end;
+    size_t size;
+    child_wait(child_start(&(child_options){
+                   .argv = (const char *const[]){"sh", "-c", line, folder, NULL}, .cpu = -1}),
+               60, &end);
+    char *path = path_of("said"), *said = file_read(path, &size);
+    assert_non_null(said);
+    if (end.exit_status != status || !strstr(said, part))
+        fail_msg("%s: status %d, '%s' was expected in: %s", options, end.exit_status, part, said);
+    free(line);
+    free(path);
+    free(said);
+}
+
+#define HELD(depth) "{\"allocator\":\"one\",\"depth\":" depth ",\"violations\":[]}"
+
+// The last depth that was explored is the result of who is ended.
+static void what_was_explored_is_kept(void **state) {
+    (void)state;
+    char error[200], *path = path_of("j");
+    put_explorer("echo '" HELD("1") "' >&3\necho '" HELD("2") "' >&3\nprintf '{\"allo' >&3\n"
+                                                              "kill -INT $PPID\nsleep 60");
+    assert_says("--json j", 1, "all hold, then: interrupted");
+    json_t *json = file_read_json(path, error), *one = json_array_get(json, 0);
+    assert_int_equal(json_integer_value(json_object_get(one, "depth")), 2);
+    assert_string_equal(json_string_value(json_object_get(one, "ended_by")), "interrupted");
+    json_decref(json);
+    free(path);
+    put_explorer("kill -KILL $$");
+    assert_says("", 1, "one               killed by SIGKILL");
+}
+
+#define FOUND                                                                                      \
+    "echo '{\"allocator\":\"one\",\"depth\":1,\"violations\":[{\"law\":\"walk\",\"how\":\"x\","    \
+    "\"operations\":1}]}' >&3; exit 1"
+
+// A trace that breaks nothing, or is not there, is not shown as if it did.
+static void a_trace_is_played_before_it_is_shown(void **state) {
+    (void)state;
+    put_explorer("[ \"$2\" = --play ] || echo >\"$3\"\n" FOUND);
+    assert_says("--traces 'a b'", 1, "after 1 operations: a b/one-explored.lmt\n");
+    put_explorer(
+        "[ \"$2\" = --play ] && { echo '" HELD("1") "' >&3; exit; }\necho >\"$3\"\n" FOUND);
+    assert_says("", 1, "./one-explored.lmt, which breaks nothing when it is played alone");
+    put_explorer(FOUND);
+    assert_says("--traces none", 1, "its trace could not be written");
+}
+
+static void what_cannot_be_written_is_known_before(void **state) {
+    (void)state;
+    put_explorer("echo explored");
+    assert_says("--json none/j", 2, "none/j: No such file");
+    assert_says("--traces /proc/none", 2, "/proc/none");
+    assert_says("--allocator onne", 2, "did you mean 'one'?");
+}
+
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter, leave)
+
+int main(int argc, char **argv) {
+    // Alone it explores: only the copy has somebody beside it.
+    if (argc > 1 || !strstr(argv[0], "explore_command_test"))
+        return (int)explore_command(argc, argv);
+    const struct CMUnitTest tests[] = {
+        IN_FOLDER(what_was_explored_is_kept),
+        IN_FOLDER(a_trace_is_played_before_it_is_shown),
+        IN_FOLDER(what_cannot_be_written_is_known_before),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
