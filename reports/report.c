@@ -10,7 +10,7 @@
 
 typedef struct report {
     results_view view;
-    const char *rows[VIEW_NAMES_MAX]; // the allocators, slowest first
+    const char **rows; // the allocators, slowest first
     table_form form;
     FILE *stream;
 } report;
@@ -49,7 +49,8 @@ static view_ratio mean_ratio(const report *r, const char *allocator, const char 
 
 // Slowest first on the warm passes; what has no mean comes before all.
 static void sort_rows(report *r) {
-    double keys[VIEW_NAMES_MAX];
+    double *keys = calloc(r->view.allocator_count + 1, sizeof *keys);
+    if (!keys) abort();
     for (size_t i = 0; i < r->view.allocator_count; i++) {
         const char *name = r->view.allocators[i];
         double ratio = mean_ratio(r, name, "warm").ratio, key = isnan(ratio) ? -1 : ratio;
@@ -61,6 +62,7 @@ static void sort_rows(report *r) {
         keys[at] = key;
         r->rows[at] = name;
     }
+    free(keys);
 }
 
 static bool is_kind(const report *r, const char *allocator, const char *kind) {
@@ -70,10 +72,14 @@ static bool is_kind(const report *r, const char *allocator, const char *kind) {
 // ---- Tables: a row for each allocator, a column for each workload -------------------------------
 
 static table *workload_table(const report *r, const char *corner, const char *last) {
-    const char *headers[VIEW_NAMES_MAX + 2] = {corner};
+    const char **headers = calloc(r->view.workload_count + 2, sizeof *headers);
+    if (!headers) abort();
+    headers[0] = corner;
     memcpy(headers + 1, r->view.workloads, r->view.workload_count * sizeof *headers);
     headers[r->view.workload_count + 1] = last;
-    return table_new(r->view.workload_count + 1 + (last != NULL), headers);
+    table *t = table_new(r->view.workload_count + 1 + (last != NULL), headers);
+    free(headers);
+    return t;
 }
 
 // Without blocks enough for a verdict there is no mark.
@@ -478,6 +484,8 @@ static void print_method(const report *r) {
 bool report_print(const json_t *results, table_form form, FILE *stream) {
     report r = {.form = form, .stream = stream};
     if (results_view_open(&r.view, results)) return false;
+    r.rows = calloc(r.view.allocator_count + 1, sizeof *r.rows);
+    if (!r.rows) abort();
     sort_rows(&r);
     bool all = form == TABLE_MARKDOWN;
     if (all) {
@@ -522,5 +530,7 @@ bool report_print(const json_t *results, table_form form, FILE *stream) {
         print_method(&r);
         print_context(&r);
     }
+    free(r.rows);
+    results_view_close(&r.view);
     return true;
 }

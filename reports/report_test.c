@@ -373,6 +373,19 @@ static void hostile_texts_stay_texts(void **state) {
     }
 }
 
+// However many there are, each has its column.
+static void hundreds_of_workloads_are_reported(void **state) {
+    (void)state;
+    enum { WORKLOADS = 400 };
+    json_t *results = some_results(), *context = json_object_get(results, "context");
+    json_t *workloads = json_object_get(context, "workloads");
+    for (int i = 2; i < WORKLOADS; i++)
+        json_array_append_new(workloads, json_pack("{s:o}", "name", json_sprintf("w%d", i)));
+    const char *text = report_of(results, TABLE_MARKDOWN);
+    assert_non_null(strstr(text, " w2 |"));
+    assert_non_null(strstr(text, " w399 |"));
+}
+
 static void a_missing_cell_is_told(void **state) {
     (void)state;
     json_t *results = some_results();
@@ -423,6 +436,7 @@ int main(void) {
         cmocka_unit_test(an_interruption_is_told_first),
         cmocka_unit_test(what_is_too_short_has_no_figure),
         cmocka_unit_test(hostile_texts_stay_texts),
+        cmocka_unit_test(hundreds_of_workloads_are_reported),
         cmocka_unit_test(a_missing_cell_is_told),
         cmocka_unit_test(other_json_is_refused),
     };

@@ -73,7 +73,10 @@ void target_input(const uint8_t *bytes, size_t count) {
     if (!json) return;
     results_view view;
     const char *reason = results_view_open(&view, json);
-    if (reason) hold_reason(reason);
+    if (reason)
+        hold_reason(reason);
+    else
+        results_view_close(&view);
     bool has_null = hold_written(json);
     hold_report(json, TABLE_TERMINAL, !reason, has_null);
     hold_report(json, TABLE_MARKDOWN, !reason, has_null);

@@ -1,6 +1,10 @@
 #include "reports/results_view.h"
 
+#include "cli/json.h"
+#include "cli/text.h"
+
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *text(const json_t *object, const char *key) {
@@ -8,17 +12,47 @@ static const char *text(const json_t *object, const char *key) {
     return value ? value : "";
 }
 
-// Takes the "name" of each object in an array. False: the array or a name is missing, or too many.
-static bool take_names(const json_t *array, const char **names, size_t *count) {
+// The "name" of each object in an array, to be freed. NULL: the array or a name is missing.
+static const char **take_names(const json_t *array, size_t *count) {
     size_t index;
     json_t *entry;
-    if (!json_is_array(array) || json_array_size(array) > VIEW_NAMES_MAX) return false;
+    if (!json_is_array(array)) return NULL;
+    const char **names = calloc(json_array_size(array) + 1, sizeof *names);
+    if (!names) abort();
     json_array_foreach(array, index, entry) {
         names[index] = json_string_value(json_object_get(entry, "name"));
-        if (!names[index]) return false;
+        if (names[index]) continue;
+        free(names);
+        return NULL;
     }
     *count = json_array_size(array);
-    return true;
+    return names;
+}
+
+// The key of a cell (b: "") or of a row. To be freed.
+static char *key_of(const char *a, const char *b, const char *workload, const char *pass) {
+    return text_format("%s\x1f%s\x1f%s\x1f%s", a, b, workload, pass);
+}
+
+// An object that finds each object of an array by its key. A text that is missing is "".
+static json_t *index_of(const json_t *array, const char *a, const char *b) {
+    json_t *index = json_object(), *entry;
+    size_t i;
+    json_array_foreach(array, i, entry) {
+        char *key =
+            key_of(text(entry, a), text(entry, b), text(entry, "workload"), text(entry, "pass"));
+        if (!json_object_get(index, key)) json_set(index, key, json_incref(entry));
+        free(key);
+    }
+    return index;
+}
+
+static json_t *find(const json_t *index, const char *a, const char *b, const char *workload,
+                    const char *pass) {
+    char *key = key_of(a, b, workload, pass);
+    json_t *found = json_object_get(index, key);
+    free(key);
+    return found;
 }
 
 const char *results_view_open(results_view *view, const json_t *results) {
@@ -32,13 +66,25 @@ const char *results_view_open(results_view *view, const json_t *results) {
     if (!json_is_array(json_object_get(results, "cells"))) return "it has no array of cells";
     if (!json_is_array(json_object_get(results, "comparisons")))
         return "it has no array of comparisons";
-    if (!take_names(json_object_get(view->context, "allocators"), view->allocators,
-                    &view->allocator_count))
-        return "its context names no allocators, or too many";
-    if (!take_names(json_object_get(view->context, "workloads"), view->workloads,
-                    &view->workload_count))
-        return "its context names no workloads, or too many";
+    view->allocators =
+        take_names(json_object_get(view->context, "allocators"), &view->allocator_count);
+    if (!view->allocators) return "its context names no allocators";
+    view->workloads =
+        take_names(json_object_get(view->context, "workloads"), &view->workload_count);
+    if (!view->workloads) {
+        free(view->allocators);
+        return "its context names no workloads";
+    }
+    view->cells = index_of(json_object_get(results, "cells"), "allocator", "");
+    view->rows = index_of(json_object_get(results, "comparisons"), "a", "b");
     return NULL;
+}
+
+void results_view_close(results_view *view) {
+    free(view->allocators);
+    free(view->workloads);
+    json_decref(view->cells);
+    json_decref(view->rows);
 }
 
 static bool has(const json_t *object, const char *key, const char *value) {
@@ -47,13 +93,7 @@ static bool has(const json_t *object, const char *key, const char *value) {
 
 const json_t *view_cell(const results_view *view, const char *allocator, const char *workload,
                         const char *pass) {
-    size_t index;
-    json_t *cell;
-    json_array_foreach(json_object_get(view->results, "cells"), index,
-                       cell) if (has(cell, "allocator", allocator) &&
-                                 has(cell, "workload", workload) &&
-                                 has(cell, "pass", pass)) return cell;
-    return NULL;
+    return find(view->cells, allocator, "", workload, pass);
 }
 
 double view_number(const json_t *cell, const char *key) {
@@ -84,25 +124,20 @@ const view_ratio view_no_ratio = {NAN, NAN, NAN, "", true, false};
 
 view_ratio view_compare(const results_view *view, const char *a, const char *b,
                         const char *workload, const char *pass) {
-    size_t index;
-    json_t *row;
-    json_array_foreach(json_object_get(view->results, "comparisons"), index, row) {
-        if (!has(row, "workload", workload) || !has(row, "pass", pass)) continue;
-        bool forward = has(row, "a", a) && has(row, "b", b);
-        if (!forward && !(has(row, "a", b) && has(row, "b", a))) continue;
-        view_ratio r = {view_number(row, "ratio"), view_number(row, "low"),
-                        view_number(row, "high"),  text(row, "verdict"),
-                        is_bounded(view, row),     view_too_short(row)};
-        if (forward) return r;
-        bool faster = strcmp(r.verdict, "faster") == 0, slower = strcmp(r.verdict, "slower") == 0;
-        double low = r.low;
-        r.ratio = inverse(r.ratio);
-        r.low = inverse(r.high);
-        r.high = inverse(low);
-        if (faster || slower) r.verdict = faster ? "slower" : "faster";
-        return r;
-    }
-    return view_no_ratio;
+    const json_t *row = find(view->rows, a, b, workload, pass);
+    bool forward = row != NULL;
+    if (!row) row = find(view->rows, b, a, workload, pass);
+    if (!row) return view_no_ratio;
+    view_ratio r = {view_number(row, "ratio"), view_number(row, "low"), view_number(row, "high"),
+                    text(row, "verdict"),      is_bounded(view, row),   view_too_short(row)};
+    if (forward) return r;
+    bool faster = strcmp(r.verdict, "faster") == 0, slower = strcmp(r.verdict, "slower") == 0;
+    double low = r.low;
+    r.ratio = inverse(r.ratio);
+    r.low = inverse(r.high);
+    r.high = inverse(low);
+    if (faster || slower) r.verdict = faster ? "slower" : "faster";
+    return r;
 }
 
 static const json_t *allocator_entry(const results_view *view, const char *allocator) {

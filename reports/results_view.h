@@ -5,16 +5,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { VIEW_NAMES_MAX = 256 };
-
 #define VIEW_GEOMETRIC_MEAN "geometric mean"
 
 typedef struct results_view {
     const json_t *results, *context;
     const char *baseline;
-    const char *allocators[VIEW_NAMES_MAX]; // in the order of the context
-    const char *workloads[VIEW_NAMES_MAX];
+    const char **allocators, **workloads; // in the order of the context
     size_t allocator_count, workload_count;
+    json_t *cells, *rows;             // by what they are of: the first of several
     json_int_t blocks, blocks_needed; // that were played, and that a verdict needs
 } results_view;
 
@@ -28,8 +26,10 @@ typedef struct view_ratio {
 extern const view_ratio view_no_ratio;
 
 // Looks at results, which must outlive the view. Returns NULL, or, in one line, why they have not
-// the form of results.json.
+// the form of results.json; there is no view to be closed then.
 const char *results_view_open(results_view *view, const json_t *results);
+
+void results_view_close(results_view *view);
 
 // A cell, or NULL; and a number of it: NaN where it is null or there is no such cell.
 const json_t *view_cell(const results_view *view, const char *allocator, const char *workload,
