@@ -21,6 +21,7 @@
 enum {
     STEPS_MAX = 320, // ten for each order of a buddy system
     STEPS_MORE = 64, // that a larger heap may take: a path that no call took in the small one
+    STEPS_RESIZE_MAX = 640, // two allocations and frees of STEPS_MAX / 2 each
     PROBES = 3000,
     GROWTH_MAX = 3,
     GROWTH_MAX_BY_PAGES = 40, // of bitmap, which each of 64 times as many pages may mislead once
@@ -162,13 +163,57 @@ static void steps_keep_their_bound(void **state) {
     }
 }
 
+// The most steps of a resize of a block that has the three sizes one after the other, in a heap of
+// so many pages in which nothing else lives.
+static unsigned resize_steps(const lm_allocator *subject, uint32_t pages, const size_t sizes[3]) {
+    static heap h;
+    h = (heap){.subject = subject};
+    assert_true(
+        lm_memory_create(&h.memory, &(lm_memory_options){.pages = pages, .pages_max = 1 << 14}));
+    assert_true(subject->start(&h.memory));
+    void *first = allocate(&h, 1), *block = allocate(&h, sizes[0]);
+    release(&h, first); // what lies before the block is free as well
+    h.steps_max = 0;
+    for (int i = 1; i < 3; i++) {
+        steps = 0;
+        block = subject->resize(block, sizes[i], &h.memory);
+        counted(&h);
+        assert_non_null(block);
+    }
+    lm_memory_destroy(&h.memory);
+    return h.steps_max;
+}
+
+// The block is alone, so free blocks of every size lie beside it, and a resize takes or makes all
+// of them at once: small to large and back, in memories that end at many multiples of a page, beyond
+// which the block may have to grow.
+static void resizes_keep_their_bound(void **state) {
+    const lm_allocator *subject = *state;
+    if (!(subject->capabilities & LM_CONSTANT_TIME)) skip();
+    unsigned most = 0;
+    static const uint32_t pages[] = {1, 2, 5, 64, 127, 341, 1023, 4095};
+    for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
+        for (size_t size = 64; size <= 256 << 20; size *= 4) {
+            const size_t sizes[][3] = {{1, size, 1}, {size, 1, 2 * size}, {size, 1, size + 1}};
+            for (int j = 0; j < 3; j++) {
+                unsigned taken = resize_steps(subject, pages[i], sizes[j]);
+                if (taken > most) most = taken;
+            }
+        }
+    }
+    print_message("%s: %u steps in a resize\n", subject->name, most);
+    assert_true(most > 0 && most <= STEPS_RESIZE_MAX);
+}
+
 #define STRATEGY(name) extern const lm_allocator lm_##name##_counted;
 #include "alloc/strategies.def"
 #undef STRATEGY
 
 int main(void) {
 #define STRATEGY(name)                                                                             \
-    {#name, steps_keep_their_bound, NULL, NULL, (void *)(uintptr_t)&lm_##name##_counted},
+    {#name, steps_keep_their_bound, NULL, NULL, (void *)(uintptr_t)&lm_##name##_counted},          \
+        {#name "_resize", resizes_keep_their_bound, NULL, NULL,                                    \
+         (void *)(uintptr_t)&lm_##name##_counted},
     const struct CMUnitTest tests[] = {
 #include "alloc/strategies.def"
     };
