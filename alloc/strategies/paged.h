@@ -572,7 +572,7 @@ static void *paged_resize_aligned(void *address, size_t size, size_t alignment, 
 }
 
 static void *paged_resize(void *address, size_t size, lm_memory *m) {
-    return paged_resize_aligned(address, size, CLASSES_ABOVE, m);
+    return paged_resize_aligned(address, size, LM_BLOCK_ALIGNMENT, m);
 }
 
 static size_t paged_usable_size(const void *address, lm_memory *m) {
