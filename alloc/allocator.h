@@ -33,9 +33,24 @@ typedef struct lm_census {
     uint64_t heap_bytes; // all that the heap has taken of the memory, its own records included
 } lm_census;
 
+// What has been asked of a heap since it started, as heap_bytes_max needs it: of each number the
+// most that it was at any time. alloc/demand.h counts it from outside.
+typedef struct lm_demand {
+    // Of all live blocks. A block counts with block_bytes_max, after a resize with twice that; it
+    // never counts less than before while it stays where it is, since a block that shrinks in place
+    // leaves a hole that nothing of its old size fits into; and while it is copied it counts twice.
+    uint64_t live_bytes;
+    uint64_t live_blocks; // as many; one more while one is copied
+    uint64_t block_bytes; // of one block
+    uint64_t alignment;   // that was asked for
+    uint64_t spent_bytes; // of all blocks since the last reset, freed or not; what alignment skips
+    uint64_t foreign_growths; // how often somebody else has grown the memory
+} lm_demand;
+
 typedef struct lm_allocator {
     const char *name;
-    const char *idea; // one line
+    const char *idea;  // one line
+    const char *bound; // of the heap's bytes, one line; "none: " and why, without heap_bytes_max
     unsigned capabilities;
     int check_level; // that it was compiled at: 0 none, 1 constant-time checks, 2 all
 
@@ -73,11 +88,10 @@ typedef struct lm_allocator {
     // NULL in host mallocs.
     uint64_t (*block_bytes_max)(size_t size, size_t alignment);
 
-    // The most that the heap takes while at most `live_bytes` of blocks are live, as the census
-    // counts them, and none takes more than `block_bytes`; whatever is allocated and freed in which
-    // order, where nobody else grows the memory and no block is aligned to more than 16. NULL: no
-    // bound that is better than their product.
-    uint64_t (*heap_bytes_max)(uint64_t live_bytes, uint64_t block_bytes);
+    // The most that the heap takes, its records and the last page included, when no more than that
+    // was asked of it, in whatever order; the pages that the memory had at the start come on top.
+    // NULL: there is no bound, and `bound` says why.
+    uint64_t (*heap_bytes_max)(const lm_demand *demand);
 
     // Frees every block at once, and closes all scopes. NULL in host mallocs.
     void (*reset)(lm_memory *memory);

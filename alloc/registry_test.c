@@ -18,6 +18,9 @@ static void tables_are_complete(void **state) {
             assert_true(strlen(a->name) > 0 && strlen(a->idea) > 0);
             assert_null(strchr(a->idea, '\n'));
             assert_in_range(strlen(a->idea), 10, 56); // beside its name and size in 80 columns
+            assert_null(strchr(a->bound, '\n'));
+            assert_in_range(strlen(a->bound), 10, 64); // beside its name in 80 columns
+            assert_int_equal(strncmp(a->bound, "none: ", 6) == 0, !a->heap_bytes_max);
             assert_int_equal(a->capabilities & LM_IN_LINEAR_MEMORY, LM_IN_LINEAR_MEMORY);
             assert_true(a->start && a->allocate && a->allocate_zeroed && a->allocate_aligned);
             assert_true(a->resize && a->resize_aligned && a->free && a->usable_size);

@@ -185,8 +185,8 @@ static unsigned resize_steps(const lm_allocator *subject, uint32_t pages, const 
 }
 
 // The block is alone, so free blocks of every size lie beside it, and a resize takes or makes all
-// of them at once: small to large and back, in memories that end at many multiples of a page, beyond
-// which the block may have to grow.
+// of them at once: small to large and back, in memories that end at many multiples of a page,
+// beyond which the block may have to grow.
 static void resizes_keep_their_bound(void **state) {
     const lm_allocator *subject = *state;
     if (!(subject->capabilities & LM_CONSTANT_TIME)) skip();

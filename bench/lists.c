@@ -56,10 +56,11 @@ static json_t *wasm32_code_bytes(const char *name) {
 static void add_allocator(json_t *list, const lm_allocator *allocator, const char *kind) {
     bool strategy = lm_strategy_named(allocator->name, 0);
     json_t *code = strategy ? wasm32_code_bytes(allocator->name) : json_null();
-    json_add(list, json_fields("name", json_text(allocator->name), "kind", json_text(kind), //
-                               "about", json_text(allocator->idea), "capabilities",
-                               capabilities_json(allocator->capabilities), "wasm32_code_bytes",
-                               code, "available", json_true(), NULL));
+    json_add(list,
+             json_fields("name", json_text(allocator->name), "kind", json_text(kind), //
+                         "about", json_text(allocator->idea), "bound", json_text(allocator->bound),
+                         "capabilities", capabilities_json(allocator->capabilities),
+                         "wasm32_code_bytes", code, "available", json_true(), NULL));
 }
 
 // Tells which of its libraries would play, or that none is there.

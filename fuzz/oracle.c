@@ -187,8 +187,8 @@ void oracle_begin(oracle *o, const lm_allocator *allocator, lm_memory *memory, u
     o->count = o->foreign = o->reach = 0;
     o->play++;
     o->usable = o->cost = o->foreign_bytes = 0;
-    o->cost_most = o->block_cost_most = o->largest = 0;
-    o->alignment_most = o->ended = 0;
+    o->demand = (lm_demand_meter){0};
+    o->largest = o->ended = 0;
     o->census_is_current = false;
     o->threads = 0;
     oracle_before(o);
@@ -324,12 +324,6 @@ static bool holds_refusal(oracle *o, uint64_t cost, uint32_t size, uint32_t alig
     return true;
 }
 
-static void remember(oracle *o, const oracle_extent *e) {
-    if (e->alignment > o->alignment_most) o->alignment_most = e->alignment;
-    if (e->cost_max > o->block_cost_most) o->block_cost_most = e->cost_max;
-    if (o->cost > o->cost_most) o->cost_most = o->cost;
-}
-
 // What the strategy says of the block.
 static bool holds_usable(oracle *o, oracle_extent *e, const void *block, uint64_t left) {
     e->usable = o->allocator->usable_size(block, o->memory);
@@ -408,7 +402,7 @@ bool oracle_allocated(oracle *o, const oracle_request *request, void *block) {
         HOLDS(zero, holds_zeroes(block, request->size), "block %u of %u bytes is not zero",
               request->number, request->size);
     if (!enter(o, e, block, 0, 0) || !holds_growth(o, cost, request->alignment)) return false;
-    remember(o, e);
+    e->counts = lm_demand_allocated(&o->demand, o->allocator, e->size, e->alignment);
     if (e->live && e->alignment <= LM_BLOCK_ALIGNMENT && e->size > o->largest) o->largest = e->size;
     return true;
 }
@@ -431,10 +425,11 @@ bool oracle_resized(oracle *o, oracle_extent *e, uint32_t size, uint32_t scope, 
         return holds_content(o, e, e->usable) && holds_refusal(o, cost, size, e->alignment);
     }
     o->census_is_current = false;
-    uint64_t both = o->cost + cost; // while it is copied, both live
+    uint64_t offset = (uintptr_t)block - (uintptr_t)lm_memory_base(o->memory);
+    e->counts = lm_demand_resized(&o->demand, o->allocator, e->counts, size, e->alignment,
+                                  offset != e->offset);
     forget(o, e);
     e->size = size;
-    uint64_t offset = (uintptr_t)block - (uintptr_t)lm_memory_base(o->memory);
     uint64_t end = memory_end(o), usable = e->usable;
     bool inside = offset >= o->memory->heap_start && offset < end && size <= end - offset;
     if (inside) {
@@ -444,14 +439,13 @@ bool oracle_resized(oracle *o, oracle_extent *e, uint32_t size, uint32_t scope, 
     e->cost_max = 2 * cost;
     if (!enter(o, e, block, kept, usable <= PATTERN_WHOLE_BYTES ? kept : 0)) return false;
     if (!holds_growth(o, cost, e->alignment)) return false;
-    remember(o, e);
-    if (both > o->cost_most) o->cost_most = both;
     return true;
 }
 
 bool oracle_freeing(oracle *o, oracle_extent *e) {
     if (!holds_content(o, e, e->usable)) return false;
     forget(o, e);
+    lm_demand_freed(&o->demand, e->counts);
     o->census_is_current = false;
     return true;
 }
@@ -466,12 +460,14 @@ bool oracle_freed(oracle *o) {
 bool oracle_opened(oracle *o, bool opened) {
     if (!opened) return holds_refusal(o, 0, 0, LM_BLOCK_ALIGNMENT);
     o->census_is_current = false;
+    lm_demand_opened(&o->demand, o->allocator);
     return holds_growth(o, 0, LM_BLOCK_ALIGNMENT);
 }
 
 bool oracle_foreign(oracle *o) {
     uint32_t pages = lm_memory_pages(o->memory) - o->pages;
     if (pages == 0) return true;
+    lm_demand_foreign(&o->demand);
     oracle_extent *e = &o->extents[ORACLE_BLOCKS_MAX + o->foreign++];
     uint64_t bytes = (uint64_t)pages * LM_PAGE_BYTES;
     *e = (oracle_extent){.offset = (uint64_t)o->pages * LM_PAGE_BYTES,
@@ -512,9 +508,8 @@ static bool holds_census(oracle *o, const lm_census *census) {
 }
 
 static bool holds_heap_bound(oracle *o) {
-    if (!o->allocator->heap_bytes_max || o->foreign) return true;
-    if (o->alignment_most > LM_BLOCK_ALIGNMENT) return true;
-    uint64_t most = o->allocator->heap_bytes_max(o->cost_most, o->block_cost_most);
+    if (!o->allocator->heap_bytes_max) return true;
+    uint64_t most = o->allocator->heap_bytes_max(&o->demand.most);
     uint64_t begun = (uint64_t)o->pages_begun * LM_PAGE_BYTES;
     HOLDS(waste, o->census.heap_bytes <= begun + most,
           "the heap takes %llu bytes, by what is stated %llu at most", (ull)o->census.heap_bytes,
@@ -558,6 +553,7 @@ static bool holds_nothing(oracle *o) {
 }
 
 bool oracle_closed(oracle *o) {
+    lm_demand_closed(&o->demand);
     o->gave_back = true;
     o->census_is_current = false;
     return oracle_contents(o);
@@ -565,6 +561,7 @@ bool oracle_closed(oracle *o) {
 
 bool oracle_reset(oracle *o) {
     o->gave_back = true;
+    lm_demand_reset(&o->demand);
     o->largest = 0; // the memory may serve other sizes from here on
     bool walks = oracle_walks_cheaply(o) || o->ended++ % ENDS_A_WALK == 0;
     o->census_is_current = false;

@@ -6,7 +6,7 @@
 // and in fuzz targets it is compiled without instrumentation.
 #pragma once
 
-#include "alloc/allocator.h"
+#include "alloc/demand.h"
 
 typedef enum oracle_law {
 #define LAW(name, text) LAW_##name,
@@ -41,6 +41,7 @@ typedef struct oracle_extent {
     uint64_t room;     // that no other may touch: what is usable, one byte at least
     uint64_t usable;   // which is filled
     uint64_t cost_max; // what the strategy states that it takes
+    uint64_t counts;   // to the demand
     uint32_t number;   // the block's
     uint32_t size, alignment, scope;
     uint32_t play; // in which of the oracle's plays it lives or lived
@@ -65,14 +66,13 @@ typedef struct oracle {
     oracle_law broken; // the first law broken, or LAW_NONE
     char finding[160]; // how, one line
 
-    uint32_t pages, refusals;          // of the memory before the call
-    uint32_t pages_begun;              // of the memory when the heap had started
-    uint64_t usable, cost;             // of all live blocks
-    uint64_t foreign_bytes;            // of all foreign extents
-    uint64_t cost_most;                // that ever lived at once
-    uint32_t alignment_most;           // that was ever asked for
-    uint64_t block_cost_most, largest; // of one block: what it took, what it served
-    lm_census census;                  // the last walk's
+    uint32_t pages, refusals; // of the memory before the call
+    uint32_t pages_begun;     // of the memory when the heap had started
+    uint64_t usable, cost;    // of all live blocks
+    uint64_t foreign_bytes;   // of all foreign extents
+    uint64_t largest;         // that one block served
+    lm_demand_meter demand;   // what was asked of the heap
+    lm_census census;         // the last walk's
     bool census_is_current;
     uint32_t ended;   // refusals and resets so far
     uint64_t threads; // a bit for each that has called, by memory->thread

@@ -2,6 +2,7 @@
 //
 // This part is the same in every reproducer of a heap: it makes the calls, and holds the answers
 // against what an allocator's contract says (alloc/allocator.h).
+#include "alloc/demand.h"
 #include "alloc/strategies/strategy.h"
 #include "fuzz/circulation.h"
 #include "fuzz/reproducer_common.h"
@@ -13,15 +14,16 @@ static const lm_allocator *const heap = &LM_TABLE(STRATEGY);
 static lm_memory memory;
 
 typedef struct extent { // a block, by its number; behind the blocks, pages of somebody else
-    uint64_t offset, usable, cost;
+    uint64_t offset, usable, cost, counts; // to the demand
     uint32_t size, alignment, scope;
     bool live;
 } extent;
 
 enum { SCOPES_MAX = 64, FOREIGN_MAX = 64 };
 static extent blocks[BLOCKS + FOREIGN_MAX];
-static uint64_t cost_now, cost_most, cost_of_one_most, largest, scopes_opened;
-static uint32_t alignment_most, foreign, depth, pages_before, refusals_before, pages_begun;
+static uint64_t cost_now, largest, scopes_opened;
+static lm_demand_meter demand; // what was asked of the heap
+static uint32_t foreign, depth, pages_before, refusals_before, pages_begun;
 static uint64_t threads; // a bit for each that has called
 static lm_census census;
 static bool census_is_known;
@@ -117,8 +119,8 @@ static void walk(void) {
           census.live_bytes + census.free_bytes <= heap_bytes && heap_bytes <= taken &&
               heap_bytes + (foreign + 1) * 64 >= taken,
           "the heap took %llu bytes, and counts %llu", (ull)taken, (ull)heap_bytes);
-    if (heap->heap_bytes_max && !foreign && alignment_most <= LM_BLOCK_ALIGNMENT)
-        HOLDS(waste, heap_bytes <= begun + heap->heap_bytes_max(cost_most, cost_of_one_most),
+    if (heap->heap_bytes_max)
+        HOLDS(waste, heap_bytes <= begun + heap->heap_bytes_max(&demand.most),
               "the heap takes %llu bytes, more than it states", (ull)heap_bytes);
 }
 
@@ -240,9 +242,7 @@ static void enter(uint32_t number, unsigned char *block, uint64_t cost, uint64_t
 #endif
     (void)kept;
     fill(e->offset, number, e->usable);
-    if (e->alignment > alignment_most) alignment_most = e->alignment;
-    if (e->cost > cost_of_one_most) cost_of_one_most = e->cost;
-    if ((cost_now += e->cost) > cost_most) cost_most = cost_now;
+    cost_now += e->cost;
 }
 
 // ---- Calls --------------------------------------------------------------------------------------
@@ -267,13 +267,14 @@ static void allocate(uint32_t number, uint32_t size, uint32_t alignment, bool ze
         HOLDS(zero, block[at] == 0, "block %u of %u bytes is not zero", number, size);
     blocks[number] = (extent){.cost = cost, .size = size, .alignment = alignment};
     enter(number, block, cost, 0);
+    blocks[number].counts = lm_demand_allocated(&demand, heap, size, alignment);
     if (alignment <= LM_BLOCK_ALIGNMENT && size > largest) largest = size;
     walk_if_small();
 }
 
 static void resize(uint32_t number, uint32_t size) {
     extent *e = &blocks[number];
-    uint64_t cost = heap->block_bytes_max(size, e->alignment), both = cost_now + cost;
+    uint64_t cost = heap->block_bytes_max(size, e->alignment);
     uint64_t kept = size < e->size ? size : e->size, filled = e->usable;
     if (!e->live) return; // it could not be allocated
     e->scope = depth;
@@ -295,12 +296,13 @@ static void resize(uint32_t number, uint32_t size) {
     }
     if (lm_holds(&memory, block) && kept <= memory_end() - lm_offset(&memory, block))
         holds_content(lm_offset(&memory, block), number, kept, filled);
+    bool moved = (uint64_t)(block - lm_memory_base(&memory)) != e->offset;
+    e->counts = lm_demand_resized(&demand, heap, e->counts, size, e->alignment, moved);
     cost_now -= e->cost;
     e->live = false;
     e->size = size;
     e->cost = 2 * cost;
     enter(number, block, cost, kept);
-    if (both > cost_most) cost_most = both;
     walk_if_small();
 }
 
@@ -315,6 +317,7 @@ static void forget(uint32_t number) {
     holds_content(e->offset, number, e->usable, e->usable);
     e->live = census_is_known = false;
     cost_now -= e->cost;
+    lm_demand_freed(&demand, e->counts);
 }
 
 // Every second block is freed with its size.
@@ -364,6 +367,7 @@ static void open_scope(void) {
     bool opened = heap->open_scope(&memory);
     scopes_opened |= (uint64_t)opened << scope;
     census_is_known &= !opened;
+    if (opened) lm_demand_opened(&demand, heap);
     opened ? holds_growth(0, LM_BLOCK_ALIGNMENT) : holds_refusal(0, 0, LM_BLOCK_ALIGNMENT);
     walk_if_small();
 }
@@ -376,6 +380,7 @@ static void close_scope(void) {
     scopes_opened &= ~((uint64_t)1 << scope);
     before();
     heap->close_scope(&memory);
+    lm_demand_closed(&demand);
     census_is_known = false;
     holds_contents();
     walk_if_small();
@@ -394,6 +399,7 @@ static void reset(void) {
     scopes_opened = 0;
     before();
     heap->reset(&memory);
+    lm_demand_reset(&demand);
     largest = 0; // the memory may serve other sizes from here on
     holds_nothing();
     holds_contents();
@@ -404,6 +410,7 @@ static void grow(uint32_t pages) { // somebody else does
     before();
     lm_memory_grow_foreign(&memory, pages);
     if (lm_memory_pages(&memory) == pages_before) return;
+    lm_demand_foreign(&demand);
     extent *e = &blocks[BLOCKS + foreign];
     e->offset = (uint64_t)pages_before * LM_PAGE_BYTES;
     e->usable = memory_end() - e->offset;

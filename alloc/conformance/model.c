@@ -70,12 +70,14 @@ static void step_allocate(model *m) {
                        .alignment = alignment,
                        .mark = mark,
                        .scope = m->scopes,
-                       .cost_max = bytes_max(size, alignment)});
+                       .cost_max = bytes_max(size, alignment),
+                       .counts = lm_demand_allocated(&m->demand, subject, size, alignment)});
 }
 
 void step_free(model *m, uint32_t i) {
     extent e = forget(m, i);
     HOLDS(m, filled(at(m, &e), e.usable, e.usable, e.mark));
+    lm_demand_freed(&m->demand, e.counts);
     subject->free(at(m, &e), random_below(&m->random, 2) ? e.size : 0, &m->memory);
 }
 
@@ -96,7 +98,9 @@ static void step_resize(model *m, uint32_t i) {
         return;
     }
     HOLDS(m, filled(block, size < kept ? size : kept, e.usable, e.mark));
-    if (block != at(m, &e)) e.scope = m->scopes;
+    bool moved = block != at(m, &e);
+    if (moved) e.scope = m->scopes;
+    e.counts = lm_demand_resized(&m->demand, subject, e.counts, size, e.alignment, moved);
     e.size = size;
     e.cost_max = 2 * bytes_max(size, e.alignment);
     enter(m, block, e);
@@ -107,6 +111,7 @@ void step_foreign(model *m) {
     uint32_t before = lm_memory_pages(&m->memory), pages = 1 + random_below(&m->random, 2);
     if (m->foreign == FOREIGN_MAX || !lm_memory_grow_foreign(&m->memory, pages)) return;
     m->foreign++;
+    lm_demand_foreign(&m->demand);
     uint64_t bytes = (uint64_t)pages * LM_PAGE_BYTES;
     extent *e = insert(m, (extent){.offset = (uint64_t)before * LM_PAGE_BYTES,
                                    .room = bytes,
@@ -146,6 +151,9 @@ lm_census check_census(model *m) {
     HOLDS(m, census.live_bytes + census.free_bytes <= census.heap_bytes);
     uint64_t taken = end - m->memory.heap_start - foreign;
     HOLDS(m, census.heap_bytes <= taken && census.heap_bytes + (m->foreign + 1) * 64 >= taken);
+    uint64_t begun = (uint64_t)m->pages_begun * LM_PAGE_BYTES;
+    HOLDS(m, !subject->heap_bytes_max ||
+                 census.heap_bytes <= begun + subject->heap_bytes_max(&m->demand.most));
     return census;
 }
 
@@ -159,8 +167,12 @@ void check_contents(model *m) {
 // Keeps the foreign extents and those allocated in a scope further out.
 static void forget_scopes_from(model *m, uint32_t scope) {
     uint32_t kept = 0;
-    for (uint32_t i = 0; i < m->count; i++)
-        if (m->live[i].foreign || m->live[i].scope < scope) m->live[kept++] = m->live[i];
+    for (uint32_t i = 0; i < m->count; i++) {
+        if (m->live[i].foreign || m->live[i].scope < scope)
+            m->live[kept++] = m->live[i];
+        else
+            lm_demand_freed(&m->demand, m->live[i].counts);
+    }
     m->count = kept;
 }
 
@@ -168,6 +180,7 @@ static void step_reset(model *m) {
     check_contents(m);
     subject->reset(&m->memory);
     forget_scopes_from(m, 0);
+    lm_demand_reset(&m->demand);
     m->scopes = 0;
     lm_census census = walk(&m->memory);
     HOLDS(m, census.live_blocks == 0 && census.live_bytes == 0);
@@ -176,15 +189,18 @@ static void step_reset(model *m) {
 void step_close_scope(model *m) {
     subject->close_scope(&m->memory);
     forget_scopes_from(m, m->scopes--);
+    lm_demand_closed(&m->demand);
     check_contents(m);
 }
 
 static void step_open_scope(model *m) {
     uint32_t pages = lm_memory_pages(&m->memory);
-    if (subject->open_scope(&m->memory))
-        m->scopes++;
-    else
+    if (!subject->open_scope(&m->memory)) {
         refused(m, 0, LM_BLOCK_ALIGNMENT, pages);
+        return;
+    }
+    m->scopes++;
+    lm_demand_opened(&m->demand, subject);
 }
 
 static void step_event(model *m, const world *w) {
@@ -198,6 +214,7 @@ static void step_event(model *m, const world *w) {
 }
 
 void step(model *m, const world *w) {
+    if (!m->pages_begun) m->pages_begun = lm_memory_pages(&m->memory);
     step_event(m, w);
     uint32_t blocks = m->count - m->foreign, kind = random_below(&m->random, 100);
     // Tides: episodes fill and drain, so that the heap is seen both near empty and near full.

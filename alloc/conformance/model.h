@@ -3,6 +3,7 @@
 #pragma once
 
 #include "alloc/conformance/subject.h"
+#include "alloc/demand.h"
 
 enum { SLOTS = 512, FOREIGN_MAX = 64 };
 
@@ -11,6 +12,7 @@ typedef struct extent {
     uint64_t room;   // that no other extent may touch: what is usable, or one byte
     uint64_t usable; // which holds content
     uint64_t cost_max;
+    uint64_t counts; // to the demand
     size_t size, alignment;
     uint32_t scope; // in which it was allocated
     uint8_t mark;
@@ -20,7 +22,8 @@ typedef struct extent {
 typedef struct model {
     lm_memory memory;
     extent live[SLOTS + FOREIGN_MAX]; // in order of their offsets
-    uint32_t count, foreign, scopes;
+    uint32_t count, foreign, scopes, pages_begun;
+    lm_demand_meter demand; // what was asked of the heap
     uint64_t random;
     bool growth_refused; // perhaps, by one of our own refusals
     unsigned refusals;   // how many calls were refused

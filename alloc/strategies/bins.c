@@ -17,8 +17,8 @@
 // resize that copies O(size); reset and validate O(blocks). 4 bytes a live block, rounded up to 16;
 // 288 bytes for the heap.
 //
-// Bound: best fit's for large blocks, about M(n - 2) for M bytes live and blocks up to n (Robson
-// 1977); the victim makes it no better. In programs it wastes little (Johnstone and Wilson 1998).
+// Bound: best fit's, M + (B + 2)n for M bytes live at most, B blocks of up to n; the victim makes
+// it no better. In programs it wastes little (Johnstone and Wilson 1998).
 //
 // Good at: everything a bit: low waste, locality, short paths where sizes repeat. Bad at: nothing
 // much; tlsf bounds its steps more tightly, and paged does less in each of them.
@@ -68,9 +68,15 @@ static inline uint32_t index_find(heap *h, uint32_t bytes) {
     return best ? best : victim;
 }
 
+static uint64_t heap_bytes_max(const lm_demand *demand) {
+    uint64_t fit = demand->block_bytes + demand->alignment;
+    return lm_heap_bytes(lm_gaps_bound(demand, fit), FIRST);
+}
+
 const lm_allocator LM_TABLE(bins) = {
     .name = "bins",
     .idea = "small bins, tree bins, a victim, a top (dlmalloc's)",
+    .bound = "M + (B + 2) n: a gap before each of B live blocks, up to n",
     .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT |
                     LM_CONSTANT_TIME,
     .check_level = LM_CHECK_LEVEL,
@@ -83,6 +89,7 @@ const lm_allocator LM_TABLE(bins) = {
     .free = release_block,
     .usable_size = usable_size,
     .block_bytes_max = block_bytes_max,
+    .heap_bytes_max = heap_bytes_max,
     .reset = reset,
     .validate = validate,
 };

@@ -44,8 +44,8 @@
 // No bytes a block but the rounding to 16; 1.7 % of the memory for the table, 2 to 3 % where that
 // has just moved; 1,044 bytes for the heap.
 //
-// Bound: first fit's. For M bytes live at most and sizes from 16 up to 16n bytes, the heap is at
-// most about M log2(n) (Robson 1977), seen in no program: little is lost in practice, as low
+// Bound: first fit's, lm_first_fit_bound, and a 16th for the table: M(2 + log2 n) for M bytes live
+// at most and blocks up to n granules. Seen in no program: little is lost in practice, as low
 // addresses fill up first.
 //
 // Good at: low waste, large blocks, aligned blocks, misuse: no bit of it can be overwritten by one
@@ -191,9 +191,9 @@ static inline void raise_hint(const lm_memory *m, uint32_t word, uint32_t run) {
     uint8_t *of_group = &heap_of(m)->groups[page / GROUP_PAGES];
     page_note *note = note_of(m, maps_of(m)->first + page);
     if ((*note & LONGEST) < run) *note = (*note & ~(page_note)LONGEST) | run;
-    if (*of_word < class) *of_word = (uint8_t)class;
-    if (*of_page < class) *of_page = (uint8_t)class;
-    if (*of_group < class) *of_group = (uint8_t)class;
+    if (*of_word < class) *of_word = (uint8_t) class;
+    if (*of_page < class) *of_page = (uint8_t) class;
+    if (*of_group < class) *of_group = (uint8_t) class;
 }
 
 // Granules from … to - 1 became free: raises the hints of the words that their run lies in, from
@@ -499,9 +499,16 @@ static const char *validate(lm_memory *m, lm_census *out) {
     return NULL;
 }
 
+static uint64_t heap_bytes_max(const lm_demand *demand) {
+    lm_demand d = *demand;
+    d.foreign_growths += 2;
+    return maps_heap_bytes(lm_first_fit_bound(&d), sizeof(heap));
+}
+
 const lm_allocator LM_TABLE(bitmap) = {
     .name = "bitmap",
     .idea = "a bit for each 16 bytes: first fit, 64 looked at at once",
+    .bound = "17/16 of M (2 + log2 n); with alignments of M + (B + 4) n",
     .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT |
                     LM_MERGES,
     .check_level = LM_CHECK_LEVEL,
@@ -514,6 +521,7 @@ const lm_allocator LM_TABLE(bitmap) = {
     .free = release_block,
     .usable_size = usable_size,
     .block_bytes_max = block_bytes_max,
+    .heap_bytes_max = heap_bytes_max,
     .reset = reset,
     .validate = validate,
 };

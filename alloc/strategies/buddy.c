@@ -42,10 +42,14 @@
 // Waste: a request takes the next power of two, a quarter of it unused where sizes are spread
 // evenly, a half at worst. The heap grows to where a multiple of the block's size is.
 //
-// Bound: for M bytes live at most, rounded up, in blocks of 16 up to 16n bytes, some order of
-// requests needs about M(1 + log2(n) / 2) bytes of any allocator that does not move them (Robson
-// 1971), and the bounds for buddies are of that order (Defoe, Cholleti and Cytron 2005). What is
-// lost in practice is lost inside the blocks (Peterson and Norman 1977).
+// Bound: M(1 + log2 n) and a few blocks of n, for M bytes live at most, rounded up, in blocks of up
+// to n granules; of any allocator that does not move blocks some order of requests needs about
+// M(1 + log2(n) / 2) (Robson 1971). Cut the memory into windows of 2^k. P(k), the bytes of those in
+// which only smaller blocks live, grows only when a block of 2^i < 2^k splits a free one of 2^k or
+// more. Then no free block of 2^i to 2^(k-1) is there, so in all windows of 2^k that are not free
+// all windows of 2^i are not either, which are M + P(i) bytes at most: P(k) <= M + P(i) + 2^k. The
+// memory grows for 2^k only when no window of it is free: at P(k) + M. What is lost in practice is
+// lost inside the blocks (Peterson and Norman 1977).
 //
 // Good at: bounded time, sizes near powers of two, alignment, which costs nothing. Bad at: other
 // sizes.
@@ -340,9 +344,20 @@ static const char *validate(lm_memory *m, lm_census *out) {
     return broken;
 }
 
+// A window that is not all ours at each end, at each end of the table and of foreign pages, where
+// the memory grows, and 2^(k+1) that the sum over P(k) has too much.
+static uint64_t heap_bytes_max(const lm_demand *demand) {
+    uint64_t most = demand->block_bytes, windows = 2 * demand->foreign_growths + 10;
+    uint64_t by_orders = demand->live_bytes * (1 + lm_granules_log2(most));
+    uint64_t by_blocks = demand->live_bytes + demand->live_blocks * most;
+    uint64_t bytes = by_orders < by_blocks ? by_orders : by_blocks;
+    return maps_heap_bytes(bytes + windows * most, sizeof(heap));
+}
+
 const lm_allocator LM_TABLE(buddy) = {
     .name = "buddy",
     .idea = "powers of two that split and merge; bitmaps, no headers",
+    .bound = "17/16 of M (1 + log2 n) + 10 n",
     .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT |
                     LM_CONSTANT_TIME | LM_MERGES,
     .check_level = LM_CHECK_LEVEL,
@@ -355,6 +370,7 @@ const lm_allocator LM_TABLE(buddy) = {
     .free = release_block,
     .usable_size = usable_size,
     .block_bytes_max = block_bytes_max,
+    .heap_bytes_max = heap_bytes_max,
     .reset = reset,
     .validate = validate,
 };

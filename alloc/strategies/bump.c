@@ -33,8 +33,9 @@
 // Resize O(1) for the last block, else O(size). Reset O(regions). Validate O(blocks). 4 bytes a
 // block, rounded up to 16; 16 bytes for the heap and for each further region.
 //
-// Bound: none. The heap is the sum of all requests since the last reset, at most the largest of
-// them once more and a page, and what was given up.
+// Bound: S + n for all S bytes that were asked for since the last reset, resizes included, and the
+// largest request of n: nothing in terms of what is live. With each growth of somebody else's, as
+// much again may be given up.
 //
 // Good at: time, where everything dies at once, and code size. Bad at: everything that lives on,
 // and a memory that others often grow.
@@ -253,9 +254,16 @@ static const char *validate(lm_memory *memory, lm_census *census) {
     return broken;
 }
 
+static uint64_t heap_bytes_max(const lm_demand *demand) {
+    uint64_t region = demand->spent_bytes + demand->block_bytes + demand->alignment;
+    uint64_t regions = demand->foreign_growths + 1;
+    return regions * lm_heap_bytes(region, 2 * FIRST);
+}
+
 const lm_allocator LM_TABLE(bump) = {
     .name = "bump",
     .idea = "each block behind the last one; all are freed at once",
+    .bound = "S + n for all S bytes asked for since the last reset",
     .capabilities = LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT,
     .check_level = LM_CHECK_LEVEL,
     .start = start,
@@ -267,6 +275,7 @@ const lm_allocator LM_TABLE(bump) = {
     .free = release_block,
     .usable_size = usable_size,
     .block_bytes_max = block_bytes_max,
+    .heap_bytes_max = heap_bytes_max,
     .reset = reset,
     .validate = validate,
 };

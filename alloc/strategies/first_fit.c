@@ -14,8 +14,9 @@
 // the heap before; reset and validate O(blocks); allocate_zeroed and a resize that copies O(size)
 // more. 4 bytes a live block, rounded up to 16, at least 32; 4,192 bytes for the heap.
 //
-// Bound: the heap is at most M(1 + ceil(log2 n)) for M bytes live and blocks up to n (Robson 1977,
-// as given by o1heap): the best of all that are known for a practical policy.
+// Bound: lm_first_fit_bound, M(2 + log2 n) for M bytes live at most, in blocks up to n granules:
+// the best of all that are known for a practical policy. Robson's, for blocks that are allocated
+// and freed only, is M(1 + ceil(log2 n)) (1977, as given by o1heap).
 //
 // Good at: low fragmentation over a long life. Bad at: time, as where a block goes depends on all
 // that lies below: in lua, an allocation looks at 4 groups, 18 buckets and 2.4 blocks until it has
@@ -28,13 +29,14 @@ static inline uint32_t index_find(heap *h, uint32_t bytes) {
     return first_from_bucket(h, 0, bytes);
 }
 
-static uint64_t heap_bytes_max(uint64_t live_bytes, uint64_t block_bytes) {
-    return lm_heap_bytes(live_bytes * (1 + lm_granules_log2(block_bytes)), FIRST);
+static uint64_t heap_bytes_max(const lm_demand *demand) {
+    return lm_heap_bytes(lm_first_fit_bound(demand), FIRST);
 }
 
 const lm_allocator LM_TABLE(first_fit) = {
     .name = "first_fit",
     .idea = "the lowest free block that fits, by a table and tries",
+    .bound = "M (2 + log2 n); with alignments M + (B + 2) n",
     .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT |
                     LM_MERGES,
     .check_level = LM_CHECK_LEVEL,

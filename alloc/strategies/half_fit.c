@@ -2,7 +2,8 @@
 //
 // Idea: a free block of 2^k … 2^(k+1) − 1 bytes is in bin k. A request is looked for from the bin
 // of the next power of two up, where whichever block comes first fits: one look at a word of bits,
-// no search. What a block has too much goes back as a block of its own. Every operation takes
+// no search. Where there is none, the first block of the bin below may fit; the original does not
+// look at it. What a block has too much goes back as a block of its own. Every operation takes
 // constant time, and less of it than in tlsf, whose bins are finer.
 //
 // Source: T. Ogasawara, "An algorithm with constant execution time for dynamic storage allocation",
@@ -17,12 +18,14 @@
 // resize that copies O(size); reset and validate O(blocks). 4 bytes a live block, rounded up to 16;
 // 144 bytes for the heap.
 //
-// Bound: the heap is at most 2M(1 + ceil(log2 n)) for M bytes live and blocks up to n, twice first
-// fit's (o1heap, after Robson 1977). A request may pass by blocks of up to twice its size less one
-// granule that would fit (incomplete memory use, in Ogasawara's words).
+// Bound: a request may pass by blocks of up to twice its size less one granule that would fit
+// (incomplete memory use, in Ogasawara's words), so M + (B + 2)2n for M bytes live at most, B
+// blocks of up to n. o1heap's 2M(1 + ceil(log2 n)) is not ours: it rounds each block up to a power
+// of two. Here a free block of n can be cut so that its last granule stays live and the rest has
+// n - 1, round after round; boundary_tags_test does so.
 //
-// Good at: bounded time with a proven bound of memory, little code. Bad at: waste: equal blocks
-// that were freed are not found again unless their size is a power of two.
+// Good at: bounded time, little code. Bad at: waste: equal blocks that were freed are found again
+// only where their size is a power of two, or no larger block is free.
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -45,16 +48,20 @@ static inline void bin_mark(bin_map *map, uint32_t bin, bool holds) {
 static inline uint32_t index_find(heap *h, uint32_t bytes) {
     uint32_t below = bin_of(bytes - 1); // all blocks fit in the bins above it
     uint32_t bins = h->index.map & ~1u << below;
-    return bins ? h->index.heads[__builtin_ctz(bins)] : 0;
+    if (bins) return h->index.heads[__builtin_ctz(bins)];
+    uint32_t block = h->index.heads[bin_of(bytes)]; // of the bin below the first one may fit
+    return block && bytes_of(h, block) >= bytes ? block : 0;
 }
 
-static uint64_t heap_bytes_max(uint64_t live_bytes, uint64_t block_bytes) {
-    return lm_heap_bytes(2 * live_bytes * (1 + lm_granules_log2(block_bytes)), FIRST);
+static uint64_t heap_bytes_max(const lm_demand *demand) {
+    uint64_t fit = 2 * (demand->block_bytes + demand->alignment);
+    return lm_heap_bytes(lm_gaps_bound(demand, fit), FIRST);
 }
 
 const lm_allocator LM_TABLE(half_fit) = {
     .name = "half_fit",
     .idea = "bins by powers of two, the first where all fit: O(1)",
+    .bound = "M + (B + 2) 2n: a gap before each of B live blocks, up to 2n",
     .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT |
                     LM_CONSTANT_TIME | LM_MERGES,
     .check_level = LM_CHECK_LEVEL,

@@ -10,8 +10,10 @@
 // next search begins there, so a remainder behind it comes first. It is an address only: whether a
 // block begins there still does not matter.
 //
-// Costs: as first_fit's. Bound: the heap may take M * n for M bytes live and blocks up to n: as bad
-// as any policy that does not grow without need.
+// Costs: as first_fit's.
+//
+// Bound: M + (B + 2)n for M bytes live at most, B blocks of up to n: that of every policy that does
+// not grow without need.
 //
 // Good at: nothing that first_fit is not better at, but for blocks that die in the order of their
 // birth. Bad at: fragmentation, and locality, as it visits the whole heap in turn: lua's heap grows
@@ -49,9 +51,15 @@ static inline uint32_t index_find(heap *h, uint32_t bytes) {
     return block;
 }
 
+static uint64_t heap_bytes_max(const lm_demand *demand) {
+    uint64_t fit = demand->block_bytes + demand->alignment;
+    return lm_heap_bytes(lm_gaps_bound(demand, fit), FIRST);
+}
+
 const lm_allocator LM_TABLE(next_fit) = {
     .name = "next_fit",
     .idea = "first fit from where the last search ended",
+    .bound = "M + (B + 2) n: a gap before each of B live blocks, up to n",
     .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT |
                     LM_MERGES,
     .check_level = LM_CHECK_LEVEL,
@@ -64,6 +72,7 @@ const lm_allocator LM_TABLE(next_fit) = {
     .free = release_block,
     .usable_size = usable_size,
     .block_bytes_max = block_bytes_max,
+    .heap_bytes_max = heap_bytes_max,
     .reset = reset,
     .validate = validate,
 };

@@ -24,10 +24,17 @@
 // How a small heap stays small. A class that has no block left *rents* before it buys: it takes a
 // block of one of the three classes above, at most twice as large, or a run of its own, until it
 // has taken half a page's worth so; only then it gets a slab. Its first slab is the smallest that
-// loses at most an eighth at its end, each further one twice as large, up to 64 blocks, or a 96th
-// of the heap, or 128 KiB; in a heap of up to 1.5 MiB up to 8 blocks or 16 KiB. Before the memory
-// grows, slabs without a live block become free runs; in a small heap, so do the pages of slabs
-// that no block was handed out of, and a larger class's block is taken first.
+// loses at most an eighth at its end, each further one as large as all that the class has, up to 64
+// blocks, or a 96th of the heap, or 128 KiB; in a heap of up to 1.5 MiB up to 8 blocks or 16 KiB.
+// Before the memory grows, slabs without a live block become free runs, and a smaller slab is
+// taken; in a small heap, the pages of slabs that no block was handed out of become free as well,
+// and a larger class's block is taken first.
+//
+// How a heap ages: what it does depends on what lives, not on what lived before, but for its size.
+// From 1.5 MiB on it is thrifty no more, so a program that is played again in a heap that it has
+// grown so far takes more: lua 27 pages at first and 36 from the fifth time on, all others that
+// were recorded a tenth more at most (paged_shared, whose table's parts lie between the runs: a
+// half), and then no more.
 //
 // Laws, as `validate` names them; those of page_runs.h, and
 //     slab-count      blocks handed out + free list + those that never were = the slab's capacity
@@ -45,8 +52,9 @@
 // Waste. Blocks up to 32 KiB: at most a quarter above what was asked (15 bytes below 80 bytes), or
 // twice where rented; larger ones: less than a page. Beside the blocks: a slab's uncarved end, and
 // 24 bytes a page for the table, twice that after it has moved.
-// Fragmentation: no better bound than a slab for each live block, as wherever classes are kept
-// apart: a slab stays its class's while one block in it lives.
+// Bound: a run for each live block, of up to 128 KiB or of its own length, and before each a gap
+// that is just too short, as wherever classes are kept apart: a slab stays its class's while one
+// block in it lives. With several threads, also for what they keep in caches and messages.
 // Good at speed, and at programs with many blocks of few sizes. Bad at heaps of a few pages with
 // many sizes: there a page is too much for a class, and paged_2k takes less.
 #pragma once
@@ -131,7 +139,7 @@ typedef struct heap {
     uint32_t slab[CLASSES];    // the current slab of each class: its descriptor's handle
     uint32_t partial[CLASSES]; // other slabs with free blocks
     uint16_t rents[CLASSES];   // how many blocks of larger ones a class has taken
-    uint8_t pages[CLASSES];    // how many its next slab takes
+    uint32_t pages[CLASSES];   // of all its slabs
 #ifdef PAGED_SHARED
     cache caches[CLASSES + 1]; // that of LARGE has no room
     outbox outboxes[LM_THREADS_MAX];
@@ -192,6 +200,12 @@ static uint32_t no_slab(const lm_memory *m) {
     return handle_of(m, page_at(m, runs_of(m), runs_of(m)->first - 1));
 }
 
+// A class gives pages back. One that has no slab any more rents again before it buys.
+static void slab_gave(heap *h, uint32_t class, uint32_t pages) {
+    h->pages[class] -= pages;
+    if (!h->pages[class]) h->rents[class] = 0;
+}
+
 // Current slabs without a live block become free runs; while the heap is small, so do the pages of
 // the others in which no block was ever handed out.
 static void reclaim(lm_memory *m) {
@@ -206,6 +220,7 @@ static void reclaim(lm_memory *m) {
                                       : length;
         if (keep == length) continue;
         if (keep == 0) h->slab[c] = no_slab(m);
+        slab_gave(h, c, length - keep);
         p->length = keep;
         p->uncarved = (uint16_t)(slab_capacity(p) - carved);
         run_release(m, runs_of(m), n + keep, length - keep);
@@ -222,6 +237,15 @@ static uint32_t slab_enough(const lm_memory *m, uint32_t class) {
     return bytes < share ? bytes : share;
 }
 
+// How many pages the next slab of a class takes at most: its smallest one, doubled until it is
+// enough or more than the class has, so that a class doubles. What it had once does not count.
+static uint32_t slab_pages_next(const lm_memory *m, uint32_t class, uint32_t least) {
+    uint32_t pages = least, has = heap_of(m)->pages[class], enough = slab_enough(m, class);
+    while (pages << PAGE_SHIFT < enough && 2 * pages <= has + least)
+        pages *= 2;
+    return pages;
+}
+
 // A run becomes a slab, its class's current one.
 static page *slab_make(const lm_memory *m, uint32_t class, uint32_t n) {
     heap *h = heap_of(m);
@@ -229,13 +253,13 @@ static page *slab_make(const lm_memory *m, uint32_t class, uint32_t n) {
     uint32_t pages = p->length;
     for (uint32_t i = 0; i < pages; i++) {
         page *part = page_at(m, runs_of(m), n + i);
-        *part = (page){.kind = PAGE_SLAB, .class = (uint8_t)class};
+        *part = (page){.kind = PAGE_SLAB, .class = (uint8_t) class};
         set_slab(m, part, n, i);
     }
     p->length = pages;
     p->uncarved = (uint16_t)slab_capacity(p);
     h->slab[class] = handle_of(m, p);
-    h->pages[class] = (uint8_t)(pages << PAGE_SHIFT < slab_enough(m, class) ? 2 * pages : pages);
+    h->pages[class] += pages;
     return p;
 }
 
@@ -343,13 +367,13 @@ static uint32_t block_above(const lm_memory *m, uint32_t class, uint32_t above) 
 }
 
 static uint32_t slab_buy(lm_memory *m, uint32_t class, uint32_t above) {
-    uint32_t least = slab_pages_min(class), most = heap_of(m)->pages[class];
-    if (most < least) most = least;
+    uint32_t least = slab_pages_min(class), most = slab_pages_next(m, class, least);
     uint32_t n = run_take_free(m, most, BIN_TRIES);
     if (!n) {
         reclaim(m);
         bool small = is_small(m);
-        n = run_take_free(m, small ? least : most, BIN_TRIES_LAST);
+        for (uint32_t pages = small ? least : most; !n && pages >= least; pages /= 2)
+            n = run_take_free(m, pages, BIN_TRIES_LAST);
         uint32_t block = n || !small ? 0 : block_above(m, class, above);
         if (block) return block;
         if (!n) n = run_take_new(m, small ? least : most);
@@ -530,6 +554,7 @@ static void free_in_slab(page *p, uint32_t block, lm_memory *m) {
         if (was_full) partial_insert(m, h, p);
     } else {
         if (!was_full) partial_remove(m, h, p);
+        slab_gave(h, p->class, p->length);
         lock(m);
         run_release(m, runs_of(m), number_of(m, runs_of(m), p), p->length);
         unlock(m);
@@ -587,6 +612,17 @@ static uint64_t paged_block_bytes_max(size_t size, size_t alignment) {
     uint32_t class = class_for(size, LM_BLOCK_ALIGNMENT) + CLASSES_ABOVE;
     uint32_t bytes = class_bytes(class < CLASSES ? class : CLASSES - 1);
     return size > PAGE_BYTES / 2 && run > bytes ? run : bytes;
+}
+
+// Of each live block the run that it is in, and a gap before it, a bin wider than what is asked.
+// Slabs without a live block are given back before the memory grows. A table may have room for
+// twice the pages.
+static uint64_t paged_heap_bytes_max(const lm_demand *demand) {
+    const uint64_t slab = 2 * SLAB_BYTES_MAX + SMALL_MAX_BYTES;
+    uint64_t run = demand->block_bytes + demand->alignment, fit = run > slab ? run : slab;
+    uint64_t bytes = lm_gaps_bound(demand, slab + fit + fit / 4 + 2 * PAGE_BYTES);
+    uint64_t table = (bytes / PAGE_BYTES + TABLE_DESCRIPTORS_MIN + 4 * PAGES_A_GROWTH) * 4;
+    return lm_heap_bytes(bytes, sizeof(state) + table * sizeof(page));
 }
 
 static void slabs_none(const lm_memory *m, heap *h) {
@@ -664,6 +700,7 @@ static const char *paged_validate(lm_memory *m, lm_census *out) {
 const lm_allocator LM_TABLE(PAGED) = {
     .name = PAGED_NAME,
     .idea = PAGED_IDEA,
+    .bound = PAGED_BOUND,
     .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT |
                     LM_MERGES | PAGED_CAPABILITIES,
     .check_level = LM_CHECK_LEVEL,
@@ -676,6 +713,7 @@ const lm_allocator LM_TABLE(PAGED) = {
     .free = paged_free,
     .usable_size = paged_usable_size,
     .block_bytes_max = paged_block_bytes_max,
+    .heap_bytes_max = PAGED_CAPABILITIES & LM_SHARES_THREADS ? NULL : paged_heap_bytes_max,
     .reset = paged_reset,
     .validate = paged_validate,
 };

@@ -30,7 +30,8 @@
 // random. Bad at: one thread in a small heap, for which paged takes less.
 #define PAGED_SHARED
 #define TABLE_STAYS
-#define PAGED      paged_shared
-#define PAGED_NAME "paged_shared"
-#define PAGED_IDEA "paged for threads: caches, slabs and mail for each"
+#define PAGED       paged_shared
+#define PAGED_NAME  "paged_shared"
+#define PAGED_IDEA  "paged for threads: caches, slabs and mail for each"
+#define PAGED_BOUND "none: a slab may be kept for each block in a thread's caches"
 #include "alloc/strategies/paged.h"

@@ -39,8 +39,10 @@
 // and reset O(1), and O(idle regions) for each region that was entered since. Validate O(blocks).
 // 4 bytes a block, rounded up to 16; 16 bytes a scope, 32 for the heap.
 //
-// Bound: none. The heap is the sum of all requests since the innermost scope was opened and
-// of all outer ones.
+// Bound: S + n for all S bytes that were asked for since the innermost scope was opened and in the
+// outer ones, resizes included, and the largest request of n: nothing in terms of what is live.
+// With somebody else's growth between ours, a region may be made for each size that needs one page
+// more than all before it, and each may be left as good as unused.
 //
 // Good at: time, and memory that is given back in the order of the calls. Bad at: what outlives the
 // scope it was allocated in; to resize anything but the last block copies it.
@@ -368,9 +370,17 @@ static const char *validate(lm_memory *memory, lm_census *census) {
     return broken;
 }
 
+static uint64_t heap_bytes_max(const lm_demand *demand) {
+    uint64_t region = demand->spent_bytes + demand->block_bytes + demand->alignment, regions = 1;
+    if (demand->foreign_growths)
+        regions += demand->foreign_growths + demand->block_bytes / LM_PAGE_BYTES + 1;
+    return regions * lm_heap_bytes(region, 2 * FIRST);
+}
+
 const lm_allocator LM_TABLE(scope) = {
     .name = "scope",
     .idea = "a bump allocator whose scopes open and close",
+    .bound = "S + n for all S bytes asked for in the open scopes",
     .capabilities = LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT | LM_NESTS_SCOPES,
     .check_level = LM_CHECK_LEVEL,
     .start = start,
@@ -382,6 +392,7 @@ const lm_allocator LM_TABLE(scope) = {
     .free = release_block,
     .usable_size = usable_size,
     .block_bytes_max = block_bytes_max,
+    .heap_bytes_max = heap_bytes_max,
     .reset = reset,
     .open_scope = open_scope,
     .close_scope = close_scope,

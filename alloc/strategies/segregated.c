@@ -38,15 +38,18 @@
 //     free is listed    as many blocks in lists as free ones in the heap
 //
 // Costs: allocate and free O(1); where a class has no free block and the current region no room,
-// O(regions), and one growth. Resize within the class, or of the last block, O(1), else O(size).
+// O(regions), and one growth. Resize within the class, or of the last block to a class without a
+// free one, O(1), else O(size).
 // Reset O(regions). Validate O(blocks). 160 bytes for the heap.
 //
 // Waste: a block of 2^k bytes serves 2^k - 4, so a request wastes up to half of it, a quarter where
 // sizes are spread evenly, and just as much where they are powers of two themselves. An aligned one
 // is served as if it were larger by its alignment.
 //
-// Bound: each class keeps its own peak. For M bytes live at most in blocks of 16 up to n bytes, the
-// heap is at most 2M(1 + log2(n/16)), and some order of requests comes near it.
+// Bound: M(1 + log2 n) for M bytes live at most, rounded up, in blocks of up to n granules: a block
+// is made one of a class, by carving or by a resize of the last block, only when the class has no
+// free one, so that no class has more blocks than it once had live ones. Some order of requests
+// comes near it.
 //
 // Good at: time, and programs whose sizes stay what they are. Bad at: programs in phases, of which
 // each leaves its own classes behind, and large blocks.
@@ -280,10 +283,13 @@ static uint64_t block_bytes_max(size_t size, size_t alignment) {
     return class < CLASSES ? class_bytes(class) : (uint64_t)UINT32_MAX + 1;
 }
 
-// The last block of the current region becomes one of another class, for which the region may grow.
+// The last block of the current region becomes one of another class, for which the region may grow;
+// but only where that class has no free block, or each turn of allocate, resize and free would make
+// one more of it.
 static bool resize_last(uint32_t block, uint32_t class, lm_memory *memory) {
     heap *h = heap_of(memory);
     const region *r = region_of(h, h->current);
+    if (h->free[class]) return false;
     if (block + class_bytes(*tag(h, block) & CLASS) != r->next) return false;
     uint32_t had = r->next - block, bytes = class_bytes(class);
     if (bytes > had && bytes - had > r->end - r->next) {
@@ -384,9 +390,20 @@ static const char *validate(lm_memory *memory, lm_census *census) {
     return NULL;
 }
 
+// No class takes more than were live of it at once. Each region may end with less than is asked.
+static uint64_t heap_bytes_max(const lm_demand *demand) {
+    uint64_t most = demand->block_bytes;
+    uint64_t by_classes = demand->live_bytes * (1 + lm_granules_log2(most));
+    uint64_t by_blocks = 2 * demand->live_blocks * most;
+    uint64_t bytes = by_classes < by_blocks ? by_classes : by_blocks;
+    uint64_t ends = demand->foreign_growths * (most + LM_PAGE_BYTES);
+    return lm_heap_bytes(bytes + ends, OLDEST + FIRST_BYTES);
+}
+
 const lm_allocator LM_TABLE(segregated) = {
     .name = "segregated",
     .idea = "power-of-two classes, a list each; no split, no merge",
+    .bound = "M (1 + log2 n), each class at its own peak",
     .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT,
     .check_level = LM_CHECK_LEVEL,
     .start = start,
@@ -398,6 +415,7 @@ const lm_allocator LM_TABLE(segregated) = {
     .free = release_block,
     .usable_size = usable_size,
     .block_bytes_max = block_bytes_max,
+    .heap_bytes_max = heap_bytes_max,
     .reset = reset,
     .validate = validate,
 };

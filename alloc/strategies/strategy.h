@@ -81,12 +81,36 @@ static inline uint32_t lm_block_bytes(size_t size) {
     return lm_round_up((uint32_t)size + LM_WORD_BYTES, LM_BLOCK_ALIGNMENT);
 }
 
-// What heap_bytes_max is made of: log2, rounded up, of how many granules of 16 bytes a block takes,
-// and the heap that holds so many bytes of blocks, in whole pages and with its records.
+// What heap_bytes_max is made of.
+
+// log2, rounded up, of how many granules of 16 bytes a block takes.
 static inline uint64_t lm_granules_log2(uint64_t block_bytes) {
     uint64_t granules = block_bytes / LM_BLOCK_ALIGNMENT;
     return granules > 1 ? 64 - (uint64_t)__builtin_clzll(granules - 1) : 0;
 }
+
+// Where free neighbours merge, and the heap grows for a block only if no free range has `fit`
+// bytes, less than that is free before each live block and each place that is not the heap's, and
+// at the end; and once more as much, as a block at the end grows there whatever is free elsewhere.
+static inline uint64_t lm_gaps_bound(const lm_demand *demand, uint64_t fit) {
+    return demand->live_bytes + (demand->live_blocks + demand->foreign_growths + 2) * fit;
+}
+
+// The same for first fit by address, M(2 + log2 n), where that is less and no alignment makes a
+// request larger than its block. Let x(t) be the highest place where a block of t granules or less
+// was ever put. A block of s is put at x(s) only if each gap below is shorter, and what is live
+// above x(t) counts more than t; so of what lies above x(t) at least a share of t / (t + s) counts
+// as live, and all shares together are at most M. These inequalities for each s up to n, with the
+// weight 1 / s, and once more that for n, add up to x(n) <= M(ln n + 2 ln 2) / ln 2.
+static inline uint64_t lm_first_fit_bound(const lm_demand *demand) {
+    uint64_t largest = demand->block_bytes, alignment = demand->alignment;
+    uint64_t gaps = lm_gaps_bound(demand, largest + alignment);
+    uint64_t bytes = demand->live_bytes * (2 + lm_granules_log2(largest)) +
+                     (demand->foreign_growths + 2) * largest;
+    return alignment <= LM_BLOCK_ALIGNMENT && bytes < gaps ? bytes : gaps;
+}
+
+// The heap that has so many bytes of blocks and gaps: in whole pages, and with its records.
 static inline uint64_t lm_heap_bytes(uint64_t blocks_bytes, uint64_t own_bytes) {
     return blocks_bytes + own_bytes + LM_PAGE_BYTES;
 }

@@ -158,6 +158,7 @@ static void restore_extent(heap_world *w, const block *b, uint32_t place) {
                          .number = foreign ? o->foreign : place};
     e->usable = foreign ? b->size : w->allocator->usable_size(oracle_address(o, e), o->memory);
     e->room = e->usable ? e->usable : 1;
+    if (!foreign) e->counts = lm_demand_allocated(&o->demand, w->allocator, e->size, e->alignment);
     o->order[o->count++] = (uint16_t)index;
     pattern_fill(oracle_address(o, e), e->number, e->usable, 0);
     if (foreign) {
@@ -184,9 +185,8 @@ static void restore_player(heap_world *w) {
     oracle_begin(o, w->allocator, &p->memory, 0);
     for (uint32_t i = 0; i < w->head.count; i++)
         restore_extent(w, &w->head.blocks[i], i);
-    o->cost_most = o->block_cost_most = w->cost_most;
+    o->demand.most = w->demand_most;
     o->pages_begun = PAGES_BEGUN;
-    o->alignment_most = plays(w, 'A') ? LM_PAGE_BYTES : LM_BLOCK_ALIGNMENT;
     o->census = w->census;
     o->census_is_current = true;
     p->opened = w->head.scopes_opened;
@@ -388,7 +388,15 @@ explorer_world *heap_world_new(const heap_world_options *options) {
     uint64_t most = 0;
     for (uint32_t i = 0; i < options->size_count; i++)
         if (most < options->sizes[i]) most = options->sizes[i];
-    w->cost_most = 2 * options->depth * w->allocator->block_bytes_max(most, LM_PAGE_BYTES);
+    uint64_t cost_most = 2 * w->allocator->block_bytes_max(most, LM_PAGE_BYTES);
+    w->demand_most = (lm_demand){
+        .live_bytes = options->depth * cost_most,
+        .live_blocks = options->depth + 1,
+        .block_bytes = cost_most,
+        .alignment = plays(w, 'A') ? LM_PAGE_BYTES : LM_BLOCK_ALIGNMENT,
+        .spent_bytes = 2 * options->depth * (cost_most + LM_PAGE_BYTES),
+        .foreign_growths = plays(w, 'g') ? options->depth : 0,
+    };
     lm_memory_options memory = {
         .heap_start = HEAP_START, .pages = PAGES_BEGUN, .pages_max = LM_PAGES_MAX};
     if (heap_player_create(&w->player) && lm_memory_create(&w->bare, &memory)) return &w->world;

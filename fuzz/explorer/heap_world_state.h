@@ -39,7 +39,7 @@ typedef struct heap_world {
     uint32_t played_pages, bare_pages; // how far the memories may be written to
     uint32_t growths;                  // that the last move asked for
     uint64_t lost;                     // bytes of an empty heap that are not free
-    uint64_t cost_most;                // bound of what can ever live
+    lm_demand demand_most;             // bound of what can ever be asked of the heap
     lm_census census;
     trace_operation probes[PROBES_MAX]; // that `end` played
     uint32_t probe_count;

@@ -1,0 +1,79 @@
+// Counts what is asked of a heap (lm_demand), for whoever holds the heap to heap_bytes_max: call by
+// call, from outside. The caller keeps for each block the number of bytes that it counts.
+#pragma once
+
+#include "alloc/allocator.h"
+
+enum { LM_DEMAND_SCOPES_MAX = 64 }; // what further ones spend counts until the reset
+
+typedef struct lm_demand_meter {
+    lm_demand most;
+    uint64_t live_bytes, live_blocks, spent_bytes; // now
+    uint64_t spent_outside[LM_DEMAND_SCOPES_MAX];  // of each open scope, when it was opened
+    uint32_t scopes;
+} lm_demand_meter;
+
+static inline void lm_demand_raise(uint64_t *most, uint64_t now) {
+    if (now > *most) *most = now;
+}
+
+// A block that counts `bytes` is there, of which `more` count in addition to what counted before.
+static inline void lm_demand_add(lm_demand_meter *meter, uint64_t bytes, uint64_t more,
+                                 uint64_t alignment) {
+    meter->live_bytes += more;
+    meter->spent_bytes += bytes + (alignment > LM_BLOCK_ALIGNMENT ? alignment : 0);
+    lm_demand_raise(&meter->most.live_bytes, meter->live_bytes);
+    lm_demand_raise(&meter->most.live_blocks, meter->live_blocks);
+    lm_demand_raise(&meter->most.block_bytes, bytes);
+    lm_demand_raise(&meter->most.alignment, alignment);
+    lm_demand_raise(&meter->most.spent_bytes, meter->spent_bytes);
+}
+
+// A block was allocated. Returns what it counts.
+static inline uint64_t lm_demand_allocated(lm_demand_meter *meter, const lm_allocator *allocator,
+                                           size_t size, size_t alignment) {
+    uint64_t bytes = allocator->block_bytes_max(size, alignment);
+    meter->live_blocks++;
+    lm_demand_add(meter, bytes, bytes, alignment);
+    return bytes;
+}
+
+// A block that counts `bytes` is gone: freed, or ended by its scope.
+static inline void lm_demand_freed(lm_demand_meter *meter, uint64_t bytes) {
+    meter->live_bytes -= bytes;
+    meter->live_blocks--;
+}
+
+// A block that counts `bytes` was resized. Returns what it counts from here on.
+static inline uint64_t lm_demand_resized(lm_demand_meter *meter, const lm_allocator *allocator,
+                                         uint64_t bytes, size_t size, size_t alignment,
+                                         bool moved) {
+    uint64_t now = 2 * allocator->block_bytes_max(size, alignment);
+    if (!moved && now < bytes) now = bytes;
+    meter->live_blocks += moved;
+    lm_demand_add(meter, now, moved ? now : now - bytes, alignment);
+    if (moved) lm_demand_freed(meter, bytes);
+    return now;
+}
+
+// The heap was reset, and all blocks are gone.
+static inline void lm_demand_reset(lm_demand_meter *meter) {
+    meter->live_bytes = meter->live_blocks = meter->spent_bytes = meter->scopes = 0;
+}
+
+// A scope was opened; the one that was opened last was closed, its blocks being gone. Its record
+// counts as a block of the smallest size that a program may ask for.
+static inline void lm_demand_opened(lm_demand_meter *meter, const lm_allocator *allocator) {
+    uint32_t scope = meter->scopes++;
+    if (scope < LM_DEMAND_SCOPES_MAX) meter->spent_outside[scope] = meter->spent_bytes;
+    lm_demand_add(meter, 2 * allocator->block_bytes_max(LM_BLOCK_ALIGNMENT, 1), 0, 1);
+}
+static inline void lm_demand_closed(lm_demand_meter *meter) {
+    uint32_t scope = --meter->scopes;
+    if (scope < LM_DEMAND_SCOPES_MAX) meter->spent_bytes = meter->spent_outside[scope];
+}
+
+// Somebody else has grown the memory.
+static inline void lm_demand_foreign(lm_demand_meter *meter) {
+    meter->most.foreign_growths++;
+}
