@@ -1,8 +1,9 @@
 // Random operations on buffers over four memories with four allocators, against a model: a plain
-// table of who holds what how often, which knows nothing of slots. After each operation the realm
-// must say what the model says, of each reference and of each memory; the content of buffers is
-// held against it too, and misuse must be told as the model foretells. In the end nothing is live,
-// by the realm's own walk and by the allocators'.
+// table of who holds what how often, which knows nothing of slots. The last allocator is foreign
+// code, which now and then calls the realm before it does what it is asked. After each operation
+// the realm must say what the model says, of each reference and of each memory; the content of
+// buffers is held against it too, and misuse must be told as the model foretells. In the end
+// nothing is live, by the realm's own walk and by the allocators'.
 //
 //     buffer_model_test [OPERATIONS [SEED]]    of each of four runs; both ways of counting, each on
 //         memories that stay, and on ones that move, are refused growth and are grown by others
@@ -15,7 +16,8 @@
 
 enum { MEMORIES = 4, OWNERS = 5, BUFFERS_MAX = 40, HELD_MAX = 80, DEAD_MAX = 24 };
 enum { WORLD_OPERATIONS = 3000, CONTENT_EVERY = 250, WALK_EVERY = 500 };
-enum { STRANGER = 200 }; // an owner that never holds anything
+enum { FOREIGN = MEMORIES - 1, STRANGE_MAX = 70 };
+enum { STRANGER = 200 }; // the owner that foreign code is
 
 typedef struct buffer {
     uint32_t memory, size, alignment, references; // of all; 0: there is none
@@ -33,6 +35,12 @@ typedef struct dead {
     bool served; // its slot has come up in a later handle
 } dead;
 
+// A buffer that foreign code made and holds.
+typedef struct strange {
+    lm_handle handle;
+    uint32_t memory, size;
+} strange;
+
 static struct {
     lm_memory memories[MEMORIES];
     const lm_allocator *walkers[MEMORIES];
@@ -42,7 +50,10 @@ static struct {
     dead dead[DEAD_MAX];
     uint32_t deaths;
     bool rough; // memories move, are refused and grown
-    uint64_t refused, misused;
+    uint64_t refused, misused, called_back;
+    strange strange[STRANGE_MAX];
+    uint32_t strange_count;
+    bool inside; // foreign code calls the realm
 } w;
 static lm_realm *const r = &w.realm;
 static uint64_t random_state, operation;
@@ -63,8 +74,65 @@ static void failed(const char *law, int line) {
 
 // ---- The world ---------------------------------------------------------------------------------
 
+// A slot serves another share: the handles of it that have died are stale from here on.
+static void serves_again(lm_handle handle) {
+    for (uint32_t i = 0; i < DEAD_MAX; i++) {
+        MUST(w.dead[i].handle != handle);
+        if (lm_handle_slot(w.dead[i].handle) == lm_handle_slot(handle)) w.dead[i].served = true;
+    }
+}
+
+// Foreign code that calls back: it makes buffers, enough of them that tables grow, or releases
+// those that it made before; and it tries to end the realm.
+static void make_strange(void) {
+    strange *made = &w.strange[w.strange_count];
+    lm_handle shared;
+    made->memory = any(MEMORIES), made->size = any(50);
+    if (lm_buffer_create(r, STRANGER, made->memory, made->size, 8, false, &made->handle)) return;
+    serves_again(made->handle);
+    w.strange_count++;
+    if (any(4) || lm_buffer_share(r, STRANGER, made->handle, STRANGER, &shared)) return;
+    serves_again(shared);
+    MUST(lm_buffer_release(r, STRANGER, shared) == LM_OK);
+}
+static void release_strange(void) {
+    while (w.strange_count)
+        MUST(lm_buffer_release(r, STRANGER, w.strange[--w.strange_count].handle) == LM_FREED);
+}
+static void call_back(void) {
+    if (w.inside || any(4)) return;
+    w.inside = true;
+    uint32_t count = any(16) ? any(4) : STRANGE_MAX;
+    if (any(4) == 0) release_strange();
+    while (count-- && w.strange_count < STRANGE_MAX)
+        make_strange();
+    MUST(lm_realm_end(r) == LM_BUSY);
+    w.called_back++;
+    w.inside = false;
+}
+
+// It may fail at any time.
+static bool foreign_fails(void) {
+    return w.rough && any(8) == 0;
+}
+static void *foreign_allocate(size_t size, lm_memory *memory) {
+    call_back();
+    return foreign_fails() ? NULL : odd_allocate(size, memory);
+}
+static void *foreign_resize(void *block, size_t size, lm_memory *memory) {
+    uint32_t offset = lm_offset(memory, block); // it may move
+    call_back();
+    return foreign_fails() ? NULL : odd_resize(lm_at(memory, offset), size, memory);
+}
+static void foreign_free(void *block, size_t size, lm_memory *memory) {
+    uint32_t offset = lm_offset(memory, block);
+    call_back();
+    odd_free(lm_at(memory, offset), size, memory);
+}
+
 static void begin(const lm_counts *counts, bool rough) {
-    static lm_allocator odd = {.allocate = odd_allocate, .resize = odd_resize, .free = odd_free};
+    static const lm_allocator odd = {
+        .allocate = foreign_allocate, .resize = foreign_resize, .free = foreign_free};
     static const char *const names[] = {"paged", "buddy", "best_fit", "tlsf"};
     memset(&w, 0, sizeof w);
     w.rough = rough;
@@ -75,7 +143,7 @@ static void begin(const lm_counts *counts, bool rough) {
     }
     MUST(lm_realm_start(r, counts, w.walkers[0], &w.memories[0]));
     for (uint32_t i = 1; i < MEMORIES; i++)
-        MUST(lm_realm_add(r, i == 3 ? &odd : w.walkers[i], &w.memories[i]) == i);
+        MUST(lm_realm_add(r, i == FOREIGN ? &odd : w.walkers[i], &w.memories[i]) == i);
 }
 
 static unsigned char *bytes_at(uint32_t memory, uint32_t start) {
@@ -112,16 +180,13 @@ static buffer *free_buffer(void) {
     return NULL;
 }
 
-// A handle that was never given before: those of its slot that have died are stale from here on.
+// A handle that was never given before.
 static void given(held *h, lm_handle handle, uint32_t owner, uint32_t buffer) {
     MUST(handle != 0 && lm_handle_owner(handle) == owner);
     MUST(lm_handle_memory(handle) == w.buffers[buffer].memory);
     for (uint32_t i = 0; i < HELD_MAX; i++)
         MUST(w.held[i].handle != handle);
-    for (uint32_t i = 0; i < DEAD_MAX; i++) {
-        MUST(w.dead[i].handle != handle);
-        if (lm_handle_slot(w.dead[i].handle) == lm_handle_slot(handle)) w.dead[i].served = true;
-    }
+    serves_again(handle);
     *h = (held){handle, owner, buffer, 1};
     w.buffers[buffer].references++;
 }
@@ -139,7 +204,8 @@ static lm_status taken(held *h) {
 
 // What is refused may fail: whether the memory, or home for a slot, had growth refused before.
 static bool may_fail(uint32_t memory) {
-    return w.memories[memory].refusals > 0 || w.memories[LM_HOME].refusals > 0;
+    return (memory == FOREIGN && w.rough) || w.memories[memory].refusals > 0 ||
+           w.memories[LM_HOME].refusals > 0;
 }
 static bool served(lm_status status, bool may_fail) {
     if (status == LM_OUT_OF_MEMORY && may_fail) {
@@ -184,7 +250,8 @@ static void adopt(void) {
     if (!b || !h) return;
     uint32_t owner = any(OWNERS), memory = any(MEMORIES), size = 1 + any(500);
     bool fails = may_fail(memory);
-    const lm_allocator *a = r->memories.at[memory].allocator;
+    static const lm_allocator own = {.allocate = odd_allocate, .free = odd_free};
+    const lm_allocator *a = memory == FOREIGN ? &own : w.walkers[memory];
     void *block = a->allocate(size, &w.memories[memory]);
     if (!block) {
         MUST(fails);
@@ -211,7 +278,8 @@ static void retain(held *h) {
 static void release(held *h) {
     lm_handle handle = h->handle;
     uint32_t owner = h->owner;
-    MUST(lm_buffer_release(r, owner, handle) == taken(h));
+    lm_status expected = taken(h); // before foreign code can take the slot
+    MUST(lm_buffer_release(r, owner, handle) == expected);
 }
 
 static void share(const held *h) {
@@ -238,7 +306,7 @@ static void transfer(held *h) {
 static void resize(const held *h) {
     buffer *b = &w.buffers[h->buffer];
     uint32_t size = any_size(), old = b->size;
-    bool fails = may_fail(b->memory);
+    bool fails = may_fail(b->memory) && size > old; // to become smaller always works
     lm_status status = lm_buffer_resize(r, h->owner, h->handle, size);
     if (b->references > 1) {
         MUST(status == LM_SHARED);
@@ -342,6 +410,10 @@ static void check_memories(void) {
         live[b->memory].buffers += b->references > 0;
         live[b->memory].bytes += b->references > 0 ? b->size : 0;
     }
+    for (uint32_t i = 0; i < w.strange_count; i++) {
+        live[w.strange[i].memory].buffers++;
+        live[w.strange[i].memory].bytes += w.strange[i].size;
+    }
     for (uint32_t i = 0; i < MEMORIES; i++) {
         lm_live said = lm_realm_live_in(r, i);
         MUST(said.bytes == live[i].bytes && said.buffers == live[i].buffers);
@@ -437,8 +509,10 @@ static void end(void) {
     for (uint32_t i = 0; i < HELD_MAX; i++)
         while (w.held[i].handle)
             release(&w.held[i]);
+    w.inside = true; // it calls no more
+    release_strange();
     check_walks();
-    lm_realm_end(r);
+    MUST(lm_realm_end(r) == LM_OK);
     for (uint32_t i = 0; i < MEMORIES; i++) {
         lm_census census;
         MUST(w.walkers[i]->validate(&w.memories[i], &census) == NULL && census.live_blocks == 0);
@@ -447,7 +521,7 @@ static void end(void) {
 }
 
 static void play(const lm_counts *counts, bool rough, uint64_t operations) {
-    uint64_t refused = 0, misused = 0;
+    uint64_t refused = 0, misused = 0, called_back = 0;
     for (operation = 0; operation < operations;) {
         begin(counts, rough);
         for (uint32_t i = 0; i < WORLD_OPERATIONS && operation < operations; i++, operation++) {
@@ -457,13 +531,13 @@ static void play(const lm_counts *counts, bool rough, uint64_t operations) {
             check_held(i % CONTENT_EVERY == 0);
             if (i % WALK_EVERY == 0) check_walks();
         }
-        refused += w.refused, misused += w.misused;
+        refused += w.refused, misused += w.misused, called_back += w.called_back;
         end();
     }
     printf("%s, %s: %llu operations, %llu refused, %llu misused\n", counts->name,
            rough ? "rough" : "smooth", (unsigned long long)operations, (unsigned long long)refused,
            (unsigned long long)misused);
-    if (operations >= 50000) MUST((refused > 0) == rough && misused > 0);
+    if (operations >= 50000) MUST((refused > 0) == rough && misused > 0 && called_back > 0);
 }
 
 int main(int count, char **arguments) {

@@ -457,8 +457,11 @@ static void nobody_waits_for_foreign_code(void **state) {
         expected = LM_OK;
         assert_int_equal(pthread_create(&thread, NULL, act_meanwhile, NULL), 0);
         armed = triggers[t].point;
+        made = 0;
         triggers[t].by();
+        set(&inside); // if foreign code was not reached
         pthread_join(thread, NULL);
+        assert_int_equal(made, 1);
         end();
     }
 }
