@@ -105,6 +105,48 @@ static void what_was_meant_is_named(void **state) {
     assert_int_equal(run(NULL, NULL, NULL, NULL), 2);
 }
 
+// "-" is standard input for what is read, and standard output, as text, for what is written.
+static void a_dash_is_a_standard_stream(void **state) {
+    (void)state;
+    int input = dup(STDIN_FILENO);
+    static const struct {
+        const char *action, *second, *says;
+    } rows[] = {
+        {"check", NULL, "-: 6 operations, 2 blocks: valid\n"},
+        {"stat", NULL, "operations "},
+        {"convert", "-", "linmem-trace 1\n# a comment\na 0 100\n"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_non_null(freopen(good, "r", stdin));
+        assert_int_equal(run(rows[i].action, "-", rows[i].second, NULL), 0);
+        if (!strstr(said, rows[i].says)) fail_msg("%s: '%s'", rows[i].action, said);
+    }
+    assert_non_null(freopen("/dev/null", "r", stdin));
+    assert_int_equal(run("check", "-", NULL, NULL), 2);
+    assert_non_null(strstr(said, "-: byte 0: it is empty"));
+    dup2(input, STDIN_FILENO);
+    close(input);
+}
+
+// A path of any bytes is told, and commands no terminal.
+static void odd_paths_are_shown(void **state) {
+    (void)state;
+    char odd[80];
+    snprintf(odd, sizeof odd, "%s/caf\xe9\033[31m.lmt", folder);
+    assert_int_equal(rename(good, odd), 0);
+    int checked = run("check", odd, NULL, NULL);
+    char *shown = strstr(said, "/caf\\xe9\\x1b[31m.lmt: 6 operations");
+    int told = run("stat", "--json", odd, NULL);
+    char *file = strstr(said, "/caf\\\\xe9\\u001B[31m.lmt\"");
+    assert_int_equal(rename(odd, good), 0);
+    assert_int_equal(checked, 0);
+    assert_int_equal(told, 0);
+    assert_non_null(shown);
+    assert_non_null(file);
+    assert_int_equal(run("check", odd, NULL, NULL), 2);
+    assert_non_null(strstr(said, "/caf\\xe9\\x1b[31m.lmt: No such file or directory\n"));
+}
+
 // What the command says goes before the description.
 static void a_description_is_overruled(void **state) {
     (void)state;
@@ -157,6 +199,8 @@ int main(void) {
         cmocka_unit_test(nothing_is_half_written),
         cmocka_unit_test(stat_counts),
         cmocka_unit_test(what_was_meant_is_named),
+        cmocka_unit_test(a_dash_is_a_standard_stream),
+        cmocka_unit_test(odd_paths_are_shown),
         cmocka_unit_test(a_description_is_overruled),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
