@@ -19,7 +19,7 @@
 // slot is one owner's share of one buffer; all shares of a buffer form a ring, and the last to
 // leave it frees the block.
 //
-//     slot: [ stamp | memory | count | start | size | next | previous | block | alignment ]
+//     slot: [ stamp | memory | count | start | size | next | previous | block | alignment, kept ]
 //           '-------- word ---------'               '--- the ring ---'          32 bytes
 //
 // The word is the handle with the count in the place of the slot's number: one subtraction judges
@@ -35,6 +35,8 @@
 //     a handle that another owner holds             LM_WRONG_OWNER
 //     release of what its owner has released        LM_RELEASE_AFTER_ZERO
 //     retain, or another use, of the same           LM_USE_AFTER_ZERO
+//     release or transfer, by hand, of what tokens  LM_KEPT
+//       keep: of all that there is
 //     retain when the count is as high as can be    LM_COUNT_OVERFLOW
 //     a memory that the realm does not have         LM_NO_MEMORY
 //     an owner above 254                            LM_NO_OWNER
@@ -70,9 +72,9 @@
 
 #include "alloc/memory_access.h"
 
-// At most 24 each. Narrow ones let tests reach the ends.
+// At most 24 each, of counts 23. Narrow ones let tests reach the ends.
 #ifndef LM_COUNT_BITS
-#define LM_COUNT_BITS 24
+#define LM_COUNT_BITS 23
 #endif
 #ifndef LM_GENERATION_BITS
 #define LM_GENERATION_BITS 24
@@ -125,6 +127,7 @@ typedef enum lm_status {
     LM_STALE_TOKEN,
     LM_ENQUEUED,
     LM_NOT_STARTED,
+    LM_KEPT,
     // of what foreign code has not finished
     LM_BUSY,
     LM_STATUSES
@@ -174,6 +177,9 @@ typedef struct lm_counts {
     lm_status (*resize)(lm_realm *, uint32_t owner, lm_handle handle, uint32_t size);
     lm_status (*describe)(lm_realm *, uint32_t owner, lm_handle handle, lm_buffer_info *info);
     uint64_t (*release_all)(lm_realm *, uint32_t owner);
+    // of tokens (alloc/finalizer.h)
+    lm_status (*keep)(lm_realm *, uint32_t owner, lm_handle handle);
+    lm_status (*unkeep)(lm_realm *, lm_handle handle, bool releases);
     const char *(*validate)(lm_realm *, lm_census *census);
 } lm_counts;
 

@@ -92,15 +92,21 @@ static inline uint32_t memory_of(const lm_slot *s) {
 
 // Judging a handle.
 
-// Whether it is the owner's, of this slot, and its count lies in 1 … most.
+// Whether it is the owner's, of this slot, not kept, and its count lies in 1 … most.
 static inline bool holds(uint64_t word, uint32_t owner, lm_handle handle, uint32_t most) {
     bool counted = lm_word_count_for(word, handle) - 1 < most;
     return LM_LIKELY(counted & (lm_handle_owner(handle) == owner)); // one branch
 }
 
-// What is wrong with a handle that does not hold, by the word that was judged.
+// The same, whether it is kept or not.
+static inline bool counts(uint64_t word, uint32_t owner, lm_handle handle, uint32_t most) {
+    return holds(word & ~LM_WORD_KEPT, owner, handle, most);
+}
+
+// What is wrong with a handle that does not hold, by the word that was judged. `otherwise`: nothing
+// is, but that the count is too high, or too low.
 static __attribute__((noinline)) lm_status misuse(uint64_t word, uint32_t owner, lm_handle handle,
-                                                  lm_status after_zero) {
+                                                  lm_status after_zero, lm_status otherwise) {
     uint32_t now = lm_stamp_generation(lm_word_stamp(word));
     uint32_t generation = lm_stamp_generation(lm_handle_stamp(handle));
     if (generation == 0 || generation > now) return LM_INVALID_HANDLE;
@@ -108,7 +114,7 @@ static __attribute__((noinline)) lm_status misuse(uint64_t word, uint32_t owner,
     if ((word ^ handle) & ~LM_WORD_COUNT) return LM_INVALID_HANDLE; // its owner or memory
     if (lm_handle_owner(handle) != owner) return LM_WRONG_OWNER;
     if (lm_word_count(word) == 0) return after_zero;
-    return lm_word_count(word) == LM_COUNT_BUSY ? LM_BUSY : LM_COUNT_OVERFLOW;
+    return lm_word_count(word) == LM_COUNT_BUSY ? LM_BUSY : otherwise;
 }
 
 // The slot a handle names. False: there is none.
@@ -126,8 +132,8 @@ static lm_status judge_word(const lm_realm *r, uint32_t owner, lm_handle handle,
     lm_slot *s;
     if (!find_slot(r, handle, &s)) return LM_INVALID_HANDLE;
     *word = read_word(s, __ATOMIC_ACQUIRE);
-    if (holds(*word, owner, handle, LM_COUNT_MAX)) return LM_OK;
-    return misuse(*word, owner, handle, LM_USE_AFTER_ZERO);
+    if (counts(*word, owner, handle, LM_COUNT_MAX)) return LM_OK;
+    return misuse(*word, owner, handle, LM_USE_AFTER_ZERO, LM_BUSY);
 }
 
 static lm_status judge(const lm_realm *r, uint32_t owner, lm_handle handle) {
@@ -202,7 +208,7 @@ static lm_handle enter(const lm_realm *r, uint32_t number, uint32_t previous, ui
     s->start = p->start;
     s->size = p->size;
     s->block = p->block;
-    s->alignment = p->alignment;
+    s->alignment_log2 = p->alignment_log2;
     s->previous = previous;
     s->next = p->next;
     p->next = number;
@@ -310,7 +316,7 @@ static inline lm_handle found(const lm_realm *r, uint32_t number, uint32_t owner
     s->start = p->start;
     s->block = p->block;
     s->size = size;
-    s->alignment = alignment;
+    s->alignment_log2 = (uint32_t)__builtin_ctz(alignment) & 31;
     s->next = s->previous = number;
     charge(&lm_state_of(r)->memories[memory], size);
     return open_slot(s, number, memory, owner);
@@ -460,18 +466,28 @@ __attribute__((aligned(64))) static lm_status retain(lm_realm *r, uint32_t owner
     if (!find_slot(r, handle, &s)) return LM_INVALID_HANDLE;
     uint64_t word = read_word(s, __ATOMIC_RELAXED);
     do {
-        if (!holds(word, owner, handle, LM_COUNT_MAX - 1))
-            return misuse(word, owner, handle, LM_USE_AFTER_ZERO);
+        if (!counts(word, owner, handle, LM_COUNT_MAX - 1))
+            return misuse(word, owner, handle, LM_USE_AFTER_ZERO, LM_COUNT_OVERFLOW);
     } while (!swap_word(s, &word, word + 1, __ATOMIC_ACQUIRE));
     return LM_OK;
 }
 
-// Takes one of the owner's references back. Returns how many there were, 0 where none is held, and
-// the word that says so: after the last one the share has to leave.
+// Takes one of the owner's references back, by hand. Returns how many there were, 0 where none is
+// held or tokens keep some, and the word that says so: after the last one the share has to leave.
 static inline uint32_t drop(lm_slot *s, uint32_t owner, lm_handle handle, uint64_t *word) {
     *word = read_word(s, __ATOMIC_RELAXED);
     do {
         if (!holds(*word, owner, handle, LM_COUNT_MAX)) return 0;
+    } while (!swap_word(s, word, *word - 1, __ATOMIC_RELEASE));
+    return lm_word_count(*word);
+}
+
+// The same, under the lock, where tokens may keep some of them: one that none keeps.
+static uint32_t drop_unkept(lm_slot *s, uint32_t owner, lm_handle handle, uint64_t *word) {
+    *word = read_word(s, __ATOMIC_RELAXED);
+    do {
+        if (!counts(*word, owner, handle, LM_COUNT_MAX) || lm_word_count(*word) <= s->kept)
+            return 0;
     } while (!swap_word(s, word, *word - 1, __ATOMIC_RELEASE));
     return lm_word_count(*word);
 }
@@ -485,6 +501,17 @@ static __attribute__((noinline)) lm_status end_share(lm_realm *r, lm_slot *s, lm
     return free_block(r, lm_handle_memory(handle), block);
 }
 
+// A release by hand that is no single swap.
+static __attribute__((noinline)) lm_status release_beside_tokens(lm_realm *r, lm_slot *s,
+                                                                 uint32_t owner, lm_handle handle) {
+    uint64_t word;
+    lock(r);
+    uint32_t had = drop_unkept(s, owner, handle, &word);
+    unlock(r);
+    if (had == 1) return end_share(r, s, handle); // the last token has gone meanwhile
+    return had ? LM_OK : misuse(word, owner, handle, LM_RELEASE_AFTER_ZERO, LM_KEPT);
+}
+
 __attribute__((aligned(64))) static lm_status release(lm_realm *r, uint32_t owner,
                                                       lm_handle handle) {
     lm_slot *s;
@@ -493,7 +520,50 @@ __attribute__((aligned(64))) static lm_status release(lm_realm *r, uint32_t owne
     uint32_t had = drop(s, owner, handle, &word);
     if (LM_LIKELY(had > 1)) return LM_OK;
     if (had == 1) return end_share(r, s, handle);
-    return misuse(word, owner, handle, LM_RELEASE_AFTER_ZERO);
+    if (word & LM_WORD_KEPT) return release_beside_tokens(r, s, owner, handle);
+    return misuse(word, owner, handle, LM_RELEASE_AFTER_ZERO, LM_KEPT);
+}
+
+// What tokens keep (alloc/finalizer.h).
+
+// A token keeps one of the owner's references that none keeps yet.
+static lm_status keep(lm_realm *r, uint32_t owner, lm_handle handle) {
+    uint64_t word = 0;
+    lm_slot *s = NULL;
+    lm_status status;
+    lock(r);
+    do {
+        status = judge_word(r, owner, handle, &word);
+        if (status != LM_OK) break;
+        s = lm_slot_at(r, lm_handle_slot(handle));
+        if (lm_word_count(word) <= s->kept) status = LM_KEPT;
+    } while (status == LM_OK && !swap_word(s, &word, word | LM_WORD_KEPT, __ATOMIC_RELAXED));
+    if (status == LM_OK) s->kept++;
+    unlock(r);
+    return status;
+}
+
+// It keeps it no more: it is its owner's again, or released, which a buffer that is being resized
+// is too busy for.
+static lm_status unkeep(lm_realm *r, lm_handle handle, bool releases) {
+    uint32_t number = lm_handle_slot(handle), block = 0;
+    lock(r);
+    lm_slot *s = lm_slot_at(r, number);
+    uint64_t word = read_word(s, __ATOMIC_RELAXED), less;
+    if ((word ^ handle) & ~LM_WORD_COUNT || s->kept == 0) { // its owner has gone in that moment
+        unlock(r);
+        return LM_USE_AFTER_ZERO;
+    }
+    bool busy;
+    do {
+        busy = lm_word_count(word) == LM_COUNT_BUSY;
+        less = (s->kept == 1 ? word & ~LM_WORD_KEPT : word) - (releases && !busy);
+    } while (!swap_word(s, &word, less, __ATOMIC_ACQ_REL));
+    s->kept--;
+    if (lm_word_count(less) == 0) block = leave(r, s, number);
+    unlock(r);
+    if (releases && busy) return LM_BUSY;
+    return free_block(r, lm_handle_memory(handle), block);
 }
 
 static lm_status share(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t with,
@@ -526,6 +596,13 @@ static bool hand_over(const lm_realm *r, lm_handle handle, uint32_t to, lm_handl
     return true;
 }
 
+// Whether tokens keep all references of a share.
+static bool is_all_kept(const lm_realm *r, lm_handle handle) {
+    const lm_slot *s = lm_slot_at(r, lm_handle_slot(handle));
+    uint64_t word = read_word(s, __ATOMIC_RELAXED);
+    return word & LM_WORD_KEPT && lm_word_count(word) <= s->kept;
+}
+
 // One of the owner's references becomes another owner's first, in a free slot. Another thread may
 // have released it meanwhile.
 static lm_status split_off(const lm_realm *r, uint32_t owner, lm_handle handle, uint32_t to,
@@ -533,8 +610,8 @@ static lm_status split_off(const lm_realm *r, uint32_t owner, lm_handle handle, 
     uint32_t number = lm_handle_slot(handle);
     lm_slot *s = lm_slot_at(r, number);
     uint64_t word;
-    uint32_t had = drop(s, owner, handle, &word);
-    if (had == 0) return misuse(word, owner, handle, LM_USE_AFTER_ZERO);
+    uint32_t had = drop_unkept(s, owner, handle, &word);
+    if (had == 0) return misuse(word, owner, handle, LM_USE_AFTER_ZERO, LM_KEPT);
     *transferred = enter(r, take_slot(r), number, to);
     if (had == 1) leave(r, s, number); // not the last: the new one is in the ring
     return LM_OK;
@@ -546,6 +623,7 @@ static lm_status transfer(lm_realm *r, uint32_t owner, lm_handle handle, uint32_
     for (;;) {
         lock(r);
         lm_status status = judge(r, owner, handle);
+        if (status == LM_OK && is_all_kept(r, handle)) status = LM_KEPT;
         bool done = status != LM_OK || hand_over(r, handle, to, transferred);
         if (!done && has_slot(r)) {
             status = split_off(r, owner, handle, to, transferred);
@@ -597,7 +675,7 @@ static void settle(const lm_realm *r, lm_handle handle, const placed *p, uint32_
     s->block = p->block;
     s->start = p->start;
     s->size = size;
-    write_word(s, (handle & ~LM_WORD_COUNT) | 1);
+    write_word(s, (handle & ~LM_WORD_COUNT) | (s->kept ? LM_WORD_KEPT : 0) | 1);
     unlock(r);
 }
 
@@ -611,12 +689,13 @@ static uint32_t resize_aligns(const lm_memories *all, uint32_t memory) {
 static placed replace_with_slack(lm_memories *all, uint32_t memory, uint32_t size,
                                  const lm_slot *old) {
     placed p = {0};
-    uint32_t slack = old->alignment - 1, kept = old->size < size ? old->size : size;
+    uint32_t alignment = 1u << old->alignment_log2, slack = alignment - 1;
+    uint32_t kept = old->size < size ? old->size : size;
     if (slack > UINT32_MAX - some(size)) return p;
     bool locked = lm_access_enter(all, memory);
     p.block = lm_access_resize(all, memory, old->block, some(size) + slack);
     lm_access_leave(all, memory, locked);
-    p.start = lm_round_up(p.block, old->alignment);
+    p.start = lm_round_up(p.block, alignment);
     uint32_t from = p.block + (old->start - old->block);
     if (p.block && p.start != from) lm_access_copy(all, memory, p.start, memory, from, kept);
     return p;
@@ -625,11 +704,12 @@ static placed replace_with_slack(lm_memories *all, uint32_t memory, uint32_t siz
 // Resizes the block of a buffer, which may move. Block 0: out of memory.
 static placed replace(lm_memories *all, uint32_t memory, uint32_t size, const lm_slot *old) {
     placed p = {0};
-    bool exact = old->block == old->start, more = old->alignment > resize_aligns(all, memory);
+    uint32_t alignment = 1u << old->alignment_log2;
+    bool exact = old->block == old->start, more = alignment > resize_aligns(all, memory);
     if (!exact || (more && !lm_access_keeps_aligned(all, memory)))
         return replace_with_slack(all, memory, size, old);
     bool locked = lm_access_enter(all, memory);
-    p.block = more ? lm_access_resize_aligned(all, memory, old->block, some(size), old->alignment)
+    p.block = more ? lm_access_resize_aligned(all, memory, old->block, some(size), alignment)
                    : lm_access_resize(all, memory, old->block, some(size));
     lm_access_leave(all, memory, locked);
     p.start = p.block;
@@ -694,7 +774,11 @@ static uint64_t release_all(lm_realm *r, uint32_t owner) {
     for (uint32_t number = 0; number < slots; number++) {
         lock(r);
         lm_slot *s = lm_slot_at(r, number);
-        uint32_t memory = memory_of(s), block = take_all(s, owner) ? leave(r, s, number) : 0;
+        uint32_t memory = memory_of(s), block = 0;
+        if (take_all(s, owner)) {
+            s->kept = 0;
+            block = leave(r, s, number);
+        }
         unlock(r);
         freed += free_block(r, memory, block) == LM_FREED;
     }
@@ -712,6 +796,8 @@ static const char *share_law(const lm_realm *r, uint32_t number, const sums *see
     uint32_t owner = lm_stamp_owner(lm_word_stamp(s->word));
     uint32_t count = lm_word_count(s->word);
     if (count > LM_COUNT_MAX && count != LM_COUNT_BUSY) return "count in its bits";
+    if (s->kept > (count == LM_COUNT_BUSY ? 1 : count) || !s->kept != !(s->word & LM_WORD_KEPT))
+        return "kept";
     if (owner >= LM_OWNERS_MAX || memory_of(s) >= r->memories.count) return "share";
     if (s->next >= seen->slots || s->previous >= seen->slots) return "ring";
     next = lm_slot_at(r, s->next);
@@ -719,7 +805,7 @@ static const char *share_law(const lm_realm *r, uint32_t number, const sums *see
         next->start != s->start || next->size != s->size || memory_of(next) != memory_of(s))
         return "ring";
     if ((uint64_t)s->start + s->size > lm_access_end(&r->memories, memory_of(s)) ||
-        s->start < s->block || s->start & (s->alignment - 1))
+        s->start < s->block || s->start & ((1u << s->alignment_log2) - 1))
         return "block in memory";
     return NULL;
 }
@@ -782,5 +868,7 @@ const lm_counts COUNTS = {
     .resize = resize,
     .describe = describe,
     .release_all = release_all,
+    .keep = keep,
+    .unkeep = unkeep,
     .validate = validate,
 };

@@ -11,6 +11,10 @@
 //     enqueue    -> QUEUED, if ALIVE   drain                    ALIVE, QUEUED ->
 //                                      detach_all               ALIVE -> HELD ->
 //
+// A record that is ALIVE or HELD keeps its reference: the share counts how many are kept, and lets
+// none of them be released by hand (counts.c: keep, unkeep). It is kept from before the record is
+// armed until after it is disarmed.
+//
 // A record that is detached while it is queued stays so until the drain has passed it: no token
 // gets it before, so the queue never holds it twice.
 //
@@ -35,7 +39,8 @@
 // A push that finds the head that it read, taken and pushed anew meanwhile, links to what is the
 // head: no ABA. What a thread has marked and not pushed yet comes with a later take.
 //
-// Laws: state, ring, queue (the queued are in it once), free (the free are listed once).
+// Laws: state, ring, queue (the queued are in it once), free (the free are listed once), kept (each
+// of those that are alive keeps a reference of a share that lives, and nobody else does).
 #include "alloc/finalizer.h"
 #include "alloc/realm_state.h"
 
@@ -139,12 +144,22 @@ static lm_status take(lm_realm *r, uint32_t *number) {
     return LM_OUT_OF_MEMORY;
 }
 
-// The same, to be armed beside another token or in its place, which is one still; 0: there is none.
-static lm_status take_for(lm_realm *r, lm_token other, uint32_t *number) {
-    lm_status status = other ? find(r, other) : LM_OK;
+// Whether a token is one, and of the owner's. 0 stands for none, and is right.
+static lm_status find_of(const lm_realm *r, uint32_t owner, lm_token token) {
+    if (!token) return LM_OK;
+    lm_status status = find(r, token);
+    if (status != LM_OK) return status;
+    bool its = lm_handle_owner(record_at(r, number_of(token))->handle) == owner;
+    return its ? LM_OK : LM_WRONG_OWNER;
+}
+
+// The same as take, for a record to be armed beside another token of the owner's or in its place,
+// which is one still.
+static lm_status take_for(lm_realm *r, uint32_t owner, lm_token other, uint32_t *number) {
+    lm_status status = find_of(r, owner, other);
     if (status == LM_OK) status = take(r, number);
-    if (status != LM_OK || !other) return status;
-    status = find(r, other);
+    if (status != LM_OK) return status;
+    status = find_of(r, owner, other);
     if (status != LM_OK) give(r, *number);
     return status;
 }
@@ -207,60 +222,90 @@ bool lm_finalizers_start(lm_realm *r) {
     return true;
 }
 
-void lm_finalizers_end(lm_realm *r) {
-    if (!r->finalizers) return;
-    r->finalizers = false;
+static lm_status keep(lm_realm *r, uint32_t owner, lm_handle handle) {
+    return r->counts->keep(r, owner, handle);
+}
+// Its owner has it again.
+static void give_back(lm_realm *r, lm_handle handle) {
+    r->counts->unkeep(r, handle, false);
+}
+static lm_status release(lm_realm *r, lm_handle handle) {
+    return r->counts->unkeep(r, handle, true);
+}
+
+// Ends a token, if it is of the owner's, or of any where that is LM_OWNERS_MAX.
+static void end_token(lm_realm *r, uint32_t number, uint32_t owner) {
     lock(r);
-    for (uint32_t number = 0; number < finalizers_of(r)->records.count; number++)
-        if (word_of(record_at(r, number)) & ALIVE) disarm(r, number, ALIVE);
-    for (uint32_t queued = dequeue(r); queued; queued = dequeue(r))
-        clear(r, queued - 1, QUEUED);
+    const finalizer *f = record_at(r, number);
+    bool ends =
+        word_of(f) & ALIVE && (owner == LM_OWNERS_MAX || lm_handle_owner(f->handle) == owner);
+    lm_handle handle = ends ? disarm(r, number, ALIVE) : 0;
     unlock(r);
+    if (ends) give_back(r, handle);
 }
 
 void lm_finalizers_forget(lm_realm *r, uint32_t owner) {
     if (!r->finalizers) return;
     uint32_t records = lm_records_count(&finalizers_of(r)->records);
-    for (uint32_t number = 0; number < records; number++) {
-        lock(r);
-        const finalizer *f = record_at(r, number);
-        if (word_of(f) & ALIVE && lm_handle_owner(f->handle) == owner) disarm(r, number, ALIVE);
-        unlock(r);
-    }
+    for (uint32_t number = 0; number < records; number++)
+        end_token(r, number, owner);
+}
+
+void lm_finalizers_end(lm_realm *r) {
+    lm_finalizers_forget(r, LM_OWNERS_MAX);
+    if (!r->finalizers) return;
+    r->finalizers = false;
+    lock(r);
+    for (uint32_t queued = dequeue(r); queued; queued = dequeue(r))
+        clear(r, queued - 1, QUEUED);
+    unlock(r);
 }
 
 lm_status lm_finalizer_attach(lm_realm *r, uint32_t owner, lm_handle handle, lm_token sibling,
                               lm_token *token) {
     if (!r->finalizers) return LM_NOT_STARTED;
-    lm_buffer_info info;
     uint32_t number;
-    lm_status status = lm_buffer_describe(r, owner, handle, &info);
+    lm_status status = keep(r, owner, handle);
     if (status != LM_OK) return status;
     lock(r);
-    status = take_for(r, sibling, &number);
+    status = take_for(r, owner, sibling, &number);
     if (status == LM_OK) *token = arm(r, number, sibling ? number_of(sibling) : number, handle);
     unlock(r);
+    if (status != LM_OK) give_back(r, handle);
     return status;
 }
 
+// Whether a token stands for a reference of this share.
+static bool stands_for(const lm_realm *r, lm_token token, lm_handle handle) {
+    lock(r);
+    bool does = find(r, token) == LM_OK && record_at(r, number_of(token))->handle == handle;
+    unlock(r);
+    return does;
+}
+
+// If all references of the share are kept, the new token takes over the old one's.
 lm_status lm_finalizer_replace(lm_realm *r, uint32_t owner, lm_handle handle, lm_token *token,
                                lm_handle *cancelled) {
     if (!r->finalizers) return LM_NOT_STARTED;
-    lm_buffer_info info;
     uint32_t number;
-    lm_status status = lm_buffer_describe(r, owner, handle, &info);
-    if (status != LM_OK) return status;
+    lm_handle old = 0;
+    lm_status status = keep(r, owner, handle);
+    bool takes_over = status == LM_KEPT && *token && stands_for(r, *token, handle);
+    if (status != LM_OK && !takes_over) return status;
     lock(r);
-    status = take_for(r, *token, &number);
+    status = take_for(r, owner, *token, &number);
     if (status == LM_OK) {
-        *cancelled = *token ? disarm(r, number_of(*token), ALIVE) : 0;
+        *cancelled = old = *token ? disarm(r, number_of(*token), ALIVE) : 0;
         *token = arm(r, number, number, handle);
     }
     unlock(r);
+    if (!takes_over && status != LM_OK) give_back(r, handle);
+    if (!takes_over && old) give_back(r, old);
     return status;
 }
 
-lm_status lm_finalizer_detach(lm_realm *r, lm_token token, lm_handle *handle) {
+// The token's record is disarmed. `*handle` gets its reference, which is kept yet.
+static lm_status disarm_named(const lm_realm *r, lm_token token, lm_handle *handle) {
     if (!r->finalizers) return LM_NOT_STARTED;
     lock(r);
     lm_status status = find(r, token);
@@ -269,13 +314,15 @@ lm_status lm_finalizer_detach(lm_realm *r, lm_token token, lm_handle *handle) {
     return status;
 }
 
-static lm_status release(lm_realm *r, lm_handle handle) {
-    return lm_buffer_release(r, lm_handle_owner(handle), handle);
+lm_status lm_finalizer_detach(lm_realm *r, lm_token token, lm_handle *handle) {
+    lm_status status = disarm_named(r, token, handle);
+    if (status == LM_OK) give_back(r, *handle);
+    return status;
 }
 
 lm_status lm_finalizer_close(lm_realm *r, lm_token token) {
     lm_handle handle;
-    lm_status status = lm_finalizer_detach(r, token, &handle);
+    lm_status status = disarm_named(r, token, &handle);
     return status == LM_OK ? release(r, handle) : status;
 }
 
@@ -348,12 +395,28 @@ lm_drained lm_finalizers_drain(lm_realm *r, uint32_t count) {
 
 // The walk.
 
+// Whether a record's reference is one of a share that lives.
+static bool is_kept(const lm_realm *r, const finalizer *f) {
+    if (lm_handle_slot(f->handle) >= lm_records_count(&lm_state_of(r)->slots)) return false;
+    uint64_t word = lm_slot_at(r, lm_handle_slot(f->handle))->word;
+    return ((word ^ f->handle) & ~LM_WORD_COUNT) == 0 && word & LM_WORD_KEPT;
+}
+
+// Whether shares count as many kept references as there are records alive.
+static bool are_kept(const lm_realm *r, uint32_t alive) {
+    uint32_t slots = lm_records_count(&lm_state_of(r)->slots);
+    for (uint32_t number = 0; number < slots; number++)
+        alive -= lm_slot_at(r, number)->kept;
+    return alive == 0;
+}
+
 static const char *record_law(const lm_realm *r, uint32_t number, uint32_t records) {
     const finalizer *f = record_at(r, number), *next;
     uint32_t state = f->word & 0xff;
     if (state & ~(uint32_t)(ALIVE | QUEUED) || generation_of(f->word) > LM_GENERATION_MAX)
         return "state";
     if (!(state & ALIVE)) return NULL;
+    if (!is_kept(r, f)) return "kept";
     if (f->next >= records || f->previous >= records) return "ring";
     next = record_at(r, f->next);
     return next->previous == number && next->word & ALIVE ? NULL : "ring";
@@ -388,6 +451,7 @@ const char *lm_finalizers_validate(lm_realm *r, uint32_t *armed) {
     if (free < all->retired) return "free";
     free -= all->retired;
     if (!lists(r, all->free, records, true, &free) || free) return "free";
+    if (!are_kept(r, alive)) return "kept";
     *armed = alive;
     return NULL;
 }

@@ -1,11 +1,12 @@
 // Finalizers: a collector tells that an object is dead, and the references it stood for are
 // released, later and elsewhere.
 //
-// A *token* stands for one object and one reference to a buffer, which the token takes over from
-// its owner. The collector's side calls lm_finalizer_enqueue and nothing else: it may hold the
-// heap's locks and have stopped the world, so that call allocates nothing, frees nothing, takes no
-// lock, and is O(1). At a safe point the program drains: what is enqueued is released, so many a
-// call.
+// A *token* stands for one object and one reference to a buffer. The token keeps that reference:
+// its owner uses the buffer by the handle as before, but can neither release nor transfer the
+// reference by hand until the token has ended, nor attach another token to it. The collector's side
+// calls lm_finalizer_enqueue and nothing else: it may hold the heap's locks and have stopped the
+// world, so that call allocates nothing, frees nothing, takes no lock, and is O(1). At a safe point
+// the program drains: what is enqueued is released, so many a call.
 //
 //     attach --> armed --enqueue--> enqueued --drain--> gone
 //                  |                   |
@@ -28,15 +29,25 @@
 //     a number that was never a token                LM_INVALID_TOKEN, nothing changed
 //     detached when enqueued already, not drained    LM_OK: the drain passes it over
 //     attached with a handle that is misused         as alloc/buffer.h says, nothing changed
+//     attached when tokens keep all references that  LM_KEPT, nothing changed
+//       the handle has
+//     attached beside, or in place of, a token of    LM_WRONG_OWNER, nothing changed
+//       another owner's
 //     attached beside a sibling that is no token     the same two, nothing changed
 //     attached when home is full                     LM_OUT_OF_MEMORY, nothing changed
 //     attached when 2^24 are armed or retired        LM_OUT_OF_SLOTS, nothing changed
-//     the reference was released by hand meanwhile   the drain counts it as failed, and goes on
+//     the reference released, transferred, or its    LM_KEPT, nothing changed
+//       view ended, by hand meanwhile
+//     drained or closed when the buffer is being     LM_BUSY, a drain counts it as failed: the
+//       resized                                        token ends, the reference is its owner's
 //     never                                          the budget's callback tells (alloc/buffer.h)
 //     any call before the start or after the end,    LM_NOT_STARTED, and no memory is read:
 //       the realm's end included                       collectors call when they end themselves
 //     a token of an earlier start of this realm      LM_STALE_TOKEN, as its record is still known
 //     a token whose owner has released all at once   LM_STALE_TOKEN, whatever the collector says
+//
+// A token is no secret, and says whose it is: whoever passes it to detach, close or enqueue acts
+// for its owner. It means something in its own realm only.
 //
 // Two disciplines of attaching. A FinalizationRegistry takes many registrations for one object, and
 // unregisters all that share an unregister token: such tokens form a ring, which
@@ -61,8 +72,9 @@ bool lm_finalizers_start(lm_realm *realm);
 // start again. Does nothing if they have not started. No other thread calls. O(tokens).
 void lm_finalizers_end(lm_realm *realm);
 
-// Arms a token for one of the owner's references, which is the token's from here on: a token for
-// each reference. `sibling`, if not 0, is a token with which it is to be detached together. O(1).
+// Arms a token for one of the owner's references, which the token keeps from here on: a token for
+// each reference, and no more. `sibling`, if not 0, is a token with which it is to be detached
+// together. O(1).
 lm_status lm_finalizer_attach(lm_realm *realm, uint32_t owner, lm_handle handle, lm_token sibling,
                               lm_token *token);
 
@@ -70,8 +82,8 @@ lm_status lm_finalizer_attach(lm_realm *realm, uint32_t owner, lm_handle handle,
 // and not drained. O(1).
 lm_status lm_finalizer_detach(lm_realm *realm, lm_token token, lm_handle *handle);
 
-// Disarms a token and all its siblings, at once, and releases their references, those that were not
-// released by hand. Returns LM_OK and how many blocks that freed. O(siblings).
+// Disarms a token and all its siblings, at once, and releases their references. Returns LM_OK and
+// how many blocks that freed. O(siblings).
 lm_status lm_finalizer_detach_all(lm_realm *realm, lm_token token, uint32_t *freed);
 
 // As attach without siblings, where the object has a token already, `*token` (0: none), which is
@@ -93,7 +105,7 @@ lm_status lm_finalizer_enqueue(lm_realm *realm, lm_token token);
 typedef struct lm_drained {
     uint32_t released; // references
     uint32_t freed;    // blocks
-    uint32_t failed;   // handles that were misused meanwhile
+    uint32_t failed;   // references of buffers that were being resized
     bool more;         // are enqueued
 } lm_drained;
 

@@ -82,6 +82,10 @@ static lm_token attach(lm_handle handle, lm_token sibling) {
     assert_true(token != 0 && token >> 48 == 0);
     return token;
 }
+static void retain(lm_handle handle, uint32_t times) {
+    while (times--)
+        assert_int_equal(lm_buffer_retain(r, DART, handle), LM_OK);
+}
 static void enqueue(lm_token token) {
     assert_int_equal(lm_finalizer_enqueue(r, token), LM_OK);
 }
@@ -143,6 +147,7 @@ static int start_atomic(void **state) {
 
 // Each call that takes a token refuses this one, and nothing changes.
 static void assert_refused(lm_token token, lm_status expected, lm_handle good) {
+    retain(good, 1); // that no token keeps
     picture before = take_picture();
     lm_token none = 77, replaced = token;
     lm_handle handle = 78;
@@ -158,6 +163,7 @@ static void assert_refused(lm_token token, lm_status expected, lm_handle good) {
     assert_true(none == 77 && handle == 78 && freed == 79 && replaced == token);
     assert_as_in(&before);
     drop_picture(&before);
+    assert_int_equal(lm_buffer_release(r, DART, good), LM_OK);
 }
 
 static void numbers_that_were_never_tokens(void **state) {
@@ -279,23 +285,110 @@ static void attaching_what_is_misused(void **state) {
     assert_holds(1, 1);
 }
 
-static void released_by_hand_meanwhile(void **state) {
+// No call by hand takes from its token the reference that it keeps; the owner's others are its own.
+static void what_a_token_keeps_is_not_released_by_hand(void **state) {
     (void)state;
-    lm_handle a = create(HOME), b = create(OTHER), c = create(HOME);
-    lm_token first = attach(a, 0), last = attach(c, 0);
+    for (uint32_t memory = 0; memory < 2; memory++) {
+        lm_handle a = create(memory), to = 78, shared;
+        lm_token token = attach(a, 0), none = 77;
+        lm_buffer_info info;
+        for (int queued = 0; queued < 2; queued++) {
+            picture before = take_picture();
+            assert_int_equal(lm_buffer_release(r, DART, a), LM_KEPT);
+            assert_int_equal(lm_buffer_transfer(r, DART, a, SCRIPT, &to), LM_KEPT);
+            assert_int_equal(lm_finalizer_attach(r, DART, a, 0, &none), LM_KEPT);
+            assert_true(to == 78 && none == 77);
+            assert_as_in(&before);
+            drop_picture(&before);
+            if (!queued) enqueue(token);
+        }
+        retain(a, 2); // and two by hand
+        assert_int_equal(lm_buffer_describe(r, DART, a, &info), LM_OK);
+        assert_int_equal(info.references, 3);
+        assert_int_equal(lm_buffer_release(r, DART, a), LM_OK);
+        assert_int_equal(lm_buffer_transfer(r, DART, a, SCRIPT, &to), LM_OK);
+        assert_int_equal(lm_buffer_release(r, DART, a), LM_KEPT);
+        assert_int_equal(lm_buffer_share(r, DART, a, MODULE, &shared), LM_OK);
+        assert_drained(10, 1, 0, 0, false);
+        assert_int_equal(lm_buffer_release(r, DART, a), LM_RELEASE_AFTER_ZERO);
+        assert_int_equal(lm_buffer_release(r, SCRIPT, to), LM_OK);
+        assert_int_equal(lm_buffer_release(r, MODULE, shared), LM_FREED);
+        assert_holds(0, 0);
+    }
+}
+
+// Of two references and three tokens, the third finds none that it could keep.
+static void there_are_no_more_tokens_than_references(void **state) {
+    (void)state;
+    lm_handle a = create(HOME), back;
+    retain(a, 1);
+    lm_token first = attach(a, 0), none = 77;
+    picture before = take_picture();
+    lm_token second = attach(a, first);
+    assert_int_equal(lm_finalizer_attach(r, DART, a, 0, &none), LM_KEPT);
+    assert_int_equal(lm_finalizer_attach(r, DART, a, second, &none), LM_KEPT);
+    assert_int_equal(none, 77);
+    assert_int_equal(lm_finalizer_detach(r, second, &back), LM_OK);
+    assert_int_equal(back, a);
+    second = attach(a, 0); // what was detached can be kept again
     enqueue(first);
-    enqueue(attach(b, 0));
-    enqueue(last);
-    assert_int_equal(lm_buffer_release(r, DART, a), LM_FREED); // before the drain
-    assert_int_equal(lm_buffer_release(r, DART, c), LM_FREED);
-    lm_handle reuse = create(HOME); // in c's slot: c's token must not take it
-    assert_int_equal(lm_handle_slot(reuse), lm_handle_slot(c));
-    assert_drained(10, 1, 1, 2, false);
-    assert_holds(0, 1);
-    lm_token token = attach(reuse, 0);
-    assert_int_equal(lm_buffer_release(r, DART, reuse), LM_FREED); // before enqueue
-    enqueue(token);
-    assert_drained(10, 0, 0, 1, false);
+    enqueue(second);
+    assert_drained(1, 1, 0, 0, true);
+    assert_int_equal(lm_finalizer_attach(r, DART, a, 0, &none), LM_KEPT);
+    assert_drained(1, 1, 1, 0, false);
+    drop_picture(&before);
+    assert_holds(0, 0);
+}
+
+// A resize of what a token keeps alone is its owner's to do; and so it is after the token's end.
+static void a_kept_buffer_is_resized(void **state) {
+    (void)state;
+    for (uint32_t memory = 0; memory < 2; memory++) {
+        lm_handle a = create(memory), back;
+        lm_token token = attach(a, 0);
+        assert_int_equal(lm_buffer_resize(r, DART, a, 100 * SIZE), LM_OK);
+        assert_holds(1, 1);
+        assert_int_equal(lm_buffer_release(r, DART, a), LM_KEPT);
+        assert_int_equal(lm_finalizer_detach(r, token, &back), LM_OK);
+        assert_int_equal(lm_buffer_resize(r, DART, a, 1), LM_OK);
+        assert_int_equal(lm_buffer_release(r, DART, a), LM_FREED);
+        assert_holds(0, 0);
+    }
+}
+
+// Where a call names the owner, the token must be of the same; the others act for the token's.
+static void tokens_of_another_owner(void **state) {
+    (void)state;
+    lm_handle a = create(HOME), b = create(OTHER), shared, cancelled = 78;
+    lm_token token = attach(a, 0), none = 77, replaced = token;
+    assert_int_equal(lm_buffer_share(r, DART, b, SCRIPT, &shared), LM_OK);
+    picture before = take_picture();
+    assert_int_equal(lm_finalizer_attach(r, SCRIPT, shared, token, &none), LM_WRONG_OWNER);
+    assert_int_equal(lm_finalizer_replace(r, SCRIPT, shared, &replaced, &cancelled),
+                     LM_WRONG_OWNER);
+    assert_true(none == 77 && replaced == token && cancelled == 78);
+    assert_as_in(&before);
+    drop_picture(&before);
+    assert_int_equal(lm_finalizer_close(r, token), LM_FREED);
+    assert_int_equal(lm_buffer_release(r, SCRIPT, shared), LM_OK);
+    assert_int_equal(lm_buffer_release(r, DART, b), LM_FREED);
+    assert_holds(0, 0);
+}
+
+// When the finalizers end, each owner has what its tokens kept.
+static void an_end_gives_references_back(void **state) {
+    (void)state;
+    lm_handle a = create(HOME), b = create(OTHER);
+    retain(a, 1);
+    attach(a, 0);
+    enqueue(attach(a, 0));
+    attach(b, 0);
+    assert_int_equal(lm_buffer_release(r, DART, a), LM_KEPT);
+    lm_finalizers_end(r);
+    assert_holds(0, 2);
+    assert_int_equal(lm_buffer_release(r, DART, a), LM_OK);
+    assert_int_equal(lm_buffer_release(r, DART, a), LM_FREED);
+    assert_int_equal(lm_buffer_release(r, DART, b), LM_FREED);
     assert_holds(0, 0);
 }
 
@@ -453,16 +546,17 @@ static void siblings_leave_together(void **state) {
     assert_holds(0, 0);
 }
 
-static void of_siblings_some_were_released_by_hand(void **state) {
+static void siblings_may_keep_one_buffer(void **state) {
     (void)state;
     lm_handle a = create(HOME), b = create(OTHER);
     lm_token first = attach(a, 0), second = attach(b, first);
     uint32_t freed;
-    assert_int_equal(lm_buffer_retain(r, DART, b), LM_OK); // two tokens for one buffer
+    retain(b, 2); // two tokens for one buffer, and one reference by hand
     attach(b, second);
-    assert_int_equal(lm_buffer_release(r, DART, a), LM_FREED);
     assert_int_equal(lm_finalizer_detach_all(r, first, &freed), LM_OK);
     assert_int_equal(freed, 1);
+    assert_holds(0, 1);
+    assert_int_equal(lm_buffer_release(r, DART, b), LM_FREED);
     assert_holds(0, 0);
 }
 
@@ -635,6 +729,7 @@ static void attach_out_of_memory(void **state) {
     lm_handle handle = create(OTHER);
     uint32_t refused = 0;
     lm_token before = 0;
+    retain(handle, ATTACHED);
     for (uint32_t i = 0; i < ATTACHED; i++) {
         lm_token token = 77, replaced = before;
         lm_handle cancelled = 78;
@@ -660,7 +755,8 @@ static void attach_out_of_memory(void **state) {
     assert_holds(ATTACHED, 1);
     uint32_t freed;
     assert_int_equal(lm_finalizer_detach_all(r, before, &freed), LM_OK);
-    assert_int_equal(freed, 1);
+    assert_int_equal(freed, 0);
+    assert_int_equal(lm_buffer_release(r, DART, handle), LM_FREED);
     assert_holds(0, 0);
 }
 
@@ -1008,9 +1104,10 @@ static void a_broken_record_is_seen(void **state) {
         {ARMED, PREVIOUS, 99, "ring"}, {ARMED, NEXT, QUEUED, "ring"},  {ARMED, NEXT, FREE, "ring"},
         {ARMED, WORD, 0x103, "queue"}, {QUEUED, WORD, 0x101, "queue"}, {QUEUED, BEHIND, 2, "queue"},
         {QUEUED, BEHIND, 99, "queue"}, {FREE, NEXT, 3, "free"},        {FREE, NEXT, 99, "free"},
-        {FREE, WORD, 0x102, "queue"},
+        {FREE, WORD, 0x102, "queue"},  {ARMED, HANDLE, 7, "kept"},
     };
     lm_handle a = create(HOME), freed;
+    retain(a, 1);
     attach(a, 0);
     enqueue(attach(create(HOME), 0));
     assert_int_equal(lm_finalizer_detach(r, attach(a, 0), &freed), LM_OK);
@@ -1038,13 +1135,17 @@ static const struct CMUnitTest tests[] = {
     BOTH(after_its_end_a_token_is_stale),
     BOTH(detached_when_enqueued_it_is_passed_over),
     BOTH(attaching_what_is_misused),
-    BOTH(released_by_hand_meanwhile),
+    BOTH(what_a_token_keeps_is_not_released_by_hand),
+    BOTH(there_are_no_more_tokens_than_references),
+    BOTH(a_kept_buffer_is_resized),
+    BOTH(tokens_of_another_owner),
+    BOTH(an_end_gives_references_back),
     BOTH(a_gone_owners_tokens_go_with_it),
     BOTH(closed_by_hand),
     BOTH(the_oldest_first_in_batches),
     BOTH(a_careless_collector),
     BOTH(siblings_leave_together),
-    BOTH(of_siblings_some_were_released_by_hand),
+    BOTH(siblings_may_keep_one_buffer),
     BOTH(a_later_registration_hands_the_earlier_back),
     BOTH(a_budget_is_kept),
     BOTH(a_budget_below_what_is_held),
@@ -1095,6 +1196,7 @@ static void no_records_are_left(void **state) {
     (void)state;
     lm_handle handle = create(HOME), cancelled = 78;
     lm_token token = 77, last = 0;
+    retain(handle, LM_SLOTS_MAX);
     for (uint32_t i = 0; i < LM_SLOTS_MAX; i++)
         last = attach(handle, last);
     picture before = take_picture();

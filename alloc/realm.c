@@ -27,6 +27,7 @@ const char *lm_status_name(lm_status status) {
         [LM_STALE_TOKEN] = "LM_STALE_TOKEN",
         [LM_ENQUEUED] = "LM_ENQUEUED",
         [LM_NOT_STARTED] = "LM_NOT_STARTED",
+        [LM_KEPT] = "LM_KEPT",
     };
     return (unsigned)status < LM_STATUSES ? names[status] : "no status";
 }

@@ -4,9 +4,17 @@
 #include "alloc/buffer.h"
 #include "alloc/records.h"
 
-#define LM_WORD_COUNT     (((uint64_t)1 << 24) - 1) // the bits of a word that count
-#define LM_COUNT_BUSY     ((uint32_t)LM_WORD_COUNT) // in place of a count of 1: it is resized
-#define LM_COUNT_MAX      ((uint32_t)(((uint64_t)1 << LM_COUNT_BITS) - 1 - (LM_COUNT_BITS == 24)))
+// A word's low 24 bits, in which a handle has the slot's number:
+//
+//      23     22        0
+//     [ kept |  count    ]     kept: tokens keep some of the references, slot.kept says how many
+//
+// While it is kept, a release by hand is no single swap but takes the lock, under which it can be
+// seen whether it would take what a token keeps. All else looks at the count alone.
+#define LM_WORD_COUNT     (((uint64_t)1 << 24) - 1)
+#define LM_WORD_KEPT      ((uint64_t)1 << 23)
+#define LM_COUNT_BUSY     ((uint32_t)LM_WORD_KEPT - 1) // in place of a count of 1: it is resized
+#define LM_COUNT_MAX      ((1u << LM_COUNT_BITS) - 1 - (LM_COUNT_BITS == 23))
 #define LM_GENERATION_MAX ((1u << LM_GENERATION_BITS) - 1)
 #define LM_SLOTS_MAX      (1u << LM_SLOT_BITS)
 
@@ -16,7 +24,7 @@ typedef struct lm_slot {
     uint32_t start, size;    // the bytes, as asked
     uint32_t next, previous; // in the ring of the buffer's shares; next: of a free one, plus 1
     uint32_t block;          // what the allocator gave; the start may lie further, to be aligned
-    uint32_t alignment;
+    uint32_t alignment_log2 : 8, kept : 24; // kept: references, by tokens; changed under the lock
 } lm_slot;
 _Static_assert(sizeof(lm_slot) == 32, "two a cache line");
 
@@ -52,7 +60,7 @@ static inline lm_realm_state *lm_state_of(const lm_realm *realm) {
     return lm_at(realm->memories.at[LM_HOME].memory, realm->state);
 }
 
-_Static_assert(LM_COUNT_BITS <= 24 && LM_GENERATION_BITS <= 24 && LM_SLOT_BITS <= 24, "a handle");
+_Static_assert(LM_COUNT_BITS <= 23 && LM_GENERATION_BITS <= 24 && LM_SLOT_BITS <= 24, "a handle");
 
 static inline lm_slot *lm_slot_at(const lm_realm *realm, uint32_t number) {
     const lm_memory *home = realm->memories.at[LM_HOME].memory;
@@ -60,7 +68,7 @@ static inline lm_slot *lm_slot_at(const lm_realm *realm, uint32_t number) {
 }
 
 static inline uint32_t lm_word_count(uint64_t word) {
-    return (uint32_t)(word & LM_WORD_COUNT);
+    return (uint32_t)(word & LM_WORD_COUNT & ~LM_WORD_KEPT);
 }
 static inline uint32_t lm_word_memory(uint64_t word) {
     return lm_handle_memory(word);
@@ -69,7 +77,8 @@ static inline uint32_t lm_word_stamp(uint64_t word) {
     return (uint32_t)(word >> 32);
 }
 
-// The count of the share that a handle of this slot means. Of another one's: above LM_COUNT_MAX.
+// The count of the share that a handle of this slot means, with the bit above it. Of another one's:
+// above both.
 static inline uint64_t lm_word_count_for(uint64_t word, lm_handle handle) {
     return word - (handle & ~LM_WORD_COUNT);
 }

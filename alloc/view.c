@@ -114,7 +114,7 @@ static inline bool find(const lm_realm *r, uint32_t owner, lm_handle handle, pla
     const lm_slot *s = lm_slot_at(r, number);
     uint64_t word = __atomic_load_n(&s->word, __ATOMIC_RELAXED);
     *p = (place){lm_handle_memory(handle), s->start, s->size};
-    return LM_LIKELY((lm_word_count_for(word, handle) - 1 < LM_COUNT_MAX) &
+    return LM_LIKELY((lm_word_count_for(word & ~LM_WORD_KEPT, handle) - 1 < LM_COUNT_MAX) &
                      (lm_handle_owner(handle) == owner));
 }
 

@@ -734,7 +734,9 @@ static bool check_owner(buffer_player *p, uint32_t owner) {
 
 static bool end_realm(buffer_player *p) {
     lm_finalizers_end(&p->realm);
+    if (!buffer_collect_ended(p)) return false;
     lm_realm_end(&p->realm);
+    if (!buffer_collect_ended(p)) return false;
     if (p->watch.broken && !buffer_broken(p, "death", "%s, when the realm ends", p->watch.broken))
         return false;
     for (uint32_t i = 0; i < p->options.count; i++)

@@ -24,7 +24,7 @@
 // What a trace has no verb for is played in place of what comes to the same, by the numbers of what
 // it names: buffers that are adopted, or resized at once; references released by a token that is
 // closed; tokens in rings, replaced, detached with all their siblings, enqueued twice, detached
-// when they are queued and attached anew.
+// when they are queued and attached anew; finalizers that end and start; views that end twice.
 #pragma once
 
 #include "alloc/view.h"

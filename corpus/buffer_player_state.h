@@ -63,7 +63,7 @@ bool buffer_interrupt_end(buffer_player *player, bool *interrupted);
 // A handle, or a token, was given.
 bool buffer_given(buffer_player *player, lm_handle handle, uint32_t owner, uint32_t memory,
                   uint32_t buffer);
-bool buffer_given_token(buffer_player *player, lm_token token);
+bool buffer_given_token(buffer_player *player, lm_token token, lm_handle handle);
 
 // Whether a reference stands for its buffer, lying where it lay, and is counted with the others.
 bool buffer_check_reference(buffer_player *player, uint32_t number);
@@ -90,8 +90,10 @@ bool buffer_collect_some(buffer_player *player);
 // The tokens of an owner who releases all at once, end.
 void buffer_forget_tokens(buffer_player *player, uint32_t owner);
 
-// A collector tells of all tokens that there were, when all owners are gone.
+// A collector tells of all tokens that there were: when all owners are gone; and when the
+// finalizers have ended, or the realm.
 bool buffer_collect_late(buffer_player *player);
+bool buffer_collect_ended(buffer_player *player);
 
 // A wrong call.
 bool buffer_wrong(buffer_player *player, const trace_operation *operation);

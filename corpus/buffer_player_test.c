@@ -180,6 +180,10 @@ static lm_status no_release(lm_realm *realm, uint32_t owner, lm_handle handle) {
     (void)realm, (void)owner, (void)handle;
     return LM_OK;
 }
+static lm_status no_unkeep(lm_realm *realm, lm_handle handle, bool releases) {
+    (void)realm, (void)handle, (void)releases;
+    return LM_OK;
+}
 static lm_status no_transfer(lm_realm *realm, uint32_t owner, lm_handle handle, uint32_t to,
                              lm_handle *transferred) {
     (void)realm, (void)owner, (void)to;
@@ -221,6 +225,8 @@ static void wrong_counts_are_seen(void **state) {
     counts.release = no_release;
     start(&counts, false, 16);
     assert_breaks(HEADER "b 0 8\n- 0\n", "operation 1 (-): status: ");
+    counts = lm_counts_plain;
+    counts.unkeep = no_unkeep;
     start(&counts, false, 16);
     assert_breaks(HEADER "b 0 8\nb 1 8\n@ 0 0\n@ 1 1\nc 1\nc 0\nd 1\nd\n",
                   "operation 6 (d): death: ");

@@ -1,16 +1,20 @@
 // The buffer player's verbs of finalizers: @ ~ c d.
 //
 // By their numbers modulo 4: tokens 1 and 2 are armed beside the one before them, as siblings,
-// where that is armed yet; token 3 replaces another one at once. When they are collected, 1 is
-// enqueued twice, and 2 is detached, attached anew and enqueued again, so that one that is detached
-// stands before it in the queue. When they are detached, 1 is so with all its siblings, by way of
-// references more, and those are attached anew.
+// where that is armed yet and of the same owner; what token 0 keeps alone is resized; token 3
+// replaces another one at once. When they are collected, 1 is enqueued twice, and 2 is detached,
+// attached anew and enqueued again, so that one that is detached stands before it in the queue.
+// When they are detached, 1 is so with all its siblings, by way of references more, and those are
+// attached anew. When 6 tokens were begun, or 14, 22, …, a drain is followed by the finalizers' end
+// and their start, and all that was armed is attached anew.
 #include "corpus/buffer_player_state.h"
 
 #define COUNT_MAX ((UINT32_C(1) << LM_COUNT_BITS) - 1)
 
-bool buffer_given_token(buffer_player *p, lm_token token) {
-    const char *wrong = handle_shadow_give_token(&p->shadow, token);
+enum { RESTART_MAX = 256 }; // tokens; with more the finalizers are not started anew
+
+bool buffer_given_token(buffer_player *p, lm_token token, lm_handle handle) {
+    const char *wrong = handle_shadow_give_token(&p->shadow, token, handle);
     return !wrong || buffer_broken(p, "status", "%s: %#llx", wrong, (unsigned long long)token);
 }
 
@@ -26,7 +30,7 @@ static bool arm(buffer_player *p, const lm_view *of, lm_token sibling, lm_token 
         return true;
     }
     p->armed++;
-    return buffer_given_token(p, *token);
+    return buffer_given_token(p, *token, of->handle);
 }
 
 // A token that stands for the same reference takes the place of this one.
@@ -41,7 +45,29 @@ static bool replace(buffer_player *p, const lm_view *of, lm_token *token) {
     handle_shadow_end_token(&p->shadow, old);
     if (cancelled != of->handle && !buffer_broken(p, "count", "another reference was cancelled"))
         return false;
-    return buffer_given_token(p, *token);
+    return buffer_given_token(p, *token, of->handle);
+}
+
+// What a token keeps is its owner's to resize, if nobody else holds it: here to its own size, which
+// an imported allocator may serve elsewhere.
+static bool resize_kept(buffer_player *p, uint32_t reference) {
+    const lm_view *of = &p->references[reference];
+    uint32_t number = p->model.references[reference].buffer;
+    real_buffer *b = &p->buffers[number];
+    lm_buffer_info info;
+    bool adopted = number % 8 == 4; // its realm does not know how it is aligned
+    if (adopted || p->model.buffers[number].references > 1) return true;
+    p->due = 0;
+    lm_status status =
+        lm_buffer_resize(&p->realm, of->owner, of->handle, p->model.buffers[number].size);
+    if (!buffer_check_status(p, status, LM_OK)) return false;
+    lm_buffer_describe(&p->realm, of->owner, of->handle, &info);
+    bool moved = info.start != b->start, points = p->pointer.view.handle == of->handle;
+    b->start = info.start;
+    if (!moved || !points) return buffer_check_bytes(p, number);
+    if (!buffer_check_pointer(p, false)) return false;
+    p->pointer.address = NULL;
+    return buffer_check_bytes(p, number);
 }
 
 bool buffer_attach(buffer_player *p, const trace_operation *operation) {
@@ -53,10 +79,12 @@ bool buffer_attach(buffer_player *p, const trace_operation *operation) {
     p->last_tokens[number] = 0;
     if (p->model.references[operation->argument[1]].buffer == BUFFER_MODEL_NONE) return true;
     lm_token sibling = kind == 1 || kind == 2 ? made[-1].token : 0;
+    if (sibling && p->references[p->model.tokens[number - 1]].owner != of->owner) sibling = 0;
     if (!arm(p, of, sibling, &made->token)) return false;
     if (made->token && sibling) made->ring = made[-1].ring;
     if (made->token && kind == 3 && !replace(p, of, &made->token)) return false;
     p->last_tokens[number] = made->token;
+    if (kind == 0 && !resize_kept(p, operation->argument[1])) return false;
     return buffer_check_reference(p, operation->argument[1]);
 }
 
@@ -191,7 +219,69 @@ static bool release_unattached(buffer_player *p, uint32_t first, uint32_t *freed
     return true;
 }
 
-bool buffer_drain(buffer_player *p, const trace_operation *operation) {
+// What a collector says of all tokens that there were, when it is too late, or too early.
+static bool enqueue_all(buffer_player *p, bool started) {
+    for (uint32_t i = 0; i < p->tokens_begun; i++) {
+        lm_token token = p->last_tokens[i];
+        lm_status status = started ? handle_shadow_judge_token(&p->shadow, token) : LM_NOT_STARTED;
+        if (token && !enqueue(p, token, status)) return false;
+    }
+    return true;
+}
+
+bool buffer_collect_ended(buffer_player *p) {
+    return enqueue_all(p, false);
+}
+
+// All tokens end, and are not in the queue.
+static void end_all(buffer_player *p) {
+    for (uint32_t i = 0; i < p->tokens_begun; i++) {
+        real_token *t = &p->tokens[i];
+        bool queued = t->queued;
+        if (t->passed) handle_shadow_dequeue_token(&p->shadow, t->passed);
+        if (t->token) handle_shadow_end_token(&p->shadow, t->token);
+        if (t->token && queued) handle_shadow_dequeue_token(&p->shadow, t->token);
+        *t = (real_token){.ring = i};
+    }
+    p->armed = p->waiting = 0;
+}
+
+// Arms what was armed, and enqueues what was queued.
+static bool arm_all(buffer_player *p, const bool *armed) {
+    for (uint32_t i = 0; i < p->tokens_begun; i++) {
+        real_token *t = &p->tokens[i];
+        if (!armed[i]) continue;
+        if (!arm(p, &p->references[p->model.tokens[i]], 0, &t->token)) return false;
+        if (t->token) p->last_tokens[i] = t->token;
+    }
+    for (uint32_t i = p->model.queue_first; i < p->model.queue_end; i++) {
+        real_token *t = &p->tokens[p->model.queue[i]];
+        if (t->token && !enqueue(p, t->token, LM_OK)) return false;
+        t->queued = t->token != 0;
+    }
+    return true;
+}
+
+// The finalizers end and start: no token of before is one any more.
+static bool restart(buffer_player *p) {
+    bool armed[RESTART_MAX];
+    if (p->tokens_begun > RESTART_MAX) return true;
+    for (uint32_t i = 0; i < p->tokens_begun; i++)
+        armed[i] = p->tokens[i].token != 0;
+    lm_finalizers_end(&p->realm);
+    end_all(p);
+    if (!enqueue_all(p, false)) return false;
+    for (int i = 0; i < 2; i++) {
+        bool started = lm_finalizers_start(&p->realm);
+        buffer_expects(p, i == 0);
+        if (started != (i == 0) &&
+            !buffer_broken(p, "status", "finalizers start %s", started ? "twice" : "not again"))
+            return false;
+    }
+    return enqueue_all(p, true) && arm_all(p, armed);
+}
+
+static bool drain(buffer_player *p, const trace_operation *operation) {
     uint32_t first = p->model.queue_first, tokens = 0, freed = 0;
     buffer_model_play(&p->model, operation);
     if (!buffer_before_death(p)) return false;
@@ -208,7 +298,7 @@ bool buffer_drain(buffer_player *p, const trace_operation *operation) {
     for (uint32_t i = first; i < p->model.queue_first; i++) {
         uint32_t reference = p->model.tokens[p->model.queue[i]];
         lm_view *real = &p->references[reference];
-        p->tokens[p->model.queue[i]].token = 0;
+        p->tokens[p->model.queue[i]] = (real_token){0};
         if (!real->handle) continue;
         handle_shadow_take(&p->shadow, real->handle);
         p->last_handles[reference] = real->handle;
@@ -219,6 +309,10 @@ bool buffer_drain(buffer_player *p, const trace_operation *operation) {
         if (handle && !buffer_after_release(p, handle)) return false;
     }
     return true;
+}
+
+bool buffer_drain(buffer_player *p, const trace_operation *operation) {
+    return drain(p, operation) && (p->tokens_begun % 8 != 6 || restart(p));
 }
 
 bool buffer_close(buffer_player *p, const lm_view *reference, bool dies, bool *done) {
@@ -251,10 +345,7 @@ void buffer_forget_tokens(buffer_player *p, uint32_t owner) {
 }
 
 bool buffer_collect_late(buffer_player *p) {
-    for (uint32_t i = 0; i < p->tokens_begun; i++)
-        if (p->last_tokens[i] && !enqueue(p, p->last_tokens[i],
-                                          handle_shadow_judge_token(&p->shadow, p->last_tokens[i])))
-            return false;
+    if (!enqueue_all(p, true)) return false;
     lm_drained drained = lm_finalizers_drain(&p->realm, UINT32_MAX);
     return (!drained.released && !drained.freed && !drained.failed && !drained.more) ||
            buffer_broken(p, "count", "%u released and %u failed, of tokens whose owners are gone",

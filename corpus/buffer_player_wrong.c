@@ -122,15 +122,19 @@ static bool is_wrong(buffer_player *p, wrong_call *call, lm_status expected) {
 static void wrong_handle(buffer_player *p, wrong_call *made, uint32_t call, uint32_t owner,
                          lm_handle handle) {
     lm_status after_zero = call == RELEASE ? LM_RELEASE_AFTER_ZERO : LM_USE_AFTER_ZERO;
-    lm_status expected = handle_shadow_judge(&p->shadow, owner, handle, after_zero);
+    bool takes = call == RELEASE || call == TRANSFER || call == ATTACH;
+    lm_status expected = takes ? handle_shadow_judge_taking(&p->shadow, owner, handle, after_zero)
+                               : handle_shadow_judge(&p->shadow, owner, handle, after_zero);
     if (is_wrong(p, made, expected)) made->got = call_handle(p, call, owner, handle);
 }
 
 static void wrong_token(buffer_player *p, wrong_call *made, uint32_t call, const lm_view *of,
                         lm_token token) {
-    lm_status expected = handle_shadow_judge_token(&p->shadow, token);
     bool attaches = call == BESIDE || call == REPLACE;
     if (attaches && !(token && of && of->handle)) return; // of nothing; beside none
+    lm_status expected = attaches ? handle_shadow_judge_beside(&p->shadow, of->owner, of->handle,
+                                                               token, call == REPLACE)
+                                  : handle_shadow_judge_token(&p->shadow, token);
     if (is_wrong(p, made, expected)) made->got = call_token(p, call, of, token);
 }
 
@@ -261,7 +265,9 @@ static bool make_call(buffer_player *p, wrong_call *made, const uint32_t *argume
     if (begun && !call_reference(p, made, wrong, number, offset)) return false;
     if (number >= p->tokens_begun || !p->last_tokens[number]) return true;
     lm_token token = p->last_tokens[number];
-    const lm_view *held = &p->references[p->model.tokens[number]];
+    bool other = offset / TOKEN_CALLS % 2; // beside, or in place of, what another one stands for
+    const lm_view *held =
+        &p->references[other ? offset % p->references_begun : p->model.tokens[number]];
     if (wrong == WRONG_detach_twice)
         wrong_token(p, made, offset % TOKEN_CALLS, held, no_token(token, offset / TOKEN_CALLS));
     if (wrong == WRONG_late_enqueue) wrong_token(p, made, ENQUEUE, NULL, no_token(token, offset));

@@ -64,6 +64,24 @@ lm_status handle_shadow_judge_token(const handle_shadow *shadow, lm_token token)
     return token == t->token && t->alive ? LM_OK : LM_STALE_TOKEN;
 }
 
+lm_status handle_shadow_judge_taking(const handle_shadow *shadow, uint32_t owner, lm_handle handle,
+                                     lm_status after_zero) {
+    lm_status status = handle_shadow_judge(shadow, owner, handle, after_zero);
+    if (status != LM_OK) return status;
+    const shadow_share *share = handle_shadow_share(shadow, handle);
+    return share->kept < share->count ? LM_OK : LM_KEPT;
+}
+
+lm_status handle_shadow_judge_beside(const handle_shadow *shadow, uint32_t owner, lm_handle handle,
+                                     lm_token token, bool replaces) {
+    lm_status taking = handle_shadow_judge_taking(shadow, owner, handle, LM_USE_AFTER_ZERO);
+    lm_status status = handle_shadow_judge_token(shadow, token);
+    lm_handle stands_for = status == LM_OK ? shadow->tokens[record_of(token)].handle : 0;
+    if (taking == LM_KEPT && replaces && stands_for == handle) return LM_OK;
+    if (taking != LM_OK || status != LM_OK) return taking != LM_OK ? taking : status;
+    return lm_handle_owner(stands_for) == owner ? LM_OK : LM_WRONG_OWNER;
+}
+
 shadow_share *handle_shadow_share(const handle_shadow *shadow, lm_handle handle) {
     return &shadow->shares[lm_handle_slot(handle)];
 }
@@ -90,7 +108,7 @@ const char *handle_shadow_give(handle_shadow *shadow, lm_handle handle, uint32_t
     if (generation_of(handle) > GENERATION_MAX) return "a retired slot serves again";
     if (lm_handle_owner(handle) != owner || lm_handle_memory(handle) != memory)
         return "a handle names another owner or memory";
-    *share = (shadow_share){handle, 1, buffer};
+    *share = (shadow_share){.handle = handle, .count = 1, .buffer = buffer};
     if (slot >= shadow->slots) shadow->slots = slot + 1;
     shadow->shares_live++;
     return NULL;
@@ -104,7 +122,7 @@ uint32_t handle_shadow_take(handle_shadow *shadow, lm_handle handle) {
     return 0;
 }
 
-const char *handle_shadow_give_token(handle_shadow *shadow, lm_token token) {
+const char *handle_shadow_give_token(handle_shadow *shadow, lm_token token, lm_handle handle) {
     uint32_t record = record_of(token), generation = token_generation(token);
     if (token >> 48) return "a token has more than 48 bits";
     if (record >= shadow->token_room) return "a record is made where another is free";
@@ -113,7 +131,8 @@ const char *handle_shadow_give_token(handle_shadow *shadow, lm_token token) {
     if (generation != token_generation(t->token) + 1)
         return "a token is not of the next generation";
     if (generation > GENERATION_MAX) return "a retired record serves again";
-    *t = (shadow_token){token, true, false};
+    *t = (shadow_token){token, handle, true, false};
+    handle_shadow_share(shadow, handle)->kept++;
     if (record >= shadow->records) shadow->records = record + 1;
     shadow->tokens_kept++;
     return NULL;
@@ -129,6 +148,7 @@ static void keep_token(handle_shadow *shadow, shadow_token *t, bool alive, bool 
 
 void handle_shadow_end_token(handle_shadow *shadow, lm_token token) {
     shadow_token *t = &shadow->tokens[record_of(token)];
+    handle_shadow_share(shadow, t->handle)->kept--;
     keep_token(shadow, t, false, t->queued);
 }
 void handle_shadow_queue_token(handle_shadow *shadow, lm_token token) {

@@ -8,11 +8,13 @@
 typedef struct shadow_share {
     lm_handle handle; // the last one given of this slot, or 0
     uint32_t count;   // 0: released
+    uint32_t kept;    // of them, by tokens
     uint32_t buffer;
 } shadow_share;
 
 typedef struct shadow_token {
-    lm_token token; // the last one given of this record, or 0
+    lm_token token;   // the last one given of this record, or 0
+    lm_handle handle; // for which it stood
     bool alive, queued;
 } shadow_token;
 
@@ -36,6 +38,12 @@ void handle_shadow_restart(handle_shadow *shadow);
 lm_status handle_shadow_judge(const handle_shadow *shadow, uint32_t owner, lm_handle handle,
                               lm_status after_zero);
 lm_status handle_shadow_judge_token(const handle_shadow *shadow, lm_token token);
+// The same of a call that takes one of the owner's references, which no token may keep.
+lm_status handle_shadow_judge_taking(const handle_shadow *shadow, uint32_t owner, lm_handle handle,
+                                     lm_status after_zero);
+// The same of an attach beside a token, or in its place, where `replaces`.
+lm_status handle_shadow_judge_beside(const handle_shadow *shadow, uint32_t owner, lm_handle handle,
+                                     lm_token token, bool replaces);
 
 // The share that a live handle names.
 shadow_share *handle_shadow_share(const handle_shadow *shadow, lm_handle handle);
@@ -50,7 +58,7 @@ bool handle_shadow_has_record(const handle_shadow *shadow);
 // A handle or token was given. NULL, or what is wrong with it.
 const char *handle_shadow_give(handle_shadow *shadow, lm_handle handle, uint32_t owner,
                                uint32_t memory, uint32_t buffer);
-const char *handle_shadow_give_token(handle_shadow *shadow, lm_token token);
+const char *handle_shadow_give_token(handle_shadow *shadow, lm_token token, lm_handle handle);
 
 // One reference less. Returns how many the share still has.
 uint32_t handle_shadow_take(handle_shadow *shadow, lm_handle handle);

@@ -141,6 +141,9 @@ lm_status recorded_buffer_resize(lm_realm *realm, uint32_t owner, lm_handle hand
     recorded.pending.tells = true;
     lm_status status = RETURNED(lm_buffer_resize(realm, owner, handle, size));
     if (fresh) recorder_add("    keeps_first(%u, %s, %u);\n", owner, name, kept);
+    if (recorded.operation && recorded.operation->verb == TRACE_ATTACH) // perhaps elsewhere
+        recorder_add("    lies(%u, %u, %s, 1);\n",
+                     handle_shadow_share(&recorded.player->shadow, handle)->buffer, owner, name);
     return status;
 }
 
@@ -177,12 +180,18 @@ uint64_t recorded_realm_release_all(lm_realm *realm, uint32_t owner) {
     return recorder_returned(lm_realm_release_all(realm, owner));
 }
 
+// In the middle of a play, or at its end.
 void recorded_finalizers_end(lm_realm *realm) {
-    if (recorder_is_on()) {
-        recorder_write_state(true);
-        recorder_write("    lm_finalizers_end(&realm);\n");
-    }
+    if (recorder_is_on() && !recorded.operation) recorder_write_state(true);
+    if (recorder_is_on()) recorder_write("    lm_finalizers_end(&realm);\n");
     lm_finalizers_end(realm);
+}
+
+// With the realm they are started by the program itself.
+bool recorded_finalizers_start(lm_realm *realm) {
+    if (!recorder_is_on() || !recorded.operation) return lm_finalizers_start(realm);
+    recorder_call(CALL_NUMBER, "lm_finalizers_start(&realm)");
+    return recorder_returned(lm_finalizers_start(realm)) != 0;
 }
 
 lm_status recorded_realm_end(lm_realm *realm) {

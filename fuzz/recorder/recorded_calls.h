@@ -38,6 +38,7 @@ RECORDED(finalizer_close)
 RECORDED(finalizer_enqueue)
 RECORDED(finalizers_drain)
 RECORDED(finalizers_end)
+RECORDED(finalizers_start)
 #undef RECORDED
 
 #ifndef RECORDER // who makes the calls
@@ -73,4 +74,5 @@ RECORDED(finalizers_end)
 #define lm_finalizer_enqueue    recorded_finalizer_enqueue
 #define lm_finalizers_drain     recorded_finalizers_drain
 #define lm_finalizers_end       recorded_finalizers_end
+#define lm_finalizers_start     recorded_finalizers_start
 #endif
