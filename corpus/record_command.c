@@ -146,8 +146,10 @@ static void stop(const char *format, ...) {
 // ---- getting ready ----
 
 static recorder shared; // gone however we exit
+static char library_link[PATH_MAX];
 
 static void remove_recorder(void) {
+    if (*library_link) unlink(library_link);
     recorder_close(&shared);
 }
 
@@ -167,6 +169,20 @@ static void hold_standard_streams(void) {
     if (file >= 0) close(file);
 }
 
+// The loader splits LD_PRELOAD at spaces and colons: replaces a path that has one by a link to it.
+static void link_library(char library[PATH_MAX]) {
+    if (strpbrk(library, " :") == NULL) return;
+    size_t length = strlen(shared.path);
+    if (strpbrk(shared.path, " :") != NULL || length + sizeof ".so" > PATH_MAX)
+        stop("%s and %s: the loader takes no path with a space or colon", library, shared.path);
+    char link[PATH_MAX];
+    memcpy(link, shared.path, length);
+    strcpy(link + length, ".so");
+    if (symlink(library, link) != 0) stop("%s: %s", link, strerror(errno));
+    strcpy(library_link, link);
+    strcpy(library, link);
+}
+
 // Sets LD_PRELOAD to the recorder's library, before what the user preloads. Our own environment is
 // the command's.
 static void preload_library(void) {
@@ -176,8 +192,7 @@ static void preload_library(void) {
     library[length] = '\0';
     strcpy(strrchr(library, '/') + 1, LIBRARY);
     if (access(library, R_OK) != 0) stop("%s: %s", library, strerror(errno));
-    if (strpbrk(library, " :") != NULL)
-        stop("%s: the loader takes no path with a space or colon", library);
+    link_library(library);
     const char *others = getenv("LD_PRELOAD");
     bool alone = others == NULL || others[0] == '\0';
     if (asprintf(&variable, "%s%s%s", library, alone ? "" : ":", alone ? "" : others) < 0 ||

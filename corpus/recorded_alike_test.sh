@@ -70,6 +70,9 @@ try() {
 
 # ---- what a program finds ----
 
+try path-with-spaces - 'mkdir "a b:c"; cp "$build/linmem" "$build/linmem-record.so" "a b:c"
+    ${R:+"a b:c/linmem" record -o trace.lmt.zst --} $calls plain
+    [ -z "$R" ] || [ -s trace.lmt.zst ] || echo "no trace"'
 try inherits-plainly - '$R $probe'
 try inherits-descriptors - '$R $probe 3< /dev/null 5>> log 9<> file 200> high'
 try inherits-pipes - 'echo text | $R $probe 3< <(echo hi) | cat'
