@@ -4,7 +4,7 @@
 //
 //     retains    releases    retains
 //
-// by that handle; none of the three takes a lock. What a retain has granted stays until it is
+// by that handle, of which no token keeps a reference; so none of the three takes a lock. What a retain has granted stays until it is
 // released, whatever the interrupted call does.
 #include "corpus/buffer_player_state.h"
 
@@ -43,6 +43,7 @@ void buffer_interrupt(void) {
 
 void buffer_interrupt_begin(buffer_player *p, lm_handle handle, uint32_t number) {
     if (p->options.observer) return; // calls that are written down come one after the other
+    if (handle_shadow_share(&p->shadow, handle)->kept) return; // a release would wait for the lock
     other.player = p;
     other.handle = handle;
     other.before = BEFORE + number % BEFORE_MORE;
