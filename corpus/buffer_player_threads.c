@@ -4,8 +4,8 @@
 //
 //     retains    releases    retains
 //
-// by that handle, of which no token keeps a reference; so none of the three takes a lock. What a retain has granted stays until it is
-// released, whatever the interrupted call does.
+// by that handle, of which no token keeps a reference; so none of the three takes a lock. What a
+// retain has granted stays until it is released, whatever the interrupted call does.
 #include "corpus/buffer_player_state.h"
 
 void buffer_interrupt(void);
