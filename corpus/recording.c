@@ -324,7 +324,7 @@ void recording_describe_losses(const recording_summary *summary, FILE *stream) {
         {summary->unknown_frees, "frees of blocks that nobody saw allocated: skipped"},
         {summary->reused_addresses, "blocks whose end nobody saw: freed when their address came"},
         {summary->large_blocks, "blocks of 4 GiB and more: skipped"},
-        {summary->lowered_alignments, "alignments above 65536: lowered to it"},
+        {summary->lowered_alignments, "alignments above 2^31: lowered to it"},
         {summary->folded_threads, "threads above 4096: they share lanes"},
         {summary->left_out, "calls came after these: left out"},
     };

@@ -179,8 +179,9 @@ static void test_large_blocks_and_alignments(void **state) {
     put(0, RECORDING_RESIZE_TO, 0x200, (uint64_t)UINT32_MAX + 1);
     put(0, RECORDING_RESIZE_FROM, 0x200, 0);
     put(0, RECORDING_RESIZE_TO, 0x200, 7);
-    put(0, RECORDING_ALLOCATE, 0x300, 8)->alignment_log2 = 20;
-    expect("a0:4294967295 f0 a1:7 a2:8:65536 e f1 f2");
+    put(0, RECORDING_ALLOCATE, 0x300, 8)->alignment_log2 = 21;
+    put(0, RECORDING_ALLOCATE, 0x400, 8)->alignment_log2 = 32;
+    expect("a0:4294967295 f0 a1:7 a2:8:2097152 a3:8:2147483648 e f1 f2 f3");
     assert_int_equal(now.summary.large_blocks, 2);
     assert_int_equal(now.summary.unknown_frees, 0);
     assert_int_equal(now.summary.lowered_alignments, 1);

@@ -17,7 +17,7 @@
 
 enum {
     PAGE_NAMES = 1024,
-    IDS_MAX = 1 << 24,        // beyond it an ID must be no larger than dense ones would be
+    IDS_MAX = 1 << 24, // beyond it an ID must be no larger than dense ones would be
     GROWTH_PAGES_MAX = 65536,
 };
 
@@ -32,7 +32,7 @@ const trace_grammar_rule trace_grammar[TRACE_VERBS] = {
     [TRACE_GROW] = {'g', "grow", {TRACE_PAGES}},
     [TRACE_REFUSE] = {'n', "refuse", {TRACE_COUNT_OR_ALL}},
     [TRACE_MOVE] = {'w', "move", {TRACE_NONE}},
-    [TRACE_BUFFER] = {'b', "buffer", {TRACE_REFERENCE_BEGIN, TRACE_SIZE, TRACE_ALIGNMENT}},
+    [TRACE_BUFFER] = {'b', "buffer", {TRACE_REFERENCE_BEGIN, TRACE_SIZE, TRACE_BUFFER_ALIGNMENT}},
     [TRACE_RETAIN] = {'+', "retain", {TRACE_REFERENCE_BEGIN, TRACE_REFERENCE_USE}},
     [TRACE_RELEASE] = {'-', "release", {TRACE_REFERENCE_END}},
     [TRACE_VIEW] = {'v',
@@ -73,8 +73,9 @@ const bool trace_wrong_call_is_of_heap[WRONG_CALLS] = {
 };
 
 #define ID(name, space, role)                                                                      \
-    {name, TRACE_SPACE_##space, TRACE_ROLE_##role, UINT32_MAX, .optional = false}
-#define NUMBER(name, maximum, ...) {name, TRACE_SPACE_NONE, TRACE_ROLE_NONE, maximum, __VA_ARGS__}
+    { name, TRACE_SPACE_##space, TRACE_ROLE_##role, UINT32_MAX, .optional = false }
+#define NUMBER(name, maximum, ...)                                                                 \
+    { name, TRACE_SPACE_NONE, TRACE_ROLE_NONE, maximum, __VA_ARGS__ }
 
 const trace_argument_rule trace_argument_rules[] = {
     [TRACE_NONE] = NUMBER("nothing", 0, .optional = true),
@@ -90,6 +91,8 @@ const trace_argument_rule trace_argument_rules[] = {
     [TRACE_SIZE] = NUMBER("size", UINT32_MAX, .optional = false),
     [TRACE_ALIGNMENT] = NUMBER("alignment", TRACE_ALIGNMENT_MAX, .power_of_two = true,
                                .optional = true, .left_out = TRACE_ALIGNMENT_DEFAULT),
+    [TRACE_BUFFER_ALIGNMENT] = NUMBER("alignment", TRACE_BUFFER_ALIGNMENT_MAX, .power_of_two = true,
+                                      .optional = true, .left_out = TRACE_ALIGNMENT_DEFAULT),
     [TRACE_LANE_NUMBER] = NUMBER("lane", TRACE_LANES_MAX - 1, .optional = false),
     [TRACE_MEMORY_NUMBER] = NUMBER("memory", TRACE_MEMORIES_MAX - 1, .optional = false),
     [TRACE_PAGES] = NUMBER("number of pages", GROWTH_PAGES_MAX, .optional = false),

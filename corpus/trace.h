@@ -66,12 +66,13 @@
 enum {
     TRACE_ARGUMENTS_MAX = 5,
     TRACE_ALIGNMENT_DEFAULT = 16,
-    TRACE_ALIGNMENT_MAX = 65536,
+    TRACE_BUFFER_ALIGNMENT_MAX = 65536, // as alloc/buffer.h has it
     TRACE_LANES_MAX = 4096,
     TRACE_MEMORIES_MAX = 255,
     TRACE_VIEW_KINDS = 12,
     TRACE_OPERATIONS_MAX = 1 << 25, // 768 MiB in memory
 };
+#define TRACE_ALIGNMENT_MAX (UINT32_C(1) << 31)
 
 #define TRACE_COUNT_ALL UINT32_MAX // `n *`, and `d` without a count
 
@@ -118,6 +119,7 @@ typedef enum trace_argument {
     TRACE_TOKEN_END,
     TRACE_SIZE,      // bytes, up to 2^32 − 1
     TRACE_ALIGNMENT, // a power of two, 16 where left out
+    TRACE_BUFFER_ALIGNMENT,
     TRACE_LANE_NUMBER,
     TRACE_MEMORY_NUMBER,
     TRACE_PAGES,

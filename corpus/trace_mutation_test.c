@@ -134,6 +134,8 @@ static void make_valid(size_t index) {
             operation.argument[1] = (uint32_t)(random_next(&state) >> below(64));
         if (operation.verb == TRACE_EXIT) continue;
         if (trace_grammar[operation.verb].arguments[2] == TRACE_ALIGNMENT)
+            operation.argument[2] = 1U << below(32);
+        if (trace_grammar[operation.verb].arguments[2] == TRACE_BUFFER_ALIGNMENT)
             operation.argument[2] = 1U << below(17);
         trace_builder_append(builder, &operation, &error);
     }

@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-enum { TRACE_STAT_SIZES = 33, TRACE_STAT_ALIGNMENTS = 17 };
+enum { TRACE_STAT_SIZES = 33, TRACE_STAT_ALIGNMENTS = 32 };
 
 // Blocks are what a, z and b begin, as they are asked for and resized; a buffer's ends with its
 // last reference (corpus/buffer_model.h).

@@ -87,7 +87,10 @@ static size_t promised_alignment(const verifier *v, const player_event *event) {
 static bool check_place(verifier *v, const player_event *event) {
     uintptr_t address = (uintptr_t)event->block;
     size_t alignment = promised_alignment(v, event);
-    if (address & (alignment - 1)) fail(v, event->step, "a block is not aligned to %zu", alignment);
+    bool inside =
+        v->memory && v->allocator->capabilities & LM_IN_LINEAR_MEMORY; // counted from its base
+    if ((address - (inside ? (uintptr_t)v->memory->base : 0)) & (alignment - 1))
+        fail(v, event->step, "a block is not aligned to %zu", alignment);
     if (v->memory && v->allocator->capabilities & LM_IN_LINEAR_MEMORY) {
         uint64_t end = (uint64_t)v->memory->pages * LM_PAGE_BYTES;
         uint64_t offset = address - (uintptr_t)v->memory->base;

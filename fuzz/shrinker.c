@@ -123,8 +123,10 @@ static void drop(shrinker *s) {
 }
 
 static uint32_t least(trace_argument argument) {
-    return argument == TRACE_ALIGNMENT || argument == TRACE_HEAP_START ? TRACE_ALIGNMENT_DEFAULT
-                                                                       : 0;
+    return argument == TRACE_ALIGNMENT || argument == TRACE_BUFFER_ALIGNMENT ||
+                   argument == TRACE_HEAP_START
+               ? TRACE_ALIGNMENT_DEFAULT
+               : 0;
 }
 
 static bool is_lowered(trace_argument argument) {
@@ -148,7 +150,7 @@ static void lower(shrinker *s, size_t at, int argument, trace_argument kind) {
     uint32_t floor = least(kind), value = value_of(s, at, argument),
              verb = s->best->operations[at].verb;
     if (value <= floor || try_value(s, at, argument, floor)) return;
-    bool power = kind == TRACE_ALIGNMENT;
+    bool power = kind == TRACE_ALIGNMENT || kind == TRACE_BUFFER_ALIGNMENT;
     uint32_t step = power ? value / 2 : (value - floor) / 2;
     uint32_t unit = kind == TRACE_HEAP_START ? TRACE_ALIGNMENT_DEFAULT : 1;
     while (step >= unit && !s->stopped) {

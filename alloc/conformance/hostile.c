@@ -226,6 +226,52 @@ static void sizes_around_powers_of_two(void **state) {
     lm_memory_destroy(&memory);
 }
 
+// Alignments up to half of the memory, from a place that is a multiple of 16 only: a block is where
+// it was asked for, or there is no room, and no sum of size and alignment is cut to 32 bits. What
+// is refused had no room: a strategy may round size and alignment up to a power of two together.
+static void try_alignment(lm_memory *memory, size_t alignment, size_t size) {
+    uint32_t pages = lm_memory_pages(memory);
+    unsigned char *other = subject->allocate(24, memory);
+    unsigned char *block = subject->allocate_aligned(alignment, size, memory);
+    assert_non_null(other);
+    fill(other, 24, 5);
+    if (block) {
+        uint64_t offset = (uint64_t)(block - lm_memory_base(memory));
+        uint64_t end = (uint64_t)lm_memory_pages(memory) * LM_PAGE_BYTES;
+        assert_true(offset % alignment == 0 && offset >= memory->heap_start);
+        assert_true(subject->usable_size(block, memory) >= size && size <= end - offset);
+        fill(block, size, 6);
+        unsigned char *larger = subject->resize_aligned(block, size + 5000, alignment, memory);
+        if (larger) block = larger;
+        offset = (uint64_t)(block - lm_memory_base(memory));
+        assert_true(offset % alignment == 0 && filled(block, size, size, 6));
+    } else {
+        uint64_t left = (uint64_t)(LM_PAGES_MAX - pages) * LM_PAGE_BYTES;
+        assert_true(4 * (size + alignment) + (1 << 27) > left);
+    }
+    lm_census census = walk(memory);
+    assert_true(!can(LM_FREES_BLOCKS) || census.live_blocks == 1u + (block != NULL));
+    assert_true(filled(other, 24, 24, 5));
+    subject->free(block, 0, memory);
+    subject->free(other, 24, memory);
+}
+
+static void alignments_up_to_half_of_the_memory(void **state) {
+    (void)state;
+    static const size_t sizes[] = {0, 1, 100, 65536, 2097152, (1u << 31) - 1, UINT32_MAX - 65552};
+    for (uint32_t start = 16; start <= 65520; start += 65504) {
+        lm_memory memory = make(1, LM_PAGES_MAX, start);
+        assert_true(subject->start(&memory));
+        for (unsigned log2 = 5; log2 < 32; log2 += log2 < 16 ? 3 : 1) {
+            for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+                try_alignment(&memory, (size_t)1 << log2, sizes[i]);
+                subject->reset(&memory);
+            }
+        }
+        lm_memory_destroy(&memory);
+    }
+}
+
 int run_hostile(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_growth_is_refused),
@@ -234,6 +280,7 @@ int run_hostile(void) {
         cmocka_unit_test(the_first_page_is_nearly_used_up),
         cmocka_unit_test(the_memory_was_used_before),
         cmocka_unit_test(sizes_around_powers_of_two),
+        cmocka_unit_test(alignments_up_to_half_of_the_memory),
     };
     return cmocka_run_group_tests_name("hostile", tests, NULL, NULL);
 }

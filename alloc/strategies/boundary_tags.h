@@ -322,7 +322,7 @@ static void *allocate_aligned(size_t alignment, size_t size, lm_memory *memory) 
     uint32_t block = claim(memory, bytes + step - LM_BLOCK_ALIGNMENT + lead, &dirty);
     if (!block) return NULL;
     heap *h = heap_of(memory);
-    uint32_t before = -(uint32_t)(uintptr_t)address_of(h, block) & (step - 1);
+    uint32_t before = -(memory->heap_start + block) & (step - 1);
     if (before != 0) {
         if (before < BLOCK_BYTES_MIN) before += step;
         *tag(h, block + before) = bytes_of(h, block) - before;

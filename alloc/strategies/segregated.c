@@ -246,7 +246,7 @@ static void *allocate_aligned(size_t alignment, size_t size, lm_memory *memory) 
     uint32_t block = class < CLASSES ? claim(memory, class, &dirty) : 0;
     if (!block) return NULL;
     heap *h = heap_of(memory);
-    uint32_t over = (uint32_t)(uintptr_t)address_of(h, block) & (step - 1);
+    uint32_t over = (memory->heap_start + block) & (step - 1);
     uint32_t payload = block + step - over;
     *tag(h, block) ^= HOLDER;
     *skipped(h, payload) = step - over;
