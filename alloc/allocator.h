@@ -64,9 +64,9 @@ typedef struct lm_allocator {
     // The same, filled with zero.
     void *(*allocate_zeroed)(size_t size, lm_memory *memory);
 
-    // The same as allocate, aligned. `alignment` is a power of two up to 2^31. The block's offset is
-    // a multiple of it; so is its address if the memory's base is, which is 0 on wasm32 and natively
-    // a multiple of LM_PAGE_BYTES at least.
+    // The same as allocate, aligned. `alignment` is a power of two up to 2^31. The block's offset
+    // is a multiple of it; so is its address if the memory's base is, which is 0 on wasm32 and
+    // natively a multiple of LM_PAGE_BYTES at least.
     void *(*allocate_aligned)(size_t alignment, size_t size, lm_memory *memory);
 
     // Makes the block `size` bytes large; the first min(old, new) bytes are kept. Returns its

@@ -82,7 +82,7 @@ static void *ideal_resize_aligned(void *block, size_t size, size_t alignment, lm
 
 const lm_allocator lm_ideal = {
     .name = "ideal",
-    .idea = "placements computed before: what touching memory costs",
+    .idea = "first fit without headers, computed before; no bound",
     .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT,
     .start = start,
     .allocate = ideal_allocate,

@@ -9,7 +9,9 @@
 extern const lm_allocator lm_floor;
 
 // Blocks placed where a list says that was computed before the run: the cost of touching memory
-// that is laid out well, and of nothing else. The list is a program's (corpus/program.h).
+// that is laid out well, and of nothing else. The list is a program's (corpus/program.h), which
+// takes the lowest place that fits, without headers and without looking ahead. It bounds nothing: a
+// strategy may take fewer pages. The bound is the peak of the live bytes.
 extern const lm_allocator lm_ideal;
 
 // Where the list starts: before every pass.

@@ -459,7 +459,8 @@ static void print_method(const report *r) {
         "- warm: the same program played again in the same heap. cold: the first pass of a "
         "fresh process, dominated by page faults.\n"
         "- `floor` hands out one address: it is what the harness costs. `ideal` places "
-        "blocks where a first fit without headers would, computed before the run. Neither "
+        "blocks where a first fit without headers would, computed before the run; a strategy "
+        "may take less memory, but no less than the peak of live bytes. Neither "
         "is an allocator. Strategies without single frees (",
         effect * 100, memory_option_of(r)->pages);
     const char *comma = "";
