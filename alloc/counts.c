@@ -13,7 +13,9 @@
 //               before, so it sees all that the share's other holders did. (A fence would do as
 //               well, but ThreadSanitizer knows none.) The shares of a buffer are brought together
 //               by the lock, an acquire and a release, under which all leave.
-//     describe  acquire: who finds itself alone sees what those who left had done.
+//     transfer  both, as well as each release under the lock that leaves alone what tokens keep:
+//               another thread's release may have made the reference the share's last meanwhile.
+//     describe  acquire: an owner that finds itself alone sees what the releases before had done.
 //
 // All else that is done to the tables is done under their lock. Allocators and callbacks are called
 // without it, and so are buffers cleared and copied: each call first takes out of the tables what
@@ -488,7 +490,7 @@ static uint32_t drop_unkept(lm_slot *s, uint32_t owner, lm_handle handle, uint64
     do {
         if (!counts(*word, owner, handle, LM_COUNT_MAX) || lm_word_count(*word) <= s->kept)
             return 0;
-    } while (!swap_word(s, word, *word - 1, __ATOMIC_RELEASE));
+    } while (!swap_word(s, word, *word - 1, __ATOMIC_ACQ_REL));
     return lm_word_count(*word);
 }
 
