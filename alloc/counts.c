@@ -681,9 +681,9 @@ static void settle(const lm_realm *r, lm_handle handle, const placed *p, uint32_
     unlock(r);
 }
 
-// How far a resized block is surely aligned.
+// How far a resized block is surely aligned: of foreign allocators as lm_realm_add asks of them.
 static uint32_t resize_aligns(const lm_memories *all, uint32_t memory) {
-    return lm_access_aligns(all, memory) ? LM_BLOCK_ALIGNMENT : 8;
+    return lm_access_is_foreign(all, memory) ? 8 : LM_BLOCK_ALIGNMENT;
 }
 
 // Resizes a block whose start is aligned by where it lies in the block, or by chance: with so much

@@ -15,14 +15,18 @@ static inline const lm_allocator *odd_base(void) {
     return lm_strategy_named("tlsf", 2);
 }
 
+// The block that begins so far behind tlsf's, with its head before it.
+static inline void *odd_block(unsigned char *block, uint32_t shift, size_t size) {
+    uint32_t head[2] = {shift, (uint32_t)size};
+    memcpy(block + shift - sizeof head, head, sizeof head);
+    return block + shift;
+}
+
 static inline void *odd_allocate(size_t size, lm_memory *memory) {
     if (size == 0 || size > UINT32_MAX - 64) return NULL;
     uint32_t shift = ODD_HEAD_BYTES + (odd_turn++ % 2 ? 8 : 0);
     unsigned char *block = odd_base()->allocate(size + shift, memory);
-    if (!block) return NULL;
-    uint32_t head[2] = {shift, (uint32_t)size};
-    memcpy(block + shift - sizeof head, head, sizeof head);
-    return block + shift;
+    return block ? odd_block(block, shift, size) : NULL;
 }
 
 static inline void odd_free(void *block, size_t size, lm_memory *memory) {
@@ -52,7 +56,17 @@ static inline void *odd_allocate_zeroed(size_t size, lm_memory *memory) {
     return lm_zero(odd_allocate(size, memory), size);
 }
 
-// The whole allocator: "imported", or "imported_calloc" with a calloc.
+// An aligned_alloc, which the realm may be given as well; there is none that resizes.
+static inline void *odd_allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
+    uint32_t shift =
+        (uint32_t)alignment < 2 * ODD_HEAD_BYTES ? ODD_HEAD_BYTES : (uint32_t)alignment;
+    if (size == 0 || size > UINT32_MAX - 64 - shift) return NULL;
+    unsigned char *block = odd_base()->allocate_aligned(alignment, size + shift, memory);
+    return block ? odd_block(block, shift, size) : NULL;
+}
+
+// The whole allocator: "imported", "imported_calloc" with a calloc, or "imported_aligned" with an
+// aligned_alloc.
 static inline lm_allocator odd_allocator(const char *name) {
     lm_allocator imported = {.name = name,
                              .capabilities = LM_FREES_BLOCKS,
@@ -62,5 +76,6 @@ static inline lm_allocator odd_allocator(const char *name) {
                              .free = odd_free,
                              .validate = odd_base()->validate};
     if (strcmp(name, "imported_calloc") == 0) imported.allocate_zeroed = odd_allocate_zeroed;
+    if (strcmp(name, "imported_aligned") == 0) imported.allocate_aligned = odd_allocate_aligned;
     return imported;
 }

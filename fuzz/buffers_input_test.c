@@ -113,7 +113,7 @@ static void worlds_are_read_as_they_are_written(void **state) {
                                     .moving = true,
                                     .budget = 2};
     buffers_world_print(&choice, line, sizeof line);
-    assert_string_equal(line, "plain moving 2: bump imported_calloc bitmap");
+    assert_string_equal(line, "plain moving 2: bump imported_aligned bitmap");
     assert_true(buffers_world_parse(line, &other));
     assert_memory_equal(choice.servers, other.servers, sizeof choice.servers);
     assert_true(other.count == 3 && other.moving && !other.atomic && other.budget == 2);

@@ -9,7 +9,7 @@
 
 #define HIGH_BYTES (UINT32_C(1) << 31)
 
-enum { IMPORTED = 2, PAGES = 1, PAGES_MAX = 8, CLEARED_BYTES = 8 * LM_PAGE_BYTES };
+enum { IMPORTED = 3, PAGES = 1, PAGES_MAX = 8, CLEARED_BYTES = 8 * LM_PAGE_BYTES };
 
 const uint64_t buffers_budgets[BUFFERS_BUDGETS] = {0, 256, 4096, LM_PAGE_BYTES};
 
@@ -18,7 +18,8 @@ size_t buffers_servers(void) {
 }
 
 const char *buffers_server_name(size_t server) {
-    static const char *const imported[IMPORTED] = {"imported", "imported_calloc"};
+    static const char *const imported[IMPORTED] = {"imported", "imported_calloc",
+                                                   "imported_aligned"};
     size_t strategies = lm_strategy_count();
     if (server < strategies) return lm_strategy_at(server, 0)->name;
     return server < strategies + IMPORTED ? imported[server - strategies] : NULL;
