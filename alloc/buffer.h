@@ -142,11 +142,12 @@ static inline bool lm_failed(lm_status status) {
 
 typedef struct lm_realm lm_realm;
 
-// Told that more is about to be live in a memory than its budget (`bytes` are wanted), or that it
-// could not serve them: it may drain finalizers, release, or ask the host to collect; then what was
-// wanted is tried again, once. Called with no lock of the realm held. A thread is not told again
-// inside of its own call: what it then wants and cannot get is LM_OUT_OF_MEMORY. With atomic counts
-// several threads may be in it at once, each for what it wants itself: none waits for another.
+// Told that more is about to be live in a memory than its budget (`bytes` are wanted; what other
+// calls are making by then counts too), or that it could not serve them: it may drain finalizers,
+// release, or ask the host to collect; then what was wanted is tried again, once. Called with no
+// lock of the realm held. A thread is not told again inside of its own call: what it then wants and
+// cannot get is LM_OUT_OF_MEMORY. With atomic counts several threads may be in it at once, each for
+// what it wants itself: none waits for another.
 typedef void lm_pressure(void *context, lm_realm *realm, uint32_t memory, uint64_t bytes);
 
 typedef struct lm_buffer_info {

@@ -901,6 +901,58 @@ static void adoptions_press(void **state) {
     assert_int_equal(lm_realm_live_in(r, IMPORTED).bytes, 600);
 }
 
+// What an allocator calls back while it makes or resizes a buffer of 600 bytes.
+static lm_status (*nested)(void);
+static lm_handle small;
+
+static lm_status make_another(void) {
+    lm_handle another;
+    return lm_buffer_create(r, DART, IMPORTED, 600, 16, false, &another);
+}
+static lm_status resize_small(void) {
+    return lm_buffer_resize(r, DART, small, 601);
+}
+static void call_nested(void) {
+    lm_status (*call)(void) = nested;
+    nested = NULL;
+    if (call) OK(call());
+}
+static void *nesting_allocate(size_t size, lm_memory *memory) {
+    call_nested();
+    return odd_base()->allocate(size, memory);
+}
+static void *nesting_resize(void *block, size_t size, lm_memory *memory) {
+    call_nested();
+    return odd_base()->resize(block, size, memory);
+}
+
+// Two buffers that fit the budget one by one, and not together: one of them tells.
+static void what_is_being_made_counts_for_the_budget(void **state) {
+    (void)state;
+    static const struct {
+        lm_status (*outer)(void), (*inner)(void);
+    } calls[] = {
+        {make_another, make_another},
+        {make_another, resize_small},
+        {resize_small, make_another},
+    };
+    imported.capabilities = LM_SHARES_THREADS; // else nobody is told inside of it
+    imported.allocate = nesting_allocate;
+    imported.resize = nesting_resize;
+    lm_realm_set_pressure(r, note_pressure, &pressure);
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        small = create(IMPORTED, 1);
+        OK(lm_realm_set_budget(r, IMPORTED, 1000));
+        memset(&pressure, 0, sizeof pressure);
+        nested = calls[i].inner;
+        OK(calls[i].outer());
+        assert_true(pressure.calls == 1 && pressure.memory == IMPORTED && !nested);
+        OK(lm_realm_set_budget(r, IMPORTED, UINT64_MAX));
+        lm_realm_release_all(r, DART);
+        walk();
+    }
+}
+
 // Out of memory: tried again when the callback has made room; once, where it has not.
 static void lack_of_memory_presses(void **state) {
     (void)state;
@@ -1045,6 +1097,7 @@ int main(void) {
         BOTH(slots_need_home),
         BOTH(budgets_press),
         BOTH(adoptions_press),
+        BOTH(what_is_being_made_counts_for_the_budget),
         BOTH(lack_of_memory_presses),
         BOTH(a_broken_slot_is_seen),
         cmocka_unit_test_setup_teardown(release_all_races_with_release, start_atomic, end),

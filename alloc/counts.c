@@ -324,39 +324,7 @@ static inline lm_handle found(const lm_realm *r, uint32_t number, uint32_t owner
     return open_slot(s, number, memory, owner);
 }
 
-// The calls. Each takes the lock itself.
-
-// Takes a slot for a buffer that is being made.
-static inline lm_status reserve(lm_realm *r, uint32_t *number) {
-    for (;;) {
-        lock(r);
-        bool has = has_slot(r);
-        if (LM_LIKELY(has)) {
-            *number = take_slot(r);
-            lm_state_of(r)->taken++;
-        }
-        unlock(r);
-        if (LM_LIKELY(has)) return LM_OK;
-        lm_status status = make_room(r);
-        if (status != LM_OK) return status;
-    }
-}
-
-static inline lm_status try_create(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t size,
-                                   uint32_t alignment, bool zeroed, lm_handle *handle) {
-    uint32_t number;
-    lm_status status = reserve(r, &number);
-    if (LM_UNLIKELY(status != LM_OK)) return status;
-    const placed p = place(&r->memories, memory, size, alignment, zeroed);
-    lock(r);
-    lm_state_of(r)->taken--;
-    if (LM_LIKELY(p.block))
-        *handle = found(r, number, owner, memory, size, alignment, &p);
-    else
-        give_slot(r, lm_slot_at(r, number), number);
-    unlock(r);
-    return p.block ? LM_OK : LM_OUT_OF_MEMORY;
-}
+// Pressure.
 
 // The callbacks that a thread is in, the innermost first.
 typedef struct pressing {
@@ -380,14 +348,61 @@ static bool press(lm_realm *r, uint32_t memory, uint64_t bytes) {
     return true;
 }
 
-// Tells before a memory's budget is exceeded by `more` bytes, for whatever asks for `bytes`.
-static void keep_budget(lm_realm *r, uint32_t memory, uint32_t more, uint32_t bytes) {
-    if (LM_LIKELY(!r->pressure)) return;
-    lock(r);
+// Whether a memory's budget is exceeded when so many bytes more are live than are by now, or will
+// be by the calls that are being served. Under the lock.
+static inline bool exceeds(const lm_realm *r, uint32_t memory, uint32_t more) {
+    if (LM_LIKELY(!r->pressure)) return false;
     const lm_realm_state *state = lm_state_of(r);
-    bool exceeds = state->memories[memory].bytes + more > state->budgets[memory];
+    uint64_t bytes = state->memories[memory].bytes + state->wanted[memory];
+    return bytes + more > state->budgets[memory];
+}
+
+// The calls. Each takes the lock itself.
+
+// Takes a slot for a buffer that is being made, whose bytes are wanted from here on. Tells before
+// they exceed the budget, if that was not `told` before.
+static inline lm_status reserve(lm_realm *r, uint32_t memory, uint32_t size, bool *told,
+                                uint32_t *number) {
+    for (;;) {
+        lock(r);
+        bool tells = LM_UNLIKELY(exceeds(r, memory, size)) && !*told, has = !tells && has_slot(r);
+        if (LM_LIKELY(has)) {
+            *number = take_slot(r);
+            lm_state_of(r)->taken++;
+            lm_state_of(r)->wanted[memory] += size;
+        }
+        unlock(r);
+        if (LM_LIKELY(has)) return LM_OK;
+        if (tells) {
+            *told = true;
+            press(r, memory, size);
+            continue;
+        }
+        lm_status status = make_room(r);
+        if (status != LM_OK) return status;
+    }
+}
+
+// Its slot becomes a share, or is given back. Under the lock.
+static inline void reserve_no_more(const lm_realm *r, uint32_t memory, uint32_t size) {
+    lm_state_of(r)->taken--;
+    lm_state_of(r)->wanted[memory] -= size;
+}
+
+static inline lm_status try_create(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t size,
+                                   uint32_t alignment, bool zeroed, bool *told, lm_handle *handle) {
+    uint32_t number;
+    lm_status status = reserve(r, memory, size, told, &number);
+    if (LM_UNLIKELY(status != LM_OK)) return status;
+    const placed p = place(&r->memories, memory, size, alignment, zeroed);
+    lock(r);
+    reserve_no_more(r, memory, size);
+    if (LM_LIKELY(p.block))
+        *handle = found(r, number, owner, memory, size, alignment, &p);
+    else
+        give_slot(r, lm_slot_at(r, number), number);
     unlock(r);
-    if (exceeds) press(r, memory, bytes);
+    return p.block ? LM_OK : LM_OUT_OF_MEMORY;
 }
 
 static lm_status create(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t size,
@@ -395,11 +410,10 @@ static lm_status create(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t s
     if (owner >= LM_OWNERS_MAX) return LM_NO_OWNER;
     if (memory >= r->memories.count) return LM_NO_MEMORY;
     if (alignment & (alignment - 1) || alignment - 1 >= LM_PAGE_BYTES) return LM_BAD_ALIGNMENT;
-    keep_budget(r, memory, size, size);
     lm_status status;
-    bool told = false;
+    bool budget_told = false, told = false;
     do
-        status = try_create(r, owner, memory, size, alignment, zeroed, handle);
+        status = try_create(r, owner, memory, size, alignment, zeroed, &budget_told, handle);
     while (LM_UNLIKELY(status == LM_OUT_OF_MEMORY) && !told && (told = press(r, memory, size)));
     return status;
 }
@@ -437,13 +451,13 @@ static bool is_block(const lm_realm *r, uint32_t memory, uint32_t block, uint32_
 }
 
 static lm_status try_adopt(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t block,
-                           uint32_t size, lm_handle *handle) {
+                           uint32_t size, bool *told, lm_handle *handle) {
     const placed p = {.start = block, .block = block};
     uint32_t number;
-    lm_status status = reserve(r, &number);
+    lm_status status = reserve(r, memory, size, told, &number);
     if (status != LM_OK) return status;
     lock(r);
-    lm_state_of(r)->taken--;
+    reserve_no_more(r, memory, size);
     *handle = found(r, number, owner, memory, size, 1, &p);
     unlock(r);
     return LM_OK;
@@ -454,10 +468,10 @@ static lm_status adopt(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t bl
     if (owner >= LM_OWNERS_MAX) return LM_NO_OWNER;
     if (memory >= r->memories.count) return LM_NO_MEMORY;
     if (!is_block(r, memory, block, size)) return LM_BAD_BLOCK;
-    keep_budget(r, memory, size, size);
-    lm_status status = try_adopt(r, owner, memory, block, size, handle);
+    bool told = false;
+    lm_status status = try_adopt(r, owner, memory, block, size, &told, handle);
     if (status != LM_OUT_OF_MEMORY || !press(r, memory, size)) return status;
-    return try_adopt(r, owner, memory, block, size, handle);
+    return try_adopt(r, owner, memory, block, size, &told, handle);
 }
 
 // These two begin a cache line: a pair takes 3.0 to 3.3 ns where they do, up to 3.6 where they do
@@ -646,13 +660,33 @@ static lm_status transfer(lm_realm *r, uint32_t owner, lm_handle handle, uint32_
 // returns LM_BUSY. As there is no other reference, such a call is made by a thread that holds none
 // and tries a handle it knows, or by foreign code that calls back.
 
-// LM_OK: the buffer's only reference is claimed. `old` gets its slot.
-static lm_status claim(const lm_realm *r, uint32_t owner, lm_handle handle, lm_slot *old) {
+// By how many bytes a resize makes a buffer larger.
+static uint32_t growth(const lm_slot *s, uint32_t size) {
+    return size > s->size ? size - s->size : 0;
+}
+
+// Whether that exceeds the budget. Under the lock.
+static bool grows_beyond(const lm_realm *r, uint32_t owner, lm_handle handle, uint32_t size) {
+    if (LM_LIKELY(!r->pressure) || judge(r, owner, handle) != LM_OK) return false;
+    uint32_t more = growth(lm_slot_at(r, lm_handle_slot(handle)), size);
+    return more && exceeds(r, lm_handle_memory(handle), more);
+}
+
+// LM_OK: the buffer's only reference is claimed, and what it grows by is wanted from here on. `old`
+// gets its slot. Tells before the budget is exceeded, if that was not `told` before.
+static lm_status claim(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t size, bool *told,
+                       lm_slot *old) {
     uint32_t number = lm_handle_slot(handle);
     uint64_t word = 0;
     lm_slot *s = NULL;
     lm_status status;
     lock(r);
+    if (!*told && grows_beyond(r, owner, handle, size)) {
+        unlock(r);
+        *told = true;
+        press(r, lm_handle_memory(handle), size);
+        lock(r);
+    }
     do {
         status = judge_word(r, owner, handle, &word);
         if (status != LM_OK) break;
@@ -662,16 +696,20 @@ static lm_status claim(const lm_realm *r, uint32_t owner, lm_handle handle, lm_s
     if (status == LM_OK) {
         *old = *s;
         lm_state_of(r)->busy++;
+        lm_state_of(r)->wanted[lm_handle_memory(handle)] += growth(s, size);
     }
     unlock(r);
     return status;
 }
 
-static void settle(const lm_realm *r, lm_handle handle, const placed *p, uint32_t size) {
+// `wanted`: the size that it was claimed for.
+static void settle(const lm_realm *r, lm_handle handle, const placed *p, uint32_t size,
+                   uint32_t wanted) {
     lock(r);
     lm_realm_state *state = lm_state_of(r);
     lm_slot *s = lm_slot_at(r, lm_handle_slot(handle));
     state->busy--;
+    state->wanted[lm_handle_memory(handle)] -= growth(s, wanted);
     discharge(&state->memories[lm_handle_memory(handle)], s->size);
     charge(&state->memories[lm_handle_memory(handle)], size);
     s->block = p->block;
@@ -719,14 +757,15 @@ static placed replace(lm_memories *all, uint32_t memory, uint32_t size, const lm
 }
 
 // A buffer that is made smaller stays where it is if the allocator fails.
-static lm_status try_resize(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t size) {
+static lm_status try_resize(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t size,
+                            bool *told) {
     lm_slot old;
-    lm_status status = claim(r, owner, handle, &old);
+    lm_status status = claim(r, owner, handle, size, told, &old);
     if (status != LM_OK) return status;
     placed p = replace(&r->memories, lm_handle_memory(handle), size, &old);
     bool served = p.block || size <= old.size;
     if (!p.block) p = (placed){.block = old.block, .start = old.start};
-    settle(r, handle, &p, served ? size : old.size);
+    settle(r, handle, &p, served ? size : old.size, size);
     return served ? LM_OK : LM_OUT_OF_MEMORY;
 }
 
@@ -749,13 +788,10 @@ static lm_status describe(lm_realm *r, uint32_t owner, lm_handle handle, lm_buff
 }
 
 static lm_status resize(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t size) {
-    uint32_t memory = lm_handle_memory(handle);
-    lm_buffer_info info;
-    if (LM_UNLIKELY(r->pressure) && describe(r, owner, handle, &info) == LM_OK && size > info.size)
-        keep_budget(r, memory, size - info.size, size);
-    lm_status status = try_resize(r, owner, handle, size);
-    if (status != LM_OUT_OF_MEMORY || !press(r, memory, size)) return status;
-    return try_resize(r, owner, handle, size);
+    bool told = false;
+    lm_status status = try_resize(r, owner, handle, size, &told);
+    if (status != LM_OUT_OF_MEMORY || !press(r, lm_handle_memory(handle), size)) return status;
+    return try_resize(r, owner, handle, size, &told);
 }
 
 // Takes back what the slot counts, if it is the owner's and not busy: once, whoever else releases
@@ -845,11 +881,13 @@ static const char *validate(lm_realm *r, lm_census *census) {
     if (busy != state->busy) return "busy";
     const char *broken = free_law(r, slots, slots - live - state->taken - state->retired);
     if (broken) return broken;
-    uint64_t memories = 0, buffers = 0;
+    uint64_t memories = 0, buffers = 0, wanted = 0;
     for (uint32_t i = 0; i < LM_MEMORIES_MAX; i++) {
         memories += state->memories[i].bytes;
         buffers += state->memories[i].buffers;
+        wanted += state->wanted[i];
     }
+    if (wanted && !state->taken && !state->busy) return "bytes wanted";
     if (memories != seen.memories || buffers != seen.buffers) return "bytes in memories";
     if (census) {
         *census = (lm_census){.live_blocks = buffers, .live_bytes = memories};

@@ -53,6 +53,7 @@ typedef struct lm_realm_state {
     lm_records slots;
     lm_finalizers finalizers; // until the realm ends, so that no token is ever given twice
     uint64_t budgets[LM_MEMORIES_MAX];
+    uint64_t wanted[LM_MEMORIES_MAX]; // bytes by which what is being made or resized will add
     lm_live memories[LM_MEMORIES_MAX];
 } lm_realm_state;
 
