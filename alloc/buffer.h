@@ -180,7 +180,8 @@ typedef struct lm_counts {
     uint64_t (*release_all)(lm_realm *, uint32_t owner);
     // of tokens (alloc/finalizer.h)
     lm_status (*keep)(lm_realm *, uint32_t owner, lm_handle handle);
-    lm_status (*unkeep)(lm_realm *, lm_handle handle, bool releases);
+    void (*unkeep)(lm_realm *, lm_handle handle);
+    lm_status (*release_kept)(lm_realm *, lm_handle handle);
     const char *(*validate)(lm_realm *, lm_census *census);
 } lm_counts;
 
@@ -286,7 +287,8 @@ static inline lm_status lm_buffer_describe(lm_realm *realm, uint32_t owner, lm_h
 }
 
 // Releases all that an owner holds, and ends its tokens (alloc/finalizer.h): its module is gone.
-// Returns how many blocks that freed. A buffer that is being resized is passed over.
+// Returns how many blocks that freed. Passed over are a buffer that is being resized, and what a
+// token keeps that foreign code or another thread attaches, or is about to release, meanwhile.
 // O(slots + tokens).
 static inline uint64_t lm_realm_release_all(lm_realm *realm, uint32_t owner) {
     if (!realm->state) return 0;

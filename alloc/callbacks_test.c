@@ -85,8 +85,7 @@ static lm_token attach(uint32_t memory) {
     return made_of;
 }
 
-static void begin(const lm_counts *counts) {
-    strategy = lm_strategy_named("tlsf", 2);
+static void begin_on(const lm_counts *counts, const lm_allocator *home) {
     foreign = (lm_allocator){.allocate = foreign_allocate,
                              .allocate_zeroed = foreign_zeroed,
                              .resize = foreign_resize,
@@ -97,7 +96,7 @@ static void begin(const lm_counts *counts) {
         assert_true(strategy->start(&memories[i]));
     }
     armed = NOWHERE;
-    assert_true(lm_realm_start(r, counts, strategy, &memories[HOME]));
+    assert_true(lm_realm_start(r, counts, home, &memories[HOME]));
     assert_int_equal(lm_realm_add(r, &foreign, &memories[FOREIGN]), FOREIGN);
     assert_true(lm_finalizers_start(r));
     lm_realm_set_pressure(r, pressure, NULL);
@@ -105,6 +104,10 @@ static void begin(const lm_counts *counts) {
     OK(lm_buffer_retain(r, OWNER, twice));
     token = attach(HOME), dead = attach(FOREIGN);
     OK(lm_finalizer_enqueue(r, dead));
+}
+static void begin(const lm_counts *counts) {
+    strategy = lm_strategy_named("tlsf", 2);
+    begin_on(counts, strategy);
 }
 
 static void end(void) {
@@ -414,6 +417,108 @@ static void a_buffer_that_is_resized_is_busy(void **state) {
     }
 }
 
+// ---- Tokens that are being attached ------------------------------------------------------------
+
+// Home's allocator is foreign, and is asked for records in the middle of an attach or a replace.
+// What it calls back decides what comes of them: what is wrong afterwards is returned.
+static lm_token beside; // a token of the owner's
+
+static lm_status restart(void) {
+    lm_finalizers_end(r);
+    return lm_finalizers_start(r) ? LM_OK : LM_NOT_STARTED;
+}
+static lm_status end_finalizers(void) {
+    lm_finalizers_end(r);
+    return LM_OK;
+}
+static lm_status release_victim(void) {
+    return lm_buffer_release(r, OWNER, victim); // no token keeps it yet
+}
+static lm_status transfer_victim(void) {
+    lm_handle moved;
+    return lm_buffer_transfer(r, OWNER, victim, OTHER, &moved);
+}
+static lm_status close_beside(void) {
+    return any_status(lm_finalizer_close(r, beside));
+}
+static lm_status validate_tokens(void) {
+    uint32_t tokens;
+    assert_null(lm_finalizers_validate(r, &tokens));
+    return LM_OK;
+}
+
+static const struct meanwhile {
+    const char *name;
+    lm_status (*call)(void);
+    lm_status expected, alone, beside; // what it returns, and attach alone or beside a token
+} meanwhiles[] = {
+    {"release_all", call_release_all, LM_OK, LM_USE_AFTER_ZERO, LM_USE_AFTER_ZERO},
+    {"finalizers_end", end_finalizers, LM_OK, LM_NOT_STARTED, LM_NOT_STARTED},
+    {"end and start", restart, LM_OK, LM_OK, LM_STALE_TOKEN},
+    {"release", release_victim, LM_FREED, LM_USE_AFTER_ZERO, LM_USE_AFTER_ZERO},
+    {"transfer", transfer_victim, LM_OK, LM_STALE_HANDLE, LM_STALE_HANDLE},
+    {"close of the other token", close_beside, LM_OK, LM_OK, LM_STALE_TOKEN},
+    {"validate", validate_tokens, LM_OK, LM_OK, LM_OK},
+    {"attach many", call_attach, LM_OK, LM_OK, LM_OK},
+};
+
+static void attach_meanwhile(const lm_counts *counts, const struct meanwhile *m, bool other,
+                             bool replaces) {
+    enum { FIRST_PART = 64 };
+    uint32_t tokens;
+    lm_handle cancelled = 42;
+    strategy = lm_strategy_named("tlsf", 2);
+    begin_on(counts, &foreign);
+    print_message("%s: %s, inside of %s%s\n", counts->name, m->name,
+                  replaces ? "replace" : "attach", other ? " beside a token" : "");
+    for (uint32_t i = 2; i < FIRST_PART; i++)
+        beside = attach(FOREIGN);
+    the_call = m->call;
+    expected = m->expected;
+    made = 0;
+    armed = IN_ALLOCATE;
+    lm_token got = replaces && other ? beside : 0, was = got;
+    lm_status status = replaces ? lm_finalizer_replace(r, OWNER, victim, &got, &cancelled)
+                                : lm_finalizer_attach(r, OWNER, victim, other ? beside : 0, &got);
+    IS(status, other ? m->beside : m->alone);
+    assert_int_equal(made, 1);
+    if (status != LM_OK) assert_true(got == was && cancelled == 42);
+    assert_null(lm_finalizers_validate(r, &tokens));
+    if (status == LM_OK) IS(lm_finalizer_close(r, got), LM_FREED);
+    end();
+}
+
+static void what_foreign_code_calls_in_an_attach_counts(void **state) {
+    (void)state;
+    for (uint32_t way = 0; way < 8; way++)
+        for (uint32_t m = 0; m < sizeof meanwhiles / sizeof *meanwhiles; m++)
+            attach_meanwhile(way & 4 ? &lm_counts_atomic : &lm_counts_plain, &meanwhiles[m],
+                             way & 2, way & 1);
+}
+
+// What a token keeps that is attached while a release_all frees, the token keeps: an armed token's
+// reference is always there.
+static lm_status attach_victim(void) {
+    return lm_finalizer_attach(r, OWNER, victim, 0, &beside);
+}
+
+static void a_token_attached_in_a_release_all_keeps(void **state) {
+    (void)state;
+    for (uint32_t atomic = 0; atomic < 2; atomic++) {
+        uint32_t tokens;
+        begin(atomic ? &lm_counts_atomic : &lm_counts_plain);
+        the_call = attach_victim;
+        expected = LM_OK;
+        armed = IN_FREE; // of `twice`, whose slot comes before
+        assert_int_equal(lm_realm_release_all(r, OWNER), 4);
+        assert_null(lm_finalizers_validate(r, &tokens));
+        assert_int_equal(tokens, 1);
+        assert_int_equal(lm_realm_live_of(r, OWNER).buffers, 1);
+        IS(lm_finalizer_close(r, beside), LM_FREED);
+        end();
+    }
+}
+
 // ---- Threads -----------------------------------------------------------------------------------
 
 static uint32_t inside, done;
@@ -505,6 +610,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_call_works_inside_of_each),
         cmocka_unit_test(a_buffer_that_is_resized_is_busy),
+        cmocka_unit_test(what_foreign_code_calls_in_an_attach_counts),
+        cmocka_unit_test(a_token_attached_in_a_release_all_keeps),
         cmocka_unit_test(nobody_waits_for_foreign_code),
         cmocka_unit_test(each_thread_is_told_for_itself),
     };

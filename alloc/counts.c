@@ -540,46 +540,47 @@ __attribute__((aligned(64))) static lm_status release(lm_realm *r, uint32_t owne
     return misuse(word, owner, handle, LM_RELEASE_AFTER_ZERO, LM_KEPT);
 }
 
-// What tokens keep (alloc/finalizer.h).
+// What tokens keep (alloc/finalizer.c). Nothing but release_kept takes a kept reference. The caller
+// of the first two holds the lock.
 
 // A token keeps one of the owner's references that none keeps yet.
 static lm_status keep(lm_realm *r, uint32_t owner, lm_handle handle) {
-    uint64_t word = 0;
-    lm_slot *s = NULL;
-    lm_status status;
-    lock(r);
+    lm_slot *s;
+    uint64_t word;
     do {
-        status = judge_word(r, owner, handle, &word);
-        if (status != LM_OK) break;
+        lm_status status = judge_word(r, owner, handle, &word);
+        if (status != LM_OK) return status;
         s = lm_slot_at(r, lm_handle_slot(handle));
-        if (lm_word_count(word) <= s->kept) status = LM_KEPT;
-    } while (status == LM_OK && !swap_word(s, &word, word | LM_WORD_KEPT, __ATOMIC_RELAXED));
-    if (status == LM_OK) s->kept++;
-    unlock(r);
-    return status;
+        if (lm_word_count(word) <= s->kept) return LM_KEPT;
+    } while (!swap_word(s, &word, word | LM_WORD_KEPT, __ATOMIC_RELAXED));
+    s->kept++;
+    return LM_OK;
 }
 
-// It keeps it no more: it is its owner's again, or released, which a buffer that is being resized
-// is too busy for.
-static lm_status unkeep(lm_realm *r, lm_handle handle, bool releases) {
+// The token keeps it no more: its owner may release it by hand.
+static void unkeep(lm_realm *r, lm_handle handle) {
+    lm_slot *s = lm_slot_at(r, lm_handle_slot(handle));
+    uint64_t word = read_word(s, __ATOMIC_RELAXED);
+    s->kept--;
+    while (s->kept == 0 && !swap_word(s, &word, word & ~LM_WORD_KEPT, __ATOMIC_RELAXED))
+        ;
+}
+
+// Releases a kept reference. LM_BUSY: the buffer is being resized, and its owner has the reference.
+static lm_status release_kept(lm_realm *r, lm_handle handle) {
     uint32_t number = lm_handle_slot(handle), block = 0;
     lock(r);
     lm_slot *s = lm_slot_at(r, number);
     uint64_t word = read_word(s, __ATOMIC_RELAXED), less;
-    if ((word ^ handle) & ~LM_WORD_COUNT || s->kept == 0) { // its owner has gone in that moment
-        unlock(r);
-        return LM_USE_AFTER_ZERO;
-    }
     bool busy;
     do {
         busy = lm_word_count(word) == LM_COUNT_BUSY;
-        less = (s->kept == 1 ? word & ~LM_WORD_KEPT : word) - (releases && !busy);
+        less = (s->kept == 1 ? word & ~LM_WORD_KEPT : word) - !busy;
     } while (!swap_word(s, &word, less, __ATOMIC_ACQ_REL));
     s->kept--;
     if (lm_word_count(less) == 0) block = leave(r, s, number);
     unlock(r);
-    if (releases && busy) return LM_BUSY;
-    return free_block(r, lm_handle_memory(handle), block);
+    return busy ? LM_BUSY : free_block(r, lm_handle_memory(handle), block);
 }
 
 static lm_status share(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t with,
@@ -794,15 +795,16 @@ static lm_status resize(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t 
     return try_resize(r, owner, handle, size, &told);
 }
 
-// Takes back what the slot counts, if it is the owner's and not busy: once, whoever else releases
-// meanwhile.
+// Takes back what the slot counts, but for what tokens keep, if it is the owner's and not busy:
+// once, whoever else releases meanwhile. Whether the share has to leave.
 static bool take_all(lm_slot *s, uint32_t owner) {
-    uint64_t word = read_word(s, __ATOMIC_RELAXED);
+    uint64_t word = read_word(s, __ATOMIC_RELAXED), left;
     do {
         if (lm_word_count(word) - 1 >= LM_COUNT_MAX || lm_stamp_owner(lm_word_stamp(word)) != owner)
             return false;
-    } while (!swap_word(s, &word, word & ~LM_WORD_COUNT, __ATOMIC_ACQ_REL));
-    return true;
+        left = (word & ~LM_WORD_COUNT) | (s->kept ? LM_WORD_KEPT : 0) | s->kept;
+    } while (!swap_word(s, &word, left, __ATOMIC_ACQ_REL));
+    return s->kept == 0;
 }
 
 static uint64_t release_all(lm_realm *r, uint32_t owner) {
@@ -813,10 +815,7 @@ static uint64_t release_all(lm_realm *r, uint32_t owner) {
         lock(r);
         lm_slot *s = lm_slot_at(r, number);
         uint32_t memory = memory_of(s), block = 0;
-        if (take_all(s, owner)) {
-            s->kept = 0;
-            block = leave(r, s, number);
-        }
+        if (take_all(s, owner)) block = leave(r, s, number);
         unlock(r);
         freed += free_block(r, memory, block) == LM_FREED;
     }
@@ -910,5 +909,6 @@ const lm_counts COUNTS = {
     .release_all = release_all,
     .keep = keep,
     .unkeep = unkeep,
+    .release_kept = release_kept,
     .validate = validate,
 };

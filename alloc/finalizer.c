@@ -12,8 +12,9 @@
 //                                      detach_all               ALIVE -> HELD ->
 //
 // A record that is ALIVE or HELD keeps its reference: the share counts how many are kept, and lets
-// none of them be released by hand (counts.c: keep, unkeep). It is kept from before the record is
-// armed until after it is disarmed.
+// none of them be released by hand (counts.c: keep, unkeep, release_kept). A record is armed under
+// the lock under which its reference became kept. Where no token keeps it any more, it is given
+// back under the lock under which the record is disarmed, or released after that.
 //
 // A record that is detached while it is queued stays so until the drain has passed it: no token
 // gets it before, so the queue never holds it twice.
@@ -122,26 +123,22 @@ static void give(const lm_realm *r, uint32_t number) {
     all->free = number + 1;
 }
 
-// A free record in `number`; or why there is none. Where home has to be asked for more records, the
-// lock is given back meanwhile.
-static lm_status take(lm_realm *r, uint32_t *number) {
-    bool room = true;
-    for (; room; lock(r)) {
-        finalizers *all = finalizers_of(r);
-        if (all->free) {
-            *number = all->free - 1;
-            all->free = record_at(r, *number)->next;
-            return LM_OK;
-        }
-        if (all->records.count == LM_SLOTS_MAX) return LM_OUT_OF_SLOTS;
-        if (!lm_records_lack(&all->records, sizeof(finalizer))) {
-            *number = lm_records_take(&all->records);
-            return LM_OK;
-        }
-        unlock(r);
-        room = lm_realm_extend(r, offsetof(lm_realm_state, finalizers.records), sizeof(finalizer));
-    }
-    return LM_OUT_OF_MEMORY;
+// Makes a record that was never taken free, if there is room for one.
+static bool add_record(const lm_realm *r) {
+    lm_records *records = &finalizers_of(r)->records;
+    if (records->count == LM_SLOTS_MAX || lm_records_lack(records, sizeof(finalizer))) return false;
+    finalizers_of(r)->free = lm_records_take(records) + 1;
+    return true;
+}
+static bool has_record(const lm_realm *r) {
+    return finalizers_of(r)->free || add_record(r);
+}
+// Takes the first free record: there is one.
+static uint32_t take_record(const lm_realm *r) {
+    finalizers *all = finalizers_of(r);
+    uint32_t number = all->free - 1;
+    all->free = record_at(r, number)->next;
+    return number;
 }
 
 // Whether a token is one, and of the owner's. 0 stands for none, and is right.
@@ -153,15 +150,19 @@ static lm_status find_of(const lm_realm *r, uint32_t owner, lm_token token) {
     return its ? LM_OK : LM_WRONG_OWNER;
 }
 
-// The same as take, for a record to be armed beside another token of the owner's or in its place,
-// which is one still.
-static lm_status take_for(lm_realm *r, uint32_t owner, lm_token other, uint32_t *number) {
-    lm_status status = find_of(r, owner, other);
-    if (status == LM_OK) status = take(r, number);
+// The reference is kept and no token's yet: it becomes one's, or is given back, before the lock is.
+// `other`: the token beside or in place of which it is attached, 0 for none.
+static lm_status keep(lm_realm *r, uint32_t owner, lm_handle handle, lm_token other) {
+    lm_status status = r->counts->keep(r, owner, handle);
     if (status != LM_OK) return status;
     status = find_of(r, owner, other);
-    if (status != LM_OK) give(r, *number);
+    if (status != LM_OK) r->counts->unkeep(r, handle);
     return status;
+}
+
+// Whether a token stands for a reference of this share.
+static bool stands_for(const lm_realm *r, lm_token token, lm_handle handle) {
+    return find(r, token) == LM_OK && record_at(r, number_of(token))->handle == handle;
 }
 
 // Clears bits of a record's state; without any it is free. Returns the word before.
@@ -222,26 +223,14 @@ bool lm_finalizers_start(lm_realm *r) {
     return true;
 }
 
-static lm_status keep(lm_realm *r, uint32_t owner, lm_handle handle) {
-    return r->counts->keep(r, owner, handle);
-}
-// Its owner has it again.
-static void give_back(lm_realm *r, lm_handle handle) {
-    r->counts->unkeep(r, handle, false);
-}
-static lm_status release(lm_realm *r, lm_handle handle) {
-    return r->counts->unkeep(r, handle, true);
-}
-
 // Ends a token, if it is of the owner's, or of any where that is LM_OWNERS_MAX.
 static void end_token(lm_realm *r, uint32_t number, uint32_t owner) {
     lock(r);
     const finalizer *f = record_at(r, number);
     bool ends =
         word_of(f) & ALIVE && (owner == LM_OWNERS_MAX || lm_handle_owner(f->handle) == owner);
-    lm_handle handle = ends ? disarm(r, number, ALIVE) : 0;
+    if (ends) r->counts->unkeep(r, disarm(r, number, ALIVE));
     unlock(r);
-    if (ends) give_back(r, handle);
 }
 
 void lm_finalizers_forget(lm_realm *r, uint32_t owner) {
@@ -261,69 +250,78 @@ void lm_finalizers_end(lm_realm *r) {
     unlock(r);
 }
 
-lm_status lm_finalizer_attach(lm_realm *r, uint32_t owner, lm_handle handle, lm_token sibling,
-                              lm_token *token) {
-    if (!r->finalizers) return LM_NOT_STARTED;
-    uint32_t number;
-    lm_status status = keep(r, owner, handle);
-    if (status != LM_OK) return status;
-    lock(r);
-    status = take_for(r, owner, sibling, &number);
-    if (status == LM_OK) *token = arm(r, number, sibling ? number_of(sibling) : number, handle);
-    unlock(r);
-    if (status != LM_OK) give_back(r, handle);
-    return status;
+// Makes room for records where there was none, without the lock. LM_OK: it may be tried again.
+static lm_status make_room(lm_realm *r) {
+    if (lm_records_count(&finalizers_of(r)->records) == LM_SLOTS_MAX) return LM_OUT_OF_SLOTS;
+    bool room = lm_realm_extend(r, offsetof(lm_realm_state, finalizers.records), sizeof(finalizer));
+    return room ? LM_OK : LM_OUT_OF_MEMORY;
 }
 
-// Whether a token stands for a reference of this share.
-static bool stands_for(const lm_realm *r, lm_token token, lm_handle handle) {
-    lock(r);
-    bool does = find(r, token) == LM_OK && record_at(r, number_of(token))->handle == handle;
-    unlock(r);
-    return does;
+// All is judged again after home was asked for room: foreign code may have called anything.
+lm_status lm_finalizer_attach(lm_realm *r, uint32_t owner, lm_handle handle, lm_token sibling,
+                              lm_token *token) {
+    while (r->finalizers) {
+        lock(r);
+        lm_status status = keep(r, owner, handle, sibling);
+        bool has = status == LM_OK && has_record(r);
+        if (has) {
+            uint32_t number = take_record(r);
+            *token = arm(r, number, sibling ? number_of(sibling) : number, handle);
+        } else if (status == LM_OK) {
+            r->counts->unkeep(r, handle);
+        }
+        unlock(r);
+        if (has || status != LM_OK) return status;
+        status = make_room(r);
+        if (status != LM_OK) return status;
+    }
+    return LM_NOT_STARTED;
 }
 
 // If all references of the share are kept, the new token takes over the old one's.
 lm_status lm_finalizer_replace(lm_realm *r, uint32_t owner, lm_handle handle, lm_token *token,
                                lm_handle *cancelled) {
-    if (!r->finalizers) return LM_NOT_STARTED;
-    uint32_t number;
-    lm_handle old = 0;
-    lm_status status = keep(r, owner, handle);
-    bool takes_over = status == LM_KEPT && *token && stands_for(r, *token, handle);
-    if (status != LM_OK && !takes_over) return status;
-    lock(r);
-    status = take_for(r, owner, *token, &number);
-    if (status == LM_OK) {
-        *cancelled = old = *token ? disarm(r, number_of(*token), ALIVE) : 0;
-        *token = arm(r, number, number, handle);
+    while (r->finalizers) {
+        lock(r);
+        lm_status status = keep(r, owner, handle, *token);
+        bool takes_over = status == LM_KEPT && stands_for(r, *token, handle);
+        bool has = (status == LM_OK || takes_over) && has_record(r);
+        if (has) {
+            uint32_t number = take_record(r);
+            *cancelled = *token ? disarm(r, number_of(*token), ALIVE) : 0;
+            if (*cancelled && !takes_over) r->counts->unkeep(r, *cancelled);
+            *token = arm(r, number, number, handle);
+        } else if (status == LM_OK) {
+            r->counts->unkeep(r, handle);
+        }
+        unlock(r);
+        if (has) return LM_OK;
+        if (status != LM_OK && !takes_over) return status;
+        status = make_room(r);
+        if (status != LM_OK) return status;
     }
-    unlock(r);
-    if (!takes_over && status != LM_OK) give_back(r, handle);
-    if (!takes_over && old) give_back(r, old);
-    return status;
-}
-
-// The token's record is disarmed. `*handle` gets its reference, which is kept yet.
-static lm_status disarm_named(const lm_realm *r, lm_token token, lm_handle *handle) {
-    if (!r->finalizers) return LM_NOT_STARTED;
-    lock(r);
-    lm_status status = find(r, token);
-    if (status == LM_OK) *handle = disarm(r, number_of(token), ALIVE);
-    unlock(r);
-    return status;
+    return LM_NOT_STARTED;
 }
 
 lm_status lm_finalizer_detach(lm_realm *r, lm_token token, lm_handle *handle) {
-    lm_status status = disarm_named(r, token, handle);
-    if (status == LM_OK) give_back(r, *handle);
+    if (!r->finalizers) return LM_NOT_STARTED;
+    lock(r);
+    lm_status status = find(r, token);
+    if (status == LM_OK) {
+        *handle = disarm(r, number_of(token), ALIVE);
+        r->counts->unkeep(r, *handle);
+    }
+    unlock(r);
     return status;
 }
 
 lm_status lm_finalizer_close(lm_realm *r, lm_token token) {
-    lm_handle handle;
-    lm_status status = disarm_named(r, token, &handle);
-    return status == LM_OK ? release(r, handle) : status;
+    if (!r->finalizers) return LM_NOT_STARTED;
+    lock(r);
+    lm_status status = find(r, token);
+    lm_handle handle = status == LM_OK ? disarm(r, number_of(token), ALIVE) : 0;
+    unlock(r);
+    return status == LM_OK ? r->counts->release_kept(r, handle) : status;
 }
 
 // All of a ring become HELD at once, so that nobody but the caller follows it any more.
@@ -348,7 +346,7 @@ lm_status lm_finalizer_detach_all(lm_realm *r, lm_token token, uint32_t *freed) 
     do {
         const finalizer *f = record_at(r, number);
         uint32_t next = f->next;
-        *freed += release(r, f->handle) == LM_FREED;
+        *freed += r->counts->release_kept(r, f->handle) == LM_FREED;
         lock(r);
         clear(r, number, HELD);
         unlock(r);
@@ -381,7 +379,7 @@ lm_drained lm_finalizers_drain(lm_realm *r, uint32_t count) {
     if (!r->finalizers) return drained;
     for (; count && next_dead(r, &handle); count--) {
         if (!handle) continue;
-        lm_status status = release(r, handle);
+        lm_status status = r->counts->release_kept(r, handle);
         drained.released += !lm_failed(status);
         drained.freed += status == LM_FREED;
         drained.failed += lm_failed(status);

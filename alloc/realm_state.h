@@ -108,5 +108,5 @@ static inline void lm_unlock(uint32_t *lock) {
 // without the lock; another call may take the room. False: out of memory.
 bool lm_realm_extend(lm_realm *realm, uint32_t table, uint32_t record_bytes);
 
-// Ends all tokens that stand for an owner's references, which are released by who calls. O(tokens).
+// Ends all tokens that stand for an owner's references, which the owner has again. O(tokens).
 void lm_finalizers_forget(lm_realm *realm, uint32_t owner);

@@ -180,8 +180,8 @@ static lm_status no_release(lm_realm *realm, uint32_t owner, lm_handle handle) {
     (void)realm, (void)owner, (void)handle;
     return LM_OK;
 }
-static lm_status no_unkeep(lm_realm *realm, lm_handle handle, bool releases) {
-    (void)realm, (void)handle, (void)releases;
+static lm_status no_release_kept(lm_realm *realm, lm_handle handle) {
+    (void)realm, (void)handle;
     return LM_OK;
 }
 static lm_status no_transfer(lm_realm *realm, uint32_t owner, lm_handle handle, uint32_t to,
@@ -226,7 +226,7 @@ static void wrong_counts_are_seen(void **state) {
     start(&counts, false, 16);
     assert_breaks(HEADER "b 0 8\n- 0\n", "operation 1 (-): status: ");
     counts = lm_counts_plain;
-    counts.unkeep = no_unkeep;
+    counts.release_kept = no_release_kept;
     start(&counts, false, 16);
     assert_breaks(HEADER "b 0 8\nb 1 8\n@ 0 0\n@ 1 1\nc 1\nc 0\nd 1\nd\n",
                   "operation 6 (d): death: ");
