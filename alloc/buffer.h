@@ -39,7 +39,8 @@
 //       keep: of all that there is
 //     retain when the count is as high as can be    LM_COUNT_OVERFLOW
 //     a memory that the realm does not have         LM_NO_MEMORY
-//     an owner above 254                            LM_NO_OWNER
+//     an owner above 254, to be given a reference   LM_NO_OWNER
+//     another use by an owner above 254             LM_WRONG_OWNER
 //     an alignment that is no power of two, or      LM_BAD_ALIGNMENT
 //       more than a page of WebAssembly
 //     adopting what does not lie in the memory,     LM_BAD_BLOCK
@@ -288,8 +289,8 @@ static inline lm_status lm_buffer_describe(lm_realm *realm, uint32_t owner, lm_h
 
 // Releases all that an owner holds, and ends its tokens (alloc/finalizer.h): its module is gone.
 // Returns how many blocks that freed. Passed over are a buffer that is being resized, and what a
-// token keeps that foreign code or another thread attaches, or is about to release, meanwhile.
-// O(slots + tokens).
+// token keeps that foreign code or another thread attaches, or is about to release, meanwhile. An
+// owner above 254 holds nothing. O(slots + tokens).
 static inline uint64_t lm_realm_release_all(lm_realm *realm, uint32_t owner) {
     if (!realm->state) return 0;
     return realm->counts->release_all(realm, owner);

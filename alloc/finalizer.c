@@ -223,26 +223,28 @@ bool lm_finalizers_start(lm_realm *r) {
     return true;
 }
 
-// Ends a token, if it is of the owner's, or of any where that is LM_OWNERS_MAX.
-static void end_token(lm_realm *r, uint32_t number, uint32_t owner) {
+// Ends a token, if it is of the owner's, or whosever it is.
+static void end_token(lm_realm *r, uint32_t number, uint32_t owner, bool any) {
     lock(r);
     const finalizer *f = record_at(r, number);
-    bool ends =
-        word_of(f) & ALIVE && (owner == LM_OWNERS_MAX || lm_handle_owner(f->handle) == owner);
+    bool ends = word_of(f) & ALIVE && (any || lm_handle_owner(f->handle) == owner);
     if (ends) r->counts->unkeep(r, disarm(r, number, ALIVE));
     unlock(r);
 }
 
-void lm_finalizers_forget(lm_realm *r, uint32_t owner) {
-    if (!r->finalizers) return;
+static void end_tokens(lm_realm *r, uint32_t owner, bool any) {
     uint32_t records = lm_records_count(&finalizers_of(r)->records);
     for (uint32_t number = 0; number < records; number++)
-        end_token(r, number, owner);
+        end_token(r, number, owner, any);
+}
+
+void lm_finalizers_forget(lm_realm *r, uint32_t owner) {
+    if (r->finalizers) end_tokens(r, owner, false);
 }
 
 void lm_finalizers_end(lm_realm *r) {
-    lm_finalizers_forget(r, LM_OWNERS_MAX);
     if (!r->finalizers) return;
+    end_tokens(r, 0, true);
     r->finalizers = false;
     lock(r);
     for (uint32_t queued = dequeue(r); queued; queued = dequeue(r))

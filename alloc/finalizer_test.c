@@ -422,6 +422,23 @@ static void a_gone_owners_tokens_go_with_it(void **state) {
     assert_holds(0, 0);
 }
 
+// There are no owners above 254: none of them takes anything from anybody.
+static void no_owner_has_no_tokens(void **state) {
+    (void)state;
+    static const uint32_t none[] = {LM_OWNERS_MAX, LM_OWNERS_MAX + 1, UINT32_MAX};
+    lm_token token = attach(create(HOME), 0), queued = attach(create(OTHER), token);
+    enqueue(queued);
+    picture before = take_picture();
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        assert_int_equal(lm_realm_release_all(r, none[i]), 0);
+    assert_as_in(&before);
+    drop_picture(&before);
+    assert_holds(2, 2);
+    enqueue(token);
+    assert_drained(10, 2, 2, 0, false);
+    assert_holds(0, 0);
+}
+
 static void closed_by_hand(void **state) {
     (void)state;
     lm_handle a = create(HOME), shared;
@@ -1141,6 +1158,7 @@ static const struct CMUnitTest tests[] = {
     BOTH(tokens_of_another_owner),
     BOTH(an_end_gives_references_back),
     BOTH(a_gone_owners_tokens_go_with_it),
+    BOTH(no_owner_has_no_tokens),
     BOTH(closed_by_hand),
     BOTH(the_oldest_first_in_batches),
     BOTH(a_careless_collector),
