@@ -280,7 +280,8 @@ lm_status lm_finalizer_attach(lm_realm *r, uint32_t owner, lm_handle handle, lm_
     return LM_NOT_STARTED;
 }
 
-// If all references of the share are kept, the new token takes over the old one's.
+// If all references of the share are kept, the new token takes over the old one's: none is handed
+// back.
 lm_status lm_finalizer_replace(lm_realm *r, uint32_t owner, lm_handle handle, lm_token *token,
                                lm_handle *cancelled) {
     while (r->finalizers) {
@@ -290,8 +291,9 @@ lm_status lm_finalizer_replace(lm_realm *r, uint32_t owner, lm_handle handle, lm
         bool has = (status == LM_OK || takes_over) && has_record(r);
         if (has) {
             uint32_t number = take_record(r);
-            *cancelled = *token ? disarm(r, number_of(*token), ALIVE) : 0;
-            if (*cancelled && !takes_over) r->counts->unkeep(r, *cancelled);
+            lm_handle was = *token ? disarm(r, number_of(*token), ALIVE) : 0;
+            *cancelled = takes_over ? 0 : was;
+            if (*cancelled) r->counts->unkeep(r, was);
             *token = arm(r, number, number, handle);
         } else if (status == LM_OK) {
             r->counts->unkeep(r, handle);

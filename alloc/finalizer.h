@@ -53,7 +53,7 @@
 // unregisters all that share an unregister token: such tokens form a ring, which
 // lm_finalizer_detach_all empties. A host's collector (WAMR's) has one finalizer for an object: a
 // later registration cancels the earlier one, and whoever does not notice loses a reference:
-// lm_finalizer_replace hands it back.
+// lm_finalizer_replace hands it back, or lets the later token keep it.
 //
 // Threads: enqueue by any that was told the token, at any time, where home does not move. The
 // others by any, if the realm's counts are atomic.
@@ -87,8 +87,9 @@ lm_status lm_finalizer_detach(lm_realm *realm, lm_token token, lm_handle *handle
 lm_status lm_finalizer_detach_all(lm_realm *realm, lm_token token, uint32_t *freed);
 
 // As attach without siblings, where the object has a token already, `*token` (0: none), which is
-// cancelled as by detach: its reference, `*cancelled` (0: none), is its owner's again. `*token`
-// gets the new one. O(1).
+// cancelled as by detach: its reference, `*cancelled` (0: none), is its owner's again. Where tokens
+// keep all references of the handle, and this one is among them, the new token keeps what the old
+// one kept, and `*cancelled` is 0. `*token` gets the new one. O(1).
 lm_status lm_finalizer_replace(lm_realm *realm, uint32_t owner, lm_handle handle, lm_token *token,
                                lm_handle *cancelled);
 

@@ -601,6 +601,26 @@ static void a_later_registration_hands_the_earlier_back(void **state) {
     assert_holds(0, 0);
 }
 
+// Where tokens keep all that there is, the new one takes over, and its owner gets nothing back that
+// it could release.
+static void what_is_taken_over_is_not_handed_back(void **state) {
+    (void)state;
+    lm_handle a = create(HOME), cancelled = 77;
+    lm_token first = attach(a, 0), token = first;
+    assert_int_equal(lm_finalizer_replace(r, DART, a, &token, &cancelled), LM_OK);
+    assert_int_equal(cancelled, 0);
+    assert_int_not_equal(token, first);
+    assert_int_equal(lm_finalizer_enqueue(r, first), LM_STALE_TOKEN);
+    assert_int_equal(lm_buffer_release(r, DART, a), LM_KEPT);
+    assert_holds(1, 1);
+    retain(a, 1); // one that no token keeps: the new one takes it, and the old one's is handed back
+    assert_int_equal(lm_finalizer_replace(r, DART, a, &token, &cancelled), LM_OK);
+    assert_int_equal(cancelled, a);
+    assert_int_equal(lm_buffer_release(r, DART, cancelled), LM_OK);
+    assert_int_equal(lm_finalizer_close(r, token), LM_FREED);
+    assert_holds(0, 0);
+}
+
 // Pressure.
 typedef struct pressed {
     uint32_t calls, batch, depth;
@@ -1165,6 +1185,7 @@ static const struct CMUnitTest tests[] = {
     BOTH(siblings_leave_together),
     BOTH(siblings_may_keep_one_buffer),
     BOTH(a_later_registration_hands_the_earlier_back),
+    BOTH(what_is_taken_over_is_not_handed_back),
     BOTH(a_budget_is_kept),
     BOTH(a_budget_below_what_is_held),
     BOTH(a_drain_is_entered_from_the_callback),

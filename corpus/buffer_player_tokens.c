@@ -33,17 +33,19 @@ static bool arm(buffer_player *p, const lm_view *of, lm_token sibling, lm_token 
     return buffer_given_token(p, *token, of->handle);
 }
 
-// A token that stands for the same reference takes the place of this one.
+// A token of the same handle takes the place of this one. Its reference is taken over if tokens
+// keep all that the handle has, else handed back.
 static bool replace(buffer_player *p, const lm_view *of, lm_token *token) {
     bool full = !handle_shadow_has_record(&p->shadow);
+    const shadow_share *share = handle_shadow_share(&p->shadow, of->handle);
     lm_token old = *token;
-    lm_handle cancelled = 0;
+    lm_handle cancelled = 1, expected = share->kept == share->count ? 0 : of->handle;
     lm_status status = lm_finalizer_replace(&p->realm, of->owner, of->handle, token, &cancelled);
     if (!buffer_check_status(p, status, full ? LM_OUT_OF_SLOTS : LM_OK)) return false;
     if (lm_failed(status))
         return *token == old || buffer_broken(p, "status", "a token is lost that was not replaced");
     handle_shadow_end_token(&p->shadow, old);
-    if (cancelled != of->handle && !buffer_broken(p, "count", "another reference was cancelled"))
+    if (cancelled != expected && !buffer_broken(p, "count", "another reference was cancelled"))
         return false;
     return buffer_given_token(p, *token, of->handle);
 }

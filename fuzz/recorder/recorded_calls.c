@@ -385,7 +385,7 @@ lm_status recorded_finalizer_replace(lm_realm *realm, uint32_t owner, lm_handle 
                   made);
     lm_status status = RETURNED(lm_finalizer_replace(realm, owner, handle, token, cancelled));
     if (status == LM_OK)
-        recorder_add("    same(detached, %s);\n", of);
+        recorder_add("    same(detached, %s);\n", *cancelled ? of : "0");
     else
         recorder_add("    same(%s, %s);\n", made + 1, old);
     name_token(status, *token, replaced);
