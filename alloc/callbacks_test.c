@@ -417,6 +417,47 @@ static void a_buffer_that_is_resized_is_busy(void **state) {
     }
 }
 
+// What tokens keep of it is its owner's when they end meanwhile, however they end; and each call
+// tells.
+static lm_token first, second; // siblings: of the victim, and of another buffer
+
+static lm_status detach_all_of_victim(void) {
+    uint32_t freed = 42;
+    lm_status status = lm_finalizer_detach_all(r, second, &freed);
+    assert_int_equal(freed, 1); // the other one
+    return status;
+}
+static lm_status close_victims(void) {
+    return lm_finalizer_close(r, first);
+}
+static lm_status drain_victims(void) {
+    OK(lm_finalizer_enqueue(r, first));
+    lm_drained drained = lm_finalizers_drain(r, 10); // `dead` is there too
+    assert_int_equal(drained.released, 1);
+    return drained.failed == 1 ? LM_BUSY : LM_OK;
+}
+
+static void no_token_of_a_busy_buffer_ends_in_silence(void **state) {
+    (void)state;
+    static lm_status (*const ends[])(void) = {detach_all_of_victim, close_victims, drain_victims};
+    for (uint32_t way = 0; way < 6; way++) {
+        uint32_t tokens;
+        begin(way % 2 ? &lm_counts_atomic : &lm_counts_plain);
+        OK(lm_finalizer_attach(r, OWNER, victim, 0, &first));
+        OK(lm_finalizer_attach(r, OWNER, create(FOREIGN), first, &second));
+        the_call = ends[way / 2];
+        expected = LM_BUSY;
+        made = 0;
+        armed = IN_RESIZE;
+        OK(lm_buffer_resize(r, OWNER, victim, 5000));
+        assert_int_equal(made, 1);
+        IS(lm_finalizer_enqueue(r, first), LM_STALE_TOKEN);
+        assert_null(lm_finalizers_validate(r, &tokens));
+        IS(lm_buffer_release(r, OWNER, victim), LM_FREED);
+        end();
+    }
+}
+
 // ---- Tokens that are being attached ------------------------------------------------------------
 
 // Home's allocator is foreign, and is asked for records in the middle of an attach or a replace.
@@ -610,6 +651,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_call_works_inside_of_each),
         cmocka_unit_test(a_buffer_that_is_resized_is_busy),
+        cmocka_unit_test(no_token_of_a_busy_buffer_ends_in_silence),
         cmocka_unit_test(what_foreign_code_calls_in_an_attach_counts),
         cmocka_unit_test(a_token_attached_in_a_release_all_keeps),
         cmocka_unit_test(nobody_waits_for_foreign_code),

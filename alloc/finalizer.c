@@ -350,13 +350,15 @@ lm_status lm_finalizer_detach_all(lm_realm *r, lm_token token, uint32_t *freed) 
     do {
         const finalizer *f = record_at(r, number);
         uint32_t next = f->next;
-        *freed += r->counts->release_kept(r, f->handle) == LM_FREED;
+        lm_status released = r->counts->release_kept(r, f->handle);
+        *freed += released == LM_FREED;
+        if (lm_failed(released)) status = released;
         lock(r);
         clear(r, number, HELD);
         unlock(r);
         number = next;
     } while (number != first);
-    return LM_OK;
+    return status;
 }
 
 // Takes the oldest off the queue. `handle` gets its reference, 0 if it was detached. False: none

@@ -38,8 +38,8 @@
 //     attached when 2^24 are armed or retired        LM_OUT_OF_SLOTS, nothing changed
 //     the reference released, transferred, or its    LM_KEPT, nothing changed
 //       view ended, by hand meanwhile
-//     drained or closed when the buffer is being     LM_BUSY, a drain counts it as failed: the
-//       resized                                        token ends, the reference is its owner's
+//     drained, closed or detached with its siblings  LM_BUSY, a drain counts it as failed: the
+//       when the buffer is being resized               token ends, the reference is its owner's
 //     never                                          the budget's callback tells (alloc/buffer.h)
 //     any call before the start or after the end,    LM_NOT_STARTED, and no memory is read:
 //       the realm's end included                       collectors call when they end themselves
@@ -82,8 +82,9 @@ lm_status lm_finalizer_attach(lm_realm *realm, uint32_t owner, lm_handle handle,
 // and not drained. O(1).
 lm_status lm_finalizer_detach(lm_realm *realm, lm_token token, lm_handle *handle);
 
-// Disarms a token and all its siblings, at once, and releases their references. Returns LM_OK and
-// how many blocks that freed. O(siblings).
+// Disarms a token and all its siblings, at once, and releases their references. `*freed` gets how
+// many blocks that freed. LM_BUSY: references of buffers that are being resized were not released,
+// and are their owner's again; all others were. O(siblings).
 lm_status lm_finalizer_detach_all(lm_realm *realm, lm_token token, uint32_t *freed);
 
 // As attach without siblings, where the object has a token already, `*token` (0: none), which is
@@ -106,7 +107,7 @@ lm_status lm_finalizer_enqueue(lm_realm *realm, lm_token token);
 typedef struct lm_drained {
     uint32_t released; // references
     uint32_t freed;    // blocks
-    uint32_t failed;   // references of buffers that were being resized
+    uint32_t failed;   // references of buffers that are being resized: their owners'
     bool more;         // are enqueued
 } lm_drained;
 
