@@ -165,9 +165,14 @@ static lm_status by_drain(void) {
 static lm_status by_close(void) {
     return lm_finalizer_close(r, attach(FOREIGN));
 }
-static lm_status by_detach_all(void) {
+static lm_status by_detach_all(void) { // of three, at the first
     uint32_t freed;
-    return lm_finalizer_detach_all(r, attach(FOREIGN), &freed);
+    lm_token sibling = attach(FOREIGN), other;
+    OK(lm_finalizer_attach(r, OWNER, create(FOREIGN), sibling, &other));
+    OK(lm_finalizer_attach(r, OWNER, create(HOME), sibling, &other));
+    lm_status status = lm_finalizer_detach_all(r, sibling, &freed);
+    assert_int_equal(freed, 3);
+    return status;
 }
 static lm_status by_create_over_budget(void) {
     OK(lm_realm_set_budget(r, HOME, 1));
@@ -303,6 +308,10 @@ static lm_status call_detach_all(void) {
 static lm_status call_close(void) {
     return any_status(lm_finalizer_close(r, token));
 }
+static lm_status call_restart(void) {
+    lm_finalizers_end(r);
+    return lm_finalizers_start(r) ? LM_OK : LM_NOT_STARTED;
+}
 static lm_status call_view(void) {
     lm_view view;
     lm_handle handle = create(HOME);
@@ -312,6 +321,11 @@ static lm_status call_view(void) {
 }
 static lm_status call_validate(void) {
     assert_null(lm_realm_validate(r, NULL));
+    return LM_OK;
+}
+static lm_status call_validate_tokens(void) {
+    uint32_t tokens;
+    assert_null(lm_finalizers_validate(r, &tokens));
     return LM_OK;
 }
 static lm_status call_end(void) {
@@ -348,6 +362,8 @@ static const struct callback {
     {"close", call_close, LM_OK},
     {"views", call_view, LM_OK},
     {"validate", call_validate, LM_OK},
+    {"validate of tokens", call_validate_tokens, LM_OK},
+    {"finalizers_end and start", call_restart, LM_OK},
     {"realm_end", call_end, LM_BUSY},
 };
 
@@ -464,10 +480,6 @@ static void no_token_of_a_busy_buffer_ends_in_silence(void **state) {
 // What it calls back decides what comes of them: what is wrong afterwards is returned.
 static lm_token beside; // a token of the owner's
 
-static lm_status restart(void) {
-    lm_finalizers_end(r);
-    return lm_finalizers_start(r) ? LM_OK : LM_NOT_STARTED;
-}
 static lm_status end_finalizers(void) {
     lm_finalizers_end(r);
     return LM_OK;
@@ -482,11 +494,6 @@ static lm_status transfer_victim(void) {
 static lm_status close_beside(void) {
     return any_status(lm_finalizer_close(r, beside));
 }
-static lm_status validate_tokens(void) {
-    uint32_t tokens;
-    assert_null(lm_finalizers_validate(r, &tokens));
-    return LM_OK;
-}
 
 static const struct meanwhile {
     const char *name;
@@ -495,11 +502,11 @@ static const struct meanwhile {
 } meanwhiles[] = {
     {"release_all", call_release_all, LM_OK, LM_USE_AFTER_ZERO, LM_USE_AFTER_ZERO},
     {"finalizers_end", end_finalizers, LM_OK, LM_NOT_STARTED, LM_NOT_STARTED},
-    {"end and start", restart, LM_OK, LM_OK, LM_STALE_TOKEN},
+    {"end and start", call_restart, LM_OK, LM_OK, LM_STALE_TOKEN},
     {"release", release_victim, LM_FREED, LM_USE_AFTER_ZERO, LM_USE_AFTER_ZERO},
     {"transfer", transfer_victim, LM_OK, LM_STALE_HANDLE, LM_STALE_HANDLE},
     {"close of the other token", close_beside, LM_OK, LM_OK, LM_STALE_TOKEN},
-    {"validate", validate_tokens, LM_OK, LM_OK, LM_OK},
+    {"validate", call_validate_tokens, LM_OK, LM_OK, LM_OK},
     {"attach many", call_attach, LM_OK, LM_OK, LM_OK},
 };
 

@@ -40,8 +40,9 @@
 // A push that finds the head that it read, taken and pushed anew meanwhile, links to what is the
 // head: no ABA. What a thread has marked and not pushed yet comes with a later take.
 //
-// Laws: state, ring, queue (the queued are in it once), free (the free are listed once), kept (each
-// of those that are alive keeps a reference of a share that lives, and nobody else does).
+// Laws, which hold in foreign code too: state (as many are held as detach_all has yet to release),
+// ring, queue (the queued are in it once), free (the free are listed once), kept (each that is alive
+// or held keeps a reference of a share that lives, and nobody else does).
 #include "alloc/finalizer.h"
 #include "alloc/realm_state.h"
 
@@ -334,8 +335,22 @@ static void hold_all(const lm_realm *r, uint32_t first) {
     do {
         finalizer *f = record_at(r, number);
         __atomic_fetch_xor(&f->word, ALIVE | HELD, __ATOMIC_RELAXED);
+        finalizers_of(r)->held++;
         number = f->next;
     } while (number != first);
+}
+
+// Lets go of one of them. Returns its reference, and the next one's number.
+static lm_handle let_go(const lm_realm *r, uint32_t *number) {
+    lock(r);
+    const finalizer *f = record_at(r, *number);
+    lm_handle handle = f->handle;
+    uint32_t next = f->next;
+    finalizers_of(r)->held--;
+    clear(r, *number, HELD);
+    *number = next;
+    unlock(r);
+    return handle;
 }
 
 lm_status lm_finalizer_detach_all(lm_realm *r, lm_token token, uint32_t *freed) {
@@ -348,15 +363,9 @@ lm_status lm_finalizer_detach_all(lm_realm *r, lm_token token, uint32_t *freed) 
     if (status != LM_OK) return status;
     *freed = 0;
     do {
-        const finalizer *f = record_at(r, number);
-        uint32_t next = f->next;
-        lm_status released = r->counts->release_kept(r, f->handle);
+        lm_status released = r->counts->release_kept(r, let_go(r, &number));
         *freed += released == LM_FREED;
         if (lm_failed(released)) status = released;
-        lock(r);
-        clear(r, number, HELD);
-        unlock(r);
-        number = next;
     } while (number != first);
     return status;
 }
@@ -406,21 +415,22 @@ static bool is_kept(const lm_realm *r, const finalizer *f) {
     return ((word ^ f->handle) & ~LM_WORD_COUNT) == 0 && word & LM_WORD_KEPT;
 }
 
-// Whether shares count as many kept references as there are records alive.
-static bool are_kept(const lm_realm *r, uint32_t alive) {
+// Whether shares count as many kept references as there are records alive or held.
+static bool are_kept(const lm_realm *r, uint32_t records) {
     uint32_t slots = lm_records_count(&lm_state_of(r)->slots);
     for (uint32_t number = 0; number < slots; number++)
-        alive -= lm_slot_at(r, number)->kept;
-    return alive == 0;
+        records -= lm_slot_at(r, number)->kept;
+    return records == 0;
 }
 
 static const char *record_law(const lm_realm *r, uint32_t number, uint32_t records) {
     const finalizer *f = record_at(r, number), *next;
     uint32_t state = f->word & 0xff;
-    if (state & ~(uint32_t)(ALIVE | QUEUED) || generation_of(f->word) > LM_GENERATION_MAX)
+    if (state & ~(uint32_t)(ALIVE | QUEUED | HELD) || (state & ALIVE && state & HELD) ||
+        generation_of(f->word) > LM_GENERATION_MAX)
         return "state";
+    if (state & (ALIVE | HELD) && !is_kept(r, f)) return "kept";
     if (!(state & ALIVE)) return NULL;
-    if (!is_kept(r, f)) return "kept";
     if (f->next >= records || f->previous >= records) return "ring";
     next = record_at(r, f->next);
     return next->previous == number && next->word & ALIVE ? NULL : "ring";
@@ -441,21 +451,23 @@ const char *lm_finalizers_validate(lm_realm *r, uint32_t *armed) {
     *armed = 0;
     if (!r->state) return NULL;
     const finalizers *all = finalizers_of(r);
-    uint32_t records = all->records.count, alive = 0, queued = 0, free = 0;
+    uint32_t records = all->records.count, alive = 0, held = 0, queued = 0, free = 0;
     for (uint32_t number = 0; number < records; number++) {
         const char *broken = record_law(r, number, records);
         if (broken) return broken;
         uint32_t word = record_at(r, number)->word;
         alive += (word & ALIVE) != 0;
+        held += (word & HELD) != 0;
         queued += (word & QUEUED) != 0;
         free += (word & 0xff) == 0;
     }
+    if (held != all->held) return "state";
     if (!lists(r, all->queue, records, false, &queued)) return "queue";
     if (!lists(r, all->oldest, records, false, &queued) || queued) return "queue";
     if (free < all->retired) return "free";
     free -= all->retired;
     if (!lists(r, all->free, records, true, &free) || free) return "free";
-    if (!are_kept(r, alive)) return "kept";
+    if (!are_kept(r, alive + held)) return "kept";
     *armed = alive;
     return NULL;
 }

@@ -1137,11 +1137,14 @@ static void a_broken_record_is_seen(void **state) {
         uint32_t value;
         const char *law;
     } cases[] = {
-        {ARMED, WORD, 0x108, "state"}, {ARMED, WORD, 0x104, "state"},  {ARMED, NEXT, 99, "ring"},
-        {ARMED, PREVIOUS, 99, "ring"}, {ARMED, NEXT, QUEUED, "ring"},  {ARMED, NEXT, FREE, "ring"},
-        {ARMED, WORD, 0x103, "queue"}, {QUEUED, WORD, 0x101, "queue"}, {QUEUED, BEHIND, 2, "queue"},
-        {QUEUED, BEHIND, 99, "queue"}, {FREE, NEXT, 3, "free"},        {FREE, NEXT, 99, "free"},
+        {ARMED, WORD, 0x108, "state"}, {ARMED, WORD, 0x104, "state"},
+        {ARMED, NEXT, 99, "ring"},     {ARMED, PREVIOUS, 99, "ring"},
+        {ARMED, NEXT, QUEUED, "ring"}, {ARMED, NEXT, FREE, "ring"},
+        {ARMED, WORD, 0x103, "queue"}, {QUEUED, WORD, 0x101, "queue"},
+        {QUEUED, BEHIND, 2, "queue"},  {QUEUED, BEHIND, 99, "queue"},
+        {FREE, NEXT, 3, "free"},       {FREE, NEXT, 99, "free"},
         {FREE, WORD, 0x102, "queue"},  {ARMED, HANDLE, 7, "kept"},
+        {ARMED, WORD, 0x105, "state"}, {FREE, WORD, 0x104, "state"},
     };
     lm_handle a = create(HOME), freed;
     retain(a, 1);

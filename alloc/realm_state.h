@@ -41,6 +41,7 @@ typedef struct lm_finalizers {
     uint32_t oldest;  // what was taken of the queue and is not drained yet, turned around
     uint32_t free;    // the first free record, plus 1
     uint32_t retired; // records whose generations are used up
+    uint32_t held;    // records that are no tokens any more, and keep their references yet
     lm_records records;
 } lm_finalizers;
 
