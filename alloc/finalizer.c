@@ -24,15 +24,17 @@
 //
 //     count of records   acquire, with the release of lm_records_take: the part that a number below
 //                        it lies in is there.
-//     word               relaxed. Enqueue reads nothing of the record but the word, and whoever was
-//                        given a token sees the word that made it, or a later one. Only enqueue
-//                        changes a word without the lock, from ALIVE to ALIVE and QUEUED, by a swap
-//                        that compares the generation too; one that succeeds pushes, so each
-//                        record is pushed by one thread. Under the lock a word is changed by
-//                        read-modify-writes, which miss no such swap.
-//     queue, pushed      release: the link was written before; so was all that the thread, and
-//                        those that told it of the death, did to the buffer's bytes. The head
-//                        was read relaxed: it becomes a link, and nothing behind it is read.
+//     word               release by enqueue, of what the thread, and those that told it of the
+//                        death, did to the buffer's bytes; acquire where the bit ALIVE is cleared,
+//                        before the reference is released. Each enqueue of a good token swaps, of
+//                        one that was queued already too: however the token ends, it is seen.
+//                        Enqueue reads nothing of the record but the word, and whoever was given a
+//                        token sees the word that made it, or a later one. Only enqueue changes a
+//                        word without the lock, by a swap that compares the generation too; the one
+//                        that sets QUEUED pushes, so each record is pushed by one thread. Under the
+//                        lock a word is changed by read-modify-writes, which miss no such swap.
+//     queue, pushed      release: the link was written before. The head was read relaxed: it
+//                        becomes a link, and nothing behind it is read.
 //     queue, taken       acquire, by an exchange. Pushes are read-modify-writes, so the release of
 //                        each goes on through those that came after it (a release sequence), and
 //                        the exchange synchronizes with all whose records it takes.
@@ -41,8 +43,8 @@
 // head: no ABA. What a thread has marked and not pushed yet comes with a later take.
 //
 // Laws, which hold in foreign code too: state (as many are held as detach_all has yet to release),
-// ring, queue (the queued are in it once), free (the free are listed once), kept (each that is alive
-// or held keeps a reference of a share that lives, and nobody else does).
+// ring, queue (the queued are in it once), free (the free are listed once), kept (each that is
+// alive or held keeps a reference of a share that lives, and nobody else does).
 #include "alloc/finalizer.h"
 #include "alloc/realm_state.h"
 
@@ -95,9 +97,9 @@ lm_status lm_finalizer_enqueue(lm_realm *r, lm_token token) {
     do {
         lm_status status = judge(word, token);
         if (status != LM_OK) return status;
-        if (word & QUEUED) return LM_ENQUEUED;
-    } while (!__atomic_compare_exchange_n(&f->word, &word, word | QUEUED, false, __ATOMIC_RELAXED,
+    } while (!__atomic_compare_exchange_n(&f->word, &word, word | QUEUED, false, __ATOMIC_RELEASE,
                                           __ATOMIC_RELAXED));
+    if (word & QUEUED) return LM_ENQUEUED;
     uint32_t *queue = &finalizers_of(r)->queue;
     f->behind = __atomic_load_n(queue, __ATOMIC_RELAXED);
     while (!__atomic_compare_exchange_n(queue, &f->behind, number_of(token) + 1, true,
@@ -168,7 +170,7 @@ static bool stands_for(const lm_realm *r, lm_token token, lm_handle handle) {
 
 // Clears bits of a record's state; without any it is free. Returns the word before.
 static uint32_t clear(const lm_realm *r, uint32_t number, uint32_t bits) {
-    uint32_t before = __atomic_fetch_and(&record_at(r, number)->word, ~bits, __ATOMIC_RELAXED);
+    uint32_t before = __atomic_fetch_and(&record_at(r, number)->word, ~bits, __ATOMIC_ACQUIRE);
     if ((before & ~bits & (ALIVE | QUEUED | HELD)) == 0) give(r, number);
     return before;
 }
@@ -334,7 +336,7 @@ static void hold_all(const lm_realm *r, uint32_t first) {
     uint32_t number = first;
     do {
         finalizer *f = record_at(r, number);
-        __atomic_fetch_xor(&f->word, ALIVE | HELD, __ATOMIC_RELAXED);
+        __atomic_fetch_xor(&f->word, ALIVE | HELD, __ATOMIC_ACQUIRE);
         finalizers_of(r)->held++;
         number = f->next;
     } while (number != first);

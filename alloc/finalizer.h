@@ -99,9 +99,9 @@ lm_status lm_finalizer_replace(lm_realm *realm, uint32_t owner, lm_handle handle
 // was. O(1).
 lm_status lm_finalizer_close(lm_realm *realm, lm_token token);
 
-// The collector found the token's object dead. Any thread, any time, no lock; what the thread did
-// to the buffer's bytes happens before they are freed. O(1), and as often again as others enqueue
-// or drain in that moment.
+// The collector found the token's object dead. Any thread, any time, no lock. Where this returns
+// LM_OK or LM_ENQUEUED, what the thread did to the buffer's bytes happens before they are freed.
+// O(1), and as often again as others enqueue or drain in that moment.
 lm_status lm_finalizer_enqueue(lm_realm *realm, lm_token token);
 
 typedef struct lm_drained {

@@ -299,6 +299,57 @@ static void *look(void *argument) {
     return NULL;
 }
 
+// A thread writes to the bytes, then finds the object dead. Whatever enqueue returns, the bytes are
+// freed after that, whichever way: that is for ThreadSanitizer to see. Nothing else orders the two,
+// as the thread tells that it is done by a relaxed store.
+typedef enum end_of_token { BY_DRAIN, BY_CLOSE, BY_DETACH_ALL, ENDS } end_of_token;
+static struct {
+    lm_token token;
+    lm_status expected;
+    unsigned char *bytes;
+    uint32_t size, done;
+} one;
+
+static void *write_and_enqueue(void *nothing) {
+    memset(one.bytes, 7, one.size);
+    check(lm_finalizer_enqueue(r, one.token) == one.expected, "it was enqueued before, or not");
+    __atomic_store_n(&one.done, 1, __ATOMIC_RELAXED);
+    return nothing;
+}
+
+static void end_one(end_of_token by) {
+    uint32_t freed = 0;
+    if (by == BY_DRAIN)
+        freed = lm_finalizers_drain(r, 1).freed;
+    else if (by == BY_CLOSE)
+        freed = lm_finalizer_close(r, one.token) == LM_FREED;
+    else
+        check(lm_finalizer_detach_all(r, one.token, &freed) == LM_OK, "detach all");
+    check(freed == 1, "its reference was the last");
+}
+
+static void what_was_written_before(bool enqueued, end_of_token by) {
+    lm_handle handle;
+    lm_buffer_info info;
+    pthread_t thread;
+    check(lm_buffer_create(r, GROWER, OTHER, 200, 16, false, &handle) == LM_OK, "create");
+    one.bytes = bytes_of(handle, &info);
+    one.size = info.size;
+    one.done = 0;
+    check(lm_finalizer_attach(r, GROWER, handle, 0, &one.token) == LM_OK, "attach");
+    one.expected = enqueued ? LM_ENQUEUED : LM_OK;
+    if (enqueued) check(lm_finalizer_enqueue(r, one.token) == LM_OK, "enqueue");
+    check(pthread_create(&thread, NULL, write_and_enqueue, NULL) == 0, "thread");
+    while (!__atomic_load_n(&one.done, __ATOMIC_RELAXED))
+        sched_yield();
+    end_one(by);
+    check(lm_buffer_create(r, GROWER, OTHER, 200, 16, false, &handle) == LM_OK, "create");
+    write_bytes(handle); // where those bytes were
+    pthread_join(thread, NULL);
+    check(lm_buffer_release(r, GROWER, handle) == LM_FREED, "release");
+    lm_finalizers_drain(r, 1); // what was detached in the queue
+}
+
 static void set_up(void) {
     const lm_memory_options options = {.pages = 1, .pages_max = 16384};
     for (int i = 0; i < 2; i++)
@@ -340,6 +391,8 @@ int main(int argc, char **argv) {
     pthread_t threads[MUTATORS + 4];
     if (argc > 1) deadline_ns = now_ns() + strtoull(argv[1], NULL, 10) * 1000000000u;
     set_up();
+    for (uint32_t way = 0; way < 2 * ENDS; way++)
+        what_was_written_before(way % 2, way / 2);
     for (uint32_t t = 0; t < MUTATORS; t++) {
         mutators[t] = (mutator){.random = t + 1, .owner = t};
         check(pthread_create(&threads[t], NULL, mutate, &mutators[t]) == 0, "thread");
