@@ -346,11 +346,14 @@ static void refuse_old_pointers(void) {
 }
 
 static void refuse_all_of_a_realm_that_has_ended(void) {
-    const char *row = "any use of a realm that has ended";
+    const char *row = "the view tells alone (its kind, its range)";
     lm_pointer pointer;
     OK(lm_view_point(r, &s.u8, &pointer));
     lm_realm_end(r);
     refuse_all_uses(row, &s.u8, LM_NOT_STARTED, LM_NOT_STARTED);
+    REFUSES(row, LM_OUT_OF_RANGE, lm_view_get_integer(r, &s.u8, UINT32_MAX, &out.integer));
+    REFUSES(row, LM_WRONG_KIND, lm_view_get_integer(r, &s.f64, 0, &out.integer));
+    row = "a pointer checked after the realm's end";
     REFUSES(row, LM_OLD_POINTER, lm_pointer_check(r, &pointer));
 }
 
@@ -379,7 +382,7 @@ static void assert_all_rows_shown(void) {
         strcpy(row, line);
     }
     fclose(header);
-    assert_int_equal(rows, 17);
+    assert_int_equal(rows, 18);
 }
 
 static void an_error_changes_nothing(void **state) {
