@@ -274,8 +274,9 @@ static void *grow(void *argument) {
 static void *look(void *argument) {
     counters *did = argument;
     lm_handle handles[2];
-    lm_view views[2], sub;
+    lm_view views[2], sub, gone = {0};
     lm_pointer pointer;
+    int64_t value;
     for (uint32_t i = 0; i < 2; i++) {
         check(lm_buffer_create(r, LOOKER, i, 64, 16, true, &handles[i]) == LM_OK, "create");
         check(lm_view_make(r, LOOKER, handles[i], LM_U32, 0, 16, &views[i]) == LM_OK, "view");
@@ -286,7 +287,9 @@ static void *look(void *argument) {
         ++*(uint32_t *)pointer.address;
         lm_status status = lm_pointer_check(r, &pointer);
         check(status == LM_OK || status == LM_OLD_POINTER, "good, or it has grown");
+        check(lm_view_get_integer(r, &gone, 0, &value) != LM_OK, "an ended view shows nothing");
         if (did->steps++ % 16) continue;
+        gone = *view;
         check(lm_view_sub(r, view, LM_U8, 0, 4, &sub) == LM_OK, "sub");
         check(lm_view_end(r, view) == LM_OK, "end");
         check(lm_view_sub(r, &sub, LM_U32, 0, 1, view) == LM_OK, "sub of sub");

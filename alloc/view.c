@@ -107,15 +107,17 @@ static inline bool fits(uint64_t offset, uint64_t bytes, uint64_t size) {
 }
 
 // Finds the buffer of one of the owner's references. False: there is something wrong, or there was,
-// a moment ago.
+// a moment ago. Of a slot that is another share's by now nothing but the word is read: who has it
+// may be writing the rest.
 static inline bool find(const lm_realm *r, uint32_t owner, lm_handle handle, place *p) {
     uint32_t number = lm_handle_slot(handle);
     if (LM_UNLIKELY(!r->state || number >= lm_records_count(&lm_state_of(r)->slots))) return false;
     const lm_slot *s = lm_slot_at(r, number);
-    uint64_t word = __atomic_load_n(&s->word, __ATOMIC_RELAXED);
+    uint64_t word = __atomic_load_n(&s->word, __ATOMIC_ACQUIRE);
+    bool counted = lm_word_count_for(word & ~LM_WORD_KEPT, handle) - 1 < LM_COUNT_MAX;
+    if (LM_UNLIKELY(!(counted & (lm_handle_owner(handle) == owner)))) return false; // one branch
     *p = (place){lm_handle_memory(handle), s->start, s->size};
-    return LM_LIKELY((lm_word_count_for(word & ~LM_WORD_KEPT, handle) - 1 < LM_COUNT_MAX) &
-                     (lm_handle_owner(handle) == owner));
+    return true;
 }
 
 // What is wrong with a handle; or nothing is, another thread having made it good meanwhile.
