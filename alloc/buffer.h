@@ -55,8 +55,9 @@
 //
 // Threads: one at a time, but with lm_counts_atomic any number: retain and release that is not the
 // last are one compare-and-swap; all other calls take the lock of the realm's tables, for a bounded
-// number of steps (alloc/realm_state.h). Home must then be a memory that does not move, and all
-// memories and the callback are set before the threads start.
+// number of steps (alloc/realm_state.h). No memory may move then: lm_realm_start and
+// lm_realm_add refuse one in moving mode, and nobody calls lm_memory_move. All memories and the
+// callback are set before the threads start.
 //
 // No lock of the tables is held while an allocator or the callback is called, or a buffer is
 // cleared or copied. Allocators are called by one thread at a time for the whole realm, unless they
@@ -198,9 +199,10 @@ struct lm_realm {
 };
 
 // Starts a realm whose home is `memory`, served by `allocator`, which has been started and serves
-// the realm as long as it lives. Returns false if it is out of memory, or if one of both is NULL or
-// the allocator lacks allocate, resize or free; the realm's calls then return LM_NOT_STARTED, as
-// after its end. A realm that lives must not be started again: what it keeps in home would be lost.
+// the realm as long as it lives. Returns false if it is out of memory, if one of both is NULL, if
+// the allocator lacks allocate, resize or free, or if counts are atomic and the memory is in moving
+// mode; the realm's calls then return LM_NOT_STARTED, as after its end. A realm that lives must not
+// be started again: what it keeps in home would be lost.
 bool lm_realm_start(lm_realm *realm, const lm_counts *counts, const lm_allocator *allocator,
                     lm_memory *memory);
 
@@ -213,7 +215,8 @@ lm_status lm_realm_end(lm_realm *realm);
 // it resizes are aligned to 8 at least, and it is never asked for 0 bytes. Returns its number; on
 // wasm32 both are NULL and the imported functions know it by that number. A memory may be added
 // twice, so that two allocators serve it. Returns LM_MEMORIES_MAX when there are as many already,
-// when something that must be there is NULL, and when the realm has not started.
+// when something that must be there is NULL, when counts are atomic and the memory is in moving
+// mode, and when the realm has not started.
 uint32_t lm_realm_add(lm_realm *realm, const lm_allocator *allocator, lm_memory *memory);
 
 // Sets a memory's budget in bytes, UINT64_MAX (as at the start) for none, and the realm's callback.

@@ -137,7 +137,8 @@ static void begin(const lm_counts *counts, bool rough) {
     memset(&w, 0, sizeof w);
     w.rough = rough;
     for (uint32_t i = 0; i < MEMORIES; i++) {
-        lm_memory_options options = {.pages = 1, .pages_max = 2048, .moving = rough};
+        lm_memory_options options = {
+            .pages = 1, .pages_max = 2048, .moving = rough && !counts->threads};
         w.walkers[i] = lm_strategy_named(names[i], 1);
         MUST(lm_memory_create(&w.memories[i], &options) && w.walkers[i]->start(&w.memories[i]));
     }

@@ -35,7 +35,7 @@ static int start(const lm_counts *counts) {
     imported = (lm_allocator){.allocate = tlsf->allocate, .resize = tlsf->resize};
     imported.free = tlsf->free;
     odd = (lm_allocator){.allocate = odd_allocate, .resize = odd_resize, .free = odd_free};
-    const lm_memory_options options = {.pages = 1, .pages_max = 4096, .moving = true};
+    const lm_memory_options options = {.pages = 1, .pages_max = 4096, .moving = !counts->threads};
     for (uint32_t i = 0; i < MEMORIES; i++)
         assert_true(lm_memory_create(&memories[i], &options));
     assert_true(own->start(&memories[HOME]) && tlsf->start(&memories[IMPORTED]));
@@ -380,6 +380,22 @@ static void what_cannot_serve_is_not_added(void **state) {
     assert_false(lm_realm_start(&other, r->counts, &lacks[0], &memories[HOME]));
     IS(lm_buffer_retain(&other, DART, 1), LM_NOT_STARTED);
     IS(lm_realm_end(&other), LM_NOT_STARTED);
+}
+
+// Where threads may call, bytes are cleared and copied while others allocate.
+static void what_moves_serves_no_threads(void **state) {
+    (void)state;
+    bool refused = r->counts->threads;
+    lm_memory moving;
+    lm_realm other;
+    assert_true(lm_memory_create(
+        &moving, &(lm_memory_options){.pages = 1, .pages_max = 16, .moving = true}));
+    assert_true(own->start(&moving));
+    assert_int_equal(lm_realm_add(r, own, &moving), refused ? LM_MEMORIES_MAX : MEMORIES);
+    assert_int_equal(lm_realm_start(&other, r->counts, own, &moving), !refused);
+    IS(lm_realm_end(&other), refused ? LM_NOT_STARTED : LM_OK);
+    IS(create_with(DART, MEMORIES + !refused, 16), LM_NO_MEMORY);
+    lm_memory_destroy(&moving);
 }
 
 // Every call, of a realm that has ended, or did not start for want of memory.
@@ -1075,6 +1091,7 @@ int main(void) {
         BOTH(what_is_the_realms_is_not_adopted),
         BOTH(numbers_of_no_memory_have_nothing),
         BOTH(what_cannot_serve_is_not_added),
+        BOTH(what_moves_serves_no_threads),
         BOTH(a_realm_that_has_not_started_says_so),
         BOTH(what_is_shared_is_not_resized),
         cmocka_unit_test(statuses_have_names),
@@ -1092,7 +1109,7 @@ int main(void) {
         BOTH(what_cannot_be_served_changes_nothing),
         BOTH(a_buffer_can_always_be_made_smaller),
         BOTH(imported_buffers_are_resized_by_their_allocator),
-        BOTH(moved_homes_are_found_again),
+        cmocka_unit_test_setup_teardown(moved_homes_are_found_again, start_plain, end),
         BOTH(refused_growth_changes_nothing),
         BOTH(slots_need_home),
         BOTH(budgets_press),

@@ -105,15 +105,25 @@ static void end_table(lm_realm *realm, uint32_t table, uint32_t record_bytes) {
 
 // Starting and ending.
 
-// A memory that C reaches needs an allocator with the three calls that each is made of.
-static bool can_serve(const lm_allocator *a, const lm_memory *memory) {
-    return a && memory && a->allocate && a->resize && a->free;
+static bool moves(const lm_memory *memory) {
+#ifdef __wasm__
+    (void)memory;
+    return false;
+#else
+    return memory->moving;
+#endif
+}
+
+// A memory that C reaches needs an allocator with the three calls that each is made of. With
+// threads it does not move: one thread reaches bytes in it while another one makes it grow.
+static bool can_serve(const lm_allocator *a, const lm_memory *memory, bool threads) {
+    return a && memory && a->allocate && a->resize && a->free && !(threads && moves(memory));
 }
 
 bool lm_realm_start(lm_realm *realm, const lm_counts *counts, const lm_allocator *allocator,
                     lm_memory *memory) {
     memset(realm, 0, sizeof *realm);
-    if (!can_serve(allocator, memory)) return false;
+    if (!can_serve(allocator, memory, counts->threads)) return false;
     realm->memories.threads = counts->threads;
     realm->memories.at[LM_HOME] = (lm_served){allocator, memory};
     realm->memories.count = 1;
@@ -144,7 +154,7 @@ uint32_t lm_realm_add(lm_realm *realm, const lm_allocator *allocator, lm_memory 
     (void)allocator, (void)memory;
     return realm->memories.count++;
 #else
-    if (!can_serve(allocator, memory)) return LM_MEMORIES_MAX;
+    if (!can_serve(allocator, memory, realm->memories.threads)) return LM_MEMORIES_MAX;
     realm->memories.at[realm->memories.count] = (lm_served){allocator, memory};
     return realm->memories.count++;
 #endif

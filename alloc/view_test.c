@@ -35,7 +35,7 @@ static int start(const lm_counts *counts) {
     const lm_allocator *own = lm_strategy_named("paged", 1), *tlsf = lm_strategy_named("tlsf", 1);
     imported =
         (lm_allocator){.allocate = tlsf->allocate, .resize = tlsf->resize, .free = tlsf->free};
-    const lm_memory_options options = {.pages = 1, .pages_max = 4096, .moving = true};
+    const lm_memory_options options = {.pages = 1, .pages_max = 4096, .moving = !counts->threads};
     for (int i = 0; i < 2; i++)
         assert_true(lm_memory_create(&w.memories[i], &options));
     assert_true(own->start(&w.memories[HOME]) && tlsf->start(&w.memories[OTHER]));

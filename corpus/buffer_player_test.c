@@ -69,8 +69,8 @@ static const char everything[] = HEADER
 static void every_verb_is_played(void **state) {
     (void)state;
     static const lm_counts *const counts[] = {&lm_counts_plain, &lm_counts_atomic};
-    for (int i = 0; i < 4; i++) {
-        start(counts[i / 2], i % 2, 4096);
+    for (int i = 0; i < 3; i++) {
+        start(counts[i / 2], i == 1, 4096); // what threads may use does not move
         w.options.walk_every = 1;
         if (!play_text(everything)) fail_msg("%s", w.error.text);
         assert_int_equal(w.played.buffers, 4);
@@ -139,7 +139,8 @@ static void random_traces_hold(void **state) {
     for (uint64_t seed = 0; seed < 40; seed++) {
         trace trace = random_trace(seed, 4000);
         bool scarce = seed % 4 == 3; // so that memory is wanting
-        start(seed % 2 ? &lm_counts_atomic : &lm_counts_plain, seed % 8 < 4, scarce ? 3 : 4096);
+        bool atomic = seed % 2, moving = !atomic && seed % 8 < 4;
+        start(atomic ? &lm_counts_atomic : &lm_counts_plain, moving, scarce ? 3 : 4096);
         w.options.walk_every = 50;
         if (!play(&trace)) fail_msg("seed %d: %s", (int)seed, w.error.text);
         buffers += w.played.buffers;

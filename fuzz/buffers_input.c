@@ -161,7 +161,7 @@ static uint32_t place_of(const roll *r, kind kind, uint32_t number) {
 static void decode_world(const uint8_t *head, buffers_world_choice *choice) {
     choice->count = 1 + head[0] % BUFFERS_MEMORIES_MAX;
     choice->atomic = head[0] >> 2 & 1;
-    choice->moving = head[0] >> 3 & 1;
+    choice->moving = head[0] >> 3 & !choice->atomic;
     choice->budget = head[0] >> 4 & (BUFFERS_BUDGETS - 1);
     for (uint32_t i = 0; i < BUFFERS_MEMORIES_MAX; i++)
         choice->servers[i] = i < choice->count ? head[1 + i] % (uint32_t)buffers_servers() : 0;

@@ -123,6 +123,7 @@ static void worlds_are_read_as_they_are_written(void **state) {
                                        "plain still 9: tlsf",
                                        "plain still 0: tls",
                                        "plain stuck 0: tlsf",
+                                       "atomic moving 0: tlsf",
                                        "shared still 0: tlsf",
                                        "plain still 0: tlsf tlsf tlsf tlsf tlsf"};
     for (size_t i = 0; i < sizeof none / sizeof *none; i++)

@@ -58,7 +58,7 @@ bool buffers_world_parse(const char *line, buffers_world_choice *choice) {
         return false;
     choice->atomic = strcmp(counts, "atomic") == 0;
     choice->moving = strcmp(base, "moving") == 0;
-    if ((!choice->atomic && strcmp(counts, "plain") != 0) ||
+    if ((!choice->atomic && strcmp(counts, "plain") != 0) || (choice->atomic && choice->moving) ||
         (!choice->moving && strcmp(base, "still") != 0) || choice->budget >= BUFFERS_BUDGETS)
         return false;
     for (const char *word = line + at; *(word += strspn(word, " ")); word += strcspn(word, " ")) {

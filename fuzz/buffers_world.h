@@ -9,8 +9,9 @@
 
 enum { BUFFERS_MEMORIES_MAX = 4, BUFFERS_BUDGETS = 4 };
 
-// Who may serve a memory: the strategies, as the registry counts them, and two imported allocators,
-// which are all that a malloc may be (alloc/odd_allocator.h), the second one with a calloc.
+// Who may serve a memory: the strategies, as the registry counts them, and three imported
+// allocators, which are all that a malloc may be (alloc/odd_allocator.h), the second one with a
+// calloc, the third one with an aligned_alloc.
 size_t buffers_servers(void);
 // The server's name, or NULL.
 const char *buffers_server_name(size_t server);
@@ -19,7 +20,7 @@ typedef struct buffers_world_choice {
     uint32_t count; // of memories
     uint32_t servers[BUFFERS_MEMORIES_MAX];
     bool atomic;     // how references are counted
-    bool moving;     // every growth moves its memory
+    bool moving;     // every growth moves its memory; where counts are plain
     uint32_t budget; // which of buffers_budgets
 } buffers_world_choice;
 

@@ -131,7 +131,7 @@ static bool start_heaps(buffer_world *w) {
         lm_memory_options options = {
             .heap_start = HEAP_START, .pages = 1, .pages_max = LM_PAGES_MAX};
         if (!lm_memory_renew(&w->memories[i], &options, false)) return false;
-        w->memories[i].moving = true;
+        w->memories[i].moving = !w->choice->atomic; // as where threads may call nothing moves
         if (!w->served[i].allocator->start(&w->memories[i])) return false;
     }
     return true;
