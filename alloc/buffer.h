@@ -61,15 +61,15 @@
 //
 // No lock of the tables is held while an allocator or the callback is called, or a buffer is
 // cleared or copied. Allocators are called by one thread at a time for the whole realm, unless they
-// are foreign (no strategies of ours) and state LM_SHARES_THREADS: then by any number. So a call
-// that allocates or frees waits for those of other threads that do. That is not bounded: an
-// allocator may clear 16 pages for a zeroed buffer, resize may copy all of one, a memory may grow,
-// and foreign code takes as long as it takes.
+// are foreign (no strategies of ours) and state LM_SHARES_THREADS: then by any number, as on wasm32
+// are those of all memories but home. So a call that allocates or frees waits for those of other
+// threads that do. That is not bounded: an allocator may clear 16 pages for a zeroed buffer, resize
+// may copy all of one, a memory may grow, and foreign code takes as long as it takes.
 //
 // Foreign allocators and the callback may call the realm, each of its functions: all work, but for
 // lm_realm_end, which returns LM_BUSY, and for the buffer that is being resized. With atomic counts
-// an allocator that takes a lock of its own before it calls back must state LM_SHARES_THREADS: else
-// it may wait for a thread that waits for it.
+// no foreign code may hold a lock of its own while it calls the realm, whatever it states: the call
+// may wait for another allocator, or for the allocators' lock, whose holder may wait for that lock.
 #pragma once
 
 #include "alloc/memory_access.h"
@@ -147,9 +147,10 @@ typedef struct lm_realm lm_realm;
 // Told that more is about to be live in a memory than its budget (`bytes` are wanted; what other
 // calls are making by then counts too), or that it could not serve them: it may drain finalizers,
 // release, or ask the host to collect; then what was wanted is tried again, once. Called with no
-// lock of the realm held. A thread is not told again inside of its own call: what it then wants and
-// cannot get is LM_OUT_OF_MEMORY. With atomic counts several threads may be in it at once, each for
-// what it wants itself: none waits for another.
+// lock of the realm held. A thread is not told again inside of its own call, nor, with atomic
+// counts, inside of an allocator that does not state LM_SHARES_THREADS: what it then wants and
+// cannot get is LM_OUT_OF_MEMORY, and budgets are exceeded untold. With atomic counts several
+// threads may be in it at once, each for what it wants itself: none waits for another.
 typedef void lm_pressure(void *context, lm_realm *realm, uint32_t memory, uint64_t bytes);
 
 typedef struct lm_buffer_info {

@@ -74,10 +74,13 @@ static lm_allocator foreign;
 static lm_handle held, twice, victim; // the last one is what a foreign call is about
 static lm_token token, dead;
 
-static lm_handle create(uint32_t memory) {
+static lm_handle create_of(uint32_t owner, uint32_t memory) {
     lm_handle handle;
-    OK(lm_buffer_create(r, OWNER, memory, 100, 16, false, &handle));
+    OK(lm_buffer_create(r, owner, memory, 100, 16, false, &handle));
     return handle;
+}
+static lm_handle create(uint32_t memory) {
+    return create_of(OWNER, memory);
 }
 static lm_token attach(uint32_t memory) {
     lm_token made_of;
@@ -654,6 +657,40 @@ static void each_thread_is_told_for_itself(void **state) {
     end();
 }
 
+// A callback may wait for a thread that allocates and frees: what an allocator calls back that is
+// called under the allocators' lock tells nobody.
+static void *free_one(void *nothing) {
+    OK(any_status(lm_buffer_release(r, OTHER, create_of(OTHER, FOREIGN))));
+    return nothing;
+}
+static void wait_for_a_free(void *context, lm_realm *pressed, uint32_t memory, uint64_t bytes) {
+    pthread_t thread;
+    (void)context, (void)pressed, (void)memory, (void)bytes;
+    told++;
+    assert_int_equal(pthread_create(&thread, NULL, free_one, NULL), 0);
+    pthread_join(thread, NULL);
+}
+
+static void a_callback_may_wait_for_other_threads(void **state) {
+    (void)state;
+    begin(&lm_counts_atomic);
+    lm_realm_set_pressure(r, wait_for_a_free, NULL);
+    OK(lm_realm_set_budget(r, HOME, 1));
+    told = 0;
+    the_call = call_create;
+    expected = LM_OK;
+    armed = IN_ALLOCATE;
+    create(FOREIGN);
+    assert_int_equal(told, 0);
+    create(HOME);
+    assert_int_equal(told, 1);
+    foreign.capabilities = LM_SHARES_THREADS; // it is called without the lock
+    armed = IN_ALLOCATE;
+    create(FOREIGN);
+    assert_int_equal(told, 2);
+    end();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_call_works_inside_of_each),
@@ -663,6 +700,7 @@ int main(void) {
         cmocka_unit_test(a_token_attached_in_a_release_all_keeps),
         cmocka_unit_test(nobody_waits_for_foreign_code),
         cmocka_unit_test(each_thread_is_told_for_itself),
+        cmocka_unit_test(a_callback_may_wait_for_other_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -334,12 +334,13 @@ typedef struct pressing {
 static _Thread_local const pressing *pressings;
 
 // Tells that memory is wanted. False: nobody could be told, as none is, or the thread is in the
-// callback already.
+// callback already, or in an allocator under the allocators' lock, which the callback might wait
+// for in another thread.
 static bool press(lm_realm *r, uint32_t memory, uint64_t bytes) {
     const pressing *p = pressings, this_one = {r, p};
     while (p && p->realm != r)
         p = p->outer;
-    if (!r->pressure || p) return false;
+    if (!r->pressure || p || lm_access_has_lock(&r->memories)) return false;
     pressings = &this_one;
     lm_access_count_foreign(&r->memories, 1);
     r->pressure(r->pressure_context, r, memory, bytes);

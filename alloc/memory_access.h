@@ -63,9 +63,10 @@ LM_IMPORT(pages) uint32_t lm_import_pages(uint32_t memory);
 // call the realm from inside of these calls.
 //
 // Where several threads call, allocators are called by one thread at a time, under one lock for
-// all. A thread that has it may take it again, for it is foreign code that calls back, and no two
-// allocators wait for each other. A foreign allocator that states LM_SHARES_THREADS has locks of
-// its own and is called without. No other lock of the realm's is held meanwhile.
+// all. A thread that has it may take it again, for it is foreign code that calls back. A foreign
+// allocator that states LM_SHARES_THREADS has locks of its own and is called without. No other lock
+// of the realm's is held meanwhile. No two allocators wait for each other as long as foreign code
+// holds no lock of its own while it calls the realm.
 
 static inline bool lm_access_is_foreign(const lm_memories *all, uint32_t memory) {
     LM_ELSEWHERE(memory, true);
@@ -82,6 +83,7 @@ static inline void lm_access_count_foreign(lm_memories *all, uint32_t more) {
 
 // With threads: takes the allocators' lock. False: it is not needed, or the thread has it.
 bool lm_access_lock(lm_memories *all, uint32_t memory);
+bool lm_access_has_lock(const lm_memories *all);
 void lm_access_unlock(lm_memories *all);
 
 // Returns what lm_access_leave is told.

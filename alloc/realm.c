@@ -40,11 +40,15 @@ static inline bool has_own_locks(const lm_memories *all, uint32_t memory) {
     return capabilities & LM_SHARES_THREADS && !(capabilities & LM_IN_LINEAR_MEMORY);
 }
 
+static _Thread_local char self; // its address is the thread's name
+
+bool lm_access_has_lock(const lm_memories *all) {
+    return __atomic_load_n(&all->caller, __ATOMIC_RELAXED) == (uintptr_t)&self;
+}
+
 bool lm_access_lock(lm_memories *all, uint32_t memory) {
-    static _Thread_local char self; // its address is the thread's name
     uintptr_t me = (uintptr_t)&self, none = 0;
-    if (has_own_locks(all, memory)) return false;
-    if (__atomic_load_n(&all->caller, __ATOMIC_RELAXED) == me) return false;
+    if (has_own_locks(all, memory) || lm_access_has_lock(all)) return false;
     while (!__atomic_compare_exchange_n(&all->caller, &none, me, true, __ATOMIC_ACQUIRE,
                                         __ATOMIC_RELAXED))
         none = 0;
