@@ -7,6 +7,10 @@
 // A block is at least as large as asked and aligned to LM_BLOCK_ALIGNMENT, or to what was asked. It
 // is live from the call that returned it to the one that frees it. Functions are called by one
 // thread at a time unless LM_SHARES_THREADS is stated.
+//
+// alloc/laws.def states each law that the conformance suite checks, under the name that a failure
+// prints, and which capability or table entry claims it. alloc/conformance/minimal.c is the
+// smallest strategy that satisfies them.
 #pragma once
 
 #include "alloc/linear_memory.h"

@@ -1,6 +1,6 @@
-// The contract of alloc/allocator.h, as a suite that every strategy passes at every check level:
-// conformance_test STRATEGY LEVEL. What a strategy says it cannot do is skipped, visibly. The parts
-// stand in alloc/conformance/.
+// The laws of alloc/laws.def, as a suite that every strategy passes at every check level:
+// conformance_test STRATEGY LEVEL. What a strategy does not claim is skipped, visibly. The parts
+// are in alloc/conformance/.
 #include "alloc/conformance/subject.h"
 #include "alloc/registry.h"
 
@@ -8,14 +8,18 @@
 
 int main(int argc, char **argv) {
     int level = argc == 3 ? atoi(argv[2]) : -1;
-    if (level >= 0 && level < LM_CHECK_LEVELS) subject = lm_strategy_named(argv[1], level);
+    bool valid = level >= 0 && level < LM_CHECK_LEVELS;
+    const lm_allocator *allocator = valid ? subject_named(argv[1], level) : NULL;
     char fault[LM_FAULT_BYTES];
-    if (subject && lm_table_fault(subject, argv[1], level, fault)) {
+    if (!allocator) {
+        fprintf(stderr, "usage: conformance_test STRATEGY LEVEL\n");
+        return 2;
+    }
+    if (lm_table_fault(allocator, argv[1], level, fault)) {
         fprintf(stderr, "conformance_test: %s\n", fault);
         return 2;
     }
-    if (subject)
-        return !!(run_laws() + run_model() + run_hostile() + run_misuse() + run_corruption());
-    fprintf(stderr, "usage: conformance_test STRATEGY LEVEL\n");
-    return 2;
+    subject_set(allocator);
+    int failed = run_laws() + run_model() + run_hostile() + run_misuse() + run_corruption();
+    return print_failures() + failed > 0;
 }

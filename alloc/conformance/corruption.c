@@ -40,9 +40,10 @@ static bool walk_over(lm_memory *memory, uint32_t *word, uint32_t value) {
     *word = value;
     const char *broken = number ? NULL : subject->validate(memory, NULL);
     if (number || *word != value)
-        fail_msg("offset %lld, %#x instead of %#x: %s",
+        law_fail(LAW_survives, __FILE__, __LINE__,
+                 "the word at offset %lld was overwritten with %#x (it was %#x): validate %s %s",
                  (long long)((uintptr_t)word - (uintptr_t)lm_memory_base(memory)), value, before,
-                 number ? strsignal(number) : "the walk wrote there");
+                 number ? "ended with" : "wrote to it", number ? strsignal(number) : "");
     *word = before;
     return broken != NULL;
 }
@@ -81,14 +82,14 @@ static void each_word_may_be_broken(void **state) {
     alarm(0);
     for (int i = 0; i < 6; i++)
         sigaction(signals[i], &before[i], NULL);
-    assert_true(seen > 0);
+    require_as(survives, seen > 0, "validate returned NULL for every overwritten word");
     print_message("             %llu broken words were seen\n", (unsigned long long)seen);
     lm_memory_destroy(&memory);
 }
 
 int run_corruption(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_word_may_be_broken),
+    static const law_test tests[] = {
+        LAW_TEST(each_word_may_be_broken),
     };
-    return cmocka_run_group_tests_name("corruption", tests, NULL, NULL);
+    return run_law_tests("corruption", tests, sizeof tests / sizeof *tests);
 }

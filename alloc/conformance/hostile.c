@@ -9,7 +9,7 @@ static const world plain = {.slots = SLOTS, .hungry = true};
 static void begin(model *m, uint32_t pages, uint32_t heap_start) {
     *m = (model){.memory = make(pages, 1000, heap_start), .random = heap_start};
     m->memory.moving = heap_start == 16;
-    HOLDS(m, subject->start(&m->memory));
+    require(start, subject->start(&m->memory));
 }
 
 static void end(model *m) {
@@ -47,8 +47,9 @@ static void refuse_at(uint32_t heap_start, unsigned growing, uint32_t growths) {
     step(&m, &plain);
     lm_census after = check_census(&m);
     if (m.refusals) { // else it did without; reserves may have become free on the way
-        HOLDS(&m, after.live_blocks == before.live_blocks && after.live_bytes == before.live_bytes);
-        HOLDS(&m, after.heap_bytes == before.heap_bytes);
+        require_that(refused, after.live_blocks, ==, before.live_blocks);
+        require_that(refused, after.live_bytes, ==, before.live_bytes);
+        require_that(refused, after.heap_bytes, ==, before.heap_bytes);
     }
     check_contents(&m);
     for (unsigned last = m.step + STEPS_AFTER; m.step < last; m.step++) {
@@ -88,7 +89,7 @@ static void somebody_grows_before_each_growth(void **state) {
                 step(&m, &plain);
                 check_census(&m);
             }
-            HOLDS(&m, m.foreign >= 5);
+            assert_true(m.foreign >= 5);
             subject->reset(&m.memory);
             walk(&m.memory);
             lm_memory_destroy(&m.memory);
@@ -102,23 +103,23 @@ static void somebody_grows_at_every_remainder(void **state) {
     for (size_t size = LM_PAGE_BYTES - 1024; size <= LM_PAGE_BYTES; size += LM_BLOCK_ALIGNMENT) {
         for (uint32_t heap_start = 16; heap_start <= 32768; heap_start += 32752) {
             lm_memory memory = make(1, 10, heap_start);
-            assert_true(subject->start(&memory));
+            require(start, subject->start(&memory));
             size_t taken = lm_memory_pages(&memory) * (size_t)LM_PAGE_BYTES;
             taken = (taken - LM_PAGE_BYTES) + size - heap_start;
             while (taken > 8192) { // in pieces, for the sake of those who round up
-                assert_non_null(subject->allocate(4000, &memory));
+                require_served(subject->allocate(4000, &memory));
                 taken -= 4016;
             }
             unsigned char *last = subject->allocate(taken, &memory);
-            assert_non_null(last);
+            require_served(last);
             fill(last, taken, 1);
             assert_true(lm_memory_grow_foreign(&memory, 1));
             unsigned char *next = subject->allocate_zeroed(70000, &memory);
-            assert_non_null(next);
-            assert_true(zero(next, 70000));
+            require_served(next);
+            require_zero(next, 70000);
             fill(next, 70000, 2);
             walk(&memory);
-            assert_true(filled(last, taken, taken, 1));
+            require_filled(last, taken, taken, 1);
             lm_memory_destroy(&memory);
         }
     }
@@ -130,18 +131,20 @@ static void the_first_page_is_nearly_used_up(void **state) {
     for (uint32_t left = 16; left <= 8192; left += left < 1024 ? 16 : 1024) {
         for (uint32_t pages = 0; pages < 2; pages++) {
             lm_memory memory = make(pages, 4, LM_PAGE_BYTES - left);
-            assert_true(subject->start(&memory));
-            assert_int_equal(walk(&memory).live_blocks, 0);
+            require(start, subject->start(&memory));
+            require_that(census, walk(&memory).live_blocks, ==, 0);
             unsigned char *first = subject->allocate(100, &memory);
             unsigned char *second = subject->allocate_zeroed(3000, &memory);
-            assert_non_null(first);
-            assert_non_null(second);
-            assert_true(zero(second, 3000));
+            require_served(first);
+            require_served(second);
+            require_zero(second, 3000);
             fill(first, 100, 1);
             fill(second, 3000, 2);
             lm_census census = walk(&memory);
-            assert_true(census.heap_bytes <= (uint64_t)(memory.pages - 1) * LM_PAGE_BYTES + left);
-            assert_true(filled(first, 100, 100, 1) && filled(second, 3000, 3000, 2));
+            require_that(census, census.heap_bytes, <=,
+                         (uint64_t)(memory.pages - 1) * LM_PAGE_BYTES + left);
+            require_filled(first, 100, 100, 1);
+            require_filled(second, 3000, 3000, 2);
             lm_memory_destroy(&memory);
         }
     }
@@ -152,16 +155,16 @@ static void the_memory_was_used_before(void **state) {
     (void)state;
     lm_memory memory = make(4, 20, 48);
     memset(lm_memory_base(&memory), 0xee, 4 * LM_PAGE_BYTES);
-    assert_true(subject->start(&memory));
+    require(start, subject->start(&memory));
     for (size_t size = 1; size < 60000; size = size * 2 + 5) {
         unsigned char *block = subject->allocate_zeroed(size, &memory);
-        assert_non_null(block);
-        assert_true(zero(block, size));
+        require_served(block);
+        require_zero(block, size);
         fill(block, size, 7);
         walk(&memory);
     }
     for (int i = 0; i < 48; i++)
-        assert_int_equal(lm_memory_base(&memory)[i], 0xee);
+        require_that(content, lm_memory_base(&memory)[i], ==, 0xee);
     lm_memory_destroy(&memory);
 }
 
@@ -173,35 +176,39 @@ static void try_size(lm_memory *memory, size_t size, size_t alignment) {
     unsigned char *block = subject->allocate_aligned(alignment, size, memory);
     if (!block) { // a table that stays where threads may look splits the memory
         uint64_t due = (uint64_t)1 << (can(LM_SHARES_THREADS) ? 30 : 31);
-        assert_true(size + SLACK_BYTES > due);
-        assert_true(most > due || size + SLACK_BYTES > (size_t)1 << 32);
+        require_that(served, size + SLACK_BYTES, >, due);
+        require(served, most > due || size + SLACK_BYTES > (size_t)1 << 32);
         return;
     }
     uint64_t offset = (uint64_t)(block - lm_memory_base(memory));
     uint64_t end = (uint64_t)lm_memory_pages(memory) * LM_PAGE_BYTES;
     size_t usable = subject->usable_size(block, memory);
-    assert_true(offset % alignment == 0 && offset < end && usable <= end - offset);
-    assert_true(usable >= size && usable <= most);
+    require_that(aligned, offset % alignment, ==, 0);
+    require_that(inside, offset, <, end);
+    require_that(inside, usable, <=, end - offset);
+    require_that(usable, usable, >=, size);
+    require_that(usable, usable, <=, most);
     if (size) block[0] = block[size - 1] = block[usable - 1] = 0x5a;
     lm_census census = walk(memory);
-    assert_true(census.live_blocks == 1 && census.live_bytes <= most);
+    require_that(census, census.live_blocks, ==, 1);
+    require_that(cost, census.live_bytes, <=, most);
     subject->free(block, size, memory);
 }
 
 static void try_resize(lm_memory *memory, size_t size) {
     unsigned char *block = subject->allocate(40, memory);
-    assert_non_null(block);
+    require_served(block);
     fill(block, 40, 9);
     unsigned char *larger = subject->resize(block, size, memory);
     if (larger) {
-        assert_true(subject->usable_size(larger, memory) >= size);
-        assert_true(filled(larger, size < 40 ? size : 40, 40, 9));
+        require_that(usable, subject->usable_size(larger, memory), >=, size);
+        require_filled(larger, size < 40 ? size : 40, 40, 9);
         if (size) larger[size - 1] = 1;
         fill(larger, size < 40 ? size : 40, 9);
         block = subject->resize(larger, 50, memory);
-        assert_non_null(block);
+        require_served(block);
     }
-    assert_true(filled(block, size < 40 ? size : 40, 40, 9));
+    require_filled(block, size < 40 ? size : 40, 40, 9);
     walk(memory);
     subject->free(block, 0, memory);
 }
@@ -233,25 +240,28 @@ static void try_alignment(lm_memory *memory, size_t alignment, size_t size) {
     uint32_t pages = lm_memory_pages(memory);
     unsigned char *other = subject->allocate(24, memory);
     unsigned char *block = subject->allocate_aligned(alignment, size, memory);
-    assert_non_null(other);
+    require_served(other);
     fill(other, 24, 5);
     if (block) {
         uint64_t offset = (uint64_t)(block - lm_memory_base(memory));
         uint64_t end = (uint64_t)lm_memory_pages(memory) * LM_PAGE_BYTES;
-        assert_true(offset % alignment == 0 && offset >= memory->heap_start);
-        assert_true(subject->usable_size(block, memory) >= size && size <= end - offset);
+        require_that(aligned, offset % alignment, ==, 0);
+        require_that(inside, offset, >=, memory->heap_start);
+        require_that(usable, subject->usable_size(block, memory), >=, size);
+        require_that(inside, size, <=, end - offset);
         fill(block, size, 6);
         unsigned char *larger = subject->resize_aligned(block, size + 5000, alignment, memory);
         if (larger) block = larger;
         offset = (uint64_t)(block - lm_memory_base(memory));
-        assert_true(offset % alignment == 0 && filled(block, size, size, 6));
+        require_that(aligned, offset % alignment, ==, 0);
+        require_filled(block, size, size, 6);
     } else {
         uint64_t left = (uint64_t)(LM_PAGES_MAX - pages) * LM_PAGE_BYTES;
-        assert_true(4 * (size + alignment) + (1 << 27) > left);
+        require_that(served, 4 * (size + alignment) + (1 << 27), >, left);
     }
     lm_census census = walk(memory);
-    assert_true(!can(LM_FREES_BLOCKS) || census.live_blocks == 1u + (block != NULL));
-    assert_true(filled(other, 24, 24, 5));
+    if (can(LM_FREES_BLOCKS)) require_that(census, census.live_blocks, ==, 1u + (block != NULL));
+    require_filled(other, 24, 24, 5);
     subject->free(block, 0, memory);
     subject->free(other, 24, memory);
 }
@@ -261,7 +271,7 @@ static void alignments_up_to_half_of_the_memory(void **state) {
     static const size_t sizes[] = {0, 1, 100, 65536, 2097152, (1u << 31) - 1, UINT32_MAX - 65552};
     for (uint32_t start = 16; start <= 65520; start += 65504) {
         lm_memory memory = make(1, LM_PAGES_MAX, start);
-        assert_true(subject->start(&memory));
+        require(start, subject->start(&memory));
         for (unsigned log2 = 5; log2 < 32; log2 += log2 < 16 ? 3 : 1) {
             for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
                 try_alignment(&memory, (size_t)1 << log2, sizes[i]);
@@ -273,14 +283,14 @@ static void alignments_up_to_half_of_the_memory(void **state) {
 }
 
 int run_hostile(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_growth_is_refused),
-        cmocka_unit_test(somebody_grows_before_each_growth),
-        cmocka_unit_test(somebody_grows_at_every_remainder),
-        cmocka_unit_test(the_first_page_is_nearly_used_up),
-        cmocka_unit_test(the_memory_was_used_before),
-        cmocka_unit_test(sizes_around_powers_of_two),
-        cmocka_unit_test(alignments_up_to_half_of_the_memory),
+    static const law_test tests[] = {
+        LAW_TEST(each_growth_is_refused),
+        LAW_TEST(somebody_grows_before_each_growth),
+        LAW_TEST(somebody_grows_at_every_remainder),
+        LAW_TEST(the_first_page_is_nearly_used_up),
+        LAW_TEST(the_memory_was_used_before),
+        LAW_TEST(sizes_around_powers_of_two),
+        LAW_TEST(alignments_up_to_half_of_the_memory),
     };
-    return cmocka_run_group_tests_name("hostile", tests, NULL, NULL);
+    return run_law_tests("hostile", tests, sizeof tests / sizeof *tests);
 }

@@ -16,9 +16,13 @@ static void bytes_are_free_of_the_base(void **state) {
             step(m, &(world){.slots = 200});
     }
     assert_ptr_not_equal(lm_memory_base(&models[0].memory), lm_memory_base(&models[1].memory));
-    assert_int_equal(models[0].memory.pages, models[1].memory.pages);
-    assert_memory_equal(lm_memory_base(&models[0].memory), lm_memory_base(&models[1].memory),
-                        (size_t)models[0].memory.pages * LM_PAGE_BYTES);
+    require_that(relocatable, models[0].memory.pages, ==, models[1].memory.pages);
+    size_t bytes = (size_t)models[0].memory.pages * LM_PAGE_BYTES, at = 0;
+    const unsigned char *bases[] = {lm_memory_base(&models[0].memory),
+                                    lm_memory_base(&models[1].memory)};
+    while (at < bytes && bases[0][at] == bases[1][at])
+        at++;
+    require_as(relocatable, at == bytes, "the byte at offset %zu differs between two bases", at);
     for (int i = 0; i < 2; i++)
         lm_memory_destroy(&models[i].memory);
 }
@@ -31,7 +35,7 @@ static uint32_t largest(lm_memory *memory) {
         uint32_t size = low + (high - low) / 2;
         void *block = subject->allocate(size, memory);
         *(block ? &low : &high) = size;
-        subject->free(block, 0, memory);
+        if (block) subject->free(block, 0, memory);
     }
     lm_memory_refuse(memory, 0);
     return low;
@@ -41,16 +45,17 @@ static uint32_t largest(lm_memory *memory) {
 // is nearly all of it, and the average free block can be had without growth.
 static void assert_whole(lm_memory *memory) {
     lm_census census = walk(memory);
-    assert_true(census.live_blocks == 0 && census.live_bytes == 0);
-    assert_true(census.free_blocks > 0);
-    assert_true(census.heap_bytes - census.free_bytes <= census.heap_bytes / 8 + 16384);
+    require_that(merges, census.live_blocks, ==, 0);
+    require_that(merges, census.live_bytes, ==, 0);
+    require_that(merges, census.free_blocks, >, 0);
+    require_that(merges, census.heap_bytes - census.free_bytes, <=, census.heap_bytes / 8 + 16384);
     lm_memory_refuse(memory, LM_REFUSE_ALL);
     size_t average = size_within(census.free_bytes / census.free_blocks);
     void *block = subject->allocate(average, memory);
-    assert_non_null(block);
+    require(merges, block);
     subject->free(block, average, memory);
     lm_memory_refuse(memory, 0);
-    assert_int_equal(walk(memory).live_blocks, 0);
+    require_that(merges, walk(memory).live_blocks, ==, 0);
 }
 
 // The same requests again and again need no more memory; but what a strategy learns in the first
@@ -71,10 +76,12 @@ static void all_that_is_freed_comes_back(void **state) {
             step_free(&m, random_below(&m.random, m.count));
         assert_whole(&m.memory);
         uint32_t after = largest(&m.memory);
-        HOLDS(&m, after >= before && after >= walk(&m.memory).heap_bytes / 4);
+        require_that(merges, after, >=, before);
+        require_that(merges, after, >=, walk(&m.memory).heap_bytes / 4);
         if (m.episode == 0) first = lm_memory_pages(&m.memory);
         if (m.episode == LEARNT) pages = lm_memory_pages(&m.memory);
-        HOLDS(&m, lm_memory_pages(&m.memory) <= (m.episode <= LEARNT ? 2 * first : pages));
+        require_that(merges, lm_memory_pages(&m.memory), <=,
+                     (m.episode <= LEARNT ? 2 * first : pages));
     }
     lm_memory_destroy(&m.memory);
 }
@@ -92,16 +99,16 @@ static void the_same_again_needs_no_growth(void **state) {
             size_t alignment = (size_t)1 << random_below(&random, 8);
             uint32_t size = random_below(&random, 16u << random_below(&random, 13));
             blocks[i] = subject->allocate_aligned(alignment, size, &memory);
-            assert_non_null(blocks[i]);
+            require(reuse, blocks[i]);
         }
-        assert_int_equal(walk(&memory).live_blocks, SLOTS);
+        require_that(reuse, walk(&memory).live_blocks, ==, SLOTS);
         lm_memory_refuse(&memory, LM_REFUSE_ALL);
         for (uint32_t left = SLOTS; left > 0; left--) {
             uint32_t i = random_below(&order, left);
             subject->free(blocks[i], 0, &memory);
             blocks[i] = blocks[left - 1];
         }
-        assert_int_equal(walk(&memory).live_blocks, 0);
+        require_that(reuse, walk(&memory).live_blocks, ==, 0);
     }
     lm_memory_destroy(&memory);
 }
@@ -120,7 +127,7 @@ static void freed_between_foreign_pages_comes_back(void **state) {
     uint64_t heap_bytes = walk(&m.memory).heap_bytes;
     subject->reset(&m.memory);
     assert_whole(&m.memory);
-    HOLDS(&m, walk(&m.memory).heap_bytes == heap_bytes);
+    require_that(merges, walk(&m.memory).heap_bytes, ==, heap_bytes);
     check_contents(&m);
     lm_memory_destroy(&m.memory);
 }
@@ -142,20 +149,25 @@ static void a_block_costs_what_is_stated(void **state) {
         for (size_t alignment = 16; alignment <= LM_PAGE_BYTES; alignment *= 4) {
             size_t size = sizes[i];
             uint64_t most = bytes_max(size, alignment), before = walk(&memory).live_bytes;
-            assert_true(most >= size && most <= 2 * (size + alignment) + 64);
+            require_that(cost, most, >=, size);
+            require_that(cost, most, <=, 2 * (size + alignment) + 64);
             void *block = subject->allocate_aligned(alignment, size, &memory);
-            assert_non_null(block);
+            require_served(block);
             uint64_t usable = subject->usable_size(block, &memory);
             uint64_t cost = walk(&memory).live_bytes - before;
-            assert_true(size <= usable && usable <= cost && cost <= most);
+            require_that(usable, size, <=, usable);
+            require_that(cost, usable, <=, cost);
+            require_that(cost, cost, <=, most);
             size_t other = sizes[(i * 7 + 3) % (sizeof sizes / sizeof *sizes)];
             block = subject->resize_aligned(block, other, alignment, &memory);
-            assert_non_null(block);
+            require_served(block);
             usable = subject->usable_size(block, &memory);
             cost = walk(&memory).live_bytes - before;
-            assert_true(other <= usable);
-            if (can(LM_FREES_BLOCKS)) // else what the block was is counted as well
-                assert_true(usable <= cost && cost <= 2 * bytes_max(other, alignment));
+            require_that(usable, other, <=, usable);
+            if (can(LM_FREES_BLOCKS)) { // else what the block was is counted as well
+                require_that(cost, usable, <=, cost);
+                require_that(cost, cost, <=, 2 * bytes_max(other, alignment));
+            }
             subject->free(block, other, &memory);
         }
     }
@@ -179,7 +191,7 @@ static void play_round(adversary *a, size_t bytes) {
     size_t size = size_within(bytes);
     while (a->live + bytes <= a->budget) {
         unsigned char *block = subject->allocate(size, &a->memory);
-        assert_non_null(block);
+        require_served(block);
         a->costs[a->count] = bytes;
         a->counts[a->count] = lm_demand_allocated(&a->demand, subject, size, 1);
         a->blocks[a->count++] = block;
@@ -209,11 +221,6 @@ static void free_all_but_pins(adversary *a, uint64_t window, uint64_t place) {
     a->count = kept;
 }
 
-static bool heap_is_bound(lm_memory *memory, const lm_demand *demand, uint32_t pages_begun) {
-    uint64_t begun = (uint64_t)pages_begun * LM_PAGE_BYTES;
-    return walk(memory).heap_bytes <= begun + subject->heap_bytes_max(demand);
-}
-
 static void the_heap_keeps_its_bound(void **state) {
     (void)state;
     if (!subject->heap_bytes_max || !can(LM_FREES_BLOCKS)) skip();
@@ -229,9 +236,9 @@ static void the_heap_keeps_its_bound(void **state) {
             if (halves[i] >> log2 & 1) place += (uint64_t)1 << log2;
             free_all_but_pins(&a, (uint64_t)2 << log2, place);
         }
-        assert_true(heap_is_bound(&a.memory, &a.demand.most, 1));
+        require_bound(walk(&a.memory).heap_bytes, &a.demand.most, 1);
         assert_true(walk(&a.memory).heap_bytes >= 3 * (uint64_t)BUDGET_BYTES / 2); // an adversary
-        assert_non_null(subject->allocate(100, &a.memory)); // where is up to the strategy
+        require_served(subject->allocate(100, &a.memory)); // where is up to the strategy
         while (a.count)
             free_block(&a, --a.count);
     }
@@ -283,14 +290,15 @@ static void threads_may_call_at_once(void **state) {
         callers[i] = (caller){.mark = (uint8_t)(i + 1), .gate = &gate};
         assert_true(lm_memory_share(&memory, &callers[i].view, i));
     }
-    assert_true(subject->start(&callers[0].view));
+    require(start, subject->start(&callers[0].view));
     for (uint32_t i = 0; i < CALLERS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, call_at_once, &callers[i]), 0);
     for (uint32_t i = 0; i < CALLERS; i++)
         pthread_join(threads[i], NULL);
     for (uint32_t i = 0; i < CALLERS; i++)
-        if (callers[i].broken) fail_msg("%s, while threads called at once", callers[i].broken);
-    assert_int_equal(walk(&memory).live_blocks, 0);
+        require_as(threads, !callers[i].broken, "%s, while threads called at once",
+                   callers[i].broken);
+    require_that(threads, walk(&memory).live_blocks, ==, 0);
     pthread_barrier_destroy(&gate);
     lm_memory_destroy(&memory);
 }
@@ -314,14 +322,14 @@ static void play_alike(lm_memory *memory, lm_demand_meter *demand, size_t first,
     uint64_t counts[RESIZINGS];
     for (size_t i = first; i < end; i++) {
         blocks[i] = subject->allocate(resizings[i].sizes[0], memory);
-        assert_non_null(blocks[i]);
+        require_served(blocks[i]);
         counts[i] = lm_demand_allocated(demand, subject, resizings[i].sizes[0], 1);
     }
     for (int turn = 1; turn < 3; turn++) {
         for (size_t i = first; i < end; i++) {
             size_t size = resizings[i].sizes[turn];
             void *block = subject->resize(blocks[i], size, memory);
-            assert_non_null(block);
+            require_served(block);
             counts[i] = lm_demand_resized(demand, subject, counts[i], size, 1, block != blocks[i]);
             blocks[i] = block;
         }
@@ -343,10 +351,10 @@ static void alike_rounds_stay_flat(size_t first, size_t end) {
     for (int round = 0; round < ROUNDS; round++) {
         play_alike(&memory, &demand, first, end);
         if (round == LEARNT) pages = lm_memory_pages(&memory);
-        assert_true(round < LEARNT || lm_memory_pages(&memory) == pages);
-        assert_true(!subject->heap_bytes_max || heap_is_bound(&memory, &demand.most, 1));
+        if (round >= LEARNT) require_that(steady, lm_memory_pages(&memory), ==, pages);
+        require_bound(walk(&memory).heap_bytes, &demand.most, 1);
     }
-    assert_int_equal(walk(&memory).live_blocks, 0);
+    require_that(steady, walk(&memory).live_blocks, ==, 0);
     lm_memory_destroy(&memory);
 }
 
@@ -365,12 +373,12 @@ static void shrinking_keeps_the_bound(void **state) {
     lm_demand_meter demand = {0};
     for (int i = 0; i < 1000; i++) {
         void *block = subject->allocate(100000, &memory);
-        assert_non_null(block);
+        require_served(block);
         uint64_t counts = lm_demand_allocated(&demand, subject, 100000, 1);
         void *resized = subject->resize(block, 16, &memory);
-        assert_non_null(resized);
+        require_served(resized);
         lm_demand_resized(&demand, subject, counts, 16, 1, resized != block);
-        assert_true(heap_is_bound(&memory, &demand.most, 1));
+        require_bound(walk(&memory).heap_bytes, &demand.most, 1);
     }
     lm_memory_destroy(&memory);
 }
@@ -386,7 +394,7 @@ static void a_closed_scope_gives_back(void **state) {
     for (uint32_t round = 0; round < 20; round++) {
         lm_census before = walk(&memory);
         for (uint32_t depth = 0; depth < 5; depth++) {
-            assert_true(subject->open_scope(&memory));
+            require_served(subject->open_scope(&memory));
             for (size_t size = 1; size < 100000; size *= 3)
                 fill(subject->allocate(size, &memory), size, 1);
             if (round % 5 == 0 && depth == 3) lm_memory_grow_foreign(&memory, 1);
@@ -394,15 +402,15 @@ static void a_closed_scope_gives_back(void **state) {
         for (uint32_t depth = 0; depth < 5; depth++)
             subject->close_scope(&memory);
         lm_census after = walk(&memory);
-        assert_int_equal(after.live_blocks, before.live_blocks);
-        assert_int_equal(after.live_bytes, before.live_bytes);
-        assert_true(filled(outside, 500, 500, 5));
+        require_that(scopes, after.live_blocks, ==, before.live_blocks);
+        require_that(scopes, after.live_bytes, ==, before.live_bytes);
+        require_filled(outside, 500, 500, 5);
         if (round == 0) pages = lm_memory_pages(&memory);
-        assert_true(lm_memory_pages(&memory) <= pages + pages / 2);
+        require_that(scopes, lm_memory_pages(&memory), <=, pages + pages / 2);
     }
-    assert_true(subject->open_scope(&memory));
+    require_served(subject->open_scope(&memory));
     subject->reset(&memory);
-    assert_int_equal(walk(&memory).live_blocks, 0);
+    require_that(scopes, walk(&memory).live_blocks, ==, 0);
     lm_memory_destroy(&memory);
 }
 
@@ -424,10 +432,10 @@ static void clean_memory_is_not_touched(void **state) {
     lm_memory memory = started(1, 4096);
     for (int i = 0; i < 3; i++) {
         void *block = subject->allocate_zeroed((size_t)32 << 20, &memory);
-        assert_non_null(block);
+        require_served(block);
         size_t pages, resident = resident_pages(&memory, &pages);
-        assert_true(resident <= pages / 8);
-        assert_true(zero(block, (size_t)1 << 18));
+        require_that(clean, resident, <=, pages / 8);
+        require_zero(block, (size_t)1 << 18);
     }
     lm_memory_destroy(&memory);
 }
@@ -440,30 +448,52 @@ static void starts_anywhere(void **state) {
                   {2, 65520}, {2, 61440}, {3, 16},    {65536, 4294901760u}};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         lm_memory memory = make(places[i].pages, LM_PAGES_MAX, places[i].heap_start);
-        assert_true(subject->start(&memory));
+        require(start, subject->start(&memory));
         walk(&memory);
         unsigned char *block = subject->allocate(1000, &memory);
-        assert_non_null(block);
-        assert_true(block - lm_memory_base(&memory) >= places[i].heap_start);
+        require_served(block);
+        require_that(inside, block - lm_memory_base(&memory), >=, places[i].heap_start);
         memset(block, 0xff, 1000);
-        assert_int_equal(walk(&memory).live_blocks, 1);
+        require_that(census, walk(&memory).live_blocks, ==, 1);
         lm_memory_destroy(&memory);
     }
+}
+
+// In both orders, with the size and without it.
+static void a_freed_block_is_gone(void **state) {
+    (void)state;
+    if (!can(LM_FREES_BLOCKS)) skip();
+    lm_memory memory = started(1, 100);
+    for (unsigned round = 0; round < 16; round++) {
+        size_t sizes[] = {100, round % 2 ? 40 : 70000};
+        void *blocks[2];
+        for (int i = 0; i < 2; i++)
+            require_served(blocks[i] = subject->allocate(sizes[i], &memory));
+        for (unsigned i = 0; i < 2; i++) {
+            unsigned which = i ^ (round >> 1 & 1);
+            uint64_t before = walk(&memory).live_bytes;
+            subject->free(blocks[which], round >> 2 & 1 ? sizes[which] : 0, &memory);
+            lm_census after = walk(&memory);
+            require_that(frees, after.live_blocks, ==, 1 - i);
+            require_that(frees, after.live_bytes, <, before);
+        }
+    }
+    lm_memory_destroy(&memory);
 }
 
 static void start_is_refused_and_tried_again(void **state) {
     (void)state;
     lm_memory memory = make(0, 10, 0);
     lm_memory_refuse(&memory, 2);
-    assert_false(subject->start(&memory));
-    assert_false(subject->start(&memory));
-    assert_int_equal(lm_memory_pages(&memory), 0);
-    assert_true(subject->start(&memory));
-    assert_non_null(subject->allocate(1, &memory));
+    require(start, !subject->start(&memory));
+    require(start, !subject->start(&memory));
+    require_that(start, lm_memory_pages(&memory), ==, 0);
+    require(start, subject->start(&memory));
+    require_served(subject->allocate(1, &memory));
     lm_memory_destroy(&memory);
     memory = make(1, 1, 65536);
-    assert_false(subject->start(&memory));
-    assert_int_equal(lm_memory_pages(&memory), 1);
+    require(start, !subject->start(&memory));
+    require_that(start, lm_memory_pages(&memory), ==, 1);
     lm_memory_destroy(&memory);
 }
 
@@ -473,23 +503,30 @@ static void empty_blocks_are_unique(void **state) {
     void *blocks[100];
     for (int i = 0; i < 100; i++) {
         blocks[i] = i % 2 ? subject->allocate(0, &memory) : subject->allocate_zeroed(0, &memory);
-        assert_non_null(blocks[i]);
+        require_served(blocks[i]);
         for (int j = 0; j < i; j++)
-            assert_ptr_not_equal(blocks[i], blocks[j]);
+            require(unique, blocks[i] != blocks[j]);
     }
     void *block = subject->resize(subject->allocate(100, &memory), 0, &memory);
-    assert_non_null(block);
-    assert_int_equal(walk(&memory).live_blocks, 101);
+    require_served(block);
+    require_that(unique, walk(&memory).live_blocks, ==, 101);
     subject->free(block, 0, &memory);
+    lm_census census = walk(&memory), after;
     subject->free(NULL, 0, &memory);
     subject->free(NULL, 10, &memory);
+    after = walk(&memory);
+    require(null, memcmp(&census, &after, sizeof after) == 0);
     lm_memory_destroy(&memory);
 }
 
 static void assert_unchanged(lm_memory *memory, const lm_census *before, uint32_t pages) {
     lm_census after = walk(memory);
-    assert_memory_equal(before, &after, sizeof after);
-    assert_int_equal(lm_memory_pages(memory), pages);
+    require_that(refused, after.live_blocks, ==, before->live_blocks);
+    require_that(refused, after.live_bytes, ==, before->live_bytes);
+    require_that(refused, after.free_blocks, ==, before->free_blocks);
+    require_that(refused, after.free_bytes, ==, before->free_bytes);
+    require_that(refused, after.heap_bytes, ==, before->heap_bytes);
+    require_that(refused, lm_memory_pages(memory), ==, pages);
 }
 
 static void absurd_sizes_are_refused(void **state) {
@@ -518,16 +555,16 @@ static void absurd_sizes_are_refused(void **state) {
         lm_census census = walk(&memory);
         uint32_t pages = lm_memory_pages(&memory);
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-            assert_null(subject->allocate(sizes[i], &memory));
-            assert_null(subject->allocate_zeroed(sizes[i], &memory));
-            assert_null(subject->resize(block, sizes[i], &memory));
+            require_refused(subject->allocate(sizes[i], &memory));
+            require_refused(subject->allocate_zeroed(sizes[i], &memory));
+            require_refused(subject->resize(block, sizes[i], &memory));
             for (size_t alignment = 1; alignment <= LM_PAGE_BYTES; alignment *= 2) {
-                assert_null(subject->allocate_aligned(alignment, sizes[i], &memory));
-                assert_null(subject->resize_aligned(block, sizes[i], alignment, &memory));
+                require_refused(subject->allocate_aligned(alignment, sizes[i], &memory));
+                require_refused(subject->resize_aligned(block, sizes[i], alignment, &memory));
             }
             assert_unchanged(&memory, &census, pages);
         }
-        assert_true(filled(block, 100, 100, 3));
+        require_filled(block, 100, 100, 3);
         lm_memory_destroy(&memory);
     }
 }
@@ -538,19 +575,19 @@ static void a_failed_resize_keeps_the_block(void **state) {
         lm_memory memory = started(2, 30);
         size_t bytes = kind % 2 ? 100000 : 1000;
         unsigned char *block = subject->allocate(bytes, &memory);
-        if (kind < 2) assert_non_null(subject->allocate(1000, &memory));
+        if (kind < 2) require_served(subject->allocate(1000, &memory));
         fill(block, bytes, 9);
         lm_census census = walk(&memory);
         uint32_t pages = lm_memory_pages(&memory);
         size_t usable = subject->usable_size(block, &memory);
         lm_memory_refuse(&memory, LM_REFUSE_ALL);
         for (size_t size = 200000; size < 2000000; size += 100000) {
-            assert_null(subject->resize(block, size, &memory));
-            assert_null(subject->resize_aligned(block, size, 16, &memory));
+            require_refused(subject->resize(block, size, &memory));
+            require_refused(subject->resize_aligned(block, size, 16, &memory));
             assert_unchanged(&memory, &census, pages);
-            assert_int_equal(subject->usable_size(block, &memory), usable);
+            require_that(refused, subject->usable_size(block, &memory), ==, usable);
         }
-        assert_true(filled(block, bytes, bytes, 9));
+        require_filled(block, bytes, bytes, 9);
         lm_memory_destroy(&memory);
     }
 }
@@ -562,15 +599,15 @@ static void every_alignment(void **state) {
         for (size_t alignment = 1; alignment <= LM_PAGE_BYTES; alignment *= 2) {
             for (size_t size = 0; size < 40000; size = size * 3 + 1) {
                 unsigned char *block = subject->allocate_aligned(alignment, size, &memory);
-                assert_non_null(block);
-                assert_int_equal((uintptr_t)block % alignment, 0);
-                assert_int_equal((uintptr_t)block % LM_BLOCK_ALIGNMENT, 0);
+                require_served(block);
+                require_that(aligned, (uintptr_t)block % alignment, ==, 0);
+                require_that(aligned, (uintptr_t)block % LM_BLOCK_ALIGNMENT, ==, 0);
                 fill(block, size, 77);
-                assert_non_null(subject->allocate(1 + size % 50, &memory)); // in the way
+                require_served(subject->allocate(1 + size % 50, &memory)); // in the way
                 block = subject->resize_aligned(block, size * 2 + 30, alignment, &memory);
-                assert_non_null(block);
-                assert_int_equal((uintptr_t)block % alignment, 0);
-                assert_true(filled(block, size, size, 77));
+                require_served(block);
+                require_that(aligned, (uintptr_t)block % alignment, ==, 0);
+                require_filled(block, size, size, 77);
                 if (size % 2) subject->free(block, size * 2 + 30, &memory);
             }
         }
@@ -585,8 +622,8 @@ static void zeroed_on_dirty_ground(void **state) {
     for (int round = 0; round < 20; round++) {
         for (size_t size = 1; size < 100000; size = size * 2 + 5) {
             unsigned char *block = subject->allocate_zeroed(size, &memory);
-            assert_non_null(block);
-            assert_true(zero(block, size));
+            require_served(block);
+            require_zero(block, size);
             memset(block, 0xee, subject->usable_size(block, &memory));
             subject->free(block, size, &memory);
         }
@@ -614,14 +651,14 @@ static void resize_keeps_its_place(void **state) {
     fill(block, 100, 1);
     for (size_t size = 150000; size < 450000; size += size / 2) {
         block = subject->resize(block, size, &memory);
-        assert_non_null(block);
-        assert_true((uint64_t)(block - lm_memory_base(&memory)) == offset);
-        assert_true(filled(block, 100, 100, 1));
+        require_served(block);
+        require_that(place, (uint64_t)(block - lm_memory_base(&memory)), ==, offset);
+        require_filled(block, 100, 100, 1);
     }
-    assert_true(lm_memory_pages(&memory) <= pages);
+    require_that(place, lm_memory_pages(&memory), <=, pages);
     block = subject->resize(block, 70000, &memory);
-    assert_true((uint64_t)(block - lm_memory_base(&memory)) == offset);
-    if (can(LM_FREES_BLOCKS)) assert_true(walk(&memory).free_bytes > 250000);
+    require_that(place, (uint64_t)(block - lm_memory_base(&memory)), ==, offset);
+    if (can(LM_FREES_BLOCKS)) require_that(place, walk(&memory).free_bytes, >, 250000);
     lm_memory_destroy(&memory);
 }
 
@@ -636,9 +673,9 @@ static void take_all(lm_memory *memory) {
             highest = end > highest ? end : highest;
         }
     }
-    assert_int_equal(lm_memory_pages(memory), LM_PAGES_MAX);
-    assert_true(highest <= (uint64_t)1 << 32);
-    assert_true(highest > ((uint64_t)1 << 32) - LM_PAGE_BYTES);
+    require_that(limit, lm_memory_pages(memory), ==, LM_PAGES_MAX);
+    require_that(limit, highest, <=, (uint64_t)1 << 32);
+    require_that(limit, highest, >, ((uint64_t)1 << 32) - LM_PAGE_BYTES);
 }
 
 static void ends_at_two_to_the_32(void **state) {
@@ -649,7 +686,7 @@ static void ends_at_two_to_the_32(void **state) {
         take_all(&memory);
         walk(&memory);
         subject->reset(&memory);
-        assert_int_equal(walk(&memory).live_blocks, 0);
+        require_that(reset, walk(&memory).live_blocks, ==, 0);
     }
     if (can(LM_SHARES_THREADS)) { // its table stays where threads may look, and splits the rest
         lm_memory_destroy(&memory);
@@ -661,8 +698,8 @@ static void ends_at_two_to_the_32(void **state) {
     size_t half = size_within(all / 2), quarter = size_within(all / 4);
     unsigned char *block = subject->allocate(half, &memory);
     unsigned char *rest = subject->allocate(quarter, &memory);
-    assert_non_null(block);
-    assert_non_null(rest);
+    require_served(block);
+    require_served(rest);
     block[half - 1] = rest[quarter - 1] = 1;
     subject->free(block, half, &memory);
     subject->free(rest, 0, &memory);
@@ -670,7 +707,7 @@ static void ends_at_two_to_the_32(void **state) {
     if (can(LM_MERGES)) {
         size_t whole = size_within(all);
         block = subject->allocate(whole, &memory);
-        assert_non_null(block);
+        require_served(block);
         block[whole - 1] = 1;
         subject->free(block, 0, &memory);
     }
@@ -683,9 +720,9 @@ static void nothing_fails_while_the_memory_can_grow(void **state) {
     uint64_t random = 11;
     for (uint32_t round = 0; round < 250; round++) {
         lm_memory memory = make(1, LM_PAGES_MAX, 16 + 16 * random_below(&random, 512));
-        assert_true(subject->start(&memory));
+        require(start, subject->start(&memory));
         for (int i = 0; i < 60; i++)
-            assert_non_null(subject->allocate(1 + random_below(&random, 300000), &memory));
+            require_served(subject->allocate(1 + random_below(&random, 300000), &memory));
         lm_memory_destroy(&memory);
     }
 }
@@ -695,38 +732,39 @@ static void pages_follow_the_need(void **state) {
     (void)state;
     lm_memory memory = started(1, 1000);
     for (int i = 0; i < 10000; i++)
-        assert_non_null(subject->allocate(100, &memory));
-    assert_true(lm_memory_pages(&memory) <= 2 * 10000 * 100 / LM_PAGE_BYTES);
+        require_served(subject->allocate(100, &memory));
+    require_that(need, lm_memory_pages(&memory), <=, 2 * 10000 * 100 / LM_PAGE_BYTES);
     uint64_t pages = lm_memory_pages(&memory), most = 2 * bytes_max(10 * LM_PAGE_BYTES, 1);
-    assert_non_null(subject->allocate(10 * LM_PAGE_BYTES, &memory));
-    assert_true(lm_memory_pages(&memory) <= pages + most / LM_PAGE_BYTES + 2);
+    require_served(subject->allocate(10 * LM_PAGE_BYTES, &memory));
+    require_that(need, lm_memory_pages(&memory), <=, pages + most / LM_PAGE_BYTES + 2);
     lm_memory_destroy(&memory);
 }
 
 int run_laws(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(starts_anywhere),
-        cmocka_unit_test(start_is_refused_and_tried_again),
-        cmocka_unit_test(empty_blocks_are_unique),
-        cmocka_unit_test(absurd_sizes_are_refused),
-        cmocka_unit_test(a_failed_resize_keeps_the_block),
-        cmocka_unit_test(every_alignment),
-        cmocka_unit_test(zeroed_on_dirty_ground),
-        cmocka_unit_test(resize_keeps_its_place),
-        cmocka_unit_test(nothing_fails_while_the_memory_can_grow),
-        cmocka_unit_test(pages_follow_the_need),
-        cmocka_unit_test(bytes_are_free_of_the_base),
-        cmocka_unit_test(all_that_is_freed_comes_back),
-        cmocka_unit_test(the_same_again_needs_no_growth),
-        cmocka_unit_test(freed_between_foreign_pages_comes_back),
-        cmocka_unit_test(a_block_costs_what_is_stated),
-        cmocka_unit_test(the_heap_keeps_its_bound),
-        cmocka_unit_test(threads_may_call_at_once),
-        cmocka_unit_test(the_same_rounds_need_no_more),
-        cmocka_unit_test(shrinking_keeps_the_bound),
-        cmocka_unit_test(a_closed_scope_gives_back),
-        cmocka_unit_test(clean_memory_is_not_touched),
-        cmocka_unit_test(ends_at_two_to_the_32),
+    static const law_test tests[] = {
+        LAW_TEST(starts_anywhere),
+        LAW_TEST(start_is_refused_and_tried_again),
+        LAW_TEST(a_freed_block_is_gone),
+        LAW_TEST(empty_blocks_are_unique),
+        LAW_TEST(absurd_sizes_are_refused),
+        LAW_TEST(a_failed_resize_keeps_the_block),
+        LAW_TEST(every_alignment),
+        LAW_TEST(zeroed_on_dirty_ground),
+        LAW_TEST(resize_keeps_its_place),
+        LAW_TEST(nothing_fails_while_the_memory_can_grow),
+        LAW_TEST(pages_follow_the_need),
+        LAW_TEST(bytes_are_free_of_the_base),
+        LAW_TEST(all_that_is_freed_comes_back),
+        LAW_TEST(the_same_again_needs_no_growth),
+        LAW_TEST(freed_between_foreign_pages_comes_back),
+        LAW_TEST(a_block_costs_what_is_stated),
+        LAW_TEST(the_heap_keeps_its_bound),
+        LAW_TEST(threads_may_call_at_once),
+        LAW_TEST(the_same_rounds_need_no_more),
+        LAW_TEST(shrinking_keeps_the_bound),
+        LAW_TEST(a_closed_scope_gives_back),
+        LAW_TEST(clean_memory_is_not_touched),
+        LAW_TEST(ends_at_two_to_the_32),
     };
-    return cmocka_run_group_tests_name("laws", tests, NULL, NULL);
+    return run_law_tests("laws", tests, sizeof tests / sizeof *tests);
 }

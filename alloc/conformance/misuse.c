@@ -25,7 +25,6 @@ typedef struct scene {
 // ---- Calls that must trap -----------------------------------------------------------------------
 
 typedef enum call { USABLE_SIZE, FREE, RESIZE, RESIZE_ALIGNED, CALLS } call;
-static const char *const call_names[] = {"usable_size", "free", "resize", "resize_aligned"};
 
 static sigjmp_buf trap;
 static unsigned unseen;
@@ -51,10 +50,13 @@ static void see(scene *s, call made, void *pointer, size_t size, const char *wha
         subject->resize_aligned(pointer, size, 64, &s->memory);
         break;
     }
-    long long offset = (long long)((intptr_t)pointer - (intptr_t)lm_memory_base(&s->memory));
-    if (unseen++ < 5)
-        fprintf(stderr, "unseen: %s of %s at offset %lld, size %zu\n", call_names[made], what,
-                offset, size);
+    if (unseen++ < 5 && made == USABLE_SIZE) {
+        long long offset = (long long)((intptr_t)pointer - (intptr_t)lm_memory_base(&s->memory));
+        law_print(LAW_traps, "usable_size of %s (offset %lld) returned, expected a trap", what,
+                  offset);
+    } else if (made != USABLE_SIZE) {
+        law_print(LAW_traps, "that is %s: returned, expected a trap", what);
+    }
     if (made != USABLE_SIZE) _exit(1); // the heap is no longer what it was
 }
 
@@ -74,15 +76,18 @@ static void expect_traps(scene *s, void (*misuse)(scene *)) {
         sigaction(SIGILL, &action, NULL);
         sigaction(SIGTRAP, &action, NULL);
         unseen = 0;
+        check_blocks(false);
+        signal_breaks = LAW_traps; // but for those of a trap
         misuse(s);
         const char *broken = subject->validate(&s->memory, NULL);
-        if (broken) fprintf(stderr, "after the traps: law broken: %s\n", broken);
+        if (broken) law_print(LAW_traps, "after the trap validate returned \"%s\"", broken);
         _exit(unseen || broken);
     }
     int status = 0;
     assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 0);
+    require_as(traps, WIFEXITED(status), "the misuse ended with %s", strsignal(WTERMSIG(status)));
+    law_checked(LAW_traps, true);
+    assert_int_equal(WEXITSTATUS(status), 0); // the child has printed what did not trap
     lm_memory_destroy(&s->memory);
 }
 
@@ -101,7 +106,7 @@ static void add(scene *s, size_t size, size_t alignment, uint32_t kind) {
     unsigned char *block = alignment > LM_BLOCK_ALIGNMENT
                                ? subject->allocate_aligned(alignment, size, &s->memory)
                                : subject->allocate(size, &s->memory);
-    assert_non_null(block);
+    require_served(block);
     content(block, size, kind);
     s->blocks[s->count] = block;
     s->freed[s->count] = false;
@@ -122,7 +127,7 @@ static void add_all(scene *s) {
 
 static scene fresh(void) {
     scene s = {.memory = make(1, 100, 4096)};
-    assert_true(subject->start(&s.memory));
+    require(start, subject->start(&s.memory));
     add_all(&s);
     return s;
 }
@@ -139,7 +144,7 @@ static void resize_some(scene *s) {
         uint32_t j = i % 3 == 1 ? i - 1 : i;
         if (i % 3 == 0) continue;
         s->blocks[j] = subject->resize(s->blocks[j], size, &s->memory);
-        assert_non_null(s->blocks[j]);
+        require_served(s->blocks[j]);
         s->sizes[j] = size;
     }
 }
@@ -281,7 +286,7 @@ static void misuse_scopes(scene *s) {
     if (!sigsetjmp(trap, 0)) {
         subject->close_scope(&s->memory);
         unseen++;
-        fprintf(stderr, "unseen: close_scope without a scope\n");
+        law_print(LAW_traps, "no scope is open: returned, expected a trap");
     }
 }
 
@@ -311,19 +316,19 @@ static void scopes_that_were_closed(void **state) {
 }
 
 int run_misuse(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(everywhere_in_a_fresh_heap),
-        cmocka_unit_test(everywhere_in_a_used_heap),
-        cmocka_unit_test(everywhere_after_a_reset),
-        cmocka_unit_test(near_blocks),
-        cmocka_unit_test(far_away),
-        cmocka_unit_test(sizes_too_large),
-        cmocka_unit_test(freed_first_to_last),
-        cmocka_unit_test(freed_last_to_first),
-        cmocka_unit_test(freed_at_random),
-        cmocka_unit_test(moved_by_a_resize),
-        cmocka_unit_test(blocks_before_a_reset),
-        cmocka_unit_test(scopes_that_were_closed),
+    static const law_test tests[] = {
+        LAW_TEST(everywhere_in_a_fresh_heap),
+        LAW_TEST(everywhere_in_a_used_heap),
+        LAW_TEST(everywhere_after_a_reset),
+        LAW_TEST(near_blocks),
+        LAW_TEST(far_away),
+        LAW_TEST(sizes_too_large),
+        LAW_TEST(freed_first_to_last),
+        LAW_TEST(freed_last_to_first),
+        LAW_TEST(freed_at_random),
+        LAW_TEST(moved_by_a_resize),
+        LAW_TEST(blocks_before_a_reset),
+        LAW_TEST(scopes_that_were_closed),
     };
-    return cmocka_run_group_tests_name("misuse", tests, NULL, NULL);
+    return run_law_tests("misuse", tests, sizeof tests / sizeof *tests);
 }

@@ -14,8 +14,8 @@ static extent *insert(model *m, extent e) {
     uint32_t i = m->count;
     while (i > 0 && m->live[i - 1].offset > e.offset)
         i--;
-    HOLDS(m, i == 0 || m->live[i - 1].room <= e.offset - m->live[i - 1].offset);
-    HOLDS(m, i == m->count || e.room <= m->live[i].offset - e.offset);
+    require(disjoint, i == 0 || m->live[i - 1].room <= e.offset - m->live[i - 1].offset);
+    require(disjoint, i == m->count || e.room <= m->live[i].offset - e.offset);
     memmove(&m->live[i + 1], &m->live[i], (m->count - i) * sizeof e);
     m->live[i] = e;
     m->count++;
@@ -33,9 +33,13 @@ static void enter(model *m, const void *block, extent e) {
     e.offset = (uint64_t)((const unsigned char *)block - lm_memory_base(&m->memory));
     e.usable = subject->usable_size(block, &m->memory);
     e.room = e.usable ? e.usable : 1;
-    HOLDS(m, e.offset >= m->memory.heap_start && e.offset <= end && e.room <= end - e.offset);
-    HOLDS(m, e.usable >= e.size && e.usable <= e.cost_max);
-    HOLDS(m, e.offset % LM_BLOCK_ALIGNMENT == 0 && e.offset % e.alignment == 0);
+    require_that(inside, e.offset, >=, m->memory.heap_start);
+    require_that(inside, e.offset, <=, end);
+    require_that(inside, e.room, <=, end - e.offset);
+    require_that(usable, e.usable, >=, e.size);
+    require_that(usable, e.usable, <=, e.cost_max);
+    require_that(aligned, e.offset % LM_BLOCK_ALIGNMENT, ==, 0);
+    require_that(aligned, e.offset % e.alignment, ==, 0);
     fill(at(m, insert(m, e)), e.usable, e.mark);
 }
 
@@ -43,8 +47,10 @@ static void enter(model *m, const void *block, extent e) {
 static void refused(model *m, size_t size, size_t alignment, uint32_t pages_before) {
     uint64_t left = (uint64_t)(m->memory.pages_max - pages_before) * LM_PAGE_BYTES;
     uint64_t due = 2 * bytes_max(size, alignment) + alignment + 3 * LM_PAGE_BYTES;
-    HOLDS(m, m->growth_refused || left < due);
-    HOLDS(m, lm_memory_pages(&m->memory) == pages_before);
+    require_as(served, m->growth_refused || left < due,
+               "expected success: the memory can grow by %llu bytes, and %llu are enough",
+               (unsigned long long)left, (unsigned long long)due);
+    require_that(refused, lm_memory_pages(&m->memory), ==, pages_before);
     m->refusals++;
 }
 
@@ -58,7 +64,7 @@ static void step_allocate(model *m) {
         block = subject->allocate_aligned(alignment, size, &m->memory);
     } else if (kind < 3) {
         block = subject->allocate_zeroed(size, &m->memory);
-        HOLDS(m, !block || zero(block, size));
+        if (block) require_zero(block, size);
     } else {
         block = subject->allocate(size, &m->memory);
     }
@@ -76,7 +82,7 @@ static void step_allocate(model *m) {
 
 void step_free(model *m, uint32_t i) {
     extent e = forget(m, i);
-    HOLDS(m, filled(at(m, &e), e.usable, e.usable, e.mark));
+    require_filled(at(m, &e), e.usable, e.usable, e.mark);
     lm_demand_freed(&m->demand, e.counts);
     subject->free(at(m, &e), random_below(&m->random, 2) ? e.size : 0, &m->memory);
 }
@@ -92,12 +98,12 @@ static void step_resize(model *m, uint32_t i) {
                       : subject->resize(old, size, &m->memory);
     if (!block) {
         refused(m, size, e.alignment, pages);
-        HOLDS(m, subject->usable_size(at(m, &e), &m->memory) == e.usable);
-        HOLDS(m, filled(at(m, &e), e.usable, e.usable, e.mark));
+        require_that(refused, subject->usable_size(at(m, &e), &m->memory), ==, e.usable);
+        require_filled(at(m, &e), e.usable, e.usable, e.mark);
         insert(m, e);
         return;
     }
-    HOLDS(m, filled(block, size < kept ? size : kept, e.usable, e.mark));
+    require_filled(block, size < kept ? size : kept, e.usable, e.mark);
     bool moved = block != at(m, &e);
     if (moved) e.scope = m->scopes;
     e.counts = lm_demand_resized(&m->demand, subject, e.counts, size, e.alignment, moved);
@@ -124,10 +130,10 @@ void step_foreign(model *m) {
 // The heap goes on elsewhere, as a copy of its bytes.
 static void step_copy(model *m) {
     lm_memory other;
-    HOLDS(m, lm_memory_create(&other, &(lm_memory_options){.pages = m->memory.pages,
-                                                           .pages_max = m->memory.pages_max,
-                                                           .heap_start = m->memory.heap_start,
-                                                           .moving = m->memory.moving}));
+    assert_true(lm_memory_create(&other, &(lm_memory_options){.pages = m->memory.pages,
+                                                              .pages_max = m->memory.pages_max,
+                                                              .heap_start = m->memory.heap_start,
+                                                              .moving = m->memory.moving}));
     other.refusals = m->memory.refusals;
     memcpy(lm_memory_base(&other), lm_memory_base(&m->memory),
            (size_t)m->memory.pages * LM_PAGE_BYTES);
@@ -138,29 +144,29 @@ static void step_copy(model *m) {
 lm_census check_census(model *m) {
     lm_census census;
     const char *broken = subject->validate(&m->memory, &census);
-    if (broken) fail_msg("law broken: %s (episode %u, step %u)", broken, m->episode, m->step);
+    require_as(sound, !broken, "validate returned \"%s\"", broken);
     uint64_t usable = 0, cost_max = 0, foreign = 0, blocks = m->count - m->foreign;
     for (uint32_t i = 0; i < m->count; i++) {
         *(m->live[i].foreign ? &foreign : &usable) += m->live[i].usable;
         cost_max += m->live[i].cost_max;
     }
     uint64_t end = (uint64_t)lm_memory_pages(&m->memory) * LM_PAGE_BYTES;
-    HOLDS(m, census.live_bytes >= usable && census.live_blocks >= blocks);
-    HOLDS(m, !can(LM_FREES_BLOCKS) || census.live_blocks == blocks);
-    HOLDS(m, !can(LM_FREES_BLOCKS) || census.live_bytes <= cost_max);
-    HOLDS(m, census.live_bytes + census.free_bytes <= census.heap_bytes);
+    require_that(census, census.live_bytes, >=, usable);
+    require_that(census, census.live_blocks, >=, blocks);
+    if (can(LM_FREES_BLOCKS)) require_that(census, census.live_blocks, ==, blocks);
+    if (can(LM_FREES_BLOCKS)) require_that(cost, census.live_bytes, <=, cost_max);
+    require_that(census, census.live_bytes + census.free_bytes, <=, census.heap_bytes);
     uint64_t taken = end - m->memory.heap_start - foreign;
-    HOLDS(m, census.heap_bytes <= taken && census.heap_bytes + (m->foreign + 1) * 64 >= taken);
-    uint64_t begun = (uint64_t)m->pages_begun * LM_PAGE_BYTES;
-    HOLDS(m, !subject->heap_bytes_max ||
-                 census.heap_bytes <= begun + subject->heap_bytes_max(&m->demand.most));
+    require_that(census, census.heap_bytes, <=, taken);
+    require_that(census, census.heap_bytes + (m->foreign + 1) * 64, >=, taken);
+    require_bound(census.heap_bytes, &m->demand.most, m->pages_begun);
     return census;
 }
 
 void check_contents(model *m) {
     for (uint32_t i = 0; i < m->count; i++) {
         const extent *e = &m->live[i];
-        HOLDS(m, filled(at(m, e), e->usable, e->usable, e->mark));
+        require_filled(at(m, e), e->usable, e->usable, e->mark);
     }
 }
 
@@ -183,7 +189,8 @@ static void step_reset(model *m) {
     lm_demand_reset(&m->demand);
     m->scopes = 0;
     lm_census census = walk(&m->memory);
-    HOLDS(m, census.live_blocks == 0 && census.live_bytes == 0);
+    require_that(reset, census.live_blocks, ==, 0);
+    require_that(reset, census.live_bytes, ==, 0);
 }
 
 void step_close_scope(model *m) {
@@ -210,11 +217,13 @@ static void step_event(model *m, const world *w) {
     }
     if (w->foreign && random_below(&m->random, 60) == 0) step_foreign(m);
     if (w->copying && m->step == w->steps / 2) step_copy(m);
-    if (w->moving && random_below(&m->random, 1000) == 0) HOLDS(m, lm_memory_move(&m->memory));
+    if (w->moving && random_below(&m->random, 1000) == 0) assert_true(lm_memory_move(&m->memory));
 }
 
 void step(model *m, const world *w) {
     if (!m->pages_begun) m->pages_begun = lm_memory_pages(&m->memory);
+    if (!m->seed) m->seed = m->random;
+    at_operation(m->seed, m->step);
     step_event(m, w);
     uint32_t blocks = m->count - m->foreign, kind = random_below(&m->random, 100);
     // Tides: episodes fill and drain, so that the heap is seen both near empty and near full.
@@ -248,11 +257,11 @@ void free_all(model *m) {
 static void play_episode(model *m, const world *w) {
     static const uint32_t starts[] = {16, 1024, 60000 / 16 * 16, 65520, 65536, 3 * 65536 + 16};
     uint32_t start = starts[random_below(&m->random, 6)], pages = random_below(&m->random, 7);
-    HOLDS(m, lm_memory_create(&m->memory, &(lm_memory_options){.pages = pages,
-                                                               .pages_max = w->pages_max,
-                                                               .heap_start = start,
-                                                               .moving = w->moving}));
-    HOLDS(m, subject->start(&m->memory));
+    assert_true(lm_memory_create(&m->memory, &(lm_memory_options){.pages = pages,
+                                                                  .pages_max = w->pages_max,
+                                                                  .heap_start = start,
+                                                                  .moving = w->moving}));
+    require(start, subject->start(&m->memory));
     for (m->step = 0; m->step < w->steps; m->step++) {
         step(m, w);
         if (m->step % w->walk_every == 0) check_census(m);
@@ -270,7 +279,8 @@ static void play_world(void **state) {
     static model m;
     const world *w = *state;
     for (unsigned episode = 0; episode < w->episodes; episode++) {
-        m = (model){.random = episode * 7919 + 1, .episode = episode};
+        uint64_t seed = episode * 7919 + 1;
+        m = (model){.random = seed, .seed = seed, .episode = episode};
         play_episode(&m, w);
     }
 }
@@ -316,13 +326,10 @@ static world everything = {.episodes = 10,
                            .resets_in_1000 = 1};
 
 int run_model(void) {
-    const struct CMUnitTest tests[] = {
-        {"random_small", play_world, NULL, NULL, &small},
-        {"random_large", play_world, NULL, NULL, &large},
-        {"random_moving", play_world, NULL, NULL, &moving},
-        {"random_refused", play_world, NULL, NULL, &refusing},
-        {"random_foreign", play_world, NULL, NULL, &foreign},
-        {"random_everything", play_world, NULL, NULL, &everything},
+    static const law_test tests[] = {
+        {"random_small", play_world, &small},     {"random_large", play_world, &large},
+        {"random_moving", play_world, &moving},   {"random_refused", play_world, &refusing},
+        {"random_foreign", play_world, &foreign}, {"random_everything", play_world, &everything},
     };
-    return cmocka_run_group_tests_name("model", tests, NULL, NULL);
+    return run_law_tests("model", tests, sizeof tests / sizeof *tests);
 }

@@ -24,9 +24,9 @@ typedef struct model {
     extent live[SLOTS + FOREIGN_MAX]; // in order of their offsets
     uint32_t count, foreign, scopes, pages_begun;
     lm_demand_meter demand; // what was asked of the heap
-    uint64_t random;
-    bool growth_refused; // perhaps, by one of our own refusals
-    unsigned refusals;   // how many calls were refused
+    uint64_t random, seed;  // as it was at first
+    bool growth_refused;    // perhaps, by one of our own refusals
+    unsigned refusals;      // how many calls were refused
     unsigned episode, step;
 } model;
 
@@ -37,11 +37,6 @@ typedef struct world {
     bool moving, refusing, foreign, copying;
     bool hungry; // allocates more than it frees
 } world;
-
-#define HOLDS(m, law)                                                                              \
-    do {                                                                                           \
-        if (!(law)) fail_msg("%s (episode %u, step %u)", #law, (m)->episode, (m)->step);           \
-    } while (0)
 
 // One random call or event.
 void step(model *m, const world *w);

@@ -1,7 +1,7 @@
 #include "alloc/conformance/subject.h"
-#include "alloc/conformance/heap.h"
+#include "alloc/registry.h"
 
-const lm_allocator *subject;
+extern const lm_allocator lm_minimal_level0, lm_minimal_level1, lm_minimal_level2;
 
 bool can(lm_capability capability) {
     return subject->capabilities & capability;
@@ -16,11 +16,29 @@ lm_memory make(uint32_t pages, uint32_t pages_max, uint32_t heap_start) {
 }
 
 lm_memory started(uint32_t pages, uint32_t pages_max) {
-    return heap_started(subject, pages, pages_max);
+    lm_memory memory = make(pages, pages_max, 0);
+    require(start, subject->start(&memory));
+    return memory;
 }
 
 lm_census walk(lm_memory *memory) {
-    return heap_walk(subject, memory);
+    lm_census census;
+    const char *broken = subject->validate(memory, &census);
+    require_as(sound, !broken, "validate returned \"%s\"", broken);
+    return census;
+}
+
+void require_bound(uint64_t heap_bytes, const lm_demand *demand, uint32_t pages_begun) {
+    if (!subject->heap_bytes_max) return;
+    uint64_t begun = (uint64_t)pages_begun * LM_PAGE_BYTES;
+    require_that(bound, heap_bytes, <=, begun + subject->heap_bytes_max(demand));
+}
+
+const lm_allocator *subject_named(const char *name, int check_level) {
+    static const lm_allocator *const minimal[] = {&lm_minimal_level0, &lm_minimal_level1,
+                                                  &lm_minimal_level2};
+    if (strcmp(name, "minimal") == 0) return minimal[check_level];
+    return lm_strategy_named(name, check_level);
 }
 
 uint64_t bytes_max(size_t size, size_t alignment) {
@@ -75,6 +93,11 @@ bool filled(const unsigned char *block, size_t bytes, size_t filled_bytes, uint8
     size_t second = filled_bytes - EDGE_BYTES;
     if (memcmp(block, expected, bytes < EDGE_BYTES ? bytes : EDGE_BYTES) != 0) return false;
     return bytes <= second || memcmp(block + second, expected + EDGE_BYTES, bytes - second) == 0;
+}
+
+unsigned char filled_byte(size_t at, size_t filled_bytes, uint8_t mark) {
+    size_t second = filled_bytes > 2 * EDGE_BYTES ? filled_bytes - EDGE_BYTES : 0;
+    return content(mark)[second && at >= second ? at - second + EDGE_BYTES : at];
 }
 
 bool zero(const unsigned char *block, size_t bytes) {

@@ -2,7 +2,7 @@
 // suite (model, laws, hostile, misuse) stands on.
 #pragma once
 
-#include "alloc/allocator.h"
+#include "alloc/conformance/require.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,8 +10,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-extern const lm_allocator *subject;
 
 // Whether the subject states the capability. A test of one that it lacks calls skip(), which says
 // so.
@@ -21,8 +19,15 @@ bool can(lm_capability capability);
 lm_memory make(uint32_t pages, uint32_t pages_max, uint32_t heap_start);
 lm_memory started(uint32_t pages, uint32_t pages_max);
 
-// Walks the heap; a broken law fails the test.
+// Walks the heap. Fails if validate finds the heap broken.
 lm_census walk(lm_memory *memory);
+
+// Fails if the heap is larger than heap_bytes_max says, beyond the pages that the memory had at the
+// start. Without heap_bytes_max nothing is checked.
+void require_bound(uint64_t heap_bytes, const lm_demand *demand, uint32_t pages_begun);
+
+// The table of a strategy of the registry, or of conformance/minimal.c; NULL if there is none.
+const lm_allocator *subject_named(const char *name, int check_level);
 
 // What a block costs at most of the heap.
 uint64_t bytes_max(size_t size, size_t alignment);
@@ -41,6 +46,7 @@ enum { EDGE_BYTES = 2048 };
 void fill(unsigned char *block, size_t bytes, uint8_t mark);
 bool filled(const unsigned char *block, size_t bytes, size_t filled_bytes, uint8_t mark);
 bool zero(const unsigned char *block, size_t bytes);
+unsigned char filled_byte(size_t at, size_t filled_bytes, uint8_t mark); // what fill put there
 
 // The parts of the suite: each returns how many of its tests failed.
 int run_model(void);

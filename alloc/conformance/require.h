@@ -1,0 +1,96 @@
+// How the suite fails: one line with the strategy, the law (alloc/laws.def), the last call with its
+// values, and what was found and expected.
+//
+//     conformance: mine, level 1: law zero: allocate_zeroed(100) returned offset 4112: byte 17 is
+//     0xa5, expected 0 (test zeroed_on_dirty_ground, seed 3, operation 412)
+#pragma once
+
+#include "alloc/allocator.h"
+
+#include <stdio.h>
+
+typedef enum law {
+#define LAW(name, claimed, statement) LAW_##name,
+#include "alloc/laws.def"
+#undef LAW
+    LAWS
+} law;
+
+// The strategy under test: a copy of the table whose functions record their calls, so that a
+// failure can print the last one of the thread.
+extern const lm_allocator *subject;
+void subject_set(const lm_allocator *allocator);
+const char *last_call(void);
+
+// Whether each block that a call of this thread returns is checked: inside, aligned, large enough.
+// Off in other threads than the test's own, and to be turned off for wrong calls.
+void check_blocks(bool on);
+
+// Where the test is, for the failure's line; the runner clears it before each test.
+void at_operation(uint64_t seed, unsigned operation);
+
+// Counts that the law was checked. Returns `held`.
+bool law_checked(law checked, bool held);
+
+// Prints the line of a law that does not hold.
+__attribute__((format(printf, 2, 3))) void law_print(law broken, const char *found, ...);
+
+// The same, and the test fails. In the thread that runs the test only.
+__attribute__((format(printf, 4, 5), noreturn)) void law_fail(law broken, const char *file,
+                                                              int line, const char *found, ...);
+
+// The same for two numbers, with the text of both.
+_Noreturn void law_fail_that(law broken, const char *file, int line, const char *found_text,
+                             uint64_t found, const char *op, const char *expected_text,
+                             uint64_t expected);
+
+// Fails if a condition does not hold; found and expected are what the format says.
+#define require_as(name, held, ...)                                                                \
+    do {                                                                                           \
+        if (!law_checked(LAW_##name, held)) law_fail(LAW_##name, __FILE__, __LINE__, __VA_ARGS__); \
+    } while (0)
+#define require(name, held) require_as(name, held, "not so: %s", #held)
+
+// Fails if one number is not `op` another.
+#define require_that(name, found, op, expected)                                                    \
+    do {                                                                                           \
+        uint64_t found_ = (uint64_t)(found), expected_ = (uint64_t)(expected);                     \
+        if (!law_checked(LAW_##name, found_ op expected_))                                         \
+            law_fail_that(LAW_##name, __FILE__, __LINE__, #found, found_, #op, #expected,          \
+                          expected_);                                                              \
+    } while (0)
+
+// Fails if the last call returned NULL or false though it had to succeed.
+#define require_served(pointer)                                                                    \
+    require_as(served, (pointer), "expected success: the memory can grow")
+#define require_refused(pointer) require_as(refused, !(pointer), "expected NULL")
+
+// Fails at the first byte that is not zero, or that is not as fill() has made it (subject.h).
+#define require_zero(block, bytes) require_zero_at(block, bytes, __FILE__, __LINE__)
+#define require_filled(block, bytes, filled_bytes, mark)                                           \
+    require_filled_at(block, bytes, filled_bytes, mark, __FILE__, __LINE__)
+void require_zero_at(const unsigned char *block, size_t bytes, const char *file, int line);
+void require_filled_at(const unsigned char *block, size_t bytes, size_t filled_bytes, uint8_t mark,
+                       const char *file, int line);
+
+// A test of the suite. Signals and hanging break the law `returns`.
+typedef struct law_test {
+    const char *name;
+    void (*run)(void **state);
+    void *state;
+} law_test;
+#define LAW_TEST(function)                                                                         \
+    { #function, function, NULL }
+
+// Returns how many of the tests failed.
+int run_law_tests(const char *group, const law_test *tests, size_t count);
+
+// After the tests: prints the lines of all failures once more, and which claimed laws no test has
+// checked. Returns the number of laws that no test has checked.
+int print_failures(void);
+
+// The law that a signal breaks: `returns`, unless the call is made to check another one.
+extern law signal_breaks;
+
+// Exits with status 1 after the first line: for tests of the suite itself.
+extern bool stop_at_first;
