@@ -162,7 +162,7 @@ static void only_a_small_heap_is_stingy(void **state) {
     for (int large = 0; large < 2; large++) {
         lm_memory m = large ? large_heap() : heap_started(tiny, 1, 10);
         heap *h = heap_of(&m);
-        slab_make(&m, class_of(1024), run_take_free(&m, 16, 1));
+        slab_make(&m, class_of(1024), run_take_free(&m, 32, 1));
         h->rents[class_of(640)] = h->rents[class_of(32)] = UINT16_MAX;
         slab_carve(&m, current(&m, h, class_of(1024)));
         slab_make(&m, class_of(64), run_take_free(&m, 1, 1));
@@ -170,10 +170,10 @@ static void only_a_small_heap_is_stingy(void **state) {
         tiny->allocate(64, &m);
         fill_runs(&m);
         uint32_t pages = lm_memory_pages(&m);
-        assert_non_null(tiny->allocate(2048, &m)); // as many as the slab has left
+        assert_non_null(tiny->allocate(4096, &m)); // as many as the slab has left
         assert_int_equal(lm_memory_pages(&m) > pages, large);
         const page *slab = current(&m, heap_of(&m), class_of(1024));
-        assert_int_equal(slab->length, large ? 16 : 4 * 2);
+        assert_int_equal(slab->length, large ? 32 : 4 * 4);
         assert_whole(&m);
         fill_runs(&m);
         pages = lm_memory_pages(&m);
