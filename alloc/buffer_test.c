@@ -1051,6 +1051,7 @@ static void a_broken_slot_is_seen(void **state) {
         {OTHER, SIZE, 0xffffffff, "block in memory"},
         {OTHER, BLOCK, 0xffffffff, "block in memory"},
         {OTHER, ALIGNMENT, 31, "block in memory"},
+        {OTHER, ALIGNMENT, 1 << 7, "share"},
         {OTHER, ALIGNMENT, 1 << 8, "kept"},
         {FIRST, COUNT, LM_WORD_KEPT | 1, "kept"},
         {OTHER, SIZE, 25, "bytes in memories"},

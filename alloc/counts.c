@@ -836,7 +836,7 @@ static const char *share_law(const lm_realm *r, uint32_t number, const sums *see
     if (count > LM_COUNT_MAX && count != LM_COUNT_BUSY) return "count in its bits";
     if (s->kept > (count == LM_COUNT_BUSY ? 1 : count) || !s->kept != !(s->word & LM_WORD_KEPT))
         return "kept";
-    if (owner >= LM_OWNERS_MAX || memory_of(s) >= r->memories.count) return "share";
+    if (owner >= LM_OWNERS_MAX || memory_of(s) >= r->memories.count || s->walked) return "share";
     if (s->next >= seen->slots || s->previous >= seen->slots) return "ring";
     next = lm_slot_at(r, s->next);
     if (next->previous != number || lm_word_count(next->word) == 0 || next->block != s->block ||
@@ -848,12 +848,25 @@ static const char *share_law(const lm_realm *r, uint32_t number, const sums *see
     return NULL;
 }
 
-// A buffer is counted once, at the lowest slot of its ring; a broken link is seen at its own slot.
-static bool leads(const lm_realm *r, uint32_t number, uint32_t slots) {
-    uint32_t at = lm_slot_at(r, number)->next;
-    for (uint32_t left = slots; at > number && at < slots && left--; at = lm_slot_at(r, at)->next)
-        ;
-    return at == number;
+// Marks the shares of a buffer, whose ring is whole. Returns whether it was not walked before.
+static bool walk_ring(const lm_realm *r, uint32_t number) {
+    lm_slot *s = lm_slot_at(r, number);
+    bool first = !s->walked;
+    for (; !s->walked; s = lm_slot_at(r, s->next))
+        s->walked = true;
+    return first;
+}
+
+// Counts each buffer once. Leaves no marks.
+static void count_buffers(const lm_realm *r, sums *seen) {
+    for (uint32_t number = 0; number < seen->slots; number++) {
+        const lm_slot *s = lm_slot_at(r, number);
+        if (!lm_word_count(s->word) || !walk_ring(r, number)) continue;
+        seen->buffers++;
+        seen->memories += s->size;
+    }
+    for (uint32_t number = 0; number < seen->slots; number++)
+        if (lm_word_count(lm_slot_at(r, number)->word)) lm_slot_at(r, number)->walked = false;
 }
 
 static const char *free_law(const lm_realm *r, uint32_t slots, uint32_t free) {
@@ -874,10 +887,8 @@ static const char *validate(lm_realm *r, lm_census *census) {
         if (broken) return broken;
         live++;
         busy += lm_word_count(s->word) == LM_COUNT_BUSY;
-        if (!leads(r, number, slots)) continue;
-        seen.buffers++;
-        seen.memories += s->size;
     }
+    count_buffers(r, &seen);
     if (busy != state->busy) return "busy";
     const char *broken = free_law(r, slots, slots - live - state->taken - state->retired);
     if (broken) return broken;

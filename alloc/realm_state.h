@@ -24,7 +24,8 @@ typedef struct lm_slot {
     uint32_t start, size;    // the bytes, as asked
     uint32_t next, previous; // in the ring of the buffer's shares; next: of a free one, plus 1
     uint32_t block;          // what the allocator gave; the start may lie further, to be aligned
-    uint32_t alignment_log2 : 8, kept : 24; // kept: references, by tokens; changed under the lock
+    // walked: by the walk that runs; kept: references, by tokens, changed under the lock
+    uint32_t alignment_log2 : 7, walked : 1, kept : 24;
 } lm_slot;
 _Static_assert(sizeof(lm_slot) == 32, "two a cache line");
 
