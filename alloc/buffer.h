@@ -149,8 +149,10 @@ typedef struct lm_realm lm_realm;
 // release, or ask the host to collect; then what was wanted is tried again, once. Called with no
 // lock of the realm held. A thread is not told again inside of its own call, nor, with atomic
 // counts, inside of an allocator that does not state LM_SHARES_THREADS: what it then wants and
-// cannot get is LM_OUT_OF_MEMORY, and budgets are exceeded untold. With atomic counts several
-// threads may be in it at once, each for what it wants itself: none waits for another.
+// cannot get is LM_OUT_OF_MEMORY, and budgets are exceeded untold. Where home has no room for a
+// buffer's slot, that buffer's memory is told of; share, transfer, views and tokens tell nobody.
+// With atomic counts several threads may be in it at once, each for what it wants itself: none
+// waits for another.
 typedef void lm_pressure(void *context, lm_realm *realm, uint32_t memory, uint64_t bytes);
 
 typedef struct lm_buffer_info {
@@ -275,9 +277,10 @@ static inline lm_status lm_buffer_transfer(lm_realm *realm, uint32_t owner, lm_h
 }
 
 // Makes a buffer larger or smaller; the first min(old, new) bytes are kept, the others anything.
-// LM_SHARED: somebody else holds a reference (or a view does), who would not know. Pressure is told
-// before that is judged: what it releases may be just those. To make it smaller never fails for
-// want of memory: if its allocator fails, the block stays as large as it was.
+// LM_SHARED: somebody else holds a reference (or a view does), who would not know, or a release of
+// it has not returned yet. Pressure is told before that is judged: what it releases may be just
+// those. To make it smaller never fails for want of memory: if its allocator fails, the block stays
+// as large as it was.
 static inline lm_status lm_buffer_resize(lm_realm *realm, uint32_t owner, lm_handle handle,
                                          uint32_t size) {
     if (LM_UNLIKELY(!realm->state)) return LM_NOT_STARTED;

@@ -94,8 +94,9 @@ static inline uint32_t lm_stamp_generation(uint32_t stamp) {
 }
 
 // The lock of the realm's tables: a spin lock, as the main thread of a WebAssembly program must not
-// wait. It is held for a bounded number of steps, while no allocator or callback is called and no
-// buffer is cleared or copied. Two calls of finalizers hold it longer: the first drain after tokens
+// wait. It is held for a bounded number of steps, and a swap more for each retain or release of the
+// same share that another thread makes meanwhile; no allocator or callback is called and no buffer
+// is cleared or copied. Two calls of finalizers hold it longer: the first drain after tokens
 // were enqueued, O(those tokens), and detach_all, O(siblings).
 static inline void lm_lock(uint32_t *lock) {
     while (__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE))
