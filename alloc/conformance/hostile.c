@@ -7,7 +7,7 @@ enum { STEPS = 300, STEPS_AFTER = 100 };
 static const world plain = {.slots = SLOTS, .hungry = true};
 
 static void begin(model *m, uint32_t pages, uint32_t heap_start) {
-    *m = (model){.memory = make(pages, 1000, heap_start), .random = heap_start};
+    *m = (model){.memory = make(pages, 1000, heap_start), .random = heap_start, .seed = heap_start};
     m->memory.moving = heap_start == 16;
     require(start, subject->start(&m->memory));
 }

@@ -148,13 +148,13 @@ int print_failures(void) {
 #undef LAW
     };
     int unchecked = 0;
-    for (int i = 0; i < LAWS; i++) {
+    unsigned count = failures ? failures->count : 0;
+    for (int i = 0; i < LAWS && count == 0; i++) { // a test that failed has checked less
         if (!claimed[i] || checked[i]) continue;
         fprintf(stderr, "conformance: %s, level %d: law %s: no test has checked it\n", a->name,
                 a->check_level, laws[i].name);
         unchecked++;
     }
-    unsigned count = failures ? failures->count : 0;
     if (count) fprintf(stderr, "\n%u failures:\n", count);
     for (unsigned i = 0; i < count; i++)
         fprintf(stderr, "%s\n", failures->lines[i]);

@@ -85,8 +85,8 @@ typedef struct law_test {
 // Returns how many of the tests failed.
 int run_law_tests(const char *group, const law_test *tests, size_t count);
 
-// After the tests: prints the lines of all failures once more, and which claimed laws no test has
-// checked. Returns the number of laws that no test has checked.
+// After the tests: prints the lines of all failures once more; if there are none, the claimed laws
+// that no test has checked. Returns the number of these laws.
 int print_failures(void);
 
 // The law that a signal breaks: `returns`, unless the call is made to check another one.
