@@ -1,5 +1,6 @@
 #include "corpus/record_command.h"
 
+#include "cli/file.h"
 #include "cli/options.h"
 #include "corpus/executable.h"
 #include "corpus/recorded_command.h"
@@ -151,6 +152,11 @@ static char library_link[PATH_MAX];
 static void remove_recorder(void) {
     if (*library_link) unlink(library_link);
     recorder_close(&shared);
+}
+
+static void abandon_all(void) {
+    whole_file_abandon_all();
+    remove_recorder();
 }
 
 static void open_recorder(void) {
@@ -642,7 +648,7 @@ exit_status record_command(int argc, char **argv) {
     record_options options = {.limits = {UINT64_MAX, TRACE_OPERATIONS_MAX}};
     options_parse(&record_argp, argc, argv, &options);
     hold_standard_streams();
-    recorded_command_prepare();
+    recorded_command_prepare(abandon_all);
     open_recorder();
     preload_library();
     recorded_command end;

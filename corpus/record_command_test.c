@@ -22,7 +22,7 @@
 
 #include <cmocka.h>
 
-enum { ARGUMENTS_MAX = 24, SAID_BYTES = 4000, SIGNAL_BASE = 128 };
+enum { ARGUMENTS_MAX = 24, SAID_BYTES = 4000, SIGNAL_BASE = 128, NAPS_MAX = 2000 };
 
 static char folder[] = "/tmp/linmem-record-test-XXXXXX"; // traces and what was said
 static char temporary[sizeof folder + 16];               // TMPDIR: empty after each recording
@@ -30,6 +30,30 @@ static char output[sizeof folder + 16], said_path[sizeof folder + 16];
 static char said[SAID_BYTES];
 static char calls_path[PATH_MAX];   // of the fixture heap_calls; the others lie beside it
 static void (*before_record)(void); // what the next recording's process does first
+
+static pid_t start_record(int argc, char **argv) {
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (freopen(said_path, "w", stderr) == NULL || freopen("/dev/null", "w", stdout) == NULL)
+            _exit(99);
+        if (before_record != NULL) before_record();
+        exit((int)record_command(argc, argv));
+    }
+    before_record = NULL;
+    return pid;
+}
+
+static int finish_record(pid_t pid) {
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    int file = open(said_path, O_RDONLY);
+    ssize_t count = read(file, said, sizeof said - 1);
+    said[count > 0 ? count : 0] = '\0';
+    close(file);
+    assert_int_equal(rmdir(temporary), 0); // nothing is left behind
+    assert_int_equal(mkdir(temporary, 0700), 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : SIGNAL_BASE + WTERMSIG(status);
+}
 
 // Runs `linmem record ARGUMENTS…` in a child and returns its status, as a shell would: 128 and more
 // for a signal. `said` is its standard error. The list ends with NULL.
@@ -42,23 +66,7 @@ static int record(const char *first, ...) {
         argv[argc++] = next;
     va_end(rest);
     unlink(output);
-    pid_t pid = fork();
-    if (pid == 0) {
-        if (freopen(said_path, "w", stderr) == NULL || freopen("/dev/null", "w", stdout) == NULL)
-            _exit(99);
-        if (before_record != NULL) before_record();
-        exit((int)record_command(argc, argv));
-    }
-    before_record = NULL;
-    int status = 0;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    int file = open(said_path, O_RDONLY);
-    ssize_t count = read(file, said, sizeof said - 1);
-    said[count > 0 ? count : 0] = '\0';
-    close(file);
-    assert_int_equal(rmdir(temporary), 0); // nothing is left behind
-    assert_int_equal(mkdir(temporary, 0700), 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : SIGNAL_BASE + WTERMSIG(status);
+    return finish_record(start_record(argc, argv));
 }
 
 static trace read_output(void) {
@@ -572,6 +580,96 @@ static void test_signals_are_for_the_command(void **state) {
     }
 }
 
+// The file of a process's ring. False: it has none mapped.
+static bool find_ring(pid_t pid, char ring[PATH_MAX]) {
+    char path[64], line[PATH_MAX + 100];
+    snprintf(path, sizeof path, "/proc/%ld/maps", (long)pid);
+    FILE *maps = fopen(path, "re");
+    bool found = false;
+    while (maps != NULL && !found && fgets(line, sizeof line, maps) != NULL) {
+        char *at = strstr(line, "/linmem-record-");
+        while (at != NULL && at > line && at[-1] != ' ')
+            at--;
+        found = at != NULL;
+        if (found) snprintf(ring, PATH_MAX, "%.*s", (int)strcspn(at, "\n"), at);
+    }
+    if (maps != NULL) fclose(maps);
+    return found;
+}
+
+static void nap(void) {
+    usleep(10 * 1000);
+}
+
+// Sends the signal until the process has ended, to be waited for.
+static void assert_ends_by(pid_t pid, int number) {
+    siginfo_t ended = {0};
+    for (int naps = 0; naps < NAPS_MAX; naps++) {
+        kill(pid, number);
+        nap();
+        assert_int_equal(waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOHANG | WNOWAIT), 0);
+        if (ended.si_pid != 0) return;
+    }
+    kill(pid, SIGKILL);
+    fail_msg("signal %d did not end it", number);
+}
+
+static bool has_child(pid_t pid) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%ld/task/%ld/children", (long)pid, (long)pid);
+    FILE *children = fopen(path, "re");
+    assert_non_null(children);
+    bool has = fgetc(children) != EOF;
+    fclose(children);
+    return has;
+}
+
+static void wait_for_child(pid_t pid, bool wanted) {
+    for (int naps = 0; has_child(pid) != wanted; naps++) {
+        if (naps == NAPS_MAX) fail_msg("%s", wanted ? "no command" : "the command has not ended");
+        nap();
+    }
+}
+
+static int command_input[2];
+
+static void read_command_input(void) {
+    dup2(command_input[0], STDIN_FILENO);
+    close(command_input[1]);
+}
+
+// Once the command has ended, a signal is the recorder's own: here nobody reads the trace.
+static void test_signals_after_the_command_end_the_recorder(void **state) {
+    (void)state;
+    static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+    char *argv[] = {(char *)"linmem record",
+                    (char *)"-o",
+                    output,
+                    (char *)"--",
+                    (char *)"sh",
+                    (char *)"-c",
+                    (char *)"read line; exec \"$0\" plain",
+                    calls_path,
+                    NULL};
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        unlink(output);
+        assert_int_equal(mkfifo(output, 0600), 0);
+        assert_int_equal(pipe2(command_input, O_CLOEXEC), 0);
+        before_record = read_command_input;
+        pid_t pid = start_record(sizeof argv / sizeof *argv - 1, argv);
+        close(command_input[0]);
+        wait_for_child(pid, true);
+        char ring[PATH_MAX];
+        assert_true(find_ring(pid, ring));
+        close(command_input[1]);
+        wait_for_child(pid, false);
+        assert_ends_by(pid, signals[i]);
+        assert_int_equal(finish_record(pid), SIGNAL_BASE + signals[i]);
+        assert_int_not_equal(access(ring, F_OK), 0);
+    }
+    unlink(output);
+}
+
 static int orphan_said[2];
 
 static void hear_the_orphan(void) {
@@ -759,6 +857,7 @@ int main(void) {
         cmocka_unit_test(test_a_runtime_with_a_heap_of_its_own),
         cmocka_unit_test(test_the_largest_of_a_name_is_chosen),
         cmocka_unit_test(test_signals_are_for_the_command),
+        cmocka_unit_test(test_signals_after_the_command_end_the_recorder),
         cmocka_unit_test(test_a_program_outlives_its_recorder),
         cmocka_unit_test(test_arguments_that_are_no_text),
         cmocka_unit_test(test_standard_output),

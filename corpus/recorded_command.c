@@ -37,6 +37,12 @@ static struct inherited {
 
 static volatile sig_atomic_t command_pid; // 0: it has ended
 
+enum { REPEATED_SECONDS = 1 };
+
+// What a signal that ends us does once the command has ended: removes what would be left behind.
+static void (*abandon)(void);
+static time_t passed_at[NSIG]; // when a signal was passed on last, by the monotonic clock
+
 static void raise_limits(void) {
     for (int i = 0; i < LIMITS; i++) {
         getrlimit((__rlimit_resource_t)limit_kinds[i], &inherited.limits[i]);
@@ -51,15 +57,37 @@ static bool is_from_terminal(int number, const siginfo_t *info) {
            (number == SIGINT || number == SIGQUIT || number == SIGHUP);
 }
 
-static void pass_on(int number, siginfo_t *info, void *context) {
+static time_t seconds_now(void) {
+    struct timespec now = {0};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+static void pass_on(int number, const siginfo_t *info) {
+    passed_at[number] = seconds_now();
+    if (info->si_code == SI_QUEUE)
+        sigqueue(command_pid, number, info->si_value);
+    else if (!is_from_terminal(number, info))
+        kill(command_pid, number);
+}
+
+// The command has ended, and so the signal is ours. timeout sends its signal twice, to us and to
+// our process group: the second one must not cost the recording.
+static void die(int number) {
+    if (inherited.actions[number].sa_handler == SIG_IGN) return;
+    if (passed_at[number] != 0 && seconds_now() - passed_at[number] <= REPEATED_SECONDS) return;
+    abandon();
+    signal(number, SIG_DFL);
+    raise(number); // blocked until we return
+}
+
+static void on_signal(int number, siginfo_t *info, void *context) {
     (void)context;
     int kept = errno;
-    if (command_pid > 0 && !is_from_terminal(number, info)) {
-        if (info->si_code == SI_QUEUE)
-            sigqueue(command_pid, number, info->si_value);
-        else
-            kill(command_pid, number);
-    }
+    if (command_pid > 0)
+        pass_on(number, info);
+    else
+        die(number);
     errno = kept;
 }
 
@@ -72,7 +100,7 @@ static void take_signals(void) {
                                  SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF};
     // We stop when the command does; a full disk or a closed pipe is an error of ours to tell.
     static const int ignored[] = {SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE, SIGXFSZ};
-    struct sigaction pass = {.sa_sigaction = pass_on, .sa_flags = SA_SIGINFO | SA_RESTART};
+    struct sigaction pass = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART};
     struct sigaction ignore = {.sa_handler = SIG_IGN}, standard = {.sa_handler = SIG_DFL};
     sigfillset(&pass.sa_mask);
     for (size_t i = 0; i < sizeof passed / sizeof *passed; i++)
@@ -84,7 +112,8 @@ static void take_signals(void) {
     change_action(SIGCHLD, &standard); // else, where it was ignored, there is nobody to wait for
 }
 
-void recorded_command_prepare(void) {
+void recorded_command_prepare(void (*abandon_all)(void)) {
+    abandon = abandon_all;
     sigset_t all;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &inherited.mask); // until there is somebody to pass them to

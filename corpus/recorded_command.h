@@ -15,8 +15,9 @@ typedef struct recorded_command {
 } recorded_command;
 
 // Takes over signals and raises our own limits, for whatever we do from here on. The command finds
-// both as they were.
-void recorded_command_prepare(void);
+// both as they were. A signal that ends this process once the command has ended first calls
+// `abandon_all`, which must be async-signal-safe.
+void recorded_command_prepare(void (*abandon_all)(void));
 
 // Runs the command and drains the ring until it ends. What it starts may live on. Signals that are
 // sent to us alone are passed on; the terminal's reach it by themselves; when it stops, so do we.
