@@ -114,20 +114,20 @@ static const struct argp record_argp = {
     .options = record_argp_options,
     .parser = parse_option,
     .args_doc = "-- COMMAND…",
-    .doc =
-        "Run COMMAND and keep its heap calls as a trace.\v"
-        "COMMAND finds what it finds without linmem, but for LD_PRELOAD and LINMEM_RECORD in its "
-        "environment. The exit status is its own: 127 where it is not found, 126 where it "
-        "cannot be run; a signal that kills it kills linmem record as well. If it succeeds but "
-        "the trace cannot be written, the status is 1; 2 where --process names no program of "
-        "its.\n\n"
-        "Children that it forks and programs that it starts are recorded too; one of them "
-        "becomes the trace. A forked child's trace begins with its parent's calls before the "
-        "fork. The recording ends when COMMAND does.\n\n"
-        "Not recorded: static programs, setuid programs (unless root runs them), programs that "
-        "are started without LD_PRELOAD in their environment, in another file system tree or by "
-        "another user, and executables that define a malloc of their own.\n\n"
-        "Nor is what runtimes keep in heaps of their own:",
+    .doc = "Run COMMAND and keep its heap calls as a trace.\v"
+           "COMMAND runs in the same environment as without linmem, except for the variables "
+           "LD_PRELOAD, LINMEM_RECORD and ASAN_OPTIONS (verify_asan_link_order=0). The exit status "
+           "is its own: 127 where it is not found, 126 where it "
+           "cannot be run; a signal that kills it kills linmem record as well. If it succeeds but "
+           "the trace cannot be written, the status is 1; 2 where --process names no program of "
+           "its.\n\n"
+           "Children that it forks and programs that it starts are recorded too; one of them "
+           "becomes the trace. A forked child's trace begins with its parent's calls before the "
+           "fork. The recording ends when COMMAND does.\n\n"
+           "Not recorded: static programs, setuid programs (unless root runs them), programs that "
+           "are started without LD_PRELOAD in their environment, in another file system tree or by "
+           "another user, and executables that define a malloc of their own.\n\n"
+           "Nor is what runtimes keep in heaps of their own:",
     .help_filter = help,
 };
 
@@ -189,22 +189,36 @@ static void link_library(char library[PATH_MAX]) {
     strcpy(library, link);
 }
 
-// Sets LD_PRELOAD to the recorder's library, before what the user preloads. Our own environment is
-// the command's.
+// Sets a variable of our own environment, which is the command's, to two parts.
+static void set_variable(const char *name, const char *first, const char *separator,
+                         const char *second) {
+    char *value;
+    if (asprintf(&value, "%s%s%s", first, separator, second) < 0 || setenv(name, value, 1) != 0)
+        stop("out of memory");
+    free(value);
+}
+
+static const char *variable(const char *name) {
+    const char *value = getenv(name);
+    return value != NULL ? value : "";
+}
+
+// Puts the recorder's library before what the user preloads. AddressSanitizer's runtime ends a
+// program in which another library precedes it, unless it is told not to look.
 static void preload_library(void) {
-    char library[PATH_MAX], *variable;
+    static const char order[] = "verify_asan_link_order";
+    char library[PATH_MAX];
     ssize_t length = readlink("/proc/self/exe", library, sizeof library - sizeof LIBRARY);
     if (length < 0) stop("/proc/self/exe: %s", strerror(errno));
     library[length] = '\0';
     strcpy(strrchr(library, '/') + 1, LIBRARY);
     if (access(library, R_OK) != 0) stop("%s: %s", library, strerror(errno));
     link_library(library);
-    const char *others = getenv("LD_PRELOAD");
-    bool alone = others == NULL || others[0] == '\0';
-    if (asprintf(&variable, "%s%s%s", library, alone ? "" : ":", alone ? "" : others) < 0 ||
-        setenv("LD_PRELOAD", variable, 1) != 0 || setenv(RECORDING_RING, shared.path, 1) != 0)
-        stop("out of memory");
-    free(variable);
+    const char *others = variable("LD_PRELOAD"), *asan = variable("ASAN_OPTIONS");
+    set_variable("LD_PRELOAD", library, others[0] != '\0' ? ":" : "", others);
+    set_variable(RECORDING_RING, shared.path, "", "");
+    if (strstr(asan, order) == NULL)
+        set_variable("ASAN_OPTIONS", asan, asan[0] != '\0' ? ":" : "", "verify_asan_link_order=0");
 }
 
 // ---- text that people read ----

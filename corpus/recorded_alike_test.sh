@@ -110,6 +110,10 @@ try confined-address-space - '$R $calls confined'
 try closes-all-descriptors - '$R $calls closed'
 try own-malloc - '$R $build/own_malloc'
 try other-malloc - 'LD_PRELOAD=$build/other_malloc.so $R $calls threads'
+try address-sanitizer gcc 'printf "#include <stdlib.h>\nint main(int n, char **a){a[0] = malloc(99); free(a[0]); return n > 1 ? a[0][0] : 5;}\n" > m.c
+    gcc -fsanitize=address -o m m.c; export ASAN_OPTIONS=exitcode=9
+    $R sh -c "./m; echo \$?; ./m wrong 2> /dev/null; echo \$?; exec ./m"; echo $?
+    [ -z "$R" ] || "$build/linmem" trace convert ../trace.lmt.zst - | grep -q " 99\b" || echo "no trace"'
 try threads - '$R $calls threads'
 try forks - '$R $calls fork'
 try vforks - '$R $calls vfork'

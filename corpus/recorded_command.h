@@ -1,5 +1,5 @@
-// Runs a command under the recorder. But for LD_PRELOAD and LINMEM_RECORD in its environment it
-// finds what it would find without us: descriptors, signals, limits, process group, terminal.
+// Runs a command under the recorder. It inherits what it would inherit without us: descriptors,
+// signals, limits, process group, terminal; the caller has added to its environment variables.
 #pragma once
 
 #include "corpus/recorder.h"
