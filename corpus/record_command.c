@@ -461,14 +461,35 @@ static void note_own_mallocs(notes *notes, const programs_seen *programs, const 
     }
 }
 
+// Whether a process has our ring mapped: a pid alone may be another process's by now, in another
+// namespace, or a zombie's. False too where we may not look.
+static bool maps_ring(pid_t pid) {
+    char path[64], *line = NULL;
+    size_t bytes = 0;
+    bool found = false;
+    snprintf(path, sizeof path, "/proc/%ld/maps", (long)pid);
+    FILE *maps = fopen(path, "re");
+    while (maps != NULL && !found && getline(&line, &bytes, maps) > 0)
+        found = strstr(line, base_name(shared.path)) != NULL;
+    free(line);
+    if (maps != NULL) fclose(maps);
+    return found;
+}
+
+static bool is_running(const recording *seen, uint32_t number) {
+    const recording_process *process = process_of(seen, number);
+    if (!process->known || process->pid <= 0 || (kill(process->pid, 0) != 0 && errno != EPERM))
+        return false; // most have ended
+    for (uint32_t i = number + 1; i < seen->processes_end; i++)
+        if (process_of(seen, i)->pid == process->pid) return false; // it became another program
+    return maps_ring(process->pid);
+}
+
 static void note_running(notes *notes, const recording *seen, pid_t command) {
     unsigned running = 0;
     for (uint32_t i = 1; i < seen->processes_end; i++) {
         const recording_process *process = process_of(seen, i);
-        bool last = process->known && process->pid != command && process->pid > 0;
-        for (uint32_t j = i + 1; last && j < seen->processes_end; j++)
-            last = process_of(seen, j)->pid != process->pid; // it became another program
-        if (!last || (kill(process->pid, 0) != 0 && errno != EPERM)) continue;
+        if (process->pid == command || !is_running(seen, i)) continue;
         if (running++ < OTHERS_MAX) {
             fputs(running == 1 ? "still running when the recording ended: " : ", ", notes->stream);
             put_text(notes->stream, process->name, false);

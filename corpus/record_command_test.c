@@ -279,13 +279,28 @@ static void test_a_daemon_that_outlives_the_recording_is_named(void **state) {
     assert_int_equal(pipe2(outlives_input, O_CLOEXEC), 0);
     before_record = read_outlives_input;
     trace made = record_scenario("outlives", EXIT_HELD);
-    assert_non_null(strstr(said, "still running when the recording ended: heap_calls (pid "));
+    const char *running = strstr(said, "still running when the recording ended: heap_calls (pid ");
+    assert_non_null(running);
+    assert_memory_equal(strchr(running, ')'), ")\n", 2); // the zombie is none
     assert_non_null(strstr(made.preamble, "# still running when the recording ended: "));
     assert_int_equal(count(&made, TRACE_ALLOCATE, CHILD_SIZE), CHILD_COUNT);
     trace_free(&made);
     assert_int_equal(write(outlives_input[1], "!", 1), 1); // it lived
     close(outlives_input[0]);
     close(outlives_input[1]);
+}
+
+// A process's pid is its namespace's: here 1, which is alive in ours too.
+static void test_pids_of_another_namespace_are_not_taken_for_ours(void **state) {
+    (void)state;
+    if (system("unshare --map-root-user --pid --fork true 2> /dev/null") != 0) {
+        print_message("no pid namespace can be made here\n");
+        skip();
+    }
+    assert_int_equal(record("-o", output, "-p", "heap_calls", "--", "unshare", "--map-root-user",
+                            "--pid", "--fork", calls_path, "plain", NULL),
+                     EXIT_HELD);
+    if (strstr(said, "still running") != NULL) fail_msg("%s", said);
 }
 
 // Up to exec it is the parent's memory; what exec starts has a stream of its own, to be chosen.
@@ -840,6 +855,7 @@ int main(void) {
         cmocka_unit_test(test_the_child_of_a_fork_is_recorded_apart),
         cmocka_unit_test(test_a_daemon_is_recorded_not_what_started_it),
         cmocka_unit_test(test_a_daemon_that_outlives_the_recording_is_named),
+        cmocka_unit_test(test_pids_of_another_namespace_are_not_taken_for_ours),
         cmocka_unit_test(test_the_child_of_a_vfork_is_recorded_until_exec),
         cmocka_unit_test(test_exec_in_the_same_process),
         cmocka_unit_test(test_programs_that_confine_themselves),
