@@ -114,24 +114,42 @@ static const struct argp record_argp = {
     .options = record_argp_options,
     .parser = parse_option,
     .args_doc = "-- COMMAND…",
-    .doc = "Run COMMAND and keep its heap calls as a trace.\v"
-           "COMMAND runs in the same environment as without linmem, except for the variables "
-           "LD_PRELOAD, LINMEM_RECORD and ASAN_OPTIONS (verify_asan_link_order=0). The exit status "
-           "is its own: 127 where it is not found, 126 where it "
-           "cannot be run; a signal that kills it kills linmem record as well. If it succeeds but "
-           "the trace cannot be written, the status is 1; 2 where --process names no program of "
-           "its.\n\n"
-           "Children that it forks and programs that it starts are recorded too; one of them "
-           "becomes the trace. A forked child's trace begins with its parent's calls before the "
-           "fork. The recording ends when COMMAND does.\n\n"
-           "Not recorded: static programs, setuid programs (unless root runs them), programs that "
-           "are started without LD_PRELOAD in their environment, in another file system tree or by "
-           "another user, and executables that define a malloc of their own.\n\n"
-           "Nor is what runtimes keep in heaps of their own:",
+    .doc =
+        "Run COMMAND and keep its heap calls as a trace.\v"
+        "COMMAND runs in the same environment as without linmem, except for the variables "
+        "LD_PRELOAD, LINMEM_RECORD and ASAN_OPTIONS (verify_asan_link_order=0). The exit status is "
+        "its own: 127 if it is not found, 126 if it cannot be run; a signal that kills it kills "
+        "linmem record as well. If it succeeds, the status is 1 if the trace cannot be written, "
+        "and 2 if no recorded program matches --process: the trace is then of the default "
+        "program.\n\n"
+        "Children that it forks and programs that it starts are recorded too; one of them "
+        "becomes the trace. A forked child's trace begins with its parent's calls before the "
+        "fork. The recording ends when COMMAND does.\n\n"
+        "Not recorded: static programs, setuid programs (unless root runs them), programs that "
+        "are started without LD_PRELOAD in their environment, in another file system tree or by "
+        "another user, and executables that define a malloc of their own.\n\n"
+        "Nor is what runtimes keep in heaps of their own:",
     .help_filter = help,
 };
 
 // ---- once the options are understood: one line, and no file ----
+
+static recorder shared; // gone however we exit
+static char library_link[PATH_MAX];
+
+static void remove_recorder(void) {
+    if (*library_link) unlink(library_link);
+    recorder_close(&shared);
+}
+
+static const recorded_command *ended; // NULL: the command has not ended
+
+// Ends with the command's status where that is not 0, and as the command was killed.
+_Noreturn static void end(exit_status status) {
+    remove_recorder();
+    if (ended == NULL || (ended->status == 0 && status != EXIT_HELD)) exit((int)status);
+    recorded_command_end_alike(ended);
+}
 
 _Noreturn static void stop(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static void stop(const char *format, ...) {
@@ -141,18 +159,10 @@ static void stop(const char *format, ...) {
     vfprintf(stderr, format, arguments);
     fputc('\n', stderr);
     va_end(arguments);
-    exit(EXIT_USAGE);
+    end(ended == NULL ? EXIT_USAGE : EXIT_BROKEN);
 }
 
 // ---- getting ready ----
-
-static recorder shared; // gone however we exit
-static char library_link[PATH_MAX];
-
-static void remove_recorder(void) {
-    if (*library_link) unlink(library_link);
-    recorder_close(&shared);
-}
 
 static void abandon_all(void) {
     whole_file_abandon_all();
@@ -373,27 +383,44 @@ static uint32_t find_process(const char *wanted, const programs_seen *programs,
     return 0;
 }
 
-_Noreturn static void fail_unknown_process(const char *wanted, const programs_seen *programs,
-                                           const recording *seen) {
-    if (programs->count == 0) stop("no program was recorded, so none named '%s'", wanted);
+// No recorded program is named as --process wants it: the recording is kept all the same.
+static void say_unknown_process(const char *wanted, const programs_seen *programs,
+                                const recording *seen, uint32_t chosen) {
     const char **names = calloc(programs->count + 1, sizeof *names);
     if (names == NULL) stop("out of memory");
     for (size_t i = 0; i < programs->count; i++)
         names[i] = process_of(seen, programs->items[i].largest)->name;
-    options_unknown("process", wanted, names, programs->count);
+    const char *nearest = options_nearest(wanted, names, programs->count);
+    fputs("linmem record: unknown process '", stderr);
+    put_text(stderr, wanted, false);
+    fputs("'", stderr);
+    if (nearest != NULL) {
+        fputs("; did you mean '", stderr);
+        put_text(stderr, nearest, false);
+        fputs("'?", stderr);
+    }
+    if (chosen != 0) {
+        fputs(nearest != NULL ? " The trace is of " : ": the trace is of ", stderr);
+        put_text(stderr, process_of(seen, chosen)->name, false);
+    }
+    fputc('\n', stderr);
+    free(names);
 }
 
-// The process that becomes the trace, or 0: there is none with a call.
-static uint32_t choose(const record_options *options, const programs_seen *programs,
-                       const recording *seen, pid_t command) {
-    uint32_t chosen = 0, image = last_image(seen, command);
-    if (options->process != NULL) {
-        chosen = find_process(options->process, programs, seen);
-        if (chosen == 0) fail_unknown_process(options->process, programs, seen);
-    } else {
-        if (image != 0) chosen = largest_of(seen, image);
-        if (process_of(seen, chosen)->calls == 0) chosen = largest_of(seen, 0);
-    }
+// The process that becomes the trace where none is wanted or the one wanted is not known, or 0:
+// there is none with a call.
+static uint32_t choose_default(const recording *seen, pid_t command) {
+    uint32_t image = last_image(seen, command), chosen = image != 0 ? largest_of(seen, image) : 0;
+    if (process_of(seen, chosen)->calls == 0) chosen = largest_of(seen, 0);
+    return process_of(seen, chosen)->calls != 0 ? chosen : 0;
+}
+
+// The same, of the process that --process names. Sets `known` to whether there is one.
+static uint32_t choose(const char *wanted, const programs_seen *programs, const recording *seen,
+                       pid_t command, bool *known) {
+    uint32_t chosen = wanted != NULL ? find_process(wanted, programs, seen) : 0;
+    *known = wanted == NULL || chosen != 0;
+    if (chosen == 0) return choose_default(seen, command);
     return process_of(seen, chosen)->calls != 0 ? chosen : 0;
 }
 
@@ -637,8 +664,8 @@ static bool keep(const record_options *options, recording *seen, uint32_t chosen
     return kept;
 }
 
-// Whether the trace is written, or there is nothing to write.
-static bool finish(const record_options *options, const recorded_command *end) {
+// EXIT_HELD where the trace is written, or there is nothing to write.
+static exit_status finish(const record_options *options, const recorded_command *end) {
     recording seen;
     trace_error error;
     notes notes = {0};
@@ -647,7 +674,9 @@ static bool finish(const record_options *options, const recorded_command *end) {
     if (!recording_open(log, &seen, &error)) stop("%s", error.text);
     seen.cut_off = cut_off;
     programs_seen programs = list_programs(&seen, 0);
-    uint32_t chosen = choose(options, &programs, &seen, end->pid);
+    bool known;
+    uint32_t chosen = choose(options->process, &programs, &seen, end->pid, &known);
+    if (!known) say_unknown_process(options->process, &programs, &seen, chosen);
     notes.stream = open_memstream(&notes.text, &notes.bytes);
     if (notes.stream == NULL) stop("out of memory");
     note_losses(&notes, &seen, &programs, chosen, options->command[0], end);
@@ -661,7 +690,7 @@ static bool finish(const record_options *options, const recorded_command *end) {
     free(programs.items);
     free(notes.text);
     recording_close(&seen);
-    return kept;
+    return !kept ? EXIT_BROKEN : known ? EXIT_HELD : EXIT_USAGE;
 }
 
 static void say_end(const char *command, const recorded_command *end) {
@@ -686,12 +715,11 @@ exit_status record_command(int argc, char **argv) {
     recorded_command_prepare(abandon_all);
     open_recorder();
     preload_library();
-    recorded_command end;
-    if (!recorded_command_run(options.command, &shared, &end))
+    recorded_command command;
+    if (!recorded_command_run(options.command, &shared, &command))
         stop("%s: %s", options.command[0], strerror(errno));
-    bool kept = end.exec_error != 0 || finish(&options, &end);
-    say_end(options.command[0], &end);
-    recorder_close(&shared);
-    if (!kept && end.status == 0) return EXIT_BROKEN;
-    recorded_command_end_alike(&end);
+    ended = &command;
+    exit_status status = command.exec_error != 0 ? EXIT_HELD : finish(&options, &command);
+    say_end(options.command[0], &command);
+    end(status);
 }

@@ -500,14 +500,24 @@ static void test_commands_that_cannot_be_run(void **state) {
     }
 }
 
+// What was recorded is kept, and the command's own failure is not hidden.
 static void test_an_unknown_process(void **state) {
     (void)state;
     assert_int_equal(record("-o", output, "-p", "heap_call", "--", calls_path, "plain", NULL),
                      EXIT_USAGE);
-    assert_non_null(strstr(said, "did you mean 'heap_calls'?"));
-    assert_int_not_equal(access(output, F_OK), 0);
+    assert_non_null(strstr(said, "unknown process 'heap_call'; did you mean 'heap_calls'? The "
+                                 "trace is of heap_calls\n"));
+    trace made = read_output();
+    assert_int_equal(count(&made, TRACE_ALLOCATE, -1), EARLY_COUNT + PLAIN_COUNT);
+    trace_free(&made);
     assert_int_equal(record("-o", output, "-p", "heap_calls:2", "--", calls_path, "plain", NULL),
                      EXIT_USAGE);
+    assert_int_equal(access(output, F_OK), 0);
+    assert_int_equal(record("-o", output, "-p", "fork", "--", "sh", "-c", "exit 7", NULL), 7);
+    assert_int_equal(access(output, F_OK), 0);
+    assert_int_equal(record("-o", output, "-p", "fork", "--", beside("no_calls"), NULL),
+                     EXIT_USAGE);
+    assert_non_null(strstr(said, "unknown process 'fork'"));
     assert_int_not_equal(access(output, F_OK), 0);
 }
 
