@@ -91,7 +91,10 @@ static error_t parse_option(int key, char *argument, struct argp_state *state) {
 }
 
 static const struct argp_option record_argp_options[] = {
-    {"output", 'o', "FILE", 0, "Write the trace here (.lmt or .lmt.zst; '-': standard output)", 0},
+    {"output", 'o', "FILE", 0,
+     "Write the trace here (.lmt or .lmt.zst; '-': standard output, and what COMMAND writes to its "
+     "own goes to standard error)",
+     0},
     {"process", 'p', "NAME[:N]", 0,
      "Record the program of this name that COMMAND starts: its process with the most calls, or the "
      "Nth that started (default: the program that COMMAND's own process became in the end)",
@@ -716,7 +719,8 @@ exit_status record_command(int argc, char **argv) {
     open_recorder();
     preload_library();
     recorded_command command;
-    if (!recorded_command_run(options.command, &shared, &command))
+    int output = is_standard_output(options.output) ? STDERR_FILENO : STDOUT_FILENO;
+    if (!recorded_command_run(options.command, output, &shared, &command))
         stop("%s: %s", options.command[0], strerror(errno));
     ended = &command;
     exit_status status = command.exec_error != 0 ? EXIT_HELD : finish(&options, &command);

@@ -743,6 +743,13 @@ static void test_standard_output(void **state) {
     trace made = read_output();
     assert_int_equal(count(&made, TRACE_ALLOCATE, -1), EARLY_COUNT + PLAIN_COUNT);
     trace_free(&made);
+    before_record = write_to_output;
+    assert_int_equal(
+        record("-o", "-", "--", "sh", "-c", "echo written; exec \"$0\" plain", calls_path, NULL),
+        EXIT_HELD);
+    made = read_output(); // it has nothing of what the command wrote
+    assert_non_null(strstr(said, "written\n"));
+    trace_free(&made);
 }
 
 static void make_output_unwritable(void) {

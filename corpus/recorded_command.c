@@ -123,12 +123,13 @@ void recorded_command_prepare(void (*abandon_all)(void)) {
 
 // Where the command cannot be run, says why in memory that both share: a pipe would take two
 // descriptors of the few that there may be.
-_Noreturn static void become(char **command, int *failure) {
+_Noreturn static void become(char **command, int output, int *failure) {
     for (int i = 0; i < LIMITS; i++)
         setrlimit((__rlimit_resource_t)limit_kinds[i], &inherited.limits[i]);
     for (int number = 1; number < NSIG; number++)
         if (inherited.changed[number]) sigaction(number, &inherited.actions[number], NULL);
     pthread_sigmask(SIG_SETMASK, &inherited.mask, NULL);
+    if (output != STDOUT_FILENO) dup2(output, STDOUT_FILENO);
     execvp(command[0], command);
     *failure = errno;
     _exit(NOT_FOUND);
@@ -139,10 +140,10 @@ static int *shared_failure(void) {
     return page != MAP_FAILED ? page : NULL;
 }
 
-static bool start(char **command, int *failure, recorded_command *end) {
+static bool start(char **command, int output, int *failure, recorded_command *end) {
     if (failure == NULL) return false;
     end->pid = fork();
-    if (end->pid == 0) become(command, failure);
+    if (end->pid == 0) become(command, output, failure);
     int error = errno;
     command_pid = end->pid;
     pthread_sigmask(SIG_SETMASK, &inherited.mask, NULL);
@@ -182,10 +183,10 @@ static bool has_ended(recorded_command *end) {
     return true;
 }
 
-bool recorded_command_run(char **command, recorder *recorder, recorded_command *end) {
+bool recorded_command_run(char **command, int output, recorder *recorder, recorded_command *end) {
     *end = (recorded_command){0};
     int *failure = shared_failure();
-    if (!start(command, failure, end)) return false;
+    if (!start(command, output, failure, end)) return false;
     struct pollfd process = {.fd = pidfd_open(end->pid, 0), .events = POLLIN};
     struct timespec nap = {.tv_nsec = NAP_LEAST_NS};
     while (!has_ended(end)) {

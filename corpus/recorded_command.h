@@ -19,10 +19,11 @@ typedef struct recorded_command {
 // `abandon_all`, which must be async-signal-safe.
 void recorded_command_prepare(void (*abandon_all)(void));
 
-// Runs the command and drains the ring until it ends. What it starts may live on. Signals that are
+// Runs the command, with the descriptor `output` as its standard output, and drains the ring until
+// it ends. What it starts may live on. Signals that are
 // sent to us alone are passed on; the terminal's reach it by themselves; when it stops, so do we.
 // False: there is no process for it, with errno.
-bool recorded_command_run(char **command, recorder *recorder, recorded_command *end);
+bool recorded_command_run(char **command, int output, recorder *recorder, recorded_command *end);
 
 // Ends this process as the command ended: with its exit status, or by the same signal.
 _Noreturn void recorded_command_end_alike(const recorded_command *end);
