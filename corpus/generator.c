@@ -34,7 +34,7 @@ typedef struct choices {
 typedef struct description {
     uint64_t seed, operations, live_blocks, live_bytes;
     choices sizes, lifetimes;
-    uint32_t lanes;
+    uint32_t lanes, alignments; // how many there are from 32 on, each twice the one before
     double resize, zeroed, aligned, remote;
 } description;
 
@@ -174,7 +174,7 @@ static bool allocate(generator *generator, uint32_t bytes, trace_error *error) {
     bool zeroed = next_share(generator) < description->zeroed;
     uint32_t alignment = TRACE_ALIGNMENT_DEFAULT;
     if (next_share(generator) < description->aligned)
-        alignment = UINT32_C(32) << next_below(generator, 8);
+        alignment = UINT32_C(32) << next_below(generator, description->alignments);
     uint32_t lane =
         description->lanes > 1 ? (uint32_t)next_below(generator, description->lanes) : 0;
     block block = {next_death(generator), generator->next_id++, bytes, lane};
@@ -258,25 +258,34 @@ static bool read_choices(json_t *array, bool sizes, choices *choices, trace_erro
     return true;
 }
 
+static bool read_alignment_max(json_int_t most, description *description, trace_error *error) {
+    if (most < 32 || most > INT64_C(1) << 31 || (most & (most - 1)) != 0)
+        return trace_fail(error, "alignment_max must be a power of two in 32 ... 2^31");
+    description->alignments = (uint32_t)__builtin_ctzll((unsigned long long)most) - 4;
+    return true;
+}
+
 static bool read_description(json_t *json, description *description, trace_error *error) {
     json_t *sizes, *lifetimes;
     json_error_t reason;
     const char *about, *source;
     json_int_t seed, operations, live_blocks = OPERATIONS_MAX, live_bytes = (json_int_t)BYTES_MAX,
-                                 lanes = 1;
+                                 lanes = 1, alignment_max = 4096;
     *description = (struct description){0};
-    if (json_unpack_ex(
-            json, &reason, JSON_STRICT, "{ss ss sI sI s?I s?I so so s?F s?F s?F s?I s?F}", "about",
-            &about, "source", &source, "seed", &seed, "operations", &operations, "live_blocks",
-            &live_blocks, "live_bytes", &live_bytes, "sizes", &sizes, "lifetimes", &lifetimes,
-            "resize", &description->resize, "zeroed", &description->zeroed, "aligned",
-            &description->aligned, "lanes", &lanes, "remote", &description->remote) != 0)
+    if (json_unpack_ex(json, &reason, JSON_STRICT,
+                       "{ss ss sI sI s?I s?I so so s?F s?F s?F s?I s?I s?F}", "about", &about,
+                       "source", &source, "seed", &seed, "operations", &operations, "live_blocks",
+                       &live_blocks, "live_bytes", &live_bytes, "sizes", &sizes, "lifetimes",
+                       &lifetimes, "resize", &description->resize, "zeroed", &description->zeroed,
+                       "aligned", &description->aligned, "alignment_max", &alignment_max, "lanes",
+                       &lanes, "remote", &description->remote) != 0)
         return trace_fail(error, "%s", reason.text);
     if (operations < 1 || operations > OPERATIONS_MAX)
         return trace_fail(error, "operations must be in 1 ... %d", OPERATIONS_MAX);
     if (live_blocks < 1 || live_bytes < 1) return trace_fail(error, "nothing may live");
     if (lanes < 1 || lanes > TRACE_LANES_MAX)
         return trace_fail(error, "lanes must be in 1 ... %d", TRACE_LANES_MAX);
+    if (!read_alignment_max(alignment_max, description, error)) return false;
     const double shares[] = {description->resize, description->zeroed, description->aligned,
                              description->remote};
     for (int i = 0; i < 4; i++)

@@ -147,7 +147,13 @@ static void distributions_are_as_described(void **unused) {
     assert_in_range(stat.verbs[TRACE_RESIZE], 11000, 18000);
     assert_int_equal(stat.verbs[TRACE_ALLOCATE], 0);
     assert_int_equal(stat.alignments[4], 0);
+    for (int i = 5; i < 32; i++)
+        assert_int_equal(stat.alignments[i] > 0, i <= 12); // 32 to 4096
     assert_in_range(stat.blocks_to_end, stat.blocks / 5, stat.blocks / 3);
+    stat = stat_of(small(one, "{\"weight\":1,\"geometric\":10}",
+                         ",\"aligned\":0.5,\"alignment_max\":2147483648"));
+    for (int i = 5; i < 32; i++)
+        assert_true(stat.alignments[i] > 0);
     stat = stat_of(small(one, "{\"weight\":1,\"forever\":true}", ",\"live_bytes\":240"));
     assert_int_equal(stat.peak_live_bytes, 240);
 }
@@ -172,6 +178,10 @@ static void bad_descriptions_are_named(void **unused) {
         {"{\"weight\":1}", life, "", "sizes[0]: a size has bytes, or from and to"},
         {size, "{\"weight\":1,\"batch\":0}", "", "lifetimes[0]: \"batch\" is out of range"},
         {size, life, ",\"resize\":2", "resize, zeroed, aligned and remote are shares"},
+        {size, life, ",\"alignment_max\":48",
+         "alignment_max must be a power of two in 32 ... 2^31"},
+        {size, life, ",\"alignment_max\":16", "alignment_max must be a power of two"},
+        {size, life, ",\"alignment_max\":4294967296", "alignment_max must be a power of two"},
         {size, life, ",\"live_blocks\":0", "nothing may live"},
         {size, life, ",\"operations\":0", "operations must be in 1 ... 16777216"},
         {size, life, ",\"sise\":1", "1 object item(s) left unpacked: sise"},
