@@ -68,14 +68,21 @@ static bool play(heap_player *player, const heap_options *options,
     return heap_player_end(player);
 }
 
+// Of how many growths one is refused.
+static size_t growths_a_refusal(const out_of_memory *played, size_t count) {
+    return 2 * played->growths * count / OUT_OF_MEMORY_OPERATIONS_MAX + 1;
+}
+
 bool out_of_memory_run(heap_player *player, const heap_options *options,
                        const trace_operation *operations, size_t count, out_of_memory *played) {
     *played = (out_of_memory){.operation = count};
     bool *grows = calloc(count + 1, sizeof *grows);
     bool holds = grows && find_growths(player, options, operations, count, grows, played);
+    size_t every = growths_a_refusal(played, count), growth = 0;
     for (size_t i = 0; holds && i < count; i++) {
-        if (!grows[i]) continue;
+        if (!grows[i] || growth++ % every) continue;
         played->operation = i;
+        played->tried++;
         for (int for_ever = 0; holds && for_ever < 2; for_ever++) {
             played->count = for_ever ? TRACE_COUNT_ALL : 1;
             holds = play(player, options, operations, count, played);

@@ -1,5 +1,6 @@
 // Out of memory at every point: a trace is played once for each of its operations that grows the
-// memory, with that growth refused; and once more with all refused from there on.
+// memory, with that growth refused; and once more with all refused from there on. Where that would
+// be more than OUT_OF_MEMORY_OPERATIONS_MAX operations, every n-th growth is refused.
 //
 // What is held, beside all else (fuzz/oracle.h): before the operation the heap is walked, and
 // behind it, if it failed, the heap counts what it counted, and all that lives has its content.
@@ -9,8 +10,11 @@
 
 #include "fuzz/heap_player.h"
 
+enum { OUT_OF_MEMORY_OPERATIONS_MAX = 1 << 20 };
+
 typedef struct out_of_memory {
     size_t growths;        // operations that grow the memory
+    size_t tried;          // and how many of them were refused
     size_t plays, refused; // and in how many of those something was refused
     // The play that broke a law: the oracle's player knows which.
     size_t operation; // whose growth was refused

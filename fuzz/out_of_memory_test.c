@@ -158,11 +158,32 @@ static void broken_rollbacks_are_seen(void **state) {
     trace_free(&t);
 }
 
+// An arena grows with most blocks: of so many growths every second one is refused.
+static void many_growths_are_sampled(void **state) {
+    (void)state;
+    enum { COUNT = 1000 };
+    static trace_operation operations[COUNT];
+    for (uint32_t i = 0; i < COUNT; i++)
+        operations[i] = (trace_operation){i % 2 ? TRACE_FREE : TRACE_ALLOCATE, {i / 2, 200000, 16}};
+    out_of_memory played;
+    heap_options options = {.allocator = lm_strategy_named("bump", 0)};
+    assert_true(out_of_memory_run(&player, &options, operations, COUNT / 2, &played));
+    assert_true(played.growths > 100);
+    assert_int_equal(played.tried, played.growths);
+    for (uint32_t i = 0; i < COUNT; i++)
+        operations[i] = (trace_operation){TRACE_ALLOCATE, {i, 100000, 16}};
+    assert_true(out_of_memory_run(&player, &options, operations, COUNT, &played));
+    assert_true(played.growths > 600);
+    assert_int_equal(played.tried, (played.growths + 1) / 2);
+    assert_int_equal(played.plays, 2 * played.tried);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(synthetic_traces),
         cmocka_unit_test(random_inputs),
         cmocka_unit_test(broken_rollbacks_are_seen),
+        cmocka_unit_test(many_growths_are_sampled),
     };
     return cmocka_run_group_tests(tests, make_player, end_player);
 }

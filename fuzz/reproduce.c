@@ -357,9 +357,14 @@ static bool reproduce_with(const request *request, const trial *trial, const tra
 // The same, with each growth refused.
 static bool reproduce_refused(const request *request, const trial *trial) {
     trace refused;
-    if (trial->program || trial->counted || trial->damaged ||
-        !trial_refuse(trial, &request->trace, &refused))
+    out_of_memory tried;
+    if (trial->program || trial->counted || trial->damaged) return false;
+    if (!trial_refuse(trial, &request->trace, &refused, &tried)) {
+        if (tried.tried < tried.growths)
+            printf("%s, %s: %zu of %zu growths were refused, as all would take too long\n",
+                   name_of(trial), way_text(trial), tried.tried, tried.growths);
         return false;
+    }
     bool broken = reproduce_with(request, trial, &refused, false);
     trace_free(&refused);
     return broken;
@@ -399,7 +404,10 @@ static void hold_program(const request *request) {
 static exit_status reproduce_on_program(const request *request) {
     hold_program(request);
     bool broken = reproduce_on(request, NULL);
-    if (!broken) printf("nothing is broken: %zu operations\n", request->trace.count);
+    if (interrupted())
+        puts("interrupted before all was played");
+    else if (!broken)
+        printf("nothing is broken: %zu operations\n", request->trace.count);
     return broken || interrupted() ? EXIT_BROKEN : EXIT_HELD;
 }
 
@@ -412,7 +420,9 @@ static exit_status reproduce_trace(const request *request) {
         played++;
         broken += reproduce_on(request, name);
     }
-    if (broken == 0)
+    if (interrupted())
+        puts("interrupted before all was played");
+    else if (broken == 0)
         printf("nothing is broken: %zu operations, %zu allocator%s\n", request->trace.count, played,
                played == 1 ? "" : "s");
     return broken || interrupted() ? EXIT_BROKEN : EXIT_HELD;

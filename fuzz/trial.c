@@ -7,7 +7,6 @@
 #include "fuzz/finding.h"
 #include "fuzz/heap_input.h"
 #include "fuzz/noted.h"
-#include "fuzz/out_of_memory.h"
 #include "fuzz/wrong_call.h"
 
 #include <signal.h>
@@ -270,7 +269,8 @@ static int refuse_here(void *context) {
     return !out_of_memory_run(&player, &options, r->trace->operations, r->trace->count, r->played);
 }
 
-bool trial_refuse(const trial *trial, const trace *trace, struct trace *refused) {
+bool trial_refuse(const trial *trial, const trace *trace, struct trace *refused,
+                  out_of_memory *tried) {
     trace_error error;
     child_end end = {.ok = true};
     out_of_memory *played =
@@ -287,6 +287,7 @@ bool trial_refuse(const trial *trial, const trace *trace, struct trace *refused)
             out_of_memory_operations(trace->operations, trace->count, played, operations);
         broken = trace_make(operations, count, trace->preamble, refused, &error);
     }
+    *tried = played != MAP_FAILED ? *played : (out_of_memory){0};
     if (played != MAP_FAILED) munmap(played, sizeof *played);
     free(operations);
     return broken;

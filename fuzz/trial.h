@@ -4,6 +4,7 @@
 
 #include "alloc/allocator.h"
 #include "corpus/trace.h"
+#include "fuzz/out_of_memory.h"
 
 // What was broken: a law's name, or what else a finding is called (fuzz/finding.h). Shrinking keeps
 // it.
@@ -72,8 +73,9 @@ size_t trial_wrong_calls(const trial *trial, const trace *trace, trial_wrong_cal
 
 // As trial_run with each growth refused, one after the other (fuzz/out_of_memory.h), by an
 // allocator of ours on a heap. True: where something is broken; `refused` is then the trace with
-// that refusal in it.
-bool trial_refuse(const trial *trial, const trace *trace, struct trace *refused);
+// that refusal in it. `tried` says how many of the growths were refused.
+bool trial_refuse(const trial *trial, const trace *trace, struct trace *refused,
+                  out_of_memory *tried);
 
 // A fuzz target's program on a file that is its input, whatever that means.
 bool trial_bytes(const char *program, const char *path, double seconds, failure *failure);
