@@ -92,6 +92,16 @@ not_called apt-get
 called "cmake --preset bench --fresh"
 [ "$(grep -c ^cmake "$calls")" = 1 ] || wrong "configured twice"
 
+test="a call without /proc"
+without_proc() { unshare -rm sh -c 'mount -t tmpfs none /proc && "$@"' sh "$@"; }
+if without_proc true 2>/dev/null; then
+    expect 0 "$(text version)" without_proc "$copy/linmem" --version
+    expect 2 "linmem: unknown verb 'x'*" without_proc "$copy/linmem" x
+    expect 0 'it runs: list' without_proc "$copy/linmem" list
+else
+    echo "skipped: $test (this user may not mount)"
+fi
+
 test="a call through a link, from elsewhere, with odd variables"
 ln -sf "$copy/linmem" link
 export CDPATH=/ GREP_OPTIONS=--color=always MAKEFLAGS=-n POSIXLY_CORRECT=1 NINJA_STATUS='%e '
@@ -187,7 +197,7 @@ fake ninja 'echo "[1/9] Building C object mine.o"; echo "FAILED: mine.o"; echo "
     echo "mine.c:1:1: error: expected a declaration"
     echo "ninja: build stopped: subcommand failed."; exit 1'
 expect 2 $'linmem: building…\nmine.c:1:1: error: expected a declaration
-linmem: bench does not build (all that was said: *)' "$copy/linmem" list
+linmem: building bench failed (log: *)' "$copy/linmem" list
 
 # ---- Tests ---------------------------------------------------------------------------------------
 
@@ -234,33 +244,51 @@ expect 2 "*linmem: test takes options only, as -R mine *" "$copy/linmem" test mi
 
 # ---- Interrupts ----------------------------------------------------------------------------------
 
-# interrupted SIGNAL STATUS ARGUMENT…: while ninja or ctest works.
+# interrupted SIGNAL STATUS WHOM ARGUMENT…: while a fake works, which writes its pid to `started`. WHOM:
+# the whole process `group`, as a terminal does it, or linmem `alone`.
 interrupted() {
-    local signal=$1 status=$2 ended=0 process
-    shift 2
+    local signal=$1 status=$2 whom=$3 ended=0 process
+    shift 3
     rm -f started
     set -m # a process group of its own, as a terminal gives it, where SIGINT is not ignored
     PATH=$fakes:$PATH "$copy/linmem" "$@" >said 2>&1 &
     process=$!
     set +m
-    for ((i = 0; i < 600; i++)); do [ ! -e started ] || break; sleep 0.1; done
-    kill "-$signal" -- "-$process"
-    wait "$process" || ended=$?
-    [ "$ended" = "$status" ] || wrong "$signal: $ended, $(cat said)"
-    ! grep -q "does not build\|passed\|it runs" said || wrong "$signal: went on: $(cat said)"
+    for ((i = 0; i < 600; i++)); do [ ! -s started ] || break; sleep 0.1; done
+    [ "$whom" = alone ] || process=-$process
+    kill "-$signal" -- "$process"
+    # What does not end by itself is killed, and its status tells.
+    for ((i = 0; i < 200; i++)); do [ -n "$(jobs -pr)" ] || break; sleep 0.1; done
+    kill -KILL -- "-${process#-}" 2>/dev/null || true
+    wait "${process#-}" || ended=$?
+    [ "$ended" = "$status" ] || wrong "$signal, $whom: $ended, $(cat said)"
+    ! grep -q "failed\|passed\|it runs" said || wrong "$signal, $whom: went on: $(cat said)"
+    ! kill -0 "$(cat started)" 2>/dev/null || wrong "$signal, $whom: its command goes on"
 }
 start "an interrupted build ends, and the next goes on"
-works=": >$folder/started; trap 'exit 1' INT TERM; while :; do sleep 0.1; done"
+works="echo \$\$ >$folder/started; trap 'exit 1' INT TERM; while :; do sleep 0.1; done"
 cp "$fakes/ninja" ninja
 fake ninja "$works"
-interrupted INT 130 list
-interrupted TERM 143 list
+for whom in group alone; do
+    interrupted HUP 129 $whom list
+    interrupted INT 130 $whom list
+    interrupted TERM 143 $whom list
+done
 cp ninja "$fakes/ninja"
 expect 0 '*it runs: list' "$copy/linmem" list
 
 test="interrupted tests end"
 printf 'build\n' >"$copy/packages"
 fake ctest "case \$* in --help) ;; *) $works ;; esac"
-interrupted INT 130 test
+interrupted INT 130 group test
+interrupted TERM 143 alone test
+
+for command in cmake apt-get npm; do
+    start "an interrupted $command ends"
+    printf 'build one\nnpm two\n' >"$copy/packages"
+    [ "$command" != apt-get ] || fake dpkg-query 'exit 1'
+    fake "$command" "$works"
+    interrupted TERM 143 alone test
+done
 
 exit "$failed"
