@@ -36,8 +36,8 @@ static exit_status compare(int argc, char **argv) {
     streams_outlive_reader();
     bool ok = comparison_run(c);
     json_t *results = results_json(c, command);
-    char *summary = text_format("%s%zu blocks in %.0f s", c->interrupted ? "Interrupted: " : "",
-                                c->blocks, c->seconds);
+    char *summary = text_format("%s%zu block%s in %.0f s", c->interrupted ? "Interrupted: " : "",
+                                c->blocks, c->blocks == 1 ? "" : "s", c->seconds);
     bool written = report_output_write(&output, results, summary);
     free(summary);
     comparison_free(c);
@@ -69,11 +69,12 @@ static exit_status test(int argc, char **argv) {
     static const struct argp argp = {
         NULL,
         NULL,
-        "[CTEST OPTION…]",
-        "Builds everything with gcc and with clang, warnings as errors, and runs every test. "
-        "Options "
-        "are ctest's: -R PATTERN runs the tests whose name matches. The last lines name the tests "
-        "that failed and count the others.",
+        "[--all] [CTEST OPTION…]",
+        "Builds linmem with gcc and with clang, with warnings as errors, and runs every test. Options "
+        "are ctest's, as -R PATTERN, which runs the tests whose name matches, and --all: record "
+        "every program that the recorder's test knows, and list those that are not installed. The "
+        "last lines name the tests that failed and count the rest. Exit status: 0 all passed, 1 "
+        "a test failed, 2 bad usage or a missing package.",
         NULL,
         NULL,
         NULL,
@@ -84,24 +85,24 @@ static exit_status test(int argc, char **argv) {
 
 static const verb verbs[] = {
     {"compare", "measure allocators on workloads and compare them", compare, true},
-    {"explore", "check every sequence on small heaps, up to a depth", explore_command, true},
-    {"fuzz", "look for bugs, and tell how many would be found", fuzz, true},
-    {"list", "what there is: allocators, workloads, fuzz targets, mutants", list, true},
+    {"explore", "check all operation sequences up to a length on small heaps", explore_command, true},
+    {"fuzz", "look for bugs, and measure which bugs would be found", fuzz, true},
+    {"list", "list allocators, workloads, fuzz targets and mutants", list, true},
     {"record", "record the heap calls of a program as a trace", record_command, false},
-    {"reproduce", "shrink a failure and write a C program that shows it", reproduce_command, true},
+    {"reproduce", "shrink a failing input and write a C program that reproduces it", reproduce_command, true},
     {"trace", "check, describe, convert and generate traces", trace_command, false},
-    {"test", "everything CI runs", test, false},
+    {"test", "build with both compilers and run every test, as CI does", test, false},
 };
 enum { VERB_COUNT = sizeof verbs / sizeof *verbs };
 
 static void print_help(FILE *stream) {
     fputs("Usage: linmem VERB [OPTION…]\n"
-          "Which allocator should serve a linear memory? Evidence, on recorded programs.\n\n",
+          "Tests and compares allocators for linear memories on traces of recorded programs.\n\n",
           stream);
     for (size_t i = 0; i < VERB_COUNT; i++)
         fprintf(stream, "  %-9s  %s\n", verbs[i].name, verbs[i].summary);
-    fputs("\n'linmem VERB --help' tells more. Exit status: 0 held, 1 a failure was found, 2 bad "
-          "usage or input.\n",
+    fputs("\n'linmem VERB --help' describes a verb. Exit status: 0 no failure, 1 a failure was found, 2 "
+          "bad usage or input.\n",
           stream);
 }
 

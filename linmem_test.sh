@@ -242,6 +242,16 @@ expect 2 "*linmem: ctest has no option --al" "$copy/linmem" test --al
 expect 2 "*linmem: ctest has no option -Q" "$copy/linmem" test -j4 -Q
 expect 2 "*linmem: test takes options only, as -R mine *" "$copy/linmem" test mine
 
+test="--all"
+fake ctest 'case $* in *--all*) exit 9 ;; --help) echo "  -R <regex>" ;; *)
+        mkdir -p build/$2/Testing/Temporary
+        echo "skipped   musl    not installed: musl-gcc" >build/$2/Testing/Temporary/LastTest.log
+        echo "${LINMEM_TEST_ALL-no}% tests passed, 0 tests failed out of 2" ;; esac'
+skipped='skipped in *: corpus.recorded_alike: musl    not installed: musl-gcc'
+expect 0 $'*\n'"1% *$skipped"$'\n9 passed, 0 failed' "$copy/linmem" test --all -R mine
+LINMEM_TEST_ALL='' expect 0 $'*\n9 passed, 0 failed' "$copy/linmem" test -R mine
+called "ctest --preset gcc .* --output-on-failure -R mine"
+
 # ---- Interrupts ----------------------------------------------------------------------------------
 
 # interrupted SIGNAL STATUS WHOM ARGUMENT…: while a fake works, which writes its pid to `started`. WHOM:

@@ -3,12 +3,12 @@
 #
 # BUILD is a build folder, with linmem and the fixtures in it. Each program runs twice; standard
 # output, standard error (but for the recorder's lines) and exit status must be the same. Programs
-# that are not installed are named as skipped; --all runs those as well that no package of ours
-# provides. Status: 0 all alike, 1 one differs, 2 bad usage.
+# that are not installed are named as skipped; --all, or LINMEM_TEST_ALL in the environment, runs those
+# as well that no package of ours provides. Status: 0 all alike, 1 one differs, 2 bad usage.
 set -u
 build=$(cd "${1:?which build folder?}" && pwd) || exit 2
 shift
-all=
+all=${LINMEM_TEST_ALL-}
 [ "${1-}" != --all ] || { all=1; shift; }
 chosen=" $* "
 [ -x "$build/linmem" ] || { echo "$build/linmem is not built" >&2; exit 2; }

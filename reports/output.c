@@ -144,7 +144,7 @@ bool report_output_write(report_output *output, const json_t *results, const cha
     if (!written) write_elsewhere(output, results, strerror(errno));
     if (output->folder) {
         char *folder = text_printable(output->folder);
-        fprintf(output->table, "\n%s. All of it: %s/%s, %s/%s\n", summary, folder, report_name,
+        fprintf(output->table, "\n%s. Full results: %s/%s, %s/%s\n", summary, folder, report_name,
                 folder, results_name);
         free(folder);
     } else {
