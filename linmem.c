@@ -31,6 +31,7 @@ static exit_status compare(int argc, char **argv) {
     char *command = text_format("%s%s%s", argv[0], *words ? " " : "", words);
     compare_options_read(&options, argc, argv);
     comparison *c = &options.comparison;
+    comparison_need_kernel();
     report_output output;
     report_output_open(&output, options.directory, results_bytes_about(c));
     streams_outlive_reader();
@@ -70,7 +71,8 @@ static exit_status test(int argc, char **argv) {
         NULL,
         NULL,
         "[--all] [CTEST OPTION…]",
-        "Builds linmem with gcc and with clang, with warnings as errors, and runs every test. Options "
+        "Builds linmem with gcc and with clang, with warnings as errors, and runs every test. "
+        "Options "
         "are ctest's, as -R PATTERN, which runs the tests whose name matches, and --all: record "
         "every program that the recorder's test knows, and list those that are not installed. The "
         "last lines name the tests that failed and count the rest. Exit status: 0 all passed, 1 "
@@ -85,11 +87,13 @@ static exit_status test(int argc, char **argv) {
 
 static const verb verbs[] = {
     {"compare", "measure allocators on workloads and compare them", compare, true},
-    {"explore", "check all operation sequences up to a length on small heaps", explore_command, true},
+    {"explore", "check all operation sequences up to a length on small heaps", explore_command,
+     true},
     {"fuzz", "look for bugs, and measure which bugs would be found", fuzz, true},
     {"list", "list allocators, workloads, fuzz targets and mutants", list, true},
     {"record", "record the heap calls of a program as a trace", record_command, false},
-    {"reproduce", "shrink a failing input and write a C program that reproduces it", reproduce_command, true},
+    {"reproduce", "shrink a failing input and write a C program that reproduces it",
+     reproduce_command, true},
     {"trace", "check, describe, convert and generate traces", trace_command, false},
     {"test", "build with both compilers and run every test, as CI does", test, false},
 };
@@ -101,7 +105,8 @@ static void print_help(FILE *stream) {
           stream);
     for (size_t i = 0; i < VERB_COUNT; i++)
         fprintf(stream, "  %-9s  %s\n", verbs[i].name, verbs[i].summary);
-    fputs("\n'linmem VERB --help' describes a verb. Exit status: 0 no failure, 1 a failure was found, 2 "
+    fputs("\n'linmem VERB --help' describes a verb. Exit status: 0 no failure, 1 a failure was "
+          "found, 2 "
           "bad usage or input.\n",
           stream);
 }

@@ -340,6 +340,30 @@ static void a_cell_that_hangs_is_named_and_the_others_go_on(void **state) {
     json_decref(json);
 }
 
+// Verifications run side by side and are waited for one after the other. The limit of each begins when
+// it starts, so the second of two that hang ends with the first.
+static void a_limit_begins_with_the_process(void **state) {
+    (void)state;
+    if (sysconf(_SC_NPROCESSORS_ONLN) < 2) skip(); // they would not run side by side
+    pid_t pid = begin("--workloads", trace, "--allocators", "tlsf,buddy", "--blocks", "1",
+                      "--cell-seconds", "8", NULL);
+    pid_t first = kernel_of(pid), second;
+    kill(first, SIGSTOP);
+    while ((second = other_child_of(pid, first)) == 0)
+        ;
+    kill(second, SIGSTOP);
+    while (kill(first, 0) == 0 && kill(second, 0) == 0)
+        usleep(10000);
+    sleep(2); // well below the limit
+    kill(first, SIGCONT);
+    kill(second, SIGCONT);
+    assert_int_equal(finish(pid), 1);
+    json_t *json = results();
+    assert_non_null(strstr(status_of(json, "tlsf"), "verifying: timed out after 8 s"));
+    assert_non_null(strstr(status_of(json, "buddy"), "verifying: timed out after 8 s"));
+    json_decref(json);
+}
+
 // Interrupted while it hangs: it is named, the others were not begun.
 static void an_interrupted_cell_is_named(void **state) {
     (void)state;
@@ -368,10 +392,14 @@ static void the_kernel_is_there_and_of_this_build(void **state) {
                            "--out out --workloads small.lmt --allocators tlsf"),
                      2);
     assert_non_null(strstr(said, "moved/linmem-kernel: No such file or directory"));
+    assert_int_equal(shell("rm -rf linmem-results; moved/linmem compare --workloads small.lmt "
+                           "--allocators tlsf; ls linmem-results"),
+                     2);
+    assert_non_null(strstr(said, "cannot access 'linmem-results'"));
     assert_int_equal(shell("cp /bin/true moved/linmem-kernel; moved/linmem compare --out out "
                            "--workloads small.lmt --allocators tlsf"),
                      1);
-    assert_non_null(strstr(said, "it is of another build"));
+    assert_non_null(strstr(said, "linmem-kernel produced no result"));
 }
 
 // What a user's environment holds is no reason to hang.
@@ -407,6 +435,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test_teardown(what_was_measured_outlives_its_folder, clear_out),
         cmocka_unit_test_teardown(a_table_that_nobody_reads_costs_no_results, clear_out),
         cmocka_unit_test_teardown(a_cell_that_hangs_is_named_and_the_others_go_on, clear_out),
+        cmocka_unit_test_teardown(a_limit_begins_with_the_process, clear_out),
         cmocka_unit_test_teardown(an_interrupted_cell_is_named, clear_out),
         cmocka_unit_test_teardown(the_kernel_is_there_and_of_this_build, clear_out),
         cmocka_unit_test_teardown(odd_environments_are_survived, clear_out),

@@ -103,7 +103,7 @@ UNUSED static json_t *median(const json_t *cell) {
 }
 
 // A child of `parent`, or 0.
-UNUSED static pid_t child_of(pid_t parent) {
+UNUSED static pid_t other_child_of(pid_t parent, pid_t known) {
     pid_t found = 0;
     DIR *processes = opendir("/proc");
     for (struct dirent *entry; !found && (entry = readdir(processes));) {
@@ -112,12 +112,17 @@ UNUSED static pid_t child_of(pid_t parent) {
         snprintf(path, sizeof path, "/proc/%s/stat", entry->d_name);
         FILE *file = fopen(path, "r");
         if (!file) continue;
-        if (fscanf(file, "%d (linmem-kernel) %c %d", &pid, &state, &of) == 3 && of == parent)
+        if (fscanf(file, "%d (linmem-kernel) %c %d", &pid, &state, &of) == 3 && of == parent &&
+            pid != known)
             found = pid;
         fclose(file);
     }
     closedir(processes);
     return found;
+}
+
+UNUSED static pid_t child_of(pid_t parent) {
+    return other_child_of(parent, 0);
 }
 
 UNUSED static int make_folder(void **state) {

@@ -37,37 +37,42 @@ typedef struct asked {
 
 static const struct argp_option arguments[] = {
     {"allocators", OPTION_ALLOCATORS, "A,…", 0,
-     "Who plays (default: all, and the baseline once more as a control). NAME#2: the same one "
-     "again; "
-     "NAME+3%: slowed by 3 %",
+     "Allocators to benchmark (default: all, and the baseline a second time as a control). NAME#2: "
+     "NAME a second time; NAME+3%: NAME slowed down by 3 %",
      0},
     {"workloads", OPTION_WORKLOADS, "W,…", 0,
-     "What is played: names of shipped traces, trace files, - for a trace on standard input "
-     "(default: all shipped). \\, is a comma in a name",
+     "Workloads: names of shipped traces, trace files, or - for a trace on standard input "
+     "(default: "
+     "all shipped traces). Write \\, for a comma in a name",
      0},
     {"baseline", OPTION_BASELINE, "A", 0,
-     "Whom the report compares with (default: jemalloc, or glibc if this system has none, or else "
-     "the first)",
+     "Baseline allocator (default: jemalloc, or glibc if jemalloc is not installed, or else the "
+     "first "
+     "allocator)",
      0},
-    {"profile", OPTION_PROFILE, "P", 0, "How much: smoke, standard or full (default: " PROFILE ")",
-     0},
+    {"profile", OPTION_PROFILE, "P", 0,
+     "Number of workloads and blocks: smoke, standard or full (default: " PROFILE ")", 0},
     {"memory", OPTION_MEMORY, "M", 0,
-     "How memory is got of the system: 4k, page by page (default); 2m, 2 MiB at once, which the "
-     "hosts' mallocs have no setting for; huge, huge pages, for them too",
+     "Page size and commit policy: 4k, 4 KiB pages as they are touched (default); 2m, 2 MiB at a "
+     "time (system mallocs have no such setting and stay at 4k); huge, huge pages, for system "
+     "mallocs "
+     "too",
      0},
     {"threads", OPTION_THREADS, NULL, 0,
-     "A thread plays each lane of a workload, all at once; without, one plays all, in recorded "
-     "order",
+     "Run each lane of a workload in a thread of its own, concurrently (default: one thread runs "
+     "all "
+     "lanes in recorded order)",
      0},
-    {"blocks", OPTION_BLOCKS, "N", 0, "How often each cell is played, instead of the profile's", 0},
+    {"blocks", OPTION_BLOCKS, "N", 0, "Number of blocks (runs per cell); overrides the profile", 0},
     {"cell-seconds", OPTION_CELL_SECONDS, "N", 0,
-     "The most that one process may take, which is then killed, and its cell has no time (default: "
-     "60, and 50 µs for each operation)",
+     "Time limit per process; a process over it is killed and its cell reported as failed "
+     "(default: "
+     "60 s, 50 µs for each operation of each replay, and the profile's limit on the warm passes)",
      0},
-    {"seed", OPTION_SEED, "N", 0, "Of the random order (default: the clock's)", 0},
+    {"seed", OPTION_SEED, "N", 0, "Seed of the random order (default: the time)", 0},
     {"out", OPTION_OUT, "DIR", 0,
-     "Where results.json and report.md go (default: a new folder in linmem-results). '-': "
-     "results.json goes to standard output, the table to standard error",
+     "Folder for results.json and report.md (default: a new folder in linmem-results). '-': write "
+     "results.json to standard output and the table to standard error",
      0},
     {0},
 };
@@ -122,11 +127,12 @@ static const struct argp argp = {
     arguments,
     parse,
     NULL,
-    "Measure allocators on recorded workloads and compare them: each (allocator, workload) in a "
-    "fresh process, in random order, block by block. Prints a table, and writes results.json and "
-    "report.md.\v"
-    "Exit status: 0 all was measured, 1 some cell failed or it was interrupted (what was measured "
-    "is kept), 2 bad usage or input.",
+    "Measures allocators on recorded workloads and compares them. A block runs every cell "
+    "(allocator, "
+    "workload) once, in random order, each in a fresh process. Prints a table, and writes "
+    "results.json and report.md.\v"
+    "Exit status: 0 all cells were measured, 1 a cell failed or the run was interrupted (finished "
+    "measurements are kept), 2 bad usage or input.",
     NULL,
     NULL,
     NULL};

@@ -128,17 +128,19 @@ static bool kernel_wait(kernel *k, double seconds_max, char *status, size_t byte
         return true;
     }
     child_end end;
-    child_wait(k->pid, seconds_max, &end);
+    double left = k->started + seconds_max - clock_seconds(); // 0 would be no limit
+    child_wait(k->pid, fmax(left, 1e-3), &end);
     k->pid = 0;
     const cell_outcome *outcome = &k->shared->outcome;
     if (end.interrupted)
         snprintf(status, bytes, "interrupted after %.1f s of it", clock_seconds() - k->started);
     else if (end.timed_out)
-        snprintf(status, bytes, "%s; --cell-seconds N allows more", end.text);
+        snprintf(status, bytes, "timed out after %g s; --cell-seconds N allows more", seconds_max);
     else if (*outcome->failure)
         snprintf(status, bytes, "%s", outcome->failure);
     else if (end.ok && !outcome->done)
-        snprintf(status, bytes, "linmem-kernel did nothing: it is of another build");
+        snprintf(status, bytes,
+                 "linmem-kernel produced no result (built from a different version?)");
     else if (!end.ok)
         snprintf(status, bytes, "%s", end.text);
     else
@@ -327,7 +329,7 @@ static bool settle(comparison *c) {
     return all_ok;
 }
 
-static void need_kernel(void) {
+void comparison_need_kernel(void) {
     char *path = child_beside("linmem-kernel");
     if (access(path, X_OK) != 0) options_fail("%s: %s", path, strerror(errno));
     free(path);
@@ -356,7 +358,6 @@ static double *no_values(size_t count) {
 
 bool comparison_run(comparison *c) {
     size_t cells = c->contestant_count * c->workload_count, blocks = c->profile->blocks;
-    need_kernel();
     c->cells = needed(calloc(cells, sizeof *c->cells));
     for (size_t i = 0; i < cells; i++) {
         for (size_t pass = 0; pass < PASSES; pass++)

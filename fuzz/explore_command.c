@@ -5,6 +5,7 @@
 #include "cli/json.h"
 #include "cli/options.h"
 #include "cli/progress.h"
+#include "fuzz/explorer/heap_world.h"
 #include "fuzz/explorer_program.h"
 
 #include <errno.h>
@@ -16,7 +17,7 @@
 
 // Buffers have more moves than heaps, and few states that are the same: each operation more takes
 // ten times as long.
-enum { ARGUMENTS_MAX = 16, WORKERS_MAX = 64, JOBS_MAX = 64, BUFFERS_DEPTH_MAX = 6 };
+enum { ARGUMENTS_MAX = 12, WORKERS_MAX = 64, JOBS_MAX = 64, BUFFERS_DEPTH_MAX = 6 };
 
 // One allocator, or world of buffers, for which linmem-explorer is started.
 typedef struct job {
@@ -28,8 +29,8 @@ typedef struct job {
 } job;
 
 typedef struct exploring {
-    const char *arguments[ARGUMENTS_MAX]; // that are passed on
-    size_t argument_count;
+    const char *sizes, *verbs, *level; // passed on; NULL: the explorer's default
+    bool refuse;
     const char *json, *traces;
     json_t *known; // what linmem-explorer explores; NULL: it was not asked yet
     uint32_t depth;
@@ -44,24 +45,32 @@ enum { KEY_ALLOCATOR = 256, KEY_DEPTH, KEY_SIZES, KEY_VERBS, KEY_REFUSE, KEY_LEV
 
 static const struct argp_option options[] = {
     {"allocator", KEY_ALLOCATOR, "A,…", 0,
-     "these; buffers or buffers:WORLD; all where nothing is said", 0},
+     "Allocators, 'buffers' or 'buffers:WORLD' to explore (default: all)", 0},
     {"depth", KEY_DEPTH, "N", 0,
-     "operations of the longest sequences (5); of buffers 6 at most where they are not named", 0},
-    {"sizes", KEY_SIZES, "S,…", 0, "sizes that are asked for (8,60,250,1000)", 0},
-    {"verbs", KEY_VERBS, "LETTERS", 0, "operations, as in traces; A: aligned (aArzfgx()t)", 0},
-    {"refuse", KEY_REFUSE, NULL, 0, "refuse each growth once", 0},
-    {"level", KEY_LEVEL, "0|1", 0, "check level (1)", 0},
-    {"traces", 'o', "FOLDER", 0, "where traces of violations go (.)", 0},
-    {"json", KEY_JSON, "FILE", 0, "write the result as JSON", 0},
+     "Length of the longest sequences (default: 5); at most 6 for buffers unless --allocator names "
+     "them",
+     0},
+    {"sizes", KEY_SIZES, "S,…", 0, "Request sizes in bytes (default: 8,60,250,1000)", 0},
+    {"verbs", KEY_VERBS, "LETTERS", 0,
+     "Operations to explore, as in traces; A is an aligned allocation (default: " HEAP_WORLD_VERBS
+     ")",
+     0},
+    {"refuse", KEY_REFUSE, NULL, 0,
+     "Explore also every operation with one of its memory growths refused", 0},
+    {"level", KEY_LEVEL, "0|1", 0, "Check level of the allocators (default: 1)", 0},
+    {"traces", 'o', "FOLDER", 0, "Folder for traces of violations (default: the current folder)",
+     0},
+    {"json", KEY_JSON, "FILE", 0, "Write the result to FILE as JSON", 0},
     {0},
 };
 
 static const char doc[] =
-    "Plays every sequence of operations up to a depth on each strategy, in a small memory, each "
-    "distinct state once, and holds all of them against the oracle; and on buffers over one to "
-    "three memories."
-    "\vStrategies are compiled for this with small pages, slabs and tables. A violation is "
-    "written as its shortest trace, ALLOCATOR-explored.lmt.";
+    "Checks every sequence of operations up to a length against the oracle: on each allocator in a "
+    "small memory, and on buffers over one to three memories. Each distinct state is explored once."
+    "\vThe allocators are compiled for this with small pages, slabs and tables. A violation is "
+    "written as its shortest trace, ALLOCATOR-explored.lmt. Exit status: 0 no violation, 1 a "
+    "violation "
+    "was found or an allocator was not explored to the end, 2 bad usage or input.";
 
 // ---- Options ------------------------------------------------------------------------------------
 
@@ -108,9 +117,26 @@ static void add_named(exploring *e, char *text) {
     free(wanted);
 }
 
-static void pass_on(exploring *e, const char *option, const char *value) {
-    e->arguments[e->argument_count++] = option;
-    if (value) e->arguments[e->argument_count++] = value;
+// The explorer checks its options too, but once for each allocator.
+static const char *checked_sizes(const char *text) {
+    char *copy = strdup(text);
+    if (!copy) options_fail("out of memory");
+    char **sizes = options_split(copy);
+    size_t count = 0;
+    for (; sizes[count]; count++)
+        options_number("each of --sizes", sizes[count], 0, HEAP_WORLD_SIZE_MAX);
+    if (count == 0 || count > HEAP_WORLD_SIZES_MAX)
+        options_fail("--sizes needs 1 to %d sizes, not %zu", HEAP_WORLD_SIZES_MAX, count);
+    free(sizes);
+    free(copy);
+    return text;
+}
+
+static const char *checked_verbs(const char *text) {
+    size_t known = strspn(text, HEAP_WORLD_VERBS);
+    if (!*text || text[known])
+        options_fail("--verbs needs letters of " HEAP_WORLD_VERBS ", not '%s'", text);
+    return text;
 }
 
 static error_t parse(int key, char *text, struct argp_state *state) {
@@ -120,20 +146,20 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         add_named(e, text);
         return 0;
     case KEY_DEPTH:
-        e->depth = (uint32_t)options_number("depth", text, 1, 32);
+        e->depth = (uint32_t)options_number("--depth", text, 1, EXPLORER_DEPTH_MAX);
         return 0;
     case KEY_SIZES:
-        pass_on(e, "--sizes", text);
+        e->sizes = checked_sizes(text);
         return 0;
     case KEY_VERBS:
-        pass_on(e, "--verbs", text);
+        e->verbs = checked_verbs(text);
         return 0;
     case KEY_REFUSE:
-        pass_on(e, "--refuse", NULL);
+        e->refuse = true;
         return 0;
     case KEY_LEVEL:
-        options_number("level", text, 0, 1);
-        pass_on(e, "--level", text);
+        options_number("--level", text, 0, 1);
+        e->level = text;
         return 0;
     case 'o':
         e->traces = text;
@@ -141,6 +167,8 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case KEY_JSON:
         e->json = text;
         return 0;
+    case ARGP_KEY_ARG:
+        options_fail("unexpected argument '%s'; --allocator names allocators", text);
     default:
         return ARGP_ERR_UNKNOWN;
     }
@@ -173,11 +201,19 @@ static void play_again(const job *j) {
 
 static void run_job(const exploring *e, job *j) {
     char depth[12];
-    const char *arguments[ARGUMENTS_MAX + 6] = {j->allocator, "--trace", j->trace, "--depth",
+    const struct {
+        const char *option, *value;
+    } settings[] = {{"--sizes", e->sizes}, {"--verbs", e->verbs}, {"--level", e->level}};
+    const char *arguments[ARGUMENTS_MAX + 1] = {j->allocator, "--trace", j->trace, "--depth",
                                                 depth};
+    size_t count = 5;
     snprintf(depth, sizeof depth, "%u", depth_of(e, j));
-    for (size_t i = 0; i < e->argument_count; i++)
-        arguments[5 + i] = e->arguments[i];
+    if (e->refuse) arguments[count++] = "--refuse";
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        if (!settings[i].value) continue;
+        arguments[count++] = settings[i].option;
+        arguments[count++] = settings[i].value;
+    }
     j->result = explorer_program_run(arguments, j->failure);
     if (j->result && *j->failure) json_set(j->result, "ended_by", json_text(j->failure));
     if (violation_of(j)) play_again(j);

@@ -112,6 +112,40 @@ static void what_cannot_be_written_is_known_before(void **state) {
     assert_says("--allocator onne", 2, "did you mean 'one'?");
 }
 
+// Each said once, in the name of the command, before an explorer is started.
+static void bad_options_are_refused_before_anything_starts(void **state) {
+    (void)state;
+    static const char *const rows[][2] = {
+        {"--sizes 0,1,x", "each of --sizes must be a whole number from 0 to 16384, not 'x'\n"},
+        {"--sizes 16385", "each of --sizes must be"},
+        {"--sizes ,", "--sizes needs 1 to 16 sizes, not 0\n"},
+        {"--sizes 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17", "not 17\n"},
+        {"--verbs aqf", "--verbs needs letters of aArzfgx()t, not 'aqf'\n"},
+        {"--verbs ''", "not ''\n"},
+        {"--depth 33", "--depth must be a whole number from 1 to 32, not '33'\n"},
+        {"--level 2", "--level must be a whole number from 0 to 1, not '2'\n"},
+        {"one", "unexpected argument 'one'"},
+    };
+    put_explorer("echo explored >>log; echo '" HELD("1") "' >&3");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_says(rows[i][0], 2, rows[i][1]);
+        char *path = path_of("log");
+        assert_int_not_equal(access(path, F_OK), 0);
+        free(path);
+    }
+}
+
+// An option that is repeated counts once.
+static void options_are_passed_on(void **state) {
+    (void)state;
+    put_explorer("echo \"$*.\"; echo '" HELD("1") "' >&3");
+    assert_says("--sizes 8,9 --verbs af --level 0 --refuse", 0,
+                "--depth 5 --refuse --sizes 8,9 --verbs af --level 0.\n");
+    assert_says("--level 0 --level 0 --level 0 --level 0 --level 0 --level 0 --level 0 --level 0 "
+                "--level 0 --level 0 --level 0 --level 0 --level 0 --level 0 --level 0 --level 1",
+                0, "--depth 5 --level 1.\n");
+}
+
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter, leave)
 
 int main(int argc, char **argv) {
@@ -122,6 +156,8 @@ int main(int argc, char **argv) {
         IN_FOLDER(what_was_explored_is_kept),
         IN_FOLDER(a_trace_is_played_before_it_is_shown),
         IN_FOLDER(what_cannot_be_written_is_known_before),
+        IN_FOLDER(bad_options_are_refused_before_anything_starts),
+        IN_FOLDER(options_are_passed_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

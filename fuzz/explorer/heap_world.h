@@ -25,7 +25,7 @@
 
 #define HEAP_WORLD_VERBS "aArzfgx()t"
 
-enum { HEAP_WORLD_SIZES_MAX = 16 };
+enum { HEAP_WORLD_SIZES_MAX = 16, HEAP_WORLD_SIZE_MAX = 16384 };
 
 typedef struct heap_world_options {
     const explored_strategy *strategy;

@@ -54,7 +54,8 @@ static void read_sizes(heap_world_options *heap, char *text) {
     heap->size_count = 0;
     for (size_t i = 0; sizes[i]; i++) {
         if (heap->size_count == HEAP_WORLD_SIZES_MAX) options_fail("too many sizes");
-        heap->sizes[heap->size_count++] = (uint32_t)options_number("size", sizes[i], 0, 16384);
+        heap->sizes[heap->size_count++] =
+            (uint32_t)options_number("size", sizes[i], 0, HEAP_WORLD_SIZE_MAX);
     }
     free(sizes);
 }
