@@ -134,7 +134,7 @@ start "a path that CMake or the loader would take apart"
 for character in : ';' '"' \\ '$' '#' '[' ']' '*' '`' '|'; do
     mkdir "a${character}b"
     cp -r "$copy/." "a${character}b"
-    expect 2 "linmem: the path of this checkout has a character *" "a${character}b/linmem" list
+    expect 2 "linmem: unsupported character in the checkout's path: *" "a${character}b/linmem" list
     expect 0 'linmem *' "a${character}b/linmem" --version
     rm -r "a${character}b"
 done
@@ -149,7 +149,7 @@ start "what is missing is installed, by the name that the system has"
 printf 'build one two|three\npeer four five|six\n' >"$copy/packages"
 fake dpkg-query 'echo "installed one"; exit 1'
 fake apt-cache 'case $2 in three | four) echo "  Candidate: 1.0" ;; two) echo "  Candidate: (none)" ;; esac'
-expect 0 '*left out, as this system has no package of it: five|six (to compare with)*it runs:*' \
+expect 0 '*left out: five|six (to compare with); this system has no such package*it runs:*' \
     "$copy/linmem" list
 called "apt-get .*install -y --no-install-recommends three"
 called "apt-get .*install -y --no-install-recommends four"
@@ -160,7 +160,7 @@ not_called apt-get
 start "a package that has to be there, and is not"
 fake dpkg-query 'exit 1'
 fake apt-cache ''
-expect 2 "linmem: no package of this system is called gcc g++ *" "$copy/linmem" list
+expect 2 "linmem: this system has no package gcc g++ *" "$copy/linmem" list
 not_called ^ninja
 
 start "a failed installation"

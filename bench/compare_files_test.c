@@ -340,8 +340,8 @@ static void a_cell_that_hangs_is_named_and_the_others_go_on(void **state) {
     json_decref(json);
 }
 
-// Verifications run side by side and are waited for one after the other. The limit of each begins when
-// it starts, so the second of two that hang ends with the first.
+// Verifications run side by side and are waited for one after the other. The limit of each begins
+// when it starts, so the second of two that hang ends with the first.
 static void a_limit_begins_with_the_process(void **state) {
     (void)state;
     if (sysconf(_SC_NPROCESSORS_ONLN) < 2) skip(); // they would not run side by side

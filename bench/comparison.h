@@ -62,8 +62,8 @@ typedef struct comparison {
 
 cell_record *comparison_cell(const comparison *comparison, size_t contestant, size_t workload);
 
-// Exits (options_fail) if the program that comparison_run starts for each cell is missing. The caller
-// calls it before anything is written.
+// Exits (options_fail) if the program that comparison_run starts for each cell is missing. The
+// caller calls it before anything is written.
 void comparison_need_kernel(void);
 
 // Plays it all. Progress goes to a terminal's standard error; Ctrl-C ends it early, and what was

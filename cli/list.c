@@ -35,7 +35,7 @@ static error_t parse(int key, char *value, struct argp_state *state) {
 }
 
 static const struct argp_option arguments[] = {
-    {"json", 'j', NULL, 0, "An array of objects with a name", 0}, {0}};
+    {"json", 'j', NULL, 0, "Print a JSON array of objects, each with a name", 0}, {0}};
 
 exit_status list_command(const list_kind *kinds, size_t count, int argc, char **argv) {
     char usage[200] = "";
@@ -43,7 +43,7 @@ exit_status list_command(const list_kind *kinds, size_t count, int argc, char **
         snprintf(usage + strlen(usage), sizeof usage - strlen(usage), "%s[%s]", i ? " " : "",
                  kinds[i].name);
     const struct argp argp = {
-        arguments, parse, usage, "What there is: all kinds, or those that are named.",
+        arguments, parse, usage, "Lists everything of the kinds named (default: all kinds).",
         NULL,      NULL,  NULL};
     asked asked = {.kinds = kinds, .count = count, .wanted = calloc(count, sizeof(bool))};
     if (!asked.wanted) options_fail("out of memory");

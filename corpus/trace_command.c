@@ -119,12 +119,12 @@ static const char *const action_names[ACTIONS] = {"check", "stat", "convert", "g
 static exit_status (*const actions[ACTIONS])(const request *) = {check, stat, convert, generate};
 
 static const struct argp_option options[] = {
-    {"json", 'j', NULL, 0, "stat: an array of JSON objects", 0},
-    {"output", 'o', "FILE", 0, "generate: the trace to write, .lmt, .lmt.zst or - (text)", 0},
-    {"seed", 's', "N", 0, "generate: instead of the description's seed", 0},
-    {"operations", 'n', "N", 0, "generate: instead of the description's number", 0},
-    {"live-bytes", 'l', "N", 0, "generate: how much may live at once, instead of the description's",
+    {"json", 'j', NULL, 0, "stat: print a JSON array of objects", 0},
+    {"output", 'o', "FILE", 0, "generate: output file, .lmt or .lmt.zst; -: standard output (text)",
      0},
+    {"seed", 's', "N", 0, "generate: seed; overrides the description's", 0},
+    {"operations", 'n', "N", 0, "generate: number of operations; overrides the description's", 0},
+    {"live-bytes", 'l', "N", 0, "generate: limit on live bytes; overrides the description's", 0},
     {0},
 };
 
@@ -165,7 +165,7 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         return 0;
     case ARGP_KEY_END:
         if (request->action == ACTIONS)
-            options_fail("what to do: check, stat, convert or generate");
+            options_fail("missing action: check, stat, convert or generate");
         if (request->count == 0) options_fail("%s needs a file", action_names[request->action]);
         return 0;
     default:
@@ -180,9 +180,9 @@ exit_status trace_command(int argc, char **argv) {
         "check FILE...\nstat [--json] FILE...\nconvert IN OUT\n"
         "generate DESCRIPTION.json -o FILE [--seed N] [--operations N] "
         "[--live-bytes N]",
-        "Validate, describe, convert and generate traces. '-' is standard input, or, written to, "
-        "standard "
-        "output.",
+        "Checks, describes, converts and generates traces. As an input file '-' is standard input, "
+        "as "
+        "an output file standard output.",
         NULL,
         NULL,
         NULL};

@@ -221,21 +221,21 @@ static exit_status minimise_seeds(request *request) {
 
 enum { OPTION_SEED = 256, OPTION_MINIMISE, OPTION_FROM_NOTHING, OPTION_PROGRAMS, OPTION_SHRINK };
 static const struct argp_option options[] = {
-    {"allocator", 'a', "A,…", 0, "Whose programs to run (default: all)", 0},
+    {"allocator", 'a', "A,…", 0, "Allocators to fuzz (default: all)", 0},
     {"seconds", 's', "N", 0,
-     "How long to fuzz, all programs together (default: 60); building comes before, and shrinking "
-     "after it",
+     "Total fuzzing time in seconds, for all programs together (default: 60), without building and "
+     "shrinking",
      0},
     {"shrink-seconds", OPTION_SHRINK, "N", 0,
-     "Shrink each finding for so long at most (default: 120); 0: as long as that helps", 0},
-    {"jobs", 'j', "N", 0, "How many at a time (default: a job for each core)", 0},
-    {"seed", OPTION_SEED, "N", 0, "Begin the random numbers with N (default: another each time)",
-     0},
-    {"out", 'o', "DIR", 0, "Where findings go (default: findings)", 0},
+     "Time limit for shrinking a finding (default: 120); 0: no limit", 0},
+    {"jobs", 'j', "N", 0, "Programs to run in parallel (default: one per core)", 0},
+    {"seed", OPTION_SEED, "N", 0, "Seed of the random numbers (default: different in each run)", 0},
+    {"out", 'o', "DIR", 0, "Folder for findings (default: findings)", 0},
     {"from-nothing", OPTION_FROM_NOTHING, NULL, 0,
-     "Begin with no inputs: neither seeds nor what earlier runs kept", 0},
+     "Start from an empty corpus: use neither seeds nor inputs that earlier runs kept", 0},
     {"minimise", OPTION_MINIMISE, NULL, 0,
-     "Instead, make corpus/fuzz/TARGET the least inputs that cover what is covered", 0},
+     "Instead of fuzzing, reduce corpus/fuzz/TARGET to the fewest inputs with the same coverage",
+     0},
     {"programs", OPTION_PROGRAMS, NULL, OPTION_HIDDEN,
      "Instead, print the programs that would be run", 0},
     {0},
@@ -303,15 +303,15 @@ static exit_status fuzz(request *request) {
 }
 
 exit_status fuzz_command(int argc, char **argv) {
-    static const struct argp argp = {options,
-                                     parse,
-                                     "[TARGET...]",
-                                     "Runs the fuzz targets (all, or those that are named: linmem "
-                                     "list targets) on inputs that they make up. What breaks a law "
-                                     "is reproduced, as linmem reproduce does it.",
-                                     NULL,
-                                     NULL,
-                                     NULL};
+    static const struct argp argp = {
+        options,
+        parse,
+        "[TARGET...]",
+        "Runs the fuzz targets on generated inputs (default: all targets; linmem list targets "
+        "names them). A failing input is shrunk and written as linmem reproduce does it.",
+        NULL,
+        NULL,
+        NULL};
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     request request = {.run = {.seconds = SECONDS_DEFAULT,
                                .jobs = cores > 0 && cores < JOBS_MAX ? (unsigned)cores : 1,

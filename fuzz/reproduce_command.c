@@ -15,18 +15,20 @@ typedef struct request {
 } request;
 
 static const struct argp_option options[] = {
-    {"allocator", 'a', "A,…", 0, "Who plays (default: all)", 0},
+    {"allocator", 'a', "A,…", 0, "Allocators to run the input on (default: all)", 0},
     {"target", 't', "TARGET", 0,
-     "The fuzz target whose input it is (default: as a finding is named, or as a trace needs it; "
-     "else heap)",
+     "Fuzz target of the input (default: the one in a finding's name, or the one that a trace "
+     "needs, or else heap)",
      0},
-    {"out", 'o', "DIR", 0, "Where the trace and the program go (default: findings)", 0},
-    {"keep", OPTION_KEEP, "NAME", 0, "Keep the trace as corpus/regressions/NAME.lmt", 0},
+    {"out", 'o', "DIR", 0, "Folder for the trace and the C program (default: findings)", 0},
+    {"keep", OPTION_KEEP, "NAME", 0, "Save the trace as corpus/regressions/NAME.lmt", 0},
     {"refuse-growth", OPTION_REFUSE, NULL, 0,
-     "Play a heap's trace again and again, each growth refused once and for ever", 0},
+     "Run a heap trace again and again: fail the n-th memory growth, once and then for good, for "
+     "every n",
+     0},
     {"shrink-seconds", OPTION_SHRINK, "N", 0,
-     "Shrink a failure for so long at most (default: 120); 0: as long as that helps. Ctrl-C keeps "
-     "the smallest so far",
+     "Time limit for shrinking a failure (default: 120); 0: no limit. Ctrl-C keeps the smallest "
+     "input so far",
      0},
     {"programs", OPTION_PROGRAMS, NULL, OPTION_HIDDEN,
      "Instead, print the fuzz targets' programs that would be run", 0},
@@ -63,7 +65,7 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         wanted->input = argument;
         return 0;
     case ARGP_KEY_END:
-        if (!wanted->input) options_fail("which input?");
+        if (!wanted->input) options_fail("missing INPUT");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -75,9 +77,9 @@ exit_status reproduce_command(int argc, char **argv) {
         options,
         parse,
         "INPUT",
-        "Plays an input of a fuzz target, or a trace; - is standard input. "
-        "What it breaks is shrunk, and written as a trace and as a C "
-        "program that needs nothing but sources of alloc/.",
+        "Runs an input of a fuzz target, or a trace ('-': standard input). If it fails, shrinks "
+        "the "
+        "input and writes it as a trace and as a C program that needs only sources of alloc/.",
         NULL,
         NULL,
         NULL};

@@ -40,20 +40,23 @@ static void check_laws(const char *text) {
 enum { KEY_PROGRAMS = 256 };
 
 static const struct argp_option arguments[] = {
-    {"seconds", 's', "N", 0, "A run's, at most (60)", 0},
-    {"seeds", 'n', "N", 0, "Runs of each mutant (10)", 0},
-    {"mutants", 'm', "M,...", 0, "These only, named or generated ones; none where it is empty", 0},
-    {"generated", 'g', "N", 0, "Besides the named ones, so many that are generated and compile (0)",
-     0},
-    {"sample", 'S', "SEED", 0, "Draws them (1)", 0},
-    {"without", 'w', "LAW,...", 0, "Oracles that are not held", 0},
-    {"ablation", 'a', NULL, 0, "For each law a mutant that is found by no other", 0},
+    {"seconds", 's', "N", 0, "Time limit per run in seconds (default: 60)", 0},
+    {"seeds", 'n', "N", 0, "Runs of each mutant, with different seeds (default: 10)", 0},
+    {"mutants", 'm', "M,...", 0,
+     "Mutants to run, by name (default: all named ones; an empty list: none)", 0},
+    {"generated", 'g', "N", 0,
+     "Number of generated mutants that compile, in addition to the named ones (default: 0)", 0},
+    {"sample", 'S', "SEED", 0, "Seed for choosing the generated mutants (default: 1)", 0},
+    {"without", 'w', "LAW,...", 0, "Oracles to disable", 0},
+    {"ablation", 'a', NULL, 0, "Find for each law a mutant that no other law detects", 0},
     {"explorer", 'e', NULL, 0,
-     "By the explorer in place of the targets: one run of each, as long as --seconds at most", 0},
-    {"depth", 'd', "N", 0, "Of the explorer: operations of its longest sequences (4)", 0},
-    {"control", 'c', "N", 0, "Runs of the right code, each program (1)", 0},
-    {"jobs", 'j', "N", 0, "Mutants at a time, one core each (the processors)", 0},
-    {"json", 'o', "FILE", 0, "All that was measured, as an array of objects", 0},
+     "Use the explorer instead of the fuzz targets: one run per mutant, limited by --seconds", 0},
+    {"depth", 'd', "N", 0, "Length of the explorer's longest sequences (default: 4)", 0},
+    {"control", 'c', "N", 0, "Runs of each fuzz program on the code without a mutant (default: 1)",
+     0},
+    {"jobs", 'j', "N", 0,
+     "Mutants to run in parallel, one core each (default: the number of processors)", 0},
+    {"json", 'o', "FILE", 0, "Write all measurements to FILE, as a JSON array of objects", 0},
     {"programs", KEY_PROGRAMS, NULL, OPTION_HIDDEN, "Instead, print what ./linmem has to build", 0},
     {0},
 };
@@ -187,8 +190,9 @@ exit_status score_command(int argc, char **argv) {
         arguments,
         parse,
         NULL,
-        "Plants bugs, one at a time, and counts which of them the fuzz targets find from an empty "
-        "corpus, by which oracle and after how long.",
+        "Mutation testing: builds each mutant of the allocators, runs the fuzz targets on it from "
+        "an "
+        "empty corpus, and reports which mutants are found, by which oracle and after how long.",
         NULL,
         NULL,
         NULL};
