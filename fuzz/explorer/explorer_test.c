@@ -460,7 +460,7 @@ static void assert_tells(explorer_world *w, explorer_world *player, uint64_t see
             assert_true(w->play(w, path[i], state, &bytes));
         }
     }
-    assert_true(w->end(w));
+    if (!w->end(w)) fail_msg("%s", w->finding);
     bool good = w->trace(w, path, 5, builder, &error);
     if (!good) fail_msg("%s", error.text);
     assert_true(trace_builder_finish(builder, &told, &error));
