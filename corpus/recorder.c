@@ -2,14 +2,17 @@
 
 #include "cli/clock.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#define RING_NAME     "linmem-record-"
 #define STUCK_SECONDS 1.0 // a record that keeps the ring full is waited for so long
 
 enum { END_WAITS_MAX = 100 }; // milliseconds, for calls that are under way at the end
@@ -24,7 +27,7 @@ static bool fail(trace_error *error, const char *what, const char *path) {
 // A file of the ring's size, with its blocks allocated: a full disk is an error here, and not a
 // signal in a recorded process later.
 static int make_ring_file(char *path, size_t bytes, const char *folder) {
-    int length = snprintf(path, bytes, "%s/linmem-record-XXXXXX", folder);
+    int length = snprintf(path, bytes, "%s/" RING_NAME "XXXXXX", folder);
     if (length < 0 || (size_t)length >= bytes) {
         errno = ENAMETOOLONG;
         return -1;
@@ -79,6 +82,40 @@ static int make_log(const char *folder) {
     return file;
 }
 
+// ---- rings that killed recorders left behind ----
+
+// Whether it is a ring whose recorder has died. The mutex is not kept: it would be on our list.
+static bool is_abandoned(int file) {
+    struct stat status;
+    if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode) || status.st_uid != geteuid() ||
+        status.st_size != sizeof(recording_ring))
+        return false;
+    recording_ring *ring = mmap(NULL, sizeof *ring, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (ring == MAP_FAILED) return false;
+    int held = ring->magic == RECORDING_MAGIC ? pthread_mutex_trylock(&ring->alive) : EBUSY;
+    if (held == 0 || held == EOWNERDEAD) pthread_mutex_unlock(&ring->alive);
+    munmap(ring, sizeof *ring);
+    return held == EOWNERDEAD || held == ENOTRECOVERABLE;
+}
+
+static void remove_abandoned(const char *folder) {
+    DIR *entries = opendir(folder);
+    for (struct dirent *entry; entries != NULL && (entry = readdir(entries)) != NULL;) {
+        char link[NAME_MAX + sizeof ".so"];
+        if (strncmp(entry->d_name, RING_NAME, strlen(RING_NAME)) != 0) continue;
+        int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+        int file = openat(dirfd(entries), entry->d_name, flags);
+        if (file < 0) continue;
+        if (is_abandoned(file)) {
+            snprintf(link, sizeof link, "%s.so", entry->d_name);
+            unlinkat(dirfd(entries), link, 0);
+            unlinkat(dirfd(entries), entry->d_name, 0);
+        }
+        close(file);
+    }
+    if (entries != NULL) closedir(entries);
+}
+
 void recorder_close(recorder *recorder) {
     if (recorder->ring == NULL) return;
     int32_t open = 0;
@@ -95,6 +132,8 @@ bool recorder_open(recorder *recorder, trace_error *error) {
     if (folder == NULL || folder[0] == '\0') folder = "/tmp";
     char whole[PATH_MAX];
     if (realpath(folder, whole) == NULL) return fail(error, "no temporary file", folder);
+    remove_abandoned("/dev/shm");
+    remove_abandoned(whole);
     if (!open_ring(recorder, whole, error)) return false;
     recorder->log = make_log(whole);
     if (recorder->log >= 0) return true;

@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -148,6 +150,31 @@ static void test_that_we_live_can_be_asked(void **state) {
     assert_int_equal(held, EBUSY);
 }
 
+// The next recorder of the same user removes it; those of recorders that live stay.
+static void test_the_ring_of_a_killed_recorder_is_removed(void **state) {
+    (void)state;
+    recorder *killed =
+        mmap(NULL, sizeof *killed, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(killed, MAP_FAILED);
+    trace_error error;
+    pid_t pid = fork();
+    if (pid == 0) {
+        bool opened = recorder_open(killed, &error);
+        kill(getpid(), opened ? SIGKILL : SIGTERM);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(WTERMSIG(status), SIGKILL);
+    assert_int_equal(access(killed->path, F_OK), 0);
+    recorder next;
+    assert_true(recorder_open(&next, &error));
+    assert_int_not_equal(access(killed->path, F_OK), 0);
+    assert_int_equal(access(now.path, F_OK), 0);
+    pthread_mutex_unlock(&next.ring->alive);
+    recorder_close(&next);
+    munmap(killed, sizeof *killed);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -157,6 +184,7 @@ int main(void) {
         TEST(test_a_record_that_never_comes_gives_way),
         TEST(test_a_ring_of_nonsense_ends_the_recording),
         TEST(test_that_we_live_can_be_asked),
+        TEST(test_the_ring_of_a_killed_recorder_is_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
