@@ -592,16 +592,32 @@ static void test_the_largest_of_a_name_is_chosen(void **state) {
 // What is sent to us alone is passed on; we live to keep what was recorded, and end the same way.
 static void test_signals_are_for_the_command(void **state) {
     (void)state;
-    static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGALRM};
+    static const int signals[] = {SIGTERM, SIGINT,  SIGHUP, SIGUSR1, SIGALRM,
+                                  SIGXCPU, SIGXFSZ, SIGIO,  SIGPIPE};
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
         char script[64], end[64];
-        snprintf(script, sizeof script, "kill -%d $PPID; sleep 10", signals[i]);
+        snprintf(script, sizeof script, "ulimit -c 0; kill -%d $PPID; sleep 10", signals[i]);
         snprintf(end, sizeof end, "killed by SIG%s", sigabbrev_np(signals[i]));
         assert_int_equal(record("-o", output, "-p", "sh", "--", "sh", "-c", script, NULL),
                          SIGNAL_BASE + signals[i]);
         assert_non_null(strstr(said, end));
         trace made = read_output();
         trace_free(&made);
+    }
+}
+
+// Signals that end nobody by themselves, and those by which a terminal stops a program.
+static void test_other_signals_are_for_the_command_too(void **state) {
+    (void)state;
+    static const int signals[] = {SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT, SIGWINCH, SIGURG};
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        char script[200];
+        snprintf(script, sizeof script,
+                 "trap 'exit 7' %d; kill -%d $PPID; i=0; while [ $i -lt 200 ]; do sleep 0.05; "
+                 "i=$((i + 1)); done",
+                 signals[i], signals[i]);
+        int status = record("-o", output, "--", "sh", "-c", script, NULL);
+        if (status != 7) fail_msg("signal %d: status %d", signals[i], status);
     }
 }
 
@@ -693,6 +709,34 @@ static void test_signals_after_the_command_end_the_recorder(void **state) {
         assert_int_not_equal(access(ring, F_OK), 0);
     }
     unlink(output);
+}
+
+// A command that stops itself stops us, and SIGCONT to us continues both. Where somebody continues
+// the command alone, nobody has to continue us.
+static void test_we_stop_as_the_command_does(void **state) {
+    (void)state;
+    char *argv[] = {(char *)"linmem record",
+                    (char *)"-o",
+                    output,
+                    (char *)"--",
+                    (char *)"sh",
+                    (char *)"-c",
+                    (char *)"kill -STOP $$; exit 7",
+                    NULL};
+    unlink(output);
+    pid_t pid = start_record(sizeof argv / sizeof *argv - 1, argv);
+    siginfo_t stopped = {0};
+    for (int naps = 0; stopped.si_pid == 0; naps++) {
+        assert_int_equal(waitid(P_PID, (id_t)pid, &stopped, WSTOPPED | WNOHANG), 0);
+        if (naps == NAPS_MAX) fail_msg("we did not stop");
+        nap();
+    }
+    assert_int_equal(stopped.si_status, SIGSTOP);
+    kill(pid, SIGCONT);
+    assert_int_equal(finish_record(pid), 7);
+    assert_int_equal(record("-o", output, "--", "sh", "-c",
+                            "(sleep 0.2; kill -CONT $$) & kill -STOP $$; exit 7", NULL),
+                     7);
 }
 
 static int orphan_said[2];
@@ -890,6 +934,8 @@ int main(void) {
         cmocka_unit_test(test_a_runtime_with_a_heap_of_its_own),
         cmocka_unit_test(test_the_largest_of_a_name_is_chosen),
         cmocka_unit_test(test_signals_are_for_the_command),
+        cmocka_unit_test(test_other_signals_are_for_the_command_too),
+        cmocka_unit_test(test_we_stop_as_the_command_does),
         cmocka_unit_test(test_signals_after_the_command_end_the_recorder),
         cmocka_unit_test(test_a_program_outlives_its_recorder),
         cmocka_unit_test(test_arguments_that_are_no_text),

@@ -1,6 +1,7 @@
 #include "corpus/recorded_command.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -51,29 +53,39 @@ static void raise_limits(void) {
     }
 }
 
-// The terminal sends its signals to the command, too.
-static bool is_from_terminal(int number, const siginfo_t *info) {
-    return info->si_code == SI_KERNEL &&
-           (number == SIGINT || number == SIGQUIT || number == SIGHUP);
-}
-
 static time_t seconds_now(void) {
     struct timespec now = {0};
     clock_gettime(CLOCK_MONOTONIC, &now);
     return now.tv_sec;
 }
 
+// What the kernel sends: the terminal's signals reach the command too unless it left our process
+// group; timers are still ours after a fork; the rest is about this process.
+static bool is_for_command(int number, const siginfo_t *info) {
+    if (info->si_code != SI_KERNEL) return true;
+    switch (number) {
+    case SIGINT:
+    case SIGQUIT:
+    case SIGHUP:
+    case SIGWINCH:
+        return getpgid(command_pid) != getpgrp();
+    default:
+        return number == SIGALRM || number == SIGVTALRM || number == SIGPROF;
+    }
+}
+
 static void pass_on(int number, const siginfo_t *info) {
     passed_at[number] = seconds_now();
     if (info->si_code == SI_QUEUE)
         sigqueue(command_pid, number, info->si_value);
-    else if (!is_from_terminal(number, info))
+    else if (is_for_command(number, info))
         kill(command_pid, number);
 }
 
 // The command has ended, and so the signal is ours. timeout sends its signal twice, to us and to
 // our process group: the second one must not cost the recording.
 static void die(int number) {
+    if (number == SIGCONT || number == SIGWINCH || number == SIGURG) return; // they end nobody
     if (inherited.actions[number].sa_handler == SIG_IGN) return;
     if (passed_at[number] != 0 && seconds_now() - passed_at[number] <= REPEATED_SECONDS) return;
     abandon();
@@ -84,10 +96,10 @@ static void die(int number) {
 static void on_signal(int number, siginfo_t *info, void *context) {
     (void)context;
     int kept = errno;
-    if (command_pid > 0)
-        pass_on(number, info);
-    else
-        die(number);
+    // Ours are errors that the call tells, of a closed pipe or a file too large; or abort's.
+    bool own = info->si_code != SI_KERNEL && info->si_pid == getpid();
+    if (!own && command_pid > 0) pass_on(number, info);
+    if (!own && command_pid <= 0) die(number);
     errno = kept;
 }
 
@@ -95,21 +107,25 @@ static void change_action(int number, const struct sigaction *action) {
     inherited.changed[number] = sigaction(number, action, &inherited.actions[number]) == 0;
 }
 
+// All but what a fault of ours raises, and SIGCHLD, which tells of our own child.
 static void take_signals(void) {
-    static const int passed[] = {SIGHUP,  SIGINT,  SIGQUIT,   SIGTERM, SIGUSR1,
-                                 SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF};
-    // We stop when the command does; a full disk or a closed pipe is an error of ours to tell.
-    static const int ignored[] = {SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE, SIGXFSZ};
-    struct sigaction pass = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART};
-    struct sigaction ignore = {.sa_handler = SIG_IGN}, standard = {.sa_handler = SIG_DFL};
-    sigfillset(&pass.sa_mask);
-    for (size_t i = 0; i < sizeof passed / sizeof *passed; i++)
-        change_action(passed[i], &pass);
-    for (int number = SIGRTMIN; number <= SIGRTMAX; number++)
-        change_action(number, &pass);
-    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
-        change_action(ignored[i], &ignore);
-    change_action(SIGCHLD, &standard); // else, where it was ignored, there is nobody to wait for
+    static const int left[] = {SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS};
+    struct sigaction take = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART};
+    struct sigaction standard = {.sa_handler = SIG_DFL};
+    sigfillset(&take.sa_mask);
+    for (int number = 1; number <= SIGRTMAX; number++) {
+        bool is_left = false;
+        for (size_t i = 0; i < sizeof left / sizeof *left; i++)
+            is_left = is_left || number == left[i];
+        if (!is_left) change_action(number, number == SIGCHLD ? &standard : &take);
+    }
+}
+
+// Once the command has ended, the terminal may stop us, but not for what we write to it.
+static void release_stops(void) {
+    sigaction(SIGTSTP, &inherited.actions[SIGTSTP], NULL);
+    signal(SIGTTIN, SIG_IGN);
+    signal(SIGTTOU, SIG_IGN);
 }
 
 void recorded_command_prepare(void (*abandon_all)(void)) {
@@ -163,12 +179,46 @@ static void read_name(recorded_command *end) {
     fclose(file);
 }
 
-// Stops with the command where the terminal stopped it, so that the shell takes over.
+// A process's state, as /proc has it: 'T' is stopped; 0: there is none.
+static char state_of(pid_t pid) {
+    char path[64], text[256], state = 0;
+    snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t count = file >= 0 ? read(file, text, sizeof text - 1) : 0;
+    if (file >= 0) close(file);
+    text[count > 0 ? count : 0] = '\0';
+    const char *name_end = strrchr(text, ')');
+    if (name_end != NULL && name_end[1] == ' ') state = name_end[2];
+    return state;
+}
+
+// Continues the stopped recorder once somebody has continued the command alone.
+_Noreturn static void watch(pid_t recorder, pid_t command) {
+    struct timespec nap = {.tv_nsec = NAP_MOST_NS};
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    while (getppid() == recorder) {
+        if (state_of(recorder) == 'T' && state_of(command) != 'T') kill(recorder, SIGCONT);
+        nanosleep(&nap, NULL);
+    }
+    _exit(0);
+}
+
+// Stops as the command did, so that who waits for us sees it. A SIGCONT that is sent to us is
+// passed on.
 static void stop_alike(pid_t pid) {
     siginfo_t stopped = {0};
     if (waitid(P_PID, (id_t)pid, &stopped, WSTOPPED | WNOHANG) != 0 || stopped.si_pid == 0) return;
-    int by = stopped.si_status;
-    if (by == SIGTSTP || by == SIGTTIN || by == SIGTTOU) raise(SIGSTOP);
+    pid_t recorder = getpid();
+    sigset_t all, kept;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &kept); // for the watcher
+    pid_t watcher = fork();
+    if (watcher == 0) watch(recorder, pid);
+    pthread_sigmask(SIG_SETMASK, &kept, NULL);
+    if (watcher < 0) return;
+    raise(SIGSTOP);
+    kill(watcher, SIGKILL);
+    waitpid(watcher, NULL, 0);
 }
 
 static bool has_ended(recorded_command *end) {
@@ -178,6 +228,7 @@ static bool has_ended(recorded_command *end) {
         return false;
     read_name(end); // a zombie still has one
     command_pid = 0;
+    release_stops();
     while (waitpid(end->pid, &end->status, 0) < 0 && errno == EINTR)
         ;
     return true;

@@ -21,7 +21,7 @@ void recorded_command_prepare(void (*abandon_all)(void));
 
 // Runs the command, with the descriptor `output` as its standard output, and drains the ring until
 // it ends. What it starts may live on. Signals that are
-// sent to us alone are passed on; the terminal's reach it by themselves; when it stops, so do we.
+// sent to us alone are passed on; the terminal's reach it by themselves. When it stops, so do we.
 // False: there is no process for it, with errno.
 bool recorded_command_run(char **command, int output, recorder *recorder, recorded_command *end);
 
