@@ -102,6 +102,8 @@ try script-without-a-first-line - 'printf "echo a script\n" > s; chmod +x s; $R 
 try timeout timeout 'timeout -s INT 0.3 $R sleep 10; echo $?'
 try nohup nohup 'nohup $R sh -c "kill -HUP \$\$; echo lives"'
 try own-ctrl-c - 'set -m; $R bash -c "trap \"echo caught; exit 3\" INT; kill -INT 0; sleep 1"; echo $?'
+try signals-counted - 'set -m; $R $build/count_signals > out & until grep -qs ready out; do sleep 0.02; done
+    kill -TERM %1; kill -HUP $!; kill -USR1 %1; sleep 0.1; kill -USR1 %1; kill -CONT %1; kill -USR2 $!; wait; cat out'
 
 # ---- programs that are hard to be unseen by ----
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,11 +75,73 @@ static bool is_for_command(int number, const siginfo_t *info) {
     }
 }
 
+// A process in our process group that blocks all signals and counts them: what it got as well was
+// sent to the group, and so has reached the command. Where there is none, all is passed on.
+static struct witness {
+    _Atomic uint32_t seen[NSIG]; // shared
+    _Atomic int answered;
+} * witness;
+static pid_t witness_pid; // 0: none
+static uint32_t accounted[NSIG];
+
+// Standard signals come before the question, as their numbers are smaller.
+_Noreturn static void be_witness(pid_t recorder) {
+    sigset_t all;
+    sigfillset(&all);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    close_range(0, ~0u, 0);
+    while (getppid() == recorder) {
+        siginfo_t info;
+        int number = sigwaitinfo(&all, &info);
+        if (number == SIGRTMAX && info.si_code == SI_QUEUE && info.si_pid == recorder)
+            witness->answered = info.si_value.sival_int;
+        else if (number > 0)
+            witness->seen[number]++;
+    }
+    _exit(0);
+}
+
+// All signals are blocked.
+static void start_witness(void) {
+    pid_t recorder = getpid();
+    void *page =
+        mmap(NULL, sizeof *witness, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED) return;
+    witness = page;
+    witness_pid = fork();
+    if (witness_pid == 0) be_witness(recorder);
+    if (witness_pid < 0) witness_pid = 0;
+}
+
+static void end_witness(void) {
+    pid_t pid = witness_pid;
+    witness_pid = 0;
+    if (pid == 0) return;
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
+// Asks the witness; it may be stopped, and then it is not waited for for long.
+static bool is_of_group(int number) {
+    enum { WAITS_MAX = 100 };
+    static int asked;
+    struct timespec millisecond = {.tv_nsec = 1000000};
+    if (witness_pid == 0) return false;
+    nanosleep(&millisecond, NULL); // the kernel signals the members of a group one by one
+    if (sigqueue(witness_pid, SIGRTMAX, (union sigval){.sival_int = ++asked}) != 0) return false;
+    for (int waits = 0; waits < WAITS_MAX && witness->answered != asked; waits++)
+        nanosleep(&millisecond, NULL);
+    uint32_t seen = witness->seen[number];
+    bool is = seen != accounted[number];
+    accounted[number] = is && number >= SIGRTMIN ? accounted[number] + 1 : seen; // those queue
+    return is && getpgid(command_pid) == getpgrp();
+}
+
 static void pass_on(int number, const siginfo_t *info) {
     passed_at[number] = seconds_now();
     if (info->si_code == SI_QUEUE)
         sigqueue(command_pid, number, info->si_value);
-    else if (is_for_command(number, info))
+    else if (!is_of_group(number) && is_for_command(number, info))
         kill(command_pid, number);
 }
 
@@ -162,6 +225,7 @@ static bool start(char **command, int output, int *failure, recorded_command *en
     if (end->pid == 0) become(command, output, failure);
     int error = errno;
     command_pid = end->pid;
+    if (end->pid > 0) start_witness();
     pthread_sigmask(SIG_SETMASK, &inherited.mask, NULL);
     errno = error;
     return end->pid > 0;
@@ -228,6 +292,7 @@ static bool has_ended(recorded_command *end) {
         return false;
     read_name(end); // a zombie still has one
     command_pid = 0;
+    end_witness();
     release_stops();
     while (waitpid(end->pid, &end->status, 0) < 0 && errno == EINTR)
         ;

@@ -15,9 +15,9 @@ typedef struct recorder {
     double stuck_since; // a record keeps the ring full that is not published; 0: none does
 } recorder;
 
-// Makes the ring (in /dev/shm, or else beside the log) and the log (in TMPDIR, or in /tmp if that is
-// not set), and removes the rings of this user whose recorders were killed. The caller's thread is
-// the one whose death ends the recording. False: `error` says why.
+// Makes the ring (in /dev/shm, or else beside the log) and the log (in TMPDIR, or in /tmp if TMPDIR
+// is not set), and removes the rings of this user whose recorders were killed. The caller's thread
+// is the one whose death ends the recording. False: `error` says why.
 bool recorder_open(recorder *recorder, trace_error *error);
 // Moves what has been published to the log and returns how many records. The recording ends when
 // they cannot be written.
