@@ -26,9 +26,9 @@ typedef struct runtime {
 // the recorder sees of it.
 static const runtime runtimes[] = {
     {"Python", " python pypy", " libpython libpypy", NULL, "PYTHONMALLOC=malloc",
-     "blocks up to 512 bytes (PYTHONMALLOC=malloc shows them)"},
+     "blocks up to 512 bytes (set PYTHONMALLOC=malloc to record them)"},
     {"PHP", " php", " libphp", NULL, "USE_ZEND_ALLOC=0",
-     "what scripts allocate (USE_ZEND_ALLOC=0 shows it)"},
+     "what scripts allocate (set USE_ZEND_ALLOC=0 to record it)"},
     {"Node.js", " node", " libnode libv8", NULL, NULL, "JavaScript objects, which are V8's"},
     {"Java", " java", " libjvm", NULL, NULL, "objects, which are the JVM's"},
     {"Go", "", "", ".go.buildinfo", NULL, "what Go allocates"},

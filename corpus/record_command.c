@@ -128,9 +128,12 @@ static const struct argp record_argp = {
         "Children that it forks and programs that it starts are recorded too; one of them "
         "becomes the trace. A forked child's trace begins with its parent's calls before the "
         "fork. The recording ends when COMMAND does.\n\n"
-        "Not recorded: static programs, setuid programs (unless root runs them), programs that "
-        "are started without LD_PRELOAD in their environment, in another file system tree or by "
-        "another user, and executables that define a malloc of their own.\n\n"
+        "Each recorded process maps 6 MiB more, which count against RLIMIT_MEMLOCK and RLIMIT_AS: "
+        "mlockall may fail under a small limit.\n\n"
+        "Not recorded: static programs, programs of another C library (musl), setuid programs "
+        "(unless root runs them), programs that are started without LD_PRELOAD in their "
+        "environment, in another file system tree or by another user, and executables that define "
+        "a malloc of their own.\n\n"
         "Nor is what runtimes keep in heaps of their own:",
     .help_filter = help,
 };
@@ -473,13 +476,14 @@ static void note_lost_exec(notes *notes, const recording_process *image,
                            const recorded_command *end) {
     const char *name = image->name;
     if (end->name[0] == '\0' || strncmp(name, end->name, COMM_BYTES) == 0) return;
-    fputs("the command's process ended as '", notes->stream);
-    put_text(notes->stream, end->name, false);
-    fputs("': unless ", notes->stream);
     put_text(notes->stream, name, false);
-    fputs(" calls itself so, that is a program that was not recorded (static, setuid, or started "
-          "without LD_PRELOAD)\n",
+    fputs(" was replaced by '", notes->stream);
+    put_text(notes->stream, end->name, false);
+    fputs("' (exec), which was not recorded (static, setuid, or started without LD_PRELOAD), "
+          "unless ",
           notes->stream);
+    put_text(notes->stream, name, false);
+    fputs(" renamed itself\n", notes->stream);
 }
 
 static void note_own_mallocs(notes *notes, const programs_seen *programs, const recording *seen) {
@@ -534,9 +538,8 @@ static void note_runtime(notes *notes, const recording_process *process) {
     executable executable;
     executable_inspect(process->file, &executable);
     if (executable.hidden == NULL) return;
-    fputs("not recorded, as it is in a heap of its own: ", notes->stream);
     put_text(notes->stream, process->name, false);
-    fprintf(notes->stream, "'s %s\n", executable.hidden);
+    fprintf(notes->stream, "'s own heap is not recorded: %s\n", executable.hidden);
 }
 
 static void note_losses(notes *notes, const recording *seen, const programs_seen *programs,
@@ -570,12 +573,15 @@ static void say_others(const programs_seen *others, const recording *seen) {
             left++;
             continue;
         }
-        fputs(named++ == 0 ? "linmem record: seen as well (choose with --process NAME): " : ", ",
+        fputs(named++ == 0 ? "linmem record: other programs recorded (select with --process NAME): "
+                           : ", ",
               stderr);
         put_text(stderr, process->name, false);
-        fprintf(stderr, " %" PRIu64 " calls", process->calls);
-        if (program->count > 1) fprintf(stderr, " in the largest of %u", program->count);
-        fprintf(stderr, " (pid %ld)", (long)process->pid);
+        if (program->count == 1)
+            fprintf(stderr, " %" PRIu64 " calls (pid %ld)", process->calls, (long)process->pid);
+        else
+            fprintf(stderr, " (%u processes, at most %" PRIu64 " calls each)", program->count,
+                    process->calls);
     }
     if (left != 0) fprintf(stderr, ", and %zu more", left);
     if (named != 0) fputc('\n', stderr);

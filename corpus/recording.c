@@ -321,12 +321,13 @@ void recording_describe_losses(const recording_summary *summary, FILE *stream) {
         {summary->unfinished, "calls that never ended: skipped"},
         {summary->lost, "records, of this process or another, that never ended: skipped"},
         {summary->damaged, "records that make no sense, as a program wrote over them: skipped"},
-        {summary->unknown_frees, "frees of blocks that nobody saw allocated: skipped"},
-        {summary->reused_addresses, "blocks whose end nobody saw: freed when their address came"},
+        {summary->unknown_frees, "frees of unknown blocks skipped"},
+        {summary->reused_addresses,
+         "blocks with no recorded free; freed when their address was reused"},
         {summary->large_blocks, "blocks of 4 GiB and more: skipped"},
-        {summary->lowered_alignments, "alignments above 2^31: lowered to it"},
+        {summary->lowered_alignments, "alignments reduced to 2^31"},
         {summary->folded_threads, "threads above 4096: they share lanes"},
-        {summary->left_out, "calls came after these: left out"},
+        {summary->left_out, "later calls omitted (limit reached)"},
     };
     for (size_t i = 0; i < sizeof losses / sizeof *losses; i++)
         if (losses[i].count != 0)
