@@ -2,6 +2,7 @@
 // anything, and what makes no sense is skipped and counted.
 #include "corpus/recording.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -313,6 +314,12 @@ static bool close_trace(conversion *converter) {
     return true;
 }
 
+static const char *cut_off_reason(int error) {
+    if (error == ETIMEDOUT) return "linmem record did not make room in time";
+    if (error == EBADMSG) return "a program overwrote the recording";
+    return strerror(error);
+}
+
 void recording_describe_losses(const recording_summary *summary, FILE *stream) {
     const struct {
         uint64_t count;
@@ -333,7 +340,7 @@ void recording_describe_losses(const recording_summary *summary, FILE *stream) {
         if (losses[i].count != 0)
             fprintf(stream, "%" PRIu64 " %s\n", losses[i].count, losses[i].what);
     if (summary->cut_off != 0)
-        fprintf(stream, "cut off before the program ended: %s\n", strerror(summary->cut_off));
+        fprintf(stream, "cut off before the program ended: %s\n", cut_off_reason(summary->cut_off));
 }
 
 static bool comment(conversion *converter, const char *title) {

@@ -1,6 +1,7 @@
 // Logs made by hand, and the traces that must come of them.
 #include "corpus/recording.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -197,6 +198,21 @@ static void test_a_log_that_ends_amid_calls(void **state) {
     expect("a0:10 e f0");
     assert_int_equal(now.summary.lost, 1);
     assert_non_null(strstr(now.made.preamble, "# cut off before the program ended: No space left"));
+}
+
+// Errors of the recording itself are not told in the words of the C library.
+static void test_reasons_for_the_end(void **state) {
+    (void)state;
+    recording_summary summary = {.cut_off = EBADMSG};
+    char text[200];
+    FILE *stream = fmemopen(text, sizeof text, "w");
+    recording_describe_losses(&summary, stream);
+    summary.cut_off = ETIMEDOUT;
+    recording_describe_losses(&summary, stream);
+    fclose(stream);
+    assert_string_equal(text, "cut off before the program ended: a program overwrote the "
+                              "recording\ncut off before the program ended: linmem record did not "
+                              "make room in time\n");
 }
 
 static void test_live_blocks_are_freed_in_the_order_of_allocation(void **state) {
@@ -415,6 +431,7 @@ int main(void) {
         TEST(test_an_address_that_comes_twice_ends_its_block),
         TEST(test_large_blocks_and_alignments),
         TEST(test_a_log_that_ends_amid_calls),
+        TEST(test_reasons_for_the_end),
         TEST(test_live_blocks_are_freed_in_the_order_of_allocation),
         TEST(test_nonsense_is_skipped),
         TEST(test_each_process_has_its_own_trace),
