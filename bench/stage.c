@@ -178,13 +178,21 @@ static bool can_repeat(void) {
     return true;
 }
 
+// Whether passes are long enough, several times in a row: one may be long because it was preempted.
+static bool passes_are_long(void) {
+    enum { PASSES_IN_A_ROW = 5 };
+    for (int i = 0; i < PASSES_IN_A_ROW; i++)
+        if (stage_pass() * (double)stage.plays <= 2 * stage.pass_ns_min) return false;
+    return true;
+}
+
 void stage_fit_passes(void) {
     enum { PLAYS_MAX = 1 << 20 };
     static const double certain = 1000; // no warm pass is that much faster than the cold one
     stage.pass_ns_min = (double)CELL_STEPS_MIN * clock_step_ns();
     if (stage.cell->outcome.cold_ns > certain * stage.pass_ns_min || !can_repeat()) return;
-    for (stage.plays = 1; stage.plays < PLAYS_MAX; stage.plays *= 2)
-        if (stage_pass() * (double)stage.plays > 2 * stage.pass_ns_min) return;
+    for (stage.plays = 1; stage.plays < PLAYS_MAX && !passes_are_long();)
+        stage.plays *= 2;
 }
 
 void stage_judge_passes(void) {
