@@ -4,9 +4,9 @@
 // times the steps. None is linear.
 //
 // A step is a basic block of the strategy's code: the strategies are compiled once more, at check
-// level 0, and call us at the start of each (-fsanitize-coverage=trace-pc). gcc makes about twice as
-// many blocks as clang: buddy's longest resize has 856 and 475. What memcpy, memset and the memory's
-// growth do is not counted, and no clock is read.
+// level 0, and call us at the start of each (-fsanitize-coverage=trace-pc). gcc makes about twice
+// as many blocks as clang: buddy's longest resize has 856 and 475. What memcpy, memset and the
+// memory's growth do is not counted, and no clock is read.
 //
 // The heaps are those that lists and trees are bad at: many free blocks of one size below what is
 // asked for, of all sizes, of rising sizes, and heaps that were filled and drained.
