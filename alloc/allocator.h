@@ -49,6 +49,7 @@ typedef struct lm_demand {
     uint64_t alignment;   // that was asked for
     uint64_t spent_bytes; // of all blocks since the last reset, freed or not; what alignment skips
     uint64_t foreign_growths; // how often somebody else has grown the memory
+    uint64_t foreign_bytes;   // by how much: a table that has an entry for each page has theirs too
 } lm_demand;
 
 typedef struct lm_allocator {

@@ -74,6 +74,7 @@ static inline void lm_demand_closed(lm_demand_meter *meter) {
 }
 
 // Somebody else has grown the memory.
-static inline void lm_demand_foreign(lm_demand_meter *meter) {
+static inline void lm_demand_foreign(lm_demand_meter *meter, uint32_t pages) {
     meter->most.foreign_growths++;
+    meter->most.foreign_bytes += (uint64_t)pages * LM_PAGE_BYTES;
 }

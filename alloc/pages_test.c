@@ -62,7 +62,7 @@ static void after(play *p, uint32_t pages) {
     p->growths++;
     if (p->way != FOREIGN || !lm_memory_grow_foreign(&p->memory, 1)) return;
     p->foreign++;
-    lm_demand_foreign(&p->demand);
+    lm_demand_foreign(&p->demand, 1);
 }
 
 static void allocate(play *p, uint32_t block, uint64_t size) {

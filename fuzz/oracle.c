@@ -467,7 +467,7 @@ bool oracle_opened(oracle *o, bool opened) {
 bool oracle_foreign(oracle *o) {
     uint32_t pages = lm_memory_pages(o->memory) - o->pages;
     if (pages == 0) return true;
-    lm_demand_foreign(&o->demand);
+    lm_demand_foreign(&o->demand, pages);
     oracle_extent *e = &o->extents[ORACLE_BLOCKS_MAX + o->foreign++];
     uint64_t bytes = (uint64_t)pages * LM_PAGE_BYTES;
     *e = (oracle_extent){.offset = (uint64_t)o->pages * LM_PAGE_BYTES,

@@ -410,7 +410,7 @@ static void grow(uint32_t pages) { // somebody else does
     before();
     lm_memory_grow_foreign(&memory, pages);
     if (lm_memory_pages(&memory) == pages_before) return;
-    lm_demand_foreign(&demand);
+    lm_demand_foreign(&demand, lm_memory_pages(&memory) - pages_before);
     extent *e = &blocks[BLOCKS + foreign];
     e->offset = (uint64_t)pages_before * LM_PAGE_BYTES;
     e->usable = memory_end() - e->offset;

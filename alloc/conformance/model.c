@@ -117,7 +117,7 @@ void step_foreign(model *m) {
     uint32_t before = lm_memory_pages(&m->memory), pages = 1 + random_below(&m->random, 2);
     if (m->foreign == FOREIGN_MAX || !lm_memory_grow_foreign(&m->memory, pages)) return;
     m->foreign++;
-    lm_demand_foreign(&m->demand);
+    lm_demand_foreign(&m->demand, pages);
     uint64_t bytes = (uint64_t)pages * LM_PAGE_BYTES;
     extent *e = insert(m, (extent){.offset = (uint64_t)before * LM_PAGE_BYTES,
                                    .room = bytes,

@@ -502,7 +502,7 @@ static const char *validate(lm_memory *m, lm_census *out) {
 static uint64_t heap_bytes_max(const lm_demand *demand) {
     lm_demand d = *demand;
     d.foreign_growths += 2;
-    return maps_heap_bytes(lm_first_fit_bound(&d), sizeof(heap));
+    return maps_heap_bytes(demand, lm_first_fit_bound(&d), sizeof(heap));
 }
 
 const lm_allocator LM_TABLE(bitmap) = {

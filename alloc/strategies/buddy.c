@@ -351,7 +351,7 @@ static uint64_t heap_bytes_max(const lm_demand *demand) {
     uint64_t by_orders = demand->live_bytes * (1 + lm_granules_log2(most));
     uint64_t by_blocks = demand->live_bytes + demand->live_blocks * most;
     uint64_t bytes = by_orders < by_blocks ? by_orders : by_blocks;
-    return maps_heap_bytes(bytes + windows * most, sizeof(heap));
+    return maps_heap_bytes(demand, bytes + windows * most, sizeof(heap));
 }
 
 const lm_allocator LM_TABLE(buddy) = {

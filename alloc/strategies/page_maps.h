@@ -252,10 +252,12 @@ static void maps_reset(lm_memory *m, uint32_t heap_bytes) {
 // The heap that has so many bytes of blocks and gaps: with its table, which may have room for twice
 // the pages, and in whole pages. Of places that are not the heap's there are two more, the front
 // and the table.
-static inline uint64_t maps_heap_bytes(uint64_t bytes, uint64_t heap_bytes) {
+static inline uint64_t maps_heap_bytes(const lm_demand *demand, uint64_t bytes,
+                                       uint64_t heap_bytes) {
     uint64_t first_table = (uint64_t)(TABLE_PAGES_MIN + 4) * PAGE_MAP_BYTES;
     _Static_assert(PAGE_MAP_BYTES * 2 * 17 <= LM_PAGE_BYTES, "a table takes less than a 16th");
-    return lm_heap_bytes(bytes + bytes / 16, heap_bytes + first_table + 2 * LM_PAGE_BYTES);
+    uint64_t table = (bytes + demand->foreign_bytes) / 16;
+    return lm_heap_bytes(bytes + table, heap_bytes + first_table + 2 * LM_PAGE_BYTES);
 }
 
 // Whether an offset from a caller is a block's; what it may be at check level 1.

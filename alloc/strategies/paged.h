@@ -622,7 +622,8 @@ static uint64_t paged_heap_bytes_max(const lm_demand *demand) {
     const uint64_t slab = 2 * SLAB_BYTES_MAX + SMALL_MAX_BYTES;
     uint64_t run = demand->block_bytes + demand->alignment, fit = run > slab ? run : slab;
     uint64_t bytes = lm_gaps_bound(demand, slab + fit + fit / 4 + 2 * PAGE_BYTES);
-    uint64_t table = (bytes / PAGE_BYTES + TABLE_DESCRIPTORS_MIN + 4 * PAGES_A_GROWTH) * 4;
+    uint64_t pages = (bytes + demand->foreign_bytes) / PAGE_BYTES;
+    uint64_t table = (pages + TABLE_DESCRIPTORS_MIN + 4 * PAGES_A_GROWTH) * 4;
     return lm_heap_bytes(bytes, sizeof(state) + table * sizeof(page));
 }
 

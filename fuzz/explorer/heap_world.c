@@ -397,6 +397,7 @@ explorer_world *heap_world_new(const heap_world_options *options) {
         .alignment = plays(w, 'A') ? LM_PAGE_BYTES : LM_BLOCK_ALIGNMENT,
         .spent_bytes = 2 * options->depth * (cost_most + LM_PAGE_BYTES),
         .foreign_growths = plays(w, 'g') ? options->depth : 0,
+        .foreign_bytes = plays(w, 'g') ? (uint64_t)options->depth * LM_PAGE_BYTES : 0,
     };
     lm_memory_options memory = {
         .heap_start = HEAP_START, .pages = PAGES_BEGUN, .pages_max = LM_PAGES_MAX};
