@@ -69,6 +69,11 @@ typedef struct lm_allocator {
     // The same, filled with zero.
     void *(*allocate_zeroed)(size_t size, lm_memory *memory);
 
+    // Optional, NULL where the allocator does not know: the same as allocate, and *dirty gets how
+    // many of the block's first bytes may not be zero; from there to `size` all are. The caller
+    // clears them when it holds no lock that other threads wait for.
+    void *(*allocate_dirty)(size_t size, size_t *dirty, lm_memory *memory);
+
     // The same as allocate, aligned. `alignment` is a power of two up to 2^31. The block's offset
     // is a multiple of it; so is its address if the memory's base is, which is 0 on wasm32 and
     // natively a multiple of LM_PAGE_BYTES at least.

@@ -226,7 +226,8 @@ static void fresh_memory_is_not_cleared(void **state) {
     (void)state;
     lm_memory m = heap_started(tested, 1, 200);
     memset(lm_at(&m, 40000), 0xee, LM_PAGE_BYTES - 40000);
-    uint64_t dirty, sum = 0;
+    uint64_t sum = 0;
+    size_t dirty;
     for (int round = 0; round < 2; round++) {
         for (uint32_t i = 0; i < 200; i++) {
             size_t size = 16u << i % 13;

@@ -146,7 +146,7 @@ static void the_table_moves(void **state) {
 static void fresh_memory_is_not_cleared(void **state) {
     (void)state;
     lm_memory m = heap_started(tiny, 1, 200);
-    uint64_t dirty;
+    size_t dirty;
     for (int round = 0; round < 2; round++) {
         for (uint32_t i = 0; i < 200; i++) {
             size_t size = 16u << i % 13;

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -693,6 +695,61 @@ static void zeroed_buffers_are_zero(void **state) {
             }
 }
 
+// How many of the system's pages in a memory have been touched.
+static size_t resident_pages(const lm_memory *memory) {
+    size_t pages = lm_memory_end(memory) / (size_t)sysconf(_SC_PAGESIZE), count = 0;
+    unsigned char *resident = malloc(pages);
+    assert_int_equal(mincore(lm_memory_base(memory), lm_memory_end(memory), resident), 0);
+    for (size_t i = 0; i < pages; i++)
+        count += resident[i] & 1;
+    free(resident);
+    return count;
+}
+
+// An eighth is left to a strategy's records, and to huge pages where the system makes some.
+static void fresh_pages_are_not_cleared(void **state) {
+    (void)state;
+    enum { BYTES = 64 << 20 };
+    for (size_t i = 0; i < lm_strategy_count(); i++) {
+        const lm_allocator *a = lm_strategy_at(i, 0);
+        lm_memory memory;
+        lm_realm fresh;
+        lm_handle h;
+        assert_true(lm_memory_create(&memory, &(lm_memory_options){.pages = 1, .pages_max = 4096}));
+        assert_true(a->start(&memory) && lm_realm_start(&fresh, r->counts, a, &memory));
+        OK(lm_buffer_create(&fresh, DART, HOME, BYTES, 16, true, &h));
+        size_t resident = resident_pages(&memory);
+        if (resident > BYTES / 8 / (size_t)sysconf(_SC_PAGESIZE))
+            fail_msg("%s: %zu pages are resident", a->name, resident);
+        lm_memory_destroy(&memory);
+    }
+}
+
+static uint32_t cleared_by_odd;
+static void *odd_counted_zeroed(size_t size, lm_memory *memory) {
+    cleared_by_odd++;
+    return odd_allocate_zeroed(size, memory);
+}
+
+// An imported calloc clears a large buffer unless other threads would wait for it.
+static void no_thread_waits_for_a_large_buffer(void **state) {
+    (void)state;
+    static const struct {
+        uint32_t size;
+        unsigned capabilities;
+        bool cleared_by_atomic;
+    } cases[] = {{1 << 20, 0, true}, {(1 << 20) + 1, 0, false}, {2 << 20, LM_SHARES_THREADS, true}};
+    odd.allocate_zeroed = odd_counted_zeroed;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lm_handle h;
+        odd.capabilities = cases[i].capabilities;
+        cleared_by_odd = 0;
+        OK(lm_buffer_create(r, DART, ODD, cases[i].size, 8, true, &h));
+        assert_int_equal(cleared_by_odd, !r->counts->threads || cases[i].cleared_by_atomic);
+        FREES(lm_buffer_release(r, DART, h));
+    }
+}
+
 // Two buffers without bytes are two, in an allocator whose allocate(0) is NULL as well.
 static void nothing_is_a_buffer_too(void **state) {
     (void)state;
@@ -1106,6 +1163,8 @@ int main(void) {
         BOTH(slots_run_out),
         BOTH(buffers_are_aligned_and_stay_so),
         BOTH(zeroed_buffers_are_zero),
+        BOTH(fresh_pages_are_not_cleared),
+        BOTH(no_thread_waits_for_a_large_buffer),
         BOTH(nothing_is_a_buffer_too),
         BOTH(what_cannot_be_served_changes_nothing),
         BOTH(a_buffer_can_always_be_made_smaller),

@@ -20,6 +20,22 @@ static void zeroed_is_not_cleared(void) {
     bad.allocate_zeroed = good->allocate;
 }
 
+static void *allocate_as_clean(size_t size, size_t *dirty, lm_memory *memory) {
+    *dirty = 0;
+    return good->allocate(size, memory);
+}
+static void dirty_bytes_are_denied(void) {
+    bad.allocate_dirty = allocate_as_clean;
+}
+
+static void *allocate_as_dirty(size_t size, size_t *dirty, lm_memory *memory) {
+    *dirty = size;
+    return good->allocate(size, memory);
+}
+static void all_is_called_dirty(void) {
+    bad.allocate_dirty = allocate_as_dirty;
+}
+
 static void *resize_short(void *block, size_t size, lm_memory *memory) {
     size_t kept = good->usable_size(block, memory);
     size_t offset = (size_t)((unsigned char *)block - lm_memory_base(memory));
@@ -136,6 +152,12 @@ static const struct {
     {zeroed_is_not_cleared, run_laws,
      "law zero: allocate_zeroed(7) returned offset 32: byte 0 is 0xee, expected 0 "
      "(test zeroed_on_dirty_ground)"},
+    {dirty_bytes_are_denied, run_laws,
+     "law zero: allocate_dirty(7) returned offset 32: byte 0 is 0xee, expected 0 "
+     "(test dirty_bytes_are_known)"},
+    {all_is_called_dirty, run_laws,
+     "law clean: allocate_dirty(33554432) returned offset 32: dirty is 33554432, expected <= "
+     "4194304 (size / 8) (test clean_memory_is_known)"},
     {resize_copies_half, run_model,
      "law content: resize(block at 197472, size 3) returned offset 196688: byte 1 of 3 of a live "
      "block "

@@ -239,21 +239,21 @@ static inline uint32_t some(uint32_t size) {
     return size + (size == 0);
 }
 
-// Zeroed blocks that are larger are cleared here and not by the allocator, where threads would wait
-// for it. It may know that its block is clean, which saves the more the larger it is.
-static const uint32_t cleared_inside_max = THREADS ? 16 * LM_PAGE_BYTES : UINT32_MAX;
+// Zeroed blocks up to this are cleared by their allocator, larger ones here, where no thread waits
+// for it, and of those of an allocator that knows it only what may not be zero.
+static const uint32_t cleared_inside_max = 16 * LM_PAGE_BYTES;
 
 // A block and what is asked of it.
 typedef struct placed {
     uint32_t block, start; // the start is aligned
-    bool clean;            // it is zeroed already
+    uint32_t dirty;        // how many bytes from the start on may not be zero
 } placed;
 
 // What the allocator does not align, or not enough, is allocated so large that an aligned part of
 // it will do.
 static placed place_with_slack(const lm_memories *all, uint32_t memory, uint32_t size,
                                uint32_t alignment) {
-    placed p = {0};
+    placed p = {.dirty = size};
     uint32_t slack = alignment - 1;
     if (slack > UINT32_MAX - some(size)) return p;
     p.block = lm_access_allocate(all, memory, some(size) + slack);
@@ -261,15 +261,37 @@ static placed place_with_slack(const lm_memories *all, uint32_t memory, uint32_t
     return p;
 }
 
+// A zeroed block of more than cleared_inside_max. A foreign allocator's calloc, which may know that
+// it is clean, is called where no thread waits for it.
+static __attribute__((noinline)) placed place_large(const lm_memories *all, uint32_t memory,
+                                                    uint32_t size, bool locked) {
+    size_t dirty = size;
+    placed p = {0};
+    if (lm_access_knows_dirty(all, memory)) {
+        p.block = lm_access_allocate_dirty(all, memory, size, &dirty);
+    } else if (!locked && lm_access_zeroes(all, memory)) {
+        p.block = lm_access_allocate_zeroed(all, memory, size);
+        dirty = 0;
+    } else {
+        p.block = lm_access_allocate(all, memory, size);
+    }
+    p.dirty = dirty < size ? (uint32_t)dirty : size;
+    return p;
+}
+
 // A block, zeroed or aligned to more than blocks are, of an allocator that does the latter; it may
 // align less than ours do.
-static placed place_specially(const lm_memories *all, uint32_t memory, uint32_t size,
-                              uint32_t alignment, bool zeroed) {
-    placed p = {0};
+static inline __attribute__((always_inline)) placed place_specially(const lm_memories *all,
+                                                                    uint32_t memory, uint32_t size,
+                                                                    uint32_t alignment, bool zeroed,
+                                                                    bool locked) {
+    placed p = {.dirty = size};
     if (alignment > LM_BLOCK_ALIGNMENT)
         p.block = lm_access_allocate_aligned(all, memory, alignment, some(size));
-    else if (zeroed && size <= cleared_inside_max && lm_access_zeroes(all, memory))
-        p = (placed){.block = lm_access_allocate_zeroed(all, memory, some(size)), .clean = true};
+    else if (zeroed && size > cleared_inside_max)
+        p = place_large(all, memory, size, locked);
+    else if (zeroed && lm_access_zeroes(all, memory))
+        p = (placed){.block = lm_access_allocate_zeroed(all, memory, some(size))};
     else
         p.block = lm_access_allocate(all, memory, some(size));
     p.start = p.block;
@@ -278,13 +300,14 @@ static placed place_specially(const lm_memories *all, uint32_t memory, uint32_t 
 
 static inline __attribute__((always_inline)) placed place_inside(const lm_memories *all,
                                                                  uint32_t memory, uint32_t size,
-                                                                 uint32_t alignment, bool zeroed) {
+                                                                 uint32_t alignment, bool zeroed,
+                                                                 bool locked) {
     bool aligned = alignment > LM_BLOCK_ALIGNMENT;
     if (LM_UNLIKELY(aligned) && !lm_access_aligns(all, memory))
         return place_with_slack(all, memory, size, alignment);
     placed p = {0};
     if (LM_UNLIKELY(zeroed || aligned))
-        p = place_specially(all, memory, size, alignment, zeroed);
+        p = place_specially(all, memory, size, alignment, zeroed, locked);
     else
         p.block = p.start = lm_access_allocate(all, memory, some(size));
     if (LM_LIKELY(!(p.block & (alignment - 1)))) return p;
@@ -292,13 +315,13 @@ static inline __attribute__((always_inline)) placed place_inside(const lm_memori
     return place_with_slack(all, memory, size, alignment);
 }
 
-// Allocates for `size` bytes, aligned, and clears them. Block 0: out of memory.
+// Allocates for `size` bytes, aligned and, if `zeroed`, zero. Block 0: out of memory.
 static inline __attribute__((always_inline)) placed
 place(lm_memories *all, uint32_t memory, uint32_t size, uint32_t alignment, bool zeroed) {
     bool locked = lm_access_enter(all, memory);
-    placed p = place_inside(all, memory, size, alignment, zeroed);
+    placed p = place_inside(all, memory, size, alignment, zeroed, locked);
     lm_access_leave(all, memory, locked);
-    if (zeroed && !p.clean && p.block) lm_access_fill(all, memory, p.start, 0, size);
+    if (zeroed && p.dirty && p.block) lm_access_fill(all, memory, p.start, 0, p.dirty);
     return p;
 }
 
@@ -395,7 +418,8 @@ static inline lm_status try_create(lm_realm *r, uint32_t owner, uint32_t memory,
     uint32_t number;
     lm_status status = reserve(r, memory, size, told, &number);
     if (LM_UNLIKELY(status != LM_OK)) return status;
-    const placed p = place(&r->memories, memory, size, alignment, zeroed);
+    const placed p = zeroed ? place(&r->memories, memory, size, alignment, true)
+                            : place(&r->memories, memory, size, alignment, false);
     lock(r);
     reserve_no_more(r, memory, size);
     if (LM_LIKELY(p.block))

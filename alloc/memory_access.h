@@ -163,6 +163,19 @@ static inline uint32_t lm_access_allocate_zeroed(const lm_memories *all, uint32_
     return block ? lm_offset(s->memory, block) : 0;
 }
 
+// Whether it says which of a block's bytes may not be zero; then lm_access_allocate_dirty does so.
+static inline bool lm_access_knows_dirty(const lm_memories *all, uint32_t memory) {
+    LM_ELSEWHERE(memory, false);
+    return all->at[memory].allocator->allocate_dirty != NULL;
+}
+static inline uint32_t lm_access_allocate_dirty(const lm_memories *all, uint32_t memory,
+                                                uint32_t size, size_t *dirty) {
+    LM_ELSEWHERE(memory, 0);
+    const lm_served *s = &all->at[memory];
+    void *block = s->allocator->allocate_dirty(size, dirty, s->memory);
+    return block ? lm_offset(s->memory, block) : 0;
+}
+
 // Loads or stores 1, 2, 4 or 8 bytes at any offset, little-endian.
 static inline uint64_t lm_access_load(const lm_memories *all, uint32_t memory, uint32_t offset,
                                       uint32_t bytes) {

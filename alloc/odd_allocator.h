@@ -53,7 +53,8 @@ static inline void *odd_resize(void *block, size_t size, lm_memory *memory) {
 
 // A calloc, which the realm may be given with the others.
 static inline void *odd_allocate_zeroed(size_t size, lm_memory *memory) {
-    return lm_zero(odd_allocate(size, memory), size);
+    void *block = odd_allocate(size, memory);
+    return block ? memset(block, 0, size) : NULL;
 }
 
 // An aligned_alloc, which the realm may be given as well; there is none that resizes.

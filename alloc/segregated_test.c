@@ -143,7 +143,7 @@ static void fresh_memory_is_not_cleared(void **state) {
     for (int round = 0; round < 2; round++) {
         for (size_t size = 1000; size < 100000; size += size) {
             unsigned char *block = tiny->allocate_zeroed(size, &m);
-            uint32_t dirty;
+            size_t dirty;
             for (size_t i = 0; i < size; i++)
                 assert_int_equal(block[i], 0);
             memset(block, 0xee, size);

@@ -112,6 +112,11 @@ static void *allocate_zeroed(size_t size, lm_memory *memory) {
     return add_block(watching, i, watching->memories[i].allocator->allocate_zeroed(size, memory),
                      size);
 }
+static void *allocate_dirty(size_t size, size_t *dirty, lm_memory *memory) {
+    uint32_t i = noted_for(size, memory);
+    return add_block(watching, i,
+                     watching->memories[i].allocator->allocate_dirty(size, dirty, memory), size);
+}
 static void *allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
     uint32_t i = noted_for(size, memory);
     return add_block(watching, i,
@@ -171,6 +176,7 @@ void buffer_watch_start(buffer_watch *watch, const lm_served *memories, uint32_t
             .capabilities = a->capabilities,
             .allocate = allocate,
             .allocate_zeroed = a->allocate_zeroed ? allocate_zeroed : NULL,
+            .allocate_dirty = a->allocate_dirty ? allocate_dirty : NULL,
             .allocate_aligned = a->allocate_aligned ? allocate_aligned : NULL,
             .resize = resize,
             .resize_aligned = a->resize_aligned ? resize_aligned : NULL,

@@ -52,6 +52,14 @@ static void *noted_allocate_zeroed(size_t size, lm_memory *memory) {
     return block;
 }
 
+static void *noted_allocate_dirty(size_t size, size_t *dirty, lm_memory *memory) {
+    note("allocate_dirty");
+    note_size(size, 0);
+    void *block = original->allocate_dirty(size, dirty, memory);
+    done();
+    return block;
+}
+
 static void *noted_allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
     note("allocate_aligned");
     note_size(size, alignment);
@@ -128,6 +136,7 @@ const lm_allocator *noted_allocator(const lm_allocator *allocator) {
     table.start = noted_start;
     table.allocate = noted_allocate;
     table.allocate_zeroed = noted_allocate_zeroed;
+    if (table.allocate_dirty) table.allocate_dirty = noted_allocate_dirty;
     table.allocate_aligned = noted_allocate_aligned;
     table.resize = noted_resize;
     table.resize_aligned = noted_resize_aligned;

@@ -76,6 +76,10 @@ static void *watched_allocate_zeroed(size_t size, lm_memory *memory) {
     uint32_t i = number_of(memory);
     return came(servers[i].allocate_zeroed(size, memory), size, memory);
 }
+static void *watched_allocate_dirty(size_t size, size_t *dirty, lm_memory *memory) {
+    uint32_t i = number_of(memory);
+    return came(servers[i].allocate_dirty(size, dirty, memory), size, memory);
+}
 static void *watched_allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
     uint32_t i = number_of(memory);
     return came(servers[i].allocate_aligned(alignment, size, memory), size, memory);
@@ -494,6 +498,7 @@ static void serve(uint32_t number, const lm_allocator *allocator, uint32_t heap_
         .capabilities = a->capabilities,
         .allocate = watched_allocate,
         .allocate_zeroed = a->allocate_zeroed ? watched_allocate_zeroed : NULL,
+        .allocate_dirty = a->allocate_dirty ? watched_allocate_dirty : NULL,
         .allocate_aligned = a->allocate_aligned ? watched_allocate_aligned : NULL,
         .resize = watched_resize,
         .resize_aligned = a->resize_aligned ? watched_resize_aligned : NULL,

@@ -73,6 +73,11 @@ static void *allocate_zeroed(size_t size, lm_memory *memory) {
     return returned(real.allocate_zeroed(size, memory), memory);
 }
 
+static void *allocate_dirty(size_t size, size_t *dirty, lm_memory *memory) {
+    last = (call){.name = "allocate_dirty", .returns = BLOCK, .arguments = SIZE, .size = size};
+    return returned(real.allocate_dirty(size, dirty, memory), memory);
+}
+
 static void *allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
     last = (call){.name = "allocate_aligned",
                   .returns = BLOCK,
@@ -162,6 +167,7 @@ void subject_set(const lm_allocator *allocator) {
     recorded.start = start;
     recorded.allocate = allocate;
     recorded.allocate_zeroed = allocate_zeroed;
+    if (real.allocate_dirty) recorded.allocate_dirty = allocate_dirty;
     recorded.allocate_aligned = allocate_aligned;
     recorded.resize = resize;
     recorded.resize_aligned = resize_aligned;

@@ -440,6 +440,19 @@ static void clean_memory_is_not_touched(void **state) {
     lm_memory_destroy(&memory);
 }
 
+static void clean_memory_is_known(void **state) {
+    (void)state;
+    if (!subject->allocate_dirty) skip();
+    lm_memory memory = started(1, 4096);
+    for (int i = 0; i < 3; i++) {
+        size_t size = (size_t)32 << 20, dirty, pages;
+        require_served(subject->allocate_dirty(size, &dirty, &memory));
+        require_that(clean, dirty, <=, size / 8);
+        require_that(clean, resident_pages(&memory, &pages), <=, pages / 8);
+    }
+    lm_memory_destroy(&memory);
+}
+
 static void starts_anywhere(void **state) {
     (void)state;
     static const struct {
@@ -616,6 +629,31 @@ static void every_alignment(void **state) {
     lm_memory_destroy(&memory);
 }
 
+// Returns how many of its bytes may not be zero, `size` at most.
+static size_t known_to_be_dirty(size_t size, lm_memory *memory) {
+    size_t dirty;
+    unsigned char *block = subject->allocate_dirty(size, &dirty, memory);
+    require_served(block);
+    if (dirty > size) dirty = size;
+    require_zero(block + dirty, size - dirty);
+    memset(block, 0xee, subject->usable_size(block, memory));
+    subject->free(block, size, memory);
+    return dirty;
+}
+
+// All but the first round's blocks lie where others were.
+static void dirty_bytes_are_known(void **state) {
+    (void)state;
+    if (!subject->allocate_dirty) skip();
+    lm_memory memory = started(8, 8);
+    for (int round = 0; round < 20; round++) {
+        for (size_t size = 1; size < 100000; size = size * 2 + 5)
+            known_to_be_dirty(size, &memory);
+        subject->reset(&memory);
+    }
+    lm_memory_destroy(&memory);
+}
+
 static void zeroed_on_dirty_ground(void **state) {
     (void)state;
     lm_memory memory = started(8, 8);
@@ -750,6 +788,7 @@ int run_laws(void) {
         LAW_TEST(a_failed_resize_keeps_the_block),
         LAW_TEST(every_alignment),
         LAW_TEST(zeroed_on_dirty_ground),
+        LAW_TEST(dirty_bytes_are_known),
         LAW_TEST(resize_keeps_its_place),
         LAW_TEST(nothing_fails_while_the_memory_can_grow),
         LAW_TEST(pages_follow_the_need),
@@ -764,6 +803,7 @@ int run_laws(void) {
         LAW_TEST(shrinking_keeps_the_bound),
         LAW_TEST(a_closed_scope_gives_back),
         LAW_TEST(clean_memory_is_not_touched),
+        LAW_TEST(clean_memory_is_known),
         LAW_TEST(ends_at_two_to_the_32),
     };
     return run_law_tests("laws", tests, sizeof tests / sizeof *tests);

@@ -344,7 +344,7 @@ static uint32_t find(const lm_memory *m, uint32_t count) {
 
 // A live block of `count` granules at a multiple of `step`, of which the first *dirty bytes may not
 // be zero. 0: no memory.
-static uint32_t claim(lm_memory *m, uint32_t count, uint32_t step, uint64_t *dirty) {
+static uint32_t claim(lm_memory *m, uint32_t count, uint32_t step, size_t *dirty) {
     uint32_t found = find(m, count + step - 1);
     if (LM_UNLIKELY(!found)) found = maps_grow(m, run_start(m, maps_end(m), 0), count, step);
     if (LM_UNLIKELY(!found)) return 0;
@@ -363,23 +363,27 @@ static bool start(lm_memory *m) {
     return maps_start(m, sizeof(heap));
 }
 
-static void *allocate_aligned(size_t alignment, size_t size, lm_memory *m) {
+static inline void *allocate_at(size_t alignment, size_t size, size_t *dirty, lm_memory *m) {
     if (LM_UNLIKELY(size > LM_SIZE_MAX)) return NULL;
-    uint64_t dirty;
-    uint32_t block = claim(m, count_for(size), granules_for(alignment), &dirty);
+    uint32_t block = claim(m, count_for(size), granules_for(alignment), dirty);
     return LM_LIKELY(block) ? lm_at(m, block << GRANULE_SHIFT) : NULL;
+}
+
+static void *allocate_aligned(size_t alignment, size_t size, lm_memory *m) {
+    size_t dirty;
+    return allocate_at(alignment, size, &dirty, m);
 }
 
 static void *allocate(size_t size, lm_memory *m) {
     return allocate_aligned(LM_BLOCK_ALIGNMENT, size, m);
 }
 
+static inline void *allocate_dirty(size_t size, size_t *dirty, lm_memory *m) {
+    return allocate_at(LM_BLOCK_ALIGNMENT, size, dirty, m);
+}
+
 static void *allocate_zeroed(size_t size, lm_memory *m) {
-    if (size > LM_SIZE_MAX) return NULL;
-    uint64_t dirty;
-    uint32_t block = claim(m, count_for(size), 1, &dirty);
-    if (!block) return NULL;
-    return memset(lm_at(m, block << GRANULE_SHIFT), 0, size < dirty ? size : (size_t)dirty);
+    return lm_allocate_zeroed(allocate_dirty, size, m);
 }
 
 // What was asked for tells the end, as blocks have no granule too many.
@@ -515,6 +519,7 @@ const lm_allocator LM_TABLE(bitmap) = {
     .start = start,
     .allocate = allocate,
     .allocate_zeroed = allocate_zeroed,
+    .allocate_dirty = allocate_dirty,
     .allocate_aligned = allocate_aligned,
     .resize = resize,
     .resize_aligned = resize_aligned,

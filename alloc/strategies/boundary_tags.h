@@ -257,7 +257,7 @@ static bool extend(lm_memory *memory, uint32_t bytes) {
 
 // A live block of `bytes` from the wilderness, which grows where it has too few. 0: refused.
 static __attribute__((noinline)) uint32_t claim_last(lm_memory *memory, uint32_t bytes,
-                                                     uint32_t *dirty) {
+                                                     size_t *dirty) {
     if (wilderness_bytes(heap_of(memory)) < bytes && !extend(memory, bytes)) return 0;
     heap *h = heap_of(memory);
     uint32_t block = h->last;
@@ -266,12 +266,12 @@ static __attribute__((noinline)) uint32_t claim_last(lm_memory *memory, uint32_t
 }
 
 // A live block of at least `bytes`, of which the first `dirty` may not be zero. 0: out of memory.
-static inline uint32_t claim(lm_memory *memory, uint32_t bytes, uint32_t *dirty) {
+static inline uint32_t claim(lm_memory *memory, uint32_t bytes, size_t *dirty) {
     heap *h = heap_of(memory);
     uint32_t block = index_find(h, bytes);
     if (LM_UNLIKELY(!block)) return claim_last(memory, bytes, dirty);
     take(h, block, bytes);
-    *dirty = UINT32_MAX;
+    *dirty = SIZE_MAX;
     return block;
 }
 
@@ -306,17 +306,19 @@ static bool start(lm_memory *memory) {
     return true;
 }
 
-static void *allocate(size_t size, lm_memory *memory) {
+static inline void *allocate_dirty(size_t size, size_t *dirty, lm_memory *memory) {
     if (LM_UNLIKELY(size > LM_SIZE_MAX)) return NULL;
-    uint32_t dirty, block = claim(memory, bytes_for(size), &dirty);
+    uint32_t block = claim(memory, bytes_for(size), dirty);
     return LM_LIKELY(block) ? address_of(heap_of(memory), block) : NULL;
 }
 
+static void *allocate(size_t size, lm_memory *memory) {
+    size_t dirty;
+    return allocate_dirty(size, &dirty, memory);
+}
+
 static void *allocate_zeroed(size_t size, lm_memory *memory) {
-    if (size > LM_SIZE_MAX) return NULL;
-    uint32_t dirty, block = claim(memory, bytes_for(size), &dirty);
-    if (!block) return NULL;
-    return memset(address_of(heap_of(memory), block), 0, size < dirty ? size : dirty);
+    return lm_allocate_zeroed(allocate_dirty, size, memory);
 }
 
 // Any multiple of 16 may be a block's offset and its size: what lies before the aligned address is
@@ -325,7 +327,8 @@ static void *allocate_aligned(size_t alignment, size_t size, lm_memory *memory) 
     if (alignment <= LM_BLOCK_ALIGNMENT) return allocate(size, memory);
     if (size > LM_SIZE_MAX - alignment - BLOCK_BYTES_MIN) return NULL;
     uint32_t lead = 2 * (BLOCK_BYTES_MIN - LM_BLOCK_ALIGNMENT); // too little goes a step further
-    uint32_t bytes = bytes_for(size), step = (uint32_t)alignment, dirty;
+    uint32_t bytes = bytes_for(size), step = (uint32_t)alignment;
+    size_t dirty;
     uint32_t block = claim(memory, bytes + step - LM_BLOCK_ALIGNMENT + lead, &dirty);
     if (!block) return NULL;
     heap *h = heap_of(memory);

@@ -194,7 +194,7 @@ static bool grow(lm_memory *m, uint32_t order) {
 }
 
 // A live block of the order, of which the first *dirty bytes may not be zero. 0: no memory.
-static uint32_t claim(lm_memory *m, uint32_t order, uint64_t *dirty) {
+static uint32_t claim(lm_memory *m, uint32_t order, size_t *dirty) {
     if (!(heap_of(m)->orders >> order) && !grow(m, order)) return 0;
     heap *h = heap_of(m);
     uint32_t from = order + (uint32_t)__builtin_ctz(h->orders >> order), block = h->free[from];
@@ -210,23 +210,27 @@ static bool start(lm_memory *m) {
     return maps_start(m, sizeof(heap));
 }
 
-static void *allocate_aligned(size_t alignment, size_t size, lm_memory *m) {
+static inline void *allocate_at(size_t alignment, size_t size, size_t *dirty, lm_memory *m) {
     if (LM_UNLIKELY(size > SIZE_LIMIT)) return NULL;
-    uint64_t dirty;
-    uint32_t block = claim(m, order_for(size, alignment), &dirty);
+    uint32_t block = claim(m, order_for(size, alignment), dirty);
     return LM_LIKELY(block) ? lm_at(m, block << GRANULE_SHIFT) : NULL;
+}
+
+static void *allocate_aligned(size_t alignment, size_t size, lm_memory *m) {
+    size_t dirty;
+    return allocate_at(alignment, size, &dirty, m);
 }
 
 static void *allocate(size_t size, lm_memory *m) {
     return allocate_aligned(LM_BLOCK_ALIGNMENT, size, m);
 }
 
+static inline void *allocate_dirty(size_t size, size_t *dirty, lm_memory *m) {
+    return allocate_at(LM_BLOCK_ALIGNMENT, size, dirty, m);
+}
+
 static void *allocate_zeroed(size_t size, lm_memory *m) {
-    if (size > SIZE_LIMIT) return NULL;
-    uint64_t dirty;
-    uint32_t block = claim(m, order_for(size, 1), &dirty);
-    if (!block) return NULL;
-    return memset(lm_at(m, block << GRANULE_SHIFT), 0, size < dirty ? size : (size_t)dirty);
+    return lm_allocate_zeroed(allocate_dirty, size, m);
 }
 
 static void release_block(void *address, size_t size, lm_memory *m) {
@@ -364,6 +368,7 @@ const lm_allocator LM_TABLE(buddy) = {
     .start = start,
     .allocate = allocate,
     .allocate_zeroed = allocate_zeroed,
+    .allocate_dirty = allocate_dirty,
     .allocate_aligned = allocate_aligned,
     .resize = resize,
     .resize_aligned = resize_aligned,

@@ -158,13 +158,16 @@ static void *allocate_aligned(size_t alignment, size_t size, lm_memory *memory) 
 }
 
 // What the allocation itself has added to the memory is zero.
-static void *allocate_zeroed(size_t size, lm_memory *memory) {
+static inline void *allocate_dirty(size_t size, size_t *dirty, lm_memory *memory) {
     uint64_t end = lm_memory_end(memory);
     void *block = allocate(size, memory);
-    if (!block) return NULL;
     uint32_t offset = lm_offset(memory, block);
-    uint64_t dirty = end > offset ? end - offset : 0;
-    return memset(block, 0, size < dirty ? size : (size_t)dirty);
+    *dirty = end > offset ? (size_t)(end - offset) : 0;
+    return block;
+}
+
+static void *allocate_zeroed(size_t size, lm_memory *memory) {
+    return lm_allocate_zeroed(allocate_dirty, size, memory);
 }
 
 static void release_block(void *address, size_t size, lm_memory *memory) {
@@ -269,6 +272,7 @@ const lm_allocator LM_TABLE(bump) = {
     .start = start,
     .allocate = allocate,
     .allocate_zeroed = allocate_zeroed,
+    .allocate_dirty = allocate_dirty,
     .allocate_aligned = allocate_aligned,
     .resize = resize,
     .resize_aligned = resize_aligned,

@@ -271,11 +271,11 @@ static inline uint32_t live(const lm_memory *m, const void *address) {
 }
 
 // Takes the granules from … to - 1 into use. Returns how many bytes of them may not be zero.
-static inline uint64_t soil(const lm_memory *m, uint32_t from, uint32_t to) {
+static inline size_t soil(const lm_memory *m, uint32_t from, uint32_t to) {
     page_maps *maps = maps_of(m);
     uint32_t clean = maps->clean;
     if (clean < to) maps->clean = to;
-    return clean > from ? (uint64_t)(clean - from) << GRANULE_SHIFT : 0;
+    return clean > from ? (size_t)(clean - from) << GRANULE_SHIFT : 0;
 }
 
 // Sets *from to where granules that are not the state's or the first table's begin.

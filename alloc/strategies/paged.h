@@ -436,25 +436,27 @@ static inline void *allocate_class(uint32_t class, uint32_t above, lm_memory *m)
     return LM_LIKELY(block) ? lm_at(m, block) : allocate_slow(class, above, m);
 }
 
-// A run at a page number that is a multiple of `step`. `*clean` is the page from which on all were
-// clean before.
-static void *allocate_run(size_t size, uint32_t step, lm_memory *m, uint32_t *clean) {
+// A run at a page number that is a multiple of `step`, of which the first *dirty bytes may not be
+// zero.
+static void *allocate_run(size_t size, uint32_t step, size_t *dirty, lm_memory *m) {
     if ((uint64_t)size > UINT32_MAX) return NULL;
     take_mail(m); // it may free pages
-    uint32_t pages = pages_for(size), block = 0;
+    uint32_t pages = pages_for(size), clean, block = 0;
     do {
         lock(m);
-        *clean = runs_of(m)->clean;
+        clean = runs_of(m)->clean;
         block = large_block(m, step == 1 ? run_take(m, pages, reclaim)
                                          : run_take_aligned(m, pages, step, reclaim));
         unlock(m);
     } while (!block && empty_caches(m));
+    uint32_t n = block >> PAGE_SHIFT;
+    *dirty = clean > n ? (size_t)(clean - n) << PAGE_SHIFT : 0;
     return block ? lm_at(m, block) : NULL;
 }
 
 static __attribute__((noinline)) void *allocate_large(size_t size, lm_memory *m) {
-    uint32_t clean;
-    return size ? allocate_run(size, 1, m, &clean) : allocate_class(0, CLASSES_ABOVE, m);
+    size_t dirty;
+    return size ? allocate_run(size, 1, &dirty, m) : allocate_class(0, CLASSES_ABOVE, m);
 }
 
 static void *paged_allocate(size_t size, lm_memory *m) {
@@ -462,18 +464,15 @@ static void *paged_allocate(size_t size, lm_memory *m) {
     return allocate_class(class_of((uint32_t)size), CLASSES_ABOVE, m);
 }
 
-// Of a large block, what lies from the clean page on is zero as it is.
-static __attribute__((noinline)) void *allocate_large_zeroed(size_t size, lm_memory *m) {
-    uint32_t clean;
-    void *block = allocate_run(size, 1, m, &clean);
-    if (!block) return NULL;
-    uint32_t n = lm_offset(m, block) >> PAGE_SHIFT, dirty = clean > n ? clean - n : 0;
-    return memset(block, 0, dirty < pages_for(size) ? (size_t)dirty << PAGE_SHIFT : size);
+static inline void *paged_allocate_dirty(size_t size, size_t *dirty, lm_memory *m) {
+    if (LM_UNLIKELY(size > SMALL_MAX_BYTES)) return allocate_run(size, 1, dirty, m);
+    void *block = paged_allocate(size, m);
+    *dirty = size;
+    return block;
 }
 
 static void *paged_allocate_zeroed(size_t size, lm_memory *m) {
-    if (LM_UNLIKELY(size > SMALL_MAX_BYTES)) return allocate_large_zeroed(size, m);
-    return lm_zero(paged_allocate(size, m), size);
+    return lm_allocate_zeroed(paged_allocate_dirty, size, m);
 }
 
 // The class whose blocks serve a size and lie at multiples of an alignment.
@@ -493,8 +492,8 @@ static void *paged_allocate_aligned(size_t alignment, size_t size, lm_memory *m)
         return allocate_class(class, 0, m);
     }
     if (alignment <= PAGE_BYTES) return allocate_large(size, m);
-    uint32_t clean;
-    return allocate_run(size, (uint32_t)alignment >> PAGE_SHIFT, m, &clean);
+    size_t dirty;
+    return allocate_run(size, (uint32_t)alignment >> PAGE_SHIFT, &dirty, m);
 }
 
 static uint32_t run_bytes(const lm_memory *m, uint32_t block) {
@@ -709,6 +708,7 @@ const lm_allocator LM_TABLE(PAGED) = {
     .start = paged_start,
     .allocate = paged_allocate,
     .allocate_zeroed = paged_allocate_zeroed,
+    .allocate_dirty = paged_allocate_dirty,
     .allocate_aligned = paged_allocate_aligned,
     .resize = paged_resize,
     .resize_aligned = paged_resize_aligned,

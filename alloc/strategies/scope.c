@@ -173,12 +173,15 @@ static void *allocate(size_t size, lm_memory *memory) {
     return lm_at(memory, block);
 }
 
-static void *allocate_zeroed(size_t size, lm_memory *memory) {
+static inline void *allocate_dirty(size_t size, size_t *dirty, lm_memory *memory) {
     void *block = allocate(size, memory);
-    if (!block) return NULL;
     uint32_t offset = lm_offset(memory, block), end = heap_of(memory)->dirty;
-    uint32_t dirty = end - 1 >= offset ? end - offset : 0; // an end of 2^32 is 0
-    return memset(block, 0, size < dirty ? size : dirty);
+    *dirty = end - 1 >= offset ? end - offset : 0; // an end of 2^32 is 0
+    return block;
+}
+
+static void *allocate_zeroed(size_t size, lm_memory *memory) {
+    return lm_allocate_zeroed(allocate_dirty, size, memory);
 }
 
 // Takes what any alignment may need, and gives back what is behind the block.
@@ -386,6 +389,7 @@ const lm_allocator LM_TABLE(scope) = {
     .start = start,
     .allocate = allocate,
     .allocate_zeroed = allocate_zeroed,
+    .allocate_dirty = allocate_dirty,
     .allocate_aligned = allocate_aligned,
     .resize = resize,
     .resize_aligned = resize_aligned,

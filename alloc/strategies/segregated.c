@@ -174,8 +174,7 @@ static bool make_room(lm_memory *memory, uint32_t bytes) {
 }
 
 // Carves a block of the class, of which the first `dirty` bytes may not be zero. 0: no memory.
-static __attribute__((noinline)) uint32_t carve(lm_memory *memory, uint32_t class,
-                                                uint32_t *dirty) {
+static __attribute__((noinline)) uint32_t carve(lm_memory *memory, uint32_t class, size_t *dirty) {
     uint32_t bytes = class_bytes(class);
     if (!make_room(memory, bytes)) return 0;
     heap *h = heap_of(memory);
@@ -189,14 +188,14 @@ static __attribute__((noinline)) uint32_t carve(lm_memory *memory, uint32_t clas
 }
 
 // A live block of the class. 0: no memory.
-static inline uint32_t claim(lm_memory *memory, uint32_t class, uint32_t *dirty) {
+static inline uint32_t claim(lm_memory *memory, uint32_t class, size_t *dirty) {
     heap *h = heap_of(memory);
     uint32_t block = h->free[class];
     if (LM_UNLIKELY(!block)) return carve(memory, class, dirty);
     LM_CHECK(holds(memory, block) && *tag(h, block) == (sealed(h, block, class) | FREE));
     h->free[class] = *word_at(h, block);
     *tag(h, block) &= ~(word)FREE;
-    *dirty = UINT32_MAX;
+    *dirty = SIZE_MAX;
     return block;
 }
 
@@ -227,22 +226,25 @@ static bool start(lm_memory *memory) {
     return true;
 }
 
-static void *allocate(size_t size, lm_memory *memory) {
+static inline void *allocate_dirty(size_t size, size_t *dirty, lm_memory *memory) {
     if (LM_UNLIKELY(size > SIZE_LIMIT)) return NULL;
-    uint32_t dirty, block = claim(memory, class_of((uint32_t)size + LM_WORD_BYTES), &dirty);
+    uint32_t block = claim(memory, class_of((uint32_t)size + LM_WORD_BYTES), dirty);
     return LM_LIKELY(block) ? address_of(heap_of(memory), block) : NULL;
 }
 
+static void *allocate(size_t size, lm_memory *memory) {
+    size_t dirty;
+    return allocate_dirty(size, &dirty, memory);
+}
+
 static void *allocate_zeroed(size_t size, lm_memory *memory) {
-    if (size > SIZE_LIMIT) return NULL;
-    uint32_t dirty, block = claim(memory, class_of((uint32_t)size + LM_WORD_BYTES), &dirty);
-    if (!block) return NULL;
-    return memset(address_of(heap_of(memory), block), 0, size < dirty ? size : dirty);
+    return lm_allocate_zeroed(allocate_dirty, size, memory);
 }
 
 static void *allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
     if (alignment <= LM_BLOCK_ALIGNMENT) return allocate(size, memory);
-    uint32_t class = class_for(size, alignment), step = (uint32_t)alignment, dirty;
+    uint32_t class = class_for(size, alignment), step = (uint32_t)alignment;
+    size_t dirty;
     uint32_t block = class < CLASSES ? claim(memory, class, &dirty) : 0;
     if (!block) return NULL;
     heap *h = heap_of(memory);
@@ -409,6 +411,7 @@ const lm_allocator LM_TABLE(segregated) = {
     .start = start,
     .allocate = allocate,
     .allocate_zeroed = allocate_zeroed,
+    .allocate_dirty = allocate_dirty,
     .allocate_aligned = allocate_aligned,
     .resize = resize,
     .resize_aligned = resize_aligned,

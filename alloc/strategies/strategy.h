@@ -115,9 +115,12 @@ static inline uint64_t lm_heap_bytes(uint64_t blocks_bytes, uint64_t own_bytes) 
     return blocks_bytes + own_bytes + LM_PAGE_BYTES;
 }
 
-// Fills with zero what an allocation returned; NULL stays NULL.
-static inline void *lm_zero(void *block, size_t size) {
-    return block ? memset(block, 0, size) : NULL;
+// allocate_zeroed of a strategy that has allocate_dirty: clears the bytes that may not be zero.
+static inline void *lm_allocate_zeroed(void *(*allocate_dirty)(size_t, size_t *, lm_memory *),
+                                       size_t size, lm_memory *memory) {
+    size_t dirty;
+    void *block = allocate_dirty(size, &dirty, memory);
+    return block ? memset(block, 0, size < dirty ? size : dirty) : NULL;
 }
 
 // The resize that has to move: a new block, and the first `kept` bytes go along. The base may move
