@@ -314,6 +314,8 @@ static void resize(const held *h) {
         w.misused++;
         return;
     }
+    // A foreign block that could not become smaller may be larger than what the buffer grows to.
+    if (status == LM_OUT_OF_MEMORY && b->memory == FOREIGN && size > old) return;
     if (!served(status, fails)) return;
     lm_buffer_info info;
     MUST(lm_buffer_describe(r, h->owner, h->handle, &info) == LM_OK);

@@ -1,5 +1,6 @@
 // For tests: an imported allocator that is all that a malloc may be. Blocks lie at 8 and at 16
-// bytes in turn, allocate(0) is NULL, resize moves always, and to 0 it frees. Over tlsf.
+// bytes in turn, allocate(0) is NULL, resize moves always, and to 0 it frees; to fewer bytes it
+// fails where the next block would lie at 16. Over tlsf.
 #pragma once
 
 #include "alloc/registry.h"
@@ -44,6 +45,7 @@ static inline void *odd_resize(void *block, size_t size, lm_memory *memory) {
         odd_free(block, 0, memory);
         return NULL;
     }
+    if (size < head[1] && odd_turn % 2 == 0) return NULL;
     void *to = odd_allocate(size, memory);
     if (!to) return NULL;
     memcpy(to, lm_at(memory, from), head[1] < size ? head[1] : size);
