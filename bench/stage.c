@@ -20,9 +20,11 @@ static struct {
     player player;
     lm_allocator allocator;
     lm_memory memory;
-    uint64_t passes, plays; // so far; of a pass, 0: 1
+    bool is_ideal;
+    uint64_t passes; // so far
+    uint64_t plays;  // of a pass
     double pass_ns_min;
-} stage;
+} stage = {.plays = 1};
 
 static bool fail(const char *what, const char *why) {
     cell_outcome *outcome = &stage.cell->outcome;
@@ -48,6 +50,7 @@ static bool pick_allocator(const cell_order *order) {
         stage.allocator = lm_ideal;
     else
         return fail("unknown allocator", order->allocator);
+    stage.is_ideal = stage.allocator.name == lm_ideal.name;
     return true;
 }
 
@@ -86,8 +89,13 @@ bool stage_set(cell *cell) {
            (!cell->order.threads || lanes_start(&stage.player) || fail("threads", strerror(errno)));
 }
 
+// Before a play. Nothing but a flag is looked at for any other allocator, as time is being taken.
+static void place_ideal(void) {
+    if (stage.is_ideal) lm_ideal_place(program_placements(stage.player.program));
+}
+
 static void rewind_allocator(void) {
-    lm_ideal_place(program_placements(stage.player.program));
+    place_ideal();
     if (stage.passes && !(stage.allocator.capabilities & LM_FREES_BLOCKS))
         stage.allocator.reset(&stage.memory);
     stage.player.failures = 0;
@@ -131,14 +139,13 @@ double stage_pass(void) {
     cell_outcome *outcome = &stage.cell->outcome;
     rewind_allocator();
     if (stage.passes == 0) meter_before(outcome);
-    uint64_t plays = stage.plays ? stage.plays : 1;
     double start = meter_now_ns(), end;
     if (stage.cell->order.threads) {
         end = start + lanes_play(&stage.player.failures);
     } else {
         player_play(&stage.player);
-        for (uint64_t i = 1; i < plays; i++) {
-            lm_ideal_place(program_placements(stage.player.program));
+        for (uint64_t i = 1; i < stage.plays; i++) {
+            place_ideal();
             player_play(&stage.player);
         }
         end = meter_now_ns();
@@ -151,7 +158,7 @@ double stage_pass(void) {
     if (stage.passes++ == 0) meter_after(outcome);
     player_close(&stage.player);
     check_failures();
-    return (end - start) / (double)plays;
+    return (end - start) / (double)stage.plays;
 }
 
 // The least that the clock goes on by between two readings.
@@ -193,16 +200,15 @@ void stage_fit_passes(void) {
     static const double certain = 1000; // no warm pass is that much faster than the cold one
     stage.pass_ns_min = (double)CELL_STEPS_MIN * clock_step_ns();
     if (stage.cell->outcome.cold_ns > certain * stage.pass_ns_min || !can_repeat()) return;
-    for (stage.plays = 1; stage.plays < PLAYS_MAX && !passes_are_long();)
+    while (stage.plays < PLAYS_MAX && !passes_are_long())
         stage.plays *= 2;
 }
 
 void stage_judge_passes(void) {
     cell_outcome *outcome = &stage.cell->outcome;
-    double plays = stage.plays ? (double)stage.plays : 1;
     outcome->cold_short = outcome->cold_ns < stage.pass_ns_min;
     for (uint32_t i = 0; i < outcome->warm_passes; i++)
-        outcome->warm_short |= outcome->warm_ns[i] * plays < stage.pass_ns_min;
+        outcome->warm_short |= outcome->warm_ns[i] * (double)stage.plays < stage.pass_ns_min;
 }
 
 // How many calls of the malloc family the program makes of a host.
