@@ -682,6 +682,7 @@ static exit_status finish(const record_options *options, const recorded_command 
     shared.log = -1;
     if (!recording_open(log, &seen, &error)) stop("%s", error.text);
     seen.cut_off = cut_off;
+    seen.moved = shared.ring->moved;
     programs_seen programs = list_programs(&seen, 0);
     bool known;
     uint32_t chosen = choose(options->process, &programs, &seen, end->pid, &known);

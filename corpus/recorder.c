@@ -176,8 +176,9 @@ static uint64_t published(const recorder *recorder, uint64_t claimed) {
     const recording_record *first = &recorder->ring->records[from % RECORDING_RECORDS];
     if (claimed - from < most) most = claimed - from;
     while (count < most) {
-        uint16_t state = atomic_load_explicit(&first[count].state, memory_order_acquire);
-        if (state >> 8 != recording_state(from + count, 0) >> 8) break;
+        uint32_t state = atomic_load_explicit(&first[count].state, memory_order_acquire);
+        if (!recording_same_lap(state, from + count)) break;
+        if (recording_verb_of_state(state) >= RECORDING_VERBS) break;
         count++;
     }
     return count;
@@ -190,10 +191,23 @@ static bool move(recorder *recorder, const recording_record *records, uint64_t c
     return true;
 }
 
-// The next record was claimed by a process that ended, or was stopped, before it was published.
-static bool skip(recorder *recorder) {
+// The record at the next position, or what an earlier lap left in its place.
+static recording_record *next_record(const recorder *recorder) {
+    return &recorder->ring->records[recorder->drained % RECORDING_RECORDS];
+}
+
+// The next position was taken by a process that ended, or was stopped, before it published a record
+// there. False: nothing can be moved, or the record has come.
+static bool pass(recorder *recorder) {
     static const recording_record unfinished;
-    return move(recorder, &unfinished, 1);
+    return recording_pass(next_record(recorder), recorder->drained) &&
+           move(recorder, &unfinished, 1);
+}
+
+// The next position was taken, but an earlier lap's writer holds its place.
+static bool is_held(const recorder *recorder, uint64_t claimed) {
+    return recorder->drained < claimed &&
+           recording_verb_of(next_record(recorder)) == RECORDING_HELD;
 }
 
 static bool is_stuck(recorder *recorder, uint64_t claimed) {
@@ -212,12 +226,12 @@ uint64_t recorder_drain(recorder *recorder) {
             break_off(recorder, EBADMSG);
             break;
         }
-        const recording_record *from = &ring->records[recorder->drained % RECORDING_RECORDS];
         uint64_t count = published(recorder, claimed);
         if (count == 0) {
-            if (!is_stuck(recorder, claimed) || !skip(recorder)) break;
+            if (!is_held(recorder, claimed) && !is_stuck(recorder, claimed)) break;
+            if (!pass(recorder)) break;
             count = 1;
-        } else if (!move(recorder, from, count)) {
+        } else if (!move(recorder, next_record(recorder), count)) {
             break;
         }
         recorder->stuck_since = 0;
@@ -236,8 +250,8 @@ int recorder_end(recorder *recorder) {
         if (recorder_drain(recorder) != 0) continue;
         if (waits++ < END_WAITS_MAX)
             nanosleep(&millisecond, NULL);
-        else if (!skip(recorder))
-            break;
+        else
+            pass(recorder);
     }
     return ring->closed == RECORDING_ENDED ? 0 : ring->closed;
 }

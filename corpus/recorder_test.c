@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -36,10 +37,35 @@ static uint64_t claim(void) {
     return now.ring->claimed++;
 }
 
+static recording_record *place(uint64_t position) {
+    return &now.ring->records[position % RECORDING_RECORDS];
+}
+
+// Writes a record as a recorded program does, in two steps. False: the position has been passed.
+static bool enter(uint64_t position) {
+    return recording_enter(place(position), position);
+}
+
+static bool complete(uint64_t position) {
+    place(position)->address = position + 1;
+    return recording_publish(place(position), position, RECORDING_ALLOCATE);
+}
+
 static void publish(uint64_t position) {
-    recording_record *record = &now.ring->records[position % RECORDING_RECORDS];
-    record->address = position + 1;
-    atomic_store(&record->state, recording_state(position, RECORDING_ALLOCATE));
+    assert_true(enter(position));
+    assert_true(complete(position));
+}
+
+static void publish_rest_of_lap(void) {
+    do
+        publish(claim());
+    while (now.ring->claimed % RECORDING_RECORDS != 0);
+}
+
+// Drains a full ring, in which a record may have to be waited for.
+static void drain_lap(void) {
+    while (now.drained < now.ring->claimed)
+        recorder_drain(&now);
 }
 
 static uint64_t log_count(void) {
@@ -104,20 +130,66 @@ static void test_at_the_end_nothing_is_waited_for_for_long(void **state) {
 static void test_a_record_that_never_comes_gives_way(void **state) {
     (void)state;
     claim();
-    for (int i = 1; i < RECORDING_RECORDS; i++)
-        publish(claim());
-    uint64_t moved = 0;
-    while (moved < RECORDING_RECORDS)
-        moved += recorder_drain(&now);
+    publish_rest_of_lap();
+    drain_lap();
     assert_logged(0, false);
     assert_logged(1, true);
-    for (int i = 0; i < RECORDING_RECORDS; i++) // the next lap is none the worse for it
-        publish(claim());
+    publish_rest_of_lap(); // the next lap is none the worse for it
     while (recorder_drain(&now) != 0)
         ;
     assert_int_equal(log_count(), 2 * RECORDING_RECORDS);
     assert_logged(RECORDING_RECORDS, true);
     assert_int_equal(recorder_end(&now), 0);
+}
+
+// Its process was stopped before it wrote, and continued when its place was another record's.
+static void test_a_record_that_comes_too_late_is_refused(void **state) {
+    (void)state;
+    uint64_t late = claim();
+    publish_rest_of_lap();
+    drain_lap();
+    assert_false(enter(late));
+    uint64_t next = claim();
+    assert_false(enter(late));
+    publish(next);
+    assert_false(enter(late));
+    publish_rest_of_lap();
+    drain_lap();
+    assert_false(enter(late));
+    assert_int_equal(recorder_end(&now), 0);
+    assert_logged(late, false);
+    assert_logged(next, true);
+}
+
+// Its process was stopped while it wrote: nobody else writes there until it has been continued, in
+// whichever lap, and then the place is as good as any.
+static void test_a_record_that_is_stopped_amid_writing_holds_its_place(void **state) {
+    (void)state;
+    uint64_t late = claim();
+    assert_true(enter(late));
+    publish_rest_of_lap();
+    drain_lap();
+    for (int lap = 0; lap < 2; lap++) {
+        uint64_t unlucky = claim();
+        assert_false(enter(unlucky));
+        publish(claim());
+        assert_int_equal(recorder_drain(&now), 2); // at once
+        assert_logged(unlucky, false);
+        assert_logged(unlucky + 1, true);
+        publish_rest_of_lap();
+        drain_lap();
+    }
+    uint64_t before = claim();
+    assert_false(enter(before)); // and then the place is free
+    assert_false(complete(late));
+    publish_rest_of_lap();
+    drain_lap();
+    assert_logged(before, false);
+    uint64_t after = claim();
+    publish(after);
+    assert_int_equal(recorder_end(&now), 0);
+    assert_logged(late, false);
+    assert_logged(after, true);
 }
 
 // A program wrote over the ring: what came before is kept.
@@ -182,6 +254,8 @@ int main(void) {
         TEST(test_a_record_under_way_is_waited_for),
         TEST(test_at_the_end_nothing_is_waited_for_for_long),
         TEST(test_a_record_that_never_comes_gives_way),
+        TEST(test_a_record_that_comes_too_late_is_refused),
+        TEST(test_a_record_that_is_stopped_amid_writing_holds_its_place),
         TEST(test_a_ring_of_nonsense_ends_the_recording),
         TEST(test_that_we_live_can_be_asked),
         TEST(test_the_ring_of_a_killed_recorder_is_removed),

@@ -303,6 +303,8 @@ static bool convert_records(conversion *converter) {
             return false;
         converter->summary->calls += !full && ends;
     }
+    uint64_t *lost = &converter->summary->lost;
+    *lost -= converter->from->moved < *lost ? converter->from->moved : *lost;
     return true;
 }
 

@@ -29,6 +29,8 @@ typedef struct recording {
     recording_process *processes; // by number, which is by order of start; from 1 on
     uint32_t processes_end;
     int cut_off; // the errno that ended the recording before the command, or 0
+    uint32_t
+        moved; // records that took a later position: they left an unfinished one and are not lost
 } recording;
 
 // What a trace was made of, and what could not be kept as it was.

@@ -9,6 +9,13 @@
 // published by its `state`, which holds the verb and the *lap* of its position: what an earlier lap
 // left in its place is not mistaken for it.
 //
+// A process may be stopped, or killed, between taking a position and publishing its record, while
+// others wait for room: then `linmem record` passes the position and logs it as unfinished. The
+// process may be continued laps later. So a place is entered and published by compare-and-swap,
+// either of which fails if the position has been passed; the record then takes a later position,
+// which is as good, as its call has not returned. A place that was passed while it was written
+// stays *held* until its writer returns, and the positions of later laps in it are passed at once.
+//
 // The order of records is the order of calls, in this sense: a free takes its position before the
 // block is given back, an allocation after the block came. So an address never comes again before
 // the record that ends it. A resize is two records of one thread.
@@ -16,14 +23,15 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 // The environment variable that names the ring, an absolute path.
 #define RECORDING_RING  "LINMEM_RECORD"
-#define RECORDING_MAGIC 0x32526d656d6e696cu // "linmemR2"
+#define RECORDING_MAGIC 0x33526d656d6e696cu // "linmemR3"
 
 typedef enum recording_verb {
-    RECORDING_UNFINISHED, // in the log: the position was taken, and then the process ended
+    RECORDING_UNFINISHED, // in the log: the position was taken, and no record followed
     RECORDING_ALLOCATE,
     RECORDING_ZEROED,
     RECORDING_FREE,
@@ -35,7 +43,10 @@ typedef enum recording_verb {
     RECORDING_FORKED, // a fork's child; address: its pid | parent's number << 32; size: how many
                       // records the parent's had been before the fork
     RECORDING_TEXT,   // 16 bytes of "NAME\0PATH\0", the image's
-    RECORDING_VERBS
+    RECORDING_VERBS,
+    // In the ring only:
+    RECORDING_WRITING = RECORDING_VERBS, // the place is being written
+    RECORDING_HELD,                      // it still is, after its position was passed
 } recording_verb;
 
 typedef enum recording_flags {
@@ -44,25 +55,74 @@ typedef enum recording_flags {
 
 typedef struct recording_record {
     uint64_t address, size;
-    uint32_t thread; // by order of first call, over all processes: 0, 1, 2, …
-    uint16_t alignment_log2;
-    _Atomic uint16_t state; // RECORDING_STATE of its position and verb; written last
+    uint32_t thread : 26; // by order of first call, over all processes: 0, 1, 2, …
+    uint32_t alignment_log2 : 6;
+    _Atomic uint32_t state; // recording_state of its position and verb; written last
 } recording_record;
 
 enum {
     RECORDING_RECORDS = 1 << 18, // of the ring, 6 MiB; a power of two
     RECORDING_TEXT_BYTES = 16,   // of a record
-    RECORDING_LAPS = 256,
+    RECORDING_NUMBERS = 1 << 26, // of threads, and of processes
+    RECORDING_LAPS = 1 << 24,
     RECORDING_LINE_BYTES = 128, // apart: processors fetch lines in pairs
 };
 
-static inline uint16_t recording_state(uint64_t position, recording_verb verb) {
+static inline uint32_t recording_state(uint64_t position, recording_verb verb) {
     uint64_t lap = (position / RECORDING_RECORDS + 1) % RECORDING_LAPS;
-    return (uint16_t)(lap << 8 | verb);
+    return (uint32_t)(lap << 8 | verb);
+}
+
+static inline recording_verb recording_verb_of_state(uint32_t state) {
+    return (recording_verb)(state & 0xff);
 }
 
 static inline recording_verb recording_verb_of(const recording_record *record) {
-    return (recording_verb)(record->state & 0xff);
+    return recording_verb_of_state(record->state);
+}
+
+static inline bool recording_same_lap(uint32_t state, uint64_t position) {
+    return state >> 8 == recording_state(position, 0) >> 8;
+}
+
+// Enters the place of a position, to write a record there. False: the position has been passed, or
+// will be at once.
+static inline bool recording_enter(recording_record *record, uint64_t position) {
+    uint32_t mine = recording_state(position, RECORDING_WRITING);
+    uint32_t state = atomic_load_explicit(&record->state, memory_order_acquire);
+    for (;;) {
+        uint32_t laps_back = ((mine >> 8) - (state >> 8)) % RECORDING_LAPS;
+        bool passed = laps_back == 0 || laps_back > RECORDING_LAPS / 2;
+        bool held = recording_verb_of_state(state) >= RECORDING_VERBS;
+        if (passed) return false;
+        uint32_t next = held ? recording_state(position, RECORDING_HELD) : mine;
+        if (atomic_compare_exchange_weak(&record->state, &state, next)) return !held;
+    }
+}
+
+// Publishes the record that was written. False: the position has been passed.
+static inline bool recording_publish(recording_record *record, uint64_t position,
+                                     recording_verb verb) {
+    uint32_t state = recording_state(position, RECORDING_WRITING);
+    if (atomic_compare_exchange_strong_explicit(&record->state, &state,
+                                                recording_state(position, verb),
+                                                memory_order_release, memory_order_relaxed))
+        return true;
+    while (!atomic_compare_exchange_weak(&record->state, &state,
+                                         (state & ~0xffu) | RECORDING_UNFINISHED))
+        ;
+    return false;
+}
+
+// Passes a position. False: its record has been published.
+static inline bool recording_pass(recording_record *record, uint64_t position) {
+    uint32_t state = atomic_load_explicit(&record->state, memory_order_acquire);
+    for (;;) {
+        bool held = recording_verb_of_state(state) >= RECORDING_VERBS;
+        if (!held && recording_same_lap(state, position)) return false;
+        uint32_t next = recording_state(position, held ? RECORDING_HELD : RECORDING_UNFINISHED);
+        if (atomic_compare_exchange_weak(&record->state, &state, next)) return true;
+    }
 }
 
 typedef struct recording_ring {
@@ -70,6 +130,7 @@ typedef struct recording_ring {
     pthread_mutex_t alive;  // robust, held by `linmem record`: when it dies, a trylock succeeds
     _Atomic int32_t closed; // 0, or: nothing is recorded any more, RECORDING_ENDED or an errno
     _Atomic uint32_t threads, processes; // numbers given; processes' begin with 1
+    _Atomic uint32_t moved; // records that took a later position, as theirs had been passed
     _Alignas(RECORDING_LINE_BYTES) _Atomic uint64_t claimed; // positions taken
     _Alignas(RECORDING_LINE_BYTES) _Atomic uint64_t drained; // positions whose place is free again
     _Alignas(4096) recording_record records[RECORDING_RECORDS];
