@@ -45,7 +45,12 @@ static bool is_standard_output(const char *output) {
 
 // A long recording is not to be lost to a file that can't be written: that is found out before.
 static void check_output(const char *output) {
-    if (is_standard_output(output)) return;
+    if (is_standard_output(output)) {
+        int flags = fcntl(STDOUT_FILENO, F_GETFL);
+        if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY)
+            options_fail("standard output: %s", strerror(EBADF));
+        return;
+    }
     if (!ends_with(output, ".lmt") && !ends_with(output, ".lmt.zst"))
         options_fail("%s: a trace ends with .lmt or .lmt.zst, or is '-'", output);
     struct stat status;
@@ -128,6 +133,11 @@ static const struct argp record_argp = {
         "Children that it forks and programs that it starts are recorded too; one of them "
         "becomes the trace. A forked child's trace begins with its parent's calls before the "
         "fork. The recording ends when COMMAND does.\n\n"
+        "They share a file of 6 MiB, /dev/shm/linmem-record-*, or in TMPDIR if there is no room. "
+        "It "
+        "is removed at the end, and by a helper process if linmem record is killed (SIGKILL). If "
+        "that is killed too, as with the whole process group, the file stays until the same user's "
+        "next recording.\n\n"
         "Each recorded process maps 6 MiB more, which count against RLIMIT_MEMLOCK and RLIMIT_AS: "
         "mlockall may fail under a small limit.\n\n"
         "Not recorded: static programs, programs of another C library (musl), setuid programs "
@@ -141,10 +151,8 @@ static const struct argp record_argp = {
 // ---- once the options are understood: one line, and no file ----
 
 static recorder shared; // gone however we exit
-static char library_link[PATH_MAX];
 
 static void remove_recorder(void) {
-    if (*library_link) unlink(library_link);
     recorder_close(&shared);
 }
 
@@ -194,15 +202,10 @@ static void hold_standard_streams(void) {
 // The loader splits LD_PRELOAD at spaces and colons: replaces a path that has one by a link to it.
 static void link_library(char library[PATH_MAX]) {
     if (strpbrk(library, " :") == NULL) return;
-    size_t length = strlen(shared.path);
-    if (strpbrk(shared.path, " :") != NULL || length + sizeof ".so" > PATH_MAX)
+    if (strpbrk(shared.link, " :") != NULL)
         stop("%s and %s: the loader takes no path with a space or colon", library, shared.path);
-    char link[PATH_MAX];
-    memcpy(link, shared.path, length);
-    strcpy(link + length, ".so");
-    if (symlink(library, link) != 0) stop("%s: %s", link, strerror(errno));
-    strcpy(library_link, link);
-    strcpy(library, link);
+    if (symlink(library, shared.link) != 0) stop("%s: %s", shared.link, strerror(errno));
+    strcpy(library, shared.link);
 }
 
 // Sets a variable of our own environment, which is the command's, to two parts.

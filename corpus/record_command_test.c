@@ -31,15 +31,40 @@ static char said[SAID_BYTES];
 static char calls_path[PATH_MAX];   // of the fixture heap_calls; the others lie beside it
 static void (*before_record)(void); // what the next recording's process does first
 
+static int command_end = -1, test_end; // of a pipe to the next recording's command
+
+// Makes a pipe, of which the next recording's command has an end as its standard input: 0 to read
+// from it, 1 to write to it. Returns the other end.
+static int pipe_to_command(int end) {
+    int ends[2];
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    command_end = ends[end];
+    return test_end = ends[!end];
+}
+
+static void take_command_end(void) {
+    if (command_end < 0) return;
+    dup2(command_end, STDIN_FILENO);
+    close(command_end);
+    close(test_end);
+}
+
+static void leave_command_end(void) {
+    if (command_end >= 0) close(command_end);
+    command_end = -1;
+}
+
 static pid_t start_record(int argc, char **argv) {
     pid_t pid = fork();
     if (pid == 0) {
+        take_command_end();
         if (freopen(said_path, "w", stderr) == NULL || freopen("/dev/null", "w", stdout) == NULL)
             _exit(99);
         if (before_record != NULL) before_record();
         exit((int)record_command(argc, argv));
     }
     before_record = NULL;
+    leave_command_end();
     return pid;
 }
 
@@ -274,16 +299,9 @@ static void test_a_daemon_is_recorded_not_what_started_it(void **state) {
     trace_free(&made);
 }
 
-static int outlives_input[2];
-
-static void read_outlives_input(void) {
-    dup2(outlives_input[0], STDIN_FILENO);
-}
-
 static void test_a_daemon_that_outlives_the_recording_is_named(void **state) {
     (void)state;
-    assert_int_equal(pipe2(outlives_input, O_CLOEXEC), 0);
-    before_record = read_outlives_input;
+    int daemon_input = pipe_to_command(0);
     trace made = record_scenario("outlives", EXIT_HELD);
     const char *running = strstr(said, "still running when the recording ended: heap_calls (pid ");
     assert_non_null(running);
@@ -291,9 +309,8 @@ static void test_a_daemon_that_outlives_the_recording_is_named(void **state) {
     assert_non_null(strstr(made.preamble, "# still running when the recording ended: "));
     assert_int_equal(count(&made, TRACE_ALLOCATE, CHILD_SIZE), CHILD_COUNT);
     trace_free(&made);
-    assert_int_equal(write(outlives_input[1], "!", 1), 1); // it lived
-    close(outlives_input[0]);
-    close(outlives_input[1]);
+    assert_int_equal(write(daemon_input, "!", 1), 1); // it lived
+    close(daemon_input);
 }
 
 // A process's pid is its namespace's: here 1, which is alive in ours too.
@@ -661,28 +678,24 @@ static void assert_ends_by(pid_t pid, int number) {
     fail_msg("signal %d did not end it", number);
 }
 
-static bool has_child(pid_t pid) {
+static int count_children(pid_t pid) {
     char path[64];
     snprintf(path, sizeof path, "/proc/%ld/task/%ld/children", (long)pid, (long)pid);
     FILE *children = fopen(path, "re");
     assert_non_null(children);
-    bool has = fgetc(children) != EOF;
+    int count = 0;
+    for (long child; fscanf(children, "%ld", &child) == 1;)
+        count++;
     fclose(children);
-    return has;
+    return count;
 }
 
-static void wait_for_child(pid_t pid, bool wanted) {
-    for (int naps = 0; has_child(pid) != wanted; naps++) {
-        if (naps == NAPS_MAX) fail_msg("%s", wanted ? "no command" : "the command has not ended");
+// The recorder has two, the command and a helper, and none once the command has ended.
+static void wait_for_children(pid_t pid, int wanted) {
+    for (int naps = 0; count_children(pid) != wanted; naps++) {
+        if (naps == NAPS_MAX) fail_msg("%d children", count_children(pid));
         nap();
     }
-}
-
-static int command_input[2];
-
-static void read_command_input(void) {
-    dup2(command_input[0], STDIN_FILENO);
-    close(command_input[1]);
 }
 
 // Once the command has ended, a signal is the recorder's own: here nobody reads the trace.
@@ -701,15 +714,13 @@ static void test_signals_after_the_command_end_the_recorder(void **state) {
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
         unlink(output);
         assert_int_equal(mkfifo(output, 0600), 0);
-        assert_int_equal(pipe2(command_input, O_CLOEXEC), 0);
-        before_record = read_command_input;
+        int command_input = pipe_to_command(0);
         pid_t pid = start_record(sizeof argv / sizeof *argv - 1, argv);
-        close(command_input[0]);
-        wait_for_child(pid, true);
+        wait_for_children(pid, 2);
         char ring[PATH_MAX];
         assert_true(find_ring(pid, ring));
-        close(command_input[1]);
-        wait_for_child(pid, false);
+        close(command_input);
+        wait_for_children(pid, 0);
         assert_ends_by(pid, signals[i]);
         assert_int_equal(finish_record(pid), SIGNAL_BASE + signals[i]);
         assert_int_not_equal(access(ring, F_OK), 0);
@@ -745,25 +756,37 @@ static void test_we_stop_as_the_command_does(void **state) {
                      7);
 }
 
-static int orphan_said[2];
-
-static void hear_the_orphan(void) {
-    dup2(orphan_said[1], STDIN_FILENO);
-}
-
 // However the recorder ends, the program goes on.
 static void test_a_program_outlives_its_recorder(void **state) {
     (void)state;
-    assert_int_equal(pipe2(orphan_said, O_CLOEXEC), 0);
-    before_record = hear_the_orphan;
+    int orphan_output = pipe_to_command(1);
     assert_int_equal(record("-o", output, "--", calls_path, "orphaned", NULL),
                      SIGNAL_BASE + SIGKILL);
-    close(orphan_said[1]);
     char byte = 0;
-    assert_int_equal(read(orphan_said[0], &byte, 1), 1);
+    assert_int_equal(read(orphan_output, &byte, 1), 1);
     assert_int_equal(byte, '!');
-    close(orphan_said[0]);
+    close(orphan_output);
     assert_int_not_equal(access(output, F_OK), 0);
+}
+
+static void test_a_killed_recorder_leaves_no_ring(void **state) {
+    (void)state;
+    char *argv[] = {(char *)"linmem record", (char *)"-o", output, (char *)"--",
+                    (char *)"cat",           NULL};
+    unlink(output);
+    int command_input = pipe_to_command(0);
+    pid_t pid = start_record(sizeof argv / sizeof *argv - 1, argv);
+    wait_for_children(pid, 2);
+    char ring[PATH_MAX];
+    assert_true(find_ring(pid, ring));
+    assert_int_equal(access(ring, F_OK), 0);
+    kill(pid, SIGKILL);
+    assert_int_equal(finish_record(pid), SIGNAL_BASE + SIGKILL);
+    for (int naps = 0; access(ring, F_OK) == 0; naps++) {
+        if (naps == NAPS_MAX) fail_msg("%s is left", ring);
+        nap();
+    }
+    close(command_input);
 }
 
 // Bytes that are no text, lines, control characters, and more than a preamble takes.
@@ -804,6 +827,26 @@ static void test_standard_output(void **state) {
 
 static void make_output_unwritable(void) {
     if (freopen("/dev/full", "w", stdout) == NULL) _exit(99);
+}
+
+static void close_output(void) {
+    close(STDOUT_FILENO);
+}
+
+static void make_output_readable_only(void) {
+    if (dup2(open("/dev/null", O_RDONLY), STDOUT_FILENO) < 0) _exit(99);
+}
+
+// That is found out before the command runs.
+static void test_standard_output_that_is_none(void **state) {
+    (void)state;
+    static void (*const before[])(void) = {close_output, make_output_readable_only};
+    for (size_t i = 0; i < sizeof before / sizeof *before; i++) {
+        before_record = before[i];
+        assert_int_equal(record("-o", "-", "--", "touch", output, NULL), EXIT_USAGE);
+        assert_non_null(strstr(said, "standard output: Bad file descriptor\n"));
+        assert_int_not_equal(access(output, F_OK), 0);
+    }
 }
 
 // The command succeeded; there is a trace that nobody has.
@@ -944,8 +987,10 @@ int main(void) {
         cmocka_unit_test(test_we_stop_as_the_command_does),
         cmocka_unit_test(test_signals_after_the_command_end_the_recorder),
         cmocka_unit_test(test_a_program_outlives_its_recorder),
+        cmocka_unit_test(test_a_killed_recorder_leaves_no_ring),
         cmocka_unit_test(test_arguments_that_are_no_text),
         cmocka_unit_test(test_standard_output),
+        cmocka_unit_test(test_standard_output_that_is_none),
         cmocka_unit_test(test_a_trace_that_cannot_be_written),
         cmocka_unit_test(test_closed_standard_streams),
         cmocka_unit_test(test_bad_usage),

@@ -76,7 +76,8 @@ static bool is_for_command(int number, const siginfo_t *info) {
 }
 
 // A process in our process group that blocks all signals and counts them: what it got as well was
-// sent to the group, and so has reached the command. Where there is none, all is passed on.
+// sent to the group, and so has reached the command. Where there is none, all is passed on. If this
+// process is killed before the command has ended, the witness removes the ring.
 static struct witness {
     _Atomic uint32_t seen[NSIG]; // shared
     _Atomic int answered;
@@ -85,10 +86,10 @@ static pid_t witness_pid; // 0: none
 static uint32_t accounted[NSIG];
 
 // Standard signals come before the question, as their numbers are smaller.
-_Noreturn static void be_witness(pid_t recorder) {
+_Noreturn static void be_witness(pid_t recorder, const struct recorder *shared) {
     sigset_t all;
     sigfillset(&all);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_PDEATHSIG, SIGRTMAX); // wakes us
     close_range(0, ~0u, 0);
     while (getppid() == recorder) {
         siginfo_t info;
@@ -98,18 +99,19 @@ _Noreturn static void be_witness(pid_t recorder) {
         else if (number > 0)
             witness->seen[number]++;
     }
+    recorder_unlink(shared); // it was killed
     _exit(0);
 }
 
 // All signals are blocked.
-static void start_witness(void) {
+static void start_witness(const recorder *shared) {
     pid_t recorder = getpid();
     void *page =
         mmap(NULL, sizeof *witness, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED) return;
     witness = page;
     witness_pid = fork();
-    if (witness_pid == 0) be_witness(recorder);
+    if (witness_pid == 0) be_witness(recorder, shared);
     if (witness_pid < 0) witness_pid = 0;
 }
 
@@ -219,13 +221,14 @@ static int *shared_failure(void) {
     return page != MAP_FAILED ? page : NULL;
 }
 
-static bool start(char **command, int output, int *failure, recorded_command *end) {
+static bool start(char **command, int output, int *failure, const recorder *shared,
+                  recorded_command *end) {
     if (failure == NULL) return false;
     end->pid = fork();
     if (end->pid == 0) become(command, output, failure);
     int error = errno;
     command_pid = end->pid;
-    if (end->pid > 0) start_witness();
+    if (end->pid > 0) start_witness(shared);
     pthread_sigmask(SIG_SETMASK, &inherited.mask, NULL);
     errno = error;
     return end->pid > 0;
@@ -302,7 +305,7 @@ static bool has_ended(recorded_command *end) {
 bool recorded_command_run(char **command, int output, recorder *recorder, recorded_command *end) {
     *end = (recorded_command){0};
     int *failure = shared_failure();
-    if (!start(command, output, failure, end)) return false;
+    if (!start(command, output, failure, recorder, end)) return false;
     struct pollfd process = {.fd = pidfd_open(end->pid, 0), .events = POLLIN};
     struct timespec nap = {.tv_nsec = NAP_LEAST_NS};
     while (!has_ended(end)) {

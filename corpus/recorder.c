@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define RING_NAME     "linmem-record-"
+#define LINK_SUFFIX   ".so"
 #define STUCK_SECONDS 1.0 // a record that keeps the ring full is waited for so long
 
 enum { END_WAITS_MAX = 100 }; // milliseconds, for calls that are under way at the end
@@ -28,7 +29,7 @@ static bool fail(trace_error *error, const char *what, const char *path) {
 // signal in a recorded process later.
 static int make_ring_file(char *path, size_t bytes, const char *folder) {
     int length = snprintf(path, bytes, "%s/" RING_NAME "XXXXXX", folder);
-    if (length < 0 || (size_t)length >= bytes) {
+    if (length < 0 || (size_t)length + sizeof LINK_SUFFIX > bytes) {
         errno = ENAMETOOLONG;
         return -1;
     }
@@ -60,6 +61,7 @@ static bool open_ring(recorder *recorder, const char *folder, trace_error *error
     if (file < 0) return fail(error, "no room for the recording", folder);
     recording_ring *ring = mmap(NULL, sizeof *ring, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     close(file);
+    snprintf(recorder->link, sizeof recorder->link, "%s" LINK_SUFFIX, recorder->path);
     if (ring != MAP_FAILED && hold(ring)) {
         ring->magic = RECORDING_MAGIC;
         recorder->ring = ring;
@@ -101,13 +103,13 @@ static bool is_abandoned(int file) {
 static void remove_abandoned(const char *folder) {
     DIR *entries = opendir(folder);
     for (struct dirent *entry; entries != NULL && (entry = readdir(entries)) != NULL;) {
-        char link[NAME_MAX + sizeof ".so"];
+        char link[NAME_MAX + sizeof LINK_SUFFIX];
         if (strncmp(entry->d_name, RING_NAME, strlen(RING_NAME)) != 0) continue;
         int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
         int file = openat(dirfd(entries), entry->d_name, flags);
         if (file < 0) continue;
         if (is_abandoned(file)) {
-            snprintf(link, sizeof link, "%s.so", entry->d_name);
+            snprintf(link, sizeof link, "%s" LINK_SUFFIX, entry->d_name);
             unlinkat(dirfd(entries), link, 0);
             unlinkat(dirfd(entries), entry->d_name, 0);
         }
@@ -116,12 +118,17 @@ static void remove_abandoned(const char *folder) {
     if (entries != NULL) closedir(entries);
 }
 
+void recorder_unlink(const recorder *recorder) {
+    unlink(recorder->link);
+    unlink(recorder->path);
+}
+
 void recorder_close(recorder *recorder) {
     if (recorder->ring == NULL) return;
     int32_t open = 0;
     atomic_compare_exchange_strong(&recorder->ring->closed, &open, RECORDING_ENDED);
     recorder->ring = NULL; // stays mapped: its mutex is on this thread's list
-    unlink(recorder->path);
+    recorder_unlink(recorder);
     if (recorder->log >= 0) close(recorder->log);
     recorder->log = -1;
 }

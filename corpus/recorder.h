@@ -9,6 +9,7 @@
 typedef struct recorder {
     recording_ring *ring; // NULL: not open
     char path[PATH_MAX];  // of the ring
+    char link[PATH_MAX];  // beside it, for a link to the preloaded library
     int log;              // an unnamed file of records, in the order of their positions
     uint64_t drained;
     bool broken; // nothing can be moved any more: the log is full, or the ring was written over
@@ -24,5 +25,8 @@ bool recorder_open(recorder *recorder, trace_error *error);
 uint64_t recorder_drain(recorder *recorder);
 // Ends the recording: drains what is left. Returns the errno that ended it before, or 0.
 int recorder_end(recorder *recorder);
+// Removes the ring's name and the link: nothing is left once no process uses them any more.
+// Async-signal-safe.
+void recorder_unlink(const recorder *recorder);
 // Removes the ring, and the log too unless somebody took it and set it to -1.
 void recorder_close(recorder *recorder);
