@@ -200,6 +200,22 @@ static void test_a_log_that_ends_amid_calls(void **state) {
     assert_non_null(strstr(now.made.preamble, "# cut off before the program ended: No space left"));
 }
 
+// Their processes were stopped, and put two of the three records at later positions.
+static void test_records_that_moved_are_not_lost(void **state) {
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        put(0, RECORDING_UNFINISHED, 0, 0);
+    put(0, RECORDING_ALLOCATE, 0x100, 10);
+    put(0, RECORDING_FREE, 0x100, 0);
+    now.log.moved = 2;
+    expect("a0:10 f0 e");
+    assert_int_equal(now.summary.lost, 1);
+    trace_free(&now.made);
+    now.log.moved = UINT32_MAX; // a program wrote over the ring
+    expect("a0:10 f0 e");
+    assert_int_equal(now.summary.lost, 0);
+}
+
 // Errors of the recording itself are not told in the words of the C library.
 static void test_reasons_for_the_end(void **state) {
     (void)state;
@@ -431,6 +447,7 @@ int main(void) {
         TEST(test_an_address_that_comes_twice_ends_its_block),
         TEST(test_large_blocks_and_alignments),
         TEST(test_a_log_that_ends_amid_calls),
+        TEST(test_records_that_moved_are_not_lost),
         TEST(test_reasons_for_the_end),
         TEST(test_live_blocks_are_freed_in_the_order_of_allocation),
         TEST(test_nonsense_is_skipped),
