@@ -1,5 +1,6 @@
 #include "fuzz/oracle.h"
 
+#include "alloc/room.h"
 #include "fuzz/circulation.h"
 #include "fuzz/dirty.h"
 #include "fuzz/pattern.h"
@@ -195,11 +196,9 @@ void oracle_begin(oracle *o, const lm_allocator *allocator, lm_memory *memory, u
 }
 
 bool oracle_started(oracle *o, bool started) {
-    uint64_t end = (uint64_t)o->memory->pages_max * LM_PAGE_BYTES;
-    uint64_t start = o->memory->heap_start;
-    bool due = start + 4 * LM_PAGE_BYTES <= end && o->refusals == 0;
-    HOLDS(refusal, started || !due, "a heap at %llu in %u pages does not start", (ull)start,
-          o->memory->pages_max);
+    bool due = lm_room_to_start(o->memory) && o->refusals == 0;
+    HOLDS(refusal, started || !due, "a heap at %u in %u pages does not start",
+          o->memory->heap_start, o->memory->pages_max);
     HOLDS(refusal, started || lm_memory_pages(o->memory) == o->pages,
           "the memory has grown, but the heap did not start");
     o->pages_begun = lm_memory_pages(o->memory);
@@ -246,12 +245,6 @@ uint64_t oracle_left(const oracle *o) {
 // Of refusals and resets some are followed by a walk; where one preceded, all.
 enum { ENDS_A_WALK = 4 };
 
-// What a block is aligned to: what it is rounded to, where that is a power of two.
-static uint64_t step_of(const lm_allocator *allocator, uint64_t block, uint32_t alignment) {
-    bool rounds = allocator->block_bytes_max((size_t)block / 2 + 1, LM_BLOCK_ALIGNMENT) == block;
-    return rounds && block > alignment ? block : alignment;
-}
-
 // Of who rounds to powers of two: how much there is from the last place on at which the block may
 // begin, if nothing lives there; what the memory grows by joins it. Before the heap has grown what
 // is its own lies in front.
@@ -266,11 +259,10 @@ static uint64_t free_end(const oracle *o, uint64_t block, uint64_t step, uint64_
 
 bool oracle_had_room(const oracle *o, uint64_t block, uint64_t step) {
     if (oracle_growth_was_refused(o)) return false;
-    // A table that stays where threads may look splits the memory.
-    if (can(o, LM_SHARES_THREADS) && block > 1u << 29) return false;
-    uint64_t own = ((uint64_t)o->pages * LM_PAGE_BYTES + block) / 32 + 3 * LM_PAGE_BYTES;
-    uint64_t joined = free_end(o, block, step, own);
-    return block + (joined ? 0 : step) + own <= oracle_left(o) + joined;
+    uint64_t end = (uint64_t)o->pages * LM_PAGE_BYTES, left = oracle_left(o);
+    uint64_t due = lm_room_due(o->allocator, end, block, step);
+    uint64_t joined = due == UINT64_MAX ? 0 : free_end(o, block, step, due - block - step);
+    return due <= left || (joined && due - step <= left + joined);
 }
 
 // The widest stretch of what the memory was before the call in which nothing lives.
@@ -301,7 +293,7 @@ static bool holds_reuse(oracle *o, uint64_t block, uint32_t alignment, const cha
 // the strategy states. Nothing changed.
 static bool holds_refusal(oracle *o, uint64_t cost, uint32_t size, uint32_t alignment) {
     uint64_t block = cost > size ? cost : size;
-    HOLDS(refusal, !oracle_had_room(o, block, step_of(o->allocator, block, alignment)),
+    HOLDS(refusal, !oracle_had_room(o, block, lm_room_step(o->allocator, block, alignment)),
           "%u bytes aligned to %u are refused with %llu left", size, alignment,
           (ull)oracle_left(o));
     if (!holds_reuse(o, block, alignment, "are refused")) return false;

@@ -104,11 +104,9 @@ void oracle_before(oracle *oracle);
 bool oracle_growth_was_refused(const oracle *oracle);
 uint64_t oracle_left(const oracle *oracle);
 
-// Whether before the call there was room for a block of so many bytes that is aligned to `step`:
-// as much was left of the memory, and what a heap needs besides, three pages and a thirty-second of
-// the memory, for tables and for rounding up. Where the block is a power of two, and may begin in a
-// free end, that counts as well. There was none where a growth was refused; nor, where threads
-// share the memory, for more than 512 MiB.
+// Whether there was room before the call for a block of `block` bytes at a multiple of `step`: the
+// memory could have grown by lm_room_due (alloc/room.h), or, where the block is a power of two and
+// may begin in a free end of the heap, by what that end lacks. False if a growth was refused.
 bool oracle_had_room(const oracle *oracle, uint64_t block, uint64_t step);
 
 // After an allocation; NULL: it was refused.

@@ -3,6 +3,7 @@
 // This part is the same in every reproducer of a heap: it makes the calls, and holds the answers
 // against what an allocator's contract says (alloc/allocator.h).
 #include "alloc/demand.h"
+#include "alloc/room.h"
 #include "alloc/strategies/strategy.h"
 #include "fuzz/circulation.h"
 #include "fuzz/reproducer_common.h"
@@ -175,13 +176,10 @@ static uint64_t free_end(uint64_t block, uint64_t step, uint64_t own) {
 }
 static void holds_refusal(uint64_t cost, uint32_t size, uint32_t alignment) {
     uint64_t left = (uint64_t)(memory.pages_max - pages_before) * LM_PAGE_BYTES;
-    uint64_t block = cost > size ? cost : size, step = alignment;
-    bool rounds = heap->block_bytes_max((size_t)block / 2 + 1, LM_BLOCK_ALIGNMENT) == block;
-    if (rounds && block > step) step = block; // to powers of two
-    uint64_t own = ((uint64_t)pages_before * LM_PAGE_BYTES + block) / 32 + 3 * LM_PAGE_BYTES;
-    bool splits = can(LM_SHARES_THREADS) && block > 1u << 29;
-    uint64_t joined = free_end(block, step, own);
-    bool room = !splits && block + (joined ? 0 : step) + own <= left + joined;
+    uint64_t block = cost > size ? cost : size, step = lm_room_step(heap, block, alignment);
+    uint64_t due = lm_room_due(heap, (uint64_t)pages_before * LM_PAGE_BYTES, block, step);
+    uint64_t joined = due == UINT64_MAX ? 0 : free_end(block, step, due - block - step);
+    bool room = due <= left || (joined && due - step <= left + joined);
     bool refused = refusals_before == LM_REFUSE_ALL || memory.refusals != refusals_before;
     lm_census had = census;
     bool comparable = census_is_known;
@@ -448,8 +446,7 @@ static void start(uint32_t heap_start, uint32_t pages, uint32_t pages_max) {
     leave_used(heap_start);
     before();
     bool started = heap->start(&memory);
-    uint64_t end = (uint64_t)pages_max * LM_PAGE_BYTES;
-    HOLDS(refusal, started || heap_start + 4 * LM_PAGE_BYTES > end, "the heap does not start");
+    HOLDS(refusal, started || !lm_room_to_start(&memory), "the heap does not start");
     HOLDS(refusal, started || lm_memory_pages(&memory) == pages, "no heap, but the memory grew");
     if (!started) puts("nothing is broken: the heap has no room"), exit(0);
     pages_begun = lm_memory_pages(&memory);

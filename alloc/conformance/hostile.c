@@ -1,6 +1,7 @@
 // A hostile memory: growth is refused at each place where it is asked for, somebody else grows the
 // memory between any two growths, and the heap begins where its page is nearly used up.
 #include "alloc/conformance/model.h"
+#include "alloc/room.h"
 
 enum { STEPS = 300, STEPS_AFTER = 100 };
 
@@ -233,13 +234,28 @@ static void sizes_around_powers_of_two(void **state) {
     lm_memory_destroy(&memory);
 }
 
+// How much the memory must be able to grow by for an aligned block.
+static uint64_t room_due(const lm_memory *memory, size_t alignment, size_t size) {
+    uint64_t end = (uint64_t)lm_memory_pages(memory) * LM_PAGE_BYTES;
+    uint64_t block = bytes_max(size, alignment);
+    return lm_room_due(subject, end, block, lm_room_step(subject, block, alignment));
+}
+
+// Requests an aligned block. Returns NULL if there was no room for it; fails if there was and the
+// request does.
+static void *request(size_t alignment, size_t size, lm_memory *memory) {
+    uint64_t left = (uint64_t)(memory->pages_max - lm_memory_pages(memory)) * LM_PAGE_BYTES;
+    uint64_t due = room_due(memory, alignment, size);
+    void *served = subject->allocate_aligned(alignment, size, memory);
+    if (!served) require_that(served, due, >, left);
+    return served;
+}
+
 // Alignments up to half of the memory, from a place that is a multiple of 16 only: a block is where
-// it was asked for, or there is no room, and no sum of size and alignment is cut to 32 bits. What
-// is refused had no room: a strategy may round size and alignment up to a power of two together.
+// it was asked for, or there is no room, and no sum of size and alignment is cut to 32 bits.
 static void try_alignment(lm_memory *memory, size_t alignment, size_t size) {
-    uint32_t pages = lm_memory_pages(memory);
     unsigned char *other = subject->allocate(24, memory);
-    unsigned char *block = subject->allocate_aligned(alignment, size, memory);
+    unsigned char *block = request(alignment, size, memory);
     require_served(other);
     fill(other, 24, 5);
     if (block) {
@@ -255,9 +271,6 @@ static void try_alignment(lm_memory *memory, size_t alignment, size_t size) {
         offset = (uint64_t)(block - lm_memory_base(memory));
         require_that(aligned, offset % alignment, ==, 0);
         require_filled(block, size, size, 6);
-    } else {
-        uint64_t left = (uint64_t)(LM_PAGES_MAX - pages) * LM_PAGE_BYTES;
-        require_that(served, 4 * (size + alignment) + (1 << 27), >, left);
     }
     lm_census census = walk(memory);
     if (can(LM_FREES_BLOCKS)) require_that(census, census.live_blocks, ==, 1u + (block != NULL));
@@ -282,6 +295,48 @@ static void alignments_up_to_half_of_the_memory(void **state) {
     }
 }
 
+// Small blocks until there is no room: tables move in the last pages of memories of many sizes.
+static void memories_are_used_up(void **state) {
+    (void)state;
+    for (uint32_t pages = 2; pages < 1500; pages += 1 + pages / 5) {
+        lm_memory memory = started(1, pages);
+        while (request(LM_BLOCK_ALIGNMENT, 60000, &memory))
+            ;
+        walk(&memory);
+        lm_memory_destroy(&memory);
+    }
+}
+
+// A memory in which so many small blocks are live.
+static lm_memory made_with_blocks(unsigned blocks, uint32_t pages_max) {
+    lm_memory memory = started(1, pages_max);
+    for (unsigned i = 0; i < blocks; i++)
+        require_served(subject->allocate(60000, &memory));
+    return memory;
+}
+
+// An aligned block in the smallest memories that have room for it.
+static void try_room(unsigned blocks, size_t alignment, size_t size) {
+    lm_memory memory = made_with_blocks(blocks, LM_PAGES_MAX);
+    uint32_t pages = lm_memory_pages(&memory);
+    uint64_t due = room_due(&memory, alignment, size);
+    lm_memory_destroy(&memory);
+    for (uint32_t more = 0; more < 3; more++) {
+        memory = made_with_blocks(blocks, pages + (uint32_t)(due / LM_PAGE_BYTES) + more);
+        request(alignment, size, &memory);
+        walk(&memory);
+        lm_memory_destroy(&memory);
+    }
+}
+
+static void alignments_have_room(void **state) {
+    (void)state;
+    for (unsigned log2 = 5; log2 < 27; log2++) {
+        try_room(0, (size_t)1 << log2, 1);
+        try_room(40, (size_t)1 << log2, 180000);
+    }
+}
+
 int run_hostile(void) {
     static const law_test tests[] = {
         LAW_TEST(each_growth_is_refused),
@@ -291,6 +346,8 @@ int run_hostile(void) {
         LAW_TEST(the_memory_was_used_before),
         LAW_TEST(sizes_around_powers_of_two),
         LAW_TEST(alignments_up_to_half_of_the_memory),
+        LAW_TEST(memories_are_used_up),
+        LAW_TEST(alignments_have_room),
     };
     return run_law_tests("hostile", tests, sizeof tests / sizeof *tests);
 }

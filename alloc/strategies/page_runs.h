@@ -221,7 +221,7 @@ static bool runs_grow(lm_memory *m, uint32_t pages) {
     }
     uint32_t needed = pages - have, table = 0; // have < pages, or it would have been found
     if (end + lm_round_up(needed, PAGES_A_GROWTH) > r->table.capacity)
-        table = table_pages(&r->table, end + needed);
+        table = table_pages(m, &r->table, end + needed);
     uint32_t growth = lm_round_up(needed + table, PAGES_A_GROWTH) / PAGES_A_GROWTH;
     uint32_t start = lm_memory_grow(m, growth);
     if (start == LM_GROW_REFUSED) return false;
@@ -242,7 +242,7 @@ static bool runs_start(lm_memory *m, uint32_t state_bytes) {
     r->first = r->end = first;
     table_start(m, &r->table, first - 1, (uint32_t)table, table_bytes);
     r->clean = end; // what was there before may hold anything
-    runs_extend(m, r, first, end, end > r->table.capacity ? table_pages(&r->table, end) : 0);
+    runs_extend(m, r, first, end, end > r->table.capacity ? table_pages(m, &r->table, end) : 0);
     return true;
 }
 

@@ -46,10 +46,12 @@ static void table_start(const lm_memory *m, page_table *t, uint32_t first, uint3
     t->capacity = first + bytes / (uint32_t)sizeof(page);
 }
 
-// How many pages a table takes that has room for twice the pages up to `end`, so for its own too.
-static uint32_t table_pages(const page_table *t, uint32_t end) {
-    uint64_t count = 2 * ((uint64_t)(end - t->first) + LM_PAGE_BYTES / (1 << PAGE_SHIFT));
-    uint64_t most = ((uint64_t)1 << (32 - PAGE_SHIFT)) - t->first;
+// How many pages a table takes that has room for twice the pages up to `end`, so for its own too;
+// but for no more than the memory can ever have.
+static uint32_t table_pages(const lm_memory *m, const page_table *t, uint32_t end) {
+    const uint32_t growth = LM_PAGE_BYTES / (1 << PAGE_SHIFT);
+    uint64_t count = 2 * ((uint64_t)(end - t->first) + growth);
+    uint64_t most = (uint64_t)m->pages_max * growth - t->first;
     uint64_t bytes = (count < most ? count : most) * sizeof(page);
     return (uint32_t)((bytes + (1 << PAGE_SHIFT) - 1) >> PAGE_SHIFT);
 }

@@ -119,7 +119,8 @@ static void table_start(const lm_memory *m, page_table *t, uint32_t first, uint3
 
 // How many pages the next parts and all tags take, so that all pages up to `end` are in the table,
 // and they too.
-static uint32_t table_pages(const page_table *t, uint32_t end) {
+static uint32_t table_pages(const lm_memory *m, const page_table *t, uint32_t end) {
+    (void)m;
     uint32_t count = t->capacity - t->first, pages = 0, more;
     for (uint64_t parts = 0; (more = part_count(t, count)) != 0;) {
         parts += more * sizeof(page);
