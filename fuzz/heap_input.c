@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-enum { ALIGNMENTS_LOG2_MAX = 16, DEFAULT_LOG2 = 4, SCOPES_MAX = 64 };
+// Alignments above a page are seldom drawn: most memories have no room for them.
+enum { ALIGNMENTS_LOG2_MAX = 31, LIKELY_LOG2_MAX = 16, DEFAULT_LOG2 = 4, SCOPES_MAX = 64 };
 
 // By the first byte of a record, modulo VERBS: the more places a verb has, the likelier it is.
 enum { VERBS = 33 };
@@ -81,7 +82,16 @@ static trace_operation decode_head(const uint8_t *head) {
     return (trace_operation){.verb = TRACE_HEAP, .argument = {start, pages, max}};
 }
 
-// Huge requests cost some strategies as much as they have bytes: an input makes few of them.
+// Huge requests cost some strategies as much as they have bytes, and huge alignments as much as
+// they skip: an input makes few of them.
+static uint32_t decode_alignment(roll *r, uint8_t log2) {
+    uint32_t alignment = (uint32_t)1 << (log2 > ALIGNMENTS_LOG2_MAX ? DEFAULT_LOG2 : log2);
+    if (alignment < HEAP_INPUT_HUGE_BYTES) return alignment;
+    if (r->huge + alignment > HEAP_INPUT_HUGE_BYTES_MAX) return TRACE_ALIGNMENT_DEFAULT;
+    r->huge += alignment;
+    return alignment;
+}
+
 static uint32_t decode_size(roll *r, uint32_t size) {
     if (size < HEAP_INPUT_HUGE_BYTES) return size;
     if (r->huge + size > HEAP_INPUT_HUGE_BYTES_MAX) return size % HEAP_INPUT_HUGE_BYTES;
@@ -105,11 +115,10 @@ static bool decode_record(const uint8_t *record, roll *r, trace_operation *opera
     }
     uint32_t verb = verbs[record[0] % VERBS], place = record_load(record + 2, 2),
              value = record_load(record + 4, 4);
-    uint32_t log2 = record[1] <= ALIGNMENTS_LOG2_MAX ? record[1] : DEFAULT_LOG2;
     *operation = (trace_operation){.verb = verb};
     switch (verb) {
     case TRACE_ALLOCATE:
-        operation->argument[2] = (uint32_t)1 << log2;
+        operation->argument[2] = decode_alignment(r, record[1]);
         operation->argument[1] = decode_size(r, value);
         operation->argument[0] = r->begun;
         break;
@@ -282,14 +291,19 @@ static uint32_t random_value(uint64_t *random, uint32_t verb) {
     }
 }
 
+static uint8_t random_alignment(uint64_t *random) {
+    if (random_below(random, 8)) return DEFAULT_LOG2;
+    bool large = random_below(random, 16) == 0;
+    return (uint8_t)random_below(random, 1 + (large ? ALIGNMENTS_LOG2_MAX : LIKELY_LOG2_MAX));
+}
+
 static void random_record(uint8_t *record, uint64_t *random) {
     record[0] = (uint8_t)random_below(random, VERBS);
     // Refusals, growths, moves, scopes, resets and lanes are rarer than the table has them.
     if (record[0] >= 26 && random_below(random, 2)) record[0] = (uint8_t)random_below(random, 26);
     // Nor is much to be won by many resets, which cost much.
     if (verbs[record[0]] == TRACE_RESET && random_below(random, 3)) record[0] = 0;
-    record[1] = random_below(random, 8) ? DEFAULT_LOG2
-                                        : (uint8_t)random_below(random, ALIGNMENTS_LOG2_MAX + 1);
+    record[1] = random_alignment(random);
     record_store(record + 2, 2,
                  random_below(random, 4) ? (uint32_t)random_next(random) : random_below(random, 3));
     record_store(record + 4, 4, random_value(random, verbs[record[0]]));
@@ -330,7 +344,7 @@ static void tweak_record(uint8_t *record, uint64_t *random) {
         record[0] = (uint8_t)random_below(random, 28);
         break;
     case 1:
-        record[1] = (uint8_t)random_below(random, ALIGNMENTS_LOG2_MAX + 2);
+        record[1] = random_alignment(random);
         break;
     case 2:
         record_store(record + 2, 2, (uint32_t)random_next(random));

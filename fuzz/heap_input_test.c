@@ -115,7 +115,7 @@ static void mutations_keep_the_form(void **state) {
 // Every verb, alignment, magnitude and lane comes about by mutation alone.
 static void mutations_reach_everything(void **state) {
     (void)state;
-    bool verbs[TRACE_VERBS] = {false}, alignments[17] = {false}, magnitudes[33] = {false};
+    bool verbs[TRACE_VERBS] = {false}, alignments[32] = {false}, magnitudes[33] = {false};
     bool at_the_end = false, of_four_gib = false, lanes[HEAP_INPUT_LANES] = {false};
     size_t switches = 0, all = 0;
     for (unsigned seed = 0; seed < 4000; seed++) {
@@ -143,7 +143,7 @@ static void mutations_reach_everything(void **state) {
     static const char expected[] = "azrfgnwh()xt";
     for (uint32_t verb = 0; verb < TRACE_VERBS; verb++)
         assert_int_equal(verbs[verb], strchr(expected, trace_grammar[verb].letter) != NULL);
-    for (int i = 0; i <= 16; i++)
+    for (int i = 0; i < 32; i++)
         assert_true(alignments[i]);
     for (int i = 0; i <= 32; i++)
         assert_true(magnitudes[i]);
