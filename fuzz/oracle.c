@@ -217,9 +217,9 @@ void oracle_before(oracle *o) {
     steps_taken = 0;
 }
 
-static bool holds_steps(oracle *o, uint32_t most) {
-    uint32_t pages = lm_memory_pages(o->memory); // whose tables may be made anew
-    if (pages != o->pages) most = ORACLE_STEPS_GROWING_MAX + 4 * pages;
+static bool holds_steps(oracle *o, bool resizes) {
+    uint32_t pages = lm_memory_pages(o->memory);
+    uint32_t most = steps_limit(resizes, pages != o->pages ? pages : 0);
     HOLDS(steps, !o->counted || !can(o, LM_CONSTANT_TIME) || steps_taken <= most,
           "a call took %u steps, more than %u", steps_taken, most);
     return true;
@@ -376,7 +376,7 @@ static bool holds_zeroes(const unsigned char *block, uint64_t size) {
 
 bool oracle_allocated(oracle *o, const oracle_request *request, void *block) {
     uint64_t cost = o->allocator->block_bytes_max(request->size, request->alignment);
-    if (!holds_steps(o, ORACLE_STEPS_MAX)) return false;
+    if (!holds_steps(o, false)) return false;
     if (!block) return holds_refusal(o, cost, request->size, request->alignment);
     bool grew = lm_memory_pages(o->memory) != o->pages;
     if (grew && !holds_reuse(o, cost, request->alignment, "grow the memory")) return false;
@@ -407,7 +407,7 @@ bool oracle_resized(oracle *o, oracle_extent *e, uint32_t size, uint32_t scope, 
     uint64_t cost = o->allocator->block_bytes_max(size, e->alignment);
     uint32_t kept = size < e->size ? size : e->size;
     e->scope = scope;
-    if (!holds_steps(o, ORACLE_STEPS_GROWING_MAX)) return false;
+    if (!holds_steps(o, true)) return false;
     if (!block) {
         uint64_t usable = o->allocator->usable_size(oracle_address(o, e), o->memory);
         bool believed = !(o->without & LAW_BIT(LAW_usable)); // else e->usable may be another
@@ -446,7 +446,7 @@ bool oracle_freed(oracle *o) {
     // A thread may begin with it.
     HOLDS(waste, lm_memory_pages(o->memory) == o->pages || can(o, LM_SHARES_THREADS),
           "a free has grown the memory");
-    return holds_steps(o, ORACLE_STEPS_MAX);
+    return holds_steps(o, false);
 }
 
 bool oracle_opened(oracle *o, bool opened) {

@@ -28,10 +28,6 @@ enum {
     ORACLE_BLOCKS_MAX = 1024, // that live at once
     ORACLE_FOREIGN_MAX = 64,
     ORACLE_EXTENTS_MAX = ORACLE_BLOCKS_MAX + ORACLE_FOREIGN_MAX,
-    // Of an allocation or a free in constant time (alloc/steps_test.c); and of a resize, or a call
-    // that grows, which may make free blocks of every order on either side.
-    ORACLE_STEPS_MAX = 320,
-    ORACLE_STEPS_GROWING_MAX = 1600,
     ORACLE_CLEARED_MAX = 1 << 18, // where it is not known which bytes were written to
 };
 

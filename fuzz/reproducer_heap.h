@@ -7,6 +7,7 @@
 #include "alloc/strategies/strategy.h"
 #include "fuzz/circulation.h"
 #include "fuzz/reproducer_common.h"
+#include "fuzz/steps.h"
 
 #ifdef STRATEGY // else whoever includes this has a heap
 extern const lm_allocator LM_TABLE(STRATEGY);
@@ -41,10 +42,11 @@ void __sanitizer_cov_trace_pc(void);
 UNCOUNTED void __sanitizer_cov_trace_pc(void) {
     steps++;
 }
-static void holds_steps(uint32_t calls) {
-    bool grew = lm_memory_pages(&memory) != pages_before;
-    HOLDS(steps, !(heap->capabilities & LM_CONSTANT_TIME) || steps <= (grew ? 1600 : calls * 320),
-          "a call took %u steps", steps);
+static void holds_steps(bool resizes) {
+    uint32_t pages = lm_memory_pages(&memory);
+    uint32_t most = steps_limit(resizes, pages != pages_before ? pages : 0);
+    HOLDS(steps, !(heap->capabilities & LM_CONSTANT_TIME) || steps <= most,
+          "a call took %u steps, more than %u", steps, most);
 }
 
 static uint64_t memory_end(void) {
@@ -253,7 +255,7 @@ static void allocate(uint32_t number, uint32_t size, uint32_t alignment, bool ze
                                ? heap->allocate_aligned(alignment, size, &memory)
                            : zeroed ? heap->allocate_zeroed(size, &memory)
                                     : heap->allocate(size, &memory);
-    holds_steps(1);
+    holds_steps(false);
     served = block;
     if (!block) {
         holds_refusal(cost, size, alignment);
@@ -282,7 +284,7 @@ static void resize(uint32_t number, uint32_t size) {
     unsigned char *block = e->alignment == LM_BLOCK_ALIGNMENT
                                ? heap->resize(old, size, &memory)
                                : heap->resize_aligned(old, size, e->alignment, &memory);
-    holds_steps(2);
+    holds_steps(true);
     served = block;
     if (!block) {
         old = lm_memory_base(&memory) + e->offset;
@@ -326,7 +328,7 @@ static void free_block(uint32_t number) {
                number % 2 ? blocks[number].size : 0, &memory);
     HOLDS(waste, lm_memory_pages(&memory) == pages_before || can(LM_SHARES_THREADS),
           "a free has grown the memory"); // a thread may begin with it
-    holds_steps(1);
+    holds_steps(false);
 }
 
 static void release(uint32_t number) {
