@@ -1,6 +1,7 @@
 #include "fuzz/buffers_world.h"
 #include "alloc/odd_allocator.h"
 #include "alloc/registry.h"
+#include "alloc/room.h"
 #include "fuzz/dirty.h"
 
 #include <assert.h>
@@ -151,13 +152,19 @@ bool buffers_world_start(buffers_world *world, const buffers_world_choice *choic
     lm_memory_options options[BUFFERS_MEMORIES_MAX];
     buffers_world_heaps(choice, operations, count, options);
     odd_turn = 0;
+    world->finding[0] = '\0';
     for (uint32_t i = 0; i < choice->count; i++) {
         bool high = options[i].heap_start >= HIGH_BYTES;
         lm_memory *memory = high ? &world->high[i] : &world->low[i];
         world->served[i] = (lm_served){server_at(choice->servers[i], level), memory};
-        if (!lm_memory_renew(memory, &options[i], clear_heap(memory)) ||
-            !world->served[i].allocator->start(memory))
-            return false;
+        if (!lm_memory_renew(memory, &options[i], clear_heap(memory))) return false;
+        if (world->served[i].allocator->start(memory)) continue;
+        if (lm_room_to_start(memory))
+            snprintf(world->finding, sizeof world->finding,
+                     "%s: a heap at %u in %u pages does not start",
+                     buffers_server_name(choice->servers[i]), memory->heap_start,
+                     memory->pages_max);
+        return false;
     }
     return true;
 }

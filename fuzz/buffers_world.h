@@ -43,6 +43,7 @@ typedef struct buffers_world {
     // Of each two: what low heaps have touched need not be given back for one that starts high.
     lm_memory low[BUFFERS_MEMORIES_MAX], high[BUFFERS_MEMORIES_MAX];
     lm_served served[BUFFERS_MEMORIES_MAX];
+    char finding[80]; // which heap did not start though it had room; else empty
 } buffers_world;
 
 // Address space for worlds of all kinds. False: there is none, nothing is held.
@@ -52,7 +53,8 @@ void buffers_world_destroy(buffers_world *world);
 // For the fuzz target, in which all who write into them tell it: they are cleared where that was.
 void buffers_world_watch(buffers_world *world);
 
-// Makes the memories anew and starts their heaps, where the operations say. False: some heap has no
-// room to start, nothing can be played. Nothing is allocated. O(bytes touched).
+// Makes the memories anew and starts their heaps, where the operations say. False: a heap did not
+// start, and nothing can be played; `finding` says if it had room. Nothing is allocated. O(bytes
+// touched).
 bool buffers_world_start(buffers_world *world, const buffers_world_choice *choice, int level,
                          const trace_operation *operations, size_t count);

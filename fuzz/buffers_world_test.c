@@ -33,7 +33,10 @@ static void play(const char *path, int level) {
     size_t read = read_bytes(path, bytes, sizeof bytes);
     size_t count =
         buffers_input_decode(bytes, read, &choice, operations, BUFFERS_INPUT_OPERATIONS_MAX);
-    if (!buffers_world_start(&world, &choice, level, operations, count)) return;
+    if (!buffers_world_start(&world, &choice, level, operations, count)) {
+        if (*world.finding) fail_msg("%s, level %d: %s", path, level, world.finding);
+        return;
+    }
     const buffer_player_options options = {.counts =
                                                choice.atomic ? &lm_counts_atomic : &lm_counts_plain,
                                            .memories = world.served,
@@ -88,6 +91,7 @@ static void worlds_begin_anew(void **state) {
     assert_int_equal(*(unsigned char *)lm_at(world.served[0].memory, offset), 0);
     const trace_operation none[] = {{TRACE_HEAP, {65536, 1, 1}}};
     assert_false(buffers_world_start(&world, &choice, 1, none, 1));
+    assert_string_equal(world.finding, ""); // there is no room
     buffers_world_destroy(&world);
 }
 

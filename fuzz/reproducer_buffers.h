@@ -4,6 +4,7 @@
 // of the allocators, and holds both against what is written with each call, as the headers of
 // alloc/buffer.h, view.h and finalizer.h say.
 #include "alloc/finalizer.h"
+#include "alloc/room.h"
 #include "alloc/view.h"
 #include "corpus/buffer_fill.h"
 #include "fuzz/reproducer_common.h"
@@ -492,7 +493,10 @@ static void serve(uint32_t number, const lm_allocator *allocator, uint32_t heap_
     if (!lm_memory_create(&memories[number], &options)) perror("no memory"), exit(2);
     const lm_allocator *a = &servers[number];
     servers[number] = *allocator;
-    if (!a->start(&memories[number])) puts("nothing is broken: no room for a heap"), exit(0);
+    if (!a->start(&memories[number])) {
+        HOLDS(refusal, !lm_room_to_start(&memories[number]), "a heap does not start");
+        puts("nothing is broken: no room for a heap"), exit(0);
+    }
     watched[number] = (lm_allocator){
         .name = a->name,
         .capabilities = a->capabilities,
