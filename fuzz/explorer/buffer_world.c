@@ -9,8 +9,8 @@
 
 enum { HEAP_START = 64, TOKENS_MAX = 2 };
 
-const char *const buffer_world_names[] = {"plain",  "atomic", "resized", "shrunk", "imported",
-                                          "queued", "full",   "counted", NULL};
+const char *const buffer_world_names[] = {"plain",  "atomic", "resized", "shrunk",  "imported",
+                                          "queued", "full",   "counted", "aligned", NULL};
 
 // By name. Of the numbers, buffer 4 is adopted, 6 resized and 14 shrunk; token 2 is passed over,
 // and 3 replaced.
@@ -23,6 +23,7 @@ static const buffer_world_choice choices[] = {
     {{"tlsf", "paged"}, .verbs = "-+@~cd", .alive = 3},
     {{"best_fit", "tlsf"}, .held = 6},
     {{"bins", "tlsf"}, .atomic = true, .retained = 6},
+    {.servers = {"imported_aligned", "paged"}},
 };
 
 static const uint32_t sizes[] = {24, 600, 0};

@@ -23,7 +23,7 @@ typedef struct named {
 
 // Which allocators, which counts, and what has been before the first state.
 typedef struct buffer_world_choice {
-    const char *servers[MEMORIES]; // strategies, imported or imported_calloc; home first, then NULL
+    const char *servers[MEMORIES]; // strategies, or of alloc/odd_allocator.h; home first, then NULL
     bool atomic;
     uint64_t budget;
     uint32_t buffers, tokens; // that are gone
