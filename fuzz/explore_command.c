@@ -17,7 +17,7 @@
 
 // Buffers have more moves than heaps, and few states that are the same: each operation more takes
 // ten times as long.
-enum { ARGUMENTS_MAX = 12, WORKERS_MAX = 64, JOBS_MAX = 64, BUFFERS_DEPTH_MAX = 6 };
+enum { ARGUMENTS_MAX = 14, WORKERS_MAX = 64, JOBS_MAX = 64, BUFFERS_DEPTH_MAX = 6 };
 
 // One allocator, or world of buffers, for which linmem-explorer is started.
 typedef struct job {
@@ -26,22 +26,32 @@ typedef struct job {
     char *trace;       // where a violation's goes
     json_t *result;    // NULL: it has none
     char failure[100]; // why the result is not all, or is none; else empty
+    bool full;         // because it needs more memory than it may have
 } job;
 
 typedef struct exploring {
     const char *sizes, *verbs, *level; // passed on; NULL: the explorer's default
     bool refuse;
     const char *json, *traces;
-    json_t *known; // what linmem-explorer explores; NULL: it was not asked yet
-    uint32_t depth;
+    json_t *known;              // what linmem-explorer explores; NULL: it was not asked yet
+    uint32_t depth, memory_mib; // 0: half of the machine's
     job jobs[JOBS_MAX];
-    size_t count;
+    size_t count, worker_count;
     pthread_mutex_t lock; // of what follows
     size_t next, done;
     progress *progress;
 } exploring;
 
-enum { KEY_ALLOCATOR = 256, KEY_DEPTH, KEY_SIZES, KEY_VERBS, KEY_REFUSE, KEY_LEVEL, KEY_JSON };
+enum {
+    KEY_ALLOCATOR = 256,
+    KEY_DEPTH,
+    KEY_SIZES,
+    KEY_VERBS,
+    KEY_REFUSE,
+    KEY_LEVEL,
+    KEY_MEMORY,
+    KEY_JSON
+};
 
 static const struct argp_option options[] = {
     {"allocator", KEY_ALLOCATOR, "A,…", 0,
@@ -58,6 +68,10 @@ static const struct argp_option options[] = {
     {"refuse", KEY_REFUSE, NULL, 0,
      "Explore also every operation with one of its memory growths refused", 0},
     {"level", KEY_LEVEL, "0|1", 0, "Check level of the allocators (default: 1)", 0},
+    {"memory", KEY_MEMORY, "MIB", 0,
+     "Limit of the memory for states in MiB, divided among the allocators that are explored at a "
+     "time (default: half of the machine's memory)",
+     0},
     {"traces", 'o', "FOLDER", 0, "Folder for traces of violations (default: the current folder)",
      0},
     {"json", KEY_JSON, "FILE", 0, "Write the result to FILE as JSON", 0},
@@ -69,8 +83,8 @@ static const char doc[] =
     "small memory, and on buffers over one to three memories. Each distinct state is explored once."
     "\vThe allocators are compiled for this with small pages, slabs and tables. A violation is "
     "written as its shortest trace, ALLOCATOR-explored.lmt. Exit status: 0 no violation, 1 a "
-    "violation "
-    "was found or an allocator was not explored to the end, 2 bad usage or input.";
+    "violation was found or an allocator was not explored to the end, 2 bad usage or input, or the "
+    "memory limit was reached: the result is that of the last depth before it.";
 
 // ---- Options ------------------------------------------------------------------------------------
 
@@ -161,6 +175,10 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         options_number("--level", text, 0, 1);
         e->level = text;
         return 0;
+    case KEY_MEMORY:
+        e->memory_mib =
+            (uint32_t)options_number("--memory", text, JOBS_MAX, EXPLORER_MEMORY_MIB_MAX);
+        return 0;
     case 'o':
         e->traces = text;
         return 0;
@@ -200,14 +218,15 @@ static void play_again(const job *j) {
 }
 
 static void run_job(const exploring *e, job *j) {
-    char depth[12];
+    char depth[12], memory[12];
     const struct {
         const char *option, *value;
     } settings[] = {{"--sizes", e->sizes}, {"--verbs", e->verbs}, {"--level", e->level}};
-    const char *arguments[ARGUMENTS_MAX + 1] = {j->allocator, "--trace", j->trace, "--depth",
-                                                depth};
-    size_t count = 5;
+    const char *arguments[ARGUMENTS_MAX + 1] = {j->allocator, "--trace",  j->trace, "--depth",
+                                                depth,        "--memory", memory};
+    size_t count = 7;
     snprintf(depth, sizeof depth, "%u", depth_of(e, j));
+    snprintf(memory, sizeof memory, "%zu", e->memory_mib / e->worker_count);
     if (e->refuse) arguments[count++] = "--refuse";
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
         if (!settings[i].value) continue;
@@ -215,6 +234,9 @@ static void run_job(const exploring *e, job *j) {
         arguments[count++] = settings[i].value;
     }
     j->result = explorer_program_run(arguments, j->failure);
+    const json_t *ended_by = json_object_get(j->result, "ended_by");
+    j->full = ended_by && !*j->failure;
+    if (j->full) snprintf(j->failure, sizeof j->failure, "%s", json_string_value(ended_by));
     if (j->result && *j->failure) json_set(j->result, "ended_by", json_text(j->failure));
     if (violation_of(j)) play_again(j);
 }
@@ -234,15 +256,23 @@ static void *work(void *exploring_) {
     return NULL;
 }
 
-// As many at once as there are processors.
+// As many at once as there are processors, with equal parts of the memory.
+static void divide(exploring *e) {
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t most = e->count < WORKERS_MAX ? e->count : WORKERS_MAX;
+    e->worker_count = processors < 1 ? 1 : (size_t)processors;
+    if (e->worker_count > most) e->worker_count = most;
+    if (e->memory_mib) return;
+    uint64_t bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    e->memory_mib = (uint32_t)(bytes >> 21);
+}
+
 static void run_jobs(exploring *e) {
     pthread_t workers[WORKERS_MAX];
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    size_t count = processors < 1 ? 1 : (size_t)processors, started = 0;
-    if (count > WORKERS_MAX) count = WORKERS_MAX;
+    size_t started = 0;
     pthread_mutex_init(&e->lock, NULL);
     e->progress = progress_start("explore", e->count);
-    while (started < count && pthread_create(&workers[started], NULL, work, e) == 0)
+    while (started < e->worker_count && pthread_create(&workers[started], NULL, work, e) == 0)
         started++;
     if (started == 0) work(e);
     for (size_t i = 0; i < started; i++)
@@ -266,11 +296,11 @@ static void print_violation(const job *j, const json_t *violation) {
            json_is_false(reproduces) ? ", which breaks nothing when it is played alone" : "");
 }
 
-// Returns whether all laws hold.
-static bool print_result(const job *j) {
+// Returns the exit status for it.
+static exit_status print_result(const job *j) {
     if (!j->result) {
         printf("%-17s %s\n", j->allocator, *j->failure ? j->failure : "not explored");
-        return false;
+        return EXIT_BROKEN;
     }
     printf("%-17s %5lld %12lld %18lld %9.1f", j->allocator, (long long)number(j->result, "depth"),
            (long long)number(j->result, "states"), (long long)number(j->result, "sequences"),
@@ -280,7 +310,8 @@ static bool print_result(const job *j) {
         print_violation(j, violation);
     else
         printf("  all hold%s%s\n", *j->failure ? ", then: " : "", j->failure);
-    return !violation && !*j->failure;
+    if (violation) return EXIT_BROKEN;
+    return j->full ? EXIT_USAGE : *j->failure ? EXIT_BROKEN : EXIT_HELD;
 }
 
 static void write_json(const exploring *e) {
@@ -302,16 +333,19 @@ exit_status explore_command(int argc, char **argv) {
         if (asprintf(&e.jobs[i].trace, "%s/%s-explored.lmt", e.traces, e.jobs[i].allocator) < 0)
             options_fail("%s", strerror(errno));
     interrupt_catch();
+    divide(&e);
     run_jobs(&e);
-    bool held = true;
+    exit_status worst = EXIT_HELD;
     puts("allocator         depth       states          sequences   seconds");
-    for (size_t i = 0; i < e.count; i++)
-        held &= print_result(&e.jobs[i]);
+    for (size_t i = 0; i < e.count; i++) {
+        exit_status status = print_result(&e.jobs[i]);
+        if (worst != EXIT_BROKEN && status != EXIT_HELD) worst = status;
+    }
     if (e.json) write_json(&e);
     for (size_t i = 0; i < e.count; i++) {
         free(e.jobs[i].trace);
         json_decref(e.jobs[i].result);
     }
     json_decref(e.known);
-    return held ? EXIT_HELD : EXIT_BROKEN;
+    return worst;
 }

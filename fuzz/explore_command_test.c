@@ -88,6 +88,17 @@ static void what_was_explored_is_kept(void **state) {
     assert_says("", 1, "one               killed by SIGKILL");
 }
 
+// What ends at its memory's limit has a status of its own; a violation comes first.
+static void a_memory_limit_is_said(void **state) {
+    (void)state;
+    put_explorer("echo '{\"allocator\":\"one\",\"depth\":3,\"violations\":[],"
+                 "\"ended_by\":\"memory limit of 64 MiB reached\"}' >&3");
+    assert_says("--memory 64", 2, "  all hold, then: memory limit of 64 MiB reached\n");
+    put_explorer("echo '{\"allocator\":\"one\",\"depth\":3,\"violations\":[{\"law\":\"walk\","
+                 "\"how\":\"x\",\"operations\":1}],\"ended_by\":\"y\"}' >&3; exit 1");
+    assert_says("--memory 64", 1, "broken walk: x");
+}
+
 #define FOUND                                                                                      \
     "echo '{\"allocator\":\"one\",\"depth\":1,\"violations\":[{\"law\":\"walk\",\"how\":\"x\","    \
     "\"operations\":1}]}' >&3; exit 1"
@@ -124,6 +135,7 @@ static void bad_options_are_refused_before_anything_starts(void **state) {
         {"--verbs ''", "not ''\n"},
         {"--depth 33", "--depth must be a whole number from 1 to 32, not '33'\n"},
         {"--level 2", "--level must be a whole number from 0 to 1, not '2'\n"},
+        {"--memory 63", "--memory must be a whole number from 64 to 16777216, not '63'\n"},
         {"one", "unexpected argument 'one'"},
     };
     put_explorer("echo explored >>log; echo '" HELD("1") "' >&3");
@@ -139,11 +151,11 @@ static void bad_options_are_refused_before_anything_starts(void **state) {
 static void options_are_passed_on(void **state) {
     (void)state;
     put_explorer("echo \"$*.\"; echo '" HELD("1") "' >&3");
-    assert_says("--sizes 8,9 --verbs af --level 0 --refuse", 0,
-                "--depth 5 --refuse --sizes 8,9 --verbs af --level 0.\n");
+    assert_says("--sizes 8,9 --verbs af --level 0 --refuse --memory 200", 0,
+                "--depth 5 --memory 200 --refuse --sizes 8,9 --verbs af --level 0.\n");
     assert_says("--level 0 --level 0 --level 0 --level 0 --level 0 --level 0 --level 0 --level 0 "
                 "--level 0 --level 0 --level 0 --level 0 --level 0 --level 0 --level 0 --level 1",
-                0, "--depth 5 --level 1.\n");
+                0, " --level 1.\n");
 }
 
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter, leave)
@@ -154,6 +166,7 @@ int main(int argc, char **argv) {
         return (int)explore_command(argc, argv);
     const struct CMUnitTest tests[] = {
         IN_FOLDER(what_was_explored_is_kept),
+        IN_FOLDER(a_memory_limit_is_said),
         IN_FOLDER(a_trace_is_played_before_it_is_shown),
         IN_FOLDER(what_cannot_be_written_is_known_before),
         IN_FOLDER(bad_options_are_refused_before_anything_starts),

@@ -96,11 +96,22 @@ static size_t slot_of(hash h) {
     return slot;
 }
 
+// Whether `more` bytes can be kept besides those of what was seen, and of counting the sequences.
+static bool has_room(size_t more) {
+    size_t bytes = explorer.slots * (sizeof(hash) + sizeof(uint32_t)) +
+                   explorer.nodes.count * (sizeof(node) + 2 * sizeof(uint64_t)) +
+                   explorer.edges.count * sizeof(uint32_t) + explorer.layer.count +
+                   explorer.next.count;
+    uint64_t most = explorer.world->memory_bytes;
+    return most == 0 || (bytes <= most && more <= most - bytes);
+}
+
 static bool grow_slots(void) {
     hash *old = explorer.hashes;
     uint32_t *ids = explorer.ids;
-    size_t count = explorer.slots;
-    explorer.slots = count ? 2 * count : 1 << 16;
+    size_t count = explorer.slots, more = count ? 2 * count : 1 << 16;
+    if (!has_room(more * (sizeof(hash) + sizeof(uint32_t)))) return false;
+    explorer.slots = more;
     explorer.hashes = calloc(explorer.slots, sizeof(hash));
     explorer.ids = calloc(explorer.slots, sizeof(uint32_t));
     if (!explorer.hashes || !explorer.ids) return false;
@@ -186,6 +197,7 @@ static outcome explore_state(const unsigned char *state, size_t bytes, bool keep
 static outcome explore_layer(bool keep, bool refuse, exploration *result) {
     const unsigned char *at = explorer.layer.items, *end = at + explorer.layer.count;
     for (uint32_t bytes; at < end; at += bytes, explorer.at++) {
+        if (!has_room(0)) return OUT_OF_MEMORY;
         memcpy(&bytes, at, sizeof bytes);
         at += sizeof bytes;
         outcome o = explore_state(at, bytes, keep, refuse, result);
@@ -341,7 +353,8 @@ bool explorer_run(explorer_world *world, uint32_t depth, bool refuse, exploratio
     outcome o = run_watched(explore, result);
     result->states = explorer.nodes.count;
     if (o == VIOLATION) tell_violation(world, result);
-    bool counted = o != OUT_OF_MEMORY && count_sequences(result);
+    result->full = o == OUT_OF_MEMORY;
+    bool counted = count_sequences(result);
     result->seconds = clock_seconds() - explorer.begun;
     row_free(&explorer.nodes);
     row_free(&explorer.edges);

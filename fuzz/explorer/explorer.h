@@ -19,6 +19,7 @@ enum {
     EXPLORER_STATE_BYTES_MAX = 1 << 18,
     EXPLORER_MOVES_MAX = 512,
     EXPLORER_DEPTH_MAX = 32,
+    EXPLORER_MEMORY_MIB_MAX = 1 << 24,
 };
 
 typedef struct explorer_world explorer_world;
@@ -52,6 +53,8 @@ struct explorer_world {
     void (*told)(explorer_world *world, const exploration *so_far);
     void *context; // its
 
+    uint64_t memory_bytes; // limit of what explorer_run keeps; 0: none
+
     bool notes;        // the allocator's calls are noted (fuzz/noted.h)
     size_t key_bytes;  // by which the state just written is told apart, its first; 0: all
     oracle_law broken; // by begin, play or end
@@ -59,7 +62,8 @@ struct explorer_world {
 };
 
 struct exploration {
-    uint32_t depth;     // that was reached
+    uint32_t depth;     // that was explored
+    bool full;          // no deeper, since that needs more than the world's memory_bytes
     uint64_t states;    // distinct ones, the first included
     uint64_t moves;     // played
     uint64_t sequences; // of 1 … depth operations

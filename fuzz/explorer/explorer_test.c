@@ -70,6 +70,29 @@ static exploration explore(const heap_world_options *options, uint32_t depth) {
     return result;
 }
 
+// At its memory's limit an exploration ends with what is known of the depths before.
+static void memory_is_limited(void **state) {
+    (void)state;
+    heap_world_options options = plain;
+    options.strategy = explored_strategy_named("tlsf", 1);
+    options.canonicalize = true;
+    options.depth = 12;
+    explorer_world *world = heap_world_new(&options);
+    exploration limited;
+    assert_non_null(world);
+    world->memory_bytes = 8 << 20;
+    assert_true(explorer_run(world, 12, false, &limited));
+    assert_true(limited.full && limited.broken == LAW_NONE);
+    assert_in_range(limited.depth, 2, 11);
+    world->memory_bytes = 0;
+    exploration whole;
+    assert_true(explorer_run(world, limited.depth, false, &whole));
+    assert_false(whole.full);
+    assert_int_equal(limited.sequences, whole.sequences);
+    assert_true(limited.states >= whole.states);
+    heap_world_free(world);
+}
+
 static exploration explore_watched(const heap_world_options *options, uint32_t depth) {
     exploration result;
     watch = (watched){.world = {.begin = watched_begin,
@@ -514,6 +537,7 @@ int main(void) {
         cmocka_unit_test(what_a_probe_finds_is_played_too),
         cmocka_unit_test(a_walk_survives_a_damaged_word),
         cmocka_unit_test(a_crash_names_its_call),
+        cmocka_unit_test(memory_is_limited),
         cmocka_unit_test(where_blocks_lie_is_compared_when_played),
         cmocka_unit_test(found_traces_of_buffers_are_played),
         cmocka_unit_test(all_that_is_explored_can_be_played),

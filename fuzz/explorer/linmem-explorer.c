@@ -18,7 +18,7 @@
 typedef struct settings {
     const char *allocator, *trace, *play;
     heap_world_options heap;
-    uint32_t depth;
+    uint32_t depth, memory_mib; // 0: no limit
     int level;
     bool refuse, plain, list;
 } settings;
@@ -33,6 +33,7 @@ enum {
     KEY_VERBS,
     KEY_PLAY,
     KEY_LIST,
+    KEY_MEMORY,
 };
 
 static const struct argp_option options[] = {
@@ -45,6 +46,8 @@ static const struct argp_option options[] = {
     {"plain", KEY_PLAIN, NULL, 0, "states as they are, not made canonical", 0},
     {"play", KEY_PLAY, "TRACE", 0,
      "no exploring: play this trace of an explorer, on who it says or on ALLOCATOR", 0},
+    {"memory", KEY_MEMORY, "MIB", 0, "memory for the states; at a depth that needs more it ends",
+     0},
     {"list", KEY_LIST, NULL, 0, "no exploring: what there is to be explored", 0},
     {0},
 };
@@ -86,6 +89,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         return 0;
     case KEY_PLAY:
         s->play = text;
+        return 0;
+    case KEY_MEMORY:
+        s->memory_mib = (uint32_t)options_number("memory", text, 1, EXPLORER_MEMORY_MIB_MAX);
         return 0;
     case KEY_LIST:
         s->list = true;
@@ -138,11 +144,15 @@ static json_t *result_json(const settings *s, const exploration *r) {
         if (s->trace) json_set(violation, "trace", json_text(s->trace));
         json_add(violations, violation);
     }
-    return json_fields("allocator", json_text(s->allocator), "depth", json_integer(r->depth),
-                       "states", json_integer((json_int_t)r->states), //
-                       "moves", json_integer((json_int_t)r->moves),   //
-                       "sequences", json_integer((json_int_t)r->sequences), "seconds",
-                       json_number(r->seconds), "violations", violations, NULL);
+    json_t *json =
+        json_fields("allocator", json_text(s->allocator), "depth", json_integer(r->depth), //
+                    "states", json_integer((json_int_t)r->states),                         //
+                    "moves", json_integer((json_int_t)r->moves),                           //
+                    "sequences", json_integer((json_int_t)r->sequences),                   //
+                    "seconds", json_number(r->seconds), "violations", violations, NULL);
+    if (r->full)
+        json_set(json, "ended_by", json_sprintf("memory limit of %u MiB reached", s->memory_mib));
+    return json;
 }
 
 // Writes a line to who has started us. False: there is no such descriptor.
@@ -213,6 +223,7 @@ static void explore(settings *s, const char *name, exploration *all) {
     exploration result;
     explorer_world *world = world_or_fail(s, name, true);
     world->told = tell_so_far;
+    world->memory_bytes = (uint64_t)s->memory_mib << 20;
     world->context = &(telling){s, all};
     if (!explorer_run(world, s->depth, s->refuse, &result)) options_fail("out of memory");
     add(&result, all);
@@ -226,7 +237,7 @@ static void explore_all(settings *s, exploration *result) {
         explore(s, s->allocator, result);
         return;
     }
-    for (size_t i = 0; buffer_world_names[i] && result->broken == LAW_NONE; i++) {
+    for (size_t i = 0; buffer_world_names[i] && result->broken == LAW_NONE && !result->full; i++) {
         char name[EXPLORED_NAME_BYTES];
         snprintf(name, sizeof name, BUFFERS ":%s", buffer_world_names[i]);
         explore(s, name, result);
