@@ -10,7 +10,7 @@
 typedef struct mutant {
     char *name;
     char *class;  // of a bug, as its patch says; of a generated one, its kind
-    char *target; // which should find it
+    char *target; // which should find it: a fuzz target, or a test where none plays what is changed
     char *source; // after which bug; "generated"
     char *what;   // in one line
     char *reason; // why a generated one need not be found (fuzz/mutants/survivors.txt); or NULL

@@ -1,7 +1,8 @@
 # The named mutants, held against today's sources: cmake -P fuzz/mutants_test.cmake, from the root.
 #
 #   head       five lines, of words that are known
-#   patch      it applies without fuzz, changes alloc/ or a reader only, and says where it is reached
+#   patch      it applies without fuzz, changes alloc/, a reader or the statistics only, and says where
+#              it is reached
 #   different  no two mutants are the same, nor say the same of themselves
 #   list       there are enough of them, of every strategy, the buffers, the readers and every class;
 #              most of them after bugs that others had
@@ -20,6 +21,25 @@ endfunction()
 function(expect_one_of path key word)
   if(NOT word IN_LIST ARGN)
     offend("${path}: ${key} says '${word}', which is none of ${ARGN}")
+  endif()
+endfunction()
+
+# A fuzz target; or, where none plays what is changed, the test that should find it, by its name in
+# ctest.
+function(expect_target path target)
+  if(target MATCHES "^([a-z]+)\\.([a-z0-9_]+_test)$")
+    file(GLOB_RECURSE found ${CMAKE_MATCH_1}/${CMAKE_MATCH_2}.c)
+  elseif(target MATCHES "^alloc\\.wasm32\\.([a-z0-9_]+)\\.level[0-2]$")
+    list(FIND strategies ${CMAKE_MATCH_1} index)
+    math(EXPR found "${index} + 1")
+  elseif(target MATCHES "^alloc\\.wasm32\\.([a-z0-9_]+)$")
+    file(GLOB found alloc/wasm/${CMAKE_MATCH_1})
+  else()
+    expect_one_of(${path} Target "${target}" ${targets})
+    return()
+  endif()
+  if(NOT found)
+    offend("${path}: Target says '${target}', and there is no such test")
   endif()
 endfunction()
 
@@ -61,7 +81,7 @@ function(check_patch path diff)
   endif()
   string(REGEX MATCHALL "\n(---|\\+\\+\\+) [^\n]*" files "\n${diff}")
   foreach(file ${files})
-    if(NOT file MATCHES "^\n(--- a|\\+\\+\\+ b)/(alloc/[a-z0-9_/]+|corpus/trace[a-z_]*|reports/[a-z_]+)\\.[ch]$" OR file MATCHES "_test\\.c$")
+    if(NOT file MATCHES "^\n(--- a|\\+\\+\\+ b)/(alloc/[a-z0-9_/]+|corpus/trace[a-z_]*|reports/[a-z_]+|bench/statistics)\\.[ch]$" OR file MATCHES "_test\\.c$")
       offend("${path}: it changes ${file}")
     endif()
   endforeach()
@@ -86,7 +106,7 @@ function(check_mutant path)
     endforeach()
   endif()
   expect_one_of(${path} Class "${class}" ${classes})
-  expect_one_of(${path} Target "${target}" ${targets})
+  expect_target(${path} "${target}")
   expect_new(${path} "line What" "${what}")
   string(REGEX REPLACE "\n@@[^\n]*" "" changes "${diff}")
   expect_new(${path} "change" "${changes}")

@@ -379,7 +379,8 @@ static score_entry *new_entry(workshop *shop, const mutant *m, unsigned runs) {
 }
 
 bool score_plays(const score_options *o, const mutant *m) {
-    return o->depth == 0 || strcmp(m->target, "heap") == 0 || strcmp(m->target, "buffers") == 0;
+    if (o->depth == 0) return fuzz_target_named(m->target);
+    return strcmp(m->target, "heap") == 0 || strcmp(m->target, "buffers") == 0;
 }
 
 static bool is_chosen(const score_options *o, const mutant *m) {

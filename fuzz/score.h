@@ -73,8 +73,8 @@ struct score {
 bool score_take(score *score, const score_options *options, const mutant_list *list, char *error);
 void score_free(score *score);
 
-// Whether what is run can play what the mutant changes: the explorer makes no wrong calls on heaps,
-// and compares no strategies.
+// Whether what is run can play what the mutant changes: no fuzz target plays one that only a test
+// should find; the explorer makes no wrong calls on heaps, and compares no strategies.
 bool score_plays(const score_options *options, const mutant *mutant);
 
 // Over an entry's runs, in which one that found nothing took longer, and more inputs, than any:

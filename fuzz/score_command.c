@@ -121,8 +121,8 @@ static void check_chosen(const score_options *options, const mutant_list *list) 
     for (char **name = options->chosen; name && *name; name++) {
         const mutant *m = mutant_named(list, *name);
         if (m && !score_plays(options, m))
-            options_fail("mutant '%s' is for the target %s, which is not explored", *name,
-                         m->target);
+            options_fail("mutant '%s' is for %s, which is %s", *name, m->target,
+                         options->depth ? "not explored" : "a test and no fuzz target");
         if (m) continue;
         const char *nearest = options_nearest(*name, names, list->count);
         options_fail("unknown mutant '%s'%s%s%s (linmem list mutants names them)", *name,

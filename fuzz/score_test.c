@@ -222,6 +222,10 @@ static void explored_scores_are_of_two_worlds(void **state) {
     assert_true(score_plays(&s.options, &deep) && score_plays(&s.options, &buffers));
     assert_false(score_plays(&s.options, &misuse));
     assert_true(score_plays(&(score_options){.seconds = 60}, &misuse));
+    mutant of_a_test = named("of-a-test");
+    of_a_test.target = "bench.statistics_test";
+    assert_false(score_plays(&s.options, &of_a_test));
+    assert_false(score_plays(&(score_options){.seconds = 60}, &of_a_test));
 }
 
 static void all_that_was_measured_is_in_the_json(void **state) {

@@ -1,10 +1,10 @@
 // What a mutant says of itself.
 //
-// A mutant is a patch of alloc/, or of a reader in corpus/ or reports/ (NAME.patch beside this
-// file), that plants one bug. Where it is reached it says LM_MUTANT(condition), and `condition` is
-// whether this execution differs from what the right code would do. So a bug that was not found was
-// never reached, or reached and never triggered, or triggered and not seen: Magma's three counts
-// (Hazimeh et al. 2020).
+// A mutant is a patch of alloc/, of a reader in corpus/ or reports/, or of the statistics in bench/
+// (NAME.patch beside this file), that plants one bug. Where it is reached it says
+// LM_MUTANT(condition), and `condition` is whether this execution differs from what the right code
+// would do. So a bug that was not found was never reached, or reached and never triggered, or
+// triggered and not seen: Magma's three counts (Hazimeh et al. 2020).
 //
 // The build of a mutant includes this header before all else (-include); no other source knows of
 // it, and it knows of no other: it works in freestanding files.
