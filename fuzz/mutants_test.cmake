@@ -9,7 +9,7 @@
 cmake_minimum_required(VERSION 3.25)
 
 set(classes arithmetic split-merge-bins alignment resize-zero-oom misuse references finalizers views
-  concurrency readers)
+  concurrency readers kept-alignment counters time wasm32 growth)
 set(targets heap misuse buffers differential trace results)
 file(STRINGS alloc/strategies.def strategies REGEX "^STRATEGY\\(")
 list(TRANSFORM strategies REPLACE "^STRATEGY\\(([a-z0-9_]+).*" "\\1")
