@@ -8,9 +8,9 @@
 // is live from the call that returned it to the one that frees it. Functions are called by one
 // thread at a time unless LM_SHARES_THREADS is stated.
 //
-// alloc/laws.def states each law that the conformance suite checks, under the name that a failure
-// prints, and which capability or table entry claims it. alloc/conformance/minimal.c is the
-// smallest strategy that satisfies them.
+// alloc/conformance/laws.def states each law that the conformance suite checks, under the name that
+// a failure prints, and which capability or table entry claims it. alloc/conformance/minimal.c is
+// the smallest strategy that satisfies them.
 #pragma once
 
 #include "alloc/linear_memory.h"
@@ -38,7 +38,7 @@ typedef struct lm_census {
 } lm_census;
 
 // What has been asked of a heap since it started, as heap_bytes_max needs it: of each number the
-// most that it was at any time. alloc/demand.h counts it from outside.
+// most that it was at any time. alloc/conformance/demand.h counts it from outside.
 typedef struct lm_demand {
     // Of all live blocks. A block counts with block_bytes_max, after a resize with twice that; it
     // never counts less than before while it stays where it is, since a block that shrinks in place

@@ -20,7 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// Geometry. The explorer's memories are smaller (fuzz/explorer/geometry.h).
+// Geometry. The explorer's memories are smaller (fuzz/explore/explorer/geometry.h).
 #ifndef LM_PAGE_LOG2
 #define LM_PAGE_LOG2    16 // WebAssembly's page
 #define LM_PAGES_LOG2   16 // 4 GiB

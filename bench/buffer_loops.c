@@ -1,6 +1,6 @@
 #include "bench/buffer_loops.h"
 
-#include "alloc/buffer.h"
+#include "alloc/buffers/buffer.h"
 #include "alloc/registry.h"
 
 #include <stdlib.h>

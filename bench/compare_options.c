@@ -1,6 +1,6 @@
 #include "bench/compare_options.h"
 
-#include "alloc/yardsticks.h"
+#include "alloc/system/yardsticks.h"
 #include "cli/options.h"
 
 #include <errno.h>

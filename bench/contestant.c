@@ -1,9 +1,9 @@
 #include "bench/contestant.h"
 
-#include "alloc/host_malloc.h"
 #include "alloc/registry.h"
-#include "alloc/yardsticks.h"
-#include "bench/host_library.h"
+#include "alloc/system/system_malloc.h"
+#include "alloc/system/yardsticks.h"
+#include "bench/system_library.h"
 #include "cli/options.h"
 #include "cli/text.h"
 

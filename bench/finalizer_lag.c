@@ -1,6 +1,6 @@
 #include "bench/finalizer_lag.h"
 
-#include "alloc/finalizer.h"
+#include "alloc/buffers/finalizer.h"
 
 #include <string.h>
 

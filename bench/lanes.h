@@ -2,7 +2,7 @@
 // process.
 #pragma once
 
-#include "corpus/player.h"
+#include "corpus/replay/player.h"
 
 // Starts the threads, which wait. They play as `player` does, each with a view of its memory, where
 // it has one. False: errno says why.

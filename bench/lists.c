@@ -1,8 +1,8 @@
 #include "bench/lists.h"
 
 #include "alloc/registry.h"
-#include "alloc/yardsticks.h"
-#include "bench/host_library.h"
+#include "alloc/system/yardsticks.h"
+#include "bench/system_library.h"
 #include "bench/wasm_module.h"
 #include "bench/workload.h"
 #include "cli/child.h"

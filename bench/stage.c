@@ -1,12 +1,12 @@
 #include "bench/stage.h"
 
-#include "alloc/host_malloc.h"
 #include "alloc/registry.h"
-#include "alloc/yardsticks.h"
+#include "alloc/system/system_malloc.h"
+#include "alloc/system/yardsticks.h"
 #include "bench/lanes.h"
 #include "bench/meters.h"
-#include "corpus/player.h"
-#include "corpus/verifier.h"
+#include "corpus/replay/player.h"
+#include "corpus/replay/verifier.h"
 
 #include <dlfcn.h>
 #include <errno.h>

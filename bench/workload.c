@@ -3,7 +3,7 @@
 #include "cli/file.h"
 #include "cli/options.h"
 #include "cli/text.h"
-#include "corpus/trace.h"
+#include "corpus/trace/trace.h"
 
 #include <errno.h>
 #include <glob.h>

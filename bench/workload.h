@@ -1,7 +1,7 @@
 // A workload: a trace, compiled, shared with the kernels by a memory file.
 #pragma once
 
-#include "corpus/program.h"
+#include "corpus/replay/replay.h"
 
 // The workload that stands for all of them in a comparison's row: no other has its name.
 #define WORKLOADS_MEAN "geometric mean"

@@ -204,20 +204,35 @@ static bool is_included(const char *path) {
     return false;
 }
 
-// A source is built by its room's glob, by the registry, by its folder in the CMakeLists.txt, or by
-// its name in any.
+// Whether the call of room() in the CMakeLists.txt builds a source: a test anywhere in the room, or
+// a source in the room's folder or one of the folders that the call names.
+static bool is_of_room(const char *cmake, const char *path) {
+    int room = (int)strcspn(path, "/"), folder = (int)(strrchr(path, '/') - path);
+    char word[300];
+    snprintf(word, sizeof word, "room(%.*s ", room, path);
+    const char *call = strstr(cmake, word);
+    if (!call) return false;
+    if (room == folder || ends_with(path, "_test.c")) return true;
+    const char *end = call + strcspn(call, ")");
+    size_t length = (size_t)(folder - room - 1);
+    for (const char *at = call; at < end; at += strcspn(at, " \n)") + 1)
+        if (strcspn(at, " \n)") == length && memcmp(at, path + room + 1, length) == 0) return true;
+    return false;
+}
+
+// A source is built by its room, by the registry, by its folder in the CMakeLists.txt, or by its
+// name in any.
 static bool is_built(const char *path) {
     const source *cmake = find_source("CMakeLists.txt");
     const source *registry = find_source("alloc/strategies.def");
-    const char *name = strrchr(path, '/');
-    size_t folder = name ? (size_t)(name - path) : 0;
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
     char line[300];
-    snprintf(line, sizeof line, "room(%.*s ", (int)folder, path);
-    if (folder && strstr(cmake->text, line)) return true;
-    snprintf(line, sizeof line, "%.*s/*.c", (int)folder, path);
-    if (folder && strstr(cmake->text, line)) return true;
+    if (slash && is_of_room(cmake->text, path)) return true;
+    snprintf(line, sizeof line, "%.*s/*.c", (int)(slash ? slash - path : 0), path);
+    if (slash && strstr(cmake->text, line)) return true;
     if (registry && strncmp(path, "alloc/strategies/", 17) == 0) {
-        snprintf(line, sizeof line, "STRATEGY(%.*s)", (int)strcspn(path + 17, "."), path + 17);
+        snprintf(line, sizeof line, "STRATEGY(%.*s)", (int)strcspn(name, "."), name);
         if (strstr(registry->text, line)) return true;
     }
     for (size_t i = 0; i < source_count; i++)

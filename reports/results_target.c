@@ -1,7 +1,7 @@
 // Fuzz target: the reader of results.json, and the report of what it takes. What it takes is the
 // same again when it is written; why it takes nothing else is one line.
 #include "cli/file.h"
-#include "fuzz/target.h"
+#include "fuzz/targets/target.h"
 #include "reports/report.h"
 #include "reports/results_view.h"
 

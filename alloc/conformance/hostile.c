@@ -1,7 +1,7 @@
 // A hostile memory: growth is refused at each place where it is asked for, somebody else grows the
 // memory between any two growths, and the heap begins where its page is nearly used up.
 #include "alloc/conformance/model.h"
-#include "alloc/room.h"
+#include "alloc/conformance/room.h"
 
 enum { STEPS = 300, STEPS_AFTER = 100 };
 

@@ -2,8 +2,8 @@
 // holds every answer against the record. Foreign pages are in it as blocks that nobody frees.
 #pragma once
 
+#include "alloc/conformance/demand.h"
 #include "alloc/conformance/subject.h"
-#include "alloc/demand.h"
 
 enum { SLOTS = 512, FOREIGN_MAX = 64 };
 

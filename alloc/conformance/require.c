@@ -12,7 +12,7 @@ static const struct {
     const char *name, *statement;
 } laws[] = {
 #define LAW(name, claimed, statement) {#name, statement},
-#include "alloc/laws.def"
+#include "alloc/conformance/laws.def"
 #undef LAW
 };
 
@@ -144,7 +144,7 @@ int print_failures(void) {
     const lm_allocator *a = subject;
     const bool claimed[] = {
 #define LAW(name, claimed, statement) claimed,
-#include "alloc/laws.def"
+#include "alloc/conformance/laws.def"
 #undef LAW
     };
     int unchecked = 0;

@@ -1,5 +1,5 @@
-// How the suite fails: one line with the strategy, the law (alloc/laws.def), the last call with its
-// values, and what was found and expected.
+// How the suite fails: one line with the strategy, the law (alloc/conformance/laws.def), the last
+// call with its values, and what was found and expected.
 //
 //     conformance: mine, level 1: law zero: allocate_zeroed(100) returned offset 4112: byte 17 is
 //     0xa5, expected 0 (test zeroed_on_dirty_ground, seed 3, operation 412)
@@ -11,7 +11,7 @@
 
 typedef enum law {
 #define LAW(name, claimed, statement) LAW_##name,
-#include "alloc/laws.def"
+#include "alloc/conformance/laws.def"
 #undef LAW
     LAWS
 } law;

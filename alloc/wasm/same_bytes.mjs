@@ -1,5 +1,5 @@
 // same_bytes.mjs MODULE HEAP-START STEPS…: plays the module's player and says at each number of
-// steps what the heap looks like, in the words of alloc/same_bytes_test.c.
+// steps what the heap looks like, in the words of alloc/wasm/same_bytes_test.c.
 import { readFileSync } from "node:fs";
 
 const [module, start, ...stops] = process.argv.slice(2);

@@ -1,7 +1,7 @@
 // The buffer layer as a WebAssembly module: a realm whose home is the module's own memory, served
 // by STRATEGY. Memory 1 is somebody else's, reached through the functions that
-// alloc/memory_access.h imports. Who calls: a managed program, merged with this module.
-#include "alloc/finalizer.h"
+// alloc/buffers/memory_access.h imports. Who calls: a managed program, merged with this module.
+#include "alloc/buffers/finalizer.h"
 
 extern const lm_allocator LM_TABLE(STRATEGY);
 extern unsigned char __heap_base;

@@ -1,4 +1,4 @@
-;; What alloc/memory_access.h imports on wasm32: how C whose pointers mean its own memory reaches
+;; What alloc/buffers/memory_access.h imports on wasm32: how C whose pointers mean its own memory reaches
 ;; the bytes and blocks of another one. Merged with the layer, so that a call stays a call.
 ;; Memory 0 is the layer's own, 1 the C module's; more memories are more branches here.
 (module

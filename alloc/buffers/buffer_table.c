@@ -1,0 +1,212 @@
+// The realm: its memories and what it keeps of them.
+#include "alloc/buffers/buffer_table_state.h"
+
+const char *lm_status_name(lm_status status) {
+    static const char *const names[LM_STATUSES] = {
+        [LM_OK] = "LM_OK",
+        [LM_FREED] = "LM_FREED",
+        [LM_OUT_OF_MEMORY] = "LM_OUT_OF_MEMORY",
+        [LM_OUT_OF_SLOTS] = "LM_OUT_OF_SLOTS",
+        [LM_INVALID_HANDLE] = "LM_INVALID_HANDLE",
+        [LM_STALE_HANDLE] = "LM_STALE_HANDLE",
+        [LM_WRONG_OWNER] = "LM_WRONG_OWNER",
+        [LM_RELEASE_AFTER_ZERO] = "LM_RELEASE_AFTER_ZERO",
+        [LM_USE_AFTER_ZERO] = "LM_USE_AFTER_ZERO",
+        [LM_COUNT_OVERFLOW] = "LM_COUNT_OVERFLOW",
+        [LM_NO_MEMORY] = "LM_NO_MEMORY",
+        [LM_NO_OWNER] = "LM_NO_OWNER",
+        [LM_BAD_ALIGNMENT] = "LM_BAD_ALIGNMENT",
+        [LM_BAD_BLOCK] = "LM_BAD_BLOCK",
+        [LM_SHARED] = "LM_SHARED",
+        [LM_BUSY] = "LM_BUSY",
+        [LM_OUT_OF_RANGE] = "LM_OUT_OF_RANGE",
+        [LM_MISALIGNED] = "LM_MISALIGNED",
+        [LM_WRONG_KIND] = "LM_WRONG_KIND",
+        [LM_OLD_POINTER] = "LM_OLD_POINTER",
+        [LM_INVALID_TOKEN] = "LM_INVALID_TOKEN",
+        [LM_STALE_TOKEN] = "LM_STALE_TOKEN",
+        [LM_ENQUEUED] = "LM_ENQUEUED",
+        [LM_NOT_STARTED] = "LM_NOT_STARTED",
+        [LM_KEPT] = "LM_KEPT",
+    };
+    return (unsigned)status < LM_STATUSES ? names[status] : "no status";
+}
+
+// The allocators' lock.
+
+static inline bool has_own_locks(const lm_memories *all, uint32_t memory) {
+    LM_ELSEWHERE(memory, true); // as the module that it is imported from calls it too
+    unsigned capabilities = all->at[memory].allocator->capabilities;
+    return capabilities & LM_SHARES_THREADS && !(capabilities & LM_IN_LINEAR_MEMORY);
+}
+
+static _Thread_local char self; // its address is the thread's name
+
+bool lm_access_has_lock(const lm_memories *all) {
+    return __atomic_load_n(&all->caller, __ATOMIC_RELAXED) == (uintptr_t)&self;
+}
+
+bool lm_access_lock(lm_memories *all, uint32_t memory) {
+    uintptr_t me = (uintptr_t)&self, none = 0;
+    if (has_own_locks(all, memory) || lm_access_has_lock(all)) return false;
+    while (!__atomic_compare_exchange_n(&all->caller, &none, me, true, __ATOMIC_ACQUIRE,
+                                        __ATOMIC_RELAXED))
+        none = 0;
+    return true;
+}
+void lm_access_unlock(lm_memories *all) {
+    __atomic_store_n(&all->caller, 0, __ATOMIC_RELEASE);
+}
+
+// What the realm keeps in home.
+
+static uint32_t allocate_at_home(lm_realm *realm, uint32_t bytes) {
+    lm_memories *all = &realm->memories;
+    bool locked = lm_access_enter(all, LM_HOME);
+    uint32_t block = lm_access_allocate(all, LM_HOME, bytes);
+    lm_access_leave(all, LM_HOME, locked);
+    if (block) lm_access_fill(all, LM_HOME, block, 0, bytes);
+    return block;
+}
+static void free_at_home(lm_realm *realm, uint32_t block) {
+    bool locked = lm_access_enter(&realm->memories, LM_HOME);
+    lm_access_free(&realm->memories, LM_HOME, block, 0);
+    lm_access_leave(&realm->memories, LM_HOME, locked);
+}
+
+static inline void lock(const lm_realm *realm) {
+    lm_lock(&lm_state_of(realm)->lock);
+}
+static inline void unlock(const lm_realm *realm) {
+    lm_unlock(&lm_state_of(realm)->lock);
+}
+static inline lm_records *table_of(const lm_realm *realm, uint32_t table) {
+    return lm_at(realm->memories.at[LM_HOME].memory, realm->state + table);
+}
+
+bool lm_realm_extend(lm_realm *realm, uint32_t table, uint32_t record_bytes) {
+    lock(realm);
+    uint32_t bytes = lm_records_lack(table_of(realm, table), record_bytes);
+    unlock(realm);
+    if (bytes == 0) return true;
+    uint32_t block = allocate_at_home(realm, bytes);
+    if (!block) return false;
+    lock(realm);
+    bool added = lm_records_add(table_of(realm, table), record_bytes, block, bytes);
+    unlock(realm);
+    if (!added) free_at_home(realm, block);
+    return true;
+}
+
+// `table`: its offset in home.
+static void end_table(lm_realm *realm, uint32_t table, uint32_t record_bytes) {
+    for (uint32_t bit = LM_RECORDS_FIRST; bit < LM_RECORDS_PARTS; bit++) {
+        const lm_records *records = lm_at(realm->memories.at[LM_HOME].memory, table);
+        uint32_t block = lm_records_block(records, bit, record_bytes);
+        if (block) free_at_home(realm, block);
+    }
+}
+
+// Starting and ending.
+
+static bool moves(const lm_memory *memory) {
+#ifdef __wasm__
+    (void)memory;
+    return false;
+#else
+    return memory->moving;
+#endif
+}
+
+// A memory that C reaches needs an allocator with the three calls that each is made of. With
+// threads it does not move: one thread reaches bytes in it while another one makes it grow.
+static bool can_serve(const lm_allocator *a, const lm_memory *memory, bool threads) {
+    return a && memory && a->allocate && a->resize && a->free && !(threads && moves(memory));
+}
+
+bool lm_realm_start(lm_realm *realm, const lm_counts *counts, const lm_allocator *allocator,
+                    lm_memory *memory) {
+    memset(realm, 0, sizeof *realm);
+    if (!can_serve(allocator, memory, counts->threads)) return false;
+    realm->memories.threads = counts->threads;
+    realm->memories.at[LM_HOME] = (lm_served){allocator, memory};
+    realm->memories.count = 1;
+    realm->state = allocate_at_home(realm, sizeof(lm_realm_state));
+    if (!realm->state) return false;
+    realm->counts = counts;
+    for (uint32_t i = 0; i < LM_MEMORIES_MAX; i++)
+        lm_state_of(realm)->budgets[i] = UINT64_MAX;
+    return true;
+}
+
+lm_status lm_realm_end(lm_realm *realm) {
+    if (!realm->state) return LM_NOT_STARTED;
+    if (__atomic_load_n(&realm->memories.foreign, __ATOMIC_RELAXED)) return LM_BUSY;
+    uint32_t state = realm->state;
+    realm->state = 0; // first, for what a foreign free calls
+    realm->finalizers = false;
+    end_table(realm, state + (uint32_t)offsetof(lm_realm_state, finalizers.records),
+              sizeof(lm_finalizer));
+    end_table(realm, state + (uint32_t)offsetof(lm_realm_state, slots), sizeof(lm_slot));
+    free_at_home(realm, state);
+    return LM_OK;
+}
+
+uint32_t lm_realm_add(lm_realm *realm, const lm_allocator *allocator, lm_memory *memory) {
+    if (!realm->state || realm->memories.count == LM_MEMORIES_MAX) return LM_MEMORIES_MAX;
+#ifdef __wasm__
+    (void)allocator, (void)memory;
+    return realm->memories.count++;
+#else
+    if (!can_serve(allocator, memory, realm->memories.threads)) return LM_MEMORIES_MAX;
+    realm->memories.at[realm->memories.count] = (lm_served){allocator, memory};
+    return realm->memories.count++;
+#endif
+}
+
+// Under the lock, in a realm of one thread too: there nobody else takes it.
+
+lm_status lm_realm_set_budget(lm_realm *realm, uint32_t memory, uint64_t bytes) {
+    if (!realm->state) return LM_NOT_STARTED;
+    if (memory >= realm->memories.count) return LM_NO_MEMORY;
+    lock(realm);
+    lm_state_of(realm)->budgets[memory] = bytes;
+    unlock(realm);
+    return LM_OK;
+}
+
+void lm_realm_set_pressure(lm_realm *realm, lm_pressure *pressure, void *context) {
+    realm->pressure = pressure;
+    realm->pressure_context = context;
+}
+
+lm_live lm_realm_live_in(const lm_realm *realm, uint32_t memory) {
+    lm_live live = {0};
+    if (!realm->state || memory >= realm->memories.count) return live;
+    lock(realm);
+    live = lm_state_of(realm)->memories[memory];
+    unlock(realm);
+    return live;
+}
+
+static void count_share(const lm_realm *realm, uint32_t number, uint32_t owner, lm_live *live) {
+    const lm_slot *s = lm_slot_at(realm, number);
+    uint64_t word = __atomic_load_n(&s->word, __ATOMIC_RELAXED);
+    if (lm_word_count(word) == 0 || lm_stamp_owner(lm_word_stamp(word)) != owner) return;
+    live->buffers++;
+    live->bytes += s->size;
+}
+
+// A few slots at a time, so that the lock is not held long.
+lm_live lm_realm_live_of(const lm_realm *realm, uint32_t owner) {
+    enum { AT_ONCE = 64 };
+    lm_live live = {0};
+    uint32_t slots = realm->state ? lm_records_count(&lm_state_of(realm)->slots) : 0;
+    for (uint32_t number = 0; number < slots;) {
+        lock(realm);
+        for (uint32_t i = 0; i < AT_ONCE && number < slots; i++)
+            count_share(realm, number++, owner, &live);
+        unlock(realm);
+    }
+    return live;
+}

@@ -1,0 +1,706 @@
+// Foreign code that calls back: each call of the realm, made from inside of each foreign call that
+// the realm makes, for both ways of counting. All of them work, but for two that are refused:
+//
+//     lm_realm_end, from any foreign code      LM_BUSY
+//     a use of the buffer that is resized,     LM_BUSY
+//       from inside of its resize
+//
+// After each of them all laws hold, all is released, and nothing is left in any memory.
+#include "alloc/buffers/finalizer.h"
+#include "alloc/buffers/view.h"
+#include "alloc/registry.h"
+#include "alloc/strategies/strategy.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { HOME, FOREIGN, MEMORIES };
+enum { OWNER, OTHER, OWNERS };
+
+#define OK(call)         assert_string_equal(lm_status_name(call), "LM_OK")
+#define IS(call, status) assert_string_equal(lm_status_name(call), lm_status_name(status))
+
+static lm_memory memories[MEMORIES];
+static lm_realm realm, *const r = &realm;
+static const lm_allocator *strategy;
+
+// ---- Foreign code ------------------------------------------------------------------------------
+
+typedef enum point { NOWHERE, IN_ALLOCATE, IN_ZEROED, IN_RESIZE, IN_FREE, IN_PRESSURE } point;
+
+static point armed; // here the call is made, once
+static lm_status (*the_call)(void);
+static lm_status expected;
+static uint32_t made;
+
+static void reach(point here) {
+    if (here != armed) return;
+    armed = NOWHERE;
+    made++;
+    IS(the_call(), expected);
+}
+
+static void *foreign_allocate(size_t size, lm_memory *memory) {
+    reach(IN_ALLOCATE);
+    return strategy->allocate(size, memory);
+}
+static void *foreign_zeroed(size_t size, lm_memory *memory) {
+    reach(IN_ZEROED);
+    return strategy->allocate_zeroed(size, memory);
+}
+static void *foreign_resize(void *block, size_t size, lm_memory *memory) {
+    reach(IN_RESIZE);
+    return strategy->resize(block, size, memory);
+}
+static void foreign_free(void *block, size_t size, lm_memory *memory) {
+    strategy->free(block, size, memory);
+    reach(IN_FREE);
+}
+static void pressure(void *context, lm_realm *pressed, uint32_t memory, uint64_t bytes) {
+    (void)context, (void)pressed, (void)memory, (void)bytes;
+    reach(IN_PRESSURE);
+}
+
+// ---- The world ---------------------------------------------------------------------------------
+
+static lm_allocator foreign;
+static lm_handle held, twice, victim; // the last one is what a foreign call is about
+static lm_token token, dead;
+
+static lm_handle create_of(uint32_t owner, uint32_t memory) {
+    lm_handle handle;
+    OK(lm_buffer_create(r, owner, memory, 100, 16, false, &handle));
+    return handle;
+}
+static lm_handle create(uint32_t memory) {
+    return create_of(OWNER, memory);
+}
+static lm_token attach(uint32_t memory) {
+    lm_token made_of;
+    OK(lm_finalizer_attach(r, OWNER, create(memory), 0, &made_of));
+    return made_of;
+}
+
+static void begin_on(const lm_counts *counts, const lm_allocator *home) {
+    foreign = (lm_allocator){.allocate = foreign_allocate,
+                             .allocate_zeroed = foreign_zeroed,
+                             .resize = foreign_resize,
+                             .free = foreign_free};
+    for (uint32_t i = 0; i < MEMORIES; i++) {
+        assert_true(
+            lm_memory_create(&memories[i], &(lm_memory_options){.pages = 1, .pages_max = 16}));
+        assert_true(strategy->start(&memories[i]));
+    }
+    armed = NOWHERE;
+    assert_true(lm_realm_start(r, counts, home, &memories[HOME]));
+    assert_int_equal(lm_realm_add(r, &foreign, &memories[FOREIGN]), FOREIGN);
+    assert_true(lm_finalizers_start(r));
+    lm_realm_set_pressure(r, pressure, NULL);
+    held = create(HOME), twice = create(FOREIGN), victim = create(FOREIGN);
+    OK(lm_buffer_retain(r, OWNER, twice));
+    token = attach(HOME), dead = attach(FOREIGN);
+    OK(lm_finalizer_enqueue(r, dead));
+}
+static void begin(const lm_counts *counts) {
+    strategy = lm_strategy_named("tlsf", 2);
+    begin_on(counts, strategy);
+}
+
+static void end(void) {
+    lm_census census;
+    uint32_t tokens;
+    armed = NOWHERE;
+    assert_null(lm_realm_validate(r, NULL));
+    assert_null(lm_finalizers_validate(r, &tokens));
+    lm_finalizers_end(r);
+    for (uint32_t owner = 0; owner < OWNERS; owner++)
+        lm_realm_release_all(r, owner);
+    assert_null(lm_realm_validate(r, &census));
+    assert_int_equal(census.live_blocks, 0);
+    OK(lm_realm_end(r));
+    for (uint32_t i = 0; i < MEMORIES; i++) {
+        assert_null(strategy->validate(&memories[i], &census));
+        assert_int_equal(census.live_blocks, 0);
+        lm_memory_destroy(&memories[i]);
+    }
+}
+
+// Handles and tokens that a release_all has ended are not there any more.
+static lm_status any_status(lm_status status) {
+    bool gone = status == LM_USE_AFTER_ZERO || status == LM_RELEASE_AFTER_ZERO ||
+                status == LM_STALE_HANDLE || status == LM_STALE_TOKEN || status == LM_FREED;
+    return gone ? LM_OK : status;
+}
+
+// ---- What reaches foreign code -----------------------------------------------------------------
+
+static lm_status by_create(void) {
+    create(FOREIGN);
+    return LM_OK;
+}
+static lm_status by_zeroed(void) {
+    lm_handle handle;
+    return lm_buffer_create(r, OWNER, FOREIGN, 100, 16, true, &handle);
+}
+static lm_status by_aligned(void) {
+    lm_handle handle;
+    return lm_buffer_create(r, OWNER, FOREIGN, 100, 4096, true, &handle);
+}
+static lm_status by_resize(void) {
+    return lm_buffer_resize(r, OWNER, victim, 5000);
+}
+static lm_status by_release(void) {
+    return lm_buffer_release(r, OWNER, victim);
+}
+static lm_status by_release_all(void) {
+    return lm_realm_release_all(r, OWNER) > 0 ? LM_OK : LM_INVALID_HANDLE;
+}
+static lm_status by_drain(void) {
+    return lm_finalizers_drain(r, 1).freed == 1 ? LM_OK : LM_INVALID_TOKEN;
+}
+static lm_status by_close(void) {
+    return lm_finalizer_close(r, attach(FOREIGN));
+}
+static lm_status by_detach_all(void) { // of three, at the first
+    uint32_t freed;
+    lm_token sibling = attach(FOREIGN), other;
+    OK(lm_finalizer_attach(r, OWNER, create(FOREIGN), sibling, &other));
+    OK(lm_finalizer_attach(r, OWNER, create(HOME), sibling, &other));
+    lm_status status = lm_finalizer_detach_all(r, sibling, &freed);
+    assert_int_equal(freed, 3);
+    return status;
+}
+static lm_status by_create_over_budget(void) {
+    OK(lm_realm_set_budget(r, HOME, 1));
+    create(HOME);
+    return lm_realm_set_budget(r, HOME, UINT64_MAX);
+}
+static lm_status by_adopt_over_budget(void) {
+    lm_handle handle;
+    uint32_t block = lm_offset(&memories[HOME], strategy->allocate(64, &memories[HOME]));
+    OK(lm_realm_set_budget(r, HOME, 1));
+    OK(lm_buffer_adopt(r, OWNER, HOME, block, 64, &handle));
+    return lm_realm_set_budget(r, HOME, UINT64_MAX);
+}
+static lm_status by_resize_over_budget(void) {
+    lm_handle handle = create(HOME);
+    OK(lm_realm_set_budget(r, HOME, 1));
+    OK(any_status(lm_buffer_resize(r, OWNER, handle, 5000)));
+    return lm_realm_set_budget(r, HOME, UINT64_MAX);
+}
+static lm_status by_lack_of_memory(void) {
+    lm_handle none;
+    IS(lm_buffer_create(r, OWNER, HOME, 1u << 30, 16, false, &none), LM_OUT_OF_MEMORY);
+    return LM_OK;
+}
+
+static const struct trigger {
+    const char *name;
+    point point;
+    lm_status (*by)(void);
+} triggers[] = {
+    {"allocate, by create", IN_ALLOCATE, by_create},
+    {"allocate, by an aligned create", IN_ALLOCATE, by_aligned},
+    {"allocate_zeroed, by create", IN_ZEROED, by_zeroed},
+    {"resize, by resize", IN_RESIZE, by_resize},
+    {"free, by release", IN_FREE, by_release},
+    {"free, by release_all", IN_FREE, by_release_all},
+    {"free, by drain", IN_FREE, by_drain},
+    {"free, by close", IN_FREE, by_close},
+    {"free, by detach_all", IN_FREE, by_detach_all},
+    {"pressure, by create over budget", IN_PRESSURE, by_create_over_budget},
+    {"pressure, by adopt over budget", IN_PRESSURE, by_adopt_over_budget},
+    {"pressure, by resize over budget", IN_PRESSURE, by_resize_over_budget},
+    {"pressure, by lack of memory", IN_PRESSURE, by_lack_of_memory},
+};
+
+// ---- What is called back -----------------------------------------------------------------------
+
+static lm_status call_create(void) {
+    create(HOME);
+    return LM_OK;
+}
+static lm_status call_create_many(void) { // the tables grow
+    for (uint32_t i = 0; i < 200; i++)
+        create(HOME);
+    return LM_OK;
+}
+static lm_status call_create_foreign(void) {
+    create(FOREIGN);
+    return LM_OK;
+}
+static lm_status call_adopt(void) {
+    lm_handle handle;
+    uint32_t block = lm_offset(&memories[FOREIGN], strategy->allocate(64, &memories[FOREIGN]));
+    return lm_buffer_adopt(r, OWNER, FOREIGN, block, 64, &handle);
+}
+static lm_status call_retain(void) {
+    return any_status(lm_buffer_retain(r, OWNER, held));
+}
+static lm_status call_release(void) {
+    return any_status(lm_buffer_release(r, OWNER, held));
+}
+static lm_status call_release_foreign(void) {
+    lm_handle handle = create(FOREIGN);
+    return any_status(lm_buffer_release(r, OWNER, handle));
+}
+static lm_status call_share(void) {
+    lm_handle shared;
+    return any_status(lm_buffer_share(r, OWNER, held, OTHER, &shared));
+}
+static lm_status call_transfer(void) {
+    lm_handle moved;
+    return any_status(lm_buffer_transfer(r, OWNER, twice, OTHER, &moved));
+}
+static lm_status call_resize(void) {
+    return any_status(lm_buffer_resize(r, OWNER, held, 3000));
+}
+static lm_status call_resize_foreign(void) {
+    return lm_buffer_resize(r, OWNER, create(FOREIGN), 3000);
+}
+static lm_status call_describe(void) {
+    lm_buffer_info info;
+    return any_status(lm_buffer_describe(r, OWNER, held, &info));
+}
+static lm_status call_release_all(void) {
+    lm_realm_release_all(r, OWNER);
+    return LM_OK;
+}
+static lm_status call_live(void) {
+    lm_realm_live_of(r, OWNER);
+    return lm_realm_live_in(r, FOREIGN).buffers < 1000 ? LM_OK : LM_INVALID_HANDLE;
+}
+static lm_status call_add(void) {
+    return lm_realm_add(r, &foreign, &memories[FOREIGN]) < LM_MEMORIES_MAX ? LM_OK : LM_NO_MEMORY;
+}
+static lm_status call_set_budget(void) {
+    return lm_realm_set_budget(r, FOREIGN, 100000);
+}
+static lm_status call_attach(void) {
+    for (uint32_t i = 0; i < 200; i++)
+        attach(HOME);
+    return LM_OK;
+}
+static lm_status call_replace(void) {
+    lm_token replaced = attach(HOME);
+    lm_handle cancelled;
+    return lm_finalizer_replace(r, OWNER, create(HOME), &replaced, &cancelled);
+}
+static lm_status call_enqueue(void) {
+    return lm_finalizer_enqueue(r, attach(FOREIGN));
+}
+static lm_status call_drain(void) {
+    lm_finalizers_drain(r, 100);
+    return LM_OK;
+}
+static lm_status call_detach(void) {
+    lm_handle handle;
+    return lm_finalizer_detach(r, attach(HOME), &handle);
+}
+static lm_status call_detach_all(void) {
+    uint32_t freed;
+    return lm_finalizer_detach_all(r, attach(FOREIGN), &freed);
+}
+static lm_status call_close(void) {
+    return any_status(lm_finalizer_close(r, token));
+}
+static lm_status call_restart(void) {
+    lm_finalizers_end(r);
+    return lm_finalizers_start(r) ? LM_OK : LM_NOT_STARTED;
+}
+static lm_status call_view(void) {
+    lm_view view;
+    lm_handle handle = create(HOME);
+    OK(lm_view_make(r, OWNER, handle, LM_U8, 0, 10, &view));
+    OK(lm_view_set_integer(r, &view, 3, 7));
+    return lm_view_end(r, &view);
+}
+static lm_status call_validate(void) {
+    assert_null(lm_realm_validate(r, NULL));
+    return LM_OK;
+}
+static lm_status call_validate_tokens(void) {
+    uint32_t tokens;
+    assert_null(lm_finalizers_validate(r, &tokens));
+    return LM_OK;
+}
+static lm_status call_end(void) {
+    return lm_realm_end(r);
+}
+
+static const struct callback {
+    const char *name;
+    lm_status (*call)(void);
+    lm_status expected;
+} callbacks[] = {
+    {"create", call_create, LM_OK},
+    {"create many", call_create_many, LM_OK},
+    {"create in the same memory", call_create_foreign, LM_OK},
+    {"adopt", call_adopt, LM_OK},
+    {"retain", call_retain, LM_OK},
+    {"release", call_release, LM_OK},
+    {"release in the same memory", call_release_foreign, LM_OK},
+    {"share", call_share, LM_OK},
+    {"transfer", call_transfer, LM_OK},
+    {"resize", call_resize, LM_OK},
+    {"resize in the same memory", call_resize_foreign, LM_OK},
+    {"describe", call_describe, LM_OK},
+    {"release_all", call_release_all, LM_OK},
+    {"live_in, live_of", call_live, LM_OK},
+    {"add", call_add, LM_OK},
+    {"set_budget", call_set_budget, LM_OK},
+    {"attach", call_attach, LM_OK},
+    {"replace", call_replace, LM_OK},
+    {"enqueue", call_enqueue, LM_OK},
+    {"drain", call_drain, LM_OK},
+    {"detach", call_detach, LM_OK},
+    {"detach_all", call_detach_all, LM_OK},
+    {"close", call_close, LM_OK},
+    {"views", call_view, LM_OK},
+    {"validate", call_validate, LM_OK},
+    {"validate of tokens", call_validate_tokens, LM_OK},
+    {"finalizers_end and start", call_restart, LM_OK},
+    {"realm_end", call_end, LM_BUSY},
+};
+
+enum {
+    TRIGGERS = sizeof triggers / sizeof *triggers,
+    CALLBACKS = sizeof callbacks / sizeof *callbacks,
+};
+
+static void call_back(const lm_counts *counts, const struct trigger *t, const struct callback *c) {
+    begin(counts);
+    print_message("%s: %s, inside of %s\n", counts->name, c->name, t->name);
+    the_call = c->call;
+    expected = c->expected;
+    made = 0;
+    armed = t->point;
+    lm_status status = t->by();
+    assert_false(status != LM_FREED && lm_failed(status));
+    assert_int_equal(made, 1);
+    end();
+}
+
+static void each_call_works_inside_of_each(void **state) {
+    (void)state;
+    for (uint32_t atomic = 0; atomic < 2; atomic++)
+        for (uint32_t t = 0; t < TRIGGERS; t++)
+            for (uint32_t c = 0; c < CALLBACKS; c++)
+                call_back(atomic ? &lm_counts_atomic : &lm_counts_plain, &triggers[t],
+                          &callbacks[c]);
+}
+
+// ---- The buffer that is resized ----------------------------------------------------------------
+
+static lm_status use_victim(void) {
+    lm_handle given = 42;
+    lm_buffer_info info;
+    lm_token none;
+    lm_view view;
+    IS(lm_buffer_retain(r, OWNER, victim), LM_BUSY);
+    IS(lm_buffer_release(r, OWNER, victim), LM_BUSY);
+    IS(lm_buffer_share(r, OWNER, victim, OTHER, &given), LM_BUSY);
+    IS(lm_buffer_transfer(r, OWNER, victim, OTHER, &given), LM_BUSY);
+    IS(lm_buffer_resize(r, OWNER, victim, 7), LM_BUSY);
+    IS(lm_buffer_describe(r, OWNER, victim, &info), LM_BUSY);
+    IS(lm_finalizer_attach(r, OWNER, victim, 0, &none), LM_BUSY);
+    IS(lm_view_make(r, OWNER, victim, LM_U8, 0, 1, &view), LM_BUSY);
+    IS(lm_buffer_retain(r, OTHER, victim), LM_WRONG_OWNER);
+    assert_int_equal(given, 42);
+    assert_int_equal(lm_realm_live_in(r, FOREIGN).buffers, 3);
+    lm_realm_release_all(r, OWNER); // passes it over
+    assert_int_equal(lm_realm_live_of(r, OWNER).buffers, 1);
+    return LM_OK;
+}
+
+static void a_buffer_that_is_resized_is_busy(void **state) {
+    (void)state;
+    for (uint32_t atomic = 0; atomic < 2; atomic++) {
+        lm_buffer_info info;
+        begin(atomic ? &lm_counts_atomic : &lm_counts_plain);
+        the_call = use_victim;
+        expected = LM_OK;
+        armed = IN_RESIZE;
+        OK(lm_buffer_resize(r, OWNER, victim, 5000));
+        OK(lm_buffer_describe(r, OWNER, victim, &info));
+        assert_int_equal(info.size, 5000);
+        IS(lm_buffer_release(r, OWNER, victim), LM_FREED);
+        end();
+    }
+}
+
+// What tokens keep of it is its owner's when they end meanwhile, however they end; and each call
+// tells.
+static lm_token first, second; // siblings: of the victim, and of another buffer
+
+static lm_status detach_all_of_victim(void) {
+    uint32_t freed = 42;
+    lm_status status = lm_finalizer_detach_all(r, second, &freed);
+    assert_int_equal(freed, 1); // the other one
+    return status;
+}
+static lm_status close_victims(void) {
+    return lm_finalizer_close(r, first);
+}
+static lm_status drain_victims(void) {
+    OK(lm_finalizer_enqueue(r, first));
+    lm_drained drained = lm_finalizers_drain(r, 10); // `dead` is there too
+    assert_int_equal(drained.released, 1);
+    return drained.failed == 1 ? LM_BUSY : LM_OK;
+}
+
+static void no_token_of_a_busy_buffer_ends_in_silence(void **state) {
+    (void)state;
+    static lm_status (*const ends[])(void) = {detach_all_of_victim, close_victims, drain_victims};
+    for (uint32_t way = 0; way < 6; way++) {
+        uint32_t tokens;
+        begin(way % 2 ? &lm_counts_atomic : &lm_counts_plain);
+        OK(lm_finalizer_attach(r, OWNER, victim, 0, &first));
+        OK(lm_finalizer_attach(r, OWNER, create(FOREIGN), first, &second));
+        the_call = ends[way / 2];
+        expected = LM_BUSY;
+        made = 0;
+        armed = IN_RESIZE;
+        OK(lm_buffer_resize(r, OWNER, victim, 5000));
+        assert_int_equal(made, 1);
+        IS(lm_finalizer_enqueue(r, first), LM_STALE_TOKEN);
+        assert_null(lm_finalizers_validate(r, &tokens));
+        IS(lm_buffer_release(r, OWNER, victim), LM_FREED);
+        end();
+    }
+}
+
+// ---- Tokens that are being attached ------------------------------------------------------------
+
+// Home's allocator is foreign, and is asked for records in the middle of an attach or a replace.
+// What it calls back decides what comes of them: what is wrong afterwards is returned.
+static lm_token beside; // a token of the owner's
+
+static lm_status end_finalizers(void) {
+    lm_finalizers_end(r);
+    return LM_OK;
+}
+static lm_status release_victim(void) {
+    return lm_buffer_release(r, OWNER, victim); // no token keeps it yet
+}
+static lm_status transfer_victim(void) {
+    lm_handle moved;
+    return lm_buffer_transfer(r, OWNER, victim, OTHER, &moved);
+}
+static lm_status close_beside(void) {
+    return any_status(lm_finalizer_close(r, beside));
+}
+
+static const struct meanwhile {
+    const char *name;
+    lm_status (*call)(void);
+    lm_status expected, alone, beside; // what it returns, and attach alone or beside a token
+} meanwhiles[] = {
+    {"release_all", call_release_all, LM_OK, LM_USE_AFTER_ZERO, LM_USE_AFTER_ZERO},
+    {"finalizers_end", end_finalizers, LM_OK, LM_NOT_STARTED, LM_NOT_STARTED},
+    {"end and start", call_restart, LM_OK, LM_OK, LM_STALE_TOKEN},
+    {"release", release_victim, LM_FREED, LM_USE_AFTER_ZERO, LM_USE_AFTER_ZERO},
+    {"transfer", transfer_victim, LM_OK, LM_STALE_HANDLE, LM_STALE_HANDLE},
+    {"close of the other token", close_beside, LM_OK, LM_OK, LM_STALE_TOKEN},
+    {"validate", call_validate_tokens, LM_OK, LM_OK, LM_OK},
+    {"attach many", call_attach, LM_OK, LM_OK, LM_OK},
+};
+
+static void attach_meanwhile(const lm_counts *counts, const struct meanwhile *m, bool other,
+                             bool replaces) {
+    enum { FIRST_PART = 64 };
+    uint32_t tokens;
+    lm_handle cancelled = 42;
+    strategy = lm_strategy_named("tlsf", 2);
+    begin_on(counts, &foreign);
+    print_message("%s: %s, inside of %s%s\n", counts->name, m->name,
+                  replaces ? "replace" : "attach", other ? " beside a token" : "");
+    for (uint32_t i = 2; i < FIRST_PART; i++)
+        beside = attach(FOREIGN);
+    the_call = m->call;
+    expected = m->expected;
+    made = 0;
+    armed = IN_ALLOCATE;
+    lm_token got = replaces && other ? beside : 0, was = got;
+    lm_status status = replaces ? lm_finalizer_replace(r, OWNER, victim, &got, &cancelled)
+                                : lm_finalizer_attach(r, OWNER, victim, other ? beside : 0, &got);
+    IS(status, other ? m->beside : m->alone);
+    assert_int_equal(made, 1);
+    if (status != LM_OK) assert_true(got == was && cancelled == 42);
+    assert_null(lm_finalizers_validate(r, &tokens));
+    if (status == LM_OK) IS(lm_finalizer_close(r, got), LM_FREED);
+    end();
+}
+
+static void what_foreign_code_calls_in_an_attach_counts(void **state) {
+    (void)state;
+    for (uint32_t way = 0; way < 8; way++)
+        for (uint32_t m = 0; m < sizeof meanwhiles / sizeof *meanwhiles; m++)
+            attach_meanwhile(way & 4 ? &lm_counts_atomic : &lm_counts_plain, &meanwhiles[m],
+                             way & 2, way & 1);
+}
+
+// What a token keeps that is attached while a release_all frees, the token keeps: an armed token's
+// reference is always there.
+static lm_status attach_victim(void) {
+    return lm_finalizer_attach(r, OWNER, victim, 0, &beside);
+}
+
+static void a_token_attached_in_a_release_all_keeps(void **state) {
+    (void)state;
+    for (uint32_t atomic = 0; atomic < 2; atomic++) {
+        uint32_t tokens;
+        begin(atomic ? &lm_counts_atomic : &lm_counts_plain);
+        the_call = attach_victim;
+        expected = LM_OK;
+        armed = IN_FREE; // of `twice`, whose slot comes before
+        assert_int_equal(lm_realm_release_all(r, OWNER), 4);
+        assert_null(lm_finalizers_validate(r, &tokens));
+        assert_int_equal(tokens, 1);
+        assert_int_equal(lm_realm_live_of(r, OWNER).buffers, 1);
+        IS(lm_finalizer_close(r, beside), LM_FREED);
+        end();
+    }
+}
+
+// ---- Threads -----------------------------------------------------------------------------------
+
+static uint32_t inside, done;
+
+static void wait_for(const uint32_t *flag) {
+    while (!__atomic_load_n(flag, __ATOMIC_ACQUIRE))
+        sched_yield();
+}
+static void set(uint32_t *flag) {
+    __atomic_store_n(flag, 1, __ATOMIC_RELEASE);
+}
+
+// What another thread does while foreign code runs in this one. None of it waits for that.
+static void *act_meanwhile(void *nothing) {
+    lm_handle shared, moved;
+    lm_buffer_info info;
+    wait_for(&inside);
+    OK(lm_buffer_retain(r, OWNER, held));
+    OK(lm_buffer_share(r, OWNER, held, OTHER, &shared));
+    OK(lm_buffer_describe(r, OWNER, held, &info));
+    OK(lm_buffer_transfer(r, OWNER, held, OTHER, &moved));
+    OK(lm_buffer_release(r, OTHER, shared));
+    lm_realm_live_in(r, FOREIGN);
+    set(&done);
+    return nothing;
+}
+static lm_status wait_for_the_other(void) {
+    set(&inside);
+    wait_for(&done);
+    return LM_OK;
+}
+
+static void nobody_waits_for_foreign_code(void **state) {
+    (void)state;
+    for (uint32_t t = 0; t < TRIGGERS; t++) {
+        if (triggers[t].by == by_release_all) continue; // which takes what the other thread holds
+        pthread_t thread;
+        begin(&lm_counts_atomic);
+        inside = done = 0;
+        the_call = wait_for_the_other;
+        expected = LM_OK;
+        assert_int_equal(pthread_create(&thread, NULL, act_meanwhile, NULL), 0);
+        armed = triggers[t].point;
+        made = 0;
+        triggers[t].by();
+        set(&inside); // if foreign code was not reached
+        pthread_join(thread, NULL);
+        assert_int_equal(made, 1);
+        end();
+    }
+}
+
+// Two threads want memory at once, and one buffer takes it all. Each of them is told, and neither
+// fails while the other one is in the callback.
+static lm_handle large;
+static uint32_t told;
+
+static void release_large(void *context, lm_realm *pressed, uint32_t memory, uint64_t bytes) {
+    lm_handle none;
+    (void)context, (void)memory, (void)bytes;
+    IS(lm_buffer_create(pressed, OTHER, HOME, 1u << 30, 16, false, &none), LM_OUT_OF_MEMORY);
+    __atomic_add_fetch(&told, 1, __ATOMIC_ACQ_REL);
+    while (__atomic_load_n(&told, __ATOMIC_ACQUIRE) < 2) // both are in it
+        sched_yield();
+    lm_buffer_release(pressed, OWNER, large); // the first one frees it
+}
+static void *want_memory(void *nothing) {
+    lm_handle handle;
+    OK(lm_buffer_create(r, OTHER, HOME, 150000, 16, false, &handle));
+    return nothing;
+}
+
+static void each_thread_is_told_for_itself(void **state) {
+    (void)state;
+    pthread_t threads[2];
+    begin(&lm_counts_atomic);
+    OK(lm_buffer_create(r, OWNER, HOME, 900000, 16, false, &large));
+    lm_realm_set_pressure(r, release_large, NULL);
+    told = 0;
+    for (uint32_t t = 0; t < 2; t++)
+        assert_int_equal(pthread_create(&threads[t], NULL, want_memory, NULL), 0);
+    for (uint32_t t = 0; t < 2; t++)
+        pthread_join(threads[t], NULL);
+    assert_int_equal(told, 2);
+    end();
+}
+
+// A callback may wait for a thread that allocates and frees: what an allocator calls back that is
+// called under the allocators' lock tells nobody.
+static void *free_one(void *nothing) {
+    OK(any_status(lm_buffer_release(r, OTHER, create_of(OTHER, FOREIGN))));
+    return nothing;
+}
+static void wait_for_a_free(void *context, lm_realm *pressed, uint32_t memory, uint64_t bytes) {
+    pthread_t thread;
+    (void)context, (void)pressed, (void)memory, (void)bytes;
+    told++;
+    assert_int_equal(pthread_create(&thread, NULL, free_one, NULL), 0);
+    pthread_join(thread, NULL);
+}
+
+static void a_callback_may_wait_for_other_threads(void **state) {
+    (void)state;
+    begin(&lm_counts_atomic);
+    lm_realm_set_pressure(r, wait_for_a_free, NULL);
+    OK(lm_realm_set_budget(r, HOME, 1));
+    told = 0;
+    the_call = call_create;
+    expected = LM_OK;
+    armed = IN_ALLOCATE;
+    create(FOREIGN);
+    assert_int_equal(told, 0);
+    create(HOME);
+    assert_int_equal(told, 1);
+    foreign.capabilities = LM_SHARES_THREADS; // it is called without the lock
+    armed = IN_ALLOCATE;
+    create(FOREIGN);
+    assert_int_equal(told, 2);
+    end();
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_call_works_inside_of_each),
+        cmocka_unit_test(a_buffer_that_is_resized_is_busy),
+        cmocka_unit_test(no_token_of_a_busy_buffer_ends_in_silence),
+        cmocka_unit_test(what_foreign_code_calls_in_an_attach_counts),
+        cmocka_unit_test(a_token_attached_in_a_release_all_keeps),
+        cmocka_unit_test(nobody_waits_for_foreign_code),
+        cmocka_unit_test(each_thread_is_told_for_itself),
+        cmocka_unit_test(a_callback_may_wait_for_other_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

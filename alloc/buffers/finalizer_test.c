@@ -1,0 +1,1268 @@
+// Finalizers: each row of alloc/buffers/finalizer.h's table, both disciplines, and a collector that
+// has stopped the world. Compiled twice: as every test, and with narrow generations and few
+// records.
+#include "alloc/buffers/buffer_table_state.h"
+#include "alloc/buffers/finalizer.h"
+#include "alloc/registry.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { DART, SCRIPT, MODULE };
+enum { HOME, OTHER, SIZE = 100 };
+
+static lm_memory memories[2];
+static lm_realm realm, *const r = &realm;
+static bool collecting; // the world has stopped: nobody may allocate or free
+
+static const lm_allocator *home_heap, *other_heap;
+
+// A heap whose functions end the program while the collector runs.
+#define WATCHED(heap)                                                                              \
+    static void *heap##_allocate(size_t size, lm_memory *memory) {                                 \
+        if (collecting) abort();                                                                   \
+        return heap->allocate(size, memory);                                                       \
+    }                                                                                              \
+    static void *heap##_resize(void *block, size_t size, lm_memory *memory) {                      \
+        if (collecting) abort();                                                                   \
+        return heap->resize(block, size, memory);                                                  \
+    }                                                                                              \
+    static void heap##_free(void *block, size_t size, lm_memory *memory) {                         \
+        if (collecting) abort();                                                                   \
+        heap->free(block, size, memory);                                                           \
+    }                                                                                              \
+    static const lm_allocator heap##_watched = {                                                   \
+        .allocate = heap##_allocate, .resize = heap##_resize, .free = heap##_free}
+WATCHED(home_heap);
+WATCHED(other_heap);
+
+static int start_on(const lm_counts *counts, const char *strategy) {
+    const lm_memory_options options = {
+        .pages = 1, .pages_max = 4096, .moving = counts == &lm_counts_plain};
+    home_heap = lm_strategy_named(strategy, 1);
+    other_heap = lm_strategy_named("tlsf", 1);
+    assert_true(lm_memory_create(&memories[HOME], &options));
+    assert_true(lm_memory_create(&memories[OTHER], &options));
+    assert_true(home_heap->start(&memories[HOME]) && other_heap->start(&memories[OTHER]));
+    assert_true(lm_realm_start(r, counts, &home_heap_watched, &memories[HOME]));
+    assert_int_equal(lm_realm_add(r, &other_heap_watched, &memories[OTHER]), OTHER);
+    assert_true(lm_finalizers_start(r));
+    collecting = false;
+    return 0;
+}
+static int start(const lm_counts *counts) {
+    return start_on(counts, "paged");
+}
+static int start_plain(void **state) {
+    (void)state;
+    return start(&lm_counts_plain);
+}
+static int end(void **state) {
+    (void)state;
+    lm_memory_destroy(&memories[HOME]);
+    lm_memory_destroy(&memories[OTHER]);
+    return 0;
+}
+
+static lm_handle create(uint32_t memory) {
+    lm_handle handle;
+    assert_int_equal(lm_buffer_create(r, DART, memory, SIZE, 16, true, &handle), LM_OK);
+    return handle;
+}
+static lm_token attach(lm_handle handle, lm_token sibling) {
+    lm_token token;
+    assert_int_equal(lm_finalizer_attach(r, DART, handle, sibling, &token), LM_OK);
+    assert_true(token != 0 && token >> 48 == 0);
+    return token;
+}
+static void retain(lm_handle handle, uint32_t times) {
+    while (times--)
+        assert_int_equal(lm_buffer_retain(r, DART, handle), LM_OK);
+}
+static void enqueue(lm_token token) {
+    assert_int_equal(lm_finalizer_enqueue(r, token), LM_OK);
+}
+
+static void assert_drained(uint32_t count, uint32_t released, uint32_t freed, uint32_t failed,
+                           bool more) {
+    lm_drained drained = lm_finalizers_drain(r, count);
+    assert_int_equal(drained.released, released);
+    assert_int_equal(drained.freed, freed);
+    assert_int_equal(drained.failed, failed);
+    assert_int_equal(drained.more, more);
+}
+
+// The laws hold, so many tokens are armed and so many buffers live.
+static void assert_holds(uint32_t armed_expected, uint64_t buffers) {
+    uint32_t armed;
+    const char *broken = lm_finalizers_validate(r, &armed);
+    if (!broken) broken = lm_realm_validate(r, NULL);
+    if (broken) fail_msg("law broken: %s", broken);
+    assert_int_equal(armed, armed_expected);
+    assert_int_equal(lm_realm_live_in(r, HOME).buffers + lm_realm_live_in(r, OTHER).buffers,
+                     buffers);
+}
+
+// All that a realm is: its record, and each byte of its memories.
+typedef struct picture {
+    lm_realm realm;
+    uint64_t bytes[2];
+    unsigned char *content[2];
+} picture;
+
+static picture take_picture(void) {
+    picture p = {.realm = realm};
+    for (int i = 0; i < 2; i++) {
+        p.bytes[i] = (uint64_t)lm_memory_pages(&memories[i]) * LM_PAGE_BYTES;
+        assert_non_null(p.content[i] = malloc(p.bytes[i]));
+        memcpy(p.content[i], lm_memory_base(&memories[i]), p.bytes[i]);
+    }
+    return p;
+}
+static void assert_as_in(const picture *p) {
+    assert_memory_equal(&p->realm, &realm, sizeof realm);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(p->bytes[i], (uint64_t)lm_memory_pages(&memories[i]) * LM_PAGE_BYTES);
+        assert_int_equal(memcmp(p->content[i], lm_memory_base(&memories[i]), p->bytes[i]), 0);
+    }
+}
+static void drop_picture(picture *p) {
+    free(p->content[0]);
+    free(p->content[1]);
+}
+
+#if LM_SLOT_BITS == 24
+
+static int start_atomic(void **state) {
+    (void)state;
+    return start(&lm_counts_atomic);
+}
+
+// Each call that takes a token refuses this one, and nothing changes.
+static void assert_refused(lm_token token, lm_status expected, lm_handle good) {
+    retain(good, 1); // that no token keeps
+    picture before = take_picture();
+    lm_token none = 77, replaced = token;
+    lm_handle handle = 78;
+    uint32_t freed = 79;
+    assert_int_equal(lm_finalizer_enqueue(r, token), expected);
+    assert_int_equal(lm_finalizer_detach(r, token, &handle), expected);
+    assert_int_equal(lm_finalizer_detach_all(r, token, &freed), expected);
+    assert_int_equal(lm_finalizer_close(r, token), expected);
+    if (token) {
+        assert_int_equal(lm_finalizer_attach(r, DART, good, token, &none), expected);
+        assert_int_equal(lm_finalizer_replace(r, DART, good, &replaced, &handle), expected);
+    }
+    assert_true(none == 77 && handle == 78 && freed == 79 && replaced == token);
+    assert_as_in(&before);
+    drop_picture(&before);
+    assert_int_equal(lm_buffer_release(r, DART, good), LM_OK);
+}
+
+static void numbers_that_were_never_tokens(void **state) {
+    (void)state;
+    lm_handle handle = create(OTHER);
+    lm_token token = attach(handle, 0);
+    const lm_token never[] = {
+        0,                           // none
+        1,                           // of generation 0
+        token + 1,                   // no record
+        token | 0xffffff,            // nor there
+        token + (1u << 24),          // a generation to come
+        token | (uint64_t)1 << 48,   // too long
+        token | (uint64_t)255 << 56, // the same
+        UINT64_MAX,
+    };
+    for (size_t i = 0; i < sizeof never / sizeof *never; i++)
+        assert_refused(never[i], LM_INVALID_TOKEN, handle);
+    assert_int_equal(lm_finalizer_close(r, token), LM_FREED);
+    assert_holds(0, 0);
+}
+
+static void twice_is_once(void **state) {
+    (void)state;
+    lm_token token = attach(create(HOME), 0), other = attach(create(OTHER), 0);
+    enqueue(token);
+    enqueue(other);
+    picture before = take_picture();
+    assert_int_equal(lm_finalizer_enqueue(r, token), LM_ENQUEUED);
+    assert_int_equal(lm_finalizer_enqueue(r, other), LM_ENQUEUED);
+    assert_as_in(&before);
+    drop_picture(&before);
+    assert_holds(2, 2);
+    assert_drained(10, 2, 2, 0, false);
+    assert_drained(10, 0, 0, 0, false);
+    assert_holds(0, 0);
+}
+
+// However a token ends, whoever comes later finds nothing: not even when its record serves again.
+static void after_its_end_a_token_is_stale(void **state) {
+    (void)state;
+    enum { DRAINED, DETACHED, CLOSED, ALL, REPLACED, ENDS };
+    lm_handle good = create(OTHER), handle;
+    for (int end = 0; end < ENDS; end++) {
+        lm_token token = attach(create(HOME), 0), now = token;
+        uint32_t freed;
+        if (end == DRAINED) enqueue(token);
+        if (end == DRAINED) assert_drained(1, 1, 1, 0, false);
+        if (end == DETACHED) assert_int_equal(lm_finalizer_detach(r, token, &handle), LM_OK);
+        if (end == CLOSED) assert_int_equal(lm_finalizer_close(r, token), LM_FREED);
+        if (end == ALL) assert_int_equal(lm_finalizer_detach_all(r, token, &freed), LM_OK);
+        if (end == REPLACED)
+            assert_int_equal(lm_finalizer_replace(r, DART, good, &now, &handle), LM_OK);
+        assert_refused(token, LM_STALE_TOKEN, good);
+        if (end == DETACHED || end == REPLACED)
+            assert_int_equal(lm_buffer_release(r, DART, handle), LM_FREED);
+        if (end == REPLACED) assert_int_equal(lm_finalizer_detach(r, now, &good), LM_OK);
+        now = attach(good, 0);
+        lm_token same = end == REPLACED ? now : token; // two records alternate there
+        assert_int_equal(now & 0xffffff, same & 0xffffff);
+        assert_refused(token, LM_STALE_TOKEN, good);
+        assert_holds(1, 1);
+        assert_int_equal(lm_finalizer_detach(r, now, &good), LM_OK);
+    }
+    assert_int_equal(lm_buffer_release(r, DART, good), LM_FREED);
+    assert_holds(0, 0);
+}
+
+static void detached_when_enqueued_it_is_passed_over(void **state) {
+    (void)state;
+    lm_handle a = create(HOME), handle = 0;
+    lm_token token = attach(a, 0), next = attach(create(OTHER), 0);
+    enqueue(token);
+    enqueue(next);
+    assert_int_equal(lm_finalizer_detach(r, token, &handle), LM_OK);
+    assert_int_equal(handle, a);
+    assert_refused(token, LM_STALE_TOKEN, a); // though it is in the queue yet
+    lm_token other = attach(a, 0);            // of another record: that one is still queued
+    assert_int_not_equal(other & 0xffffff, token & 0xffffff);
+    assert_holds(2, 2);
+    assert_drained(1, 0, 0, 0, true);
+    assert_drained(1, 1, 1, 0, false);
+    assert_int_equal(lm_finalizer_close(r, other), LM_FREED);
+    assert_holds(0, 0);
+}
+
+static void attaching_what_is_misused(void **state) {
+    (void)state;
+    lm_handle zero = create(HOME), stale, live, reused;
+    assert_int_equal(lm_buffer_release(r, DART, zero), LM_FREED);
+    live = create(HOME); // in the slot of zero
+    stale = zero;
+    reused = create(OTHER);
+    assert_int_equal(lm_buffer_release(r, DART, reused), LM_FREED);
+    const struct {
+        uint32_t owner;
+        lm_handle handle;
+        lm_status status;
+    } cases[] = {
+        {DART, 0, LM_INVALID_HANDLE},      {DART, live + 1000, LM_INVALID_HANDLE},
+        {DART, stale, LM_STALE_HANDLE},    {SCRIPT, live, LM_WRONG_OWNER},
+        {DART, reused, LM_USE_AFTER_ZERO}, {LM_OWNERS_MAX, live, LM_WRONG_OWNER},
+        {SCRIPT, stale, LM_STALE_HANDLE},
+    };
+    lm_token old = attach(live, 0);
+    picture before = take_picture();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lm_token token = 77, replaced = old;
+        lm_handle cancelled = 78;
+        assert_int_equal(lm_finalizer_attach(r, cases[i].owner, cases[i].handle, 0, &token),
+                         cases[i].status);
+        assert_int_equal(
+            lm_finalizer_replace(r, cases[i].owner, cases[i].handle, &replaced, &cancelled),
+            cases[i].status);
+        assert_true(token == 77 && replaced == old && cancelled == 78);
+    }
+    assert_as_in(&before);
+    drop_picture(&before);
+    assert_holds(1, 1);
+}
+
+// No call by hand takes from its token the reference that it keeps; the owner's others are its own.
+static void what_a_token_keeps_is_not_released_by_hand(void **state) {
+    (void)state;
+    for (uint32_t memory = 0; memory < 2; memory++) {
+        lm_handle a = create(memory), to = 78, shared;
+        lm_token token = attach(a, 0), none = 77;
+        lm_buffer_info info;
+        for (int queued = 0; queued < 2; queued++) {
+            picture before = take_picture();
+            assert_int_equal(lm_buffer_release(r, DART, a), LM_KEPT);
+            assert_int_equal(lm_buffer_transfer(r, DART, a, SCRIPT, &to), LM_KEPT);
+            assert_int_equal(lm_finalizer_attach(r, DART, a, 0, &none), LM_KEPT);
+            assert_true(to == 78 && none == 77);
+            assert_as_in(&before);
+            drop_picture(&before);
+            if (!queued) enqueue(token);
+        }
+        retain(a, 2); // and two by hand
+        assert_int_equal(lm_buffer_describe(r, DART, a, &info), LM_OK);
+        assert_int_equal(info.references, 3);
+        assert_int_equal(lm_buffer_release(r, DART, a), LM_OK);
+        assert_int_equal(lm_buffer_transfer(r, DART, a, SCRIPT, &to), LM_OK);
+        assert_int_equal(lm_buffer_release(r, DART, a), LM_KEPT);
+        assert_int_equal(lm_buffer_share(r, DART, a, MODULE, &shared), LM_OK);
+        assert_drained(10, 1, 0, 0, false);
+        assert_int_equal(lm_buffer_release(r, DART, a), LM_RELEASE_AFTER_ZERO);
+        assert_int_equal(lm_buffer_release(r, SCRIPT, to), LM_OK);
+        assert_int_equal(lm_buffer_release(r, MODULE, shared), LM_FREED);
+        assert_holds(0, 0);
+    }
+}
+
+// Of two references and three tokens, the third finds none that it could keep.
+static void there_are_no_more_tokens_than_references(void **state) {
+    (void)state;
+    lm_handle a = create(HOME), back;
+    retain(a, 1);
+    lm_token first = attach(a, 0), none = 77;
+    picture before = take_picture();
+    lm_token second = attach(a, first);
+    assert_int_equal(lm_finalizer_attach(r, DART, a, 0, &none), LM_KEPT);
+    assert_int_equal(lm_finalizer_attach(r, DART, a, second, &none), LM_KEPT);
+    assert_int_equal(none, 77);
+    assert_int_equal(lm_finalizer_detach(r, second, &back), LM_OK);
+    assert_int_equal(back, a);
+    second = attach(a, 0); // what was detached can be kept again
+    enqueue(first);
+    enqueue(second);
+    assert_drained(1, 1, 0, 0, true);
+    assert_int_equal(lm_finalizer_attach(r, DART, a, 0, &none), LM_KEPT);
+    assert_drained(1, 1, 1, 0, false);
+    drop_picture(&before);
+    assert_holds(0, 0);
+}
+
+// A resize of what a token keeps alone is its owner's to do; and so it is after the token's end.
+static void a_kept_buffer_is_resized(void **state) {
+    (void)state;
+    for (uint32_t memory = 0; memory < 2; memory++) {
+        lm_handle a = create(memory), back;
+        lm_token token = attach(a, 0);
+        assert_int_equal(lm_buffer_resize(r, DART, a, 100 * SIZE), LM_OK);
+        assert_holds(1, 1);
+        assert_int_equal(lm_buffer_release(r, DART, a), LM_KEPT);
+        assert_int_equal(lm_finalizer_detach(r, token, &back), LM_OK);
+        assert_int_equal(lm_buffer_resize(r, DART, a, 1), LM_OK);
+        assert_int_equal(lm_buffer_release(r, DART, a), LM_FREED);
+        assert_holds(0, 0);
+    }
+}
+
+// Where a call names the owner, the token must be of the same; the others act for the token's.
+static void tokens_of_another_owner(void **state) {
+    (void)state;
+    lm_handle a = create(HOME), b = create(OTHER), shared, cancelled = 78;
+    lm_token token = attach(a, 0), none = 77, replaced = token;
+    assert_int_equal(lm_buffer_share(r, DART, b, SCRIPT, &shared), LM_OK);
+    picture before = take_picture();
+    assert_int_equal(lm_finalizer_attach(r, SCRIPT, shared, token, &none), LM_WRONG_OWNER);
+    assert_int_equal(lm_finalizer_replace(r, SCRIPT, shared, &replaced, &cancelled),
+                     LM_WRONG_OWNER);
+    assert_true(none == 77 && replaced == token && cancelled == 78);
+    assert_as_in(&before);
+    drop_picture(&before);
+    assert_int_equal(lm_finalizer_close(r, token), LM_FREED);
+    assert_int_equal(lm_buffer_release(r, SCRIPT, shared), LM_OK);
+    assert_int_equal(lm_buffer_release(r, DART, b), LM_FREED);
+    assert_holds(0, 0);
+}
+
+// When the finalizers end, each owner has what its tokens kept.
+static void an_end_gives_references_back(void **state) {
+    (void)state;
+    lm_handle a = create(HOME), b = create(OTHER);
+    retain(a, 1);
+    attach(a, 0);
+    enqueue(attach(a, 0));
+    attach(b, 0);
+    assert_int_equal(lm_buffer_release(r, DART, a), LM_KEPT);
+    lm_finalizers_end(r);
+    assert_holds(0, 2);
+    assert_int_equal(lm_buffer_release(r, DART, a), LM_OK);
+    assert_int_equal(lm_buffer_release(r, DART, a), LM_FREED);
+    assert_int_equal(lm_buffer_release(r, DART, b), LM_FREED);
+    assert_holds(0, 0);
+}
+
+// A module is gone, its objects are not: their tokens go with it, and leave no record behind.
+static void a_gone_owners_tokens_go_with_it(void **state) {
+    (void)state;
+    enum { EACH = 1000, QUEUED = 100 };
+    static lm_token tokens[EACH];
+    lm_handle kept = create(HOME), shared;
+    lm_token others;
+    uint32_t records = 0;
+    assert_int_equal(lm_buffer_share(r, DART, kept, SCRIPT, &shared), LM_OK);
+    assert_int_equal(lm_finalizer_attach(r, SCRIPT, shared, 0, &others), LM_OK);
+    for (int round = 0; round < 3; round++) {
+        for (uint32_t i = 0; i < EACH; i++)
+            tokens[i] = attach(create(i % 2), i % 3 == 1 ? tokens[i - 1] : 0);
+        for (uint32_t i = 0; i < QUEUED; i++)
+            enqueue(tokens[i * 7]);
+        assert_int_equal(lm_realm_release_all(r, DART), EACH);
+        assert_holds(1, 1);
+        for (uint32_t i = 0; i < EACH; i++) { // those that are queued too
+            assert_int_equal(lm_finalizer_enqueue(r, tokens[i]), LM_STALE_TOKEN);
+            assert_int_equal(lm_finalizer_close(r, tokens[i]), LM_STALE_TOKEN);
+        }
+        assert_drained(EACH, 0, 0, 0, false); // and are passed over
+        if (round == 0) records = lm_state_of(r)->finalizers.records.count;
+        assert_int_equal(lm_state_of(r)->finalizers.records.count, records);
+    }
+    enqueue(others);
+    assert_drained(1, 1, 1, 0, false);
+    assert_holds(0, 0);
+}
+
+// There are no owners above 254: none of them takes anything from anybody.
+static void no_owner_has_no_tokens(void **state) {
+    (void)state;
+    static const uint32_t none[] = {LM_OWNERS_MAX, LM_OWNERS_MAX + 1, UINT32_MAX};
+    lm_token token = attach(create(HOME), 0), queued = attach(create(OTHER), token);
+    enqueue(queued);
+    picture before = take_picture();
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        assert_int_equal(lm_realm_release_all(r, none[i]), 0);
+    assert_as_in(&before);
+    drop_picture(&before);
+    assert_holds(2, 2);
+    enqueue(token);
+    assert_drained(10, 2, 2, 0, false);
+    assert_holds(0, 0);
+}
+
+static void closed_by_hand(void **state) {
+    (void)state;
+    lm_handle a = create(HOME), shared;
+    lm_token before = attach(a, 0), after = attach(create(OTHER), 0);
+    assert_int_equal(lm_buffer_share(r, DART, a, SCRIPT, &shared), LM_OK);
+    assert_int_equal(lm_finalizer_close(r, before), LM_OK); // somebody else holds it
+    assert_int_equal(lm_finalizer_enqueue(r, before), LM_STALE_TOKEN);
+    enqueue(after);
+    assert_int_equal(lm_finalizer_close(r, after), LM_FREED);
+    assert_int_equal(lm_finalizer_enqueue(r, after), LM_STALE_TOKEN);
+    assert_holds(0, 1);
+    assert_drained(10, 0, 0, 0, false);
+    assert_int_equal(lm_buffer_release(r, SCRIPT, shared), LM_FREED);
+    assert_holds(0, 0);
+}
+
+// What was enqueued before a bounded drain's rest was done comes after that rest.
+static void the_oldest_first_in_batches(void **state) {
+    (void)state;
+    enum { TOKENS = 40 };
+    lm_handle handles[TOKENS];
+    lm_token tokens[TOKENS];
+    lm_buffer_info info;
+    for (uint32_t i = 0; i < TOKENS; i++)
+        tokens[i] = attach(handles[i] = create(i % 2), 0);
+    int enqueued = 0, released = 0;
+    for (; enqueued < 10; enqueued++)
+        enqueue(tokens[enqueued]);
+    assert_drained(0, 0, 0, 0, true);
+    for (uint32_t batch = 1; released < TOKENS; batch = batch % 4 + 1) {
+        uint32_t due = (uint32_t)(enqueued - released), n = batch < due ? batch : due;
+        assert_drained(batch, n, n, 0, batch < due);
+        released += (int)n;
+        for (int i = 0; i < TOKENS; i++)
+            assert_int_equal(lm_buffer_describe(r, DART, handles[i], &info) == LM_OK,
+                             i >= released);
+        for (int i = 0; i < 3 && enqueued < TOKENS; i++)
+            enqueue(tokens[enqueued++]);
+        assert_holds((uint32_t)(TOKENS - released), (uint64_t)(TOKENS - released));
+    }
+    assert_drained(1, 0, 0, 0, false);
+}
+
+static uint32_t random_state = 1;
+static uint32_t random_below(uint32_t n) {
+    random_state = random_state * 1664525 + 1013904223;
+    return (random_state >> 8) % n;
+}
+
+// A collector that comes late, in any order, twice, or never, and a model of it: each object's
+// token and the queue.
+typedef struct mourned {
+    lm_token token;
+    bool armed, enqueued;
+} mourned;
+
+static void a_careless_collector(void **state) {
+    (void)state;
+    enum { MOURNED = 300, STEPS = 30000 };
+    static mourned mourned_objects[MOURNED]; // a dead object's token stays with the collector
+    static struct {
+        mourned *object;
+        lm_token token;
+    } queue[STEPS];
+    memset(mourned_objects, 0, sizeof mourned_objects);
+    uint32_t armed = 0, first = 0, last = 0;
+    for (uint32_t step = 0; step < STEPS; step++) {
+        mourned *o = &mourned_objects[random_below(MOURNED)];
+        uint32_t choice = random_below(16), batch = random_below(40), due = 0;
+        if (choice == 0) {
+            for (uint32_t i = 0; i < batch && first < last; i++, first++) {
+                mourned *dead = queue[first].object;
+                if (dead->token != queue[first].token || !dead->armed) continue; // closed
+                dead->armed = false;
+                due++;
+            }
+            assert_drained(batch, due, due, 0, first < last);
+            armed -= due;
+        } else if (o->armed && choice == 1) {
+            assert_int_equal(lm_finalizer_close(r, o->token), LM_FREED);
+            o->armed = false;
+            armed--;
+        } else if (!o->armed && choice < 8) {
+            *o = (mourned){attach(create(step % 2), 0), true, false};
+            armed++;
+        } else if (o->token) {
+            lm_status was = o->enqueued ? LM_ENQUEUED : LM_OK;
+            assert_int_equal(lm_finalizer_enqueue(r, o->token), o->armed ? was : LM_STALE_TOKEN);
+            if (!o->armed || o->enqueued) continue;
+            o->enqueued = true;
+            queue[last].object = o;
+            queue[last++].token = o->token;
+        }
+        if (step % 500 == 0) assert_holds(armed, armed);
+    }
+    assert_holds(armed, armed);
+}
+
+// Discipline one: a FinalizationRegistry.
+static void siblings_leave_together(void **state) {
+    (void)state;
+    lm_handle a = create(HOME), b = create(OTHER), c = create(HOME), d = create(OTHER);
+    lm_handle e = create(HOME), back;
+    lm_token first = attach(a, 0), second = attach(b, first), third = attach(c, second);
+    lm_token fourth = attach(d, first), alone = attach(e, 0);
+    uint32_t freed;
+    enqueue(third);
+    assert_drained(1, 1, 1, 0, false); // a ring is left one by one
+    enqueue(second);
+    assert_int_equal(lm_finalizer_detach(r, fourth, &back), LM_OK);
+    assert_int_equal(back, d);
+    fourth = attach(d, second); // beside one that is enqueued
+    assert_holds(4, 4);
+    assert_int_equal(lm_finalizer_detach_all(r, second, &freed), LM_OK);
+    assert_int_equal(freed, 3);
+    assert_refused(first, LM_STALE_TOKEN, e);
+    assert_refused(second, LM_STALE_TOKEN, e);
+    assert_refused(fourth, LM_STALE_TOKEN, e);
+    assert_holds(1, 1);
+    assert_drained(10, 0, 0, 0, false);
+    assert_int_equal(lm_finalizer_close(r, alone), LM_FREED);
+    assert_holds(0, 0);
+}
+
+static void siblings_may_keep_one_buffer(void **state) {
+    (void)state;
+    lm_handle a = create(HOME), b = create(OTHER);
+    lm_token first = attach(a, 0), second = attach(b, first);
+    uint32_t freed;
+    retain(b, 2); // two tokens for one buffer, and one reference by hand
+    attach(b, second);
+    assert_int_equal(lm_finalizer_detach_all(r, first, &freed), LM_OK);
+    assert_int_equal(freed, 1);
+    assert_holds(0, 1);
+    assert_int_equal(lm_buffer_release(r, DART, b), LM_FREED);
+    assert_holds(0, 0);
+}
+
+// Discipline two: a host's collector.
+static void a_later_registration_hands_the_earlier_back(void **state) {
+    (void)state;
+    lm_handle a = create(HOME), b = create(OTHER), c = create(HOME), cancelled = 77;
+    lm_token token = 0;
+    assert_int_equal(lm_finalizer_replace(r, DART, a, &token, &cancelled), LM_OK);
+    assert_int_equal(cancelled, 0);
+    lm_token first = token;
+    assert_int_equal(lm_finalizer_replace(r, DART, b, &token, &cancelled), LM_OK);
+    assert_int_equal(cancelled, a);
+    assert_int_not_equal(token, first);
+    lm_token second = token;
+    enqueue(second);
+    assert_int_equal(lm_finalizer_replace(r, DART, c, &token, &cancelled), LM_OK);
+    assert_int_equal(cancelled, b);
+    assert_holds(1, 3);
+    assert_drained(10, 0, 0, 0, false); // b's was cancelled in the queue
+    enqueue(token);
+    assert_drained(10, 1, 1, 0, false);
+    assert_int_equal(lm_buffer_release(r, DART, a), LM_FREED);
+    assert_int_equal(lm_buffer_release(r, DART, b), LM_FREED);
+    assert_holds(0, 0);
+}
+
+// Where tokens keep all that there is, the new one takes over, and its owner gets nothing back that
+// it could release.
+static void what_is_taken_over_is_not_handed_back(void **state) {
+    (void)state;
+    lm_handle a = create(HOME), cancelled = 77;
+    lm_token first = attach(a, 0), token = first;
+    assert_int_equal(lm_finalizer_replace(r, DART, a, &token, &cancelled), LM_OK);
+    assert_int_equal(cancelled, 0);
+    assert_int_not_equal(token, first);
+    assert_int_equal(lm_finalizer_enqueue(r, first), LM_STALE_TOKEN);
+    assert_int_equal(lm_buffer_release(r, DART, a), LM_KEPT);
+    assert_holds(1, 1);
+    retain(a, 1); // one that no token keeps: the new one takes it, and the old one's is handed back
+    assert_int_equal(lm_finalizer_replace(r, DART, a, &token, &cancelled), LM_OK);
+    assert_int_equal(cancelled, a);
+    assert_int_equal(lm_buffer_release(r, DART, cancelled), LM_OK);
+    assert_int_equal(lm_finalizer_close(r, token), LM_FREED);
+    assert_holds(0, 0);
+}
+
+// Pressure.
+typedef struct pressed {
+    uint32_t calls, batch, depth;
+    lm_token unread; // of an object that the collector finds when asked
+    lm_handle made;
+} pressed;
+
+static void drain_under_pressure(void *context, lm_realm *realm_, uint32_t memory, uint64_t bytes) {
+    pressed *p = context;
+    assert_true(realm_ == r && memory == OTHER && bytes > 0);
+    assert_int_equal(p->depth++, 0); // not called while it runs
+    p->calls++;
+    if (p->unread) enqueue(p->unread);
+    p->unread = 0;
+    if (p->made == 1)
+        assert_int_equal(lm_buffer_create(r, DART, OTHER, SIZE, 16, false, &p->made), LM_OK);
+    while (lm_finalizers_drain(r, p->batch).more)
+        ;
+    p->depth--;
+}
+
+// All but 20 buffers are dead and wait: what is live stays within the budget.
+static void a_budget_is_kept(void **state) {
+    (void)state;
+    enum { BUDGET = 64 * 1024, KEPT = 20 };
+    pressed p = {.batch = 7};
+    lm_token kept[KEPT] = {0};
+    lm_realm_set_pressure(r, drain_under_pressure, &p);
+    assert_int_equal(lm_realm_set_budget(r, OTHER, BUDGET), LM_OK);
+    for (int step = 0; step < 20000; step++) {
+        lm_handle handle;
+        uint32_t size = 1 + random_below(2000), i = random_below(KEPT);
+        assert_int_equal(lm_buffer_create(r, DART, OTHER, size, 16, false, &handle), LM_OK);
+        if (kept[i]) enqueue(kept[i]);
+        kept[i] = attach(handle, 0);
+    }
+    lm_live live = lm_realm_live_in(r, OTHER);
+    assert_true(live.peak_bytes <= BUDGET && live.peak_bytes > BUDGET - 2000);
+    assert_in_range(p.calls, 20000 * 1000 / BUDGET / 2, 20000 * 1000 / BUDGET * 4);
+    assert_int_equal(lm_realm_live_of(r, DART).bytes, live.bytes);
+    for (int i = 0; i < KEPT; i++)
+        if (kept[i]) enqueue(kept[i]);
+    assert_false(lm_finalizers_drain(r, UINT32_MAX).more);
+    assert_holds(0, 0);
+}
+
+// A budget below what is held: the peak is that, and what is asked for.
+static void a_budget_below_what_is_held(void **state) {
+    (void)state;
+    pressed p = {.batch = 1};
+    lm_realm_set_pressure(r, drain_under_pressure, &p);
+    assert_int_equal(lm_realm_set_budget(r, OTHER, 3 * SIZE), LM_OK);
+    for (int i = 0; i < 10; i++)
+        create(OTHER);
+    assert_int_equal(p.calls, 7);
+    for (int i = 0; i < 100; i++)
+        enqueue(attach(create(OTHER), 0));
+    assert_int_equal(p.calls, 107);
+    assert_int_equal(lm_realm_live_in(r, OTHER).peak_bytes, 11 * SIZE);
+    assert_holds(1, 11);
+}
+
+// In the middle of a drain by batches, and with a create inside the callback.
+static void a_drain_is_entered_from_the_callback(void **state) {
+    (void)state;
+    pressed p = {.batch = 2, .made = 1};
+    for (int i = 0; i < 10; i++)
+        enqueue(attach(create(OTHER), 0));
+    p.unread = attach(create(OTHER), 0);
+    assert_drained(3, 3, 3, 0, true);
+    lm_realm_set_pressure(r, drain_under_pressure, &p);
+    assert_int_equal(lm_realm_set_budget(r, OTHER, 2 * SIZE), LM_OK);
+    lm_handle handle = create(OTHER);
+    assert_int_equal(p.calls, 1);
+    assert_drained(3, 0, 0, 0, false);
+    assert_holds(0, 2);
+    assert_int_equal(lm_buffer_release(r, DART, handle), LM_FREED);
+    assert_int_equal(lm_buffer_release(r, DART, p.made), LM_FREED);
+    assert_holds(0, 0);
+}
+
+// A memory that is full of the dead: the callback's drain makes room.
+static void no_memory_is_pressure_too(void **state) {
+    (void)state;
+    pressed p = {.batch = 100};
+    lm_handle handle;
+    lm_memory_refuse(&memories[OTHER], LM_REFUSE_ALL);
+    while (lm_buffer_create(r, DART, OTHER, 10 * SIZE, 16, false, &handle) == LM_OK)
+        enqueue(attach(handle, 0));
+    assert_int_equal(lm_buffer_create(r, DART, OTHER, 10 * SIZE, 16, false, &handle),
+                     LM_OUT_OF_MEMORY);
+    lm_realm_set_pressure(r, drain_under_pressure, &p);
+    assert_int_equal(lm_buffer_create(r, DART, OTHER, 10 * SIZE, 16, false, &handle), LM_OK);
+    assert_int_equal(p.calls, 1);
+    assert_holds(0, 1);
+}
+
+// Growth by resize is charged, and pressed for, as a new buffer is; shrinking is not.
+static void a_resize_is_pressure_too(void **state) {
+    (void)state;
+    pressed p = {.batch = 100};
+    lm_handle handle = create(OTHER);
+    lm_realm_set_pressure(r, drain_under_pressure, &p);
+    assert_int_equal(lm_realm_set_budget(r, OTHER, 3 * SIZE), LM_OK);
+    enqueue(attach(create(OTHER), 0));
+    assert_int_equal(lm_buffer_resize(r, DART, handle, 2 * SIZE), LM_OK);
+    assert_int_equal(p.calls, 0);
+    assert_int_equal(lm_buffer_resize(r, DART, handle, 2 * SIZE + 1), LM_OK);
+    assert_int_equal(p.calls, 1);
+    assert_holds(0, 1);
+    assert_int_equal(lm_buffer_resize(r, DART, handle, 4 * SIZE), LM_OK);
+    assert_int_equal(p.calls, 2); // in vain
+    assert_int_equal(lm_buffer_resize(r, DART, handle, 3 * SIZE + 1), LM_OK);
+    assert_int_equal(lm_buffer_resize(r, SCRIPT, handle, 9 * SIZE), LM_WRONG_OWNER);
+    assert_int_equal(p.calls, 2);
+    assert_int_equal(lm_realm_set_budget(r, OTHER, UINT64_MAX), LM_OK);
+    lm_memory_refuse(&memories[OTHER], LM_REFUSE_ALL);
+    lm_realm_set_pressure(r, NULL, NULL);
+    lm_handle fills;
+    while (lm_buffer_create(r, DART, OTHER, 10 * SIZE, 16, false, &fills) == LM_OK)
+        enqueue(attach(fills, 0));
+    assert_int_equal(lm_buffer_resize(r, DART, handle, 20 * SIZE), LM_OUT_OF_MEMORY);
+    lm_realm_set_pressure(r, drain_under_pressure, &p);
+    assert_int_equal(lm_buffer_resize(r, DART, handle, 20 * SIZE), LM_OK);
+    assert_int_equal(p.calls, 3); // it made room
+    assert_holds(0, 1);
+}
+
+// On a heap that a refusal leaves as it was to the byte.
+static int start_plain_on_tlsf(void **state) {
+    (void)state;
+    return start_on(&lm_counts_plain, "tlsf");
+}
+static int start_atomic_on_tlsf(void **state) {
+    (void)state;
+    return start_on(&lm_counts_atomic, "tlsf");
+}
+
+// Wherever the records' growth is refused, nothing has changed, and the next attempt goes on.
+static void attach_out_of_memory(void **state) {
+    (void)state;
+    enum { ATTACHED = 20000 };
+    lm_handle handle = create(OTHER);
+    uint32_t refused = 0;
+    lm_token before = 0;
+    retain(handle, ATTACHED);
+    for (uint32_t i = 0; i < ATTACHED; i++) {
+        lm_token token = 77, replaced = before;
+        lm_handle cancelled = 78;
+        lm_memory_refuse(&memories[HOME], LM_REFUSE_ALL);
+        bool edge = ((i + 64) & (i + 63)) == 0; // a new part is due
+        picture picture = {0};
+        if (edge) picture = take_picture();
+        lm_status status = lm_finalizer_attach(r, DART, handle, before, &token);
+        if (status == LM_OUT_OF_MEMORY) {
+            assert_true(edge && token == 77);
+            assert_int_equal(lm_finalizer_replace(r, DART, handle, &replaced, &cancelled), status);
+            assert_true(replaced == before && cancelled == 78);
+            memories[HOME].refusals = 0;
+            assert_as_in(&picture);
+            refused++;
+            status = lm_finalizer_attach(r, DART, handle, before, &token);
+        }
+        assert_int_equal(status, LM_OK);
+        if (edge) drop_picture(&picture);
+        before = token;
+    }
+    assert_in_range(refused, 4, 9); // of the parts, the first fit into the page there is
+    assert_holds(ATTACHED, 1);
+    uint32_t freed;
+    assert_int_equal(lm_finalizer_detach_all(r, before, &freed), LM_OK);
+    assert_int_equal(freed, 0);
+    assert_int_equal(lm_buffer_release(r, DART, handle), LM_FREED);
+    assert_holds(0, 0);
+}
+
+// ---- Starts and ends ----------------------------------------------------------------------------
+
+typedef enum stage {
+    NO_REALM,
+    NEVER_STARTED,
+    STARTED,
+    ENDED,
+    STARTED_AGAIN,
+    REALM_ENDED,
+    STAGES
+} stage;
+
+// What calls return at each stage, with a token that was armed at the first start, or a number that
+// looks like one.
+static const struct {
+    lm_status token, attach, beside; // `beside`: attach, or replace, with that token
+    bool starts;                     // what lm_finalizers_start returns
+} at_stage[STAGES] = {
+    [NO_REALM] = {LM_NOT_STARTED, LM_NOT_STARTED, LM_NOT_STARTED, false},
+    [NEVER_STARTED] = {LM_NOT_STARTED, LM_NOT_STARTED, LM_NOT_STARTED, true},
+    [STARTED] = {LM_OK, LM_OK, LM_OK, false},
+    [ENDED] = {LM_NOT_STARTED, LM_NOT_STARTED, LM_NOT_STARTED, true},
+    [STARTED_AGAIN] = {LM_STALE_TOKEN, LM_OK, LM_STALE_TOKEN, false},
+    [REALM_ENDED] = {LM_NOT_STARTED, LM_NOT_STARTED, LM_NOT_STARTED, false},
+};
+
+// Goes there from the fixture's start, where `*token` is armed for `*handle`, on its way.
+static void go_to(stage to, lm_handle *handle, lm_token *token) {
+    const lm_counts *counts = r->counts;
+    *handle = 1;
+    *token = 1u << 24;
+    if (to == NO_REALM || to == NEVER_STARTED) {
+        lm_realm_end(r);
+        memset(r, 0, sizeof *r);
+        if (to == NO_REALM) return;
+        assert_true(lm_realm_start(r, counts, &home_heap_watched, &memories[HOME]));
+        assert_int_equal(lm_realm_add(r, &other_heap_watched, &memories[OTHER]), OTHER);
+        *handle = create(OTHER);
+        return;
+    }
+    *handle = create(OTHER);
+    assert_int_equal(lm_buffer_retain(r, DART, *handle), LM_OK);
+    *token = attach(*handle, 0);
+    if (to >= ENDED) lm_finalizers_end(r);
+    if (to == STARTED_AGAIN) assert_true(lm_finalizers_start(r));
+    if (to == REALM_ENDED) lm_realm_end(r);
+}
+
+enum { ENQUEUE, DETACH, DETACH_ALL, CLOSE, ATTACH, BESIDE, REPLACE, TOKEN_CALLS };
+
+static lm_status call(int which, lm_handle with, lm_token token) {
+    lm_handle handle = 78;
+    lm_token made = 77;
+    uint32_t freed = 79;
+    switch (which) {
+    case ENQUEUE:
+        return lm_finalizer_enqueue(r, token);
+    case DETACH:
+        return lm_finalizer_detach(r, token, &handle);
+    case DETACH_ALL:
+        return lm_finalizer_detach_all(r, token, &freed);
+    case CLOSE:
+        return lm_finalizer_close(r, token);
+    case ATTACH:
+        return lm_finalizer_attach(r, DART, with, 0, &made);
+    case BESIDE:
+        return lm_finalizer_attach(r, DART, with, token, &made);
+    default:
+        return lm_finalizer_replace(r, DART, with, &token, &handle);
+    }
+}
+
+// Every call at every stage: a defined status, and where it is an error, not a byte has changed.
+static void each_call_at_each_stage(const lm_counts *counts) {
+    for (stage at = NO_REALM; at < STAGES; at++) {
+        for (int which = 0; which < TOKEN_CALLS; which++) {
+            lm_handle handle;
+            lm_token token;
+            start(counts);
+            go_to(at, &handle, &token);
+            lm_status expected = which < ATTACH    ? at_stage[at].token
+                                 : which == ATTACH ? at_stage[at].attach
+                                                   : at_stage[at].beside;
+            picture before = take_picture();
+            lm_status status = call(which, handle, token);
+            if (status != expected)
+                fail_msg("call %d at stage %d: %s, not %s", which, (int)at, lm_status_name(status),
+                         lm_status_name(expected));
+            if (expected != LM_OK) assert_as_in(&before);
+            drop_picture(&before);
+            end(NULL);
+        }
+    }
+}
+
+// The calls that return no status.
+static void others_at_each_stage(const lm_counts *counts) {
+    for (stage at = NO_REALM; at < STAGES; at++) {
+        lm_handle handle;
+        lm_token token;
+        uint32_t armed = 77;
+        start(counts);
+        go_to(at, &handle, &token);
+        picture before = take_picture();
+        assert_null(lm_finalizers_validate(r, &armed));
+        assert_int_equal(armed, at == STARTED);
+        if (at == STARTED_AGAIN) enqueue(attach(handle, 0));
+        bool works = !at_stage[at].starts && at_stage[at].attach == LM_OK;
+        if (!works) assert_drained(10, 0, 0, 0, false);
+        if (!works) lm_finalizers_end(r);
+        if (!works) assert_as_in(&before);
+        drop_picture(&before);
+        assert_int_equal(lm_finalizers_start(r), at_stage[at].starts);
+        assert_false(lm_finalizers_start(r));
+        if (works) assert_drained(10, at == STARTED_AGAIN, 0, 0, false);
+        lm_finalizers_end(r);
+        lm_finalizers_end(r);
+        if (at == NO_REALM) memset(r, 0, sizeof *r);
+        lm_realm_end(r);
+        lm_realm_end(r);
+        end(NULL);
+    }
+}
+
+static void a_status_for_every_call_at_every_stage(void **state) {
+    (void)state;
+    each_call_at_each_stage(&lm_counts_plain);
+    each_call_at_each_stage(&lm_counts_atomic);
+    others_at_each_stage(&lm_counts_plain);
+    others_at_each_stage(&lm_counts_atomic);
+}
+
+// A second start leaves what is armed as it was.
+static void started_twice_nothing_is_lost(void **state) {
+    (void)state;
+    lm_token token = attach(create(HOME), 0), queued = attach(create(OTHER), 0);
+    enqueue(queued);
+    picture before = take_picture();
+    assert_false(lm_finalizers_start(r));
+    assert_as_in(&before);
+    drop_picture(&before);
+    enqueue(token);
+    assert_drained(10, 2, 2, 0, false);
+    assert_holds(0, 0);
+}
+
+// A runtime that ends tells of all its objects: the heap has given the tables' blocks to others.
+static void a_collector_outlives_finalizers_and_realm(void **state) {
+    (void)state;
+    enum { TOKENS = 200 };
+    lm_token tokens[TOKENS];
+    for (uint32_t i = 0; i < TOKENS; i++)
+        tokens[i] = attach(create(i % 2), 0);
+    for (int i = 0; i < TOKENS; i += 3)
+        enqueue(tokens[i]);
+    lm_finalizers_end(r);
+    for (int i = 0; i < TOKENS; i++)
+        assert_int_equal(lm_finalizer_enqueue(r, tokens[i]), LM_NOT_STARTED);
+    assert_int_equal(lm_realm_release_all(r, DART), TOKENS); // the references are their owner's
+    lm_realm_end(r);
+    for (size_t size = 16; size <= LM_PAGE_BYTES; size *= 2)
+        for (int i = 0; i < 50; i++) {
+            void *block = home_heap->allocate(size, &memories[HOME]);
+            assert_non_null(block);
+            memset(block, 0xA5, size);
+        }
+    picture before = take_picture();
+    for (int i = 0; i < TOKENS; i++)
+        assert_int_equal(lm_finalizer_enqueue(r, tokens[i]), LM_NOT_STARTED);
+    assert_as_in(&before);
+    drop_picture(&before);
+}
+
+// However often they start: a token of an earlier start is never one of a later one.
+static void tokens_of_earlier_starts_are_stale(void **state) {
+    (void)state;
+    enum { STARTS = 20, EACH = 30 };
+    static lm_token tokens[STARTS * EACH];
+    lm_handle handles[EACH];
+    for (uint32_t i = 0; i < EACH; i++)
+        handles[i] = create(i % 2);
+    for (int now = 0, told = 0; now < STARTS; now++) {
+        for (int i = 0; i < EACH; i++)
+            tokens[told++] = attach(handles[(i * 7 + now) % EACH], 0);
+        for (int i = now % 2; i < EACH; i += 2) // some are queued when it ends
+            enqueue(tokens[told - 1 - i]);
+        lm_finalizers_end(r);
+        assert_holds(0, EACH);
+        assert_true(lm_finalizers_start(r));
+        for (int i = 0; i < told; i++)
+            assert_int_equal(lm_finalizer_enqueue(r, tokens[i]), LM_STALE_TOKEN);
+        assert_drained(EACH, 0, 0, 0, false);
+    }
+    for (int i = 0; i < EACH; i++)
+        assert_int_equal(lm_buffer_release(r, DART, handles[i]), LM_FREED);
+    assert_holds(0, 0);
+}
+
+static void a_start_takes_no_memory(void **state) {
+    (void)state;
+    lm_finalizers_end(r);
+    lm_memory_refuse(&memories[HOME], LM_REFUSE_ALL);
+    for (size_t size = 1 << 16; size > 0; size /= 2)
+        while (home_heap->allocate(size, &memories[HOME]))
+            ;
+    assert_true(lm_finalizers_start(r));
+}
+
+static void ended_it_leaves_nothing_in_home(void **state) {
+    (void)state;
+    lm_census census;
+    lm_handle handle = create(OTHER);
+    for (uint32_t i = 0; i < 100; i++) { // more than a part of records
+        assert_int_equal(lm_buffer_retain(r, DART, handle), LM_OK);
+        attach(handle, 0);
+    }
+    assert_int_equal(lm_realm_release_all(r, DART), 1);
+    lm_finalizers_end(r);
+    lm_realm_end(r);
+    assert_null(home_heap->validate(&memories[HOME], &census));
+    assert_int_equal(census.live_blocks, 0);
+}
+
+// ---- The collector -----------------------------------------------------------------------------
+
+// A host's collector: while it collects, the world has stopped, it holds the heap's lock, and it
+// calls a finalizer for each object that it finds dead.
+typedef void finalize(lm_token token);
+enum { OBJECTS = 200 };
+static struct object {
+    lm_token token;
+    bool reachable;
+} objects[OBJECTS];
+
+static void collect(finalize *finalizer, bool locks) {
+    if (locks) lm_lock(&lm_state_of(r)->lock);
+    collecting = true;
+    for (int i = 0; i < OBJECTS; i++) {
+        if (objects[i].reachable || !objects[i].token) continue;
+        finalizer(objects[i].token);
+        objects[i].token = 0;
+    }
+    collecting = false;
+    if (locks) lm_unlock(&lm_state_of(r)->lock);
+}
+
+static void enqueues(lm_token token) {
+    enqueue(token);
+}
+static void closes(lm_token token) {
+    lm_finalizer_close(r, token);
+}
+static void drains(lm_token token) {
+    enqueue(token);
+    lm_finalizers_drain(r, 1);
+}
+static void attaches(lm_token token) {
+    lm_handle handle;
+    lm_buffer_create(r, DART, HOME, SIZE, 16, false, &handle);
+    lm_finalizer_enqueue(r, token);
+}
+static void only_locks(lm_token token) {
+    lm_live live = lm_realm_live_of(r, DART);
+    lm_lock(&lm_state_of(r)->lock);
+    lm_unlock(&lm_state_of(r)->lock);
+    if (live.buffers) lm_finalizer_enqueue(r, token);
+}
+
+// The program, which the collector interrupts between two steps. The latest registration counts.
+static void run_under(finalize *finalizer, bool locks, int steps) {
+    lm_handle cancelled;
+    memset(objects, 0, sizeof objects);
+    for (int step = 0; step < steps; step++) {
+        struct object *o = &objects[random_below(OBJECTS)];
+        if (o->token && random_below(2)) {
+            o->reachable = false;
+            continue;
+        }
+        lm_status status =
+            lm_finalizer_replace(r, DART, create(random_below(2)), &o->token, &cancelled);
+        assert_int_equal(status, LM_OK);
+        if (cancelled) assert_int_equal(lm_buffer_release(r, DART, cancelled), LM_FREED);
+        o->reachable = true;
+        if (step % 50 == 49) collect(finalizer, locks);
+        if (step % 7 == 0) lm_finalizers_drain(r, 3);
+    }
+}
+
+static void the_world_has_stopped(void **state) {
+    (void)state;
+    alarm(60); // whoever takes the lock waits for ever
+    run_under(enqueues, true, 20000);
+    for (int i = 0; i < OBJECTS; i++)
+        objects[i].reachable = false;
+    collect(enqueues, true);
+    alarm(0);
+    assert_false(lm_finalizers_drain(r, UINT32_MAX).more);
+    assert_holds(0, 0);
+}
+
+// Finalizers that do more than enqueue do not get through: the heap is watched, the lock is held.
+static void a_finalizer_that_does_more_is_caught(void **state) {
+    (void)state;
+    const struct {
+        finalize *finalizer;
+        bool locks;
+        int signal;
+    } planted[] = {
+        {closes, false, SIGABRT}, {drains, false, SIGABRT}, {attaches, false, SIGABRT},
+        {closes, true, SIGALRM},  {drains, true, SIGALRM},  {only_locks, true, SIGALRM},
+    };
+    for (size_t i = 0; i < sizeof planted / sizeof *planted; i++) {
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            signal(SIGABRT, SIG_DFL);
+            signal(SIGALRM, SIG_DFL);
+            alarm(1);
+            run_under(planted[i].finalizer, planted[i].locks, 1000);
+            _exit(0);
+        }
+        int status = 0;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status));
+        assert_int_equal(WTERMSIG(status), planted[i].signal);
+    }
+}
+
+// ---- The walk ----------------------------------------------------------------------------------
+
+// Records are 24 bytes: handle, word, behind, next, previous.
+static void a_broken_record_is_seen(void **state) {
+    (void)state;
+    enum { HANDLE, WORD = 2, BEHIND, NEXT, PREVIOUS, WORDS };
+    enum { ARMED, QUEUED, FREE };
+    static const struct {
+        int record, word;
+        uint32_t value;
+        const char *law;
+    } cases[] = {
+        {ARMED, WORD, 0x108, "state"}, {ARMED, WORD, 0x104, "state"},
+        {ARMED, NEXT, 99, "ring"},     {ARMED, PREVIOUS, 99, "ring"},
+        {ARMED, NEXT, QUEUED, "ring"}, {ARMED, NEXT, FREE, "ring"},
+        {ARMED, WORD, 0x103, "queue"}, {QUEUED, WORD, 0x101, "queue"},
+        {QUEUED, BEHIND, 2, "queue"},  {QUEUED, BEHIND, 99, "queue"},
+        {FREE, NEXT, 3, "free"},       {FREE, NEXT, 99, "free"},
+        {FREE, WORD, 0x102, "queue"},  {ARMED, HANDLE, 7, "kept"},
+        {ARMED, WORD, 0x105, "state"}, {FREE, WORD, 0x104, "state"},
+    };
+    lm_handle a = create(HOME), freed;
+    retain(a, 1);
+    attach(a, 0);
+    enqueue(attach(create(HOME), 0));
+    assert_int_equal(lm_finalizer_detach(r, attach(a, 0), &freed), LM_OK);
+    assert_holds(2, 2);
+    const lm_records *records = &lm_state_of(r)->finalizers.records;
+    uint32_t armed, *part = lm_record_at(&memories[HOME], records, sizeof(lm_finalizer), 0);
+    assert_int_equal(part[WORD], 0x101);
+    assert_int_equal(part[QUEUED * WORDS + WORD], 0x103);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint32_t *broken_word = &part[cases[i].record * WORDS + cases[i].word], was = *broken_word;
+        *broken_word = cases[i].value;
+        const char *broken = lm_finalizers_validate(r, &armed);
+        assert_string_equal(broken ? broken : "none", cases[i].law);
+        *broken_word = was;
+    }
+    assert_holds(2, 2);
+}
+
+#define BOTH(test)                                                                                 \
+    cmocka_unit_test_setup_teardown(test, start_plain, end),                                       \
+        cmocka_unit_test_setup_teardown(test, start_atomic, end)
+static const struct CMUnitTest tests[] = {
+    BOTH(numbers_that_were_never_tokens),
+    BOTH(twice_is_once),
+    BOTH(after_its_end_a_token_is_stale),
+    BOTH(detached_when_enqueued_it_is_passed_over),
+    BOTH(attaching_what_is_misused),
+    BOTH(what_a_token_keeps_is_not_released_by_hand),
+    BOTH(there_are_no_more_tokens_than_references),
+    BOTH(a_kept_buffer_is_resized),
+    BOTH(tokens_of_another_owner),
+    BOTH(an_end_gives_references_back),
+    BOTH(a_gone_owners_tokens_go_with_it),
+    BOTH(no_owner_has_no_tokens),
+    BOTH(closed_by_hand),
+    BOTH(the_oldest_first_in_batches),
+    BOTH(a_careless_collector),
+    BOTH(siblings_leave_together),
+    BOTH(siblings_may_keep_one_buffer),
+    BOTH(a_later_registration_hands_the_earlier_back),
+    BOTH(what_is_taken_over_is_not_handed_back),
+    BOTH(a_budget_is_kept),
+    BOTH(a_budget_below_what_is_held),
+    BOTH(a_drain_is_entered_from_the_callback),
+    BOTH(no_memory_is_pressure_too),
+    BOTH(a_resize_is_pressure_too),
+    cmocka_unit_test_setup_teardown(attach_out_of_memory, start_plain_on_tlsf, end),
+    cmocka_unit_test_setup_teardown(attach_out_of_memory, start_atomic_on_tlsf, end),
+    cmocka_unit_test(a_status_for_every_call_at_every_stage),
+    BOTH(started_twice_nothing_is_lost),
+    BOTH(a_collector_outlives_finalizers_and_realm),
+    BOTH(tokens_of_earlier_starts_are_stale),
+    BOTH(a_start_takes_no_memory),
+    BOTH(the_world_has_stopped),
+    BOTH(a_finalizer_that_does_more_is_caught),
+    BOTH(a_broken_record_is_seen),
+    BOTH(ended_it_leaves_nothing_in_home),
+};
+
+#else
+
+// After its last generation a record serves no more, whether or not its token was enqueued.
+static void a_record_retires(void **state) {
+    (void)state;
+    lm_handle handle = create(HOME), same;
+    lm_token token = 0;
+    uint32_t used[2] = {0};
+    for (uint32_t i = 0; i < 2 * LM_GENERATION_MAX; i++) {
+        token = attach(handle, 0);
+        uint32_t record = (uint32_t)token & 0xffffff;
+        assert_int_equal(record, i / LM_GENERATION_MAX);
+        assert_int_equal(token >> 24, ++used[record]);
+        if (record) enqueue(token);
+        assert_int_equal(lm_finalizer_detach(r, token, &same), LM_OK);
+        assert_drained(1, 0, 0, 0, false);
+        assert_holds(0, 1);
+    }
+    picture before = take_picture();
+    for (uint32_t generation = 0; generation <= LM_GENERATION_MAX; generation++)
+        assert_int_equal(lm_finalizer_enqueue(r, generation << 24),
+                         generation ? LM_STALE_TOKEN : LM_INVALID_TOKEN);
+    assert_as_in(&before);
+    drop_picture(&before);
+    assert_int_equal(attach(handle, 0), 1u << 24 | 2);
+}
+
+static void no_records_are_left(void **state) {
+    (void)state;
+    lm_handle handle = create(HOME), cancelled = 78;
+    lm_token token = 77, last = 0;
+    retain(handle, LM_SLOTS_MAX);
+    for (uint32_t i = 0; i < LM_SLOTS_MAX; i++)
+        last = attach(handle, last);
+    picture before = take_picture();
+    assert_int_equal(lm_finalizer_attach(r, DART, handle, 0, &token), LM_OUT_OF_SLOTS);
+    assert_int_equal(lm_finalizer_attach(r, DART, handle, last, &token), LM_OUT_OF_SLOTS);
+    assert_int_equal(token, 77);
+    token = last;
+    assert_int_equal(lm_finalizer_replace(r, DART, handle, &token, &cancelled), LM_OUT_OF_SLOTS);
+    assert_true(token == last && cancelled == 78);
+    assert_as_in(&before);
+    drop_picture(&before);
+    assert_int_equal(lm_finalizer_detach(r, last, &cancelled), LM_OK);
+    attach(handle, 0);
+    assert_holds(LM_SLOTS_MAX, 1);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test_setup_teardown(a_record_retires, start_plain, end),
+    cmocka_unit_test_setup_teardown(no_records_are_left, start_plain, end),
+};
+
+#endif
+
+int main(void) {
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

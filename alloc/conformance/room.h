@@ -1,0 +1,33 @@
+// How much memory there must be for a request to succeed: the law `served`
+// (alloc/conformance/laws.def), as the conformance suite, the fuzzing oracle and its reproducers
+// check it; and for a heap to start.
+#pragma once
+
+#include "alloc/allocator.h"
+
+// Whether a heap can start: 4 pages of the memory lie behind heap_start.
+static inline bool lm_room_to_start(const lm_memory *memory) {
+    uint64_t end = (uint64_t)memory->pages_max * LM_PAGE_BYTES;
+    return memory->heap_start + 4 * (uint64_t)LM_PAGE_BYTES <= end;
+}
+
+// Of a block that takes `block` bytes, the multiple at which it may have to begin: `alignment`, or
+// its own size if the strategy rounds sizes up to powers of two and this is one.
+static inline uint64_t lm_room_step(const lm_allocator *allocator, uint64_t block,
+                                    uint64_t alignment) {
+    size_t above_half = (size_t)block / 2 + 1;
+    bool rounds = allocator->block_bytes_max(above_half, LM_BLOCK_ALIGNMENT) == block;
+    return rounds && block > alignment ? block : alignment;
+}
+
+// The number of bytes by which a memory of `memory_bytes` must be able to grow for a block of
+// `block` bytes (block_bytes_max) at a multiple of `step`: by both, by a 32nd of the memory that
+// this makes, for a table with an entry for each of its pages, and by 3 pages, for rounding up.
+// UINT64_MAX: none is enough, since a table that threads read in parts splits the memory.
+static inline uint64_t lm_room_due(const lm_allocator *allocator, uint64_t memory_bytes,
+                                   uint64_t block, uint64_t step) {
+    bool shares = allocator->capabilities & LM_SHARES_THREADS;
+    if (shares && block > UINT32_C(1) << 29) return UINT64_MAX;
+    uint64_t added = block + step;
+    return added + (memory_bytes + added) / 32 + 3 * LM_PAGE_BYTES;
+}

@@ -1,0 +1,309 @@
+// The free blocks by address, in tries: where is the first one from here on that is large enough?
+// That is the question of first_fit and next_fit. The file that includes this one defines
+// index_find of boundary_tags.h.
+//
+// Idea: most of the way to a free block can be a table: BUCKETS ranges of equal size, and the size
+// of the largest free block that begins in each. Only what lies in one range is a tree, and a small
+// one: programs have some hundred free blocks (lua about 480, cc1plus 750, on average).
+//
+//     groups    [ 4096 ............................... | 64 ........ ]   none of GROUP is larger
+//     largest   [ 0 |  0 | 64 |  0 |  0 |  0 | 4096 |  0 | ......... ]   of each bucket
+//     roots     [   |    | *  |    |    |    |  *   |    | ......... ]
+//                          |                    |
+//                       [64 at 640]   [4096 at 1648, 4096] --0--> [32 at 1584]
+//
+// A bucket's tree is a digital search tree (Coffman and Eve 1970; Knuth 3, 6.3): any of its blocks
+// is the root, and the bits of the others' offsets, from the top, say which child leads to them: a
+// node of depth d shares d bits with all below it. So no tree is deeper than an offset has bits,
+// nothing is ever rotated, and a block that moves a bit (its front is used, or it merges with what
+// lies before it) keeps its place. Each knows the size of the largest block in its subtree (as in
+// Stephenson's fast fits, 1983), so that who looks for one never turns back. What is said of a
+// group may be too large, until a search in vain corrects it: blocks shrink more often.
+//
+// A bucket is 2^BUCKET_LOG2_MIN bytes in a small heap. When a free block lies behind the last one,
+// buckets are folded, two to one: a leaf of either becomes the root of both. That takes some
+// thousand steps, each time that the heap has doubled.
+//
+// A free block begins with its links, so it has 32 bytes at least. `link` is the offset of the word
+// that links here, a child of the parent or the bucket's root.
+//
+//     block      +4        +8     +12                      block + bytes
+//     [child 0] [child 1] [link] [largest | FREE] ... [bytes]
+//
+// The flag changes no comparison with bytes: `largest` is the word before an address, and must not
+// look like the tag of a live block there.
+//
+// Laws, besides those of boundary_tags.h (validate's names):
+//     free blocks in the index      each free block is linked from where it says
+//     place                         its bucket and the bits of its offset lead to it
+//     largest                       a block's and a bucket's is right, a group's is not too small
+//     index holds free blocks only  there are as many links as free blocks
+#pragma once
+
+#include "alloc/strategies/strategy.h"
+
+#define BLOCK_BYTES_MIN (2 * LM_BLOCK_ALIGNMENT)
+#define INDEX_MOVES
+
+// Geometry.
+#ifndef GROUPS
+#define GROUPS 16
+#define GROUP  32
+#endif
+enum {
+    BUCKETS = GROUPS * GROUP,
+    BUCKET_LOG2_MIN = 8,
+};
+
+typedef struct block_index {
+    uint32_t folds;
+    uint32_t rover; // next_fit's
+    uint32_t groups[GROUPS];
+    uint32_t largest[BUCKETS];
+    uint32_t roots[BUCKETS];
+} block_index;
+
+#include "alloc/strategies/fit/boundary_tags.inc.h"
+
+static inline uint32_t child_of(uint32_t node, uint32_t bit) { // the word's offset
+    return node + bit * LM_WORD_BYTES;
+}
+static inline word *link_of(heap *h, uint32_t block) {
+    return word_at(h, block + 2 * LM_WORD_BYTES);
+}
+static inline word *largest_of(heap *h, uint32_t block) {
+    return word_at(h, block + 3 * LM_WORD_BYTES);
+}
+static inline uint32_t largest_below(heap *h, uint32_t block) {
+    return block ? *largest_of(h, block) : 0;
+}
+static inline uint32_t root_of(heap *h, uint32_t bucket) { // the word's offset
+    return offset_of(h, &h->index.roots[bucket]);
+}
+static inline uint32_t bucket_log2(heap *h) {
+    return BUCKET_LOG2_MIN + h->index.folds;
+}
+
+// Whose a link is: 0: it is a root.
+static inline uint32_t holder_of(uint32_t link) {
+    return link < FIRST ? 0 : link & BYTES;
+}
+
+static inline void link_to(heap *h, uint32_t link, uint32_t block) {
+    *word_at(h, link) = block;
+    if (block) *link_of(h, block) = link;
+}
+
+// What a block of `bytes` tells of its subtree.
+static inline uint32_t largest_with(heap *h, uint32_t block, uint32_t bytes) {
+    uint32_t largest = bytes | FREE, left = largest_below(h, *word_at(h, child_of(block, 0))),
+             right = largest_below(h, *word_at(h, child_of(block, 1)));
+    if (left > largest) largest = left;
+    return right > largest ? right : largest;
+}
+
+static inline uint32_t largest_in_group(heap *h, uint32_t group) {
+    const uint32_t *of = &h->index.largest[group * GROUP];
+    uint32_t largest = 0;
+    for (uint32_t i = 0; i < GROUP; i++)
+        largest = of[i] > largest ? of[i] : largest;
+    return largest;
+}
+
+static inline void set_bucket(heap *h, uint32_t bucket, uint32_t largest) {
+    uint32_t *group = &h->index.groups[bucket / GROUP];
+    h->index.largest[bucket] = largest;
+    if (largest > *group) *group = largest;
+}
+
+// From a link's holder up to the first block of which nothing changes, and no less than to `heir`.
+static inline void refresh_up(heap *h, uint32_t link, uint32_t heir) {
+    for (uint32_t node; (node = holder_of(link)) != 0; link = *link_of(h, node)) {
+        uint32_t before = *largest_of(h, node), now = largest_with(h, node, bytes_of(h, node));
+        *largest_of(h, node) = now;
+        if (node == heir) heir = 0;
+        if (now == before && !heir) return;
+    }
+    set_bucket(h, (link - root_of(h, 0)) / LM_WORD_BYTES, largest_below(h, *word_at(h, link)));
+}
+
+static inline uint32_t leaf_below(heap *h, uint32_t node) {
+    for (uint32_t below = node; below; node = below) {
+        below = *word_at(h, child_of(node, 0));
+        if (!below) below = *word_at(h, child_of(node, 1));
+        if (!below) break;
+    }
+    return node;
+}
+
+// Two buckets become one, whose root decides by the bit that told them apart.
+static __attribute__((noinline)) void fold(heap *h) {
+    uint32_t *roots = h->index.roots;
+    for (uint32_t i = 0; i < BUCKETS / 2; i++) {
+        uint32_t leaf = roots[2 * i] ? roots[2 * i] : roots[2 * i + 1];
+        if (leaf) {
+            leaf = leaf_below(h, leaf);
+            uint32_t link = *link_of(h, leaf);
+            *word_at(h, link) = 0;
+            refresh_up(h, link, 0);
+            link_to(h, child_of(leaf, 0), roots[2 * i]);
+            link_to(h, child_of(leaf, 1), roots[2 * i + 1]);
+            *largest_of(h, leaf) = largest_with(h, leaf, bytes_of(h, leaf));
+        }
+        link_to(h, root_of(h, i), leaf);
+    }
+    memset(&roots[BUCKETS / 2], 0, BUCKETS / 2 * sizeof *roots);
+    for (uint32_t i = 0; i < BUCKETS; i++)
+        h->index.largest[i] = largest_below(h, roots[i]);
+    for (uint32_t i = 0; i < GROUPS; i++)
+        h->index.groups[i] = largest_in_group(h, i);
+    h->index.folds++;
+}
+
+static void index_insert(heap *h, uint32_t block, uint32_t bytes) {
+    while (LM_UNLIKELY(block >> bucket_log2(h) >= BUCKETS))
+        fold(h);
+    uint32_t log2 = bucket_log2(h), bucket = block >> log2, path = block << (32 - log2);
+    uint32_t largest = bytes | FREE, link = root_of(h, bucket);
+    if (h->index.largest[bucket] < largest) set_bucket(h, bucket, largest);
+    for (uint32_t node; (node = *word_at(h, link)) != 0; path <<= 1) {
+        if (*largest_of(h, node) < largest) *largest_of(h, node) = largest;
+        link = child_of(node, path >> 31);
+    }
+    link_to(h, link, block);
+    *word_at(h, child_of(block, 0)) = *word_at(h, child_of(block, 1)) = 0;
+    *largest_of(h, block) = largest;
+}
+
+// A block's place is taken by some leaf below it: any shares its bits.
+static void index_remove(heap *h, uint32_t block) {
+    uint32_t link = *link_of(h, block), heir = leaf_below(h, block);
+    LM_CHECK(*word_at(h, link) == block);
+    uint32_t from = *link_of(h, heir);
+    *word_at(h, from) = 0;
+    if (heir != block) {
+        for (uint32_t bit = 0; bit < 2; bit++)
+            link_to(h, child_of(heir, bit), *word_at(h, child_of(block, bit)));
+        *largest_of(h, heir) = *largest_of(h, block);
+        link_to(h, link, heir);
+        if (holder_of(from) == block) from = heir;
+    }
+    refresh_up(h, from, heir == block ? 0 : heir);
+}
+
+// Whether another offset's bits lead to a block's place.
+static inline bool same_place(heap *h, uint32_t block, uint32_t other) {
+    uint32_t differ = block ^ other, left = bucket_log2(h);
+    for (uint32_t node = block; differ >> left == 0; left--)
+        if ((node = holder_of(*link_of(h, node))) == 0) return true;
+    return false;
+}
+
+// A free block is from here on at `to` and has `bytes`; its tag comes afterwards.
+static void index_move(heap *h, uint32_t from, uint32_t to, uint32_t bytes) {
+    if (to != from && !same_place(h, from, to)) {
+        index_remove(h, from);
+        index_insert(h, to, bytes);
+        return;
+    }
+    uint32_t before = *largest_of(h, from);
+    if (to != from) {
+        LM_CHECK(*word_at(h, *link_of(h, from)) == from);
+        link_to(h, *link_of(h, from), to);
+        for (uint32_t bit = 0; bit < 2; bit++)
+            link_to(h, child_of(to, bit), *word_at(h, child_of(from, bit)));
+    }
+    uint32_t now = *largest_of(h, to) = largest_with(h, to, bytes);
+    if (now != before) refresh_up(h, *link_of(h, to), 0);
+}
+
+// The first bucket of a group from here on that has a block of `bytes`, or the group's end.
+static inline uint32_t bucket_in_group(heap *h, uint32_t bucket, uint32_t bytes) {
+    uint32_t end = (bucket | (GROUP - 1)) + 1;
+    while (bucket < end && h->index.largest[bucket] < bytes)
+        bucket++;
+    return bucket;
+}
+
+// The first bucket from here on that has a block of `bytes`; BUCKETS: none has.
+static inline uint32_t bucket_that_fits(heap *h, uint32_t bucket, uint32_t bytes) {
+    if (bucket % GROUP != 0) {
+        bucket = bucket_in_group(h, bucket, bytes);
+        if (bucket % GROUP != 0) return bucket;
+    }
+    for (uint32_t group = bucket / GROUP; group < GROUPS; group++) {
+        if (h->index.groups[group] < bytes) continue;
+        bucket = bucket_in_group(h, group * GROUP, bytes);
+        if (bucket / GROUP == group) return bucket;
+        h->index.groups[group] = largest_in_group(h, group);
+    }
+    return BUCKETS;
+}
+
+// The first block of a subtree that has one of at least `bytes`. Whoever is met on the way may be
+// anywhere in its own subtree.
+static inline uint32_t first_that_fits(heap *h, uint32_t node, uint32_t bytes) {
+    uint32_t first = UINT32_MAX;
+    for (;;) {
+        if (node < first && bytes_of(h, node) >= bytes) first = node;
+        uint32_t left = *word_at(h, child_of(node, 0)), right = *word_at(h, child_of(node, 1));
+        if (largest_below(h, left) >= bytes)
+            node = left;
+        else if (largest_below(h, right) >= bytes)
+            node = right;
+        else
+            return first;
+    }
+}
+
+static inline uint32_t first_from_bucket(heap *h, uint32_t bucket, uint32_t bytes) {
+    bucket = bucket_that_fits(h, bucket, bytes);
+    return bucket < BUCKETS ? first_that_fits(h, h->index.roots[bucket], bytes) : 0;
+}
+
+static bool in_heap(heap *h, uint32_t block) {
+    return block % LM_BLOCK_ALIGNMENT == 0 && block - FIRST < h->last - FIRST;
+}
+
+static bool index_holds(heap *h, uint32_t block) {
+    uint32_t link = *link_of(h, block), node = holder_of(link);
+    if (node ? !in_heap(h, node) || (link != child_of(node, 0) && link != child_of(node, 1))
+             : link % LM_WORD_BYTES || link - root_of(h, 0) >= sizeof h->index.roots)
+        return false;
+    return *word_at(h, link) == block;
+}
+
+static bool in_place(heap *h, uint32_t block) {
+    uint32_t path = 0, depth = 0, link = *link_of(h, block), log2 = bucket_log2(h);
+    for (uint32_t node; (node = holder_of(link)) != 0; link = *link_of(h, node)) {
+        if (depth == log2 || !in_heap(h, node)) return false;
+        path |= (link - node) / LM_WORD_BYTES << depth++;
+    }
+    path |= (link - root_of(h, 0)) / LM_WORD_BYTES << depth;
+    return block >> (log2 - depth) == path;
+}
+
+// Every free block is linked from where it says: that has been seen. So no link is missing, and if
+// their number is right, none is there besides.
+static const char *index_law(heap *h, uint64_t free_blocks) {
+    uint64_t links = 0;
+    if (bucket_log2(h) >= 32) return "place";
+    for (uint32_t block = FIRST; block != h->last; block += bytes_of(h, block)) {
+        if (!(*tag(h, block) & FREE)) continue;
+        if (!in_place(h, block)) return "place";
+        for (uint32_t bit = 0; bit < 2; bit++) {
+            uint32_t child = *word_at(h, child_of(block, bit));
+            if (child && !in_heap(h, child)) return "index holds free blocks only";
+            links += child != 0;
+        }
+        if (*largest_of(h, block) != largest_with(h, block, bytes_of(h, block))) return "largest";
+    }
+    for (uint32_t i = 0; i < BUCKETS; i++) {
+        uint32_t root = h->index.roots[i];
+        if (root && !in_heap(h, root)) return "index holds free blocks only";
+        if (h->index.largest[i] != largest_below(h, root)) return "largest";
+        if (h->index.groups[i / GROUP] < largest_in_group(h, i / GROUP)) return "largest";
+        links += root != 0;
+    }
+    return links == free_blocks ? NULL : "index holds free blocks only";
+}

@@ -1,0 +1,96 @@
+// bins: small bins, tree bins, a designated victim, and a top that comes last.
+//
+// Idea: the policy of the malloc that most programs were written on. A small request takes a free
+// block of its very size; else a piece of the victim, the rest of the last split, so that what is
+// asked for in a row lies in a row; else the smallest free block that fits, whose rest is the next
+// victim. A large request takes the best fit. Only what nothing serves is cut from the wilderness.
+//
+// Source: D. Lea, "A memory allocator" (1996 to 2012), dlmalloc 2.8: its bins, its tries and its
+// victim, in the layout of boundary_tags.h. It differs in that a bin with a trie holds a whole
+// power of two, not half of one; that nothing is mapped apart; and that blocks are 16 bytes apart.
+//
+// Layout: bins 1 to 31 are lists of blocks of one size, bins 32 to 54 tries of a power of two each
+// (size_tries.h). Bin 64 holds the victim, if there is one.
+//
+// Costs: a trie has as many levels as sizes have bits, so allocate and free take at most some 30
+// steps in any heap, and mostly one or two; growth O(1) and one growth; allocate_zeroed and a
+// resize that copies O(size); reset and validate O(blocks). 4 bytes a live block, rounded up to 16;
+// 288 bytes for the heap.
+//
+// Bound: best fit's, M + (B + 2)n for M bytes live at most, B blocks of up to n; the victim makes
+// it no better. In programs it wastes little (Johnstone and Wilson 1998).
+//
+// Good at: everything a bit: low waste, locality, short paths where sizes repeat. Bad at: nothing
+// much; tlsf bounds its steps more tightly, and paged does less in each of them.
+#define BINS_BESIDES 1
+enum { VICTIM = 64 };
+#define BIN_OF_ANY VICTIM
+#define INDEX_KNOWS_RESTS
+#include "alloc/strategies/fit/size_tries.inc.h"
+
+_Static_assert((uint32_t)VICTIM == (uint32_t)BESIDES, "the victim's is the bin behind the tries");
+
+// A victim may be of a trie's size, and is on a list for itself.
+static void index_remove(heap *h, uint32_t block) {
+    if (block == h->index.heads[VICTIM])
+        bin_remove(h, block);
+    else
+        size_remove(h, block);
+}
+
+static inline void index_insert_rest(heap *h, uint32_t block, uint32_t bytes, uint32_t taken) {
+    uint32_t victim = h->index.heads[VICTIM];
+    if (victim && taken >> TRIE_LOG2) {
+        index_insert(h, block, bytes);
+        return;
+    }
+    if (victim) {
+        bin_remove(h, victim);
+        index_insert(h, victim, bytes_of(h, victim));
+    }
+    bin_insert(h, block, VICTIM);
+}
+
+static inline uint32_t index_find(heap *h, uint32_t bytes) {
+    uint32_t victim = h->index.heads[VICTIM],
+             most = -bytes; // less than what is too small leaves, modulo 2^32
+    bool small = bytes >> TRIE_LOG2 == 0;
+    if (small && bin_marked(&h->index.map, bytes >> 4)) return h->index.heads[bytes >> 4];
+    if (victim && bytes_of(h, victim) >= bytes) {
+        if (small) return victim;
+        most = bytes_of(h, victim) - bytes;
+    } else {
+        victim = 0;
+        uint32_t lists = small ? h->index.map.words[0] & ~0u << (bytes >> 4) : 0;
+        if (lists) return h->index.heads[__builtin_ctz(lists)];
+    }
+    uint32_t best = h->index.map.words[1] ? trie_find(h, bytes, most) : 0;
+    return best ? best : victim;
+}
+
+static uint64_t heap_bytes_max(const lm_demand *demand) {
+    uint64_t fit = demand->block_bytes + demand->alignment;
+    return lm_heap_bytes(lm_gaps_bound(demand, fit), FIRST);
+}
+
+const lm_allocator LM_TABLE(bins) = {
+    .name = "bins",
+    .idea = "small bins, tree bins, a victim, a top (dlmalloc's)",
+    .bound = "M + (B + 2) n: a gap before each of B live blocks, up to n",
+    .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT |
+                    LM_CONSTANT_TIME,
+    .check_level = LM_CHECK_LEVEL,
+    .start = start,
+    .allocate = allocate,
+    .allocate_zeroed = allocate_zeroed,
+    .allocate_dirty = allocate_dirty,
+    .allocate_aligned = allocate_aligned,
+    .resize = resize,
+    .resize_aligned = resize_aligned,
+    .free = release_block,
+    .usable_size = usable_size,
+    .block_bytes_max = block_bytes_max,
+    .heap_bytes_max = heap_bytes_max,
+    .reset = reset,
+    .validate = validate,
+};

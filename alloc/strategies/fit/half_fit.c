@@ -1,0 +1,86 @@
+// half_fit: bins by powers of two, a request served from the first bin whose every block fits.
+//
+// Idea: a free block of 2^k … 2^(k+1) − 1 bytes is in bin k. A request is looked for from the bin
+// of the next power of two up, where whichever block comes first fits: one look at a word of bits,
+// no search. Where there is none, the first block of the bin below may fit; the original does not
+// look at it. What a block has too much goes back as a block of its own. Every operation takes
+// constant time, and less of it than in tlsf, whose bins are finer.
+//
+// Source: T. Ogasawara, "An algorithm with constant execution time for dynamic storage allocation",
+// RTCSA 1995. Blocks, merging and growth: boundary_tags.h; lists and their laws: size_bins.h.
+//
+//     bin 4       16
+//     bin 5       32 … 48
+//     bin 6       64 … 112         a request of 80 bytes begins at bin 7
+//     bin 31      2^31 …
+//
+// Costs: allocate, free, resize in place O(1); growth O(1) and one growth; allocate_zeroed and a
+// resize that copies O(size); reset and validate O(blocks). 4 bytes a live block, rounded up to 16;
+// 144 bytes for the heap.
+//
+// Bound: a request may pass by blocks of up to twice its size less one granule that would fit
+// (incomplete memory use, in Ogasawara's words), so M + (B + 2)2n for M bytes live at most, B
+// blocks of up to n. o1heap's 2M(1 + ceil(log2 n)) is not ours: it rounds each block up to a power
+// of two. Here a free block of n can be cut so that its last granule stays live and the rest has
+// n - 1, round after round; boundary_tags_test does so.
+//
+// Good at: bounded time, little code. Bad at: waste: equal blocks that were freed are found again
+// only where their size is a power of two, or no larger block is free.
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { BINS = 32 };
+
+typedef uint32_t bin_map;
+
+static inline uint32_t bin_of(uint32_t bytes) {
+    return 31 - (uint32_t)__builtin_clz(bytes);
+}
+static inline bool bin_marked(const bin_map *map, uint32_t bin) {
+    return *map >> bin & 1;
+}
+static inline void bin_mark(bin_map *map, uint32_t bin, bool holds) {
+    *map = (*map & ~(1u << bin)) | (uint32_t)holds << bin;
+}
+
+#include "alloc/strategies/fit/size_bins.inc.h"
+
+// The first block of the bin that a size falls in, if it fits; else 0. A call, so that allocations
+// that find a larger block pay nothing for it.
+static __attribute__((noinline)) uint32_t first_of_its_bin(heap *h, uint32_t bytes) {
+    uint32_t block = h->index.heads[bin_of(bytes)];
+    return block && bytes_of(h, block) >= bytes ? block : 0;
+}
+
+static inline uint32_t index_find(heap *h, uint32_t bytes) {
+    uint32_t below = bin_of(bytes - 1); // all blocks fit in the bins above it
+    uint32_t bins = h->index.map & ~1u << below;
+    return LM_LIKELY(bins) ? h->index.heads[__builtin_ctz(bins)] : first_of_its_bin(h, bytes);
+}
+
+static uint64_t heap_bytes_max(const lm_demand *demand) {
+    uint64_t fit = 2 * (demand->block_bytes + demand->alignment);
+    return lm_heap_bytes(lm_gaps_bound(demand, fit), FIRST);
+}
+
+const lm_allocator LM_TABLE(half_fit) = {
+    .name = "half_fit",
+    .idea = "bins by powers of two, the first where all fit: O(1)",
+    .bound = "M + (B + 2) 2n: a gap before each of B live blocks, up to 2n",
+    .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT |
+                    LM_CONSTANT_TIME | LM_MERGES,
+    .check_level = LM_CHECK_LEVEL,
+    .start = start,
+    .allocate = allocate,
+    .allocate_zeroed = allocate_zeroed,
+    .allocate_dirty = allocate_dirty,
+    .allocate_aligned = allocate_aligned,
+    .resize = resize,
+    .resize_aligned = resize_aligned,
+    .free = release_block,
+    .usable_size = usable_size,
+    .block_bytes_max = block_bytes_max,
+    .heap_bytes_max = heap_bytes_max,
+    .reset = reset,
+    .validate = validate,
+};

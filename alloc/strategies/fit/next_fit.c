@@ -1,0 +1,79 @@
+// next_fit: first fit from where the last search ended, around the heap.
+//
+// Idea: a list search that begins at the front meets the same small remains each time; one that
+// roves does not (Knuth 1, 2.5, exercise 6). What it saves in a list, a table saves anyway
+// (address_tries.h); what it does to the heap stays: blocks of all sizes and ages are laid side by
+// side all over it, and fragmentation is worse than first fit's and best fit's in nearly every
+// program (Wilson et al. 1995; Johnstone and Wilson 1998). It is here to be compared with.
+//
+// Blocks, merging and growth: boundary_tags.h. The rover is the offset of the block found last; the
+// next search begins there, so a remainder behind it comes first. It is an address only: whether a
+// block begins there still does not matter.
+//
+// Costs: as first_fit's.
+//
+// Bound: M + (B + 2)n for M bytes live at most, B blocks of up to n: that of every policy that does
+// not grow without need.
+//
+// Good at: nothing that first_fit is not better at, but for blocks that die in the order of their
+// birth. Bad at: fragmentation, and locality, as it visits the whole heap in turn: lua's heap grows
+// to 8.2 MiB instead of 1.4 and holds 2,650 free blocks on average instead of 480, so that nearly
+// every free makes one and every allocation cuts one. 50 ns an operation, against 13 of tlsf and 5
+// of paged; 39 against 10 and 4 in cc1plus, 48 against 10 and 4 in python3.
+#include "alloc/strategies/fit/address_tries.inc.h"
+
+// The first block of a bucket at `from`, which lies in it, or above; 0: none has `bytes`. Down the
+// path of `from`: what branches off to the right of it comes later, all of it.
+static uint32_t first_in_bucket(heap *h, uint32_t from, uint32_t bytes) {
+    uint32_t log2 = bucket_log2(h), later = 0, first = UINT32_MAX;
+    uint32_t node = h->index.roots[from >> log2], path = from << (32 - log2);
+    for (; node; path <<= 1) {
+        if (node >= from && node < first && bytes_of(h, node) >= bytes) first = node;
+        uint32_t right = *word_at(h, child_of(node, 1));
+        if (!(path >> 31) && largest_below(h, right) >= bytes) later = right;
+        node = *word_at(h, child_of(node, path >> 31));
+    }
+    if (later) {
+        uint32_t found = first_that_fits(h, later, bytes);
+        if (found < first) first = found;
+    }
+    return first == UINT32_MAX ? 0 : first;
+}
+
+static inline uint32_t index_find(heap *h, uint32_t bytes) {
+    uint32_t bucket = h->index.rover >> bucket_log2(h), block = 0;
+    if (bucket < BUCKETS) {
+        if (h->index.largest[bucket] >= bytes) block = first_in_bucket(h, h->index.rover, bytes);
+        if (!block) block = first_from_bucket(h, bucket + 1, bytes);
+    }
+    if (!block) block = first_from_bucket(h, 0, bytes);
+    if (block) h->index.rover = block;
+    return block;
+}
+
+static uint64_t heap_bytes_max(const lm_demand *demand) {
+    uint64_t fit = demand->block_bytes + demand->alignment;
+    return lm_heap_bytes(lm_gaps_bound(demand, fit), FIRST);
+}
+
+const lm_allocator LM_TABLE(next_fit) = {
+    .name = "next_fit",
+    .idea = "first fit from where the last search ended",
+    .bound = "M + (B + 2) n: a gap before each of B live blocks, up to n",
+    .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT |
+                    LM_MERGES,
+    .check_level = LM_CHECK_LEVEL,
+    .start = start,
+    .allocate = allocate,
+    .allocate_zeroed = allocate_zeroed,
+    .allocate_dirty = allocate_dirty,
+    .allocate_aligned = allocate_aligned,
+    .resize = resize,
+    .resize_aligned = resize_aligned,
+    .free = release_block,
+    .usable_size = usable_size,
+    .block_bytes_max = block_bytes_max,
+    .heap_bytes_max = heap_bytes_max,
+    .reset = reset,
+    .validate = validate,
+};

@@ -1,0 +1,111 @@
+// Bins: doubly linked lists of free blocks by size, the index that half_fit and tlsf share, and
+// part of that of bins. The file that includes this one defines which sizes a bin holds and how a
+// bin that holds some is found:
+//
+//     BINS             how many there are
+//     bin_map          a type: what says which bins hold something; all zero, none does
+//     bin_of(bytes)    the bin of a size, rising with it
+//     bin_mark(map, bin, holds), bin_marked(map, bin)
+//
+// and index_find of boundary_tags.h; with BINS_AND_MORE, the rest of its index as well, on
+// bin_insert, bin_remove and bin_law.
+//
+// A free block begins with two links: the next block of its bin, and the offset of the word that
+// links here, in the block before or in the bin's head. Who leaves a list needs no more than that.
+//
+//     heads[bin] --> [next|link] --> [next|link] --> 0
+//
+// Laws, besides those of boundary_tags.h (validate's names):
+//     free blocks in the index      each free block is linked from where it says
+//     bins hold their size          a bin's blocks are free and of its sizes
+//     links                         a block's link is where it was found
+//     map                           a bin is marked where its list is not empty
+//     index holds free blocks only  as many blocks in bins as free ones in the heap
+#pragma once
+
+#include "alloc/strategies/strategy.h"
+
+// A bin that holds blocks of any size; here, none.
+#ifndef BIN_OF_ANY
+#define BIN_OF_ANY BINS
+#endif
+
+typedef struct block_index {
+    bin_map map;
+    uint32_t heads[BINS];
+} block_index;
+
+#include "alloc/strategies/fit/boundary_tags.inc.h"
+
+static inline word *next_of(heap *h, uint32_t block) {
+    return word_at(h, block);
+}
+static inline word *link_of(heap *h, uint32_t block) {
+    return word_at(h, block + LM_WORD_BYTES);
+}
+static inline uint32_t head_of(heap *h, uint32_t bin) {
+    return offset_of(h, &h->index.heads[bin]);
+}
+
+static inline void bin_insert(heap *h, uint32_t block, uint32_t bin) {
+    uint32_t next = h->index.heads[bin];
+    *next_of(h, block) = next;
+    *link_of(h, block) = head_of(h, bin);
+    h->index.heads[bin] = block;
+    if (next)
+        *link_of(h, next) = block;
+    else
+        bin_mark(&h->index.map, bin, true);
+}
+
+static inline void bin_remove(heap *h, uint32_t block) {
+    uint32_t next = *next_of(h, block), link = *link_of(h, block);
+    LM_CHECK(*word_at(h, link) == block);
+    LM_CHECK(!next || *link_of(h, next) == block);
+    *word_at(h, link) = next;
+    if (next)
+        *link_of(h, next) = link;
+    else if (link < FIRST) // the bin's head: the bin is empty
+        bin_mark(&h->index.map, (link - head_of(h, 0)) / LM_WORD_BYTES, false);
+}
+
+static bool index_holds(heap *h, uint32_t block) {
+    uint32_t link = *link_of(h, block);
+    return link % LM_WORD_BYTES == 0 && link - head_of(h, 0) < h->last - head_of(h, 0) &&
+           *word_at(h, link) == block;
+}
+
+// Walks one bin, adding to *found; stops beyond `most`, so that a ring ends.
+static const char *bin_law(heap *h, uint32_t bin, uint64_t most, uint64_t *found) {
+    uint32_t link = head_of(h, bin), block = h->index.heads[bin];
+    if (!!block != bin_marked(&h->index.map, bin)) return "map";
+    for (; block; link = block, block = *next_of(h, block)) {
+        if (++*found > most) return "index holds free blocks only";
+        if (block % LM_BLOCK_ALIGNMENT || block - FIRST >= h->last - FIRST ||
+            !(*tag(h, block) & FREE) || (bin != BIN_OF_ANY && bin_of(bytes_of(h, block)) != bin))
+            return "bins hold their size";
+        if (*link_of(h, block) != link) return "links";
+    }
+    return NULL;
+}
+
+#ifndef BINS_AND_MORE
+
+static void index_insert(heap *h, uint32_t block, uint32_t bytes) {
+    bin_insert(h, block, bin_of(bytes));
+}
+
+static void index_remove(heap *h, uint32_t block) {
+    bin_remove(h, block);
+}
+
+static const char *index_law(heap *h, uint64_t free_blocks) {
+    uint64_t found = 0;
+    for (uint32_t bin = 0; bin < BINS; bin++) {
+        const char *broken = bin_law(h, bin, free_blocks, &found);
+        if (broken) return broken;
+    }
+    return found == free_blocks ? NULL : "index holds free blocks only";
+}
+
+#endif

@@ -1,0 +1,291 @@
+// What the conformance suite cannot know of buddy: where blocks are split, that they merge up to
+// one, how the heap grows and where its table goes, and that each law is seen when it is broken.
+#include "alloc/conformance/heap.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#define TABLE_PAGES_MIN 1
+#define LM_CHECK_LEVEL  2
+#define ORDERS          16 // up to 512 KiB
+#define buddy           tiny_buddy
+#include "alloc/strategies/maps/buddy.c"
+
+static const lm_allocator *const tiny = &LM_TABLE(buddy);
+
+enum { MIB = 1 << 20 };
+
+static bool table_at_front(const lm_memory *m) {
+    return maps_of(m)->table >> GRANULE_SHIFT == maps_front(m, sizeof(heap));
+}
+
+static void blocks_are_powers_of_two(void **state) {
+    (void)state;
+    lm_memory m = heap_started(tiny, 20, 100);
+    for (size_t size = 0; size < 100000; size += size / 3 + 1) {
+        for (size_t alignment = 1; alignment <= LM_PAGE_BYTES; alignment *= 2) {
+            const void *block = tiny->allocate_aligned(alignment, size, &m);
+            size_t usable = tiny->usable_size(block, &m);
+            assert_true(usable >= size && (usable & (usable - 1)) == 0);
+            assert_true(usable == 16 || usable / 2 < size || usable == alignment);
+            assert_int_equal(usable, tiny->block_bytes_max(size, alignment));
+            assert_int_equal(lm_offset(&m, block) % usable, 0);
+            tiny->free((void *)block, size, &m);
+        }
+    }
+    assert_null(tiny->allocate(SIZE_LIMIT + 1, &m));
+    assert_non_null(tiny->allocate(SIZE_LIMIT, &m));
+    lm_memory_destroy(&m);
+}
+
+// A block is halved down to what is asked for; what is left serves next, in order, and all merges
+// up to one block again, in whatever order it is freed.
+static void buddies_split_and_merge_up_to_one(void **state) {
+    (void)state;
+    lm_memory m = heap_started(tiny, 8, 8);
+    lm_census before = heap_walk(tiny, &m);
+    lm_memory_refuse(&m, LM_REFUSE_ALL);
+    unsigned char *whole = tiny->allocate(SIZE_LIMIT / 4, &m), *block = NULL;
+    uint32_t count = SIZE_LIMIT / 4 / 512;
+    for (uint32_t order = 0; order < ORDERS; order++) // all else
+        while (heap_of(&m)->free[order])
+            tiny->allocate((size_t)16 << order, &m);
+    assert_ptr_equal(tiny->resize(whole, 512, &m), whole);
+    for (uint32_t i = 1; i < count; i++) {
+        block = tiny->allocate(512, &m);
+        assert_ptr_equal(block, whole + i * 512);
+    }
+    heap_walk(tiny, &m);
+    for (uint32_t i = 0; i < count; i++) // 77 is odd, so each is met once
+        tiny->free(whole + i * 77 % count * 512, 512, &m);
+    assert_ptr_equal(tiny->allocate(SIZE_LIMIT / 4, &m), whole);
+    tiny->reset(&m);
+    lm_census after = heap_walk(tiny, &m);
+    assert_memory_equal(&before, &after, sizeof before);
+    lm_memory_destroy(&m);
+}
+
+static void resize_takes_the_buddy(void **state) {
+    (void)state;
+    lm_memory m = heap_started(tiny, 8, 100);
+    unsigned char *block = tiny->allocate(SIZE_LIMIT / 2, &m);
+    for (size_t size = SIZE_LIMIT / 4; size > 0; size /= 2) {
+        assert_ptr_equal(tiny->resize(block, size, &m), block);
+        assert_int_equal(tiny->usable_size(block, &m), size < 16 ? 16 : size);
+        heap_walk(tiny, &m);
+    }
+    unsigned char *second = tiny->allocate(16, &m);
+    assert_ptr_equal(second, block + 16);
+    assert_ptr_equal(tiny->resize(block, 16, &m), block);
+    tiny->free(second, 16, &m);
+    assert_ptr_equal(tiny->resize(block, 5000, &m), block);
+    unsigned char *odd = tiny->allocate(8192, &m); // a second half grows nowhere
+    assert_ptr_equal(odd, block + 8192);
+    assert_ptr_not_equal(tiny->resize(odd, 10000, &m), odd);
+    heap_walk(tiny, &m);
+    lm_memory_destroy(&m);
+}
+
+// Growth goes to where a block of the size may begin, and makes use of a free end.
+static void growth_joins_the_free_end(void **state) {
+    (void)state;
+    lm_memory m = heap_started(tiny, 1, 100);
+    m.moving = true;
+    uint32_t block = lm_offset(&m, tiny->allocate(4 * LM_PAGE_BYTES, &m));
+    assert_int_equal(block, 4 * LM_PAGE_BYTES);
+    assert_int_equal(lm_memory_pages(&m), 8);
+    tiny->free(lm_at(&m, block), 0, &m);
+    block = lm_offset(&m, tiny->allocate(8 * LM_PAGE_BYTES, &m));
+    assert_int_equal(block, 8 * LM_PAGE_BYTES); // what lies before it is not ours to the start
+    assert_int_equal(lm_memory_pages(&m), 16);
+    tiny->allocate(4 * LM_PAGE_BYTES, &m);
+    assert_int_equal(lm_memory_pages(&m), 16);
+    uint32_t half = lm_offset(&m, tiny->allocate(4 * LM_PAGE_BYTES, &m));
+    tiny->free(lm_at(&m, half), 0, &m);
+    uint32_t pages = lm_memory_pages(&m);
+    block = lm_offset(&m, tiny->allocate(8 * LM_PAGE_BYTES, &m));
+    assert_int_equal(block, half);
+    assert_int_equal(lm_memory_pages(&m), pages + 4);
+    assert_true(lm_memory_grow_foreign(&m, 3));
+    block = lm_offset(&m, tiny->allocate(2 * LM_PAGE_BYTES, &m));
+    assert_true(block >= (pages + 4 + 3) * LM_PAGE_BYTES || block < half);
+    heap_walk(tiny, &m);
+    lm_memory_destroy(&m);
+}
+
+// The table moves where the heap outgrows it, what it leaves is free, and reset brings it back.
+static void the_table_moves(void **state) {
+    (void)state;
+    for (int foreign = 0; foreign < 2; foreign++) {
+        lm_memory m = heap_started(tiny, 1, 2000);
+        m.moving = true;
+        uint32_t moves = 0, table = maps_of(&m)->table;
+        for (int i = 0; i < 200; i++) {
+            if (foreign && i % 25 == 1) assert_true(lm_memory_grow_foreign(&m, 1));
+            assert_non_null(tiny->allocate(LM_PAGE_BYTES, &m));
+            moves += maps_of(&m)->table != table;
+            table = maps_of(&m)->table;
+            if (i % 20 == 0) heap_walk(tiny, &m);
+        }
+        assert_in_range(moves, 5, 10);
+        assert_false(table_at_front(&m));
+        tiny->reset(&m);
+        assert_int_equal(table_at_front(&m), !foreign);
+        lm_census census = heap_walk(tiny, &m);
+        assert_int_equal(census.live_blocks, 0);
+        uint32_t taken =
+            sizeof(heap) + (foreign
+                                ? lm_round_up(maps_of(&m)->capacity * PAGE_MAP_BYTES, LM_PAGE_BYTES)
+                                : table_granules(maps_of(&m)) * 16);
+        assert_in_range(census.heap_bytes - census.free_bytes, taken, taken + 31);
+        lm_memory_destroy(&m);
+    }
+}
+
+// What was never used is not written by allocate_zeroed: links leave nothing behind.
+static void fresh_memory_is_not_cleared(void **state) {
+    (void)state;
+    lm_memory m = heap_started(tiny, 1, 200);
+    size_t dirty;
+    for (int round = 0; round < 2; round++) {
+        for (uint32_t i = 0; i < 200; i++) {
+            size_t size = 16u << i % 13;
+            unsigned char *block = tiny->allocate_zeroed(size, &m);
+            for (size_t at = 0; at < size; at++)
+                assert_int_equal(block[at], 0);
+            memset(block, 0xee, size);
+            if (i % 3) tiny->free(block, size, &m);
+        }
+        uint32_t block = claim(&m, ORDERS - 1, &dirty);
+        assert_true(block != 0 && (round == 1 || dirty == 0));
+        tiny->reset(&m);
+    }
+    lm_memory_destroy(&m);
+}
+
+static void what_is_no_block_is_trapped(void **state) {
+    (void)state;
+    lm_memory m = heap_started(tiny, 1, 100);
+    for (int i = 0; i < 50; i++)
+        tiny->free(tiny->allocate(16u << i % 10, &m), 0, &m);
+    unsigned char *block = tiny->allocate(1024, &m);
+    for (uint32_t at = 16; at < 1024; at += 16)
+        heap_traps(tiny, &m, block + at, 0);
+    heap_traps(tiny, &m, block, 1025);
+    uint32_t foreign = lm_memory_pages(&m) * LM_PAGE_BYTES;
+    assert_true(lm_memory_grow_foreign(&m, 1));
+    heap_traps(tiny, &m, lm_at(&m, foreign), 0); // not seen by the heap yet
+    for (int i = 0; i < 20; i++)
+        assert_non_null(tiny->allocate(LM_PAGE_BYTES, &m));
+    heap_traps(tiny, &m, lm_at(&m, foreign), 0);
+    assert_false(table_at_front(&m));
+    heap_traps(tiny, &m, lm_at(&m, maps_of(&m)->table), 0);
+    heap_walk(tiny, &m);
+    lm_memory_destroy(&m);
+}
+
+typedef struct scene {
+    lm_memory memory;
+    heap *h;
+    uint32_t live, free; // blocks of 64 bytes, that lie beside each other in this order
+} scene;
+
+static map_word *word_of(scene *s, uint32_t granule) {
+    return map_word_of(&s->memory, granule);
+}
+static void break_table_end(scene *s) {
+    s->h->maps.end++;
+}
+static void break_table_place(scene *s) {
+    s->h->maps.table = 0;
+}
+static void break_table_capacity(scene *s) {
+    s->h->maps.capacity = 0;
+}
+static void break_table_note(scene *s) {
+    *note_of(&s->memory, 0) |= TABLE;
+}
+static void break_blocks_missing(scene *s) {
+    word_of(s, s->live)->begins ^= map_bit(s->live);
+}
+static void break_blocks_inside(scene *s) {
+    word_of(s, s->live + 3)->begins |= map_bit(s->live + 3);
+}
+static void break_blocks_free_inside(scene *s) {
+    word_of(s, s->live + 1)->free |= map_bit(s->live + 1);
+}
+static void break_merged(scene *s) { // the live one is its buddy
+    word_of(s, s->live)->free |= map_bit(s->live);
+}
+static void break_lists_lost(scene *s) {
+    uint32_t order = order_of(&s->memory, s->free);
+    s->h->free[order] = 0;
+    s->h->orders &= ~(1u << order);
+}
+static void break_lists_prev(scene *s) {
+    links_of(&s->memory, s->free)->prev = s->live;
+}
+static void break_lists_live(scene *s) {
+    links_of(&s->memory, s->free)->next = s->live;
+}
+static void break_lists_ring(scene *s) {
+    links_of(&s->memory, s->free)->next = s->free;
+}
+static void break_orders(scene *s) {
+    s->h->orders ^= 1u << order_of(&s->memory, s->free);
+}
+static void break_clean(scene *s) {
+    s->h->maps.clean = s->live;
+}
+
+static void each_broken_law_is_seen(void **state) {
+    (void)state;
+    static const struct {
+        void (*damage)(scene *);
+        const char *law;
+    } cases[] = {
+        {break_table_end, "table"},
+        {break_table_place, "table"},
+        {break_table_capacity, "table"},
+        {break_table_note, "table"},
+        {break_blocks_missing, "blocks"},
+        {break_blocks_inside, "blocks"},
+        {break_blocks_free_inside, "blocks"},
+        {break_merged, "merged"},
+        {break_lists_lost, "lists"},
+        {break_lists_prev, "lists"},
+        {break_lists_live, "lists"},
+        {break_lists_ring, "lists"},
+        {break_orders, "orders"},
+        {break_clean, "clean"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        scene s = {.memory = heap_started(tiny, 1, 10)};
+        lm_memory *m = &s.memory;
+        while (order_of(m, s.live = lm_offset(m, tiny->allocate(64, m)) >> GRANULE_SHIFT) != 2 ||
+               !is_whole(m, s.live ^ 4, 2))
+            continue;
+        s.free = s.live ^ 4;
+        s.h = heap_of(m);
+        heap_walk(tiny, m);
+        cases[i].damage(&s);
+        const char *seen = tiny->validate(m, NULL);
+        if (!seen) fail_msg("case %zu: %s is broken, and was not seen", i, cases[i].law);
+        if (strcmp(seen, cases[i].law) != 0) fail_msg("case %zu: %s", i, seen);
+        lm_memory_destroy(m);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(blocks_are_powers_of_two),
+        cmocka_unit_test(buddies_split_and_merge_up_to_one),
+        cmocka_unit_test(resize_takes_the_buddy),
+        cmocka_unit_test(growth_joins_the_free_end),
+        cmocka_unit_test(the_table_moves),
+        cmocka_unit_test(fresh_memory_is_not_cleared),
+        cmocka_unit_test(what_is_no_block_is_trapped),
+        cmocka_unit_test(each_broken_law_is_seen),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

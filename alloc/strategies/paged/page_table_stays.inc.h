@@ -1,0 +1,145 @@
+// The table of pages for several threads, who look pages up while another one makes it larger.
+//
+// Of a page it holds a descriptor, which is written often and by few, and a *tag*, which is written
+// seldom and read by all: apart, or each write of one thread would take a cache line from another
+// that looks something up.
+//
+// Descriptors lie in parts that stay where they are. Part k has room for PART_MIN << k of them, so
+// that each is as large as all before it together and one PART_MIN more. They are counted from
+// PART_MIN on: the leading bit of a number then tells its part.
+//
+//     part 0  [ PART_MIN … ]    part 1  [ 2 PART_MIN … ]    part 2  [ 4 PART_MIN …        ]
+//
+// Tags lie in one piece, to be found with one addition. When the table grows they are copied to a
+// larger piece behind the new parts; the old one stays as it was, for whoever still looks there.
+//
+//     [ part 3 ........... ][ tags of parts 0 … 3 ]
+//
+// Orders. A thread reads a page's tag with a live block in hand that begins there. The tag was
+// written, with the lock, before that block was handed out, so whatever piece it was written to
+// was in `tags` by then: the thread reads this offset or a later one, not an earlier. In this piece
+// the tag is seen as it came, with the block. In a later one it is a copy, perhaps of a growth that
+// the thread has no other news of: the offset is stored with release and loaded with acquire, so
+// that the copy is seen with it. Tags of live blocks do not change, so each copy says the same.
+//
+// Who includes this has defined PAGE_SHIFT, TABLE_DESCRIPTORS_MIN, page_tag, and page with a member
+// `number`. The first descriptor and tag are those of the page before the first.
+#pragma once
+
+#include "alloc/strategies/paged/size_classes.h"
+#include "alloc/strategies/strategy.h"
+
+enum {
+    TABLE_MOVES = 0,
+    TABLE_ENTRY_BYTES = sizeof(page) + sizeof(page_tag),
+    PART_MIN = TABLE_DESCRIPTORS_MIN,
+    PARTS = 33 - PAGE_SHIFT, // by leading bit
+};
+_Static_assert((PART_MIN & (PART_MIN - 1)) == 0, "a part is told by the leading bit");
+
+typedef struct page_table {
+    uint32_t tags;             // where the tag of page 0 would be (modulo 2^32); atomic
+    uint32_t first;            // the page that the first descriptor is of
+    uint32_t capacity;         // one past the last page that there is room for
+    uint32_t parts[PARTS + 1]; // where the part's descriptor 0 would be, by leading bit
+} page_table;
+
+static inline page *table_at(const lm_memory *m, const page_table *t, uint32_t number) {
+    uint32_t i = number - t->first + PART_MIN;
+    return lm_at(m, t->parts[most_significant_bit(i)] + i * (uint32_t)sizeof(page));
+}
+
+static inline page_tag *table_tag(const lm_memory *m, const page_table *t, uint32_t number) {
+    uint32_t tags = __atomic_load_n(&t->tags, __ATOMIC_ACQUIRE);
+    return lm_at(m, tags + number * (uint32_t)sizeof(page_tag));
+}
+
+static inline uint32_t table_number(const lm_memory *m, const page_table *t, const page *p) {
+    (void)m, (void)t;
+    return p->number;
+}
+
+static uint32_t table_offset(const page_table *t) { // no page: it is not to be given back
+    (void)t;
+    return 0;
+}
+
+// Whether `count` entries from an offset on lie within the memory.
+static bool table_holds_part(const lm_memory *m, uint32_t offset, uint32_t count, uint32_t bytes) {
+    return offset % _Alignof(page) == 0 && offset + (uint64_t)count * bytes <= lm_memory_end(m);
+}
+
+// Whether the descriptors and tags up to page `end` do: for the walk.
+static bool table_holds(const lm_memory *m, const page_table *t, uint32_t end) {
+    uint32_t count = end - t->first, first = PART_MIN, rest = count;
+    for (; rest; first *= 2) {
+        uint32_t offset = t->parts[most_significant_bit(first)] + first * (uint32_t)sizeof(page);
+        uint32_t part = rest < first ? rest : first;
+        if (!table_holds_part(m, offset, part, sizeof(page))) return false;
+        rest -= part;
+    }
+    uint32_t tags = t->tags + t->first * (uint32_t)sizeof(page_tag);
+    return end <= t->capacity && table_holds_part(m, tags, count, sizeof(page_tag));
+}
+
+// How many descriptors the next part has, after `count`: as many as before and PART_MIN more, or
+// all that are left, where these are no more than PART_MIN above. For the first one there is room
+// for PART_MIN only.
+static uint32_t part_count(const page_table *t, uint32_t count) {
+    uint32_t left = (1u << (32 - PAGE_SHIFT)) - t->first - count, more = count + PART_MIN;
+    if (count == 0) return left < PART_MIN ? left : PART_MIN;
+    return left > PART_MIN && left - PART_MIN > more ? more : left;
+}
+
+// The next part goes to an offset. Returns its bytes. The last one goes on where the next would
+// begin.
+static uint32_t table_add(page_table *t, uint32_t offset) {
+    uint32_t count = t->capacity - t->first, first = count + PART_MIN, more = part_count(t, count);
+    uint32_t part = offset - first * (uint32_t)sizeof(page);
+    t->parts[most_significant_bit(first)] = part;
+    if (more) t->parts[most_significant_bit(first + more - 1)] = part;
+    t->capacity += more;
+    return more * (uint32_t)sizeof(page);
+}
+
+// The tags go to an offset; `count` of them are there already.
+static void table_tags(const lm_memory *m, page_table *t, uint32_t offset, uint32_t count) {
+    if (count)
+        memcpy(lm_at(m, offset), table_tag(m, t, t->first), count * (uint32_t)sizeof(page_tag));
+    uint32_t tags = offset - t->first * (uint32_t)sizeof(page_tag);
+    __atomic_store_n(&t->tags, tags, __ATOMIC_RELEASE);
+}
+
+static void table_start(const lm_memory *m, page_table *t, uint32_t first, uint32_t offset,
+                        uint32_t bytes) {
+    (void)bytes;
+    t->first = t->capacity = first;
+    table_tags(m, t, offset + table_add(t, offset), 0);
+}
+
+// How many pages the next parts and all tags take, so that all pages up to `end` are in the table,
+// and they too.
+static uint32_t table_pages(const lm_memory *m, const page_table *t, uint32_t end) {
+    (void)m;
+    uint32_t count = t->capacity - t->first, pages = 0, more;
+    for (uint64_t parts = 0; (more = part_count(t, count)) != 0;) {
+        parts += more * sizeof(page);
+        count += more;
+        uint64_t bytes = parts + count * sizeof(page_tag);
+        pages = (uint32_t)((bytes + (1 << PAGE_SHIFT) - 1) >> PAGE_SHIFT);
+        if (t->first + count >= end + pages + LM_PAGE_BYTES / (1 << PAGE_SHIFT)) break;
+    }
+    return pages;
+}
+
+// The next parts go to pages, as many as they hold together with the tags.
+static void table_extend(lm_memory *m, page_table *t, uint32_t to, uint32_t pages, uint32_t end) {
+    (void)end;
+    uint32_t at = to << PAGE_SHIFT, bytes = pages << PAGE_SHIFT, used = 0;
+    uint32_t before = t->capacity - t->first, more;
+    if (LM_CHECK_LEVEL >= 1) memset(lm_at(m, at), 0, bytes);
+    while ((more = part_count(t, t->capacity - t->first)) != 0 &&
+           more * sizeof(page) + (t->capacity - t->first + more) * sizeof(page_tag) <= bytes - used)
+        used += table_add(t, at + used);
+    table_tags(m, t, at + used, before);
+}

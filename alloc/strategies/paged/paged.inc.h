@@ -1,0 +1,725 @@
+// paged: size classes in runs of pages, with a free list in each run.
+//
+// Idea. Memory is cut into pages of 4 KiB. A *run* of neighbouring pages is free, or holds one
+// large block, or is a *slab*: blocks of one size class, laid side by side without headers. A slab
+// keeps its own free list, so blocks that are handed out one after the other lie together, and a
+// slab whose blocks have all come back is a free run again, for any class. What a run is stands in
+// a table of page descriptors apart from the blocks: a block's address gives its page, the page its
+// slab.
+//
+// Source. Slabs: Bonwick (1994). Page-local free lists: Leijen, Zorn, de Moura, "Mimalloc" (2019).
+// Runs of pages with a table beside them: Ghemawat's TCMalloc; binned by length, with a bitmap, as
+// in TLSF (Masmano et al. 2004). Four classes to a doubling: Evans's jemalloc (2006).
+//
+// Layout, in the order of offsets:
+//
+//     heap_start                first page
+//     [ heap | first table ... ][ page ][ page ][ page ] ...            -> end of memory
+//                               [ slab: block block block ][ large block ][ free run ][ not ours ]
+//
+// The table has a descriptor for each page from the one before the first (a slab without blocks, on
+// which every class starts) to the last. When it is full it moves into pages of its own, twice as
+// large.
+//
+// How a small heap stays small. A class that has no block left *rents* before it buys: it takes a
+// block of one of the three classes above, at most twice as large, or a run of its own, until it
+// has taken half a page's worth so; only then it gets a slab. Its first slab is the smallest that
+// loses at most an eighth at its end, each further one as large as all that the class has, up to 64
+// blocks, or a 96th of the heap, or 128 KiB; in a heap of up to 1.5 MiB up to 8 blocks or 16 KiB.
+// Before the memory grows, slabs without a live block become free runs, and a smaller slab is
+// taken; in a small heap, the pages of slabs that no block was handed out of become free as well,
+// and a larger class's block is taken first.
+//
+// How a heap ages: what it does depends on what is live, not on what was live before, but for its
+// size and for where its free runs lie. From 1.5 MiB on it is thrifty no more, so a program that is
+// played again in a heap that it has grown so far takes more: in ten rounds lua 36 pages instead of
+// 27 (paged_2k 36 instead of 25), all others that were recorded a tenth more at most (paged_shared,
+// whose table's parts lie between the runs: a half). Free runs lie elsewhere in each round, so now
+// and then one finds no gap where it found one before, and the memory grows; the larger the heap
+// is, the more rarely. In 300 rounds lua reached 38 pages, and geometry with paged_2k 98 instead of
+// 78, by one block in round 17. The bound below holds for any number of rounds.
+// corpus/replay/rounds_test.c plays ten.
+//
+// Laws, as `validate` names them; those of page_runs.h, and
+//     slab-count      blocks handed out + free list + those that never were = the slab's capacity
+//     slab-links      a slab's free list stays in the slab, at multiples of the block size
+//     partial         a slab is on its class's list exactly if it has a free block and is not
+//                     the class's current one
+//
+// Cost. allocate and free of a small block: a few loads and stores, no search. Else a bounded
+// number of steps: at most 64 runs of the fitting list are looked at, then the bitmap's first; but
+// that the table moves when it is full, O(1) amortised over the pages added and not constant.
+// resize of a large block extends into a free neighbour or the memory's end; where it must move it
+// gets an eighth more, so that growing by steps costs O(1) amortised a byte. allocate_zeroed of a
+// large block clears only what may be dirty. Check level 1 takes constant time too, but where a
+// live block holds by chance what a free one says of itself: then its slab's free list is walked.
+// Waste. Blocks up to 32 KiB: at most a quarter above what was asked (15 bytes below 80 bytes), or
+// twice where rented; larger ones: less than a page. Beside the blocks: a slab's uncarved end, and
+// 24 bytes a page for the table, twice that after it has moved.
+// Bound: a run for each live block, of up to 128 KiB or of its own length, and before each a gap
+// that is just too short, as wherever classes are kept apart: a slab stays its class's while one
+// block in it lives. With several threads, also for what they keep in caches and messages.
+// Good at speed, and at programs with many blocks of few sizes. Bad at heaps of a few pages with
+// many sizes: there a page is too much for a class, and paged_2k takes less.
+#pragma once
+
+#include <stdint.h>
+
+// Geometry. A page may be as small as the table's share allows, 24 bytes of each page.
+#ifndef PAGE_SHIFT
+#define PAGE_SHIFT 12
+#endif
+#ifndef SMALL_MAX_BYTES
+#define SMALL_MAX_BYTES    32768     // the largest class
+#define SMALL_HEAP_BYTES   (3 << 19) // up to here a page of the memory counts for more than steps
+#define TABLE_MEMORY_BYTES (1 << 18) // that the first table has room for
+#endif
+#ifndef SLAB_BLOCKS
+#define SLAB_BLOCKS_SMALL 8      // a slab that holds as many in a small heap
+#define SLAB_BYTES_SMALL  16384  // or is as large there
+#define SLAB_BLOCKS       64     // and in others holds as many
+#define SLAB_BYTES_MAX    131072 // or is as large, is no reason for a larger one
+#define CARVE_BYTES       4096   // how much of a slab is linked at a time, at least
+#endif
+enum {
+    SLAB_HEAP_SHARE = 96, // nor is one that has such a share of the heap
+    CARVE_SHARE = 8,      // such a share of a slab is linked at a time, at least
+    CLASSES_ABOVE = 3,    // how much further up a block may be rented: at most twice its size
+    TABLE_DESCRIPTORS_MIN = TABLE_MEMORY_BYTES >> PAGE_SHIFT,
+};
+
+// A page's descriptor. In a slab all pages tell kind and class, and `back` or their tags where the
+// slab begins; the rest stands in a run's first page.
+typedef struct page {
+    uint32_t free;       // slab: its first free block; else 0
+    uint32_t next, prev; // slab with free blocks, free run: neighbours in its list, page numbers
+    uint32_t length;     // the run, in pages
+    uint16_t used;       // slab: blocks handed out
+    uint16_t uncarved;   // slab: blocks at its end that were never handed out
+    uint8_t kind, class;
+#ifdef PAGED_SHARED
+    uint32_t number; // slab: its first page
+} page;
+
+// What any thread may read of a page in which a live block begins.
+typedef struct page_tag {
+    uint8_t class;  // the block's, or LARGE
+    uint8_t thread; // slab: whose it is
+    uint32_t slab;  // its descriptor's handle
+} page_tag;
+#else
+    uint16_t back; // slab: how many bytes of descriptors back its first one is
+} page;
+
+typedef page page_tag; // what is read of a block's page before its slab is known
+#endif
+
+#include "alloc/strategies/paged/page_runs.inc.h"
+
+enum {
+    CLASSES = 4 * (31 - __builtin_clz(SMALL_MAX_BYTES)) - 20, // class_of(SMALL_MAX_BYTES) + 1
+    LARGE = CLASSES,                                          // in place of a class
+    RENT_BYTES = PAGE_BYTES / 2,                              // that a class rents before it buys
+};
+
+#ifdef PAGED_SHARED
+enum { CACHE_LINE_BYTES = 64 };
+
+// Free blocks of a class, of any slabs.
+typedef struct cache {
+    uint32_t free; // the first
+    int32_t room;  // for how many more; below 0 after a slab's whole list has come
+} cache;
+
+// Blocks that are about to be sent to a thread.
+typedef struct outbox {
+    uint32_t message; // one of them, which tells of the others
+    uint16_t room;    // of how many more
+    uint16_t bytes;   // of all of them
+} outbox;
+#endif
+
+typedef struct heap {
+    uint32_t slab[CLASSES];    // the current slab of each class: its descriptor's handle
+    uint32_t partial[CLASSES]; // other slabs with free blocks
+    uint16_t rents[CLASSES];   // how many blocks of larger ones a class has taken
+    uint32_t pages[CLASSES];   // of all its slabs
+#ifdef PAGED_SHARED
+    cache caches[CLASSES + 1]; // that of LARGE has no room
+    outbox outboxes[LM_THREADS_MAX];
+    uint8_t apart[CACHE_LINE_BYTES]; // what others write shares no line with what we use
+    uint32_t mail;                   // messages to us; atomic
+#endif
+} heap;
+
+static inline uint32_t *link_of(const lm_memory *memory, uint32_t block) {
+    return lm_at(memory, block);
+}
+
+// What the parts for one thread and for several ask of what comes behind them.
+static inline page *current(const lm_memory *m, const heap *h, uint32_t class);
+static page *slab_ready(const lm_memory *m, uint32_t class);
+static uint32_t slab_capacity(const page *p);
+static inline uint32_t pop(const lm_memory *m, page *p);
+static inline void push(const lm_memory *m, page *p, uint32_t block);
+static void slabs_none(const lm_memory *m, heap *h);
+static void free_large(uint32_t block, lm_memory *m);
+static void free_in_slab(page *p, uint32_t block, lm_memory *m);
+static inline void guard(const lm_memory *m, uint32_t block);
+static inline void guard_others(const lm_memory *m, uint32_t block);
+static inline void guard_none(const lm_memory *m, uint32_t block);
+static bool is_carved(const lm_memory *m, const page *p, uint32_t block);
+
+#ifdef PAGED_SHARED
+#include "alloc/strategies/paged/paged_threads.inc.h"
+#else
+#include "alloc/strategies/paged/paged_alone.inc.h"
+#endif
+
+// The smallest slab: at most an eighth of it is no block.
+static uint32_t slab_pages_min(uint32_t class) {
+    uint32_t bytes = class_bytes(class), pages = pages_for(bytes);
+    while ((pages << PAGE_SHIFT) % bytes * 8 > pages << PAGE_SHIFT)
+        pages++;
+    return pages;
+}
+
+static uint32_t slab_capacity(const page *p) {
+    return (p->length << PAGE_SHIFT) / class_bytes(p->class);
+}
+
+// ---- Runs and slabs ----------------------------------------------------------------------------
+
+static inline page *current(const lm_memory *m, const heap *h, uint32_t class) {
+    return page_by(m, h->slab[class]);
+}
+
+// The heap is small: a page of its memory counts for more than a few steps.
+static bool is_small(const lm_memory *m) {
+    return runs_of(m)->end <= SMALL_HEAP_BYTES >> PAGE_SHIFT;
+}
+
+// What is current in a class without a slab: the page before the first, full and without blocks.
+static uint32_t no_slab(const lm_memory *m) {
+    return handle_of(m, page_at(m, runs_of(m), runs_of(m)->first - 1));
+}
+
+// A class gives pages back. One that has no slab any more rents again before it buys.
+static void slab_gave(heap *h, uint32_t class, uint32_t pages) {
+    h->pages[class] -= pages;
+    if (!h->pages[class]) h->rents[class] = 0;
+}
+
+// Current slabs without a live block become free runs; while the heap is small, so do the pages of
+// the others in which no block was ever handed out.
+static void reclaim(lm_memory *m) {
+    heap *h = heap_of(m);
+    for (uint32_t c = 0; c < CLASSES; c++) {
+        if (h->slab[c] == no_slab(m)) continue;
+        page *p = current(m, h, c);
+        uint32_t n = number_of(m, runs_of(m), p), length = p->length;
+        uint32_t carved = slab_capacity(p) - p->uncarved;
+        uint32_t keep = p->used == 0  ? 0
+                        : is_small(m) ? pages_for(carved * class_bytes(c))
+                                      : length;
+        if (keep == length) continue;
+        if (keep == 0) h->slab[c] = no_slab(m);
+        slab_gave(h, c, length - keep);
+        p->length = keep;
+        p->uncarved = (uint16_t)(slab_capacity(p) - carved);
+        run_release(m, runs_of(m), n + keep, length - keep);
+    }
+}
+
+// How large a slab of the class is to be at most, in bytes.
+static uint32_t slab_enough(const lm_memory *m, uint32_t class) {
+    bool small = is_small(m);
+    uint32_t share = runs_of(m)->end * (PAGE_BYTES / SLAB_HEAP_SHARE);
+    if (small || share < SLAB_BYTES_SMALL) share = SLAB_BYTES_SMALL;
+    if (share > SLAB_BYTES_MAX) share = SLAB_BYTES_MAX;
+    uint32_t bytes = (small ? SLAB_BLOCKS_SMALL : SLAB_BLOCKS) * class_bytes(class);
+    return bytes < share ? bytes : share;
+}
+
+// How many pages the next slab of a class takes at most: its smallest one, doubled until it is
+// enough or more than the class has, so that a class doubles. What it had once does not count.
+static uint32_t slab_pages_next(const lm_memory *m, uint32_t class, uint32_t least) {
+    uint32_t pages = least, has = heap_of(m)->pages[class], enough = slab_enough(m, class);
+    while (pages << PAGE_SHIFT < enough && 2 * pages <= has + least)
+        pages *= 2;
+    return pages;
+}
+
+// A run becomes a slab, its class's current one.
+static page *slab_make(const lm_memory *m, uint32_t class, uint32_t n) {
+    heap *h = heap_of(m);
+    page *p = page_at(m, runs_of(m), n);
+    uint32_t pages = p->length;
+    for (uint32_t i = 0; i < pages; i++) {
+        page *part = page_at(m, runs_of(m), n + i);
+        *part = (page){.kind = PAGE_SLAB, .class = (uint8_t) class};
+        set_slab(m, part, n, i);
+    }
+    p->length = pages;
+    p->uncarved = (uint16_t)slab_capacity(p);
+    h->slab[class] = handle_of(m, p);
+    h->pages[class] += pages;
+    return p;
+}
+
+// At check level 1 a free block says so in its second word. A live one may hold the same by chance,
+// so the word is a suspicion, and the list that the block is on the proof. A block of another
+// thread's slab says it with another bit: its list is not ours to walk, and the suspicion must do,
+// which is wrong once in 2^32.
+static uint32_t *guard_of(const lm_memory *m, uint32_t block) {
+    return link_of(m, block) + 1;
+}
+
+static inline void guard(const lm_memory *m, uint32_t block) {
+    if (LM_CHECK_LEVEL >= 1) *guard_of(m, block) = ~block;
+}
+static inline void guard_others(const lm_memory *m, uint32_t block) {
+    if (LM_CHECK_LEVEL >= 1) *guard_of(m, block) = ~block ^ 1;
+}
+static inline void guard_none(const lm_memory *m, uint32_t block) {
+    if (LM_CHECK_LEVEL >= 1) *guard_of(m, block) = 0;
+}
+
+// Links some blocks that were never handed out, in the order of addresses.
+static void slab_carve(const lm_memory *m, page *p) {
+    uint32_t size = class_bytes(p->class), share = (p->length << PAGE_SHIFT) / CARVE_SHARE;
+    uint32_t count = (share > CARVE_BYTES ? share : CARVE_BYTES) / size;
+    if (count == 0) count = 1;
+    if (count > p->uncarved) count = p->uncarved;
+    uint32_t start = number_of(m, runs_of(m), p) << PAGE_SHIFT;
+    uint32_t first = start + (slab_capacity(p) - p->uncarved) * size;
+    uint32_t last = first + (count - 1) * size;
+    for (uint32_t block = first; block < last; block += size) {
+        *link_of(m, block) = block + size;
+        guard(m, block);
+    }
+    *link_of(m, last) = p->free;
+    guard(m, last);
+    p->free = first;
+    p->uncarved = (uint16_t)(p->uncarved - count);
+}
+
+static void partial_insert(const lm_memory *m, heap *h, page *p) {
+    uint32_t n = number_of(m, runs_of(m), p), next = h->partial[p->class];
+    p->prev = 0;
+    p->next = next;
+    if (next) page_at(m, runs_of(m), next)->prev = n;
+    h->partial[p->class] = n;
+}
+
+static void partial_remove(const lm_memory *m, heap *h, const page *p) {
+    if (p->next) page_at(m, runs_of(m), p->next)->prev = p->prev;
+    if (p->prev)
+        page_at(m, runs_of(m), p->prev)->next = p->next;
+    else
+        h->partial[p->class] = p->next;
+}
+
+// ---- The interface ------------------------------------------------------------------------------
+
+static bool is_free(const lm_memory *m, const page *p, uint32_t block) {
+    if (*guard_of(m, block) != ~block) return false;
+    for (uint32_t b = p->free; b; b = *link_of(m, b))
+        if (b == block) return true;
+    return is_cached(m, p->class, block);
+}
+
+static inline uint32_t pop(const lm_memory *m, page *p) {
+    uint32_t block = p->free;
+    p->free = *link_of(m, block);
+    p->used++;
+    guard_none(m, block);
+    return block;
+}
+
+static inline void push(const lm_memory *m, page *p, uint32_t block) {
+    *link_of(m, block) = p->free;
+    p->free = block;
+    p->used--;
+    guard(m, block);
+}
+
+// A slab of the class with a block on its free list, which is then the current one. NULL: there is
+// none.
+static page *slab_ready(const lm_memory *m, uint32_t class) {
+    heap *h = heap_of(m);
+    page *p = current(m, h, class);
+    if (p->free) return p;
+    if (!p->uncarved) { // it is full: another one becomes current
+        uint32_t n = h->partial[class];
+        if (!n) return NULL;
+        p = page_at(m, runs_of(m), n);
+        partial_remove(m, h, p);
+        h->slab[class] = handle_of(m, p);
+    }
+    if (!p->free) slab_carve(m, p);
+    return p;
+}
+
+// A free block of a class a little further up, each of which is aligned as asked; 0: there is none.
+static uint32_t block_above(const lm_memory *m, uint32_t class, uint32_t above) {
+    for (uint32_t c = class + 1; c <= class + above && c < CLASSES; c++) {
+        uint32_t block = block_ready(m, c);
+        if (block) return block;
+    }
+    return 0;
+}
+
+static uint32_t slab_buy(lm_memory *m, uint32_t class, uint32_t above) {
+    uint32_t least = slab_pages_min(class), most = slab_pages_next(m, class, least);
+    uint32_t n = run_take_free(m, most, BIN_TRIES);
+    if (!n) {
+        reclaim(m);
+        bool small = is_small(m);
+        for (uint32_t pages = small ? least : most; !n && pages >= least; pages /= 2)
+            n = run_take_free(m, pages, BIN_TRIES_LAST);
+        uint32_t block = n || !small ? 0 : block_above(m, class, above);
+        if (block) return block;
+        if (!n) n = run_take_new(m, small ? least : most);
+        if (!n) n = run_take_free(m, least, BIN_TRIES_LAST);
+        if (!n) return block_above(m, class, above);
+    }
+    slab_make(m, class, n);
+    return block_ready(m, class);
+}
+
+// Whether a class that has no block left is to rent one. In a small heap, always what a run of its
+// own serves with little loss.
+static bool may_rent(const lm_memory *m, uint32_t class) {
+    heap *h = heap_of(m);
+    uint32_t bytes = class_bytes(class);
+    if (is_small(m) && bytes >= PAGE_BYTES && pages_for(bytes) << PAGE_SHIFT <= bytes + bytes / 4)
+        return true;
+    if (h->rents[class] > RENT_BYTES / bytes) return false;
+    h->rents[class]++;
+    return true;
+}
+
+// A run as it was taken.
+static uint32_t large_block(const lm_memory *m, uint32_t n) {
+    if (n) set_large(m, n);
+    return n << PAGE_SHIFT;
+}
+
+// Of a class without a block: one from elsewhere, or 0. Called with the lock. A call of its own, so
+// that allocate_slow, which mostly links a few blocks more, saves few registers.
+static __attribute__((noinline)) uint32_t block_more(uint32_t class, uint32_t above, lm_memory *m) {
+    if (above && may_rent(m, class)) {
+        uint32_t block = block_above(m, class, above);
+        if (block) return block;
+        if (class_bytes(class) >= PAGE_BYTES)
+            return large_block(m, run_take(m, pages_for(class_bytes(class)), reclaim));
+    }
+    uint32_t block = slab_buy(m, class, above);
+    // What would be refused may take a run of its own, if it is too large to share a page.
+    if (!block && above && class_bytes(class) > PAGE_BYTES / 2)
+        block = large_block(m, run_take_free(m, pages_for(class_bytes(class)), BIN_TRIES_LAST));
+    return block;
+}
+
+static __attribute__((noinline)) void *allocate_slow(uint32_t class, uint32_t above, lm_memory *m) {
+    if (!heap_ready(m)) return NULL;
+    take_mail(m);
+    uint32_t block = block_ready(m, class);
+    while (!block) {
+        lock(m);
+        block = block_more(class, above, m);
+        unlock(m);
+        if (!block && !empty_caches(m)) return NULL;
+    }
+    return lm_at(m, block);
+}
+
+static inline void *allocate_class(uint32_t class, uint32_t above, lm_memory *m) {
+    uint32_t block = block_now(m, class);
+    return LM_LIKELY(block) ? lm_at(m, block) : allocate_slow(class, above, m);
+}
+
+// A run at a page number that is a multiple of `step`, of which the first *dirty bytes may not be
+// zero.
+static void *allocate_run(size_t size, uint32_t step, size_t *dirty, lm_memory *m) {
+    if ((uint64_t)size > UINT32_MAX) return NULL;
+    take_mail(m); // it may free pages
+    uint32_t pages = pages_for(size), clean, block = 0;
+    do {
+        lock(m);
+        clean = runs_of(m)->clean;
+        block = large_block(m, step == 1 ? run_take(m, pages, reclaim)
+                                         : run_take_aligned(m, pages, step, reclaim));
+        unlock(m);
+    } while (!block && empty_caches(m));
+    uint32_t n = block >> PAGE_SHIFT;
+    *dirty = clean > n ? (size_t)(clean - n) << PAGE_SHIFT : 0;
+    return block ? lm_at(m, block) : NULL;
+}
+
+static __attribute__((noinline)) void *allocate_large(size_t size, lm_memory *m) {
+    size_t dirty;
+    return size ? allocate_run(size, 1, &dirty, m) : allocate_class(0, CLASSES_ABOVE, m);
+}
+
+static void *paged_allocate(size_t size, lm_memory *m) {
+    if (LM_UNLIKELY(size - 1 >= SMALL_MAX_BYTES)) return allocate_large(size, m); // also 0
+    return allocate_class(class_of((uint32_t)size), CLASSES_ABOVE, m);
+}
+
+static inline void *paged_allocate_dirty(size_t size, size_t *dirty, lm_memory *m) {
+    if (LM_UNLIKELY(size > SMALL_MAX_BYTES)) return allocate_run(size, 1, dirty, m);
+    void *block = paged_allocate(size, m);
+    *dirty = size;
+    return block;
+}
+
+static void *paged_allocate_zeroed(size_t size, lm_memory *m) {
+    return lm_allocate_zeroed(paged_allocate_dirty, size, m);
+}
+
+// The class whose blocks serve a size and lie at multiples of an alignment.
+static uint32_t class_for(size_t size, size_t alignment) {
+    uint32_t class = class_of(size < alignment ? (uint32_t)alignment : (uint32_t)size);
+    while (class_bytes(class) & (alignment - 1))
+        class ++;
+    return class;
+}
+
+// Classes: blocks lie at multiples of their size from a page's start, so a class whose size is a
+// multiple of the alignment serves. Runs: enough pages to find an aligned one among them.
+static void *paged_allocate_aligned(size_t alignment, size_t size, lm_memory *m) {
+    if (alignment <= LM_BLOCK_ALIGNMENT) return paged_allocate(size, m);
+    if (alignment <= PAGE_BYTES && size <= SMALL_MAX_BYTES) {
+        uint32_t class = class_for(size, alignment);
+        return allocate_class(class, 0, m);
+    }
+    if (alignment <= PAGE_BYTES) return allocate_large(size, m);
+    size_t dirty;
+    return allocate_run(size, (uint32_t)alignment >> PAGE_SHIFT, &dirty, m);
+}
+
+static uint32_t run_bytes(const lm_memory *m, uint32_t block) {
+    return page_of(m, runs_of(m), block)->length << PAGE_SHIFT;
+}
+
+static uint32_t block_bytes(const lm_memory *m, uint32_t block) {
+    const page_tag *tag = tag_of(m, block);
+    return is_large(tag) ? run_bytes(m, block) : class_bytes(tag->class);
+}
+
+// What can be said in constant time of a block of a slab. Of another thread's slab we read only
+// what does not change while a block in it lives.
+static void check_in_slab(const lm_memory *m, uint32_t block) {
+    const page_tag *tag = tag_of(m, block);
+    const page *p = slab_of(m, tag);
+    uint32_t at = block - (number_of(m, runs_of(m), p) << PAGE_SHIFT),
+             bytes = class_bytes(p->class);
+    // A reset forgets a slab's first page only.
+    LM_CHECK(p->kind == PAGE_SLAB && at >> PAGE_SHIFT < p->length);
+    LM_CHECK(at % bytes == 0);
+    LM_CHECK(*guard_of(m, block) != (~block ^ 1));
+    if (!is_ours(m, tag)) return;
+    LM_CHECK(p->used > 0 && at / bytes < slab_capacity(p) - p->uncarved);
+    LM_CHECK(!is_free(m, p, block));
+}
+
+// The same of any that is to be freed or resized.
+static void check_live(const lm_memory *m, const void *address, size_t size) {
+    if (LM_CHECK_LEVEL == 0) return;
+    const page_runs *r = runs_of(m);
+    uint32_t block = lm_offset(m, address);
+    LM_CHECK(lm_holds(m, address));
+    LM_CHECK(block >> PAGE_SHIFT >= r->first);
+    LM_CHECK(block >> PAGE_SHIFT < __atomic_load_n(&r->end, __ATOMIC_RELAXED));
+    const page *p = page_of(m, r, block);
+    LM_CHECK(p->kind == PAGE_SLAB || p->kind == PAGE_LARGE);
+    if (p->kind == PAGE_SLAB)
+        check_in_slab(m, block);
+    else
+        LM_CHECK((block & (PAGE_BYTES - 1)) == 0 && p->length > 0);
+    LM_CHECK(size <= block_bytes(m, block));
+}
+
+static void free_large(uint32_t block, lm_memory *m) {
+    lock(m);
+    run_release(m, runs_of(m), block >> PAGE_SHIFT, page_of(m, runs_of(m), block)->length);
+    unlock(m);
+}
+
+// A block of a slab of ours, which may be full before and empty after that.
+static void free_in_slab(page *p, uint32_t block, lm_memory *m) {
+    heap *h = heap_of(m);
+    bool was_full = !p->free;
+    push(m, p, block);
+    if (p == current(m, h, p->class)) return;
+    if (p->used) {
+        if (was_full) partial_insert(m, h, p);
+    } else {
+        if (!was_full) partial_remove(m, h, p);
+        slab_gave(h, p->class, p->length);
+        lock(m);
+        run_release(m, runs_of(m), number_of(m, runs_of(m), p), p->length);
+        unlock(m);
+    }
+}
+
+static void paged_free(void *address, size_t size, lm_memory *m) {
+    if (LM_UNLIKELY(!address)) return;
+    check_live(m, address, size);
+    release_block(lm_offset(m, address), m);
+}
+
+// Whether a size leaves a block as it is: at least half of it is used, of a large block seven
+// eighths. Or a large block gets or gives pages.
+static bool resize_in_place(uint32_t block, size_t size, lm_memory *m) {
+    bool large = is_large(tag_of(m, block));
+    uint32_t bytes = block_bytes(m, block);
+    if (size <= bytes && size >= (large ? bytes - bytes / 8 : bytes / 2)) return true;
+    if (!large || size < PAGE_BYTES || (uint64_t)size > UINT32_MAX) return false;
+    lock(m);
+    bool resized = run_resize(m, block >> PAGE_SHIFT, pages_for(size));
+    unlock(m);
+    return resized;
+}
+
+// A large block that has to move as it grows gets an eighth more, where there is room: growing on
+// in small steps then costs O(1) amortised a byte.
+static void *paged_resize_aligned(void *address, size_t size, size_t alignment, lm_memory *m) {
+    uint32_t block = lm_offset(m, address);
+    check_live(m, address, 0);
+    if (resize_in_place(block, size, m)) return lm_at(m, block);
+    uint32_t bytes = block_bytes(m, block);
+    void *moved = NULL;
+    if (size > bytes && size > SMALL_MAX_BYTES && size < UINT32_MAX / 2)
+        moved = lm_resize_by_copy(lm_at(m, block), bytes, size + size / 8, alignment, m,
+                                  paged_allocate_aligned, paged_free);
+    return moved ? moved
+                 : lm_resize_by_copy(lm_at(m, block), bytes, size, alignment, m,
+                                     paged_allocate_aligned, paged_free);
+}
+
+static void *paged_resize(void *address, size_t size, lm_memory *m) {
+    return paged_resize_aligned(address, size, LM_BLOCK_ALIGNMENT, m);
+}
+
+static size_t paged_usable_size(const void *address, lm_memory *m) {
+    check_live(m, address, 0);
+    return block_bytes(m, lm_offset(m, address));
+}
+
+static uint64_t paged_block_bytes_max(size_t size, size_t alignment) {
+    uint64_t run = (uint64_t)pages_for(size) << PAGE_SHIFT;
+    if (size > SMALL_MAX_BYTES || alignment > PAGE_BYTES) return run;
+    if (alignment > LM_BLOCK_ALIGNMENT) return class_bytes(class_for(size, alignment));
+    uint32_t class = class_for(size, LM_BLOCK_ALIGNMENT) + CLASSES_ABOVE;
+    uint32_t bytes = class_bytes(class < CLASSES ? class : CLASSES - 1);
+    return size > PAGE_BYTES / 2 && run > bytes ? run : bytes;
+}
+
+// Of each live block the run that it is in, and a gap before it, a bin wider than what is asked.
+// Slabs without a live block are given back before the memory grows. A table may have room for
+// twice the pages.
+static uint64_t paged_heap_bytes_max(const lm_demand *demand) {
+    const uint64_t slab = 2 * SLAB_BYTES_MAX + SMALL_MAX_BYTES;
+    uint64_t run = demand->block_bytes + demand->alignment, fit = run > slab ? run : slab;
+    uint64_t bytes = lm_gaps_bound(demand, slab + fit + fit / 4 + 2 * PAGE_BYTES);
+    uint64_t pages = (bytes + demand->foreign_bytes) / PAGE_BYTES;
+    uint64_t table = (pages + TABLE_DESCRIPTORS_MIN + 4 * PAGES_A_GROWTH) * 4;
+    return lm_heap_bytes(bytes, sizeof(state) + table * sizeof(page));
+}
+
+static void slabs_none(const lm_memory *m, heap *h) {
+    memset(h, 0, sizeof *h);
+    for (uint32_t c = 0; c < CLASSES; c++)
+        h->slab[c] = no_slab(m);
+}
+
+static bool paged_start(lm_memory *m) {
+    if (!runs_start(m, sizeof(state))) return false;
+    heaps_none(m);
+    heap_ready(m); // here, at the front, it splits nothing; if it cannot be, it comes later
+    return true;
+}
+
+static void paged_reset(lm_memory *m) {
+    runs_reset(m);
+    heaps_none(m);
+    heap_ready(m);
+}
+
+// ---- The walk ----------------------------------------------------------------------------------
+
+// Whether a block of a slab lies there, one that has been handed out.
+static bool is_carved(const lm_memory *m, const page *p, uint32_t block) {
+    uint32_t size = class_bytes(p->class), start = number_of(m, runs_of(m), p) << PAGE_SHIFT;
+    return block >= start && (block - start) % size == 0 &&
+           (block - start) / size < slab_capacity(p) - p->uncarved;
+}
+
+static const char *validate_slab(const lm_memory *m, const page *p, lm_census *census) {
+    const page_runs *r = runs_of(m);
+    uint32_t n = number_of(m, r, p), size = class_bytes(p->class), capacity = slab_capacity(p);
+    uint32_t listed = 0;
+    if (n < r->first || n >= r->end || page_at(m, r, n) != p) return "runs";
+    if (p->uncarved > capacity) return "slab-count";
+    for (uint32_t block = p->free; block; block = *link_of(m, block))
+        if (!is_carved(m, p, block) || ++listed > capacity) return "slab-links";
+    if (p->used + listed + p->uncarved != capacity) return "slab-count";
+    for (uint32_t i = 0; i < p->length; i++) {
+        const page *other = page_at(m, r, n + i);
+        if (other->kind != PAGE_SLAB || other->class != p->class || !is_part(m, p, i))
+            return "runs";
+    }
+    if (p->prev && (p->prev < r->first || p->prev >= r->end)) return "partial";
+    if (!owner_holds(m, p)) return "runs";
+    const heap *h = owner_of(m, p);
+    bool on_list = h->partial[p->class] == n || (p->prev && page_at(m, r, p->prev)->next == n);
+    if (on_list != (p != current(m, h, p->class) && p->free)) return "partial";
+    census->live_blocks += p->used;
+    census->live_bytes += (uint64_t)p->used * size;
+    census->free_blocks += capacity - p->used;
+    census->free_bytes += (uint64_t)(capacity - p->used) * size;
+    return NULL;
+}
+
+static const char *validate_used(const lm_memory *m, const page *p, lm_census *census) {
+    if (p->kind == PAGE_SLAB) return p->class < CLASSES ? validate_slab(m, p, census) : "runs";
+    if (p->kind == PAGE_HEAP) return NULL;
+    if (p->kind != PAGE_LARGE) return "runs";
+    census->live_blocks++;
+    census->live_bytes += (uint64_t)p->length << PAGE_SHIFT;
+    return NULL;
+}
+
+static const char *paged_validate(lm_memory *m, lm_census *out) {
+    lm_census census = {0};
+    const char *broken = runs_validate(m, &census, validate_used);
+    if (!broken) broken = validate_heaps(m, &census);
+    if (broken) return broken;
+    if (out) *out = census;
+    return NULL;
+}
+
+const lm_allocator LM_TABLE(PAGED) = {
+    .name = PAGED_NAME,
+    .idea = PAGED_IDEA,
+    .bound = PAGED_BOUND,
+    .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT |
+                    LM_MERGES | PAGED_CAPABILITIES,
+    .check_level = LM_CHECK_LEVEL,
+    .start = paged_start,
+    .allocate = paged_allocate,
+    .allocate_zeroed = paged_allocate_zeroed,
+    .allocate_dirty = paged_allocate_dirty,
+    .allocate_aligned = paged_allocate_aligned,
+    .resize = paged_resize,
+    .resize_aligned = paged_resize_aligned,
+    .free = paged_free,
+    .usable_size = paged_usable_size,
+    .block_bytes_max = paged_block_bytes_max,
+    .heap_bytes_max = PAGED_CAPABILITIES & LM_SHARES_THREADS ? NULL : paged_heap_bytes_max,
+    .reset = paged_reset,
+    .validate = paged_validate,
+};

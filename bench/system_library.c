@@ -1,0 +1,37 @@
+#include "bench/system_library.h"
+
+#include "cli/child.h"
+
+#include <string.h>
+
+// The dynamic linker says what it cannot preload, and goes on without.
+static bool can_preload(const char *file) {
+    const char *const argv[] = {
+        "sh", "-c", "case $(LD_PRELOAD=$0 /bin/true 2>&1) in *LD_PRELOAD*) exit 1 ;; esac", file,
+        NULL};
+    child_options options = {.argv = argv, .cpu = -1, .quiet = true};
+    pid_t pid = child_start(&options);
+    child_end end = {0};
+    if (pid > 0) child_wait(pid, 0, &end);
+    return end.ok;
+}
+
+const char *host_library(const lm_host *host) {
+    enum { HOSTS_MAX = 16 };
+    static struct {
+        const lm_host *host;
+        bool found;
+        char file[LM_LIBRARY_BYTES];
+    } answers[HOSTS_MAX];
+    if (!*host->libraries) return "";
+    size_t i = 0;
+    while (i < HOSTS_MAX - 1 && answers[i].host && answers[i].host != host)
+        i++;
+    const char *rest = host->libraries;
+    if (answers[i].host != host) answers[i].found = false;
+    while (answers[i].host != host && !answers[i].found &&
+           lm_host_next_library(&rest, answers[i].file))
+        answers[i].found = can_preload(answers[i].file);
+    answers[i].host = host;
+    return answers[i].found ? answers[i].file : NULL;
+}

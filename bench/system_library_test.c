@@ -1,0 +1,45 @@
+#include "bench/system_library.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void the_first_library_that_is_there_is_found(void **state) {
+    (void)state;
+    static const lm_host first = {"first", "libm.so.6|libc.so.6", ""},
+                         second = {"second", "libnone.so.3|libm.so.6", ""},
+                         none = {"none", "libnone.so.3|libnone.so.2", ""}, own = {"own", "", ""};
+    for (int asked = 0; asked < 2; asked++) {
+        assert_string_equal(host_library(&first), "libm.so.6");
+        assert_string_equal(host_library(&second), "libm.so.6");
+        assert_null(host_library(&none));
+        assert_string_equal(host_library(&own), "");
+    }
+}
+
+// More hosts than answers are kept for.
+static void many_hosts_are_told_apart(void **state) {
+    (void)state;
+    static lm_host hosts[40];
+    for (size_t i = 0; i < 40; i++)
+        hosts[i] = (lm_host){"x", i % 3 == 0 ? "libnone.so" : i % 3 == 1 ? "libm.so.6" : "", ""};
+    for (size_t i = 0; i < 40; i++) {
+        const char *found = host_library(&hosts[i]);
+        if (i % 3 == 0)
+            assert_null(found);
+        else
+            assert_string_equal(found, hosts[i].libraries);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_first_library_that_is_there_is_found),
+        cmocka_unit_test(many_hosts_are_told_apart),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

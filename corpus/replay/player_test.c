@@ -1,0 +1,322 @@
+// Programs, the player and its observer: what is played is what the trace says, call for call.
+#include "corpus/replay/player.h"
+
+#include "alloc/registry.h"
+#include "corpus/trace/generator.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+// An allocator that writes down what it is asked, and gives addresses of an arena.
+static struct {
+    char text[4096];
+    char arena[1 << 20] __attribute__((aligned(65536)));
+    size_t used;
+    int fail_after; // allocations that still succeed; −1: all
+} log_;
+
+static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void say(const char *format, ...) {
+    size_t length = strlen(log_.text);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(log_.text + length, sizeof log_.text - length, format, arguments);
+    va_end(arguments);
+}
+
+static long number(const void *block) {
+    return block ? ((const char *)block - log_.arena) >> 12 : -1;
+}
+
+static void *take(size_t size) {
+    if (log_.fail_after == 0) return NULL;
+    if (log_.fail_after > 0) log_.fail_after--;
+    void *block = log_.arena + log_.used;
+    log_.used += (size + 4096) & ~(size_t)4095;
+    return block;
+}
+
+static void *log_allocate(size_t size, lm_memory *memory) {
+    (void)memory;
+    say("a%zu ", size);
+    return take(size);
+}
+static void *log_zeroed(size_t size, lm_memory *memory) {
+    (void)memory;
+    say("z%zu ", size);
+    return memset(take(size), 0, size);
+}
+static void *log_aligned(size_t alignment, size_t size, lm_memory *memory) {
+    (void)memory;
+    say("A%zu@%zu ", size, alignment);
+    return take(size);
+}
+static void *log_resize(void *block, size_t size, lm_memory *memory) {
+    (void)memory;
+    say("r%ld:%zu ", number(block), size);
+    return take(size);
+}
+static void *log_resize_aligned(void *block, size_t size, size_t alignment, lm_memory *memory) {
+    (void)memory;
+    say("R%ld:%zu@%zu ", number(block), size, alignment);
+    return take(size);
+}
+static void log_free(void *block, size_t size, lm_memory *memory) {
+    (void)memory;
+    assert_int_equal(size, 0); // unsized
+    say("f%ld ", number(block));
+}
+
+static const lm_allocator logging = {.name = "log",
+                                     .allocate = log_allocate,
+                                     .allocate_zeroed = log_zeroed,
+                                     .allocate_aligned = log_aligned,
+                                     .resize = log_resize,
+                                     .resize_aligned = log_resize_aligned,
+                                     .free = log_free};
+
+static const program *compile(const char *text) {
+    trace trace;
+    trace_error error;
+    assert_true(trace_parse(text, strlen(text), &trace, &error));
+    int descriptor = program_compile(&trace, &error);
+    trace_free(&trace);
+    assert_true(descriptor >= 0);
+    const program *program = program_map(descriptor);
+    close(descriptor);
+    assert_non_null(program);
+    return program;
+}
+
+static player new_player(const program *program) {
+    memset(&log_, 0, sizeof log_);
+    log_.fail_after = -1;
+    return (player){&logging, NULL, program, calloc(program->slots, sizeof(void *)), 0};
+}
+
+static void end(player *player) {
+    free(player->slots);
+    munmap((void *)(uintptr_t)player->program, player->program->bytes);
+}
+
+static void plays_each_verb(void **state) {
+    (void)state;
+    player p = new_player(compile("linmem-trace 1\na 0 10\nz 1 20\na 2 30 64\nz 3 5 4096\nt 1\n"
+                                  "r 0 40\nr 2 50\nr 1 0\nf 0\nf 2\na 0 0\ne\nf 1\nf 3\nf 0\n"));
+    assert_int_equal(p.program->operations, 10);
+    assert_int_equal(p.program->peak_live_bytes, 40 + 50 + 20 + 5);
+    player_play(&p);
+    assert_string_equal(log_.text,
+                        "a10 z20 A30@64 A5@4096 r0:40 R2:50@64 r1:1 f4 f5 a0 "); // r 0: as r 1
+    *log_.text = '\0';
+    player_close(&p);
+    assert_string_equal(log_.text, "f6 f3 f7 ");
+    assert_int_equal(p.failures, 0);
+    end(&p);
+}
+
+static void slots_are_reused_last_first(void **state) {
+    (void)state;
+    const program *program = compile("linmem-trace 1\na 0 1\na 1 1\nf 0\na 2 1\nf 1\nf 2\n");
+    assert_int_equal(program->slots, 2);
+    assert_int_equal(program_step_slot(&program_steps(program)[3]), 0);
+    munmap((void *)(uintptr_t)program, program->bytes);
+}
+
+// Every page of a block is written to, and the last byte; nothing else is.
+static void touches_what_is_handed_out(void **state) {
+    (void)state;
+    player p = new_player(compile("linmem-trace 1\na 0 1\na 1 4096\na 2 10000\nr 2 20000\na 3 0\n"
+                                  "f 0\nf 1\nf 2\nf 3\n"));
+    player_play(&p);
+    enum { LINE = 4096 - 64 }; // one page's distance from a touch to the next, less a cache line
+    static const size_t touched[] = {
+        0, // 1 byte
+        4096,
+        8191, // 4096
+        12288,
+        12288 + LINE,
+        12288 + 2 * LINE,
+        12288 + 9999, // 10000
+        24576 + 10000,
+        24576 + 10000 + LINE,
+        24576 + 10000 + 2 * LINE,
+        24576 + 19999, // resized
+    };
+    for (size_t at = 0, i = 0; at < log_.used; at++) {
+        bool expected = i < sizeof touched / sizeof *touched && touched[i] == at;
+        assert_int_equal(log_.arena[at] != 0, expected);
+        i += expected;
+    }
+    end(&p);
+}
+
+static void failures_are_counted_and_left_out(void **state) {
+    (void)state;
+    player p = new_player(compile("linmem-trace 1\na 0 1\na 1 1\nr 1 2\nr 0 9\nf 1\nf 0\n"));
+    log_.fail_after = 1;
+    player_play(&p);
+    assert_int_equal(p.failures, 3); // a 1, r 1 (there is nothing to resize), r 0
+    assert_string_equal(log_.text, "a1 a1 r0:9 f-1 f0 ");
+    end(&p);
+}
+
+typedef struct seen {
+    char text[1024];
+} seen;
+
+static void see(seen *seen, const char *when, const player_event *e) {
+    size_t length = strlen(seen->text);
+    snprintf(seen->text + length, sizeof seen->text - length, "%s%llu:%d/%u/%ld/%zu@%zu<%zu ", when,
+             (unsigned long long)e->step, (int)e->verb, e->slot, number(e->block), e->size,
+             e->alignment, e->old_size);
+}
+static void see_before(void *context, const player_event *e) {
+    see(context, "b", e);
+}
+static void see_after(void *context, const player_event *e) {
+    see(context, "a", e);
+}
+
+static void observer_sees_every_call(void **state) {
+    (void)state;
+    player p = new_player(compile("linmem-trace 1\na 0 10 64\nr 0 20\nf 0\n"));
+    seen seen = {""};
+    player_observer observer = {&seen, see_before, see_after};
+    player_play_observed(&p, &observer);
+    assert_string_equal(seen.text, "b0:4/0/-1/10@64<0 a0:4/0/0/10@64<0 "
+                                   "b2:6/0/0/20@64<10 a2:6/0/1/20@64<10 "
+                                   "b4:1/0/1/0@16<0 a4:1/0/-1/0@16<0 ");
+    for (size_t at = 0; at < log_.used; at++)
+        assert_int_equal(log_.arena[at], 0); // its own touch
+    end(&p);
+}
+
+static void what_a_heap_cannot_play_is_refused(void **state) {
+    (void)state;
+    static const char *const texts[] = {
+        "linmem-trace 1\nm 1\nd\nm 0\n",                    // memories with nothing in them
+        "linmem-trace 1\ng 1\n",                            // nothing to time
+        "linmem-trace 1\na 0 4294967295\na 1 1\nf 0\nf 1\n" // over 4 GiB
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        trace trace;
+        trace_error error = {""};
+        assert_true(trace_parse(texts[i], strlen(texts[i]), &trace, &error));
+        assert_int_equal(program_compile(&trace, &error), -1);
+        assert_true(strlen(error.text) > 10);
+        trace_free(&trace);
+    }
+}
+
+// Each lane's own operations in their order, and of each slot, how many come before.
+static void lanes_have_turns(void **state) {
+    (void)state;
+    const program *p = compile("linmem-trace 1\na 0 10\na 1 20 64\nt 1\nr 0 40\na 2 7\nt 0\n"
+                               "f 0\nt 1\nf 1\nz 3 9\ne\nf 2\nf 3\n");
+    static const program_turn expected[] = {
+        {0, 0, PROGRAM_ALLOCATE, 10, 16, 0}, {1, 0, PROGRAM_ALIGNED, 20, 64, 0},
+        {0, 2, PROGRAM_FREE, 0, 16, 0},      {0, 1, PROGRAM_RESIZE, 40, 16, 10},
+        {64, 0, PROGRAM_ALLOCATE, 7, 16, 0}, {1, 1, PROGRAM_FREE, 0, 64, 0},
+        {65, 0, PROGRAM_ZEROED, 9, 16, 0},
+    };
+    assert_int_equal(p->lanes, 2);
+    assert_int_equal(p->lane_ends[0], 3);
+    assert_int_equal(p->lane_ends[1], 7);
+    assert_memory_equal(program_turns(p), expected, sizeof expected);
+    munmap((void *)(uintptr_t)p, p->bytes);
+    p = compile("linmem-trace 1\na 0 10\nt 1\ng 1\nf 0\n"); // what is around has no turn
+    assert_int_equal(p->turns_at, 0);
+    munmap((void *)(uintptr_t)p, p->bytes);
+}
+
+enum { LANES = 3 };
+
+typedef struct lane_player {
+    player player;
+    lm_memory memory;
+    uint32_t lane, *turns;
+} lane_player;
+
+static void *play_lane(void *argument) {
+    lane_player *l = argument;
+    player_play_lane(&l->player, l->lane, l->turns);
+    return NULL;
+}
+
+// Lanes at once do what one thread does in recorded order: all is freed in the end, no call fails.
+static void lanes_play_at_once(void **state) {
+    (void)state;
+    static const char description[] =
+        "{\"about\":\"\",\"source\":\"\",\"seed\":1,\"operations\":200000,\"live_blocks\":500,"
+        "\"sizes\":[{\"weight\":1,\"from\":1,\"to\":3000}],\"resize\":0.1,\"zeroed\":0.1,"
+        "\"aligned\":0.1,\"lifetimes\":[{\"weight\":1,\"geometric\":300}],\"lanes\":3,"
+        "\"remote\":0.7}";
+    json_t *json = json_loads(description, 0, NULL);
+    trace trace;
+    trace_error error;
+    assert_true(generator_run(json, &trace, &error));
+    json_decref(json);
+    int descriptor = program_compile(&trace, &error);
+    trace_free(&trace);
+    const program *program = program_map(descriptor);
+    close(descriptor);
+    const lm_allocator *shared = lm_strategy_named("paged_shared", 1);
+    lm_memory memory;
+    assert_true(lm_memory_create(&memory, &(lm_memory_options){.pages_max = 1000}));
+    assert_true(shared->start(&memory));
+    void **slots = calloc(program->slots, sizeof *slots);
+    uint32_t *turns = calloc(program->slots, sizeof *turns);
+    lane_player lanes[LANES];
+    pthread_t threads[LANES];
+    for (uint32_t i = 0; i < LANES; i++) {
+        lane_player *l = &lanes[i];
+        assert_true(lm_memory_share(&memory, &l->memory, i));
+        l->player = (player){shared, &l->memory, program, slots, 0};
+        l->lane = i;
+        l->turns = turns;
+        assert_int_equal(pthread_create(&threads[i], NULL, play_lane, l), 0);
+    }
+    for (uint32_t i = 0; i < LANES; i++)
+        pthread_join(threads[i], NULL);
+    uint64_t live = 0, done = 0;
+    for (uint32_t i = 0; i < program->slots; i++) {
+        live += slots[i] != NULL;
+        done += turns[i];
+    }
+    lm_census census;
+    const char *broken = shared->validate(&memory, &census);
+    if (broken) fail_msg("law broken: %s", broken);
+    assert_int_equal(census.live_blocks, live);
+    assert_int_equal(done, program->operations);
+    player_close(&lanes[0].player);
+    assert_null(shared->validate(&memory, &census));
+    assert_int_equal(census.live_blocks, 0);
+    for (uint32_t i = 0; i < LANES; i++)
+        assert_int_equal(lanes[i].player.failures, 0);
+    free(turns);
+    free(slots);
+    munmap((void *)(uintptr_t)program, program->bytes);
+    lm_memory_destroy(&memory);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(plays_each_verb),
+        cmocka_unit_test(slots_are_reused_last_first),
+        cmocka_unit_test(touches_what_is_handed_out),
+        cmocka_unit_test(failures_are_counted_and_left_out),
+        cmocka_unit_test(observer_sees_every_call),
+        cmocka_unit_test(what_a_heap_cannot_play_is_refused),
+        cmocka_unit_test(lanes_have_turns),
+        cmocka_unit_test(lanes_play_at_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,329 @@
+#include "corpus/replay/replay.h"
+#include "corpus/replay/placement.h"
+#include "corpus/trace/lowering.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    PLACEMENTS_START = 16, // offset 0 is NULL
+    LANE_SPARE_MIN = 4096, // slots that wait, so that lanes seldom wait for each other's
+    LANE_SLOTS = 64,       // neighbours: lanes do not write to each other's cache lines
+};
+
+typedef struct block {
+    uint32_t slot, size, alignment, offset;
+} block;
+
+// The slots that a lane may use next: spare ones, linked, and some that are fresh.
+typedef struct lane {
+    uint32_t first, last, count;
+    uint32_t fresh, fresh_end;
+} lane;
+
+typedef struct slot {
+    uint32_t next; // spare: the next one of its lane's
+    uint32_t lane;
+    uint32_t turn;
+} slot;
+
+typedef struct compiler {
+    program *out;
+    program_step *steps;
+    uint32_t *placements;
+    block *blocks;
+    slot *slots;
+    lane lanes[LM_THREADS_MAX];
+    uint32_t lane;
+    program_turn *turns; // in recorded order; NULL: lanes are not played
+    uint8_t *turn_lanes;
+    uint64_t turn_count;
+    uint64_t live_bytes;
+    placement *placement;
+    trace_error *error;
+} compiler;
+
+static bool fail(compiler *c, const char *why) {
+    snprintf(c->error->text, sizeof c->error->text, "%s", why);
+    return false;
+}
+
+static void emit(compiler *c, uint32_t slot, program_verb verb, uint32_t size) {
+    c->steps[c->out->steps++] = (program_step){slot << PROGRAM_VERB_BITS | (uint32_t)verb, size};
+}
+
+static void count_live(compiler *c, const block *b) {
+    c->live_bytes += b->size;
+    if (c->live_bytes > c->out->peak_live_bytes) c->out->peak_live_bytes = c->live_bytes;
+    if (b->size > c->out->largest_bytes) c->out->largest_bytes = b->size;
+}
+
+// A program of one lane takes the spare slot that came last, so that it needs few; one of several
+// the first of many, or a lane would wait for another to be done with it.
+static uint32_t take_slot(compiler *c) {
+    lane *l = &c->lanes[c->lane];
+    if (l->count > (c->turns ? LANE_SPARE_MIN : 0)) {
+        uint32_t first = l->first;
+        l->first = c->slots[first].next;
+        l->count--;
+        return first;
+    }
+    if (l->fresh == l->fresh_end) {
+        l->fresh = c->out->slots;
+        c->out->slots += c->turns ? LANE_SLOTS : 1;
+        l->fresh_end = c->out->slots;
+    }
+    c->slots[l->fresh].lane = c->lane;
+    return l->fresh++;
+}
+
+static void give_slot(compiler *c, uint32_t slot) {
+    lane *l = &c->lanes[c->slots[slot].lane];
+    if (l->count++ == 0) {
+        l->first = l->last = slot;
+    } else if (c->turns) {
+        c->slots[l->last].next = slot;
+        l->last = slot;
+    } else {
+        c->slots[slot].next = l->first;
+        l->first = slot;
+    }
+}
+
+static void add_turn(compiler *c, const block *b, program_verb verb, uint32_t size, uint32_t old) {
+    if (!c->turns || c->out->steps_timed) return;
+    c->turn_lanes[c->turn_count] = (uint8_t)c->lane;
+    c->turns[c->turn_count++] = (program_turn){.slot = b->slot,
+                                               .turn = c->slots[b->slot].turn++,
+                                               .verb = verb,
+                                               .size = size,
+                                               .alignment = b->alignment,
+                                               .old_size = old};
+}
+
+static bool compile_allocate(compiler *c, const trace_operation *operation) {
+    block *b = &c->blocks[operation->argument[0]];
+    b->size = operation->argument[1];
+    b->alignment = operation->argument[2];
+    b->slot = take_slot(c);
+    bool zeroed = operation->verb == TRACE_ZEROED;
+    bool aligned = b->alignment > TRACE_ALIGNMENT_DEFAULT;
+    program_verb verb = aligned  ? zeroed ? PROGRAM_ALIGNED_ZEROED : PROGRAM_ALIGNED
+                        : zeroed ? PROGRAM_ZEROED
+                                 : PROGRAM_ALLOCATE;
+    emit(c, b->slot, verb, b->size);
+    if (aligned) c->steps[c->out->steps++] = (program_step){b->alignment, 0};
+    add_turn(c, b, verb, b->size, 0);
+    b->offset = placement_take(c->placement, b->size, b->alignment);
+    if (!b->offset) return fail(c, "its blocks do not fit a linear memory of 2^32 bytes");
+    c->placements[c->out->placements++] = b->offset;
+    count_live(c, b);
+    return true;
+}
+
+static bool compile_resize(compiler *c, const trace_operation *operation) {
+    block *b = &c->blocks[operation->argument[0]];
+    uint32_t old = b->size;
+    uint32_t size = operation->argument[1] ? operation->argument[1] : 1;
+    bool aligned = b->alignment > TRACE_ALIGNMENT_DEFAULT;
+    program_verb verb = aligned ? PROGRAM_ALIGNED_RESIZE : PROGRAM_RESIZE;
+    emit(c, b->slot, verb, size);
+    add_turn(c, b, verb, size, old);
+    c->steps[c->out->steps++] = (program_step){aligned ? b->alignment : 0, old};
+
+    uint32_t copied = 0;
+    if (!placement_resize(c->placement, b->offset, old, size)) {
+        uint32_t offset = placement_take(c->placement, size, b->alignment);
+        if (!offset) return fail(c, "its blocks do not fit a linear memory of 2^32 bytes");
+        placement_give(c->placement, b->offset, old);
+        b->offset = offset;
+        copied = old < size ? old : size;
+    }
+    c->placements[c->out->placements++] = b->offset;
+    c->placements[c->out->placements++] = copied;
+    c->live_bytes -= old;
+    b->size = size;
+    count_live(c, b);
+    return true;
+}
+
+static bool compile_free(compiler *c, const trace_operation *operation) {
+    const block *b = &c->blocks[operation->argument[0]];
+    emit(c, b->slot, PROGRAM_FREE, 0);
+    add_turn(c, b, PROGRAM_FREE, 0, 0);
+    placement_give(c->placement, b->offset, b->size);
+    give_slot(c, b->slot);
+    c->live_bytes -= b->size;
+    return true;
+}
+
+static bool compile_operation(compiler *c, const trace_operation *operation) {
+    bool timed = !c->out->steps_timed; // set by `e`
+    switch (operation->verb) {
+    case TRACE_ALLOCATE:
+    case TRACE_ZEROED:
+        c->out->operations += timed;
+        return compile_allocate(c, operation);
+    case TRACE_RESIZE:
+        c->out->operations += timed;
+        return compile_resize(c, operation);
+    case TRACE_FREE:
+        c->out->operations += timed;
+        return compile_free(c, operation);
+    case TRACE_EXIT:
+        c->out->steps_timed = c->out->steps;
+        return true;
+    case TRACE_LANE:
+        if (c->turns) c->lane = operation->argument[0];
+        return true;
+    case TRACE_GROW:
+        emit(c, 0, PROGRAM_GROW, operation->argument[0]);
+        return true;
+    case TRACE_REFUSE:
+        emit(c, 0, PROGRAM_REFUSE, operation->argument[0]);
+        return true;
+    case TRACE_MOVE:
+        emit(c, 0, PROGRAM_MOVE, 0);
+        return true;
+    default: // nothing of one heap is left out, and the others are lowered
+        return true;
+    }
+}
+
+// Whether each lane can be played by a thread: what happens around the heap has no turn.
+static bool lanes_are_playable(const trace *trace) {
+    if (trace->lanes < 2 || trace->lanes > LM_THREADS_MAX) return false;
+    for (size_t i = 0; i < trace->count && trace->operations[i].verb != TRACE_EXIT; i++) {
+        trace_verb verb = trace->operations[i].verb;
+        if (verb == TRACE_GROW || verb == TRACE_REFUSE || verb == TRACE_MOVE) return false;
+    }
+    return true;
+}
+
+// How much room the program takes at most; what is left over is cut off in the end.
+static program layout(const trace *trace) {
+    program p = {.lanes = trace->lanes};
+    size_t resizes = 0, aligned = 0, begun = 0;
+    for (size_t i = 0; i < trace->count; i++) {
+        const trace_operation *operation = &trace->operations[i];
+        resizes += operation->verb == TRACE_RESIZE;
+        if (operation->verb == TRACE_ALLOCATE || operation->verb == TRACE_ZEROED) {
+            begun++;
+            aligned += operation->argument[2] > TRACE_ALIGNMENT_DEFAULT;
+        }
+    }
+    p.steps_at = sizeof p;
+    p.placements_at = p.steps_at + (trace->count + resizes + aligned) * sizeof(program_step);
+    p.bytes = p.placements_at + (begun + 2 * resizes) * sizeof(uint32_t);
+    if (!lanes_are_playable(trace)) return p;
+    p.turns_at = p.bytes;
+    p.bytes += trace->count * sizeof(program_turn);
+    return p;
+}
+
+// Marks the groups among steps first … end − 1.
+static void group(program_step *steps, uint64_t first, uint64_t end) {
+    for (uint64_t i = first; i < end;) {
+        uint32_t codes[PROGRAM_GROUP_STEPS], count = 0;
+        for (; count < PROGRAM_GROUP_STEPS && i + count < end; count++) {
+            codes[count] = program_step_code(&steps[i + count]);
+            if (codes[count] >= PROGRAM_GROUP_VERBS) break;
+        }
+        if (count == PROGRAM_GROUP_STEPS) {
+            steps[i].slot_and_code = program_step_slot(&steps[i]) << PROGRAM_VERB_BITS |
+                                     PROGRAM_GROUP_CODE(codes[0], codes[1], codes[2], codes[3]);
+            i += PROGRAM_GROUP_STEPS;
+        } else {
+            i += program_verb_steps((program_verb)program_step_code(&steps[i]));
+        }
+    }
+}
+
+// The turns, lane after lane.
+static void sort_turns(const compiler *c) {
+    program *out = c->out;
+    program_turn *to = (program_turn *)(void *)((char *)out + out->turns_at);
+    for (uint32_t lane = 0; lane < out->lanes; lane++) {
+        for (uint64_t i = 0; i < c->turn_count; i++)
+            if (c->turn_lanes[i] == lane) *to++ = c->turns[i];
+        out->lane_ends[lane] = (uint64_t)(to - program_turns(out));
+    }
+}
+
+static bool make_room(compiler *c, const trace *trace) {
+    c->blocks = calloc((size_t)trace->blocks + 1, sizeof *c->blocks);
+    c->slots = calloc((size_t)trace->blocks + LANE_SLOTS * LM_THREADS_MAX, sizeof *c->slots);
+    c->placement = placement_new(PLACEMENTS_START, trace->blocks);
+    bool playable = c->out->turns_at != 0;
+    if (playable) {
+        c->turns = calloc(trace->count, sizeof *c->turns);
+        c->turn_lanes = calloc(trace->count, sizeof *c->turn_lanes);
+    }
+    return c->blocks && c->slots && c->placement && (!playable || (c->turns && c->turn_lanes));
+}
+
+static bool compile_into(compiler *c, const trace *trace) {
+    bool ok = make_room(c, trace);
+    if (!ok) fail(c, strerror(ENOMEM));
+    for (size_t i = 0; ok && i < trace->count; i++)
+        ok = compile_operation(c, &trace->operations[i]);
+    if (ok && !c->out->operations) ok = fail(c, "it has no heap operation to time");
+    if (ok && !c->out->steps_timed) c->out->steps_timed = c->out->steps;
+    if (ok) {
+        c->out->packed_bytes = placement_end(c->placement);
+        if (c->turns) sort_turns(c);
+        group(c->steps, 0, c->out->steps_timed);
+        group(c->steps, c->out->steps_timed, c->out->steps);
+    }
+    placement_free(c->placement);
+    free(c->turn_lanes);
+    free(c->turns);
+    free(c->slots);
+    free(c->blocks);
+    return ok;
+}
+
+static int compile_heap(const trace *trace, trace_error *error) {
+    program plan = layout(trace);
+    int descriptor = memfd_create("linmem-program", MFD_CLOEXEC);
+    void *piece = MAP_FAILED;
+    if (descriptor >= 0 && ftruncate(descriptor, (off_t)plan.bytes) == 0)
+        piece = mmap(NULL, plan.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
+    if (piece == MAP_FAILED) {
+        snprintf(error->text, sizeof error->text, "%s", strerror(errno));
+        if (descriptor >= 0) close(descriptor);
+        return -1;
+    }
+    program *out = piece;
+    *out = plan;
+    compiler c = {.out = out,
+                  .steps = (program_step *)(void *)((char *)piece + plan.steps_at),
+                  .placements = (uint32_t *)(void *)((char *)piece + plan.placements_at),
+                  .error = error};
+    bool ok = compile_into(&c, trace);
+    munmap(piece, plan.bytes);
+    if (ok) return descriptor;
+    close(descriptor);
+    return -1;
+}
+
+int program_compile(const trace *trace, trace_error *error) {
+    if (!lowering_is_needed(trace)) return compile_heap(trace, error);
+    struct trace lowered;
+    if (!lowering_run(trace, &lowered, error)) return -1;
+    int descriptor = compile_heap(&lowered, error);
+    trace_free(&lowered);
+    return descriptor;
+}
+
+const program *program_map(int descriptor) {
+    struct stat status;
+    if (fstat(descriptor, &status) != 0) return NULL;
+    void *piece =
+        mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED | MAP_POPULATE, descriptor, 0);
+    return piece == MAP_FAILED ? NULL : piece;
+}

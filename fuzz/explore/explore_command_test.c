@@ -1,0 +1,176 @@
+// linmem explore, tried as it is used: this program is copied beside a script that stands for
+// linmem-explorer, and is then the command.
+#include "fuzz/explore/explore_command.h"
+
+#include "cli/child.h"
+#include "cli/file.h"
+#include "cli/text.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char folder[100];
+
+static char *path_of(const char *name) {
+    return text_format("%s/%s", folder, name);
+}
+
+// What stands for the explorer: `plays` is what it does in place of exploring, in the shell.
+static void put_explorer(const char *plays) {
+    char *path = path_of("linmem-explorer");
+    FILE *stream = fopen(path, "w");
+    assert_non_null(stream);
+    fprintf(stream, "#!/bin/sh\n[ \"$1\" = --list ] && { echo '[\"one\"]' >&3; exit; }\n%s\n",
+            plays);
+    fclose(stream);
+    assert_int_equal(chmod(path, 0755), 0);
+    free(path);
+}
+
+static int enter(void **state) {
+    (void)state;
+    strcpy(folder, "/tmp/linmem explore's-test-XXXXXX"); // as users name folders
+    if (!mkdtemp(folder)) return -1;
+    char *copy = text_format("cp /proc/%d/exe \"$0/self\"", (int)getpid());
+    child_end end;
+    child_wait(child_start(&(child_options){
+                   .argv = (const char *const[]){"sh", "-c", copy, folder, NULL}, .cpu = -1}),
+               60, &end);
+    free(copy);
+    return end.ok ? 0 : -1;
+}
+
+static int leave(void **state) {
+    (void)state;
+    return file_remove_tree(folder) ? 0 : -1;
+}
+
+static void assert_says(const char *options, int status, const char *part) {
+    // Who fails its user's options exits, and frees nothing before.
+    char *line =
+        text_format("cd \"$0\" && ASAN_OPTIONS=detect_leaks=0 ./self %s >said 2>&1", options);
+    child_end end;
+    size_t size;
+    child_wait(child_start(&(child_options){
+                   .argv = (const char *const[]){"sh", "-c", line, folder, NULL}, .cpu = -1}),
+               60, &end);
+    char *path = path_of("said"), *said = file_read(path, &size);
+    assert_non_null(said);
+    if (end.exit_status != status || !strstr(said, part))
+        fail_msg("%s: status %d, '%s' was expected in: %s", options, end.exit_status, part, said);
+    free(line);
+    free(path);
+    free(said);
+}
+
+#define HELD(depth) "{\"allocator\":\"one\",\"depth\":" depth ",\"violations\":[]}"
+
+// The last depth that was explored is the result of who is ended.
+static void what_was_explored_is_kept(void **state) {
+    (void)state;
+    char error[200], *path = path_of("j");
+    put_explorer("echo '" HELD("1") "' >&3\necho '" HELD("2") "' >&3\nprintf '{\"allo' >&3\n"
+                                                              "kill -INT $PPID\nsleep 60");
+    assert_says("--json j", 1, "all hold, then: interrupted");
+    json_t *json = file_read_json(path, error), *one = json_array_get(json, 0);
+    assert_int_equal(json_integer_value(json_object_get(one, "depth")), 2);
+    assert_string_equal(json_string_value(json_object_get(one, "ended_by")), "interrupted");
+    json_decref(json);
+    free(path);
+    put_explorer("kill -KILL $$");
+    assert_says("", 1, "one               killed by SIGKILL");
+}
+
+// What ends at its memory's limit has a status of its own; a violation comes first.
+static void a_memory_limit_is_said(void **state) {
+    (void)state;
+    put_explorer("echo '{\"allocator\":\"one\",\"depth\":3,\"violations\":[],"
+                 "\"ended_by\":\"memory limit of 64 MiB reached\"}' >&3");
+    assert_says("--memory 64", 2, "  all hold, then: memory limit of 64 MiB reached\n");
+    put_explorer("echo '{\"allocator\":\"one\",\"depth\":3,\"violations\":[{\"law\":\"walk\","
+                 "\"how\":\"x\",\"operations\":1}],\"ended_by\":\"y\"}' >&3; exit 1");
+    assert_says("--memory 64", 1, "broken walk: x");
+}
+
+#define FOUND                                                                                      \
+    "echo '{\"allocator\":\"one\",\"depth\":1,\"violations\":[{\"law\":\"walk\",\"how\":\"x\","    \
+    "\"operations\":1}]}' >&3; exit 1"
+
+// A trace that breaks nothing, or is not there, is not shown as if it did.
+static void a_trace_is_played_before_it_is_shown(void **state) {
+    (void)state;
+    put_explorer("[ \"$2\" = --play ] || echo >\"$3\"\n" FOUND);
+    assert_says("--traces 'a b'", 1, "after 1 operations: a b/one-explored.lmt\n");
+    put_explorer(
+        "[ \"$2\" = --play ] && { echo '" HELD("1") "' >&3; exit; }\necho >\"$3\"\n" FOUND);
+    assert_says("", 1, "./one-explored.lmt, which breaks nothing when it is played alone");
+    put_explorer(FOUND);
+    assert_says("--traces none", 1, "its trace could not be written");
+}
+
+static void what_cannot_be_written_is_known_before(void **state) {
+    (void)state;
+    put_explorer("echo explored");
+    assert_says("--json none/j", 2, "none/j: No such file");
+    assert_says("--traces /proc/none", 2, "/proc/none");
+    assert_says("--allocator onne", 2, "did you mean 'one'?");
+}
+
+// Each said once, in the name of the command, before an explorer is started.
+static void bad_options_are_refused_before_anything_starts(void **state) {
+    (void)state;
+    static const char *const rows[][2] = {
+        {"--sizes 0,1,x", "each of --sizes must be a whole number from 0 to 16384, not 'x'\n"},
+        {"--sizes 16385", "each of --sizes must be"},
+        {"--sizes ,", "--sizes needs 1 to 16 sizes, not 0\n"},
+        {"--sizes 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17", "not 17\n"},
+        {"--verbs aqf", "--verbs needs letters of aArzfgx()t, not 'aqf'\n"},
+        {"--verbs ''", "not ''\n"},
+        {"--depth 33", "--depth must be a whole number from 1 to 32, not '33'\n"},
+        {"--level 2", "--level must be a whole number from 0 to 1, not '2'\n"},
+        {"--memory 63", "--memory must be a whole number from 64 to 16777216, not '63'\n"},
+        {"one", "unexpected argument 'one'"},
+    };
+    put_explorer("echo explored >>log; echo '" HELD("1") "' >&3");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_says(rows[i][0], 2, rows[i][1]);
+        char *path = path_of("log");
+        assert_int_not_equal(access(path, F_OK), 0);
+        free(path);
+    }
+}
+
+// An option that is repeated counts once.
+static void options_are_passed_on(void **state) {
+    (void)state;
+    put_explorer("echo \"$*.\"; echo '" HELD("1") "' >&3");
+    assert_says("--sizes 8,9 --verbs af --level 0 --refuse --memory 200", 0,
+                "--depth 5 --memory 200 --refuse --sizes 8,9 --verbs af --level 0.\n");
+    assert_says("--level 0 --level 0 --level 0 --level 0 --level 0 --level 0 --level 0 --level 0 "
+                "--level 0 --level 0 --level 0 --level 0 --level 0 --level 0 --level 0 --level 1",
+                0, " --level 1.\n");
+}
+
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter, leave)
+
+int main(int argc, char **argv) {
+    // Alone it explores: only the copy has somebody beside it.
+    if (argc > 1 || !strstr(argv[0], "explore_command_test"))
+        return (int)explore_command(argc, argv);
+    const struct CMUnitTest tests[] = {
+        IN_FOLDER(what_was_explored_is_kept),
+        IN_FOLDER(a_memory_limit_is_said),
+        IN_FOLDER(a_trace_is_played_before_it_is_shown),
+        IN_FOLDER(what_cannot_be_written_is_known_before),
+        IN_FOLDER(bad_options_are_refused_before_anything_starts),
+        IN_FOLDER(options_are_passed_on),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,547 @@
+#include "cli/random.h"
+#include "fuzz/explore/explorer/buffer_world_state.h"
+#include "fuzz/explore/explorer/heap_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { LAYOUTS_MAX = 1 << 21 };
+
+static const heap_world_options plain = {
+    .sizes = {8, 60, 250, 1000}, .size_count = 4, .verbs = HEAP_WORLD_VERBS};
+
+// A world around a world, which keeps how blocks lay in each state that was reached.
+typedef struct watched {
+    explorer_world world;
+    explorer_world *inner;
+    uint64_t *layouts; // a set: open addressing, 0 vacant
+    uint64_t count;
+} watched;
+
+static watched watch;
+
+static bool watched_begin(explorer_world *w, unsigned char *state, size_t *bytes) {
+    (void)w;
+    return watch.inner->begin(watch.inner, state, bytes);
+}
+static void watched_load(explorer_world *w, const unsigned char *state, size_t bytes) {
+    (void)w;
+    watch.inner->load(watch.inner, state, bytes);
+}
+static uint32_t watched_moves(explorer_world *w, uint32_t moves[EXPLORER_MOVES_MAX]) {
+    (void)w;
+    return watch.inner->moves(watch.inner, moves);
+}
+static bool watched_play(explorer_world *w, uint32_t move, unsigned char *state, size_t *bytes) {
+    (void)w;
+    if (!watch.inner->play(watch.inner, move, state, bytes)) return false;
+    uint64_t layout = heap_world_layout(state) | 1;
+    uint32_t at = (uint32_t)(layout * 0x9E3779B97F4A7C15 >> 43) % LAYOUTS_MAX;
+    while (watch.layouts[at] && watch.layouts[at] != layout)
+        at = (at + 1) % LAYOUTS_MAX;
+    if (!watch.layouts[at]) {
+        assert_true(++watch.count < LAYOUTS_MAX);
+        watch.layouts[at] = layout;
+    }
+    return true;
+}
+static uint32_t watched_refused(explorer_world *w, uint32_t move) {
+    (void)w;
+    return watch.inner->refused(watch.inner, move);
+}
+static bool watched_end(explorer_world *w) {
+    (void)w;
+    return watch.inner->end(watch.inner);
+}
+
+static exploration explore(const heap_world_options *options, uint32_t depth) {
+    exploration result;
+    explorer_world *world = heap_world_new(options);
+    assert_non_null(world);
+    assert_true(explorer_run(world, depth, true, &result));
+    heap_world_free(world);
+    return result;
+}
+
+// At its memory's limit an exploration ends with what is known of the depths before.
+static void memory_is_limited(void **state) {
+    (void)state;
+    heap_world_options options = plain;
+    options.strategy = explored_strategy_named("tlsf", 1);
+    options.canonicalize = true;
+    options.depth = 12;
+    explorer_world *world = heap_world_new(&options);
+    exploration limited;
+    assert_non_null(world);
+    world->memory_bytes = 8 << 20;
+    assert_true(explorer_run(world, 12, false, &limited));
+    assert_true(limited.full && limited.broken == LAW_NONE);
+    assert_in_range(limited.depth, 2, 11);
+    world->memory_bytes = 0;
+    exploration whole;
+    assert_true(explorer_run(world, limited.depth, false, &whole));
+    assert_false(whole.full);
+    assert_int_equal(limited.sequences, whole.sequences);
+    assert_true(limited.states >= whole.states);
+    heap_world_free(world);
+}
+
+static exploration explore_watched(const heap_world_options *options, uint32_t depth) {
+    exploration result;
+    watch = (watched){.world = {.begin = watched_begin,
+                                .load = watched_load,
+                                .moves = watched_moves,
+                                .play = watched_play,
+                                .refused = watched_refused,
+                                .end = watched_end},
+                      .inner = heap_world_new(options),
+                      .layouts = calloc(LAYOUTS_MAX, sizeof(uint64_t))};
+    assert_true(watch.inner && watch.layouts);
+    assert_true(explorer_run(&watch.world, depth, true, &result));
+    heap_world_free(watch.inner);
+    return result;
+}
+
+// What canonicalize zeroes changes no behaviour: the same sequences, and the same blocks at the
+// same places, no more and no fewer of them; but fewer states.
+static void canonical_and_plain_agree(void **state) {
+    (void)state;
+    for (size_t i = 0; explored_strategy_names[i]; i++) {
+        heap_world_options options = plain;
+        options.depth = 5;
+        options.probe = true;
+        options.strategy = explored_strategy_named(explored_strategy_names[i], 1);
+        exploration as_it_is = explore_watched(&options, 5);
+        uint64_t *layouts = watch.layouts, count = watch.count;
+        options.canonicalize = true;
+        exploration canonical = explore_watched(&options, 5);
+        assert_int_equal(as_it_is.broken, LAW_NONE);
+        assert_int_equal(canonical.broken, LAW_NONE);
+        assert_int_equal(as_it_is.sequences, canonical.sequences);
+        assert_int_equal(count, watch.count);
+        for (uint32_t at = 0; at < LAYOUTS_MAX; at++)
+            assert_true(!layouts[at] == !watch.layouts[at]);
+        assert_true(canonical.states <= as_it_is.states);
+        free(layouts);
+        free(watch.layouts);
+    }
+}
+
+// Every sequence, one after the other, without a look at what was seen.
+static uint64_t enumerate(explorer_world *w, const unsigned char *state, size_t bytes,
+                          uint32_t depth) {
+    uint32_t moves[EXPLORER_MOVES_MAX];
+    uint64_t sequences = 0;
+    if (depth == 0) return 0;
+    w->load(w, state, bytes);
+    uint32_t count = w->moves(w, moves);
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t move = moves[i], more; move; move = more) {
+            unsigned char next[1 << 14];
+            size_t next_bytes;
+            w->load(w, state, bytes);
+            assert_true(w->play(w, move, next, &next_bytes));
+            more = w->refused(w, move);
+            sequences += 1 + enumerate(w, next, next_bytes, depth - 1);
+        }
+    }
+    return sequences;
+}
+
+static void sequences_are_counted_as_they_are(void **state) {
+    (void)state;
+    static const char *const names[] = {"scope", "tlsf", "paged_shared"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        static unsigned char first[EXPLORER_STATE_BYTES_MAX];
+        size_t bytes;
+        heap_world_options options = plain;
+        options.depth = 3;
+        options.strategy = explored_strategy_named(names[i], 1);
+        explorer_world *w = heap_world_new(&options);
+        assert_true(w->begin(w, first, &bytes));
+        uint64_t sequences = enumerate(w, first, bytes, 3);
+        heap_world_free(w);
+        options.canonicalize = true;
+        assert_int_equal(explore(&options, 3).sequences, sequences);
+    }
+}
+
+// ---- Bugs ---------------------------------------------------------------------------------------
+
+static lm_allocator sick; // as the sound one, but for a bug
+static const lm_allocator *sound;
+
+// Of an empty heap the oracle frees a block of no bytes: bugs are in the others.
+static bool free_small(void *block, size_t size, lm_memory *m) {
+    if (block && sound->usable_size(block, m) >= 60) return false;
+    sound->free(block, size, m);
+    return true;
+}
+static void leak(void *block, size_t size, lm_memory *m) {
+    free_small(block, size, m);
+}
+static void trap(void *block, size_t size, lm_memory *m) {
+    if (!free_small(block, size, m)) __builtin_trap();
+}
+static void hang(void *block, size_t size, lm_memory *m) {
+    for (volatile bool again = !free_small(block, size, m); again;)
+        ;
+}
+// What would lie far behind lies in what lies before it.
+static void *misplace(size_t size, lm_memory *m) {
+    unsigned char *block = sound->allocate(size, m);
+    return block && block - m->base > 2000 ? block - 64 : block;
+}
+static void *shrink_and_forget(void *block, size_t size, lm_memory *m) {
+    void *to = sound->resize(block, size, m);
+    if (!to) memset(block, 0, 1); // what was to stay as it was
+    return to;
+}
+
+// Explores it, and tells what was found.
+static exploration explore_world(explorer_world *w, uint32_t depth, trace *found) {
+    exploration result;
+    trace_error error;
+    trace_builder *builder = trace_builder_new();
+    assert_true(explorer_run(w, depth, true, &result));
+    assert_int_not_equal(result.broken, LAW_NONE);
+    assert_true(w->trace(w, result.moves_to, result.move_count, builder, &error));
+    assert_true(trace_builder_finish(builder, found, &error));
+    return result;
+}
+
+static bool damaged; // heaps of the worlds that play traces are walked so
+
+static explorer_world *heap_of(const lm_allocator *allocator, bool probe) {
+    static explored_strategy strategy;
+    heap_world_options options = plain;
+    strategy.allocator = allocator;
+    options.depth = 6;
+    options.strategy = &strategy;
+    options.probe = probe;
+    options.damage = !probe && damaged;
+    explorer_world *w = heap_world_new(&options);
+    assert_non_null(w);
+    return w;
+}
+
+static exploration explore_sick(trace *found) {
+    explorer_world *w = heap_of(&sick, false);
+    exploration result = explore_world(w, 6, found);
+    heap_world_free(w);
+    return result;
+}
+
+static oracle_law played_on(const lm_allocator *allocator, const trace *trace) {
+    exploration result;
+    explorer_world *w = heap_of(allocator, false);
+    explorer_play(w, trace, &result);
+    heap_world_free(w);
+    return result.broken;
+}
+
+// A trace that was found breaks the same law once more, and none on the sound one. Frees it.
+static void assert_plays(trace *found, oracle_law law) {
+    assert_string_equal(law_names[played_on(&sick, found)], law_names[law]);
+    assert_int_equal(played_on(sound, found), LAW_NONE);
+    trace_free(found);
+}
+
+static void bugs_are_found_by_the_shortest_trace(void **state) {
+    (void)state;
+    static const struct bug {
+        void (*free)(void *, size_t, lm_memory *);
+        void *(*allocate)(size_t, lm_memory *);
+        void *(*resize)(void *, size_t, lm_memory *);
+        oracle_law law;
+        uint32_t operations;
+    } bugs[] = {
+        {.free = trap, .law = LAW_trap, .operations = 1},
+        {.free = hang, .law = LAW_steps, .operations = 1},
+        {.free = leak, .law = LAW_conservation, .operations = 1},
+        {.allocate = misplace, .law = LAW_overlap, .operations = 2},
+        {.resize = shrink_and_forget, .law = LAW_content, .operations = 2},
+    };
+    sound = explored_strategy_named("tlsf", 0)->allocator;
+    for (size_t i = 0; i < sizeof bugs / sizeof *bugs; i++) {
+        trace found;
+        sick = *sound;
+        if (bugs[i].free) sick.free = bugs[i].free;
+        if (bugs[i].allocate) sick.allocate = bugs[i].allocate;
+        if (bugs[i].resize) sick.resize = bugs[i].resize;
+        exploration result = explore_sick(&found);
+        assert_string_equal(law_names[result.broken], law_names[bugs[i].law]);
+        assert_int_equal(result.move_count, bugs[i].operations);
+        assert_true(found.count > result.move_count);
+        assert_int_equal(found.operations[0].verb, TRACE_HEAP);
+        assert_plays(&found, bugs[i].law);
+    }
+}
+
+// Where a block goes depends on what is written before it.
+static void *look_before(size_t size, lm_memory *m) {
+    uint32_t *block = sound->allocate(size, m);
+    if (!block || lm_offset(m, block) < 400 || block[-8] % 2) return block;
+    uint32_t offset = lm_offset(m, block); // a growth may move it
+    void *other = sound->allocate(size, m);
+    sound->free(other ? lm_at(m, offset) : NULL, 0, m);
+    return other ? other : lm_at(m, offset);
+}
+// What no move does, a probe does: it fails for so many bytes alone.
+static void *not_so_many(size_t size, lm_memory *m) {
+    return size == 252 ? NULL : sound->allocate(size, m);
+}
+
+static void what_a_probe_finds_is_played_too(void **state) {
+    (void)state;
+    trace found;
+    sound = explored_strategy_named("tlsf", 0)->allocator;
+    sick = *sound;
+    sick.allocate = not_so_many;
+    explorer_world *w = heap_of(&sick, true);
+    exploration result = explore_world(w, 2, &found);
+    heap_world_free(w);
+    assert_plays(&found, result.broken);
+}
+
+// Follows what it finds, wherever that leads, or writes there; what it is given is in order.
+static const char *crash_on_damage(lm_memory *m, lm_census *census) {
+    const char *law = sound->validate(m, census);
+    if (law) *(volatile char *)NULL = 0;
+    return law;
+}
+static const char *trap_on_damage(lm_memory *m, lm_census *census) {
+    const char *law = sound->validate(m, census);
+    if (law) __builtin_trap();
+    return law;
+}
+static const char *hang_on_damage(lm_memory *m, lm_census *census) {
+    const char *law = sound->validate(m, census);
+    for (volatile bool again = law; again;)
+        ;
+    return law;
+}
+static const char *write_on_damage(lm_memory *m, lm_census *census) {
+    const char *law = sound->validate(m, census);
+    if (law) m->base[m->pages * LM_PAGE_BYTES - 1]++;
+    return law;
+}
+
+// The walk is blamed, by the word that was damaged, and what is found can be played.
+static void a_walk_survives_a_damaged_word(void **state) {
+    (void)state;
+    static const struct {
+        const char *(*validate)(lm_memory *, lm_census *);
+        const char *how;
+    } walks[] = {
+        {crash_on_damage, "crashes"},
+        {trap_on_damage, "traps"},
+        {hang_on_damage, "does not return"},
+        {write_on_damage, "writes"},
+    };
+    sound = explored_strategy_named("tlsf", 0)->allocator;
+    for (size_t i = 0; i < sizeof walks / sizeof *walks; i++) {
+        trace found;
+        sick = *sound;
+        sick.validate = walks[i].validate;
+        explorer_world *w = heap_of(&sick, true);
+        exploration result = explore_world(w, 2, &found);
+        assert_true(w->damages(w));
+        heap_world_free(w);
+        assert_string_equal(law_names[result.broken], "walk");
+        assert_non_null(strstr(result.finding, walks[i].how));
+        assert_non_null(strstr(result.finding, "whose word at "));
+        damaged = true;
+        assert_plays(&found, LAW_walk);
+        damaged = false;
+    }
+}
+
+static size_t crash_when_measured(const void *block, lm_memory *m) {
+    size_t usable = sound->usable_size(block, m);
+    if (usable >= 250) *(volatile char *)NULL = 0;
+    return usable;
+}
+static bool crash_at_the_start(lm_memory *m) {
+    *(volatile char *)NULL = 0;
+    return sound->start(m);
+}
+static int overflow(volatile int depth) {
+    volatile char frame[4096];
+    frame[0] = (char)depth;
+    return depth < 0 ? 0 : overflow(depth + 1) + frame[0];
+}
+static void *overflow_the_stack(size_t size, lm_memory *m) {
+    if (size == 250) overflow(0);
+    return sound->allocate(size, m);
+}
+static const char *crash_over_two_blocks(lm_memory *m, lm_census *census) {
+    lm_census own;
+    const char *law = sound->validate(m, census ? census : &own);
+    if (!law && (census ? census : &own)->live_blocks == 2) *(volatile char *)NULL = 0;
+    return law;
+}
+static void crash_when_reset(lm_memory *m) {
+    *(volatile char *)NULL = 0;
+    sound->reset(m);
+}
+
+// Whichever call it is, the finding names it with its arguments, and its trace is played.
+static void a_crash_names_its_call(void **state) {
+    (void)state;
+    static const struct crash {
+        lm_allocator with;
+        const char *how;
+    } crashes[] = {
+        {{.usable_size = crash_when_measured}, "usable_size(block at "},
+        {{.start = crash_at_the_start}, "start() crashes"},
+        {{.allocate = overflow_the_stack}, "allocate(250) crashes"},
+        {{.validate = crash_over_two_blocks}, "validate() crashes"},
+        {{.reset = crash_when_reset}, "reset() crashes"},
+    };
+    sound = explored_strategy_named("tlsf", 0)->allocator;
+    for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++) {
+        trace found;
+        const lm_allocator *with = &crashes[i].with;
+        sick = *sound;
+        if (with->usable_size) sick.usable_size = with->usable_size;
+        if (with->start) sick.start = with->start;
+        if (with->allocate) sick.allocate = with->allocate;
+        if (with->validate) sick.validate = with->validate;
+        if (with->reset) sick.reset = with->reset;
+        exploration result = explore_sick(&found);
+        assert_string_equal(law_names[result.broken], "trap");
+        if (!strstr(result.finding, crashes[i].how)) fail_msg("%s", result.finding);
+        assert_plays(&found, LAW_trap);
+    }
+}
+
+static void where_blocks_lie_is_compared_when_played(void **state) {
+    (void)state;
+    trace found;
+    sound = explored_strategy_named("tlsf", 0)->allocator;
+    sick = *sound;
+    sick.allocate = look_before;
+    oracle_law law = explore_sick(&found).broken;
+    assert_int_equal(law, LAW_content);
+    assert_plays(&found, law);
+}
+
+// ---- Buffers ------------------------------------------------------------------------------------
+
+static explorer_world *buffers_of(const char *name, const lm_allocator *home, bool probe) {
+    explorer_world *w =
+        buffer_world_new(&(buffer_world_options){.check_level = 1, .name = name, .probe = probe});
+    assert_non_null(w);
+    if (home) ((buffer_world *)w)->served[0].allocator = home;
+    return w;
+}
+
+static void found_traces_of_buffers_are_played(void **state) {
+    (void)state;
+    sound = explored_strategy_named("tlsf", 1)->allocator;
+    for (const lm_allocator *home = &sick; home; home = home == &sick ? sound : NULL) {
+        trace found;
+        exploration result;
+        sick = *sound;
+        sick.free = leak;
+        explorer_world *w = buffers_of("resized", &sick, true);
+        oracle_law law = explore_world(w, 3, &found).broken;
+        buffer_world_free(w);
+        w = buffers_of("resized", home, false);
+        explorer_play(w, &found, &result);
+        assert_int_equal(result.broken, home == &sick ? law : LAW_NONE);
+        buffer_world_free(w);
+        trace_free(&found);
+    }
+}
+
+// Wherever a path ends, its trace is valid, with its probes, and plays. The world is freed.
+static void assert_tells(explorer_world *w, explorer_world *player, uint64_t seed) {
+    static unsigned char state[EXPLORER_STATE_BYTES_MAX];
+    uint32_t moves[EXPLORER_MOVES_MAX], path[5];
+    size_t bytes;
+    trace told;
+    trace_error error;
+    exploration result;
+    trace_builder *builder = trace_builder_new();
+    assert_true(w->begin(w, state, &bytes));
+    for (uint32_t i = 0; i < 5; i++) {
+        w->load(w, state, bytes);
+        uint32_t count = w->moves(w, moves);
+        path[i] = moves[random_next(&seed) % count];
+        assert_true(w->play(w, path[i], state, &bytes));
+        if (w->refused(w, path[i]) && random_next(&seed) % 2) {
+            path[i] = w->refused(w, path[i]);
+            assert_true(w->play(w, path[i], state, &bytes));
+        }
+    }
+    if (!w->end(w)) fail_msg("%s", w->finding);
+    bool good = w->trace(w, path, 5, builder, &error);
+    if (!good) fail_msg("%s", error.text);
+    assert_true(trace_builder_finish(builder, &told, &error));
+    explorer_play(player, &told, &result);
+    if (result.broken != LAW_NONE) fail_msg("%s", result.finding);
+    assert_true(result.moves >= 5);
+    trace_free(&told);
+}
+
+static void all_that_is_explored_can_be_played(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        for (size_t i = 0; buffer_world_names[i]; i++) {
+            const char *name = buffer_world_names[i];
+            explorer_world *w = buffers_of(name, NULL, true),
+                           *player = buffers_of(name, NULL, false);
+            assert_tells(w, player, seed);
+            buffer_world_free(w);
+            buffer_world_free(player);
+        }
+        for (size_t i = 0; explored_strategy_names[i]; i++) {
+            const lm_allocator *a =
+                explored_strategy_named(explored_strategy_names[i], 1)->allocator;
+            explorer_world *w = heap_of(a, true), *player = heap_of(a, false);
+            assert_tells(w, player, seed);
+            heap_world_free(w);
+            heap_world_free(player);
+        }
+    }
+}
+
+// Each world has its past, holds, and shows what the player does with the numbers after it.
+static void all_worlds_of_buffers_hold(void **state) {
+    (void)state;
+    for (size_t i = 0; buffer_world_names[i]; i++) {
+        exploration result;
+        explorer_world *w = buffers_of(buffer_world_names[i], NULL, true);
+        assert_true(explorer_run(w, 3, true, &result));
+        assert_int_equal(result.broken, LAW_NONE);
+        assert_true(result.states > 200);
+        assert_true(((buffer_world *)w)->probed > 50);
+        buffer_world_free(w);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(canonical_and_plain_agree),
+        cmocka_unit_test(sequences_are_counted_as_they_are),
+        cmocka_unit_test(bugs_are_found_by_the_shortest_trace),
+        cmocka_unit_test(what_a_probe_finds_is_played_too),
+        cmocka_unit_test(a_walk_survives_a_damaged_word),
+        cmocka_unit_test(a_crash_names_its_call),
+        cmocka_unit_test(memory_is_limited),
+        cmocka_unit_test(where_blocks_lie_is_compared_when_played),
+        cmocka_unit_test(found_traces_of_buffers_are_played),
+        cmocka_unit_test(all_that_is_explored_can_be_played),
+        cmocka_unit_test(all_worlds_of_buffers_hold),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

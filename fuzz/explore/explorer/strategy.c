@@ -1,0 +1,17 @@
+// One strategy for the explorer: EXPLORED names it, EXPLORED_SOURCE is its file, and CANONICAL what
+// is known of its heap.
+#include EXPLORED_SOURCE
+
+#include "fuzz/explore/explorer/strategies.h"
+
+#ifdef CANONICAL
+#include CANONICAL
+#else
+#define canonicalize NULL
+#endif
+
+#define EXPLORED_TABLE_(name, level) LM_PASTE(explored_, name, LM_PASTE(_, level, LM_CHECK_LEVEL))
+#define EXPLORED_TABLE(name)         EXPLORED_TABLE_(name, level)
+
+extern const explored_strategy EXPLORED_TABLE(EXPLORED);
+const explored_strategy EXPLORED_TABLE(EXPLORED) = {&LM_TABLE(EXPLORED), canonicalize};

@@ -1,0 +1,65 @@
+#include "fuzz/explore/explorer_program.h"
+
+#include "cli/child.h"
+#include "cli/verb.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { FAILURE_BYTES = 100, ARGUMENTS_MAX = 24 };
+
+// False: with errno.
+static bool find_program(char path[PATH_MAX]) {
+    static const char name[] = "/linmem-explorer";
+    ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - sizeof name);
+    if (length < 0) return false;
+    path[length] = '\0';
+    strcpy(strrchr(path, '/'), name);
+    return true;
+}
+
+json_t *explorer_program_read(int descriptor) {
+    FILE *stream = fdopen(descriptor, "r");
+    char *line = NULL;
+    size_t room = 0;
+    json_t *last = NULL;
+    while (stream && getline(&line, &room, stream) > 0) {
+        json_t *said = json_loads(line, 0, NULL);
+        if (!said) continue;
+        json_decref(last);
+        last = said;
+    }
+    free(line);
+    if (stream) fclose(stream);
+    return last;
+}
+
+// What it writes is small enough for a pipe to hold.
+json_t *explorer_program_run(const char *const *arguments, char *failure) {
+    char program[PATH_MAX];
+    const char *argv[ARGUMENTS_MAX + 2] = {program};
+    for (size_t i = 0; i < ARGUMENTS_MAX && arguments[i]; i++)
+        argv[1 + i] = arguments[i];
+    int ends[2];
+    *failure = '\0';
+    if (!find_program(program) || pipe2(ends, O_CLOEXEC) != 0) {
+        snprintf(failure, FAILURE_BYTES, "%s", strerror(errno));
+        return NULL;
+    }
+    pid_t pid = child_start(
+        &(child_options){.argv = argv, .descriptors = &ends[1], .descriptor_count = 1, .cpu = -1});
+    int reason = errno;
+    close(ends[1]);
+    child_end end = {0};
+    if (pid > 0) child_wait(pid, 0, &end);
+    json_t *result = explorer_program_read(ends[0]);
+    bool whole = pid > 0 && (end.ok || end.exit_status == EXIT_BROKEN);
+    if (!result || !whole)
+        snprintf(failure, FAILURE_BYTES, "%s", pid > 0 ? end.text : strerror(reason));
+    return result;
+}

@@ -1,0 +1,97 @@
+#include "fuzz/oracle/agreement.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef unsigned long long ull; // as printf takes it
+
+// ---- Answers ------------------------------------------------------------------------------------
+
+// Whether there was room for what nobody may need more than, whatever he states: the next power of
+// two, at a multiple of itself.
+static bool could_serve(const oracle *o, uint32_t size, uint32_t alignment) {
+    uint64_t most = size > alignment ? size : alignment, power = LM_BLOCK_ALIGNMENT;
+    while (power < most)
+        power *= 2;
+    return oracle_had_room(o, power, power);
+}
+
+// The alignment that an operation asks for.
+static uint32_t alignment_of(oracle *o, const trace_operation *operation) {
+    if (operation->verb != TRACE_RESIZE) return operation->argument[2];
+    const oracle_extent *e = oracle_find(o, operation->argument[0]);
+    return e ? e->alignment : LM_BLOCK_ALIGNMENT;
+}
+
+static void note(agreement *a, heap_player *p, const trace_operation *operation, size_t index) {
+    if (p->answer == HEAP_NOT_ASKED || index >= AGREEMENT_OPERATIONS_MAX) return;
+    uint32_t bit = UINT32_C(1) << a->place;
+    agreement_answers *answers = &a->answers[index];
+    if (p->answer == HEAP_SERVED) {
+        answers->served |= bit;
+        return;
+    }
+    answers->refused |= bit;
+    uint32_t size = operation->argument[1];
+    if (could_serve(&p->oracle, size, alignment_of(&p->oracle, operation))) answers->owed |= bit;
+}
+
+// ---- Plays --------------------------------------------------------------------------------------
+
+// Without an end, which says nothing about answers, and costs as much as the calls.
+static bool play_all(agreement *a, heap_player *p, const trace_operation *operations, size_t count,
+                     size_t *at) {
+    for (; *at < count && operations[*at].verb != TRACE_EXIT; ++*at) {
+        if (!heap_player_play(p, &operations[*at])) return false;
+        note(a, p, &operations[*at], *at);
+    }
+    return true;
+}
+
+static bool play_on(agreement *a, heap_player *p, const heap_options *options,
+                    const trace_operation *operations, size_t count, size_t *at) {
+    heap_options own = *options;
+    own.allocator = a->allocators[a->place];
+    own.counted = NULL;
+    bool placed = count && operations[0].verb == TRACE_HEAP;
+    *at = placed;
+    if (heap_player_start(p, &own, placed ? operations : NULL) &&
+        play_all(a, p, operations, count, at))
+        return true;
+    a->broken = p->oracle.broken;
+    snprintf(a->finding, sizeof a->finding, "%s: %s", own.allocator->name, p->oracle.finding);
+    return false;
+}
+
+// ---- The law ------------------------------------------------------------------------------------
+
+static int count_of(uint32_t strategies) {
+    return __builtin_popcount(strategies);
+}
+
+static bool holds(agreement *a, const trace_operation *operation,
+                  const agreement_answers *answers) {
+    if (!answers->owed || count_of(answers->served) <= count_of(answers->refused)) return true;
+    a->place = (size_t)__builtin_ctz(answers->owed);
+    a->broken = LAW_agreement;
+    const lm_allocator *allocator = a->allocators[a->place];
+    uint32_t size = operation->argument[1];
+    snprintf(a->finding, sizeof a->finding,
+             "%s refuses %s %u bytes with room for them, which %d of %zu strategies serve",
+             allocator->name, operation->verb == TRACE_RESIZE ? "a resize to" : "a block of", size,
+             count_of(answers->served), a->count);
+    return false;
+}
+
+bool agreement_run(agreement *a, heap_player *p, const heap_options *options,
+                   const trace_operation *operations, size_t count, size_t *at) {
+    a->broken = LAW_NONE;
+    memset(a->answers, 0, sizeof a->answers);
+    for (a->place = 0; a->place < a->count; a->place++)
+        if (!play_on(a, p, options, operations, count, at)) return false;
+    if (options->without & LAW_BIT(LAW_agreement)) return true;
+    size_t kept = count < AGREEMENT_OPERATIONS_MAX ? count : AGREEMENT_OPERATIONS_MAX;
+    for (*at = 0; *at < kept; ++*at)
+        if (!holds(a, &operations[*at], &a->answers[*at])) return false;
+    return true;
+}

@@ -1,0 +1,654 @@
+#include "fuzz/oracle/oracle.h"
+
+#include "alloc/conformance/room.h"
+#include "fuzz/oracle/circulation.h"
+#include "fuzz/oracle/pattern.h"
+#include "fuzz/oracle/steps.h"
+#include "fuzz/play/dirty.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *const law_names[LAWS + 1] = {
+#define LAW(name, text) #name,
+#include "fuzz/oracle/laws.def"
+#undef LAW
+    "none",
+};
+
+const char *const law_texts[LAWS] = {
+#define LAW(name, text) text,
+#include "fuzz/oracle/laws.def"
+#undef LAW
+};
+
+oracle_law law_named(const char *name) {
+    for (oracle_law law = 0; law < LAWS; law++)
+        if (strcmp(law_names[law], name) == 0) return law;
+    return LAW_NONE;
+}
+
+bool oracle_breaks(oracle *o, oracle_law law, const char *how, ...) {
+    if (o->without & LAW_BIT(law)) return true;
+    va_list arguments;
+    va_start(arguments, how);
+    vsnprintf(o->finding, sizeof o->finding, how, arguments);
+    va_end(arguments);
+    o->broken = law;
+    return false;
+}
+
+#define HOLDS(law, holds, ...)                                                                     \
+    do {                                                                                           \
+        if (__builtin_expect(!(holds), 0) && !oracle_breaks(o, LAW_##law, __VA_ARGS__))            \
+            return false;                                                                          \
+    } while (0)
+
+typedef unsigned long long ull; // as printf takes it
+
+static bool can(const oracle *o, lm_capability capability) {
+    return o->allocator->capabilities & capability;
+}
+static uint64_t memory_end(const oracle *o) {
+    return (uint64_t)lm_memory_pages(o->memory) * LM_PAGE_BYTES;
+}
+
+// ---- What lives ---------------------------------------------------------------------------------
+
+static oracle_extent *at(oracle *o, uint32_t place) {
+    return &o->extents[o->order[place]];
+}
+
+// How many extents begin before the offset.
+static uint32_t place_of(oracle *o, uint64_t offset) {
+    uint32_t low = 0, high = o->count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (at(o, middle)->offset < offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+// Whether `bytes` from the extent's offset on are nobody's. `place`: where it belongs in the order.
+static bool holds_alone(oracle *o, const oracle_extent *e, uint32_t place, uint64_t bytes) {
+    const oracle_extent *before = place ? at(o, place - 1) : NULL;
+    const oracle_extent *behind = place < o->count ? at(o, place) : NULL;
+    HOLDS(overlap, !before || before->room <= e->offset - before->offset,
+          "block %u at %llu lies in %s %u", e->number, (ull)e->offset,
+          before->foreign ? "foreign pages" : "block", before->number);
+    HOLDS(overlap, !behind || bytes <= behind->offset - e->offset,
+          "block %u at %llu reaches into %s %u", e->number, (ull)e->offset,
+          behind->foreign ? "foreign pages" : "block", behind->number);
+    return true;
+}
+
+static void insert(oracle *o, oracle_extent *e, uint32_t place) {
+    for (uint32_t i = o->count++; i > place; i--)
+        o->order[i] = o->order[i - 1];
+    o->order[place] = (uint16_t)(e - o->extents);
+    e->live = true;
+}
+
+static void forget(oracle *o, oracle_extent *e) {
+    uint32_t place = place_of(o, e->offset);
+    uint16_t index = (uint16_t)(e - o->extents);
+    while (o->order[place] != index) // several begin there only where overlap is not held
+        place++;
+    o->count--;
+    for (uint32_t i = place; i < o->count; i++)
+        o->order[i] = o->order[i + 1];
+    e->live = false;
+    o->reused = true;
+    o->usable -= e->usable;
+    o->cost -= e->cost_max;
+}
+
+// A block has its own place, by its number, or one a little behind where that is taken.
+oracle_extent *oracle_find(oracle *o, uint32_t number) {
+    for (uint32_t i = 0; i <= o->reach; i++) {
+        oracle_extent *e = &o->extents[(number + i) % ORACLE_BLOCKS_MAX];
+        if (e->live && e->number == number) return e;
+    }
+    return NULL;
+}
+
+oracle_extent *oracle_block_at(oracle *o, uint64_t offset) {
+    for (uint32_t place = place_of(o, offset); place < o->count; place++) {
+        oracle_extent *e = at(o, place);
+        if (e->offset != offset) return NULL;
+        if (!e->foreign) return e;
+    }
+    return NULL;
+}
+
+const oracle_extent *oracle_extent_around(oracle *o, uint64_t offset) {
+    uint32_t place = place_of(o, offset + 1);
+    const oracle_extent *e = place ? at(o, place - 1) : NULL;
+    return e && offset - e->offset < e->room ? e : NULL;
+}
+
+const oracle_extent *oracle_ended(const oracle *o, uint32_t number) {
+    const oracle_extent *e = &o->extents[number % ORACLE_BLOCKS_MAX];
+    bool known = e->play == o->play && e->number == number;
+    return known && !e->live ? e : NULL;
+}
+
+static oracle_extent *vacant(oracle *o, uint32_t number) {
+    uint32_t i = 0;
+    while (o->extents[(number + i) % ORACLE_BLOCKS_MAX].live)
+        i++;
+    if (i > o->reach) o->reach = i;
+    return &o->extents[(number + i) % ORACLE_BLOCKS_MAX];
+}
+
+static void fill(unsigned char *block, uint32_t number, uint64_t usable, uint64_t from) {
+    uint64_t edge = usable - PATTERN_EDGE_BYTES;
+    pattern_fill(block, number, usable, from);
+    if (usable <= PATTERN_STRIDES_BYTES) {
+        dirty_mark(block, usable);
+    } else {
+        dirty_mark(block, PATTERN_STRIDES_BYTES);
+        dirty_mark(block + edge - sizeof edge, PATTERN_EDGE_BYTES + sizeof edge);
+    }
+}
+
+static bool holds_content(oracle *o, const oracle_extent *e, uint64_t bytes) {
+    uint64_t wrong = pattern_check(oracle_address(o, e), e->number, e->usable, bytes);
+    HOLDS(content, wrong == PATTERN_HOLDS, "%s %u at %llu, %llu bytes: byte %llu has changed",
+          e->foreign ? "foreign pages" : "block", e->number, (ull)e->offset, (ull)e->usable,
+          (ull)wrong);
+    return true;
+}
+
+// ---- The heap's beginning -----------------------------------------------------------------------
+
+enum { BELOW_BYTES = 64, BELOW_NUMBER = UINT32_MAX };
+
+// What lies before the heap is not its own.
+static uint64_t below(const oracle *o, unsigned char **from) {
+    uint64_t start = o->memory->heap_start, end = memory_end(o);
+    uint64_t bytes = start < BELOW_BYTES ? start : BELOW_BYTES;
+    *from = lm_memory_base(o->memory) + start - bytes;
+    return start <= end ? bytes : 0;
+}
+
+void oracle_begin(oracle *o, const lm_allocator *allocator, lm_memory *memory, uint32_t without) {
+    for (uint32_t i = 0; i < o->count; i++)
+        at(o, i)->live = false;
+    o->allocator = allocator;
+    o->memory = memory;
+    o->without = without;
+    o->counted = o->clears = o->reused = o->haunted = o->gave_back = false;
+    o->broken = LAW_NONE;
+    o->finding[0] = '\0';
+    o->count = o->foreign = o->reach = 0;
+    o->play++;
+    o->usable = o->cost = o->foreign_bytes = 0;
+    o->demand = (lm_demand_meter){0};
+    o->largest = o->ended = 0;
+    o->census_is_current = false;
+    o->threads = 0;
+    oracle_before(o);
+}
+
+bool oracle_started(oracle *o, bool started) {
+    bool due = lm_room_to_start(o->memory) && o->refusals == 0;
+    HOLDS(refusal, started || !due, "a heap at %u in %u pages does not start",
+          o->memory->heap_start, o->memory->pages_max);
+    HOLDS(refusal, started || lm_memory_pages(o->memory) == o->pages,
+          "the memory has grown, but the heap did not start");
+    o->pages_begun = lm_memory_pages(o->memory);
+    unsigned char *from;
+    uint64_t bytes = below(o, &from);
+    fill(from, BELOW_NUMBER, bytes, 0);
+    return true;
+}
+
+// ---- Calls --------------------------------------------------------------------------------------
+
+void oracle_before(oracle *o) {
+    o->pages = lm_memory_pages(o->memory);
+    o->refusals = o->memory->refusals;
+    o->threads |= UINT64_C(1) << o->memory->thread;
+    steps_taken = 0;
+}
+
+static bool holds_steps(oracle *o, bool resizes) {
+    uint32_t pages = lm_memory_pages(o->memory);
+    uint32_t most = steps_limit(resizes, pages != o->pages ? pages : 0);
+    HOLDS(steps, !o->counted || !can(o, LM_CONSTANT_TIME) || steps_taken <= most,
+          "a call took %u steps, more than %u", steps_taken, most);
+    return true;
+}
+
+// A call may grow the memory by what it needs, rounded up twice, and by what the heap keeps of it.
+static bool holds_growth(oracle *o, uint64_t cost, uint32_t alignment) {
+    uint64_t grown = memory_end(o) - (uint64_t)o->pages * LM_PAGE_BYTES;
+    uint64_t most = 2 * cost + alignment + 4 * LM_PAGE_BYTES + memory_end(o) / 16;
+    HOLDS(waste, grown <= most, "the memory grew by %llu bytes for a block that takes %llu",
+          (ull)grown, (ull)cost);
+    return true;
+}
+
+bool oracle_growth_was_refused(const oracle *o) {
+    return o->refusals == LM_REFUSE_ALL || o->memory->refusals != o->refusals;
+}
+
+uint64_t oracle_left(const oracle *o) {
+    return (uint64_t)(o->memory->pages_max - o->pages) * LM_PAGE_BYTES;
+}
+
+// Of refusals and resets some are followed by a walk; where one preceded, all.
+enum { ENDS_A_WALK = 4 };
+
+// Of who rounds to powers of two: how much there is from the last place on at which the block may
+// begin, if nothing lives there; what the memory grows by joins it. Before the heap has grown what
+// is its own lies in front.
+static uint64_t free_end(const oracle *o, uint64_t block, uint64_t step, uint64_t own) {
+    bool joins = can(o, LM_MERGES) && !oracle_sees_threads(o) && step == block;
+    if (!joins || o->pages != o->pages_begun) return 0;
+    const oracle_extent *last = o->count ? &o->extents[o->order[o->count - 1]] : NULL;
+    uint64_t end = (uint64_t)o->pages * LM_PAGE_BYTES, place = end - end % step;
+    bool is_free = !last || last->offset + last->room <= place;
+    return is_free && o->memory->heap_start + own <= place ? end - place : 0;
+}
+
+bool oracle_had_room(const oracle *o, uint64_t block, uint64_t step) {
+    if (oracle_growth_was_refused(o)) return false;
+    uint64_t end = (uint64_t)o->pages * LM_PAGE_BYTES, left = oracle_left(o);
+    uint64_t due = lm_room_due(o->allocator, end, block, step);
+    uint64_t joined = due == UINT64_MAX ? 0 : free_end(o, block, step, due - block - step);
+    return due <= left || (joined && due - step <= left + joined);
+}
+
+// The widest stretch of what the memory was before the call in which nothing lives.
+static uint64_t widest_stretch(oracle *o) {
+    uint64_t widest = 0, from = o->memory->heap_start, end = (uint64_t)o->pages * LM_PAGE_BYTES;
+    for (uint32_t i = 0; i < o->count && at(o, i)->offset < end; i++) {
+        const oracle_extent *e = at(o, i);
+        if (e->offset > from && e->offset - from > widest) widest = e->offset - from;
+        from = e->offset + e->room;
+    }
+    return end > from && end - from > widest ? end - from : widest;
+}
+
+// Where free blocks merge, a stretch four times as wide as the block has room for it, wherever the
+// heap's own table lies in it, and though a search looks among larger ones only. What threads keep
+// for themselves is not to be had.
+static bool holds_reuse(oracle *o, uint64_t block, uint32_t alignment, const char *what) {
+    uint64_t end = (uint64_t)o->pages * LM_PAGE_BYTES;
+    uint64_t due = 4 * block + 2 * (uint64_t)alignment + end / 16 + 4 * LM_PAGE_BYTES;
+    if (!can(o, LM_MERGES) || oracle_sees_threads(o) || end < due) return true;
+    uint64_t widest = widest_stretch(o);
+    HOLDS(reuse, widest < due, "%llu bytes %s beside %llu where nothing lives", (ull)block, what,
+          (ull)widest);
+    return true;
+}
+
+// A call was refused: because a growth was, or because there was no room for a block as large as
+// the strategy states. Nothing changed.
+static bool holds_refusal(oracle *o, uint64_t cost, uint32_t size, uint32_t alignment) {
+    uint64_t block = cost > size ? cost : size;
+    HOLDS(refusal, !oracle_had_room(o, block, lm_room_step(o->allocator, block, alignment)),
+          "%u bytes aligned to %u are refused with %llu left", size, alignment,
+          (ull)oracle_left(o));
+    if (!holds_reuse(o, block, alignment, "are refused")) return false;
+    HOLDS(refusal, lm_memory_pages(o->memory) == o->pages,
+          "a refused call has grown the memory to %u pages", lm_memory_pages(o->memory));
+    lm_census before = o->census;
+    bool comparable = o->census_is_current;
+    bool walks = comparable || o->ended++ % ENDS_A_WALK == 0;
+    if (!walks || !oracle_walks_cheaply(o)) return true;
+    if (!oracle_walk(o)) return false;
+    comparable &= o->census_is_current;
+    HOLDS(refusal,
+          !comparable || (before.live_blocks == o->census.live_blocks &&
+                          before.live_bytes == o->census.live_bytes &&
+                          before.heap_bytes == o->census.heap_bytes),
+          "a refused call has changed what the heap counts from %llu blocks, %llu bytes of %llu to "
+          "%llu, %llu of %llu",
+          (ull)before.live_blocks, (ull)before.live_bytes, (ull)before.heap_bytes,
+          (ull)o->census.live_blocks, (ull)o->census.live_bytes, (ull)o->census.heap_bytes);
+    return true;
+}
+
+// What the strategy says of the block.
+static bool holds_usable(oracle *o, oracle_extent *e, const void *block, uint64_t left) {
+    e->usable = o->allocator->usable_size(block, o->memory);
+    HOLDS(usable, e->usable >= e->size && e->usable <= left,
+          "block %u of %u bytes at %llu has %llu usable", e->number, e->size, (ull)e->offset,
+          (ull)e->usable);
+    HOLDS(waste, e->usable <= e->cost_max, "block %u of %u bytes has %llu, more than %llu",
+          e->number, e->size, (ull)e->usable, (ull)e->cost_max);
+    if (e->usable < e->size || e->usable > left) e->usable = e->size;
+    e->room = e->usable ? e->usable : 1;
+    return true;
+}
+
+// Leaves no record of an ended block in one that is served, behind its first `kept` bytes.
+static void clear_ground(oracle *o, const oracle_extent *e, uint64_t kept) {
+    uint64_t first = (kept + 7) & ~UINT64_C(7), end = e->usable & ~UINT64_C(7);
+    unsigned char *block = oracle_address(o, e);
+    if (first >= end || dirty_zero(block + first, end - first)) return;
+    if (e->usable > ORACLE_CLEARED_MAX) {
+        o->haunted |= o->reused;
+        return;
+    }
+    for (uint64_t i = first / 8; i < end / 8; i++)
+        ((uint64_t *)(void *)block)[i] = 0;
+}
+
+// Enters a block that was returned, which keeps `kept` bytes, the first `filled` of them filled.
+static bool enter(oracle *o, oracle_extent *e, void *block, uint64_t kept, uint64_t filled) {
+    uint64_t end = memory_end(o);
+    e->offset = (uint64_t)((uintptr_t)block - (uintptr_t)lm_memory_base(o->memory));
+    bool inside = e->offset < end && e->size <= end - e->offset;
+    HOLDS(bounds, inside && e->offset >= o->memory->heap_start,
+          "block %u, %u bytes, is at %lld in a memory of %llu", e->number, e->size,
+          (long long)e->offset, (ull)end);
+    if (!inside) { // it cannot be watched, nor freed later
+        if (can(o, LM_FREES_BLOCKS)) o->allocator->free(block, 0, o->memory);
+        return true;
+    }
+    HOLDS(alignment, e->offset % LM_BLOCK_ALIGNMENT == 0 && e->offset % e->alignment == 0,
+          "block %u at %llu is not aligned to %u", e->number, (ull)e->offset, e->alignment);
+    uint32_t place = place_of(o, e->offset);
+    if (!holds_alone(o, e, place, e->size ? e->size : 1)) return false;
+    if (!holds_usable(o, e, block, end - e->offset)) return false;
+    if (!holds_alone(o, e, place, e->room)) return false;
+    insert(o, e, place);
+    o->usable += e->usable;
+    o->cost += e->cost_max;
+    if (o->clears) clear_ground(o, e, kept);
+    fill(oracle_address(o, e), e->number, e->usable, filled);
+    return true;
+}
+
+static bool holds_zeroes(const unsigned char *block, uint64_t size) {
+    uint64_t ends = 2 * PATTERN_ZERO_BYTES;
+    return pattern_is_zero(block, size) &&
+           (size <= ends || dirty_is_zero(block + PATTERN_ZERO_BYTES, size - ends));
+}
+
+bool oracle_allocated(oracle *o, const oracle_request *request, void *block) {
+    uint64_t cost = o->allocator->block_bytes_max(request->size, request->alignment);
+    if (!holds_steps(o, false)) return false;
+    if (!block) return holds_refusal(o, cost, request->size, request->alignment);
+    bool grew = lm_memory_pages(o->memory) != o->pages;
+    if (grew && !holds_reuse(o, cost, request->alignment, "grow the memory")) return false;
+    o->census_is_current = false;
+    oracle_extent *e = vacant(o, request->number);
+    e->number = request->number;
+    e->size = request->size;
+    e->alignment = request->alignment;
+    e->scope = request->scope;
+    e->play = o->play;
+    e->cost_max = cost;
+    e->foreign = false;
+    uint64_t end = memory_end(o), offset = (uintptr_t)block - (uintptr_t)lm_memory_base(o->memory);
+    if (request->zeroed && offset < end && request->size <= end - offset)
+        HOLDS(zero, holds_zeroes(block, request->size), "block %u of %u bytes is not zero",
+              request->number, request->size);
+    if (!enter(o, e, block, 0, 0) || !holds_growth(o, cost, request->alignment)) return false;
+    e->counts = lm_demand_allocated(&o->demand, o->allocator, e->size, e->alignment);
+    if (e->live && e->alignment <= LM_BLOCK_ALIGNMENT && e->size > o->largest) o->largest = e->size;
+    return true;
+}
+
+bool oracle_resizing(oracle *o, oracle_extent *e) {
+    return holds_content(o, e, e->usable);
+}
+
+bool oracle_resized(oracle *o, oracle_extent *e, uint32_t size, uint32_t scope, void *block) {
+    uint64_t cost = o->allocator->block_bytes_max(size, e->alignment);
+    uint32_t kept = size < e->size ? size : e->size;
+    e->scope = scope;
+    if (!holds_steps(o, true)) return false;
+    if (!block) {
+        uint64_t usable = o->allocator->usable_size(oracle_address(o, e), o->memory);
+        bool believed = !(o->without & LAW_BIT(LAW_usable)); // else e->usable may be another
+        HOLDS(refusal, usable == e->usable || !believed,
+              "block %u had %llu usable, after a failed resize %llu", e->number, (ull)e->usable,
+              (ull)usable);
+        return holds_content(o, e, e->usable) && holds_refusal(o, cost, size, e->alignment);
+    }
+    o->census_is_current = false;
+    uint64_t offset = (uintptr_t)block - (uintptr_t)lm_memory_base(o->memory);
+    e->counts = lm_demand_resized(&o->demand, o->allocator, e->counts, size, e->alignment,
+                                  offset != e->offset);
+    forget(o, e);
+    e->size = size;
+    uint64_t end = memory_end(o), usable = e->usable;
+    bool inside = offset >= o->memory->heap_start && offset < end && size <= end - offset;
+    if (inside) {
+        e->offset = offset;
+        if (!holds_content(o, e, kept)) return false;
+    }
+    e->cost_max = 2 * cost;
+    if (!enter(o, e, block, kept, usable <= PATTERN_WHOLE_BYTES ? kept : 0)) return false;
+    if (!holds_growth(o, cost, e->alignment)) return false;
+    return true;
+}
+
+bool oracle_freeing(oracle *o, oracle_extent *e) {
+    if (!holds_content(o, e, e->usable)) return false;
+    forget(o, e);
+    lm_demand_freed(&o->demand, e->counts);
+    o->census_is_current = false;
+    return true;
+}
+
+bool oracle_freed(oracle *o) {
+    // A thread may begin with it.
+    HOLDS(waste, lm_memory_pages(o->memory) == o->pages || can(o, LM_SHARES_THREADS),
+          "a free has grown the memory");
+    return holds_steps(o, false);
+}
+
+bool oracle_opened(oracle *o, bool opened) {
+    if (!opened) return holds_refusal(o, 0, 0, LM_BLOCK_ALIGNMENT);
+    o->census_is_current = false;
+    lm_demand_opened(&o->demand, o->allocator);
+    return holds_growth(o, 0, LM_BLOCK_ALIGNMENT);
+}
+
+bool oracle_foreign(oracle *o) {
+    uint32_t pages = lm_memory_pages(o->memory) - o->pages;
+    if (pages == 0) return true;
+    lm_demand_foreign(&o->demand, pages);
+    oracle_extent *e = &o->extents[ORACLE_BLOCKS_MAX + o->foreign++];
+    uint64_t bytes = (uint64_t)pages * LM_PAGE_BYTES;
+    *e = (oracle_extent){.offset = (uint64_t)o->pages * LM_PAGE_BYTES,
+                         .room = bytes,
+                         .usable = bytes,
+                         .number = o->foreign,
+                         .foreign = true};
+    uint32_t place = place_of(o, e->offset);
+    if (!holds_alone(o, e, place, bytes)) return false;
+    insert(o, e, place);
+    o->foreign_bytes += bytes;
+    fill(oracle_address(o, e), e->number, bytes, 0);
+    return true;
+}
+
+// ---- Walks --------------------------------------------------------------------------------------
+
+// The census against what is known to live.
+static bool holds_census(oracle *o, const lm_census *census) {
+    uint64_t blocks = o->count - o->foreign;
+    HOLDS(census,
+          census->live_blocks >= blocks &&
+              (!can(o, LM_FREES_BLOCKS) || census->live_blocks == blocks),
+          "%llu blocks live, the heap counts %llu", (ull)blocks, (ull)census->live_blocks);
+    HOLDS(census, census->live_bytes >= o->usable, "%llu bytes live, the heap counts %llu",
+          (ull)o->usable, (ull)census->live_bytes);
+    HOLDS(waste, !can(o, LM_FREES_BLOCKS) || census->live_bytes <= o->cost,
+          "blocks take %llu bytes, by what is stated %llu at most", (ull)census->live_bytes,
+          (ull)o->cost);
+    HOLDS(census, census->live_bytes + census->free_bytes <= census->heap_bytes,
+          "%llu live and %llu free are more than the heap's %llu bytes", (ull)census->live_bytes,
+          (ull)census->free_bytes, (ull)census->heap_bytes);
+    uint64_t taken = memory_end(o) - o->memory->heap_start - o->foreign_bytes;
+    HOLDS(census,
+          census->heap_bytes <= taken && census->heap_bytes + (o->foreign + 1) * 64 >= taken,
+          "the heap took %llu bytes and counts %llu", (ull)taken, (ull)census->heap_bytes);
+    return true;
+}
+
+static bool holds_heap_bound(oracle *o) {
+    if (!o->allocator->heap_bytes_max) return true;
+    uint64_t most = o->allocator->heap_bytes_max(&o->demand.most);
+    uint64_t begun = (uint64_t)o->pages_begun * LM_PAGE_BYTES;
+    HOLDS(waste, o->census.heap_bytes <= begun + most,
+          "the heap takes %llu bytes, by what is stated %llu at most", (ull)o->census.heap_bytes,
+          (ull)most);
+    return true;
+}
+
+// A heap that breaks its own laws is not counted.
+static bool walk(oracle *o) {
+    const char *law = o->allocator->validate(o->memory, &o->census);
+    HOLDS(walk, !law, "%s", law);
+    o->census_is_current = !law;
+    return true;
+}
+
+static bool holds_count(oracle *o) {
+    return !o->census_is_current || (holds_census(o, &o->census) && holds_heap_bound(o));
+}
+
+bool oracle_walk(oracle *o) {
+    return walk(o) && holds_count(o);
+}
+
+bool oracle_contents(oracle *o) {
+    for (uint32_t i = 0; i < o->count; i++)
+        if (!holds_content(o, at(o, i), at(o, i)->usable)) return false;
+    unsigned char *from;
+    uint64_t bytes = below(o, &from);
+    HOLDS(content, pattern_check(from, BELOW_NUMBER, bytes, bytes) == PATTERN_HOLDS,
+          "the bytes before the heap's start have changed");
+    return true;
+}
+
+static bool holds_nothing(oracle *o) {
+    if (!walk(o)) return false;
+    bool empty = o->census.live_blocks == 0 && o->census.live_bytes == 0;
+    HOLDS(conservation, empty || !o->census_is_current,
+          "all is freed, and %llu blocks of %llu bytes live", (ull)o->census.live_blocks,
+          (ull)o->census.live_bytes);
+    return holds_count(o);
+}
+
+bool oracle_closed(oracle *o) {
+    lm_demand_closed(&o->demand);
+    o->gave_back = true;
+    o->census_is_current = false;
+    return oracle_contents(o);
+}
+
+bool oracle_reset(oracle *o) {
+    o->gave_back = true;
+    lm_demand_reset(&o->demand);
+    o->largest = 0; // the memory may serve other sizes from here on
+    bool walks = oracle_walks_cheaply(o) || o->ended++ % ENDS_A_WALK == 0;
+    o->census_is_current = false;
+    return (!walks || holds_nothing(o)) && oracle_contents(o);
+}
+
+// ---- The end ------------------------------------------------------------------------------------
+
+// Of who does not merge the largest that lives last, for the others may have been split.
+bool oracle_ending(oracle *o) {
+    if (!can(o, LM_FREES_BLOCKS) || can(o, LM_MERGES)) return oracle_contents(o);
+    o->largest = 0;
+    for (uint32_t i = 0; i < o->count; i++) {
+        const oracle_extent *e = at(o, i);
+        if (!e->foreign && e->alignment <= LM_BLOCK_ALIGNMENT && e->usable > o->largest)
+            o->largest = e->usable;
+    }
+    return oracle_contents(o);
+}
+
+// What was served is served again without growth, or half of it, for who merges may look for it
+// among larger blocks only.
+static bool serves_again(oracle *o) {
+    size_t size = o->largest;
+    lm_memory_refuse(o->memory, LM_REFUSE_ALL);
+    void *block = o->allocator->allocate(size, o->memory);
+    if (!block && can(o, LM_MERGES)) block = o->allocator->allocate(size /= 2, o->memory);
+    HOLDS(conservation, block || o->largest == 0,
+          "all is freed, %llu bytes were served, %zu are not", (ull)o->largest, size);
+    if (block) o->allocator->free(block, size, o->memory);
+    lm_memory_refuse(o->memory, 0);
+    return true;
+}
+
+// A thread that gets no memory first gives back what it keeps; in the second round it gets what the
+// others kept of it. No request is larger than this one.
+static void threads_give_back(oracle *o) {
+    uint32_t acting = o->memory->thread;
+    lm_memory_refuse(o->memory, LM_REFUSE_ALL);
+    for (int round = 0; round < 2; round++) {
+        for (uint64_t left = o->threads; left; left &= left - 1) {
+            o->memory->thread = (uint32_t)__builtin_ctzll(left);
+            o->allocator->allocate(UINT32_MAX, o->memory);
+        }
+    }
+    o->memory->thread = acting;
+    lm_memory_refuse(o->memory, 0);
+}
+
+static bool circulates(oracle *o) {
+    if (o->threads != 3) return true;
+    uint32_t settled = circulate(o->allocator, o->memory), pages = lm_memory_pages(o->memory);
+    HOLDS(conservation, pages <= settled + CIRCULATION_PAGES_LATE,
+          "one thread frees what another allocates, and the memory grows from %u to %u pages",
+          settled, pages);
+    return true;
+}
+
+// Of several threads, what one kept must reach the other whole. Where the largest block lay a
+// thread's heap may lie.
+static bool threads_conserve(oracle *o) {
+    if (!oracle_sees_threads(o)) return true;
+    if (!circulates(o)) return false;
+    threads_give_back(o);
+    o->largest = 0;
+    return holds_nothing(o);
+}
+
+// The heap as it is when all is freed, against the one that a reset makes of it.
+static bool holds_reset(oracle *o) {
+    lm_census freed = o->census;
+    bool counted = o->census_is_current;
+    if (!oracle_walks_cheaply(o)) return true;
+    o->allocator->reset(o->memory);
+    if (!holds_nothing(o)) return false;
+    if (!counted || !o->census_is_current) return true;
+    HOLDS(conservation, freed.heap_bytes == o->census.heap_bytes,
+          "a reset changed the heap's bytes from %llu to %llu", (ull)freed.heap_bytes,
+          (ull)o->census.heap_bytes);
+    // What the heap keeps of itself and of each thread, and what does not fit between foreign
+    // pages.
+    uint64_t threads = (uint64_t)__builtin_popcountll(o->threads);
+    uint64_t lost = freed.heap_bytes / 8 + 16384 + o->foreign * LM_PAGE_BYTES / 2 +
+                    (threads - 1) * LM_PAGE_BYTES / 16;
+    HOLDS(conservation, !can(o, LM_MERGES) || freed.free_bytes + lost >= o->census.free_bytes,
+          "all is freed, and %llu bytes are free, after a reset %llu", (ull)freed.free_bytes,
+          (ull)o->census.free_bytes);
+    return true;
+}
+
+bool oracle_conserves(oracle *o) {
+    bool freed = can(o, LM_FREES_BLOCKS);
+    oracle_before(o);
+    if (!freed) o->allocator->reset(o->memory);
+    if (!holds_nothing(o) || !threads_conserve(o)) return false;
+    if ((freed || o->foreign == 0) && !serves_again(o)) return false;
+    return (!freed || holds_reset(o)) && oracle_contents(o); // foreign, and before the heap
+}

@@ -1,0 +1,302 @@
+// The oracle sees each breach of a law: a strategy that keeps them is made to break one at a time.
+#include "alloc/registry.h"
+#include "fuzz/oracle/steps.h"
+#include "fuzz/play/heap_player.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+// ---- A strategy that errs -----------------------------------------------------------------------
+
+typedef enum breach {
+    NO_BREACH,
+    BEYOND_THE_END,
+    BELOW_THE_START,
+    SERVES_TOO_LITTLE,
+    OFF_BY_EIGHT,
+    SAME_BLOCK_TWICE,
+    IN_FOREIGN_PAGES,
+    LESS_USABLE,
+    MORE_USABLE,
+    GROWS_TOO_MUCH,
+    FREE_GROWS,
+    COUNTS_MORE_BYTES,
+    WRITES_TO_A_NEIGHBOUR,
+    WRITES_BEFORE_THE_HEAP,
+    WRITES_TO_FOREIGN_PAGES,
+    RESIZE_LOSES_THE_LAST_BYTE,
+    DIRTY_ZEROES,
+    REFUSES_FOR_NOTHING,
+    DOES_NOT_START,
+    REFUSAL_GROWS,
+    REFUSAL_CHANGES_THE_HEAP,
+    FAILED_RESIZE_CHANGES_THE_BLOCK,
+    HEAP_BREAKS_ITS_LAW,
+    COUNTS_A_BLOCK_MORE,
+    COUNTS_FEWER_BYTES,
+    FREE_DOES_NOTHING,
+    RESET_LEAVES_A_BLOCK,
+    FREED_IS_LOST,
+    SPLITS_FOR_GOOD,
+    TAKES_MANY_STEPS,
+    GROWS_BESIDE_WHAT_IS_FREE,
+    REFUSES_BESIDE_WHAT_IS_FREE,
+    BREACHES
+} breach;
+
+static const oracle_law breaks_law[BREACHES] = {
+    [NO_BREACH] = LAW_NONE,
+    [BEYOND_THE_END] = LAW_bounds,
+    [BELOW_THE_START] = LAW_bounds,
+    [SERVES_TOO_LITTLE] = LAW_bounds,
+    [OFF_BY_EIGHT] = LAW_alignment,
+    [SAME_BLOCK_TWICE] = LAW_overlap,
+    [IN_FOREIGN_PAGES] = LAW_overlap,
+    [LESS_USABLE] = LAW_usable,
+    [MORE_USABLE] = LAW_waste,
+    [GROWS_TOO_MUCH] = LAW_waste,
+    [FREE_GROWS] = LAW_waste,
+    [COUNTS_MORE_BYTES] = LAW_waste,
+    [WRITES_TO_A_NEIGHBOUR] = LAW_content,
+    [WRITES_BEFORE_THE_HEAP] = LAW_content,
+    [WRITES_TO_FOREIGN_PAGES] = LAW_content,
+    [RESIZE_LOSES_THE_LAST_BYTE] = LAW_content,
+    [DIRTY_ZEROES] = LAW_zero,
+    [REFUSES_FOR_NOTHING] = LAW_refusal,
+    [DOES_NOT_START] = LAW_refusal,
+    [REFUSAL_GROWS] = LAW_refusal,
+    [REFUSAL_CHANGES_THE_HEAP] = LAW_refusal,
+    [FAILED_RESIZE_CHANGES_THE_BLOCK] = LAW_content,
+    [HEAP_BREAKS_ITS_LAW] = LAW_walk,
+    [COUNTS_A_BLOCK_MORE] = LAW_census,
+    [COUNTS_FEWER_BYTES] = LAW_census,
+    [FREE_DOES_NOTHING] = LAW_conservation,
+    [RESET_LEAVES_A_BLOCK] = LAW_conservation,
+    [FREED_IS_LOST] = LAW_conservation,
+    [SPLITS_FOR_GOOD] = LAW_conservation,
+    [TAKES_MANY_STEPS] = LAW_steps,
+    [GROWS_BESIDE_WHAT_IS_FREE] = LAW_reuse,
+    [REFUSES_BESIDE_WHAT_IS_FREE] = LAW_reuse,
+};
+
+enum { BESIDE = 40000 }; // the size that is asked for beside a wide stretch
+
+static breach breaching;
+static const lm_allocator *right;
+static uint32_t calls, foreign_offset;
+static bool refused, was_reset;
+static void *last;
+static size_t last_size;
+
+static bool errs(breach b) {
+    return breaching == b;
+}
+
+static bool err_start(lm_memory *memory) {
+    calls = 0;
+    refused = was_reset = false;
+    last = NULL;
+    return !errs(DOES_NOT_START) && right->start(memory);
+}
+
+// What an allocation errs in besides its answer.
+static void err_aside(lm_memory *memory) {
+    unsigned char *base = lm_memory_base(memory);
+    if (errs(WRITES_TO_A_NEIGHBOUR) && last) ((unsigned char *)last)[last_size - 1] ^= 1;
+    if (errs(WRITES_BEFORE_THE_HEAP)) base[memory->heap_start - 3] ^= 1;
+    if (errs(WRITES_TO_FOREIGN_PAGES)) base[foreign_offset + 5] ^= 1;
+    if (errs(GROWS_TOO_MUCH) && calls == 5) lm_memory_grow(memory, 20);
+    if (errs(TAKES_MANY_STEPS) && calls == 5) steps_taken += 2000;
+}
+
+static void *err_block(void *block, size_t size, lm_memory *memory) {
+    unsigned char *base = lm_memory_base(memory);
+    bool fifth = ++calls == 5;
+    if (!block) return NULL;
+    if (fifth) err_aside(memory);
+    if (fifth && errs(BEYOND_THE_END)) return base + lm_memory_pages(memory) * LM_PAGE_BYTES - 16;
+    if (fifth && errs(BELOW_THE_START)) return base + 16;
+    if (fifth && errs(OFF_BY_EIGHT)) return (unsigned char *)block + 8;
+    if (fifth && errs(SAME_BLOCK_TWICE)) return last;
+    if (fifth && errs(IN_FOREIGN_PAGES)) return base + foreign_offset + 4096;
+    if (fifth && errs(REFUSES_FOR_NOTHING)) return NULL;
+    last = block;
+    last_size = size;
+    return block;
+}
+
+static void *err_allocate(size_t size, lm_memory *memory) {
+    if (errs(GROWS_BESIDE_WHAT_IS_FREE) && size == BESIDE) lm_memory_grow(memory, 1);
+    if (errs(REFUSES_BESIDE_WHAT_IS_FREE) && size == BESIDE && memory->refusals) return NULL;
+    void *block = right->allocate(size, memory);
+    if (!block && errs(REFUSAL_GROWS)) lm_memory_grow_foreign(memory, 1);
+    refused |= !block;
+    if (!block && errs(SERVES_TOO_LITTLE)) return right->allocate(1, memory);
+    if (errs(SPLITS_FOR_GOOD) && memory->refusals && size != BESIDE) return NULL;
+    return err_block(block, size, memory);
+}
+
+static void *err_allocate_zeroed(size_t size, lm_memory *memory) {
+    void *block = right->allocate_zeroed(size, memory);
+    if (errs(DIRTY_ZEROES) && block) ((unsigned char *)block)[size - 1] = 1;
+    return err_block(block, size, memory);
+}
+
+static void *err_allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
+    return err_block(right->allocate_aligned(alignment, size, memory), size, memory);
+}
+
+static void *err_resize(void *block, size_t size, lm_memory *memory) {
+    size_t before = right->usable_size(block, memory);
+    unsigned char *resized = right->resize(block, size, memory);
+    if (resized && errs(RESIZE_LOSES_THE_LAST_BYTE) && size > before) resized[99] ^= 1;
+    if (!resized && errs(FAILED_RESIZE_CHANGES_THE_BLOCK)) ((unsigned char *)block)[0] ^= 1;
+    return resized;
+}
+
+static void err_free(void *block, size_t size, lm_memory *memory) {
+    if (errs(FREE_GROWS)) lm_memory_grow(memory, 1);
+    bool lost = errs(FREE_DOES_NOTHING) && right->usable_size(block, memory) < BESIDE;
+    if (!lost) right->free(block, size, memory);
+}
+
+static size_t err_usable_size(const void *block, lm_memory *memory) {
+    size_t usable = right->usable_size(block, memory);
+    return errs(LESS_USABLE) ? usable / 2 : errs(MORE_USABLE) ? usable + 64 : usable;
+}
+
+static void err_reset(lm_memory *memory) {
+    right->reset(memory);
+    was_reset = true;
+    if (errs(RESET_LEAVES_A_BLOCK)) right->allocate(1, memory);
+}
+
+static const char *err_validate(lm_memory *memory, lm_census *census) {
+    if (errs(HEAP_BREAKS_ITS_LAW)) return "its law";
+    const char *law = right->validate(memory, census);
+    if (errs(REFUSAL_CHANGES_THE_HEAP) && refused) census->heap_bytes -= 16;
+    if (errs(COUNTS_A_BLOCK_MORE)) census->live_blocks++;
+    if (errs(COUNTS_MORE_BYTES)) census->live_bytes += census->live_blocks ? 4096 : 0;
+    if (errs(COUNTS_FEWER_BYTES)) census->live_bytes /= 2;
+    if (errs(FREED_IS_LOST) && !was_reset && !census->live_blocks) census->free_bytes /= 4;
+    return law;
+}
+
+static lm_allocator erring(void) {
+    right = lm_strategy_named("tlsf", 0);
+    lm_allocator table = *right;
+    table.start = err_start;
+    table.allocate = err_allocate;
+    table.allocate_zeroed = err_allocate_zeroed;
+    table.allocate_aligned = err_allocate_aligned;
+    table.resize = err_resize;
+    table.free = err_free;
+    table.usable_size = err_usable_size;
+    table.reset = err_reset;
+    table.validate = err_validate;
+    return table;
+}
+
+// ---- The laws -----------------------------------------------------------------------------------
+
+// Allocations of every kind, foreign pages, a resize that grows, refusals, and all that ends.
+static const trace_operation operations[] = {
+    {TRACE_HEAP, {4096, 1, 40}},
+    {TRACE_ALLOCATE, {0, 100, 16}},
+    {TRACE_GROW, {1}},
+    {TRACE_ZEROED, {1, 200, 16}},
+    {TRACE_ALLOCATE, {2, 300, 64}},
+    {TRACE_ALLOCATE, {3, 1000, 16}},
+    {TRACE_ALLOCATE, {4, 900, 16}},
+    {TRACE_ALLOCATE, {5, 90000, 16}},
+    {TRACE_RESIZE, {0, 5000}},
+    {TRACE_REFUSE, {UINT32_MAX}},
+    {TRACE_ALLOCATE, {6, 1000000, 16}},
+    {TRACE_RESIZE, {3, 1000000}},
+    {TRACE_REFUSE, {0}},
+    {TRACE_FREE, {2}},
+    {TRACE_ALLOCATE, {7, 70000, 16}},
+    {TRACE_FREE, {0}},
+    {TRACE_ALLOCATE, {8, 800000, 16}},
+    {TRACE_FREE, {8}},
+    {TRACE_ALLOCATE, {9, BESIDE, 16}},
+    {TRACE_REFUSE, {UINT32_MAX}},
+    {TRACE_ALLOCATE, {10, BESIDE, 16}},
+    {TRACE_REFUSE, {0}},
+};
+enum { OPERATIONS = sizeof operations / sizeof *operations };
+
+static heap_player player;
+
+static oracle_law law_broken_by(breach b, uint32_t without) {
+    lm_allocator table = erring();
+    heap_options options = {
+        .allocator = &table, .counted = &table, .without = without, .walk_every = 1};
+    breaching = b;
+    // With walks after each operation a leak is one of the census; without, of the end.
+    if (b == FREE_DOES_NOTHING) options.walk_every = 0;
+    foreign_offset = LM_PAGE_BYTES;
+    size_t at;
+    bool holds = heap_player_run(&player, &options, operations, OPERATIONS, &at);
+    assert_int_equal(holds, player.oracle.broken == LAW_NONE);
+    assert_int_equal(holds, player.oracle.finding[0] == '\0');
+    return player.oracle.broken;
+}
+
+static void each_breach_is_seen(void **state) {
+    (void)state;
+    for (breach b = 0; b < BREACHES; b++) {
+        oracle_law law = law_broken_by(b, 0);
+        if (law != breaks_law[b])
+            fail_msg("breach %d breaks %s: %s", b, law_names[law], player.oracle.finding);
+    }
+}
+
+// But where the strategy is misled by what is done then: blocks that are none of its own.
+static void what_is_not_held_is_not_seen(void **state) {
+    (void)state;
+    for (breach b = LESS_USABLE; b < BREACHES; b++)
+        assert_int_not_equal(law_broken_by(b, LAW_BIT(breaks_law[b])), breaks_law[b]);
+}
+
+// So an ablation can show that only one law sees them.
+static void others_are_not_misled(void **state) {
+    (void)state;
+    static const breach misleading[] = {SERVES_TOO_LITTLE, LESS_USABLE, HEAP_BREAKS_ITS_LAW};
+    for (size_t i = 0; i < sizeof misleading / sizeof *misleading; i++) {
+        oracle_law law = law_broken_by(misleading[i], LAW_BIT(breaks_law[misleading[i]]));
+        if (law != LAW_NONE)
+            fail_msg("breach %d breaks %s: %s", misleading[i], law_names[law],
+                     player.oracle.finding);
+    }
+}
+
+static void laws_have_names(void **state) {
+    (void)state;
+    for (oracle_law law = 0; law < LAWS; law++) {
+        assert_int_equal(law_named(law_names[law]), law);
+        assert_true(strlen(law_texts[law]) > 10);
+    }
+    assert_int_equal(law_named("none"), LAW_NONE);
+    assert_int_equal(law_named("bound"), LAW_NONE);
+}
+
+static void make_player(void) {
+    assert_true(heap_player_create(&player));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(laws_have_names),
+        cmocka_unit_test(each_breach_is_seen),
+        cmocka_unit_test(what_is_not_held_is_not_seen),
+        cmocka_unit_test(others_are_not_misled),
+    };
+    make_player();
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    heap_player_destroy(&player);
+    return failed;
+}

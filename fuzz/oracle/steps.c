@@ -1,0 +1,12 @@
+#include "fuzz/oracle/steps.h"
+
+uint32_t steps_taken;
+
+#ifndef STEPS_CALLBACK // libFuzzer has one of that name; there the linker renames the calls
+#define STEPS_CALLBACK __sanitizer_cov_trace_pc
+#endif
+
+void STEPS_CALLBACK(void);
+void STEPS_CALLBACK(void) {
+    steps_taken++;
+}

@@ -1,0 +1,110 @@
+// Law `reader` of traces: the right reader and writers hold it, and each breach is named.
+#include "fuzz/oracle/trace_law.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char good[] =
+    "linmem-trace 1\n# why\na 0 100\n(\nz 1 8\n! interior 1 3\nf 1\n)\nf 0\n";
+static const char bad[] = "linmem-trace 1\nf 0\n";
+
+static void the_right_ones_hold(void **state) {
+    (void)state;
+    size_t operations;
+    char finding[300];
+    assert_true(trace_law_holds(&trace_forms, good, strlen(good), &operations, finding));
+    assert_int_equal(operations, 7);
+    assert_true(trace_law_holds(&trace_forms, bad, strlen(bad), &operations, finding));
+    assert_int_equal(operations, 0);
+    for (size_t count = 0; count < strlen(good); count++)
+        if (!trace_law_holds(&trace_forms, good, count, &operations, finding))
+            fail_msg("the first %zu bytes: %s", count, finding);
+}
+
+// ---- Breaches -----------------------------------------------------------------------------------
+
+static void loses_a_comment(const trace *trace, FILE *stream) {
+    struct trace copy = *trace;
+    copy.preamble = (char[]){""};
+    trace_print(&copy, stream);
+}
+
+static void loses_the_end(const trace *trace, FILE *stream) {
+    struct trace copy = *trace;
+    copy.count--;
+    trace_print(&copy, stream);
+    fputs("f", stream);
+}
+
+static unsigned char *makes_one_larger(const trace *trace, size_t *count) {
+    trace->operations[0].argument[1]++;
+    unsigned char *form = trace_forms.binary_form(trace, count);
+    trace->operations[0].argument[1]--;
+    return form;
+}
+
+static unsigned char *loses_a_byte(const trace *trace, size_t *count) {
+    unsigned char *form = trace_forms.binary_form(trace, count);
+    --*count;
+    return form;
+}
+
+static bool says_nothing(const void *bytes, size_t count, trace *trace, trace_error *error) {
+    bool taken = trace_parse(bytes, count, trace, error);
+    error->text[0] = '\0';
+    return taken;
+}
+
+static bool says_two_lines(const void *bytes, size_t count, trace *trace, trace_error *error) {
+    bool taken = trace_parse(bytes, count, trace, error);
+    strcat(error->text, "\n");
+    return taken;
+}
+
+static bool keeps(const void *bytes, size_t count, trace *trace, trace_error *error) {
+    static char kept[] = "kept";
+    bool taken = trace_parse(bytes, count, trace, error);
+    if (!taken) trace->preamble = kept;
+    return taken;
+}
+
+static void each_breach_is_named(void **state) {
+    (void)state;
+    static const struct {
+        const char *bytes, *finding;
+        trace_form_calls calls; // NULL: the right ones
+    } cases[] = {
+        {good, "the text form is another trace", {.print = loses_a_comment}},
+        {good, "the text form is not read again: line", {.print = loses_the_end}},
+        {good, "the binary form is another trace", {.binary_form = makes_one_larger}},
+        {good, "the binary form is not read again: ", {.binary_form = loses_a_byte}},
+        {bad, "refused without a reason", {.parse = says_nothing}},
+        {bad, "a reason of several lines", {.parse = says_two_lines}},
+        {bad, "refused, and kept", {.parse = keeps}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        trace_form_calls calls = cases[i].calls;
+        if (!calls.parse) calls.parse = trace_forms.parse;
+        if (!calls.print) calls.print = trace_forms.print;
+        if (!calls.binary_form) calls.binary_form = trace_forms.binary_form;
+        size_t operations;
+        char finding[300] = "";
+        assert_false(
+            trace_law_holds(&calls, cases[i].bytes, strlen(cases[i].bytes), &operations, finding));
+        if (strstr(finding, cases[i].finding) != finding)
+            fail_msg("'%s' instead of '%s'", finding, cases[i].finding);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_right_ones_hold),
+        cmocka_unit_test(each_breach_is_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

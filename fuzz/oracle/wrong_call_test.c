@@ -1,0 +1,125 @@
+// Wrong calls: every strategy catches each at level 1, and goes on; who does not, is named.
+#include "fuzz/play/heap_player.h"
+
+#include "alloc/registry.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static heap_player player;
+
+static oracle_law play(const lm_allocator *allocator, const char *text, uint32_t without) {
+    char whole[2000] = "linmem-trace 1\n";
+    strcat(whole, text);
+    trace trace;
+    trace_error error;
+    if (!trace_parse(whole, strlen(whole), &trace, &error)) fail_msg("%s", error.text);
+    heap_options options = {
+        .allocator = allocator, .walk_every = 1, .without = without, .wrong_calls = true};
+    size_t at;
+    heap_player_run(&player, &options, trace.operations, trace.count, &at);
+    trace_free(&trace);
+    return player.oracle.broken;
+}
+
+// Each word, with numbers that live, have ended and never were, in a heap that has all of them.
+static void each_is_caught_by_all(void **state) {
+    (void)state;
+    char text[2000] = "a 0 100\na 1 5000\nz 2 300000\na 3 64 256\nf 1\n",
+         *end = text + strlen(text);
+    for (uint32_t word = 0; word < WRONG_CALLS; word++)
+        for (uint32_t number = 0; trace_wrong_call_is_of_heap[word] && number < 5; number++)
+            end += sprintf(end, "! %s %u %u\n", trace_wrong_calls[word], number, 8 + number);
+    sprintf(end, "r 0 9000\nf 0\nf 2\nf 3\n");
+    for (size_t i = 0; i < lm_strategy_count(); i++)
+        for (int level = 1; level < LM_CHECK_LEVELS; level++)
+            if (play(lm_strategy_at(i, level), text, 0) != LAW_NONE)
+                fail_msg("%s at level %d: %s", player.oracle.allocator->name, level,
+                         player.oracle.finding);
+}
+
+// ---- Strategies that err ------------------------------------------------------------------------
+
+static const lm_allocator *right;
+static void *last;
+
+// Forgives the block that was freed last.
+static void forgiving_free(void *block, size_t size, lm_memory *memory) {
+    if (block == last) return;
+    right->free(block, size, memory);
+    last = block;
+}
+
+static size_t forgiving_usable_size(const void *block, lm_memory *memory) {
+    return block ? right->usable_size(block, memory) : 0;
+}
+
+// Notices when it is too late.
+static void *late_resize(void *block, size_t size, lm_memory *memory) {
+    if (!block) lm_memory_base(memory)[5000] ^= 1;
+    return right->resize(block, size, memory);
+}
+
+static void *growing_resize(void *block, size_t size, lm_memory *memory) {
+    if (!block) lm_memory_grow_foreign(memory, 1);
+    return right->resize(block, size, memory);
+}
+
+static lm_allocator erring(void) {
+    right = lm_strategy_named("tlsf", 1);
+    last = NULL;
+    return *right;
+}
+
+static void assert_misuse(const lm_allocator *allocator, const char *text, const char *how) {
+    assert_int_equal(play(allocator, text, 0), LAW_misuse);
+    if (!strstr(player.oracle.finding, how)) fail_msg("%s", player.oracle.finding);
+    last = NULL;
+    assert_int_equal(play(allocator, text, LAW_BIT(LAW_misuse)), LAW_NONE);
+}
+
+static void what_is_not_caught_is_named(void **state) {
+    (void)state;
+    lm_allocator table = erring();
+    table.free = forgiving_free;
+    assert_misuse(&table, "a 0 100\na 1 100\nf 0\n! double_free 0 0\nf 1\n",
+                  "double_free: free at");
+    table = erring();
+    table.usable_size = forgiving_usable_size;
+    assert_misuse(&table, "a 0 100\n! null 0 0\nf 0\n", "null: usable_size");
+}
+
+static void what_is_caught_too_late_is_named(void **state) {
+    (void)state;
+    static const char text[] = "a 0 100\n! null 0 8\nf 0\n";
+    lm_allocator table = erring();
+    table.resize = late_resize;
+    assert_misuse(&table, text, "null: it is caught too late");
+    table.resize = growing_resize;
+    assert_misuse(&table, text, "null: it is caught too late");
+}
+
+// Without checks nothing is promised, and nothing is tried.
+static void nothing_is_tried_at_level_0(void **state) {
+    (void)state;
+    assert_int_equal(play(lm_strategy_named("tlsf", 0), "a 0 9\nf 0\n! double_free 0 0\n", 0),
+                     LAW_NONE);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_is_caught_by_all),
+        cmocka_unit_test(what_is_not_caught_is_named),
+        cmocka_unit_test(what_is_caught_too_late_is_named),
+        cmocka_unit_test(nothing_is_tried_at_level_0),
+    };
+    if (!heap_player_create(&player)) return 1;
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    heap_player_destroy(&player);
+    return failed;
+}

@@ -1,0 +1,811 @@
+#include "fuzz/play/buffer_player.h"
+
+#include "fuzz/play/buffer_fill.h"
+#include "fuzz/play/buffer_player_state.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool buffer_broken(buffer_player *p, const char *law, const char *format, ...) {
+    if (p->options.is_without && p->options.is_without(law)) return true;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(p->finding, sizeof p->finding, format, arguments);
+    va_end(arguments);
+    p->law = law;
+    return false;
+}
+
+bool buffer_check_status(buffer_player *p, lm_status status, lm_status expected) {
+    buffer_expects(p, expected);
+    if (status == expected) return true;
+    if (status == LM_OUT_OF_MEMORY && expected == LM_OK && p->watch.refused) return true;
+    return buffer_broken(p, "status", "%s, not %s", lm_status_name(status),
+                         lm_status_name(expected));
+}
+
+bool buffer_given(buffer_player *p, lm_handle handle, uint32_t owner, uint32_t memory,
+                  uint32_t buffer) {
+    const char *wrong = handle_shadow_give(&p->shadow, handle, owner, memory, buffer);
+    return !wrong || buffer_broken(p, "status", "%s: %#llx", wrong, (unsigned long long)handle);
+}
+
+static uint32_t acting_memory(const buffer_player *p) {
+    return p->model.owner % p->options.count;
+}
+
+bool buffer_is_adopted(const buffer_player *p) {
+    return p->model.begun % 8 == 4 && p->watch.served[acting_memory(p)].allocator->allocate_aligned;
+}
+
+// Bytes. Loops, since a library's functions may be a sanitizer's.
+
+static uint64_t word_at(const unsigned char *at) {
+    uint64_t word;
+    __builtin_memcpy(&word, at, sizeof word);
+    return word;
+}
+
+// How many are the same from the first on.
+static size_t same_bytes(const unsigned char *a, const unsigned char *b, size_t count) {
+    size_t i = 0;
+    while (count - i >= 8 && word_at(a + i) == word_at(b + i))
+        i += 8;
+    while (i < count && a[i] == b[i])
+        i++;
+    return i;
+}
+
+// Into a buffer by memcpy alone, whose calls tell a fuzz target what is written to.
+static void fill_bytes(unsigned char *to, size_t count, uint64_t seed) {
+    uint64_t words[64];
+    for (size_t at = 0; at < count; at += sizeof words) {
+        size_t rest = count - at < sizeof words ? count - at : sizeof words;
+        for (size_t i = 0; i * 8 < rest; i++)
+            words[i] = buffer_fill_word(seed, at + i * 8);
+        memcpy(to + at, words, rest);
+    }
+}
+static bool holds_fill(const unsigned char *at, size_t count, uint64_t seed) {
+    for (size_t i = 0; i < count; i += 8) {
+        uint64_t word = buffer_fill_word(seed, i);
+        size_t rest = count - i < 8 ? count - i : 8;
+        if (same_bytes(at + i, (unsigned char *)&word, rest) != rest) return false;
+    }
+    return true;
+}
+
+static bool is_zero(const unsigned char *at, size_t count) {
+    uint64_t any = 0;
+    size_t i = 0;
+    for (; count - i >= 8; i += 8)
+        any |= word_at(at + i);
+    for (; i < count; i++)
+        any |= at[i];
+    return any == 0;
+}
+
+// Squeezes out what dead buffers held: those that live lie in the order of their beginnings.
+static void make_content_room(buffer_player *p) {
+    size_t used = 0;
+    for (uint32_t i = 0; i < p->model.begun; i++) {
+        real_buffer *b = &p->buffers[i];
+        if (!b->lives || !b->shadowed) continue;
+        buffer_copy_bytes(p->content + used, p->content + b->content, p->model.buffers[i].size);
+        b->content = used;
+        used += p->model.buffers[i].size;
+    }
+    p->content_used = used;
+}
+
+static void find_content_room(buffer_player *p, real_buffer *b, uint32_t size) {
+    if (size > p->content_bytes - p->content_used && size <= p->content_bytes / 2)
+        make_content_room(p);
+    b->shadowed = size <= p->content_bytes - p->content_used;
+    b->content = p->content_used;
+    if (b->shadowed) p->content_used += size;
+}
+
+// Checks.
+
+bool buffer_check_reference(buffer_player *p, uint32_t number) {
+    const model_reference *expected = &p->model.references[number];
+    const lm_view *real = &p->references[number];
+    if (expected->buffer == BUFFER_MODEL_NONE) return true;
+    const model_buffer *buffer = &p->model.buffers[expected->buffer];
+    const real_buffer *b = &p->buffers[expected->buffer];
+    lm_buffer_info info;
+    lm_status status = lm_buffer_describe(&p->realm, real->owner, real->handle, &info);
+    if (status != LM_OK)
+        return buffer_broken(p, "count", "a live reference is %s", lm_status_name(status));
+    uint32_t references = handle_shadow_share(&p->shadow, real->handle)->count;
+    if (real->owner != expected->owner)
+        return buffer_broken(p, "count", "a reference is another owner's");
+    if (info.memory != b->memory || info.start != b->start || info.size != buffer->size)
+        return buffer_broken(p, "content", "a buffer lies elsewhere");
+    if (info.start % buffer->alignment != 0)
+        return buffer_broken(p, "alignment", "a buffer is not aligned");
+    if (info.unique != (buffer->references == 1) || info.references != references)
+        return buffer_broken(p, "count", "%u references%s, not %u of %u", info.references,
+                             info.unique ? ", unique" : "", references, buffer->references);
+    if (expected->view && (real->kind != expected->kind || real->offset != expected->offset ||
+                           real->length != expected->length))
+        return buffer_broken(p, "content", "a view shows something else");
+    return true;
+}
+
+bool buffer_check_bytes(buffer_player *p, uint32_t number) {
+    const real_buffer *b = &p->buffers[number];
+    uint32_t size = p->model.buffers[number].size;
+    if (!b->shadowed) return true;
+    size_t same = same_bytes(buffer_bytes_of(p, b), p->content + b->content, size);
+    return same == size ||
+           buffer_broken(p, "content", "the bytes of buffer %u have changed, at %zu", number, same);
+}
+
+// Live buffers and bytes, by memory; and blocks, which are the buffers', the trace's or, at home,
+// the realm's tables: of these there are only ever more.
+static bool check_live(buffer_player *p) {
+    const buffer_watch *w = &p->watch;
+    if (w->broken)
+        return buffer_broken(p, "death", "%s: memory %u, %u", w->broken, w->broken_memory,
+                             w->broken_offset);
+    for (uint32_t i = 0; i < p->options.count; i++) {
+        lm_live live = lm_realm_live_in(&p->realm, i);
+        if (live.buffers != p->live_buffers[i] || live.bytes != p->live_bytes[i])
+            return buffer_broken(p, "count", "%llu buffers live in memory %u, not %u",
+                                 (unsigned long long)live.buffers, i, p->live_buffers[i]);
+        uint32_t blocks = p->live_buffers[i] + p->live_blocks[i] + (i == LM_HOME ? p->tables : 0);
+        if (w->live[i] == blocks) continue;
+        if (i != LM_HOME || w->live[i] < blocks || !w->made)
+            return buffer_broken(p, "death", "%u blocks live in memory %u, not %u", w->live[i], i,
+                                 blocks);
+        p->tables += w->live[i] - blocks;
+    }
+    return true;
+}
+
+// In the strategies that count what lives, as many blocks live as are watched.
+static bool check_heap(buffer_player *p, uint32_t memory) {
+    const lm_served *served = &p->options.memories[memory];
+    lm_census census = {0};
+    if (!served->allocator->validate) return true;
+    const char *law = served->allocator->validate(served->memory, &census);
+    if (law) return buffer_broken(p, "walk", "memory %u: %s", memory, law);
+    if (!(served->allocator->capabilities & LM_FREES_BLOCKS)) return true;
+    return census.live_blocks == p->watch.live[memory] ||
+           buffer_broken(p, "census", "%llu blocks live in memory %u, not %u",
+                         (unsigned long long)census.live_blocks, memory, p->watch.live[memory]);
+}
+
+// The realm's tables and the finalizers'.
+static bool walk_tables(buffer_player *p) {
+    lm_census census = {0};
+    uint32_t armed = 0;
+    const char *law = lm_realm_validate(&p->realm, &census);
+    if (!law) law = lm_finalizers_validate(&p->realm, &armed);
+    if (law) return buffer_broken(p, "walk", "%s", law);
+    if (census.live_blocks != p->model.live_buffers || census.live_bytes != p->model.live_bytes)
+        return buffer_broken(p, "count", "%llu buffers are counted, not %llu",
+                             (unsigned long long)census.live_blocks,
+                             (unsigned long long)p->model.live_buffers);
+    return armed == p->armed ||
+           buffer_broken(p, "count", "%u tokens are armed, not %u", armed, p->armed);
+}
+
+static bool walk(buffer_player *p) {
+    p->played.walks++;
+    if (!walk_tables(p)) return false;
+    for (uint32_t i = 0; i < p->options.count; i++)
+        if (!check_heap(p, i)) return false;
+    for (uint32_t i = 0; i < p->model.begun; i++)
+        if (p->buffers[i].lives && !buffer_check_bytes(p, i)) return false;
+    for (uint32_t i = 0; i < p->references_begun; i++)
+        if (p->references[i].handle && !buffer_check_reference(p, i)) return false;
+    return true;
+}
+
+// Buffers.
+
+enum {
+    SPARE = 8,       // handles and tokens that are given in passing
+    EDGE_BYTES = 64, // that are looked at of a buffer whose bytes find no room here
+};
+
+// Told that memory is wanting: it must be so, and it is not told of what it does itself.
+static void pressure(void *context, lm_realm *realm, uint32_t memory, uint64_t bytes) {
+    buffer_player *p = context;
+    uint32_t calls = p->watch.calls, refused = p->watch.refused;
+    lm_handle none = 0;
+    p->pressed++;
+    if (memory != p->wanted.memory || bytes != p->wanted.size)
+        buffer_broken(p, "status", "%llu bytes are said to be wanting in memory %u",
+                      (unsigned long long)bytes, memory);
+    if (p->wanted.wrongly) return;
+    lm_buffer_create(realm, 0, memory, UINT32_MAX, 1, false, &none);
+    if (none) buffer_broken(p, "status", "4 GiB are served");
+    p->watch.calls = calls;
+    p->watch.refused = refused;
+}
+
+static void want(buffer_player *p, uint32_t memory, uint32_t size) {
+    p->wanted.memory = memory;
+    p->wanted.size = size;
+    p->wanted.wrongly = false;
+    p->pressed = 0;
+}
+
+// Whether the callback was told as often as a call had reason to: `exceeds` the budget, or fails.
+static bool check_pressure(buffer_player *p, lm_status status, bool exceeds) {
+    if (p->law) return false;
+    if (p->options.budget == 0) return true;
+    p->due = (uint32_t)exceeds + (status == LM_OUT_OF_MEMORY);
+    if (p->pressed == p->due || (status == LM_OK && p->watch.refused && p->pressed == p->due + 1))
+        return true;
+    return buffer_broken(p, "status", "pressure is told %u times, not %u: %s", p->pressed, p->due,
+                         lm_status_name(status));
+}
+
+static bool exceeds_budget(const buffer_player *p, uint32_t memory, uint32_t size) {
+    return p->live_bytes[memory] + size > p->options.budget;
+}
+
+static lm_status create_fresh(buffer_player *p, const trace_operation *operation, uint32_t size,
+                              bool zeroed, lm_view *made) {
+    uint32_t memory = acting_memory(p);
+    bool full = !handle_shadow_has_slot(&p->shadow);
+    want(p, memory, size);
+    lm_status status = lm_buffer_create(&p->realm, made->owner, memory, size,
+                                        operation->argument[2], zeroed, &made->handle);
+    // What no memory can hold, aligned, is refused without asking.
+    p->watch.refused += size > UINT32_MAX - operation->argument[2];
+    bool good =
+        check_pressure(p, status, exceeds_budget(p, memory, size)) &&
+        buffer_check_status(p, status, full ? LM_OUT_OF_SLOTS : LM_OK) &&
+        (lm_failed(status) || buffer_given(p, made->handle, made->owner, memory, p->model.begun));
+    return good ? status : BUFFER_BROKEN;
+}
+
+// A block of the player's own becomes a buffer.
+static lm_status adopt(buffer_player *p, const trace_operation *operation, lm_view *made) {
+    uint32_t i = acting_memory(p), size = operation->argument[1];
+    const lm_served *served = &p->watch.served[i];
+    bool full = !handle_shadow_has_slot(&p->shadow);
+    void *block = served->allocator->allocate_aligned(operation->argument[2], size ? size : 1,
+                                                      served->memory);
+    if (!block) return LM_OUT_OF_MEMORY;
+    uint32_t offset = lm_offset(served->memory, block);
+    want(p, i, size);
+    lm_status status = lm_buffer_adopt(&p->realm, made->owner, i, offset, size, &made->handle);
+    if (!check_pressure(p, status, exceeds_budget(p, i, size)) ||
+        !buffer_check_status(p, status, full ? LM_OUT_OF_SLOTS : LM_OK))
+        return BUFFER_BROKEN;
+    if (lm_failed(status))
+        served->allocator->free(lm_at(served->memory, offset), 0, served->memory);
+    else if (!buffer_given(p, made->handle, made->owner, i, p->model.begun))
+        return BUFFER_BROKEN;
+    return status;
+}
+
+static uint32_t start_of(buffer_player *p, const lm_view *reference) {
+    lm_buffer_info info = {0};
+    lm_buffer_describe(&p->realm, reference->owner, reference->handle, &info);
+    return info.start;
+}
+
+// A view of the first bytes of a buffer that is just made takes the place of its first reference,
+// so that the buffer can be resized by it. A pointer to it is the last one from here on.
+static lm_status hold_by_view(buffer_player *p, uint32_t bytes, lm_view *made, lm_view *view) {
+    lm_pointer pointer;
+    bool full = !handle_shadow_has_slot(&p->shadow);
+    lm_status status = lm_view_make(&p->realm, made->owner, made->handle, LM_U8, 0, bytes, view);
+    if (!buffer_check_status(p, status, full ? LM_OUT_OF_SLOTS : LM_OK)) return BUFFER_BROKEN;
+    if (!lm_failed(status) &&
+        !buffer_given(p, view->handle, made->owner, acting_memory(p), p->model.begun))
+        return BUFFER_BROKEN;
+    if (!buffer_release_one(p, made->owner, made->handle, lm_failed(status))) return BUFFER_BROKEN;
+    if (lm_failed(status)) return status;
+    made->handle = view->handle;
+    status = lm_view_point(&p->realm, view, &pointer);
+    if (!buffer_check_status(p, status, LM_OK)) return BUFFER_BROKEN;
+    buffer_keep_pointer(p, &pointer);
+    return status;
+}
+
+// What is made is resized: `exceeds` the budget or not. False in `*resized`: there is no memory.
+static bool resize(buffer_player *p, uint32_t size, bool exceeds, const lm_view *made,
+                   lm_status *status) {
+    want(p, acting_memory(p), size);
+    p->watch.refused = 0;
+    *status = lm_buffer_resize(&p->realm, made->owner, made->handle, size);
+    return check_pressure(p, *status, exceeds) && buffer_check_status(p, *status, LM_OK);
+}
+
+// A buffer of half the size is made as large as it should be; what it holds is kept, and a pointer
+// to that is good if it lies where it lay. Every second one is resized by a view.
+static lm_status create_and_resize(buffer_player *p, const trace_operation *operation,
+                                   lm_view *made) {
+    uint32_t size = operation->argument[1], half = size / 2;
+    bool by_view = p->model.begun % 32 < 16;
+    lm_view view;
+    lm_status status = create_fresh(p, operation, half, false, made);
+    if (status != LM_OK) return status;
+    real_buffer b = {.memory = acting_memory(p), .start = start_of(p, made)};
+    fill_bytes(buffer_bytes_of(p, &b), half, size);
+    if (by_view && (status = hold_by_view(p, half, made, &view)) != LM_OK) return status;
+    bool exceeds = size > half && exceeds_budget(p, b.memory, size);
+    if (!resize(p, size, exceeds, made, &status)) return BUFFER_BROKEN;
+    uint32_t start = b.start;
+    b.start = start_of(p, made);
+    if (by_view && !buffer_check_pointer(p, b.start == start)) return BUFFER_BROKEN;
+    p->pointer.address = NULL;
+    if (!holds_fill(buffer_bytes_of(p, &b), half, size) &&
+        !buffer_broken(p, "content", "a resize keeps other bytes"))
+        return BUFFER_BROKEN;
+    if (lm_failed(status) && !buffer_release_one(p, made->owner, made->handle, true))
+        return BUFFER_BROKEN;
+    return status;
+}
+
+// A buffer that a view alone holds becomes smaller: what the view shows beyond the new end is out
+// of range, and a pointer to it old. The view's reference is the buffer's then.
+static lm_status create_and_shrink(buffer_player *p, const trace_operation *operation,
+                                   lm_view *made) {
+    uint32_t size = operation->argument[1];
+    lm_view all;
+    uint64_t byte;
+    if (size > UINT32_MAX / 2) return create_fresh(p, operation, size, false, made);
+    lm_status status = create_fresh(p, operation, size + size / 2 + 1, false, made);
+    if (status == LM_OK) status = hold_by_view(p, size + 1, made, &all);
+    if (status != LM_OK) return status;
+    if (!resize(p, size, false, made, &status)) return BUFFER_BROKEN;
+    if (lm_failed(status) && !buffer_broken(p, "status", "a buffer cannot be made smaller"))
+        return BUFFER_BROKEN;
+    if (!buffer_check_pointer(p, lm_failed(status))) return BUFFER_BROKEN;
+    p->pointer.address = NULL;
+    if (lm_failed(status))
+        return buffer_release_one(p, made->owner, made->handle, true) ? status : BUFFER_BROKEN;
+    lm_status beyond = lm_view_load(&p->realm, &all, size, LM_U8, true, &byte);
+    return buffer_check_status(p, beyond, LM_OUT_OF_RANGE) ? status : BUFFER_BROKEN;
+}
+
+// How a buffer is made, by its number: those that are odd are zeroed.
+static lm_status make_buffer(buffer_player *p, const trace_operation *operation, lm_view *made) {
+    uint32_t number = p->model.begun;
+    if (buffer_is_adopted(p)) return adopt(p, operation, made);
+    if (number % 16 == 6) return create_and_resize(p, operation, made);
+    if (number % 16 == 14) return create_and_shrink(p, operation, made);
+    return create_fresh(p, operation, operation->argument[1], number % 2, made);
+}
+
+// A buffer's first bytes: different for each, or zero as they came.
+static bool fill(buffer_player *p, uint32_t number, bool zeroed) {
+    real_buffer *b = &p->buffers[number];
+    uint32_t size = p->model.buffers[number].size;
+    unsigned char *bytes = buffer_bytes_of(p, b);
+    find_content_room(p, b, size);
+    uint32_t edge = b->shadowed || size < EDGE_BYTES ? size : EDGE_BYTES;
+    if (zeroed && !(is_zero(bytes, edge) && is_zero(bytes + size - edge, edge)))
+        return buffer_broken(p, "zero", "buffer %u is not zero", number);
+    if (!b->shadowed) return true;
+    if (!zeroed) fill_bytes(bytes, size, number);
+    buffer_copy_bytes(p->content + b->content, bytes, size);
+    return true;
+}
+
+void buffer_begin_as_nothing(buffer_player *p, const trace_operation *operation) {
+    p->played.failures++;
+    p->references[operation->argument[0]].handle = 0;
+    buffer_model_fail(&p->model, operation);
+}
+
+static bool create(buffer_player *p, const trace_operation *operation) {
+    lm_view *made = &p->references[operation->argument[0]];
+    uint32_t number = p->model.begun, size = operation->argument[1];
+    real_buffer *b = &p->buffers[number];
+    *made = (lm_view){.owner = p->model.owner};
+    *b = (real_buffer){.memory = acting_memory(p)};
+    lm_status status = make_buffer(p, operation, made);
+    if (status == BUFFER_BROKEN || (p->watch.broken && !check_live(p))) return false;
+    if (lm_failed(status)) {
+        buffer_begin_as_nothing(p, operation);
+        return true;
+    }
+    buffer_model_play(&p->model, operation);
+    p->live_buffers[b->memory]++;
+    p->live_bytes[b->memory] += size;
+    p->played.buffers++;
+    b->lives = true;
+    b->start = start_of(p, made);
+    return fill(p, number, number % 2) && buffer_check_reference(p, operation->argument[0]);
+}
+
+// Releases.
+
+// The buffers that the model has just let die: their bytes are as they were until now.
+bool buffer_before_death(buffer_player *p) {
+    for (uint32_t i = 0; i < p->model.died_count; i++) {
+        uint32_t number = p->model.died[i];
+        real_buffer *b = &p->buffers[number];
+        if (!buffer_check_bytes(p, number)) return false;
+        b->lives = false;
+        p->live_buffers[b->memory]--;
+        p->live_bytes[b->memory] -= p->model.buffers[number].size;
+    }
+    return true;
+}
+
+// A handle that was released lives on while its share is held, else it is dead in its way.
+bool buffer_after_release(buffer_player *p, lm_handle handle) {
+    uint32_t owner = lm_handle_owner(handle);
+    lm_buffer_info info;
+    lm_status status = lm_buffer_describe(&p->realm, owner, handle, &info);
+    lm_status expected = handle_shadow_judge(&p->shadow, owner, handle, LM_USE_AFTER_ZERO);
+    return status == expected || buffer_broken(p, "count", "a released handle is %s, not %s",
+                                               lm_status_name(status), lm_status_name(expected));
+}
+
+static bool check_release(buffer_player *p, lm_status status, lm_handle handle, bool dies) {
+    if (!buffer_check_status(p, status, dies ? LM_FREED : LM_OK)) return false;
+    handle_shadow_take(&p->shadow, handle);
+    return buffer_after_release(p, handle);
+}
+
+bool buffer_release_one(buffer_player *p, uint32_t owner, lm_handle handle, bool dies) {
+    return check_release(p, lm_buffer_release(&p->realm, owner, handle), handle, dies);
+}
+
+// A view ends, and a copy of it once more; that takes nothing, unless somebody retained it.
+static bool end_view(buffer_player *p, lm_view view, bool dies) {
+    lm_view copy = view;
+    lm_status status = lm_view_end(&p->realm, &view);
+    if (view.handle && !buffer_broken(p, "status", "a view that has ended keeps its handle"))
+        return false;
+    if (!check_release(p, status, copy.handle, dies)) return false;
+    lm_status again =
+        handle_shadow_judge(&p->shadow, copy.owner, copy.handle, LM_RELEASE_AFTER_ZERO);
+    return again == LM_OK || buffer_check_status(p, lm_view_end(&p->realm, &copy), again);
+}
+
+static bool release(buffer_player *p, const trace_operation *operation) {
+    uint32_t number = operation->argument[0];
+    buffer_model_play(&p->model, operation);
+    lm_view gone = p->references[number];
+    bool dies = p->model.died_count > 0, closed = false;
+    if (p->model.references[number].buffer == BUFFER_MODEL_NONE) return true;
+    p->references[number].handle = 0;
+    p->last_handles[number] = gone.handle;
+    if (!buffer_before_death(p)) return false;
+    if (p->model.references[number].view) return end_view(p, gone, dies);
+    if (number % 8 == 3 && !buffer_close(p, &gone, dies, &closed)) return false;
+    return closed || buffer_release_one(p, gone.owner, gone.handle, dies);
+}
+
+// The only reference of a share moves in its slot, as long as that has generations left.
+static bool transfer(buffer_player *p, const trace_operation *operation) {
+    lm_view *real = &p->references[operation->argument[0]];
+    uint32_t to = operation->argument[1];
+    if (p->model.references[operation->argument[0]].buffer == BUFFER_MODEL_NONE) return true;
+    shadow_share share = *handle_shadow_share(&p->shadow, real->handle);
+    bool stays = share.count == 1 && handle_shadow_has_generation(real->handle);
+    bool full = !stays && !handle_shadow_has_slot(&p->shadow);
+    lm_handle handle, old = real->handle;
+    bool interrupted;
+    buffer_interrupt_begin(p, old, operation->argument[0]);
+    lm_status status = lm_buffer_transfer(&p->realm, real->owner, old, to, &handle);
+    if (!buffer_interrupt_end(p, &interrupted)) return false;
+    if (interrupted) { // what is retained meanwhile makes it one of two
+        stays = false;
+        full = status == LM_OUT_OF_SLOTS && !handle_shadow_has_slot(&p->shadow);
+    }
+    if (stays && p->watch.calls && !buffer_broken(p, "death", "a transfer asks the allocator"))
+        return false;
+    if (!buffer_check_status(p, status, full ? LM_OUT_OF_SLOTS : LM_OK)) return false;
+    if (lm_failed(status)) {
+        p->played.failures++;
+        return buffer_check_reference(p, operation->argument[0]);
+    }
+    handle_shadow_take(&p->shadow, old);
+    p->last_handles[operation->argument[0]] = old;
+    if (!buffer_given(p, handle, to, p->buffers[share.buffer].memory, share.buffer)) return false;
+    buffer_model_play(&p->model, operation);
+    real->handle = handle;
+    real->owner = to;
+    return buffer_after_release(p, old) && buffer_check_reference(p, operation->argument[0]);
+}
+
+// Blocks, of the memory in which they begin. Nobody is asked for 0 bytes, as a realm asks nobody.
+static bool play_block(buffer_player *p, const trace_operation *operation) {
+    real_block *b = &p->blocks[operation->argument[0]];
+    uint32_t size = operation->argument[1] ? operation->argument[1] : 1;
+    bool begins = operation->verb == TRACE_ALLOCATE || operation->verb == TRACE_ZEROED;
+    if (begins) *b = (real_block){acting_memory(p), 0, operation->argument[2]};
+    const lm_allocator *allocator = p->watch.served[b->memory].allocator;
+    lm_memory *memory = p->watch.served[b->memory].memory;
+    bool aligned = b->alignment > TRACE_ALIGNMENT_DEFAULT;
+    void *old = b->offset ? lm_at(memory, b->offset) : NULL, *now = NULL;
+    if (begins)
+        now = aligned && allocator->allocate_aligned
+                  ? allocator->allocate_aligned(b->alignment, size, memory)
+                  : allocator->allocate(size, memory);
+    else if (operation->verb == TRACE_RESIZE && old)
+        now = aligned && allocator->resize_aligned
+                  ? allocator->resize_aligned(old, size, b->alignment, memory)
+                  : allocator->resize(old, size, memory);
+    else if (old)
+        allocator->free(old, 0, memory);
+    p->live_blocks[b->memory] += begins && now;
+    p->live_blocks[b->memory] -= operation->verb == TRACE_FREE && old;
+    if (operation->verb == TRACE_FREE) b->offset = 0;
+    if (now) b->offset = lm_offset(memory, now);
+    p->played.failures += !now && operation->verb != TRACE_FREE;
+    return true;
+}
+
+static bool play_around(buffer_player *p, const trace_operation *operation) {
+    lm_memory *memory = p->options.memories[acting_memory(p)].memory;
+    if (operation->verb == TRACE_GROW)
+        lm_memory_grow_foreign(memory, operation->argument[0]);
+    else if (operation->verb == TRACE_REFUSE)
+        lm_memory_refuse(memory, operation->argument[0]);
+    else if (operation->verb == TRACE_MOVE)
+        lm_memory_move(memory);
+    return true; // where a heap starts is known to who made the memory
+}
+
+static bool play_scope(buffer_player *p, const trace_operation *operation) {
+    (void)operation;
+    return buffer_broken(p, "status", "scopes and resets are of heaps, not of buffers");
+}
+
+static bool play_model(buffer_player *p, const trace_operation *operation) {
+    buffer_model_play(&p->model, operation);
+    return true;
+}
+
+static bool (*const plays[TRACE_VERBS])(buffer_player *, const trace_operation *) = {
+    [TRACE_ALLOCATE] = play_block,    [TRACE_ZEROED] = play_block,
+    [TRACE_RESIZE] = play_block,      [TRACE_FREE] = play_block,
+    [TRACE_LANE] = play_model,        [TRACE_MEMORY] = play_model,
+    [TRACE_EXIT] = play_model,        [TRACE_GROW] = play_around,
+    [TRACE_REFUSE] = play_around,     [TRACE_MOVE] = play_around,
+    [TRACE_BUFFER] = create,          [TRACE_RETAIN] = buffer_refer,
+    [TRACE_RELEASE] = release,        [TRACE_VIEW] = buffer_refer,
+    [TRACE_COPY] = buffer_copy,       [TRACE_TRANSFER] = transfer,
+    [TRACE_ATTACH] = buffer_attach,   [TRACE_DETACH] = buffer_detach,
+    [TRACE_COLLECT] = buffer_collect, [TRACE_DRAIN] = buffer_drain,
+    [TRACE_OPEN] = play_scope,        [TRACE_CLOSE] = play_scope,
+    [TRACE_RESET] = play_scope,       [TRACE_HEAP] = play_around,
+    [TRACE_WRONG] = buffer_wrong,
+};
+
+// Playing.
+
+bool buffer_player_create(buffer_player *p, const buffer_limits *limits, size_t content_bytes) {
+    uint32_t references = limits->references, tokens = limits->tokens;
+    *p = (buffer_player){.limits = *limits, .content_bytes = content_bytes};
+    bool room =
+        buffer_model_create(&p->model, limits) &&
+        buffer_watch_create(&p->watch, limits->buffers + limits->blocks + BUFFER_TABLES_MAX) &&
+        handle_shadow_create(&p->shadow, references + SPARE, 2 * tokens + SPARE);
+    p->buffers = calloc((size_t)limits->buffers + 1, sizeof *p->buffers);
+    p->references = calloc((size_t)references + 1, sizeof *p->references);
+    p->last_handles = calloc((size_t)references + 1, sizeof *p->last_handles);
+    p->tokens = calloc((size_t)tokens + 1, sizeof *p->tokens);
+    p->last_tokens = calloc((size_t)tokens + 1, sizeof *p->last_tokens);
+    p->blocks = calloc((size_t)limits->blocks + 1, sizeof *p->blocks);
+    p->content = calloc(content_bytes + 1, 1);
+    p->scratch = calloc(content_bytes + 1, 1);
+    if (room && p->buffers && p->references && p->last_handles && p->tokens && p->last_tokens &&
+        p->blocks && p->content && p->scratch)
+        return true;
+    buffer_player_destroy(p);
+    return false;
+}
+
+void buffer_player_destroy(buffer_player *p) {
+    if (p->model.buffers) buffer_model_end(&p->model);
+    buffer_watch_destroy(&p->watch);
+    handle_shadow_destroy(&p->shadow);
+    free(p->buffers);
+    free(p->references);
+    free(p->last_handles);
+    free(p->tokens);
+    free(p->last_tokens);
+    free(p->blocks);
+    free(p->content);
+    free(p->scratch);
+}
+
+static void restart(buffer_player *p, const buffer_player_options *options) {
+    p->options = *options;
+    p->law = NULL;
+    p->played = (buffer_played){0};
+    p->references_begun = p->tokens_begun = p->blocks_begun = 0;
+    p->armed = p->waiting = p->tables_found = 0;
+    p->content_used = 0;
+    p->pointer.address = NULL;
+    for (uint32_t i = 0; i < options->count; i++)
+        p->live_bytes[i] = p->live_buffers[i] = p->live_blocks[i] = 0;
+    buffer_model_restart(&p->model);
+    handle_shadow_restart(&p->shadow);
+    buffer_watch_start(&p->watch, options->memories, options->count);
+}
+
+// Nothing lives in any memory.
+static bool check_empty(buffer_player *p) {
+    for (uint32_t i = 0; i < p->options.count; i++)
+        if (p->watch.live[i] &&
+            !buffer_broken(p, "quiescence", "%u blocks live in memory %u", p->watch.live[i], i))
+            return false;
+    return true;
+}
+
+// Only for want of memory does a realm not start, and nothing lives then.
+static bool check_not_started(buffer_player *p) {
+    if (!p->watch.refused &&
+        !buffer_broken(p, "status", "a realm does not start, with room for it"))
+        return false;
+    return check_empty(p);
+}
+
+bool buffer_player_start(buffer_player *p, const buffer_player_options *options, bool *started) {
+    restart(p, options);
+    const lm_served *served = p->watch.served;
+    *started = lm_realm_start(&p->realm, options->counts, served->allocator, served->memory);
+    if (!*started) return check_not_started(p);
+    for (uint32_t i = 1; i < options->count; i++)
+        lm_realm_add(&p->realm, served[i].allocator, served[i].memory);
+    for (uint32_t i = 0; options->budget && i < options->count; i++)
+        lm_realm_set_budget(&p->realm, i, options->budget);
+    if (options->budget) lm_realm_set_pressure(&p->realm, pressure, p);
+    *started = lm_finalizers_start(&p->realm);
+    p->tables = p->watch.live[LM_HOME];
+    if (*started) return true;
+    lm_realm_end(&p->realm);
+    return check_not_started(p);
+}
+
+// What an operation begins: how many of these there are with it.
+static void note_beginning(buffer_player *p, const trace_operation *operation) {
+    uint32_t number = operation->argument[0];
+    switch (trace_grammar[operation->verb].arguments[0]) {
+    case TRACE_BLOCK_BEGIN:
+        p->blocks_begun = number + 1;
+        break;
+    case TRACE_REFERENCE_BEGIN:
+        p->references_begun = number + 1;
+        p->last_handles[number] = 0;
+        break;
+    case TRACE_TOKEN_BEGIN:
+        p->tokens_begun = number + 1;
+        break;
+    default:
+        break;
+    }
+}
+
+bool buffer_player_step(buffer_player *p, const trace_operation *operation) {
+    const buffer_observer *observer = p->options.observer;
+    p->watch.calls = p->watch.refused = p->watch.made = 0;
+    note_beginning(p, operation);
+    if (observer) observer->before(p, operation);
+    if (!plays[operation->verb](p, operation) || p->law || !check_live(p) ||
+        !buffer_check_pointer(p, true))
+        return false;
+    if (observer) observer->after(p, operation);
+    uint32_t every = p->options.walk_every;
+    return !every || ++p->played.operations % every || walk(p);
+}
+
+// Everything that an owner holds goes at once.
+static bool release_owner(buffer_player *p, uint32_t owner) {
+    uint64_t freed = 0;
+    for (uint32_t i = 0; i < p->references_begun; i++) {
+        if (!p->references[i].handle || p->references[i].owner != owner) continue;
+        buffer_model_play(&p->model, &(trace_operation){TRACE_RELEASE, {i}});
+        if (!buffer_before_death(p)) return false;
+        freed += p->model.died_count;
+        handle_shadow_take(&p->shadow, p->references[i].handle);
+        p->last_handles[i] = p->references[i].handle;
+        p->references[i].handle = 0;
+    }
+    buffer_forget_tokens(p, owner);
+    uint64_t real = lm_realm_release_all(&p->realm, owner);
+    buffer_expects(p, freed);
+    return (real == freed ||
+            buffer_broken(p, "death", "%llu buffers go with owner %u, not %llu",
+                          (unsigned long long)real, owner, (unsigned long long)freed)) &&
+           check_live(p) && walk_tables(p);
+}
+
+// What an owner holds, by the shadow's count of it.
+static bool check_owner(buffer_player *p, uint32_t owner) {
+    uint64_t held = lm_realm_live_of(&p->realm, owner).buffers, expected = 0;
+    for (uint32_t i = 0; i < p->shadow.slots; i++)
+        expected +=
+            p->shadow.shares[i].count && lm_handle_owner(p->shadow.shares[i].handle) == owner;
+    buffer_expects(p, expected);
+    return held == expected ||
+           buffer_broken(p, "count", "owner %u holds %llu buffers, not %llu", owner,
+                         (unsigned long long)held, (unsigned long long)expected);
+}
+
+static bool end_realm(buffer_player *p) {
+    lm_finalizers_end(&p->realm);
+    if (!buffer_collect_ended(p)) return false;
+    lm_realm_end(&p->realm);
+    if (!buffer_collect_ended(p)) return false;
+    if (p->watch.broken && !buffer_broken(p, "death", "%s, when the realm ends", p->watch.broken))
+        return false;
+    for (uint32_t i = 0; i < p->options.count; i++)
+        if (!check_heap(p, i)) return false;
+    return check_empty(p);
+}
+
+bool buffer_player_end(buffer_player *p) {
+    bool good = buffer_player_step(p, &(trace_operation){TRACE_DRAIN, {TRACE_COUNT_ALL}});
+    good = good && buffer_collect_some(p);
+    for (uint32_t i = 0; good && i < p->references_begun; i++) {
+        uint32_t owner = p->references[i].owner;
+        if (p->references[i].handle) good = check_owner(p, owner) && release_owner(p, owner);
+    }
+    good = good && buffer_collect_late(p) && check_live(p);
+    for (uint32_t i = 0; good && i < p->blocks_begun; i++)
+        if (p->blocks[i].offset) good = buffer_player_step(p, &(trace_operation){TRACE_FREE, {i}});
+    return good && walk_tables(p) && end_realm(p);
+}
+
+// A whole trace.
+
+// The most bytes that live at once, twice, so that they are seldom squeezed together.
+static size_t content_bytes_of(const trace *trace, buffer_model *model) {
+    uint64_t most = 0;
+    buffer_model_restart(model);
+    for (size_t i = 0; i < trace->count; i++) {
+        buffer_model_play(model, &trace->operations[i]);
+        if (model->live_bytes > most) most = model->live_bytes;
+    }
+    return (size_t)most * 2;
+}
+
+static bool play_all(buffer_player *p, const trace *trace, trace_error *error) {
+    for (size_t i = 0; i < trace->count; i++) {
+        const trace_operation *operation = &trace->operations[i];
+        if (buffer_player_step(p, operation)) continue;
+        snprintf(error->text, sizeof error->text, "operation %zu (%c): %s: %s", i,
+                 trace_grammar[operation->verb].letter, p->law, p->finding);
+        return false;
+    }
+    if (buffer_player_end(p)) return true;
+    snprintf(error->text, sizeof error->text, "at the end: %s: %s", p->law, p->finding);
+    return false;
+}
+
+bool buffer_player_play(const trace *trace, const buffer_player_options *options,
+                        buffer_played *played, trace_error *error) {
+    const buffer_limits limits = buffer_limits_of(trace);
+    buffer_model model;
+    buffer_player *p = calloc(1, sizeof *p);
+    bool room = p && buffer_model_create(&model, &limits), started, good = false;
+    if (room) {
+        room = buffer_player_create(p, &limits, content_bytes_of(trace, &model));
+        buffer_model_end(&model);
+    }
+    *played = (buffer_played){0};
+    if (!room)
+        snprintf(error->text, sizeof error->text, "the player is out of memory");
+    else if (!buffer_player_start(p, options, &started))
+        snprintf(error->text, sizeof error->text, "at the start: %s: %s", p->law, p->finding);
+    else if (!started)
+        snprintf(error->text, sizeof error->text, "home has no room for a realm");
+    else
+        good = play_all(p, trace, error);
+    if (room) {
+        *played = p->played;
+        buffer_player_destroy(p);
+    }
+    free(p);
+    return good;
+}

@@ -1,0 +1,64 @@
+// Another thread, which runs in the middle of a call of this one: where counts are atomic and
+// compiled with fuzz/play/buffer_interrupt.h. It holds no reference of its own and tries a handle
+// that it knows. At three accesses in a row of the interrupted call it
+//
+//     retains    releases    retains
+//
+// by that handle, of which no token keeps a reference; so none of the three takes a lock. What a
+// retain has granted stays until it is released, whatever the interrupted call does.
+#include "fuzz/play/buffer_player_state.h"
+
+void buffer_interrupt(void);
+
+// A call reads a part, judges a word, and reads and swaps it.
+enum { BEFORE = 2, BEFORE_MORE = 3, CALLS = 3 };
+
+static _Thread_local struct {
+    buffer_player *player; // or NULL: nothing is interrupted
+    lm_handle handle;
+    uint32_t before; // accesses that are left alone
+    uint32_t calls;  // that were made
+    uint32_t granted;
+} other;
+
+static void call_next(lm_realm *r) {
+    uint32_t owner = lm_handle_owner(other.handle);
+    if (other.calls++ % 2 == 0)
+        other.granted += lm_buffer_retain(r, owner, other.handle) == LM_OK;
+    else if (other.granted)
+        other.granted -= lm_buffer_release(r, owner, other.handle) == LM_OK;
+}
+
+void buffer_interrupt(void) {
+    buffer_player *p = other.player;
+    if (!p || other.calls == CALLS) return;
+    if (other.before) {
+        other.before--;
+        return;
+    }
+    other.player = NULL; // its own accesses are not interrupted
+    call_next(&p->realm);
+    other.player = p;
+}
+
+void buffer_interrupt_begin(buffer_player *p, lm_handle handle, uint32_t number) {
+    if (p->options.observer) return; // calls that are written down come one after the other
+    if (handle_shadow_share(&p->shadow, handle)->kept) return; // a release would wait for the lock
+    other.player = p;
+    other.handle = handle;
+    other.before = BEFORE + number % BEFORE_MORE;
+    other.calls = other.granted = 0;
+}
+
+bool buffer_interrupt_end(buffer_player *p, bool *interrupted) {
+    *interrupted = other.player && other.calls > 0;
+    other.player = NULL;
+    for (; *interrupted && other.granted; other.granted--) {
+        uint32_t owner = lm_handle_owner(other.handle);
+        lm_status status = lm_buffer_release(&p->realm, owner, other.handle);
+        if (status != LM_OK &&
+            !buffer_broken(p, "count", "what a retain granted is %s", lm_status_name(status)))
+            return false;
+    }
+    return true;
+}

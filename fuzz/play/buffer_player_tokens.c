@@ -1,0 +1,355 @@
+// The buffer player's verbs of finalizers: @ ~ c d.
+//
+// By their numbers modulo 4: tokens 1 and 2 are armed beside the one before them, as siblings,
+// where that is armed yet and of the same owner; what token 0 keeps alone is resized; token 3
+// replaces another one at once. When they are collected, 1 is enqueued twice, and 2 is detached,
+// attached anew and enqueued again, so that one that is detached stands before it in the queue.
+// When they are detached, 1 is so with all its siblings, by way of references more, and those are
+// attached anew. When 6 tokens were begun, or 14, 22, …, a drain is followed by the finalizers' end
+// and their start, and all that was armed is attached anew.
+#include "fuzz/play/buffer_player_state.h"
+
+#define COUNT_MAX ((UINT32_C(1) << LM_COUNT_BITS) - 1)
+
+enum { RESTART_MAX = 256 }; // tokens; with more the finalizers are not started anew
+
+bool buffer_given_token(buffer_player *p, lm_token token, lm_handle handle) {
+    const char *wrong = handle_shadow_give_token(&p->shadow, token, handle);
+    return !wrong || buffer_broken(p, "status", "%s: %#llx", wrong, (unsigned long long)token);
+}
+
+// A token for a reference, beside a sibling if that is not 0. `*token` is 0 where there is none.
+static bool arm(buffer_player *p, const lm_view *of, lm_token sibling, lm_token *token) {
+    bool full = !handle_shadow_has_record(&p->shadow);
+    *token = 0;
+    lm_status status = lm_finalizer_attach(&p->realm, of->owner, of->handle, sibling, token);
+    if (!buffer_check_status(p, status, full ? LM_OUT_OF_SLOTS : LM_OK)) return false;
+    if (lm_failed(status)) {
+        p->played.failures++;
+        *token = 0;
+        return true;
+    }
+    p->armed++;
+    return buffer_given_token(p, *token, of->handle);
+}
+
+// A token of the same handle takes the place of this one. Its reference is taken over if tokens
+// keep all that the handle has, else handed back.
+static bool replace(buffer_player *p, const lm_view *of, lm_token *token) {
+    bool full = !handle_shadow_has_record(&p->shadow);
+    const shadow_share *share = handle_shadow_share(&p->shadow, of->handle);
+    lm_token old = *token;
+    lm_handle cancelled = 1, expected = share->kept == share->count ? 0 : of->handle;
+    lm_status status = lm_finalizer_replace(&p->realm, of->owner, of->handle, token, &cancelled);
+    if (!buffer_check_status(p, status, full ? LM_OUT_OF_SLOTS : LM_OK)) return false;
+    if (lm_failed(status))
+        return *token == old || buffer_broken(p, "status", "a token is lost that was not replaced");
+    handle_shadow_end_token(&p->shadow, old);
+    if (cancelled != expected && !buffer_broken(p, "count", "another reference was cancelled"))
+        return false;
+    return buffer_given_token(p, *token, of->handle);
+}
+
+// What a token keeps is its owner's to resize, if nobody else holds it: here to its own size, which
+// an imported allocator may serve elsewhere.
+static bool resize_kept(buffer_player *p, uint32_t reference) {
+    const lm_view *of = &p->references[reference];
+    uint32_t number = p->model.references[reference].buffer;
+    real_buffer *b = &p->buffers[number];
+    lm_buffer_info info;
+    bool adopted = number % 8 == 4; // its realm does not know how it is aligned
+    if (adopted || p->model.buffers[number].references > 1) return true;
+    p->due = 0;
+    lm_status status =
+        lm_buffer_resize(&p->realm, of->owner, of->handle, p->model.buffers[number].size);
+    if (!buffer_check_status(p, status, LM_OK)) return false;
+    lm_buffer_describe(&p->realm, of->owner, of->handle, &info);
+    bool moved = info.start != b->start, points = p->pointer.view.handle == of->handle;
+    b->start = info.start;
+    if (!moved || !points) return buffer_check_bytes(p, number);
+    if (!buffer_check_pointer(p, false)) return false;
+    p->pointer.address = NULL;
+    return buffer_check_bytes(p, number);
+}
+
+bool buffer_attach(buffer_player *p, const trace_operation *operation) {
+    uint32_t number = operation->argument[0], kind = number % 4;
+    real_token *made = &p->tokens[number];
+    const lm_view *of = &p->references[operation->argument[1]];
+    buffer_model_play(&p->model, operation);
+    *made = (real_token){.ring = number};
+    p->last_tokens[number] = 0;
+    if (p->model.references[operation->argument[1]].buffer == BUFFER_MODEL_NONE) return true;
+    lm_token sibling = kind == 1 || kind == 2 ? made[-1].token : 0;
+    if (sibling && p->references[p->model.tokens[number - 1]].owner != of->owner) sibling = 0;
+    if (!arm(p, of, sibling, &made->token)) return false;
+    if (made->token && sibling) made->ring = made[-1].ring;
+    if (made->token && kind == 3 && !replace(p, of, &made->token)) return false;
+    p->last_tokens[number] = made->token;
+    if (kind == 0 && !resize_kept(p, operation->argument[1])) return false;
+    return buffer_check_reference(p, operation->argument[1]);
+}
+
+// Of an attached reference, that it is its owner's again.
+static bool disarm(buffer_player *p, real_token *token, uint32_t reference) {
+    lm_handle handle = 0;
+    lm_status status = lm_finalizer_detach(&p->realm, token->token, &handle);
+    if (!buffer_check_status(p, status, LM_OK)) return false;
+    handle_shadow_end_token(&p->shadow, token->token);
+    token->token = 0;
+    p->armed--;
+    return handle == p->references[reference].handle ||
+           buffer_broken(p, "count", "another reference was detached");
+}
+
+// The armed tokens of a ring, by number: `first` … 3 after it. 0: some are enqueued, or counts too
+// high for a reference more of each.
+static unsigned ring_of(const buffer_player *p, uint32_t number, uint32_t first) {
+    unsigned members = 0;
+    for (uint32_t i = first; i < first + 4 && i < p->tokens_begun; i++) {
+        const real_token *t = &p->tokens[i];
+        if (!t->token || t->ring != p->tokens[number].ring) continue;
+        lm_handle handle = p->references[p->model.tokens[i]].handle;
+        if (t->queued || handle_shadow_share(&p->shadow, handle)->count + 4 > COUNT_MAX) return 0;
+        members |= 1u << (i - first);
+    }
+    return members;
+}
+
+// A reference more of each, which is released with all tokens at once.
+static bool disarm_ring(buffer_player *p, uint32_t number, uint32_t first, unsigned members) {
+    uint32_t freed = 1;
+    for (uint32_t i = first; i < first + 4; i++) {
+        if (!(members >> (i - first) & 1)) continue;
+        const lm_view *of = &p->references[p->model.tokens[i]];
+        if (!buffer_check_status(p, lm_buffer_retain(&p->realm, of->owner, of->handle), LM_OK))
+            return false;
+    }
+    lm_status status = lm_finalizer_detach_all(&p->realm, p->tokens[number].token, &freed);
+    if (!buffer_check_status(p, status, LM_OK)) return false;
+    if (freed && !buffer_broken(p, "death", "%u buffers that are held die with tokens", freed))
+        return false;
+    for (uint32_t i = first; i < first + 4; i++) {
+        if (!(members >> (i - first) & 1)) continue;
+        handle_shadow_end_token(&p->shadow, p->tokens[i].token);
+        p->armed--;
+        if (!buffer_check_reference(p, p->model.tokens[i])) return false;
+    }
+    for (uint32_t i = first; i < first + 4; i++) {
+        real_token *t = &p->tokens[i];
+        if (!(members >> (i - first) & 1)) continue;
+        *t = (real_token){.ring = i};
+        if (i != number && !arm(p, &p->references[p->model.tokens[i]], 0, &t->token)) return false;
+        if (t->token) p->last_tokens[i] = t->token;
+    }
+    return true;
+}
+
+bool buffer_detach(buffer_player *p, const trace_operation *operation) {
+    uint32_t number = operation->argument[0], first = number - number % 4;
+    real_token *token = &p->tokens[number];
+    buffer_model_play(&p->model, operation);
+    if (!token->token) return true;
+    unsigned members = number % 4 == 1 ? ring_of(p, number, first) : 0;
+    if (!(members ? disarm_ring(p, number, first, members)
+                  : disarm(p, token, p->model.tokens[number])))
+        return false;
+    return buffer_check_reference(p, p->model.tokens[number]);
+}
+
+// What a collector calls: inside its collection, whatever it says.
+static bool enqueue(buffer_player *p, lm_token token, lm_status expected) {
+    uint32_t calls = p->watch.calls;
+    lm_status status = lm_finalizer_enqueue(&p->realm, token);
+    if (p->watch.calls != calls &&
+        !buffer_broken(p, "safepoint", "an allocator is called inside a collection"))
+        return false;
+    if (!buffer_check_status(p, status, expected)) return false;
+    if (status != LM_OK) return true;
+    handle_shadow_queue_token(&p->shadow, token);
+    p->waiting++;
+    return true;
+}
+
+bool buffer_collect(buffer_player *p, const trace_operation *operation) {
+    uint32_t number = operation->argument[0], reference = p->model.tokens[number];
+    real_token *t = &p->tokens[number];
+    lm_token first = t->token;
+    buffer_model_play(&p->model, operation);
+    if (!first) return true;
+    if (!enqueue(p, first, LM_OK)) return false;
+    t->queued = true;
+    if (number % 4 == 1) return enqueue(p, first, LM_ENQUEUED);
+    if (number % 4 != 2) return true;
+    t->passed = first;
+    if (!disarm(p, t, reference) || !arm(p, &p->references[reference], 0, &t->token)) return false;
+    t->ring = number;
+    if (!t->token) return true;
+    p->last_tokens[number] = t->token;
+    return enqueue(p, t->token, LM_OK);
+}
+
+// What the model has drained, leaves the queue for real: those passed over too.
+static uint32_t leave_queue(buffer_player *p, uint32_t first, uint32_t *tokens) {
+    uint32_t count = 0;
+    for (uint32_t i = first; i < p->model.queue_first; i++) {
+        const real_token *t = &p->tokens[p->model.queue[i]];
+        count += t->passed != 0;
+        count += t->token != 0;
+        *tokens += t->token != 0;
+        if (t->passed) handle_shadow_dequeue_token(&p->shadow, t->passed);
+        if (!t->token) continue;
+        handle_shadow_end_token(&p->shadow, t->token);
+        handle_shadow_dequeue_token(&p->shadow, t->token);
+    }
+    p->waiting -= count;
+    p->armed -= *tokens;
+    return count;
+}
+
+// By hand, what could not be attached.
+static bool release_unattached(buffer_player *p, uint32_t first, uint32_t *freed) {
+    for (uint32_t i = first; i < p->model.queue_first; i++) {
+        const lm_view *real = &p->references[p->model.tokens[p->model.queue[i]]];
+        if (p->tokens[p->model.queue[i]].token || !real->handle) continue;
+        lm_status status = lm_buffer_release(&p->realm, real->owner, real->handle);
+        if (lm_failed(status) &&
+            !buffer_broken(p, "status", "%s, of what is held", lm_status_name(status)))
+            return false;
+        *freed += status == LM_FREED;
+    }
+    return true;
+}
+
+// What a collector says of all tokens that there were, when it is too late, or too early.
+static bool enqueue_all(buffer_player *p, bool started) {
+    for (uint32_t i = 0; i < p->tokens_begun; i++) {
+        lm_token token = p->last_tokens[i];
+        lm_status status = started ? handle_shadow_judge_token(&p->shadow, token) : LM_NOT_STARTED;
+        if (token && !enqueue(p, token, status)) return false;
+    }
+    return true;
+}
+
+bool buffer_collect_ended(buffer_player *p) {
+    return enqueue_all(p, false);
+}
+
+// All tokens end, and are not in the queue.
+static void end_all(buffer_player *p) {
+    for (uint32_t i = 0; i < p->tokens_begun; i++) {
+        real_token *t = &p->tokens[i];
+        bool queued = t->queued;
+        if (t->passed) handle_shadow_dequeue_token(&p->shadow, t->passed);
+        if (t->token) handle_shadow_end_token(&p->shadow, t->token);
+        if (t->token && queued) handle_shadow_dequeue_token(&p->shadow, t->token);
+        *t = (real_token){.ring = i};
+    }
+    p->armed = p->waiting = 0;
+}
+
+// Arms what was armed, and enqueues what was queued.
+static bool arm_all(buffer_player *p, const bool *armed) {
+    for (uint32_t i = 0; i < p->tokens_begun; i++) {
+        real_token *t = &p->tokens[i];
+        if (!armed[i]) continue;
+        if (!arm(p, &p->references[p->model.tokens[i]], 0, &t->token)) return false;
+        if (t->token) p->last_tokens[i] = t->token;
+    }
+    for (uint32_t i = p->model.queue_first; i < p->model.queue_end; i++) {
+        real_token *t = &p->tokens[p->model.queue[i]];
+        if (t->token && !enqueue(p, t->token, LM_OK)) return false;
+        t->queued = t->token != 0;
+    }
+    return true;
+}
+
+// The finalizers end and start: no token of before is one any more.
+static bool restart(buffer_player *p) {
+    bool armed[RESTART_MAX];
+    if (p->tokens_begun > RESTART_MAX) return true;
+    for (uint32_t i = 0; i < p->tokens_begun; i++)
+        armed[i] = p->tokens[i].token != 0;
+    lm_finalizers_end(&p->realm);
+    end_all(p);
+    if (!enqueue_all(p, false)) return false;
+    for (int i = 0; i < 2; i++) {
+        bool started = lm_finalizers_start(&p->realm);
+        buffer_expects(p, i == 0);
+        if (started != (i == 0) &&
+            !buffer_broken(p, "status", "finalizers start %s", started ? "twice" : "not again"))
+            return false;
+    }
+    return enqueue_all(p, true) && arm_all(p, armed);
+}
+
+static bool drain(buffer_player *p, const trace_operation *operation) {
+    uint32_t first = p->model.queue_first, tokens = 0, freed = 0;
+    buffer_model_play(&p->model, operation);
+    if (!buffer_before_death(p)) return false;
+    uint32_t count = leave_queue(p, first, &tokens);
+    lm_drained drained = lm_finalizers_drain(&p->realm, count);
+    if ((drained.released != tokens || drained.failed || drained.more != (p->waiting > 0)) &&
+        !buffer_broken(p, "count", "%u released, %u failed, of %u; %s", drained.released,
+                       drained.failed, tokens, drained.more ? "more wait" : "none waits"))
+        return false;
+    if (!release_unattached(p, first, &freed)) return false;
+    if (drained.freed + freed != p->model.died_count &&
+        !buffer_broken(p, "death", "%u died, not %u", drained.freed + freed, p->model.died_count))
+        return false;
+    for (uint32_t i = first; i < p->model.queue_first; i++) {
+        uint32_t reference = p->model.tokens[p->model.queue[i]];
+        lm_view *real = &p->references[reference];
+        p->tokens[p->model.queue[i]] = (real_token){0};
+        if (!real->handle) continue;
+        handle_shadow_take(&p->shadow, real->handle);
+        p->last_handles[reference] = real->handle;
+        real->handle = 0;
+    }
+    for (uint32_t i = first; i < p->model.queue_first; i++) {
+        lm_handle handle = p->last_handles[p->model.tokens[p->model.queue[i]]];
+        if (handle && !buffer_after_release(p, handle)) return false;
+    }
+    return true;
+}
+
+bool buffer_drain(buffer_player *p, const trace_operation *operation) {
+    return drain(p, operation) && (p->tokens_begun % 8 != 6 || restart(p));
+}
+
+bool buffer_close(buffer_player *p, const lm_view *reference, bool dies, bool *done) {
+    lm_token token;
+    if (!arm(p, reference, 0, &token)) return false;
+    *done = token != 0;
+    if (!token) return true;
+    lm_status status = lm_finalizer_close(&p->realm, token);
+    if (!buffer_check_status(p, status, dies ? LM_FREED : LM_OK)) return false;
+    handle_shadow_end_token(&p->shadow, token);
+    handle_shadow_take(&p->shadow, reference->handle);
+    p->armed--;
+    return buffer_after_release(p, reference->handle);
+}
+
+bool buffer_collect_some(buffer_player *p) {
+    for (uint32_t i = 0; i < p->tokens_begun; i += 2)
+        if (p->tokens[i].token && !enqueue(p, p->tokens[i].token, LM_OK)) return false;
+    return true;
+}
+
+void buffer_forget_tokens(buffer_player *p, uint32_t owner) {
+    for (uint32_t i = 0; i < p->tokens_begun; i++) {
+        real_token *t = &p->tokens[i];
+        if (!t->token || p->references[p->model.tokens[i]].owner != owner) continue;
+        handle_shadow_end_token(&p->shadow, t->token);
+        t->token = 0;
+        p->armed--;
+    }
+}
+
+bool buffer_collect_late(buffer_player *p) {
+    if (!enqueue_all(p, true)) return false;
+    lm_drained drained = lm_finalizers_drain(&p->realm, UINT32_MAX);
+    return (!drained.released && !drained.freed && !drained.failed && !drained.more) ||
+           buffer_broken(p, "count", "%u released and %u failed, of tokens whose owners are gone",
+                         drained.released, drained.failed);
+}

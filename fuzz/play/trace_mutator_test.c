@@ -1,0 +1,105 @@
+// The mutator of traces comes to its end with every seed, keeps to its room, and what it makes of
+// operations is a trace, of every verb.
+#include "fuzz/play/trace_mutator.h"
+
+#include "corpus/trace/trace_form.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { SEEDS = 12000, ROOM = 2000 };
+
+static const char text[] = "linmem-trace 1\nh 16 1 9\na 0 100\n(\na 1 7 64\n)\nr 0 9\nf 0\n";
+
+static void operations_make_a_trace(void **state) {
+    (void)state;
+    unsigned larger = 0;
+    for (unsigned seed = 0; seed < SEEDS; seed++) {
+        uint8_t bytes[ROOM] = {0};
+        memcpy(bytes, text, sizeof text - 1);
+        size_t count = trace_operations_mutate(bytes, seed % 2 ? sizeof text - 1 : 0, ROOM, seed);
+        assert_true(count <= ROOM);
+        if (count == 0) continue; // it had no room, or something was left open
+        trace made;
+        trace_error error;
+        if (!trace_parse(bytes, count, &made, &error)) fail_msg("seed %u: %s", seed, error.text);
+        larger += made.count > 6;
+        trace_free(&made);
+    }
+    assert_true(larger > SEEDS / 10);
+}
+
+static void lines_and_columns_keep_to_their_room(void **state) {
+    (void)state;
+    for (unsigned seed = 0; seed < SEEDS; seed++) {
+        uint8_t bytes[ROOM];
+        memset(bytes, 0xee, ROOM);
+        memcpy(bytes, text, sizeof text - 1);
+        size_t max = sizeof text - 1 + seed % 100, count = sizeof text - 1;
+        count = seed % 2 ? trace_lines_mutate(bytes, count, max, seed)
+                         : trace_columns_mutate(bytes, count, max, seed);
+        assert_true(count <= max);
+        for (size_t i = max; i < ROOM; i++)
+            assert_int_equal(bytes[i], 0xee);
+    }
+}
+
+typedef size_t mutation(uint8_t *bytes, size_t count, size_t max, unsigned seed);
+
+static uint8_t bytes[ROOM], copy[ROOM];
+
+// Mutates as the same seed does the same; returns the new count.
+static size_t mutate(mutation *how, size_t count, size_t max, unsigned seed) {
+    if (count > max) count = max;
+    memcpy(copy, bytes, count);
+    size_t mutated = how(bytes, count, max, seed);
+    assert_in_range(mutated, 0, max);
+    assert_int_equal(how(copy, count, max, seed), mutated);
+    assert_memory_equal(bytes, copy, mutated);
+    return mutated;
+}
+
+// Versions that are none, and heads that are cut short.
+static void unknown_versions_are_mutated(void **state) {
+    (void)state;
+    for (unsigned seed = 0; seed < 256; seed++) {
+        memset(bytes, 0x81, sizeof bytes);
+        memcpy(bytes, TRACE_BINARY_MAGIC, strlen(TRACE_BINARY_MAGIC));
+        bytes[strlen(TRACE_BINARY_MAGIC)] = (uint8_t)seed;
+        mutate(trace_columns_mutate, seed % 64, ROOM, seed);
+    }
+}
+
+static void operations_make_traces_of_every_verb(void **state) {
+    (void)state;
+    bool verbs[TRACE_VERBS] = {false}, binary[2] = {false};
+    size_t count = 0;
+    for (unsigned seed = 0; seed < SEEDS; seed++) {
+        count = mutate(trace_operations_mutate, seed % 16 ? count : 0, ROOM, seed);
+        trace trace;
+        trace_error error;
+        if (count == 0) continue;
+        if (!trace_parse(bytes, count, &trace, &error)) fail_msg("seed %u: %s", seed, error.text);
+        binary[memcmp(bytes, TRACE_BINARY_MAGIC, strlen(TRACE_BINARY_MAGIC)) == 0] = true;
+        for (size_t i = 0; i < trace.count; i++)
+            verbs[trace.operations[i].verb] = true;
+        trace_free(&trace);
+    }
+    for (uint32_t verb = 0; verb < TRACE_VERBS; verb++)
+        if (!verbs[verb]) fail_msg("no %c", trace_grammar[verb].letter);
+    assert_true(binary[0] && binary[1]);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(operations_make_a_trace),
+        cmocka_unit_test(lines_and_columns_keep_to_their_room),
+        cmocka_unit_test(unknown_versions_are_mutated),
+        cmocka_unit_test(operations_make_traces_of_every_verb),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,67 @@
+// Every bug of buffers that was found is a trace in corpus/regressions that says in what world it
+// was. It is played here at the widths of the fuzz target that found it, in that world, walked
+// after every operation, at the strategies' levels 0 and 1.
+#include "fuzz/play/buffer_player.h"
+#include "fuzz/play/buffers_world.h"
+
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define FOLDER "corpus/regressions"
+
+static buffers_world world;
+
+static void play(const char *name, const trace *trace, const buffers_world_choice *choice,
+                 int level) {
+    buffer_played played;
+    trace_error error;
+    // Where a heap has no room any more, the trace shows nothing: it is to be made anew.
+    if (!buffers_world_start(&world, choice, level, trace->operations, trace->count))
+        fail_msg("%s: a heap does not start", name);
+    buffer_player_options options = {.counts =
+                                         choice->atomic ? &lm_counts_atomic : &lm_counts_plain,
+                                     .memories = world.served,
+                                     .count = choice->count,
+                                     .walk_every = 1,
+                                     .budget = buffers_budgets[choice->budget]};
+    if (!buffer_player_play(trace, &options, &played, &error))
+        fail_msg("%s, level %d: %s", name, level, error.text);
+}
+
+// Returns whether it is one of buffers.
+static bool play_at_both_levels(const char *name) {
+    char path[300];
+    trace trace;
+    trace_error error;
+    buffers_world_choice choice;
+    snprintf(path, sizeof path, FOLDER "/%s", name);
+    if (!trace_read(path, &trace, &error)) fail_msg("%s: %s", path, error.text);
+    bool buffers = buffers_world_of(&trace, &choice);
+    for (int level = 0; buffers && level < 2; level++)
+        play(name, &trace, &choice, level);
+    trace_free(&trace);
+    return buffers;
+}
+
+static void all_hold(void **state) {
+    (void)state;
+    DIR *folder = opendir(FOLDER);
+    size_t count = 0;
+    assert_non_null(folder);
+    assert_true(buffers_world_create(&world));
+    for (struct dirent *entry; (entry = readdir(folder));)
+        if (strstr(entry->d_name, ".lmt")) count += play_at_both_levels(entry->d_name);
+    closedir(folder);
+    buffers_world_destroy(&world);
+    print_message("%zu regressions\n", count);
+    assert_true(count > 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(all_hold)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,602 @@
+#include "fuzz/reproduce/reproduce.h"
+
+#include "alloc/registry.h"
+#include "cli/child.h"
+#include "cli/clock.h"
+#include "cli/file.h"
+#include "cli/interrupt.h"
+#include "cli/options.h"
+#include "cli/progress.h"
+#include "cli/text.h"
+#include "fuzz/oracle/counted.h"
+#include "fuzz/play/buffers_world.h"
+#include "fuzz/reproduce/reproduce_explored.h"
+#include "fuzz/reproduce/reproducer.h"
+#include "fuzz/reproduce/shrinker.h"
+#include "fuzz/run/finding.h"
+#include "fuzz/targets/allocators.h"
+#include "fuzz/targets/target_program.h"
+#include "fuzz/targets/targets.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define REGRESSIONS LINMEM_SOURCE_DIR "/corpus/regressions"
+
+enum { TRIES_MAX = 20000, OPERATIONS_MAX = 1 << 16, SECONDS_MAX = 1 << 20 };
+
+// How long a trace may take before it hangs.
+static const double seconds_min = 5, seconds_an_operation = 1.0 / 20000;
+
+typedef struct request {
+    const reproduction *wanted;
+    const char *target_name;
+    const trial_target *target;    // NULL: its inputs are no operations
+    const char *const *allocators; // that are wanted; NULL: all
+    const char *own[2];            // the one that the input's name says
+    trace trace;
+} request;
+
+typedef struct input {
+    char *bytes;
+    size_t count;
+} input;
+
+// ---- Reading ------------------------------------------------------------------------------------
+
+static bool is_named_trace(const char *input) {
+    const char *end = strstr(input, ".lmt");
+    return end && (strcmp(end, ".lmt") == 0 || strcmp(end, ".lmt.zst") == 0);
+}
+
+static void parse_trace(request *request, const input *input) {
+    trace_error error;
+    if (!trace_parse(input->bytes, input->count, &request->trace, &error))
+        options_fail("%s: %s", request->wanted->input, error.text);
+}
+
+// The target that plays all of the trace, where nobody says which it is.
+static const char *target_of(const trace *trace) {
+    buffers_world_choice world;
+    if (buffers_world_of(trace, &world)) return "buffers";
+    for (size_t i = 0; i < trace->count; i++)
+        if (trace->operations[i].verb == TRACE_WRONG) return "misuse";
+    return "heap";
+}
+
+static void decode(request *request, const input *input) {
+    trace_error error;
+    trace_operation *operations = calloc(OPERATIONS_MAX, sizeof *operations);
+    if (!operations) options_fail("out of memory");
+    size_t decoded = request->target->decode((const uint8_t *)input->bytes, input->count,
+                                             operations, OPERATIONS_MAX);
+    if (!trace_make(operations, decoded, NULL, &request->trace, &error))
+        options_fail("%s: %s", request->wanted->input, error.text);
+    free(operations);
+}
+
+// ---- Playing ------------------------------------------------------------------------------------
+
+// The ways in which a strategy plays; the last ones under sanitizers, where those are built.
+enum { SANITIZED = 4, WAYS = 6 };
+static const struct way {
+    int level;
+    bool counted, damaged;
+} ways[WAYS] = {{1, false, false}, {0, false, false}, {0, true, false},
+                {1, false, true},  {1, false, false}, {0, false, false}};
+
+static bool is_played(const trial *trial) {
+    if (trial->damaged) return trial->target->damages;
+    if (!trial->counted) return true;
+    return trial->target->counts && trial->allocator->capabilities & LM_CONSTANT_TIME;
+}
+
+// `strategy`: NULL where the target has programs only, and one for all.
+static bool is_way(const trial_target *target, const char *strategy, int way, trial *trial) {
+    const struct way *w = &ways[way];
+    *trial = (struct trial){.target = target, .counted = w->counted, .damaged = w->damaged};
+    if (!strategy && way != SANITIZED) return false;
+    if (strategy)
+        trial->allocator =
+            w->counted ? counted_strategy_named(strategy) : lm_strategy_named(strategy, w->level);
+    if (!is_played(trial)) return false;
+    if (way < SANITIZED) return true;
+    char *program = target_program(target->name, strategy);
+    if (!program) options_fail("out of memory");
+    trial->program = program;
+    if (access(program, X_OK) == 0) return true;
+    free(program);
+    return false;
+}
+
+static const char *name_of(const trial *trial) {
+    return trial->allocator ? trial->allocator->name : trial->target->name;
+}
+
+static const char *way_text(const trial *trial) {
+    if (trial->program)
+        return !trial->allocator || trial->allocator->check_level ? "level 1, sanitizers"
+                                                                  : "level 0, sanitizers";
+    if (trial->counted) return "level 0, counted";
+    if (trial->damaged) return "level 1, damaged";
+    return trial->allocator->check_level ? "level 1" : "level 0";
+}
+
+// ---- Shrinking ----------------------------------------------------------------------------------
+
+typedef struct shrinking {
+    trial trial;
+    failure failure; // of the smallest trace so far
+    progress *progress;
+    double began;
+    unsigned seconds; // it may take; 0: any
+    bool timed_out;
+} shrinking;
+
+static bool fails_the_same(void *context, const trace *trace) {
+    shrinking *s = context;
+    failure failure;
+    if (!trial_run(&s->trial, trace, &failure) || strcmp(failure.law, s->failure.law) != 0)
+        return false;
+    s->failure = failure;
+    return true;
+}
+
+static bool goes_on(void *context, size_t tries, size_t operations) {
+    shrinking *s = context;
+    char text[60];
+    double seconds = clock_seconds() - s->began;
+    snprintf(text, sizeof text, "%zu operations, %zu tries; Ctrl-C keeps that", operations, tries);
+    progress_show(s->progress, (size_t)seconds, text);
+    s->timed_out = s->seconds && seconds >= s->seconds;
+    return !interrupted() && !s->timed_out;
+}
+
+// Cuts off what comes after the failure, if it fails without; then shrinks. What hangs is not
+// waited for as long as at first: the smaller, the less may it take.
+static size_t shrink(shrinking *s, trace *trace) {
+    struct trace cut;
+    trace_error error;
+    size_t needed = s->failure.at < trace->count ? s->failure.at + 1 : trace->count;
+    if (trace_make(trace->operations, needed, trace->preamble, &cut, &error)) {
+        bool fails = fails_the_same(s, &cut);
+        if (fails) {
+            struct trace whole = *trace;
+            *trace = cut;
+            cut = whole;
+        }
+        trace_free(&cut);
+    }
+    if (strcmp(s->failure.law, "hang") == 0) s->trial.seconds = 1;
+    s->began = clock_seconds();
+    s->progress = progress_start("shrinking, seconds", s->seconds ? s->seconds : SECONDS_MAX);
+    size_t tries = shrinker_run(trace, &(shrinker_options){.fails = fails_the_same,
+                                                           .context = s,
+                                                           .tries_max = TRIES_MAX,
+                                                           .goes_on = goes_on});
+    progress_end(s->progress);
+    return tries;
+}
+
+// ---- Writing ------------------------------------------------------------------------------------
+
+static void write_trace(const trace *shrunk, const char *comment, const char *path) {
+    trace commented;
+    trace_error error;
+    if (!trace_make(shrunk->operations, shrunk->count, comment, &commented, &error) ||
+        !trace_write(&commented, path, &error))
+        options_fail("%s: %s", path, error.text);
+    trace_free(&commented);
+    printf("  %s\n", path);
+}
+
+// Compiles and runs a reproducer, under a name that no shell has to quote. Returns its exit status,
+// or −1 where it could not be compiled.
+static int try_reproducer(const trial *trial, const char *path) {
+    char folder[] = "/tmp/linmem-reproducer-XXXXXX", *real = realpath(path, NULL);
+    if (!real || !mkdtemp(folder)) options_fail("%s: %s", path, strerror(errno));
+    char *source = text_format("%s/bug.c", folder), *program = text_format("%s/bug", folder);
+    char *command = reproducer_command(trial, source, program);
+    if (!command || symlink(real, source) != 0) options_fail("%s: %s", source, strerror(errno));
+    char *script = text_format("cd \"$0\" && %s && exec %s", command, program);
+    child_options options = {.argv =
+                                 (const char *const[]){"sh", "-c", script, LINMEM_SOURCE_DIR, NULL},
+                             .cpu = -1,
+                             .quiet = true};
+    child_end end = {.exit_status = -1};
+    pid_t pid = child_start(&options);
+    if (pid > 0) child_wait(pid, 120, &end);
+    file_remove_tree(folder);
+    char *texts[] = {script, command, program, source, real};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        free(texts[i]);
+    return end.exit_status;
+}
+
+// Who has interrupted is not kept waiting for a compiler.
+static void write_reproducer(const trial *trial, const trace *trace, const failure *failure,
+                             const char *path) {
+    if (!reproducer_is_known(trial)) return;
+    if (interrupted()) {
+        puts("  interrupted: no C program was written; reproduce the trace for one");
+        return;
+    }
+    FILE *calls = reproducer_takes_calls(trial) ? tmpfile() : NULL;
+    bool recorded = !reproducer_takes_calls(trial) || (calls && trial_record(trial, trace, calls));
+    if (!recorded && !interrupted())
+        options_fail("%s: its calls could not be recorded", trial->program);
+    if (recorded && !reproducer_write(trial, trace, failure, calls, path))
+        options_fail("%s: %s", path, strerror(errno));
+    if (calls) fclose(calls);
+    bool shows = recorded && try_reproducer(trial, path) == 1;
+    printf("  %s: %s\n", path,
+           interrupted() ? "interrupted: not tried"
+           : shows       ? "shows it"
+                         : "does not show it where it was tried");
+}
+
+// Whether there is no such file, or one with the same operations.
+static bool is_free(const char *path, const trace *trace) {
+    struct trace there;
+    trace_error error;
+    if (access(path, F_OK) != 0) return true;
+    if (!trace_read(path, &there, &error)) return false;
+    size_t bytes = trace->count * sizeof *trace->operations;
+    bool same = there.count == trace->count &&
+                (bytes == 0 || memcmp(there.operations, trace->operations, bytes) == 0);
+    trace_free(&there);
+    return same;
+}
+
+// Where a finding goes, a path without its ending: another one of the same law stays where it is.
+// To be freed.
+static char *name_finding(const request *request, const trial *trial, const trace *trace,
+                          const char *law) {
+    char *kind = text_format("%s-%s", law, name_of(trial)), *name = NULL;
+    for (char *at; (at = strchr(kind, ':'));)
+        *at = '-'; // as in asan:heap-buffer-overflow
+    for (unsigned number = 1; !name; number++) {
+        char more[16] = "";
+        if (number > 1) snprintf(more, sizeof more, "-%u", number);
+        name = text_format("%s/%s%s", request->wanted->directory, kind, more);
+        char *path = text_format("%s.lmt", name);
+        if (!is_free(path, trace)) {
+            free(name);
+            name = NULL;
+        }
+        free(path);
+    }
+    free(kind);
+    return name;
+}
+
+static void write_all(const request *request, const trial *trial, const trace *trace,
+                      const failure *failure) {
+    char world[100] = "";
+    if (trial->target->print_world) {
+        world[0] = '\n';
+        trial->target->print_world(world + 1, sizeof world - 1);
+    }
+    char *name = name_finding(request, trial, trace, failure->law),
+         *comment = text_format("%s, %s: broken %s: %s%s", name_of(trial), way_text(trial),
+                                failure->law, failure->how, world);
+    char *path = text_format("%s.lmt", name), *program = text_format("%s.c", name);
+    write_trace(trace, comment, path);
+    if (request->wanted->keep) {
+        char *kept = text_format("%s/%s.lmt", REGRESSIONS, request->wanted->keep);
+        write_trace(trace, comment, kept);
+        free(kept);
+    }
+    write_reproducer(trial, trace, failure, program);
+    char *texts[] = {program, path, comment, name};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        free(texts[i]);
+}
+
+// ---- The command --------------------------------------------------------------------------------
+
+// Where in the sources it is, if an oracle does not say what is wrong, but a stack where.
+static void locate(const trial *trial, const trace *trace, failure *failure) {
+    static const char *const located[] = {"crash", "hang", "memory", "trap"};
+    bool wanted = finding_is_sanitizers(failure->law) && strcmp(failure->law, "ubsan") != 0;
+    for (size_t i = 0; i < sizeof located / sizeof *located; i++)
+        wanted |= strcmp(failure->law, located[i]) == 0;
+    if (!wanted || interrupted()) return;
+    const char *strategy = trial->allocator ? trial->allocator->name : NULL;
+    char *program = target_program(trial->target->name, strategy);
+    if (program && access(program, X_OK) == 0) trial_locate(trial, program, trace, failure);
+    free(program);
+}
+
+static void print_shrunk(const shrinking *s, size_t from, size_t to, size_t tries) {
+    printf("  shrunk from %zu operations to %zu, in %zu tries", from, to, tries);
+    if (interrupted())
+        printf("; interrupted, so perhaps not the smallest");
+    else if (s->timed_out)
+        printf("; stopped after %u s, so perhaps not the smallest (--shrink-seconds)", s->seconds);
+    else if (tries >= TRIES_MAX)
+        printf("; no more are made, so perhaps not the smallest");
+    putchar('\n');
+    fflush(stdout); // a compiler takes its time
+}
+
+// Shrinks and writes what the trace breaks in one way.
+static void reproduce_failure(const request *request, const trial *trial, const trace *whole,
+                              const failure *failure) {
+    shrinking s = {
+        .trial = *trial, .failure = *failure, .seconds = request->wanted->shrink_seconds};
+    trace trace;
+    trace_error error;
+    printf("%s, %s: broken %s: %s\n", name_of(trial), way_text(trial), failure->law, failure->how);
+    fflush(stdout); // shrinking takes its time
+    if (!trace_make(whole->operations, whole->count, NULL, &trace, &error))
+        options_fail("%s", error.text);
+    size_t tries = shrink(&s, &trace);
+    print_shrunk(&s, whole->count, trace.count, tries);
+    locate(trial, &trace, &s.failure);
+    printf("  %s\n", s.failure.how);
+    write_all(request, trial, &trace, &s.failure);
+    trace_free(&trace);
+}
+
+// Plays the trace in one way. True: it breaks something, of which all is written. `sanitizers`:
+// only what a sanitizer finds counts.
+static bool reproduce_with(const request *request, const trial *trial, const trace *whole,
+                           bool sanitizers) {
+    failure failure;
+    if (!trial_run(trial, whole, &failure)) return false;
+    if (sanitizers && !finding_is_sanitizers(failure.law)) return false;
+    reproduce_failure(request, trial, whole, &failure);
+    return true;
+}
+
+// The same, with each growth refused.
+static bool reproduce_refused(const request *request, const trial *trial) {
+    trace refused;
+    out_of_memory tried;
+    if (trial->program || trial->counted || trial->damaged) return false;
+    if (!trial_refuse(trial, &request->trace, &refused, &tried)) {
+        if (tried.tried < tried.growths)
+            printf("%s, %s: %zu of %zu growths were refused, as all would take too long\n",
+                   name_of(trial), way_text(trial), tried.tried, tried.growths);
+        return false;
+    }
+    bool broken = reproduce_with(request, trial, &refused, false);
+    trace_free(&refused);
+    return broken;
+}
+
+// Plays the trace on a strategy in one way after the other, from one on, until something breaks.
+static bool reproduce_from(const request *request, const char *strategy, int way, bool sanitizers) {
+    bool broken = false;
+    for (; way < WAYS && !broken && !interrupted(); way++) {
+        trial trial;
+        if (!is_way(request->target, strategy, way, &trial)) continue;
+        trial.seconds = ceil(seconds_min + (double)request->trace.count * seconds_an_operation);
+        broken = reproduce_with(request, &trial, &request->trace, sanitizers) ||
+                 (!sanitizers && request->wanted->refuse && reproduce_refused(request, &trial));
+        free((char *)trial.program);
+    }
+    return broken;
+}
+
+// What a sanitizer finds is its finding, whatever it breaks later, where no sanitizer stops it. All
+// else shrinks faster without them.
+static bool reproduce_on(const request *request, const char *strategy) {
+    return reproduce_from(request, strategy, SANITIZED, true) ||
+           reproduce_from(request, strategy, 0, false);
+}
+
+// Without it nothing is played.
+static void hold_program(const request *request) {
+    char *program = target_program(request->target_name, NULL);
+    if (!program) options_fail("out of memory");
+    if (access(program, X_OK) != 0)
+        options_fail("%s: %s; ./linmem reproduce builds it", program, strerror(errno));
+    free(program);
+}
+
+// On the one program there is.
+static exit_status reproduce_on_program(const request *request) {
+    hold_program(request);
+    bool broken = reproduce_on(request, NULL);
+    if (interrupted())
+        puts("interrupted before all was played");
+    else if (!broken)
+        printf("nothing is broken: %zu operations\n", request->trace.count);
+    return broken || interrupted() ? EXIT_BROKEN : EXIT_HELD;
+}
+
+static exit_status reproduce_trace(const request *request) {
+    size_t played = 0, broken = 0;
+    if (!request->target->play) return reproduce_on_program(request);
+    for (size_t i = 0; i < lm_strategy_count() && !interrupted(); i++) {
+        const char *name = lm_strategy_at(i, 0)->name;
+        if (!allocators_have((char *const *)request->allocators, name)) continue;
+        played++;
+        broken += reproduce_on(request, name);
+    }
+    if (interrupted())
+        puts("interrupted before all was played");
+    else if (broken == 0)
+        printf("nothing is broken: %zu operations, %zu allocator%s\n", request->trace.count, played,
+               played == 1 ? "" : "s");
+    return broken || interrupted() ? EXIT_BROKEN : EXIT_HELD;
+}
+
+// ---- Inputs that are no operations --------------------------------------------------------------
+
+enum { MINIMISE_SECONDS = 20 };
+
+// By libFuzzer, to which a path must not look like an option.
+static void minimise(const char *program, const char *input, const char *path) {
+    char *artifact = text_format("-exact_artifact_path=%s", path),
+         *seconds = text_format("-max_total_time=%d", MINIMISE_SECONDS);
+    const char *argv[] = {program, "-minimize_crash=1", seconds, artifact, input, NULL};
+    child_options options = {.argv = argv, .cpu = -1, .quiet = true};
+    child_end end;
+    pid_t pid = child_start(&options);
+    if (pid > 0) child_wait(pid, 3 * MINIMISE_SECONDS, &end);
+    if (access(path, R_OK) == 0)
+        printf("  %s: the smallest that was found in %d s\n", path, MINIMISE_SECONDS);
+    else
+        printf("  %s\n", interrupted() ? "interrupted before it became smaller"
+                                       : "no smaller input shows it");
+    free(artifact);
+    free(seconds);
+}
+
+static exit_status reproduce_bytes(const request *request) {
+    const reproduction *wanted = request->wanted;
+    failure failure;
+    hold_program(request);
+    char *program = target_program(request->target_name, NULL),
+         *real = realpath(wanted->input, NULL);
+    if (!program || !real) options_fail("%s: %s", wanted->input, strerror(errno));
+    bool broken = trial_bytes(program, real, seconds_min, &failure);
+    if (broken) {
+        printf("%s: broken %s: %s\n", request->target_name, failure.law, failure.how);
+        fflush(stdout);
+        char *path =
+            text_format("%s/%s-%s.input", wanted->directory, failure.law, request->target_name);
+        minimise(program, real, path);
+        free(path);
+    } else {
+        puts("nothing is broken");
+    }
+    free(program);
+    free(real);
+    return broken ? EXIT_BROKEN : EXIT_HELD;
+}
+
+// ---- What an input is ---------------------------------------------------------------------------
+
+static void hold_target(const char *name) {
+    const char *names[fuzz_target_count];
+    if (fuzz_target_named(name)) return;
+    for (size_t i = 0; i < fuzz_target_count; i++)
+        names[i] = fuzz_targets[i].name;
+    options_unknown("target", name, names, fuzz_target_count);
+}
+
+// `linmem fuzz` names what it finds PROGRAM-crash-HASH, and alike.
+static bool is_finding_of(const char *input, const char *target, const char *allocator) {
+    static const char *const kinds[] = {"crash", "timeout", "oom", "leak", "slow-unit"};
+    const char *slash = strrchr(input, '/');
+    bool is = false;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !is; i++) {
+        char *start = text_format("%s%s%s-%s-", target, allocator ? "-" : "",
+                                  allocator ? allocator : "", kinds[i]);
+        is = strncmp(slash ? slash + 1 : input, start, strlen(start)) == 0;
+        free(start);
+    }
+    return is;
+}
+
+// The program of which the input is a finding, by its name; where nobody says another.
+static void read_name(request *request) {
+    const reproduction *wanted = request->wanted;
+    for (size_t t = 0; t < fuzz_target_count && !request->target_name; t++) {
+        const fuzz_target *target = &fuzz_targets[t];
+        if (!target->per_strategy && is_finding_of(wanted->input, target->name, NULL))
+            request->target_name = target->name;
+        for (size_t i = 0; target->per_strategy && i < lm_strategy_count(); i++) {
+            const char *name = lm_strategy_at(i, 0)->name;
+            if (!is_finding_of(wanted->input, target->name, name)) continue;
+            request->target_name = target->name;
+            request->own[0] = name;
+        }
+    }
+    if (request->own[0] && !request->allocators) request->allocators = request->own;
+    if (!request->target_name) request->target_name = "heap";
+}
+
+// Reads the input as what it is. False: it is no operations, but bytes.
+static bool read_input(request *request) {
+    const reproduction *wanted = request->wanted;
+    input input = {0};
+    request->allocators = (const char *const *)wanted->allocators;
+    request->target_name = wanted->target;
+    if (wanted->target) hold_target(wanted->target);
+    read_name(request);
+    input.bytes = file_read(wanted->input, &input.count);
+    if (!input.bytes) options_fail("%s: %s", wanted->input, strerror(errno));
+    if (input.count == 0) options_fail("%s: is empty", wanted->input);
+    request->target = trial_target_named(request->target_name);
+    bool is_trace = request->target &&
+                    (is_named_trace(wanted->input) || trace_is_form(input.bytes, input.count));
+    if (is_trace) parse_trace(request, &input);
+    if (is_trace && !wanted->target) request->target_name = target_of(&request->trace);
+    request->target = trial_target_named(request->target_name);
+    if (!is_trace && request->target) decode(request, &input);
+    free(input.bytes);
+    if (is_trace && request->target->read_world && !request->target->read_world(&request->trace))
+        options_fail("%s: no comment '" BUFFERS_WORLD "…' says which memories there are",
+                     wanted->input);
+    return request->target;
+}
+
+// Standard input as a file, which is read more than once, by other processes too.
+static const char *keep_standard_input(void) {
+    static char path[60];
+    size_t count;
+    char *bytes = file_read("/dev/stdin", &count);
+    int file = bytes ? memfd_create("input", MFD_CLOEXEC) : -1;
+    if (file < 0 || write(file, bytes, count) != (ssize_t)count)
+        options_fail("standard input: %s", strerror(errno));
+    free(bytes);
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", getpid(), file);
+    return path;
+}
+
+exit_status reproduce(const reproduction *asked) {
+    exit_status explored;
+    reproduction kept = *asked, *wanted = &kept;
+    request request = {.wanted = wanted};
+    if (strcmp(wanted->input, "-") == 0) wanted->input = keep_standard_input();
+    if (reproduce_explored(wanted, &explored)) return explored;
+    bool operations = read_input(&request);
+    if (wanted->refuse && strcmp(request.target_name, "heap") != 0)
+        options_fail("--refuse-growth is for heaps");
+    if (wanted->keep && !operations)
+        options_fail("--keep is for targets whose inputs are operations");
+    if (!file_make_writable_directory(wanted->directory))
+        options_fail("%s: %s", wanted->directory, strerror(errno));
+    exit_status status = operations ? reproduce_trace(&request) : reproduce_bytes(&request);
+    trace_free(&request.trace);
+    return status;
+}
+
+unsigned reproduce_shrink_seconds(const char *text) {
+    return (unsigned)options_number("shrink-seconds", text, 0, SECONDS_MAX);
+}
+
+// ---- For the build ------------------------------------------------------------------------------
+
+static void print_program(const char *target, const char *strategy, bool needed) {
+    char *program = target_program(target, strategy);
+    if (!program) options_fail("out of memory");
+    if (needed || access(program, X_OK) == 0) printf("program %s\n", strrchr(program, '/') + 1);
+    free(program);
+}
+
+exit_status reproduce_programs(const reproduction *wanted) {
+    request request = {.wanted = wanted};
+    explored_by by;
+    if (strcmp(wanted->input, "-") == 0 || reproduce_explored_is(wanted, &by)) return EXIT_HELD;
+    read_input(&request);
+    const fuzz_target *target = fuzz_target_named(request.target_name);
+    bool needed = !request.target || !request.target->play;
+    if (!target->per_strategy) print_program(target->name, NULL, needed);
+    for (size_t i = 0; target->per_strategy && i < lm_strategy_count(); i++) {
+        const char *name = lm_strategy_at(i, 0)->name;
+        if (allocators_have((char *const *)request.allocators, name))
+            print_program(target->name, name, needed);
+    }
+    trace_free(&request.trace);
+    return EXIT_HELD;
+}

@@ -1,0 +1,372 @@
+#include "fuzz/reproduce/reproducer.h"
+
+#include "cli/options.h"
+
+#include "alloc/buffers/view.h"
+#include "cli/file.h"
+#include "fuzz/oracle/oracle.h"
+#include "fuzz/play/buffers_world.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+
+// ---- Heaps --------------------------------------------------------------------------------------
+
+static void print_heap_call(const trace_operation *operation, FILE *stream) {
+    const uint32_t *a = operation->argument;
+    bool zeroed = operation->verb == TRACE_ZEROED && a[2] == TRACE_ALIGNMENT_DEFAULT;
+    switch (operation->verb) {
+    case TRACE_ALLOCATE:
+    case TRACE_ZEROED:
+        fprintf(stream, "    allocate(%u, %u, %u, %s);\n", a[0], a[1], a[2],
+                zeroed ? "true" : "false");
+        return;
+    case TRACE_RESIZE:
+        fprintf(stream, "    resize(%u, %u);\n", a[0], a[1]);
+        return;
+    case TRACE_FREE:
+        fprintf(stream, "    release(%u);\n", a[0]);
+        return;
+    case TRACE_GROW:
+        fprintf(stream, "    grow(%u);\n", a[0]);
+        return;
+    case TRACE_REFUSE:
+        if (a[0] == TRACE_COUNT_ALL)
+            fputs("    refuse(LM_REFUSE_ALL);\n", stream);
+        else
+            fprintf(stream, "    refuse(%u);\n", a[0]);
+        return;
+    case TRACE_LANE:
+        fprintf(stream, "    lane(%u);\n", a[0]);
+        return;
+    case TRACE_MOVE:
+        fputs("    move();\n", stream);
+        return;
+    case TRACE_OPEN:
+        fputs("    open_scope();\n", stream);
+        return;
+    case TRACE_CLOSE:
+        fputs("    close_scope();\n", stream);
+        return;
+    case TRACE_RESET:
+        fputs("    reset();\n", stream);
+        return;
+    default:
+        return; // the heap sees nothing of it
+    }
+}
+
+// Where the heap starts. Returns how many operations that took.
+static size_t print_heap_start(const trace *trace, FILE *stream) {
+    static const uint32_t plain[] = {LM_BLOCK_ALIGNMENT, 1, LM_PAGES_MAX};
+    const trace_operation *o = trace->operations;
+    bool placed = trace->count && o->verb == TRACE_HEAP;
+    const uint32_t *world = placed ? o->argument : plain;
+    fprintf(stream, "    start(%u, %u, %u);\n", world[0], world[1], world[2]);
+    return placed;
+}
+
+// What most strategies serve is to be served.
+static void print_agreement(const failure *failure, FILE *stream) {
+    const char *refuses = strstr(failure->how, ": "); // behind the operation's number
+    fprintf(stream, "    agrees(\"%s\");\n", refuses ? refuses + 2 : failure->how);
+}
+
+// A walk over a damaged heap is to end.
+static void print_damage(const failure *failure, FILE *stream) {
+    unsigned offset, value;
+    const char *damage = strstr(failure->how, "word at ");
+    if (damage && sscanf(damage, "word at %u is %x", &offset, &value) == 2)
+        fprintf(stream, "    walk_damaged(%u, 0x%x);\n", offset, value);
+}
+
+static void print_heap_calls(const trial *trial, const trace *trace, const failure *failure,
+                             FILE *calls, FILE *stream) {
+    const trace_operation *o = trace->operations;
+    (void)calls;
+    bool disagrees = strcmp(failure->law, law_names[LAW_agreement]) == 0;
+    for (size_t i = print_heap_start(trace, stream); i < trace->count && o[i].verb != TRACE_EXIT;
+         i++) {
+        print_heap_call(&o[i], stream);
+        if (disagrees && i == failure->at) print_agreement(failure, stream);
+    }
+    if (trial->damaged) print_damage(failure, stream);
+}
+
+enum { WRONG_CALLS_MAX = 4096 };
+
+static void print_wrong_call(const trial_wrong_call *made, const trace_operation *o, FILE *stream) {
+    char pointer[60] = "NULL", size[60];
+    bool too_large = o->argument[0] == WRONG_wrong_size;
+    snprintf(size, sizeof size, "%zu", made->size);
+    if (too_large) {
+        snprintf(pointer, sizeof pointer, "block(%u)", o->argument[1]);
+        snprintf(size, sizeof size, "usable(%u) + 1 + %u", o->argument[1], o->argument[2]);
+    } else if (!made->is_null) {
+        snprintf(pointer, sizeof pointer, "no_block(0x%llx)", (unsigned long long)made->offset);
+    }
+    if (strcmp(made->name, "close_scope") == 0)
+        fputs("    WRONG(heap->close_scope(&memory));\n", stream);
+    else if (strcmp(made->name, "usable_size") == 0)
+        fprintf(stream, "    WRONG(heap->usable_size(%s, &memory));\n", pointer);
+    else if (strcmp(made->name, "resize_aligned") == 0)
+        fprintf(stream, "    WRONG(heap->resize_aligned(%s, %s, 64, &memory));\n", pointer, size);
+    else
+        fprintf(stream, "    WRONG(heap->%s(%s, %s, &memory));\n", made->name, pointer, size);
+}
+
+static void print_misuse_calls(const trial *trial, const trace *trace, const failure *failure,
+                               FILE *calls, FILE *stream) {
+    static trial_wrong_call made[WRONG_CALLS_MAX];
+    const trace_operation *o = trace->operations;
+    size_t count = trial_wrong_calls(trial, trace, made, WRONG_CALLS_MAX), next = 0;
+    (void)failure, (void)calls;
+    for (size_t i = print_heap_start(trace, stream); i < trace->count && o[i].verb != TRACE_EXIT;
+         i++) {
+        print_heap_call(&o[i], stream);
+        if (next == count || made[next].at != i) continue;
+        fprintf(stream, "\n    look(); // %s\n", trace_wrong_calls[o[i].argument[0]]);
+        for (; next < count && made[next].at == i; next++)
+            print_wrong_call(&made[next], &o[i], stream);
+        fputs("    holds_look();\n\n", stream);
+    }
+}
+
+// Prints a strategy's source, which lies in alloc/strategies/ or in the folder of its family.
+static void print_strategy(const char *name, FILE *stream) {
+    const size_t root = sizeof LINMEM_SOURCE_DIR;
+    char pattern[sizeof LINMEM_SOURCE_DIR + 100];
+    snprintf(pattern, sizeof pattern, LINMEM_SOURCE_DIR "/alloc/strategies/{,*/}%s.c", name);
+    glob_t found;
+    if (glob(pattern, GLOB_BRACE, NULL, &found) != 0) options_fail("%s: there is none", pattern);
+    fputs(found.gl_pathv[0] + root, stream);
+    globfree(&found);
+}
+
+static void print_heap_sources(const trial *trial, FILE *stream) {
+    print_strategy(trial->allocator->name, stream);
+    fputs(" alloc/linear_memory.c", stream);
+}
+
+static void print_heap_head(const trial *trial, const trace *trace, FILE *stream) {
+    fprintf(stream, "#define STRATEGY %s\nenum { BLOCKS = %u };\n\n", trial->allocator->name,
+            trace->blocks ? trace->blocks : 1);
+}
+
+// ---- Buffers ------------------------------------------------------------------------------------
+
+static buffers_world_choice world_of(const trial *trial) {
+    char line[100];
+    buffers_world_choice world;
+    trial->target->print_world(line, sizeof line);
+    if (!buffers_world_of(&(trace){.preamble = line}, &world)) abort();
+    return world;
+}
+
+// An imported allocator stands on a strategy of ours (alloc/buffers/imported_allocator.h).
+static const char imported[] = "imported", under_imported[] = "tlsf";
+
+static bool is_imported(const buffers_world_choice *world, uint32_t memory) {
+    return strncmp(buffers_server_name(world->servers[memory]), imported, strlen(imported)) == 0;
+}
+
+static bool has_imported(const buffers_world_choice *world) {
+    bool any = false;
+    for (uint32_t i = 0; i < world->count; i++)
+        any |= is_imported(world, i);
+    return any;
+}
+
+// Calls `print` once for each strategy of the world.
+static void print_strategies(const buffers_world_choice *world,
+                             void (*print)(const char *name, FILE *stream), FILE *stream) {
+    for (size_t server = 0; server < buffers_servers(); server++) {
+        const char *name = buffers_server_name(server);
+        bool serves = has_imported(world) && strcmp(name, under_imported) == 0;
+        for (uint32_t i = 0; i < world->count; i++)
+            serves |= world->servers[i] == server && !is_imported(world, i);
+        if (serves) print(name, stream);
+    }
+}
+
+static void print_source_after_blank(const char *name, FILE *stream) {
+    fputc(' ', stream);
+    print_strategy(name, stream);
+}
+
+static void print_buffers_sources(const trial *trial, FILE *stream) {
+    const buffers_world_choice world = world_of(trial);
+    fputs("alloc/buffers/counts.c alloc/buffers/buffer_table.c alloc/buffers/finalizer.c "
+          "alloc/buffers/view.c alloc/linear_memory.c",
+          stream);
+    print_strategies(&world, print_source_after_blank, stream);
+}
+
+static void print_registered(const char *name, FILE *stream) {
+    fprintf(stream, " STRATEGY(%s)", name);
+}
+
+static void print_buffers_flags(const trial *trial, FILE *stream) {
+    fputs(" " LINMEM_BUFFERS_WIDTHS, stream);
+    if (world_of(trial).atomic) fputs(" -DLM_ATOMIC_COUNTS", stream);
+}
+
+static void print_buffers_head(const trial *trial, const trace *trace, FILE *stream) {
+    const buffers_world_choice world = world_of(trial);
+    uint32_t buffers = 0;
+    for (size_t i = 0; i < trace->count; i++)
+        buffers += trace->operations[i].verb == TRACE_BUFFER;
+    fputs("#define STRATEGIES", stream);
+    print_strategies(&world, print_registered, stream);
+    if (has_imported(&world)) fputs("\n#define IMPORTS", stream);
+    fprintf(stream,
+            "\n#define COUNTED lm_counts_%s\n#define MOVING  %s\n#define BUDGET  %lluu\n"
+            "enum { MEMORIES = %u, BUFFERS = %u, BLOCKS = %u };\n\n",
+            world.atomic ? "atomic" : "plain", world.moving ? "true" : "false",
+            (unsigned long long)buffers_budgets[world.budget], world.count, buffers ? buffers : 1,
+            trace->blocks ? trace->blocks : 1);
+}
+
+static void print_buffers_calls(const trial *trial, const trace *trace, const failure *failure,
+                                FILE *calls, FILE *stream) {
+    (void)failure;
+    const buffers_world_choice world = world_of(trial);
+    lm_memory_options heaps[BUFFERS_MEMORIES_MAX];
+    char line[4096];
+    buffers_world_heaps(&world, trace->operations, trace->count, heaps);
+    fputs("    catch_signals();\n", stream);
+    for (uint32_t i = 0; i < world.count; i++) {
+        const char *name = buffers_server_name(world.servers[i]);
+        if (is_imported(&world, i))
+            fprintf(stream, "    serve_imported(%u, %s", i,
+                    name[strlen(imported)] ? "true" : "false");
+        else
+            fprintf(stream, "    serve(%u, &LM_TABLE(%s)", i, name);
+        fprintf(stream, ", %u, %u, %u);\n", heaps[i].heap_start, heaps[i].pages,
+                heaps[i].pages_max);
+    }
+    rewind(calls);
+    while (fgets(line, sizeof line, calls))
+        fputs(line, stream);
+}
+
+// ---- Kinds --------------------------------------------------------------------------------------
+
+typedef struct kind {
+    const char *target, *begins_with;
+    void (*print_flags)(const trial *trial, FILE *stream); // or NULL
+    void (*print_sources)(const trial *trial, FILE *stream);
+    void (*print_head)(const trial *trial, const trace *trace, FILE *stream);
+    void (*print_calls)(const trial *trial, const trace *trace, const failure *failure, FILE *calls,
+                        FILE *stream);
+} kind;
+
+static const kind kinds[] = {
+    {"heap", "fuzz/reproduce/reproducer_heap.h", NULL, print_heap_sources, print_heap_head,
+     print_heap_calls},
+    {"buffers", "fuzz/reproduce/reproducer_buffers.h", print_buffers_flags, print_buffers_sources,
+     print_buffers_head, print_buffers_calls},
+    {"misuse", "fuzz/reproduce/reproducer_misuse.h", NULL, print_heap_sources, print_heap_head,
+     print_misuse_calls},
+    {"differential", "fuzz/reproduce/reproducer_heap.h", NULL, print_heap_sources, print_heap_head,
+     print_heap_calls},
+};
+
+static const kind *kind_of(const trial *trial) {
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(kinds[i].target, trial->target->name) == 0) return &kinds[i];
+    return NULL;
+}
+
+bool reproducer_is_known(const trial *trial) {
+    return kind_of(trial);
+}
+
+bool reproducer_takes_calls(const trial *trial) {
+    return kind_of(trial)->print_calls == print_buffers_calls;
+}
+
+// ---- The program --------------------------------------------------------------------------------
+
+static int check_level(const trial *trial) {
+    return trial->allocator ? trial->allocator->check_level : 1;
+}
+
+char *reproducer_command(const trial *trial, const char *path, const char *program) {
+    const kind *kind = kind_of(trial);
+    const char *how = trial->program
+                          ? "clang-19 -g -fsanitize=address,undefined -fno-sanitize-recover=all"
+                      : trial->counted ? "cc -O1 -fsanitize-coverage=trace-pc"
+                                       : "cc";
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+    if (!stream) return NULL;
+    fprintf(stream, "%s -I. -D_GNU_SOURCE -DLM_CHECK_LEVEL=%d", how, check_level(trial));
+    if (kind->print_flags) kind->print_flags(trial, stream);
+    fprintf(stream, " -o %s %s ", program, path);
+    kind->print_sources(trial, stream);
+    return fclose(stream) == 0 ? text : NULL;
+}
+
+static bool print_head(const trial *trial, const trace *trace, const failure *failure,
+                       const char *path, FILE *stream) {
+    oracle_law law = law_named(failure->law);
+    const char *slash = strrchr(path, '/');
+    char *command = reproducer_command(trial, slash ? slash + 1 : path, "bug");
+    if (!command) return false;
+    fprintf(stream, "// %s at check level %d breaks the law %s%s%s.\n",
+            trial->allocator ? trial->allocator->name : trial->target->name, check_level(trial),
+            failure->law, law == LAW_NONE ? "" : ": ", law == LAW_NONE ? "" : law_texts[law]);
+    fprintf(stream,
+            "// %s\n//\n// In linmem's repository:\n//\n//     %s && ./bug\n//\n"
+            "// It exits with 1 and says what is broken, or with 0. Start reading at the end.\n",
+            failure->how, command);
+    kind_of(trial)->print_head(trial, trace, stream);
+    free(command);
+    return true;
+}
+
+// Copies what all reproducers of a kind begin with, from the sources, and what that includes of
+// ours: of alloc/, beside which they are compiled, nothing.
+static bool copy_beginning(const char *name, FILE *stream) {
+    char path[4096], line[4096], *included = NULL;
+    bool good = true;
+    snprintf(path, sizeof path, "%s/%s", LINMEM_SOURCE_DIR, name);
+    FILE *source = fopen(path, "r");
+    if (!source) return false;
+    while (good && fgets(line, sizeof line, source)) {
+        if (sscanf(line, "#include \"%m[a-z/_.]\"", &included) == 1) {
+            bool beside = strncmp(included, "alloc/", 6) == 0;
+            if (beside) fputs(line, stream);
+            if (!beside) good = copy_beginning(included, stream);
+            free(included);
+        } else if (strcmp(line, "#pragma once\n") != 0) {
+            fputs(line, stream);
+        }
+    }
+    return fclose(source) == 0 && good;
+}
+
+bool reproducer_write(const trial *trial, const trace *trace, const failure *failure, FILE *calls,
+                      const char *path) {
+    const kind *kind = kind_of(trial);
+    whole_file file;
+    if (!whole_file_open(&file, path)) return false;
+    if (!print_head(trial, trace, failure, path, file.stream) ||
+        !copy_beginning(kind->begins_with, file.stream)) {
+        int reason = errno;
+        whole_file_abandon(&file);
+        errno = reason;
+        return false;
+    }
+    fputs("\n// ---- The bug "
+          "------------------------------------------------------------------------------------"
+          "\n\nint main(void) {\n",
+          file.stream);
+    kind->print_calls(trial, trace, failure, calls, file.stream);
+    fputs("    return end();\n}\n", file.stream);
+    return whole_file_commit(&file);
+}

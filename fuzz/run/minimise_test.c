@@ -1,0 +1,115 @@
+// Minimising, with scripts in the place of programs.
+#include "fuzz/run/minimise.h"
+
+#include "cli/file.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "cli/interrupt.h"
+
+static void put(const char *path, const char *text) {
+    FILE *stream = fopen(path, "w");
+    assert_non_null(stream);
+    fputs(text, stream);
+    fclose(stream);
+    assert_int_equal(chmod(path, 0755), 0);
+}
+
+// In an empty folder; afterwards it is removed.
+static int enter(void **state) {
+    char *folder = strdup("/tmp/linmem minimise-test-XXXXXX");
+    *state = folder;
+    return mkdtemp(folder) && chdir(folder) == 0 ? 0 : -1;
+}
+
+static int leave(void **state) {
+    bool removed = chdir("/") == 0 && file_remove_tree(*state);
+    free(*state);
+    return removed ? 0 : -1;
+}
+
+static bool is_there(const char *path) {
+    return access(path, F_OK) == 0;
+}
+
+// "one" keeps all that is not named old; "two" adds its own.
+static fuzz_unit units[] = {
+    {.target = "heap",
+     .name = (char[]){"one"},
+     .program = (char[]){"./one"},
+     .corpus = (char[]){"corpus"},
+     .seeds = (char[]){"seeds/heap"}},
+    {.target = "heap",
+     .name = (char[]){"two"},
+     .program = (char[]){"./two"},
+     .corpus = (char[]){"corpus"},
+     .seeds = (char[]){"seeds/heap"}},
+};
+static const fuzz_run run = {.units = units, .count = 2};
+
+static void make_world(void) {
+    assert_true(file_make_directory("corpus") && file_make_directory("seeds/heap"));
+    put("seeds/heap/old", "old");
+    put("corpus/new", "new");
+    put("one", "#!/bin/sh\n[ \"$1\" = -set_cover_merge=1 ] && cp \"$3/new\" \"$2\"");
+    put("two", "#!/bin/sh\necho two >\"$2/two\"");
+}
+
+static void seeds_are_replaced_again_and_again(void **state) {
+    (void)state;
+    char error[300];
+    make_world();
+    assert_true(minimise(&run, "seeds", error));
+    assert_true(is_there("seeds/heap/new") && is_there("seeds/heap/two"));
+    assert_false(is_there("seeds/heap/old"));
+    assert_true(is_there("seeds/heap.old/old"));
+    if (!minimise(&run, "seeds", error)) fail_msg("the second time: %s", error);
+    assert_true(is_there("seeds/heap/new"));
+    assert_true(is_there("seeds/heap.old/new"));
+    assert_false(is_there("seeds/heap.old/old"));
+    assert_false(is_there("seeds/heap.minimised"));
+}
+
+static void a_failure_leaves_the_seeds_as_they_were(void **state) {
+    (void)state;
+    char error[300];
+    make_world();
+    put("two", "#!/bin/sh\nexit 1");
+    assert_false(minimise(&run, "seeds", error));
+    assert_string_equal(error, "two: exit status 1");
+    assert_true(is_there("seeds/heap/old"));
+    assert_false(is_there("seeds/heap.old") || is_there("seeds/heap.minimised"));
+}
+
+// The last test: what was interrupted stays so.
+static void so_does_an_interruption(void **state) {
+    (void)state;
+    char error[300];
+    make_world();
+    interrupt_catch();
+    put("two", "#!/bin/sh\nkill -INT $PPID; sleep 60");
+    assert_false(minimise(&run, "seeds", error));
+    assert_string_equal(error, "");
+    assert_true(is_there("seeds/heap/old"));
+    assert_false(is_there("seeds/heap.old") || is_there("seeds/heap.minimised"));
+}
+
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter, leave)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        IN_FOLDER(seeds_are_replaced_again_and_again),
+        IN_FOLDER(a_failure_leaves_the_seeds_as_they_were),
+        IN_FOLDER(so_does_an_interruption),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

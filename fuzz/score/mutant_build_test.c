@@ -1,0 +1,339 @@
+// Mutants of a small repository: listed, built and told apart.
+#include "fuzz/score/mutant_build.h"
+
+#include "cli/file.h"
+#include "cli/text.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char root[100];
+
+static char *path_of(const char *path) {
+    size_t size = sizeof root + strlen(path) + 2;
+    char *full = malloc(size);
+    assert_non_null(full);
+    snprintf(full, size, "%s/%s", root, path);
+    return full;
+}
+
+static void put(const char *path, const char *text) {
+    char *full = path_of(path), *folder = strndup(full, (size_t)(strrchr(full, '/') - full));
+    assert_true(file_make_directory(folder));
+    FILE *stream = fopen(full, "w");
+    assert_non_null(stream);
+    fputs(text, stream);
+    fclose(stream);
+    free(folder);
+    free(full);
+}
+
+// A program of two objects, one of them from an archive, and a header.
+static void put_build(void) {
+    char ninja[5000];
+    snprintf(
+        ninja, sizeof ninja,
+        "rule cc\n  command = clang-19 -O2 -DLM_CHECK_LEVEL=1 -I%s -MD -MF $out.d -o $out -c $in\n"
+        "  depfile = $out.d\n  deps = gcc\n"
+        "rule ar\n  command = : && rm -f $out && ar qc $out $in\n"
+        "rule link\n  command = : && clang-19 $in -o $out\n"
+        "build d/one.o: cc %s/alloc/strategies/one.c\nbuild d/main.o: cc %s/corpus/main.c\n"
+        "build d/counts.o: cc %s/alloc/buffers/counts.c\nbuild d/spare.o: cc "
+        "%s/alloc/strategies/one.c\n"
+        "build d/other.o: cc %s/alloc/strategies/other.c\n"
+        "build liball.a: ar d/counts.o d/spare.o d/other.o\n"
+        "build CMakeFiles/mutant_counts.dir/fuzz/score/mutants/counts.c.o: cc %s/more.c\n"
+        "build mutant_counts: phony CMakeFiles/mutant_counts.dir/fuzz/score/mutants/counts.c.o\n"
+        "build heap-one: link d/main.o d/one.o liball.a\n"
+        "rule launched\n  command = sh %s/launch clang-19 -O2 -DLM_CHECK_LEVEL=1 -I%s -MD -MF "
+        "$out.d "
+        "-o $out -c $in\n  depfile = $out.d\n  deps = gcc\n"
+        "build l/one.o: launched %s/alloc/strategies/one.c\n"
+        "build heap-launched: link d/main.o l/one.o liball.a\n"
+        "rule ex\n  command = clang-19 -DLM_CHECK_LEVEL=1 -DEXPLORED=$name -I%s -MD -MF $out.d "
+        "-o $out -c $in\n  depfile = $out.d\n  deps = gcc\n"
+        "build d/explored_one.o: ex %s/fuzz/explore/explorer/explore.c\n  name = one\n"
+        "build d/explored_only.o: ex %s/fuzz/explore/explorer/explore.c\n  name = only\n"
+        "build libex.a: ar d/explored_one.o d/explored_only.o\n"
+        "build linmem-explorer: link d/main.o d/counts.o libex.a\n",
+        root, root, root, root, root, root, root, root, root, root, root, root, root);
+    put("build/fuzz/build.ninja", ninja);
+    put("launch", "\"$@\" || exit\nfor d in l/*.d; do\n"
+                  "[ ! -e \"$d\" ] || sed -i \"s,$(cd ../.. && pwd)/,../../,\" \"$d\"\ndone\n");
+}
+
+static int set_up(void **state) {
+    (void)state;
+    strcpy(root, "/tmp/linmem-mutants-test-XXXXXX");
+    assert_non_null(mkdtemp(root));
+    put("alloc/allocator.h", "int one(int);\nint two(int);\n");
+    put("alloc/strategies/shared.h", "static inline int half(int a) {\n    return a / 2;\n}\n");
+    put("alloc/strategies/one.c", "#include \"alloc/allocator.h\"\n"
+                                  "#include \"alloc/strategies/shared.h\"\n"
+                                  "int one(int a) {\n    return half(a) + 1;\n}\n");
+    put("alloc/buffers/counts.c",
+        "#include \"alloc/allocator.h\"\nint two(int a) {\n    return a * 2;\n}\n");
+    put("alloc/buffers/buffer_table.c", "");
+    put("alloc/buffers/finalizer.c", "");
+    put("alloc/buffers/view.c", "");
+    put("corpus/main.c",
+        "#include \"alloc/allocator.h\"\nint main(void) {\n    return one(10) + two(10);\n}\n");
+    put("fuzz/explore/explorer/explore.c",
+        "#include \"alloc/strategies/shared.h\"\n#define PASTE_(a, b) a##_##b\n"
+        "#define PASTE(a, b) PASTE_(a, b)\nint PASTE(EXPLORED, explored)(int);\n"
+        "int PASTE(EXPLORED, explored)(int a) {\n    return half(a);\n}\n"
+        "int __attribute__((weak)) one(int);\nint __attribute__((weak)) one(int a) {\n"
+        "    return half(a) + 1;\n}\n");
+    put("more.c", "#include <unistd.h>\n__attribute__((constructor)) static void end(void) {\n"
+                  "    _exit(77);\n}\n");
+    put("fuzz/score/mutants/mutant.h",
+        "#ifdef LM_MUTANT_SILENT\n#define LM_MUTANT(c) ((void)0)\n#else\n"
+        "#define LM_MUTANT(c) ((void)(c))\n#endif\n");
+    put("fuzz/score/mutants/half-is-a-third.patch",
+        "Allocator: one\nClass: arithmetic\nSource: ours\nTarget: heap\nWhat: a third\n\n"
+        "--- a/alloc/strategies/shared.h\n+++ b/alloc/strategies/shared.h\n@@ -1,3 +1,3 @@\n"
+        " static inline int half(int a) {\n-    return a / 2;\n+    return a / 3;\n }\n");
+    put("fuzz/score/mutants/twice-is-thrice.patch",
+        "Allocator: one, buffers\nClass: references\nSource: ours\nTarget: heap\nWhat: thrice\n\n"
+        "--- a/alloc/buffers/counts.c\n+++ b/alloc/buffers/counts.c\n@@ -1,4 +1,4 @@\n"
+        " #include \"alloc/allocator.h\"\n int two(int a) {\n-    return a * 2;\n"
+        "+    return a * 3;\n }\n");
+    put("alloc/strategies/other.c", "int other(int a) {\n    return a + 1;\n}\n");
+    put_build();
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    char command[200];
+    snprintf(command, sizeof command, "rm -rf '%s'", root);
+    return system(command);
+}
+
+static void named_and_generated_mutants_are_listed(void **state) {
+    (void)state;
+    mutant_list list;
+    char error[300];
+    assert_true(mutant_list_read(&list, root, 1, error));
+    assert_int_equal(list.named, 2);
+    assert_string_equal(list.at[0].name, "half-is-a-third");
+    assert_string_equal(list.at[0].what, "a third");
+    assert_string_equal(list.at[0].files[0], "alloc/strategies/shared.h");
+    assert_string_equal(list.at[1].allocators[0], "one");
+    assert_string_equal(list.at[1].allocators[1], "buffers");
+    assert_null(list.at[1].allocators[2]);
+    const mutant *m = mutant_named(&list, "shared.h:2:operands");
+    assert_non_null(m);
+    assert_string_equal(m->target, "heap");
+    assert_string_equal(m->allocators[0], "one");
+    assert_string_equal(m->what, "return a / 2;  =>  return (2) / (a);");
+    assert_null(mutant_named(&list, "allocator.h:1:operands"));
+    m = mutant_named(&list, "counts.c:3:constant");
+    assert_non_null(m);
+    assert_string_equal(m->target, "buffers");
+    assert_string_equal(m->allocators[0], "buffers");
+    mutant_list_free(&list);
+}
+
+static void survivors_have_reasons(void **state) {
+    (void)state;
+    put("fuzz/score/mutants/survivors.txt", "one.c: return half(a) + 1;  =>  return half(a) + 2;\n"
+                                            "    Nobody counts\n    so far.\n\n"
+                                            "shared.h: return a / 2;\n    too short\n");
+    mutant_list list;
+    char error[300];
+    assert_true(mutant_list_read(&list, root, 1, error));
+    assert_string_equal(mutant_named(&list, "one.c:4:constant")->reason, "Nobody counts so far.");
+    assert_null(mutant_named(&list, "one.c:4:constant-2")->reason);
+    assert_null(mutant_named(&list, "shared.h:2:operands")->reason);
+    mutant_list_free(&list);
+}
+
+static void heads_must_be_complete(void **state) {
+    (void)state;
+    put("fuzz/score/mutants/headless.patch",
+        "Allocator: one\nClass: arithmetic\n\nSource: too late\n");
+    mutant_list list;
+    char error[300];
+    assert_false(mutant_list_read(&list, root, 1, error));
+    assert_string_equal(error, "fuzz/score/mutants/headless.patch: there is no line 'Target'");
+    mutant_list_free(&list);
+    char *path = path_of("fuzz/score/mutants/headless.patch");
+    unlink(path);
+    free(path);
+}
+
+// Builds a mutant of a program; returns with what that ends, −1 where it was not built.
+static int built_of(const char *of, const char *explored, const char *name, build_form form,
+                    bool *same, char *error) {
+    mutant_list list;
+    mutant_builder builder;
+    program_build program;
+    char *folder = path_of("build/fuzz/mutants/m"), *path = text_format("%s/%s", folder, of);
+    assert_true(mutant_list_read(&list, root, 1, error));
+    const mutant *m = mutant_named(&list, name);
+    assert_non_null(m);
+    assert_true(mutant_builder_open(&builder, root, error));
+    if (!program_build_read(&program, &builder, of, explored, error)) fail_msg("%s", error);
+    int status = -1;
+    child_end end;
+    const char *const argv[] = {path, NULL};
+    bool prepared = mutant_prepare(&builder, &list, m, folder, error);
+    if (prepared) put("build/fuzz/mutants/m/same", ""); // as of a program before this one
+    if (prepared && mutant_is_same_code(&builder, &program, m, folder, same, error) &&
+        mutant_build(&builder, &program, m, folder, form, error)) {
+        run_logged(argv, "/dev/null", 60, &end);
+        status = end.exit_status;
+    }
+    program_build_free(&program);
+    mutant_builder_close(&builder);
+    mutant_list_free(&list);
+    free(folder);
+    free(path);
+    return status;
+}
+
+static int built(const char *name, build_form form, bool *same, char *error) {
+    return built_of("heap-one", NULL, name, form, same, error);
+}
+
+// As with ccache: it stands before the compiler, and may tell what is included from elsewhere.
+static void a_compiler_may_be_launched(void **state) {
+    (void)state;
+    bool same;
+    char error[300] = "";
+    int status = built_of("heap-launched", NULL, "half-is-a-third", BUILD_SILENT, &same, error);
+    if (status < 0) fail_msg("%s", error);
+    assert_int_equal(status, 4 + 20);
+    assert_false(same);
+}
+
+// All strategies are in the explorer's program, made of one source, and one is played.
+static void of_the_explorer_one_strategy_is_built(void **state) {
+    (void)state;
+    bool same;
+    char error[300] = "", *played = path_of("build/fuzz/mutants/m/d/explored_one.o"),
+         *other = path_of("build/fuzz/mutants/m/d/explored_only.o");
+    built_of("linmem-explorer", "one", "half-is-a-third", BUILD_SILENT, &same, error);
+    assert_string_equal(error, "");
+    assert_false(same);
+    assert_int_equal(access(played, F_OK), 0);
+    assert_int_not_equal(access(other, F_OK), 0);
+    built_of("linmem-explorer", NULL, "half-is-a-third", BUILD_SILENT, &same, error);
+    assert_int_equal(access(played, F_OK), 0);
+    assert_int_equal(access(other, F_OK), 0);
+    free(played);
+    free(other);
+}
+
+static void mutants_are_built_beside_the_right_code(void **state) {
+    (void)state;
+    bool same;
+    char error[300] = "";
+    assert_int_equal(built("half-is-a-third", BUILD_SILENT, &same, error), 10 / 3 + 1 + 20);
+    assert_false(same);
+    assert_int_equal(built("twice-is-thrice", BUILD_SILENT, &same, error), 6 + 30); // in an archive
+    assert_int_equal(built("shared.h:2:constant-2", BUILD_SILENT, &same, error), 11 + 20);
+    assert_int_equal(built("half-is-a-third", BUILD_COUNTED, &same, error), 77);
+    char *right = path_of("build/fuzz/heap-one"),
+         *spare = path_of("build/fuzz/mutants/m/d/spare.o");
+    child_end end;
+    run_logged((const char *const[]){right, NULL}, "/dev/null", 60, &end);
+    assert_int_equal(end.exit_status, 6 + 20);
+    assert_int_not_equal(access(spare, F_OK), 0); // what is not linked is not built
+    free(right);
+    free(spare);
+}
+
+static void mutants_are_built_of_what_lies_elsewhere(void **state) {
+    (void)state;
+    bool same;
+    char error[300] = "";
+    put("fuzz/score/mutants/main-adds-more.patch",
+        "Allocator: none\nClass: readers\nSource: ours\nTarget: trace\nWhat: more\n\n"
+        "--- a/corpus/main.c\n+++ b/corpus/main.c\n@@ -1,4 +1,4 @@\n"
+        " #include \"alloc/allocator.h\"\n int main(void) {\n-    return one(10) + two(10);\n"
+        "+    return one(10) + two(10) + 5;\n }\n");
+    assert_int_equal(built("main-adds-more", BUILD_SILENT, &same, error), 6 + 20 + 5);
+    assert_false(same);
+}
+
+static void what_is_the_same_code_is_known(void **state) {
+    (void)state;
+    bool same = false;
+    char error[300];
+    put("alloc/strategies/one.c", "#include \"alloc/allocator.h\"\n"
+                                  "#include \"alloc/strategies/shared.h\"\n"
+                                  "int one(int a) {\n    a = 5 < 6;\n    return half(a) + 1;\n}\n");
+    built("one.c:4:comparison", BUILD_SILENT, &same, error);
+    assert_true(same);
+    built("one.c:5:constant", BUILD_SILENT, &same, error);
+    assert_false(same);
+    assert_int_equal(built("other.c:2:constant", BUILD_SILENT, &same, error), -1);
+    assert_true(same); // the program is not made of it
+}
+
+static void what_does_not_build_says_why(void **state) {
+    (void)state;
+    bool same;
+    char error[300] = "";
+    put("fuzz/score/mutants/half-is-a-third.patch",
+        "Allocator: one\nClass: arithmetic\nSource: ours\nTarget: heap\nWhat: a third\n\n"
+        "--- a/alloc/strategies/shared.h\n+++ b/alloc/strategies/shared.h\n@@ -1,3 +1,3 @@\n"
+        " static inline int half(int a) {\n-    return a / 2;\n+    return a / b;\n }\n");
+    assert_int_equal(built("half-is-a-third", BUILD_SILENT, &same, error), -1);
+    assert_non_null(strstr(error, "half-is-a-third: exit status 1: error: "));
+    put("fuzz/score/mutants/half-is-a-third.patch",
+        "Allocator: one\nClass: arithmetic\nSource: ours\nTarget: heap\nWhat: a third\n\n"
+        "--- a/alloc/strategies/shared.h\n+++ b/alloc/strategies/shared.h\n@@ -1,3 +1,3 @@\n"
+        " static inline int halves(int a) {\n-    return a / 2;\n+    return a / 3;\n }\n");
+    assert_int_equal(built("half-is-a-third", BUILD_SILENT, &same, error), -1);
+    assert_non_null(strstr(error, "half-is-a-third: exit status 1: "));
+}
+
+static void without_a_build_there_is_no_score(void **state) {
+    (void)state;
+    char error[300], *ninja = path_of("build/fuzz/build.ninja");
+    unlink(ninja);
+    free(ninja);
+    mutant_builder builder;
+    assert_false(mutant_builder_open(&builder, root, error));
+    assert_string_equal(error, "there is no build of preset fuzz: cmake --preset fuzz");
+}
+
+static void an_odd_path_is_refused(void **state) {
+    (void)state;
+    mutant_builder b;
+    char error[300];
+    assert_false(mutant_builder_open(&b, "/tmp/my repository", error));
+    assert_non_null(strstr(error, "without spaces"));
+    assert_false(mutant_builder_open(&b, "/tmp/it's", error));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(named_and_generated_mutants_are_listed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(survivors_have_reasons, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(heads_must_be_complete, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(of_the_explorer_one_strategy_is_built, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(mutants_are_built_beside_the_right_code, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(mutants_are_built_of_what_lies_elsewhere, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(what_is_the_same_code_is_known, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_does_not_build_says_why, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(without_a_build_there_is_no_score, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_compiler_may_be_launched, set_up, tear_down),
+        cmocka_unit_test(an_odd_path_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

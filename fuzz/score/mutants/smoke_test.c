@@ -1,0 +1,83 @@
+// Smoke scores: ten bugs that fuzzing finds soon, one or more for each kind of oracle, and six that
+// the explorer finds. All must be found; the time is generous.
+#include "cli/interrupt.h"
+#include "fuzz/score/score.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+// Takes a score of the mutants with these names, which end with NULL: each is found.
+static void all_are_found(const char *const *names, score_options options) {
+    char *chosen[20] = {NULL};
+    size_t count = 0, control = 0;
+    for (; names[count]; count++)
+        chosen[count] = (char *)names[count];
+    mutant_list list;
+    score score;
+    char error[300] = "";
+    if (!mutant_list_read(&list, LINMEM_SOURCE_DIR, 1, error)) fail_msg("%s", error);
+    options.root = LINMEM_SOURCE_DIR;
+    options.seconds = 120;
+    options.seeds = 1;
+    options.jobs = 2;
+    options.chosen = chosen;
+    if (!score_take(&score, &options, &list, error)) fail_msg("%s", error);
+    score_print(&score, stdout);
+    for (size_t i = 0; i < score.count; i++) {
+        const score_entry *e = &score.entries[i];
+        control += !e->mutant;
+        assert_true(!e->mutant || (e->found && e->triggered));
+    }
+    assert_int_equal(score.count - control, count);
+    assert_int_equal(control > 0, options.control > 0);
+    assert_true(score_holds(&score));
+    score_free(&score);
+    mutant_list_free(&list);
+}
+
+static void ten_mutants_are_found(void **state) {
+    (void)state;
+    static const char *const names[] = {
+        "bitmap-last-word-not-masked",
+        "buddy-takes-the-whole-block",
+        "bump-size-wraps",
+        "failed-resize-frees",
+        "resize-copies-new-size",
+        "resize-drops-alignment",
+        "scope-close-keeps-clean",
+        "scope-idle-list-lost",
+        "segregated-class-off-by-one",
+        "segregated-size-past-the-classes",
+        NULL,
+    };
+    all_are_found(names, (score_options){0});
+}
+
+// By the explorer, of heaps and of buffers; one is found by a sanitizer that the program is linked
+// with. The right code is silent.
+static void mutants_are_found_by_the_explorer(void **state) {
+    (void)state;
+    static const char *const names[] = {
+        "bins-victim-lost",
+        "buddy-takes-the-whole-block",
+        "copy-overlaps",
+        "drained-before-the-older",
+        "scope-idle-list-lost",
+        "wrong-held-value",
+        NULL,
+    };
+    all_are_found(names, (score_options){.depth = 4, .control = 1});
+}
+
+int main(void) {
+    interrupt_catch();
+    const struct CMUnitTest tests[] = {cmocka_unit_test(ten_mutants_are_found),
+                                       cmocka_unit_test(mutants_are_found_by_the_explorer)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,138 @@
+# The named mutants, held against today's sources: cmake -P fuzz/score/mutants_test.cmake, from the root.
+#
+#   head       five lines, of words that are known
+#   patch      it applies without fuzz, changes alloc/, a reader or the statistics only, and says where
+#              it is reached
+#   different  no two mutants are the same, nor say the same of themselves
+#   list       there are enough of them, of every strategy, the buffers, the readers and every class;
+#              most of them after bugs that others had
+cmake_minimum_required(VERSION 3.25)
+
+set(classes arithmetic split-merge-bins alignment resize-zero-oom misuse references finalizers views
+  concurrency readers kept-alignment counters time wasm32 growth)
+set(targets heap misuse buffers differential trace results)
+file(STRINGS alloc/strategies.def strategies REGEX "^STRATEGY\\(")
+list(TRANSFORM strategies REPLACE "^STRATEGY\\(([a-z0-9_]+).*" "\\1")
+
+function(offend what)
+  message(SEND_ERROR "${what}")
+endfunction()
+
+function(expect_one_of path key word)
+  if(NOT word IN_LIST ARGN)
+    offend("${path}: ${key} says '${word}', which is none of ${ARGN}")
+  endif()
+endfunction()
+
+# A fuzz target; or, where none plays what is changed, the test that should find it, by its name in
+# ctest.
+function(expect_target path target)
+  if(target MATCHES "^([a-z]+)\\.([a-z0-9_]+_test)$")
+    file(GLOB_RECURSE found ${CMAKE_MATCH_1}/${CMAKE_MATCH_2}.c)
+  elseif(target MATCHES "^alloc\\.wasm32\\.([a-z0-9_]+)\\.level[0-2]$")
+    list(FIND strategies ${CMAKE_MATCH_1} index)
+    math(EXPR found "${index} + 1")
+  elseif(target MATCHES "^alloc\\.wasm32\\.([a-z0-9_]+)$")
+    file(GLOB found alloc/wasm/${CMAKE_MATCH_1})
+  else()
+    expect_one_of(${path} Target "${target}" ${targets})
+    return()
+  endif()
+  if(NOT found)
+    offend("${path}: Target says '${target}', and there is no such test")
+  endif()
+endfunction()
+
+# count(what): one more of these. at_least(what number).
+function(count what)
+  get_property(counted GLOBAL PROPERTY "count of ${what}")
+  if(NOT counted)
+    set(counted 0)
+  endif()
+  math(EXPR counted "${counted} + 1")
+  set_property(GLOBAL PROPERTY "count of ${what}" ${counted})
+endfunction()
+
+function(at_least what number)
+  get_property(counted GLOBAL PROPERTY "count of ${what}")
+  if(NOT counted GREATER_EQUAL number)
+    offend("of ${what} there are '${counted}', not ${number}")
+  endif()
+endfunction()
+
+# What another one has said already is no mutant of its own.
+function(expect_new path what said)
+  string(SHA256 hash "${said}")
+  get_property(other GLOBAL PROPERTY "${what} ${hash}")
+  if(other)
+    offend("${path}: its ${what} is that of ${other}")
+  endif()
+  set_property(GLOBAL PROPERTY "${what} ${hash}" "${path}")
+endfunction()
+
+function(check_patch path diff)
+  execute_process(COMMAND patch -p1 --fuzz=0 --dry-run --silent INPUT_FILE ${path}
+    RESULT_VARIABLE failed OUTPUT_VARIABLE said ERROR_VARIABLE said)
+  if(failed)
+    offend("${path}: it does not apply\n${said}")
+  endif()
+  if(NOT diff MATCHES "\n\\+[^\n]*LM_MUTANT\\(")
+    offend("${path}: it does not say where it is reached")
+  endif()
+  string(REGEX MATCHALL "\n(---|\\+\\+\\+) [^\n]*" files "\n${diff}")
+  foreach(file ${files})
+    if(NOT file MATCHES "^\n(--- a|\\+\\+\\+ b)/(alloc/[a-z0-9_/]+|corpus/trace/[a-z_]+|reports/[a-z_]+|bench/statistics)(\\.inc)?\\.[ch]$" OR file MATCHES "_test\\.c$")
+      offend("${path}: it changes ${file}")
+    endif()
+  endforeach()
+endfunction()
+
+function(check_mutant path)
+  file(READ ${path} text)
+  if(NOT text MATCHES
+     "^Allocator: ([^\n]+)\nClass: ([^\n]+)\nSource: ([^\n]+)\nTarget: ([^\n]+)\nWhat: ([^\n]+)\n\n(--- .*)$")
+    offend("${path}: its head is not Allocator, Class, Source, Target, What and an empty line")
+    return()
+  endif()
+  set(class "${CMAKE_MATCH_2}")
+  set(source "${CMAKE_MATCH_3}")
+  set(target "${CMAKE_MATCH_4}")
+  set(what "${CMAKE_MATCH_5}")
+  set(diff "${CMAKE_MATCH_6}")
+  string(REPLACE ", " ";" allocators "${CMAKE_MATCH_1}")
+  if(NOT allocators MATCHES "^(buffers|none)$")
+    foreach(allocator ${allocators})
+      expect_one_of(${path} Allocator "${allocator}" ${strategies})
+    endforeach()
+  endif()
+  expect_one_of(${path} Class "${class}" ${classes})
+  expect_target(${path} "${target}")
+  expect_new(${path} "line What" "${what}")
+  string(REGEX REPLACE "\n@@[^\n]*" "" changes "${diff}")
+  expect_new(${path} "change" "${changes}")
+  check_patch(${path} "${diff}")
+  foreach(kind mutants ${allocators} ${class})
+    count(${kind})
+  endforeach()
+  if(NOT source MATCHES "^(ours|notes: )") # a bug of a project's, by its number or commit
+    count("bugs of others")
+  endif()
+endfunction()
+
+file(GLOB patches RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} fuzz/score/mutants/*.patch)
+foreach(path ${patches})
+  if(NOT path MATCHES "^fuzz/score/mutants/[a-z0-9_-]+\\.patch$")
+    offend("${path}: a mutant's name is of a-z, 0-9, - and _")
+  endif()
+  check_mutant(${path})
+endforeach()
+at_least(mutants 66)
+at_least("bugs of others" 44)
+at_least(buffers 18)
+at_least(none 2)
+foreach(strategy ${strategies})
+  at_least(${strategy} 3)
+endforeach()
+foreach(class ${classes})
+  at_least(${class} 1)
+endforeach()

@@ -1,0 +1,255 @@
+#include "fuzz/score/score_command.h"
+
+#include "cli/file.h"
+#include "cli/interrupt.h"
+#include "cli/json.h"
+#include "cli/options.h"
+#include "fuzz/oracle/oracle.h"
+#include "fuzz/score/ablation.h"
+#include "fuzz/score/score.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+// Where nothing is said: mutants that are generated; runs; how deep is explored.
+enum { SAMPLE = 200, SAMPLE_SEED = 1, SEEDS = 10, DEPTH = 4 };
+
+typedef struct request {
+    score_options options;
+    uint64_t sample_seed;
+    const char *json;
+    bool ablation, explorer, programs;
+    unsigned depth; // of the explorer
+} request;
+
+// The laws are the targets' to read; we know them better.
+static void check_laws(const char *text) {
+    const char *names[LAWS];
+    for (int law = 0; law < LAWS; law++)
+        names[law] = law_names[law];
+    char *copy = strdup(text), **asked = copy ? options_split(copy) : NULL;
+    if (!asked) options_fail("out of memory");
+    for (char **name = asked; *name; name++)
+        if (law_named(*name) == LAW_NONE) options_unknown("law", *name, names, LAWS);
+    free(asked);
+    free(copy);
+}
+
+enum { KEY_PROGRAMS = 256 };
+
+static const struct argp_option arguments[] = {
+    {"seconds", 's', "N", 0, "Time limit per run in seconds (default: 60)", 0},
+    {"seeds", 'n', "N", 0, "Runs of each mutant, with different seeds (default: 10)", 0},
+    {"mutants", 'm', "M,...", 0,
+     "Mutants to run, by name (default: all named ones; an empty list: none)", 0},
+    {"generated", 'g', "N", 0,
+     "Number of generated mutants that compile, in addition to the named ones (default: 0)", 0},
+    {"sample", 'S', "SEED", 0, "Seed for choosing the generated mutants (default: 1)", 0},
+    {"without", 'w', "LAW,...", 0, "Oracles to disable", 0},
+    {"ablation", 'a', NULL, 0, "Find for each law a mutant that no other law detects", 0},
+    {"explorer", 'e', NULL, 0,
+     "Use the explorer instead of the fuzz targets: one run per mutant, limited by --seconds", 0},
+    {"depth", 'd', "N", 0, "Length of the explorer's longest sequences (default: 4)", 0},
+    {"control", 'c', "N", 0, "Runs of each fuzz program on the code without a mutant (default: 1)",
+     0},
+    {"jobs", 'j', "N", 0,
+     "Mutants to run in parallel, one core each (default: the number of processors)", 0},
+    {"json", 'o', "FILE", 0, "Write all measurements to FILE, as a JSON array of objects", 0},
+    {"programs", KEY_PROGRAMS, NULL, OPTION_HIDDEN, "Instead, print what ./linmem has to build", 0},
+    {0},
+};
+
+static unsigned count_of(const char *what, const char *text, unsigned least) {
+    return (unsigned)options_number(what, text, least, 100000);
+}
+
+static error_t parse(int key, char *value, struct argp_state *state) {
+    request *r = state->input;
+    switch (key) {
+    case 's':
+        r->options.seconds = count_of("seconds", value, 1);
+        return 0;
+    case 'n':
+        r->options.seeds = count_of("seeds", value, 1);
+        return 0;
+    case 'm':
+        r->options.chosen = options_split(value);
+        return 0;
+    case 'g':
+        r->options.generated = count_of("generated", value, 0);
+        return 0;
+    case 'S':
+        r->sample_seed = options_number("sample", value, 0, UINT64_MAX);
+        return 0;
+    case 'w':
+        check_laws(value);
+        r->options.without = value;
+        return 0;
+    case 'a':
+        r->ablation = true;
+        return 0;
+    case 'e':
+        r->explorer = true;
+        return 0;
+    case 'd':
+        r->depth = (unsigned)options_number("depth", value, 1, 32);
+        return 0;
+    case 'c':
+        r->options.control = count_of("control", value, 0);
+        return 0;
+    case 'j':
+        r->options.jobs = count_of("jobs", value, 1);
+        return 0;
+    case 'o':
+        r->json = value;
+        return 0;
+    case KEY_PROGRAMS:
+        r->programs = true;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static void check_chosen(const score_options *options, const mutant_list *list) {
+    const char **names = calloc(list->count + 1, sizeof *names);
+    if (!names) options_fail("out of memory");
+    for (size_t i = 0; i < list->count; i++)
+        names[i] = list->at[i].name;
+    for (char **name = options->chosen; name && *name; name++) {
+        const mutant *m = mutant_named(list, *name);
+        if (m && !score_plays(options, m))
+            options_fail("mutant '%s' is for %s, which is %s", *name, m->target,
+                         options->depth ? "not explored" : "a test and no fuzz target");
+        if (m) continue;
+        const char *nearest = options_nearest(*name, names, list->count);
+        options_fail("unknown mutant '%s'%s%s%s (linmem list mutants names them)", *name,
+                     nearest ? ": did you mean '" : "", nearest ? nearest : "",
+                     nearest ? "'?" : "");
+    }
+    free(names);
+}
+
+static void write_json(const char *path, json_t *json) {
+    if (path && !file_write_json(path, json)) options_fail("%s: %s", path, strerror(errno));
+    json_decref(json);
+}
+
+// Mutants are built as they are needed, and so are the right programs: of what the preset fuzz
+// builds only what counts is asked for here, so that there is a build.
+static exit_status print_programs(void) {
+    puts("program mutant_counts");
+    return EXIT_HELD;
+}
+
+static exit_status ablate(const request *r, const mutant_list *list) {
+    ablation ablation;
+    char error[300];
+    if (!ablation_take(&ablation, &r->options, list, error)) options_fail("%s", error);
+    ablation_print(&ablation, stdout);
+    write_json(r->json, ablation_json(&ablation));
+    bool held = !ablation.interrupted;
+    ablation_free(&ablation);
+    return held ? EXIT_HELD : EXIT_BROKEN;
+}
+
+// Hours may be in it: each mutant's result is written when it is there.
+static void write_so_far(const score *so_far, void *path) {
+    json_t *json = score_json(so_far);
+    if (!file_write_json(path, json)) fprintf(stderr, "%s: %s\n", (char *)path, strerror(errno));
+    json_decref(json);
+}
+
+static exit_status take(const request *r, const mutant_list *list) {
+    score score;
+    char error[300];
+    score_options options = r->options;
+    options.context = (char *)r->json;
+    if (r->json) options.told = write_so_far;
+    if (!score_take(&score, &options, list, error)) options_fail("%s", error);
+    score_print(&score, stdout);
+    write_json(r->json, score_json(&score));
+    bool held = score_holds(&score) && !score.interrupted;
+    score_free(&score);
+    return held ? EXIT_HELD : EXIT_BROKEN;
+}
+
+// The explorer plays the same each time, holds all laws, and finds each bug's shortest trace.
+static void choose_explorer(request *r) {
+    if (r->ablation || r->options.without || r->options.seeds)
+        options_fail("--explorer goes with no --ablation, --without or --seeds");
+    r->options.depth = r->depth;
+    r->options.seeds = 1;
+    if (r->options.control > 1) r->options.control = 1;
+}
+
+exit_status score_command(int argc, char **argv) {
+    static const struct argp argp = {
+        arguments,
+        parse,
+        NULL,
+        "Mutation testing: builds each mutant of the allocators, runs the fuzz targets on it from "
+        "an "
+        "empty corpus, and reports which mutants are found, by which oracle and after how long.",
+        NULL,
+        NULL,
+        NULL};
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    request r = {.options = {.root = LINMEM_SOURCE_DIR,
+                             .seconds = 60,
+                             .jobs = processors > 0 ? (unsigned)processors : 1,
+                             .control = 1},
+                 .sample_seed = SAMPLE_SEED,
+                 .depth = DEPTH};
+    options_parse(&argp, argc, argv, &r);
+    if (r.explorer) choose_explorer(&r);
+    if (!r.options.seeds) r.options.seeds = SEEDS;
+    mutant_list list;
+    char error[300];
+    if (!mutant_list_read(&list, r.options.root, r.sample_seed, error)) options_fail("%s", error);
+    check_chosen(&r.options, &list);
+    if (r.json && !file_is_writable(r.json)) options_fail("%s: %s", r.json, strerror(errno));
+    interrupt_catch();
+    exit_status status = r.programs   ? print_programs()
+                         : r.ablation ? ablate(&r, &list)
+                                      : take(&r, &list);
+    mutant_list_free(&list);
+    free(r.options.chosen);
+    return status;
+}
+
+json_t *list_mutants(void) {
+    mutant_list list;
+    char error[300];
+    if (!mutant_list_read(&list, LINMEM_SOURCE_DIR, SAMPLE_SEED, error)) options_fail("%s", error);
+    json_t *array = json_array();
+    for (size_t i = 0; i < list.count && i < list.named + SAMPLE; i++)
+        json_add(array, mutant_json(&list.at[i]));
+    mutant_list_free(&list);
+    return array;
+}
+
+static const char *text_of(const json_t *entry, const char *key) {
+    return json_string_value(json_object_get(entry, key));
+}
+
+void print_mutants(const json_t *list) {
+    size_t index;
+    json_t *entry;
+    bool generated = true;
+    json_array_foreach(list, index, entry) {
+        bool own = json_is_true(json_object_get(entry, "generated"));
+        if (index == 0 || own != generated)
+            puts(
+                own ? "mutants, generated: the sample that is drawn by seed 1, of which those that "
+                      "do not\ncompile, or change no code, give their places to the next"
+                    : "mutants, named: fuzz/score/mutants/NAME.patch");
+        generated = own;
+        const char *allocator =
+            json_string_value(json_array_get(json_object_get(entry, "allocators"), 0));
+        printf("  %-39s %-12s %-17s %.60s\n", text_of(entry, "name"), allocator,
+               text_of(entry, "class"), text_of(entry, "what"));
+    }
+}

@@ -1,0 +1,44 @@
+// Fuzz target: allocator calls on one strategy, held against the oracle. A sixteenth of the inputs,
+// as their bytes say, is played once more with its steps counted; of every 64th the heap is walked
+// with words of it broken.
+#include "fuzz/targets/heap_fuzzing.h"
+
+#define TABLE_(strategy, variant) lm_##strategy##variant
+#define TABLE(strategy, variant)  TABLE_(strategy, variant)
+
+extern const lm_allocator TABLE(TARGET_STRATEGY, _level0), TABLE(TARGET_STRATEGY, _level1),
+    TABLE(TARGET_STRATEGY, _counted);
+
+int LLVMFuzzerInitialize(int *argc, char ***argv) {
+    target_begin(*argc, *argv);
+    heap_fuzzing_begin();
+    return 0;
+}
+
+// The input's bytes, as a number.
+static uint32_t sum_of(const uint8_t *bytes, size_t count) {
+    uint32_t sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum = sum * 31 + bytes[i];
+    return sum * 0x9E3779B9u;
+}
+
+void target_input(const uint8_t *bytes, size_t count) {
+    uint32_t sum = sum_of(bytes, count);
+    heap_options options = {.allocator = target.level == 0 ? &TABLE(TARGET_STRATEGY, _level0)
+                                                           : &TABLE(TARGET_STRATEGY, _level1),
+                            .counted = sum >> 28 == 0 ? &TABLE(TARGET_STRATEGY, _counted) : NULL,
+                            .walk_every = target.walk_every,
+                            .without = target.without,
+                            .broken_walks = sum >> 26 == 1 ? sum : 0};
+    heap_fuzzing_play(&options, bytes, count);
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t count, size_t max, unsigned seed) {
+    return heap_fuzzing_mutate(heap_input_mutate, bytes, count, max, seed);
+}
+
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *first, size_t first_count, const uint8_t *second,
+                                 size_t second_count, uint8_t *bytes, size_t max, unsigned seed) {
+    return heap_input_cross(first, first_count, second, second_count, bytes, max, seed);
+}
