@@ -11,13 +11,16 @@ static inline bool lm_room_to_start(const lm_memory *memory) {
     return memory->heap_start + 4 * (uint64_t)LM_PAGE_BYTES <= end;
 }
 
-// Of a block that takes `block` bytes, the multiple at which it may have to begin: `alignment`, or
-// its own size if the strategy rounds sizes up to powers of two and this is one.
+// Whether the strategy rounds sizes up to powers of two, and `block` bytes are such a size.
+static inline bool lm_room_rounds(const lm_allocator *allocator, uint64_t block) {
+    return allocator->block_bytes_max((size_t)block / 2 + 1, LM_BLOCK_ALIGNMENT) == block;
+}
+
+// The multiple at which a block that takes `block` bytes may have to begin: `alignment`, or its own
+// size if that was rounded up to a power of two.
 static inline uint64_t lm_room_step(const lm_allocator *allocator, uint64_t block,
                                     uint64_t alignment) {
-    size_t above_half = (size_t)block / 2 + 1;
-    bool rounds = allocator->block_bytes_max(above_half, LM_BLOCK_ALIGNMENT) == block;
-    return rounds && block > alignment ? block : alignment;
+    return block > alignment && lm_room_rounds(allocator, block) ? block : alignment;
 }
 
 // The number of bytes by which a memory of `memory_bytes` must be able to grow for a block of

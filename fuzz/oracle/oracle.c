@@ -249,8 +249,8 @@ enum { ENDS_A_WALK = 4 };
 // begin, if nothing lives there; what the memory grows by joins it. Before the heap has grown what
 // is its own lies in front.
 static uint64_t free_end(const oracle *o, uint64_t block, uint64_t step, uint64_t own) {
-    bool joins = can(o, LM_MERGES) && !oracle_sees_threads(o) && step == block;
-    if (!joins || o->pages != o->pages_begun) return 0;
+    bool joins = can(o, LM_MERGES) && !oracle_sees_threads(o) && o->pages == o->pages_begun;
+    if (!joins || step != block || !lm_room_rounds(o->allocator, block)) return 0;
     const oracle_extent *last = o->count ? &o->extents[o->order[o->count - 1]] : NULL;
     uint64_t end = (uint64_t)o->pages * LM_PAGE_BYTES, place = end - end % step;
     bool is_free = !last || last->offset + last->room <= place;

@@ -169,7 +169,8 @@ static void holds_reuse(uint64_t block, uint32_t alignment, const char *what) {
 // begin, if nothing lives there, before the heap has grown.
 static uint64_t free_end(uint64_t block, uint64_t step, uint64_t own) {
     uint64_t end = (uint64_t)pages_before * LM_PAGE_BYTES, place = end - end % step;
-    if (!can(LM_MERGES) || sees_threads() || step != block || pages_before != pages_begun) return 0;
+    bool joins = can(LM_MERGES) && !sees_threads() && pages_before == pages_begun;
+    if (!joins || step != block || !lm_room_rounds(heap, block)) return 0;
     for (uint32_t i = 0; i < BLOCKS + foreign; i++) {
         uint64_t to = blocks[i].offset + (blocks[i].usable ? blocks[i].usable : 1);
         if (blocks[i].live && to > place) return 0;
