@@ -6,7 +6,11 @@
 //   reached   each header is included by somebody or named in a CMakeLists.txt, each source built
 //   length    a function has at most 70 lines, a line at most 100 columns
 //   places    nothing names a place on somebody's machine
+//   names     a file that a comment or a README.md names exists, by its path from the root, the
+//             room or the folder, or by its bare name anywhere in the room. Paths from the root are
+//             checked outside of comments too. `mine` is an example, capitals are placeholders
 //   json      values are built by cli/json.h, which loses none; tests build theirs as they like
+#include <ctype.h>
 #include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -164,6 +168,82 @@ static void check_places(const char *path, size_t number, const char *line) {
     }
 }
 
+static bool exists(const char *format, ...) {
+    char path[600];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(path, sizeof path, format, arguments);
+    va_end(arguments);
+    return find_source(path) != NULL;
+}
+
+// Whether the path's room, or the root for what lies in none, has a file of that name somewhere.
+static bool is_name_in_room(const char *path, const char *name) {
+    const struct room *room = room_of(path);
+    for (size_t i = 0; i < source_count; i++) {
+        const char *slash = strrchr(sources[i].path, '/');
+        if (room && room_of(sources[i].path) != room) continue;
+        if (strcmp(slash ? slash + 1 : sources[i].path, name) == 0) return true;
+    }
+    return false;
+}
+
+static bool is_file_named(const char *path, const char *word) {
+    const char *slash = strrchr(path, '/');
+    if (strncmp(word, "./", 2) == 0) word += 2;
+    int room = (int)strcspn(path, "/"), folder = (int)(slash ? slash - path : 0);
+    return exists("%s", word) || exists("%.*s/%s", room, path, word) ||
+           exists("%.*s/%s", folder, path, word) ||
+           (!strchr(word, '/') && is_name_in_room(path, word));
+}
+
+// Whether a word is the name of a file that belongs to the tree: sources, and, with a path, what
+// lies among them.
+static bool is_name(const char *word) {
+    static const char *const sources_end[] = {".c", ".h", ".def", ".cc", ".mjs", ".wat", ".sh"};
+    static const char *const others_end[] = {".json", ".md", ".txt", ".cmake", ".dict"};
+    for (const char *c = word; *c; c++)
+        if (isupper((unsigned char)*c) && !ends_with(word, ".md")) return false;
+    const char *slash = strrchr(word, '/'), *name = slash ? slash + 1 : word;
+    if (*name == '.' || *name == '_' || strncmp(name, "mine.", 5) == 0) return false;
+    for (size_t i = 0; i < sizeof sources_end / sizeof *sources_end; i++)
+        if (ends_with(word, sources_end[i])) return true;
+    for (size_t i = 0; slash && i < sizeof others_end / sizeof *others_end; i++)
+        if (ends_with(word, others_end[i])) return true;
+    return false;
+}
+
+// The line's part that is written for readers, or its end.
+static const char *comment_in(const char *path, const char *line) {
+    const char *comment = line;
+    if (is_code(path) || ends_with(path, ".mjs"))
+        comment = strstr(line, "//");
+    else if (!ends_with(path, ".md"))
+        comment = *line == '#' ? line : strstr(line, " # ");
+    return comment ? comment : line + strlen(line);
+}
+
+static void check_names(const char *path, size_t number, const char *line) {
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./";
+    if (ends_with(path, ".patch") || ends_with(path, "_test.c")) return;
+    const char *comment = comment_in(path, line);
+    char before = ' ';
+    for (const char *at = line; *at;) {
+        size_t length = strspn(at, letters);
+        char word[300];
+        snprintf(word, sizeof word, "%.*s", (int)length, at);
+        while (*word && word[strlen(word) - 1] == '.')
+            word[strlen(word) - 1] = '\0';
+        bool whole = !strchr("*$%<}{", before) && !strchr("*$%{", at[length] ? at[length] : ' ');
+        bool named = at >= comment || (strchr(word, '/') && room_of(word));
+        if (whole && named && is_name(word) && !is_file_named(path, word))
+            offend(path, number, "there is no %s", word);
+        at += length;
+        if (*at) before = *at++;
+    }
+}
+
 static void check_json(const char *path, size_t number, const char *line) {
     static const char *const makers[] = {"json_pack(", "json_string(", "json_real(",
                                          "json_object_set_new(", "json_array_append_new("};
@@ -179,6 +259,7 @@ static void check_lines(const source *file) {
     for (char *line; (line = strsep(&rest, "\n"));) {
         number++;
         check_places(file->path, number, line);
+        check_names(file->path, number, line);
         if (!is_code(file->path)) continue;
         check_include(file->path, number, line);
         check_json(file->path, number, line);
@@ -264,6 +345,7 @@ static char *inspect(void) {
 static void the_house_keeps_its_laws(void **state) {
     (void)state;
     char *found = inspect();
+    fputs(found, stderr); // whole: cmocka cuts a message
     assert_string_equal(found, "");
     free(found);
 }
@@ -359,6 +441,13 @@ static void each_law_can_be_broken(void **state) {
         {"cli/x.c", long_function, "cli/x.c:2: a function of 71 lines\n"},
         {"cli/x.c", long_inner, "cli/x.c:2: a function of 71 lines\n"},
         {"cli/x.c", wide, "cli/x.c:2: 101 columns\n"},
+        {"cli/x.c", "// alloc/a.h, a.h, c.h and alloc/strategies/mine.c, NAME.c, *_test.c\n",
+         "cli/x.c:1: there is no a.h\n"},
+        {"alloc/x.c", "// strategies/bump.c, ./a.h.\n", ""},
+        {"cli/x.c", "f(\"alloc/b.c\", \"b.c\"); // b.json\n", "cli/x.c:1: there is no alloc/b.c\n"},
+        {"cli/x.sh", "cat b.c # see b.c\n", "cli/x.sh:1: there is no b.c\n"},
+        {"README.md", "`alloc/a.h`, `alloc/none.json`\n",
+         "README.md:1: there is no alloc/none.json\n"},
         {"README.md",
          "see\n`/ho"
          "me/me/x`\n",

@@ -9,8 +9,8 @@
 // In memory, a block, reference or token has a number that is assigned once: 0, 1, 2, … in the
 // order of their beginnings. In files these IDs are reused after their end, which keeps them small.
 //
-// What the buffer verbs mean, on alloc/buffers/buffer.h, view.h and finalizer.h as in the
-// independent model (corpus/trace/buffer_model.h). Memory N has an *owner* N, who acts after `m N`.
+// What the buffer verbs mean, on alloc/buffers/{buffer,view,finalizer}.h as in the independent
+// model (corpus/trace/buffer_model.h). Memory N has an *owner* N, who acts after `m N`.
 //
 //     b REF SIZE [ALIGN]  a buffer in the acting owner's memory. REF is its first reference, the
 //                         acting owner's. Its bytes are the player's to fill.

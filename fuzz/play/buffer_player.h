@@ -1,6 +1,6 @@
-// The buffer player: plays a trace for real, through alloc/buffers/buffer.h, view.h and
-// finalizer.h, on any strategies, and holds it against the model (corpus/trace/buffer_model.h)
-// after each operation.
+// The buffer player: plays a trace for real, through
+// alloc/buffers/{buffer,view,finalizer}.h, on any strategies, and holds it against the model
+// (corpus/trace/buffer_model.h) after each operation.
 //
 // What is held, by the laws of fuzz/oracle/laws.def:
 //

@@ -2,7 +2,7 @@
 //
 // This part is the same in every reproducer of buffers: it makes the calls, watches what they ask
 // of the allocators, and holds both against what is written with each call, as the headers of
-// alloc/buffers/buffer.h, view.h and finalizer.h say.
+// alloc/buffers/{buffer,view,finalizer}.h say.
 #include "alloc/buffers/finalizer.h"
 #include "alloc/buffers/view.h"
 #include "alloc/conformance/room.h"

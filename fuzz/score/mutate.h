@@ -29,7 +29,7 @@ typedef enum mutation_kind {
 extern const char *const mutation_kinds[MUTATION_KINDS];
 
 typedef struct mutation {
-    char *name; // "tlsf.c:83:comparison"; the second there of its kind, "…comparison-2"
+    char *name; // "FILE.c:83:comparison"; the second there of its kind, "…comparison-2"
     int source; // its number
     unsigned line;
     mutation_kind kind;

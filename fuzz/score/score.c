@@ -313,7 +313,7 @@ static const program_build *choose_program(workshop *shop, score_entry *e, const
     return NULL;
 }
 
-// What is large goes; logs, findings and build.sh stay.
+// Removes what is large. Keeps logs, findings and the shell script of the build.
 static void clean(const char *folder, const char *program) {
     const char *const argv[] = {"sh",
                                 "-c",

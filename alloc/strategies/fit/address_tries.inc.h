@@ -1,6 +1,6 @@
 // The free blocks by address, in tries: where is the first one from here on that is large enough?
 // That is the question of first_fit and next_fit. The file that includes this one defines
-// index_find of boundary_tags.h.
+// index_find of boundary_tags.inc.h.
 //
 // Idea: most of the way to a free block can be a table: BUCKETS ranges of equal size, and the size
 // of the largest free block that begins in each. Only what lies in one range is a tree, and a small
@@ -33,7 +33,7 @@
 // The flag changes no comparison with bytes: `largest` is the word before an address, and must not
 // look like the tag of a live block there.
 //
-// Laws, besides those of boundary_tags.h (validate's names):
+// Laws, besides those of boundary_tags.inc.h (validate's names):
 //     free blocks in the index      each free block is linked from where it says
 //     place                         its bucket and the bits of its offset lead to it
 //     largest                       a block's and a bucket's is right, a group's is not too small

@@ -6,8 +6,8 @@
 // size and a bit that tells whether it is empty, so that the next size that is there is one look
 // away; large ones stand in tries by their size.
 //
-// Source: Knuth 1, 2.5, the best-fit method; lists and tries are dlmalloc's (size_tries.h). Blocks,
-// merging and growth: boundary_tags.h.
+// Source: Knuth 1, 2.5, the best-fit method; lists and tries are dlmalloc's (size_tries.inc.h).
+// Blocks, merging and growth: boundary_tags.inc.h.
 //
 //     asked for 48     lists   16  32  48  64  80 ... 496 | 512 ...   tries
 //                               *   .   .   *   .      .  |  *

@@ -6,11 +6,11 @@
 // victim. A large request takes the best fit. Only what nothing serves is cut from the wilderness.
 //
 // Source: D. Lea, "A memory allocator" (1996 to 2012), dlmalloc 2.8: its bins, its tries and its
-// victim, in the layout of boundary_tags.h. It differs in that a bin with a trie holds a whole
+// victim, in the layout of boundary_tags.inc.h. It differs in that a bin with a trie holds a whole
 // power of two, not half of one; that nothing is mapped apart; and that blocks are 16 bytes apart.
 //
 // Layout: bins 1 to 31 are lists of blocks of one size, bins 32 to 54 tries of a power of two each
-// (size_tries.h). Bin 64 holds the victim, if there is one.
+// (size_tries.inc.h). Bin 64 holds the victim, if there is one.
 //
 // Costs: a trie has as many levels as sizes have bits, so allocate and free take at most some 30
 // steps in any heap, and mostly one or two; growth O(1) and one growth; allocate_zeroed and a

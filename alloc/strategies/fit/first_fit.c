@@ -6,8 +6,8 @@
 // waste least on real programs. A list in address order would be scanned past all the small remains
 // at its front; we keep a table of ranges with a trie in each and find the very same block.
 //
-// Source: Knuth 1, 2.5, algorithm A; the index is address_tries.h's. Blocks, merging and growth:
-// boundary_tags.h.
+// Source: Knuth 1, 2.5, algorithm A; the index is address_tries.inc.h's. Blocks, merging and
+// growth: boundary_tags.inc.h.
 //
 // Costs: allocate, free and resize in place take at most GROUPS + 2 GROUP steps and some for each
 // bit of an offset; O(BUCKETS log n) for n free blocks when a block is freed beyond the double of

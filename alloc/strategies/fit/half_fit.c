@@ -7,7 +7,8 @@
 // constant time, and less of it than in tlsf, whose bins are finer.
 //
 // Source: T. Ogasawara, "An algorithm with constant execution time for dynamic storage allocation",
-// RTCSA 1995. Blocks, merging and growth: boundary_tags.h; lists and their laws: size_bins.h.
+// RTCSA 1995. Blocks, merging and growth: boundary_tags.inc.h; lists and their laws:
+// size_bins.inc.h.
 //
 //     bin 4       16
 //     bin 5       32 … 48

@@ -2,13 +2,13 @@
 //
 // Idea: a list search that begins at the front meets the same small remains each time; one that
 // roves does not (Knuth 1, 2.5, exercise 6). What it saves in a list, a table saves anyway
-// (address_tries.h); what it does to the heap stays: blocks of all sizes and ages are laid side by
-// side all over it, and fragmentation is worse than first fit's and best fit's in nearly every
+// (address_tries.inc.h); what it does to the heap stays: blocks of all sizes and ages are laid side
+// by side all over it, and fragmentation is worse than first fit's and best fit's in nearly every
 // program (Wilson et al. 1995; Johnstone and Wilson 1998). It is here to be compared with.
 //
-// Blocks, merging and growth: boundary_tags.h. The rover is the offset of the block found last; the
-// next search begins there, so a remainder behind it comes first. It is an address only: whether a
-// block begins there still does not matter.
+// Blocks, merging and growth: boundary_tags.inc.h. The rover is the offset of the block found last;
+// the next search begins there, so a remainder behind it comes first. It is an address only:
+// whether a block begins there still does not matter.
 //
 // Costs: as first_fit's.
 //

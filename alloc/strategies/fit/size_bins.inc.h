@@ -7,7 +7,7 @@
 //     bin_of(bytes)    the bin of a size, rising with it
 //     bin_mark(map, bin, holds), bin_marked(map, bin)
 //
-// and index_find of boundary_tags.h; with BINS_AND_MORE, the rest of its index as well, on
+// and index_find of boundary_tags.inc.h; with BINS_AND_MORE, the rest of its index as well, on
 // bin_insert, bin_remove and bin_law.
 //
 // A free block begins with two links: the next block of its bin, and the offset of the word that
@@ -15,7 +15,7 @@
 //
 //     heads[bin] --> [next|link] --> [next|link] --> 0
 //
-// Laws, besides those of boundary_tags.h (validate's names):
+// Laws, besides those of boundary_tags.inc.h (validate's names):
 //     free blocks in the index      each free block is linked from where it says
 //     bins hold their size          a bin's blocks are free and of its sizes
 //     links                         a block's link is where it was found

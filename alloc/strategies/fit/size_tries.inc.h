@@ -4,13 +4,13 @@
 //
 //     BINS_BESIDES     how many bins it has for itself, lists, from bin 64 on
 //
-// and index_find and index_remove of boundary_tags.h, the latter on size_remove.
+// and index_find and index_remove of boundary_tags.inc.h, the latter on size_remove.
 //
 // Source: the bins and tries of D. Lea's dlmalloc 2.8 (2005); here a bin with a trie holds a whole
 // power of two, not half of one.
 //
-// Layout: bins 1 to 31 are lists of blocks of one size, 16 to 496 bytes (size_bins.h). Bins 32 to
-// 54 are tries, a power of two each, 512 bytes and up.
+// Layout: bins 1 to 31 are lists of blocks of one size, 16 to 496 bytes (size_bins.inc.h). Bins 32
+// to 54 are tries, a power of two each, 512 bytes and up.
 //
 //     block  +4            +20      +24
 //     [next] [link] ...... [child 0][child 1]       of a trie; of a list, only the first two
@@ -26,7 +26,7 @@
 //                      |   --1--> [896] --0--> [784]
 //                    [640] (equal)
 //
-// Laws, besides those of size_bins.h (validate's names):
+// Laws, besides those of size_bins.inc.h (validate's names):
 //     trie      each node is where its size says, and its list is of its size
 //
 // Costs: a trie has as many levels as sizes have bits, so that any search is some 30 steps at most,

@@ -6,7 +6,7 @@
 // ever walked. Merging is done at once in every free. Every operation takes constant time.
 //
 // Source: M. Masmano, I. Ripoll, A. Crespo, J. Real, "TLSF: a new dynamic memory allocator for
-// real-time systems", ECRTS 2004. Blocks, merging and growth: boundary_tags.h.
+// real-time systems", ECRTS 2004. Blocks, merging and growth: boundary_tags.inc.h.
 //
 // Layout: a bin's number is its row and its column. The first two rows step by 16 bytes, so every
 // size below 1 KiB has a bin of its own; later ones by a 32nd of a power of two.
@@ -16,8 +16,8 @@
 //     row 2      1024 1056 1088 ... 2016
 //     row 23     2^31 ...
 //
-// Lists and their laws: size_bins.h; the bits of the map are two levels here, and a row's bit is
-// set where one of its columns' is.
+// Lists and their laws: size_bins.inc.h; the bits of the map are two levels here, and a row's bit
+// is set where one of its columns' is.
 //
 // Costs: allocate, free, resize in place O(1); growth O(1) and one growth; allocate_zeroed and a
 // resize that copies O(size); reset and validate O(blocks). 4 bytes a live block, rounded up to 16;
@@ -33,7 +33,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// Geometry.
 // Geometry.
 #ifndef COLUMN_BITS
 #define COLUMN_BITS 5

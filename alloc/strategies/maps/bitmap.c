@@ -8,7 +8,7 @@
 // 1995, "bitmapped fits"); the hints are the summaries of Go's page allocator (Knyszek 2019), here
 // bounds that a failed search lowers; that 8 bytes are compared at once is Lamport's (1975).
 //
-// Layout: the maps and their table are page_maps.h's. A position is a granule of 16 bytes.
+// Layout: the maps and their table are page_maps.inc.h's. A position is a granule of 16 bytes.
 //
 //     begins   1 . . . . 1 . 1 . . . . . . 1 .        a block ends where the next begins or
 //     free     . . . 1 1 . . . . . . 1 1 1 . .        where granules are free
@@ -30,7 +30,7 @@
 // end; if one is, those before it in the run are too, so that who frees what lies behind them need
 // not go back further.
 //
-// Laws, besides page_maps.h's (validate's names):
+// Laws, besides page_maps.inc.h's (validate's names):
 //     blocks   each granule is free or in one block, none of the state is either
 //     notes    a page's note is right, or too large
 //     hints    a hint is right, or too large, and none below it is larger

@@ -7,10 +7,10 @@
 // Source: K. Knowlton, "A fast storage allocator", CACM 8 (1965); Knuth, The Art of Computer
 // Programming 1, 2.5, algorithms R and S. Knuth's blocks carry tags; here they are bits.
 //
-// Layout: the maps and their table are page_maps.h's. A position is a granule of 16 bytes, order 0.
-// `begins` is set where a block begins, `free` where that one is. Where a block splits, one begins
-// in its middle, and that is the only one that it can have there: so the one bitmap is the tree of
-// all splits.
+// Layout: the maps and their table are page_maps.inc.h's. A position is a granule of 16 bytes,
+// order 0. `begins` is set where a block begins, `free` where that one is. Where a block splits,
+// one begins in its middle, and that is the only one that it can have there: so the one bitmap is
+// the tree of all splits.
 //
 //     begins   1 . . . 1 . 1 1 1 . . . . . . .     order of the block at g: the least k of which
 //     orders   |   2   | 1 |0|0|      3      |     g is an odd multiple of 2^k, or a block begins
@@ -25,7 +25,7 @@
 //
 // Memory that is somebody else's is never free, so nothing merges with it.
 //
-// Laws, besides page_maps.h's (validate's names):
+// Laws, besides page_maps.inc.h's (validate's names):
 //     blocks   they tile our pages, and nothing begins or is free inside of one
 //     merged   no two buddies are free
 //     lists    a free block is in its order's list once, and nothing else is

@@ -11,8 +11,8 @@
 //
 // The state begins with a page_runs. The table has a descriptor for each page from the one before
 // the first (of no page: whoever includes this may use it as an empty run) to the last. When it is
-// full it gets pages of its own, for twice as many: it moves there (page_table_moves.h) or, with
-// TABLE_STAYS, goes on there (page_table_stays.h).
+// full it gets pages of its own, for twice as many: it moves there (page_table_moves.inc.h) or,
+// with TABLE_STAYS, goes on there (page_table_stays.inc.h).
 //
 // Laws, as `runs_validate` names them:
 //     runs            runs tile the pages from the first to the last

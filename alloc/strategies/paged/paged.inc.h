@@ -40,7 +40,7 @@
 // 78, by one block in round 17. The bound below holds for any number of rounds.
 // corpus/replay/rounds_test.c plays ten.
 //
-// Laws, as `validate` names them; those of page_runs.h, and
+// Laws, as `validate` names them; those of page_runs.inc.h, and
 //     slab-count      blocks handed out + free list + those that never were = the slab's capacity
 //     slab-links      a slab's free list stays in the slab, at multiples of the block size
 //     partial         a slab is on its class's list exactly if it has a free block and is not

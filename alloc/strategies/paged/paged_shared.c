@@ -1,16 +1,16 @@
 // paged_shared: paged for several threads on a shared memory, with a heap for each.
 //
-// Idea. Every thread has slabs of its own (paged.h) and, before them, a cache for each class, to
-// which it frees whatever it frees, and from which it allocates, without an atomic operation. What
-// a cache has no room for goes back to its slab, where that is another thread's in messages of up
-// to 16 blocks (paged_threads.h). Runs of pages are common, under a lock.
+// Idea. Every thread has slabs of its own (paged.inc.h) and, before them, a cache for each class,
+// to which it frees whatever it frees, and from which it allocates, without an atomic operation.
+// What a cache has no room for goes back to its slab, where that is another thread's in messages of
+// up to 16 blocks (paged_threads.inc.h). Runs of pages are common, under a lock.
 //
 // Source. paged's; caches: Ghemawat's TCMalloc; messages in batches to whose the slab is: Liétar et
 // al., "snmalloc: a message passing allocator" (2019); the table that grows by parts and never
 // moves: Brodnik et al., "Resizable arrays in optimal time and space" (1999).
 //
-// Layout, laws: paged.h, paged_threads.h; validate and reset are called while no other thread is
-// at work in the heap.
+// Layout, laws: paged.inc.h, paged_threads.inc.h; validate and reset are called while no other
+// thread is at work in the heap.
 //
 // Cost. allocate and free of a small block, whosever: a few loads and stores; no lock, no atomic
 // operation but an acquire load. A cache is filled by a slab's list as a whole: O(1); what comes by

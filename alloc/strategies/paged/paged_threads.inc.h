@@ -33,12 +33,12 @@
 //     mail            what is sent to a thread are blocks handed out by its slabs
 //
 // Orders. A block's bytes and its message must be seen by the owner who frees it in its slab:
-// posting is a release, taking an acquire. Posting reads and writes the list's head in one step,
-// so taking one message synchronises with who posted those behind it as well. The look at the mail
+// posting is a release, taking an acquire. Posting reads and writes the list's head in one step, so
+// taking one message synchronises with who posted those behind it as well. The look at the mail
 // before it is taken, and at its head before it is exchanged, are relaxed: nothing is read by what
-// they say. The lock is an acquire and a release. Tags: page_table_stays.h. All else is either its
-// thread's own, or was written before a block was handed out and reached us with it, however the
-// program passed it on: whose heap lies where, a descriptor's kind, class and number.
+// they say. The lock is an acquire and a release. Tags: page_table_stays.inc.h. All else is either
+// its thread's own, or was written before a block was handed out and reached us with it, however
+// the program passed it on: whose heap lies where, a descriptor's kind, class and number.
 #pragma once
 
 #ifndef CACHE_BYTES_MAX

@@ -3,7 +3,8 @@
 
 #include "alloc/strategies/fit/boundary_tags.inc.h"
 
-// Where a free block's links end: those of address_tries.h, of size_tries.h, of a list.
+// Where a free block's links end: those of alloc/strategies/fit/{address_tries,size_tries}.inc.h,
+// of a list.
 static inline uint32_t links_bytes(uint32_t bytes) {
     (void)bytes;
 #if defined(INDEX_MOVES)
