@@ -414,6 +414,60 @@ static void other_json_is_refused(void **state) {
     }
 }
 
+// Either way round, of each row: the sheet prints them one way only.
+static void a_comparison_reads_both_ways(void **state) {
+    (void)state;
+    json_t *results = some_results();
+    results_view view;
+    assert_null(results_view_open(&view, results));
+    view_ratio forward = view_compare(&view, "base", "quick", "one", "warm");
+    view_ratio back = view_compare(&view, "quick", "base", "one", "warm");
+    assert_true(forward.low == 0.5 * 0.9 && forward.ratio == 0.5 && forward.high == 0.5 * 1.1);
+    assert_true(back.low == 1 / forward.high && back.ratio == 2 && back.high == 1 / forward.low);
+    assert_true(back.low < back.ratio && back.ratio < back.high);
+    assert_string_equal(forward.verdict, "slower");
+    assert_string_equal(back.verdict, "faster");
+    results_view_close(&view);
+    json_decref(results);
+}
+
+static const char *reason_with(const char *list, const char *key, const char *value) {
+    json_t *results = some_results(), *entry = json_array_get(json_object_get(results, list), 0);
+    if (strcmp(list, "cells") == 0) entry = json_object_get(entry, "ns_per_op");
+    json_object_set_new(entry, key, json_loads(value, JSON_DECODE_ANY, NULL));
+    results_view view;
+    const char *reason = results_view_open(&view, results);
+    if (!reason) results_view_close(&view);
+    json_decref(results);
+    return reason ? reason : "";
+}
+
+// The median is 10, the ratio is 0.5 within 0.45 … 0.55.
+static void an_interval_upside_down_is_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *list, *key, *value, *reason;
+    } rows[] = {
+        {"cells", "low", "11", "one of its cells has an interval that excludes its median"},
+        {"cells", "high", "9", "one of its cells has an interval that excludes its median"},
+        {"cells", "low", "10", ""},
+        {"cells", "high", "null", ""},
+        {"comparisons", "low", "0.51", "an interval that excludes its ratio"},
+        {"comparisons", "high", "0.49", "an interval that excludes its ratio"},
+        {"comparisons", "ratio", "0.56", "an interval that excludes its ratio"},
+        {"comparisons", "low", "-0.1", "a ratio below 0"},
+        {"comparisons", "low", "-0.0", "a ratio below 0"},
+        {"comparisons", "low", "0", ""},
+        {"comparisons", "ratio", "null", ""},
+        {"comparisons", "low", "null", ""},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *reason = reason_with(rows[i].list, rows[i].key, rows[i].value);
+        if (!strstr(reason, rows[i].reason) || !*rows[i].reason != !*reason)
+            fail_msg("%s %s: '%s'", rows[i].key, rows[i].value, reason);
+    }
+}
+
 static int free_sheet(void **state) {
     (void)state;
     free(printed);
@@ -439,6 +493,8 @@ int main(void) {
         cmocka_unit_test(hundreds_of_workloads_are_reported),
         cmocka_unit_test(a_missing_cell_is_told),
         cmocka_unit_test(other_json_is_refused),
+        cmocka_unit_test(a_comparison_reads_both_ways),
+        cmocka_unit_test(an_interval_upside_down_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, free_sheet);
 }

@@ -1,5 +1,6 @@
 // Fuzz target: the reader of results.json, and the report of what it takes. What it takes is the
-// same again when it is written; why it takes nothing else is one line.
+// same again when it is written, and each of its comparisons has an ordered interval either way
+// round; why it takes nothing else is one line.
 #include "cli/file.h"
 #include "fuzz/targets/target.h"
 #include "reports/report.h"
@@ -68,15 +69,37 @@ static void hold_report(const json_t *json, table_form form, bool taken, bool ha
     free(text);
 }
 
+static const char *text_of(const json_t *row, const char *key) {
+    const char *text = json_string_value(json_object_get(row, key));
+    return text ? text : "";
+}
+
+static void hold_interval(view_ratio r) {
+    if (r.low > r.ratio || r.ratio > r.high || r.low > r.high) fail("an interval is upside down");
+}
+
+static void hold_intervals(const results_view *view) {
+    size_t i;
+    json_t *row;
+    json_array_foreach(json_object_get(view->results, "comparisons"), i, row) {
+        const char *a = text_of(row, "a"), *b = text_of(row, "b");
+        const char *workload = text_of(row, "workload"), *pass = text_of(row, "pass");
+        hold_interval(view_compare(view, a, b, workload, pass));
+        hold_interval(view_compare(view, b, a, workload, pass));
+    }
+}
+
 void target_input(const uint8_t *bytes, size_t count) {
     json_t *json = read_bytes(bytes, count);
     if (!json) return;
     results_view view;
     const char *reason = results_view_open(&view, json);
-    if (reason)
+    if (reason) {
         hold_reason(reason);
-    else
+    } else {
+        hold_intervals(&view);
         results_view_close(&view);
+    }
     bool has_null = hold_written(json);
     hold_report(json, TABLE_TERMINAL, !reason, has_null);
     hold_report(json, TABLE_MARKDOWN, !reason, has_null);

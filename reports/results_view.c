@@ -55,6 +55,39 @@ static json_t *find(const json_t *index, const char *a, const char *b, const cha
     return found;
 }
 
+// A number, or NaN where the field is none.
+static double number(const json_t *object, const char *key) {
+    const json_t *value = json_object_get(object, key);
+    return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+// Whether low ≤ middle ≤ high, of those that are numbers.
+static bool is_ordered(const json_t *object, const char *middle) {
+    double low = number(object, "low"), at = number(object, middle), high = number(object, "high");
+    return !(low > at) && !(at > high) && !(low > high);
+}
+
+static bool is_negative(const json_t *row) {
+    return signbit(number(row, "ratio")) || signbit(number(row, "low")) ||
+           signbit(number(row, "high"));
+}
+
+// Why the intervals are none, or NULL.
+static const char *intervals_reason(const json_t *results) {
+    size_t i;
+    json_t *entry;
+    json_array_foreach(json_object_get(results, "cells"), i, entry) {
+        if (!is_ordered(json_object_get(entry, "ns_per_op"), "median"))
+            return "one of its cells has an interval that excludes its median";
+    }
+    json_array_foreach(json_object_get(results, "comparisons"), i, entry) {
+        if (is_negative(entry)) return "one of its comparisons has a ratio below 0";
+        if (!is_ordered(entry, "ratio"))
+            return "one of its comparisons has an interval that excludes its ratio";
+    }
+    return NULL;
+}
+
 const char *results_view_open(results_view *view, const json_t *results) {
     *view = (results_view){.results = results, .context = json_object_get(results, "context")};
     view->baseline = text(view->context, "baseline");
@@ -66,6 +99,8 @@ const char *results_view_open(results_view *view, const json_t *results) {
     if (!json_is_array(json_object_get(results, "cells"))) return "it has no array of cells";
     if (!json_is_array(json_object_get(results, "comparisons")))
         return "it has no array of comparisons";
+    const char *reason = intervals_reason(results);
+    if (reason) return reason;
     view->allocators =
         take_names(json_object_get(view->context, "allocators"), &view->allocator_count);
     if (!view->allocators) return "its context names no allocators";
@@ -97,10 +132,8 @@ const json_t *view_cell(const results_view *view, const char *allocator, const c
 }
 
 double view_number(const json_t *cell, const char *key) {
-    const json_t *value = strcmp(key, "ns_per_op") == 0
-                              ? json_object_get(json_object_get(cell, key), "median")
-                              : json_object_get(cell, key);
-    return json_is_number(value) ? json_number_value(value) : NAN;
+    bool time = strcmp(key, "ns_per_op") == 0;
+    return time ? number(json_object_get(cell, key), "median") : number(cell, key);
 }
 
 bool view_ok(const json_t *cell) {

@@ -6,6 +6,7 @@
 #include "corpus/record/recorded_command.h"
 #include "corpus/record/recording.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -381,7 +382,7 @@ static uint32_t find_process(const char *wanted, const programs_seen *programs,
     size_t length = (size_t)(colon - wanted);
     char *end;
     unsigned long number = strtoul(colon + 1, &end, 10), count = 0;
-    if (*end != '\0' || end == colon + 1) return 0;
+    if (*end != '\0' || !isdigit((unsigned char)colon[1])) return 0; // strtoul takes a sign
     for (uint32_t i = 1; i < seen->processes_end; i++) {
         const recording_process *process = process_of(seen, i);
         if (!process->known || strlen(process->name) != length ||

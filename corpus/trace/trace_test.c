@@ -155,6 +155,11 @@ static const struct bad {
     {HEADER "a 1 0x2\n", "line 2: '0x2' is no size"},
     {HEADER "d *\n", "line 2: '*' is no count"},
     {HEADER "a 1 4294967296\n", "line 2: size 4294967296 is more than 4294967295"},
+    // 2^64 + 1, 2^64 and 2^128 + 1, which wrap to 1, 0 and 1
+    {HEADER "a 1 18446744073709551617\n", "line 2: size 18446744073709551617 is more than 429496"},
+    {HEADER "a 18446744073709551616 8\n", "line 2: block 18446744073709551616 is more than 42949"},
+    {HEADER "a 1 340282366920938463463374607431768211457\n",
+     "line 2: size 3402823669209384634633746074... is more than 4294967295"},
     {HEADER "a 1 99999999999999999999999999\n", "line 2: size 99999999999999999999999999 is more"},
     {HEADER "a 16777216 8\n", "line 2: block 16777216: IDs must be below 16777216"},
     {HEADER "a 4294967295 8\n", "line 2: block 4294967295: IDs must be below 16777216"},

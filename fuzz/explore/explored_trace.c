@@ -1,5 +1,7 @@
 #include "fuzz/explore/explored_trace.h"
 
+#include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #define EXPLORED "explored: "
@@ -12,8 +14,9 @@ void explored_trace_print(const explored_by *by, char *line, size_t size) {
 bool explored_trace_read(const trace *trace, explored_by *by) {
     const char *line = strstr(trace->preamble, "# " EXPLORED);
     int end = 0;
-    bool is =
-        line && sscanf(line, "# " EXPLORED "%39[^,], level %d%n", by->name, &by->level, &end) == 2;
+    bool is = line &&
+              sscanf(line, "# " EXPLORED "%39[^,], level %1d%n", by->name, &by->level, &end) == 2 &&
+              !isdigit((unsigned char)line[end]); // one digit, which wraps nowhere
     by->damage = is && strncmp(line + end, DAMAGED, sizeof DAMAGED - 1) == 0;
     return is;
 }

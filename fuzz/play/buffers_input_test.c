@@ -121,6 +121,8 @@ static void worlds_are_read_as_they_are_written(void **state) {
                                        "plain",
                                        "plain still 0:",
                                        "plain still 9: tlsf",
+                                       "plain still 4294967296: tlsf", // 0 in 32 bits
+                                       "plain still -0: tlsf",
                                        "plain still 0: tls",
                                        "plain stuck 0: tlsf",
                                        "atomic moving 0: tlsf",

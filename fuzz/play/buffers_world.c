@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define HIGH_BYTES (UINT32_C(1) << 31)
@@ -52,11 +53,11 @@ static bool parse_server(const char *word, size_t length, uint32_t *server) {
 }
 
 bool buffers_world_parse(const char *line, buffers_world_choice *choice) {
-    char counts[8], base[8];
+    char counts[8], base[8], budget[4]; // too short for a number that wraps
     int at = 0;
     *choice = (buffers_world_choice){0};
-    if (sscanf(line, "%7s %7s %u:%n", counts, base, &choice->budget, &at) != 3 || at == 0)
-        return false;
+    if (sscanf(line, "%7s %7s %3[0-9]:%n", counts, base, budget, &at) != 3 || at == 0) return false;
+    choice->budget = (uint32_t)strtoul(budget, NULL, 10);
     choice->atomic = strcmp(counts, "atomic") == 0;
     choice->moving = strcmp(base, "moving") == 0;
     if ((!choice->atomic && strcmp(counts, "plain") != 0) || (choice->atomic && choice->moving) ||

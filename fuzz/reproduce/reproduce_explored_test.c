@@ -61,6 +61,8 @@ static void only_an_explorers_trace_is_played(void **state) {
     char *const allocators[] = {"paged", "scope", NULL};
     assert_false(is_played("linmem-trace 1\n" OPERATIONS, NULL, NULL, &status));
     assert_false(is_played("linmem-trace 1\n# explored: all\n" OPERATIONS, NULL, NULL, &status));
+    const char wraps[] = "linmem-trace 1\n# explored: tlsf, level 4294967296\n" OPERATIONS;
+    assert_false(is_played(wraps, NULL, NULL, &status));
     assert_false(is_played("no trace", NULL, NULL, &status));
     assert_false(is_played(known, "heap", NULL, &status)); // who says so wants a target's
     assert_int_equal(status, EXIT_USAGE);

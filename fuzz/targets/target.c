@@ -1,5 +1,6 @@
 #include "fuzz/targets/target.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -36,7 +37,7 @@ _Noreturn static void misused(const char *option) {
 static uint32_t number(const char *option, const char *text, uint32_t max) {
     char *end;
     unsigned long value = strtoul(text, &end, 10);
-    if (end == text || *end || value > max) misused(option);
+    if (!isdigit((unsigned char)*text) || *end || value > max) misused(option);
     return (uint32_t)value;
 }
 
