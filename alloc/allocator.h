@@ -18,15 +18,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// A set of them is an unsigned: the constants are single bits.
 typedef enum lm_capability {
-    LM_FREES_BLOCKS = 1 << 0,     // single blocks can be freed; else free does nothing until reset
-    LM_RESIZES_IN_PLACE = 1 << 1, // resize may keep the address
-    LM_SHARES_THREADS = 1 << 2,   // several threads may call at once
-    LM_IN_LINEAR_MEMORY = 1 << 3, // its heap lies in the lm_memory it is given, whole
-    LM_HOLDS_CONTENT = 1 << 4,    // a block keeps what is written to it (all but the floor)
-    LM_NESTS_SCOPES = 1 << 5,     // open_scope and close_scope are there
-    LM_CONSTANT_TIME = 1 << 6,    // allocate and free take a bounded number of steps in any heap
-    LM_MERGES = 1 << 7,           // freed neighbours serve larger blocks again
+#define CAPABILITY(constant, bit, name, meaning) constant = bit,
+#include "alloc/capabilities.def"
+#undef CAPABILITY
 } lm_capability;
 
 // What a walk over the heap counted. `live_bytes` are those of the blocks as laid out, not as

@@ -59,9 +59,13 @@ static const char *missing_function(const lm_allocator *table) {
 
 // What the capabilities claim and the table contradicts, or NULL.
 static const char *false_capability(const lm_allocator *table) {
-    enum { KNOWN = (LM_MERGES << 1) - 1 };
+#define CAPABILITY(constant, bit, name, meaning) | constant
+    const unsigned known = 0u
+#include "alloc/capabilities.def"
+        ;
+#undef CAPABILITY
     unsigned states = table->capabilities;
-    if (states & ~(unsigned)KNOWN) return "it states a capability that there is not";
+    if (states & ~known) return "it states a capability that there is not";
     if (!(states & LM_IN_LINEAR_MEMORY)) return "it does not state LM_IN_LINEAR_MEMORY";
     if (!(states & LM_HOLDS_CONTENT)) return "it does not state LM_HOLDS_CONTENT";
     if (states & LM_MERGES && !(states & LM_FREES_BLOCKS))

@@ -1,6 +1,6 @@
-// linmem list as people use it: list_command_test LINMEM, beside which the wasm32 modules lie.
+// linmem list as people use it: list_command_test LINMEM modules|none: the command, and whether the
+// wasm32 modules were built beside it.
 #include "alloc/registry.h"
-#include "bench/wasm_module.h"
 
 #include <jansson.h>
 #include <setjmp.h>
@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 static const char *linmem;
-static unsigned char module[1 << 16];
+static bool modules;
 
 static FILE *run(const char *arguments) {
     char command[4200];
@@ -24,18 +24,37 @@ static FILE *run(const char *arguments) {
     return said;
 }
 
-// The module's code size by a reading of our own; −1 where there is none.
+static size_t read_number(FILE *file) {
+    size_t number = 0;
+    for (int byte = 0x80, shift = 0; byte & 0x80; shift += 7) {
+        byte = getc(file);
+        assert_true(byte != EOF && shift < 35);
+        number |= (size_t)(byte & 0x7f) << shift;
+    }
+    return number;
+}
+
+// The size of the module's section 10, its code, by a reader that shares nothing with the command's
+// own (bench/wasm_module.c); −1 where no modules were built.
 static json_int_t expected_bytes(const char *strategy) {
+    if (!modules) return -1;
     char path[4200];
     snprintf(path, sizeof path, "%s", linmem);
     snprintf(strrchr(path, '/'), 100, "/wasm32/%s.wasm", strategy);
     FILE *file = fopen(path, "r");
-    if (!file) return -1;
-    size_t bytes = fread(module, 1, sizeof module, file);
-    fclose(file);
-    uint32_t code_bytes;
-    assert_true(wasm_code_bytes(module, bytes, &code_bytes));
-    return code_bytes;
+    if (!file) fail_msg("there is no %s", path);
+    assert_int_equal(fseek(file, 8, SEEK_SET), 0); // the magic and the version
+    for (int section; (section = getc(file)) != EOF;) {
+        size_t size = read_number(file);
+        if (section == 10) {
+            fclose(file);
+            assert_in_range(size, 100, 20000); // of machine code for some hundred lines
+            return (json_int_t)size;
+        }
+        assert_int_equal(fseek(file, (long)size, SEEK_CUR), 0);
+    }
+    fail_msg("%s has no code", path);
+    return -1;
 }
 
 // The size as printed behind the strategy's name.
@@ -82,6 +101,46 @@ static void json_says_the_same(void **state) {
     json_decref(list);
 }
 
+static json_t *capabilities_of(const char *allocator) {
+    FILE *said = run("list allocators --json");
+    json_t *list = json_loadf(said, 0, NULL), *entry, *found = NULL;
+    assert_int_equal(pclose(said), 0);
+    size_t index;
+    json_array_foreach(list, index, entry) {
+        if (strcmp(json_string_value(json_object_get(entry, "name")), allocator) == 0)
+            found = json_deep_copy(json_object_get(entry, "capabilities"));
+    }
+    json_decref(list);
+    assert_non_null(found);
+    return found;
+}
+
+// By their names, which scripts read; and of each strategy as many as its table states.
+static void every_capability_is_listed(void **state) {
+    (void)state;
+    static const struct {
+        const char *allocator, *capabilities;
+    } rows[] = {
+        {"tlsf", "[\"frees-blocks\", \"resizes-in-place\", \"linear-memory\", \"holds-content\", "
+                 "\"constant-time\", \"merges\"]"},
+        {"glibc", "[\"frees-blocks\", \"resizes-in-place\", \"threads\", \"holds-content\"]"},
+        {"floor", "[\"frees-blocks\", \"linear-memory\"]"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        json_t *found = capabilities_of(rows[i].allocator);
+        char *text = json_dumps(found, 0);
+        assert_string_equal(text, rows[i].capabilities);
+        free(text);
+        json_decref(found);
+    }
+    for (size_t i = 0; i < lm_strategy_count(); i++) {
+        json_t *found = capabilities_of(lm_strategy_at(i, 0)->name);
+        int stated = __builtin_popcount(lm_strategy_at(i, 0)->capabilities);
+        assert_int_equal(json_array_size(found), stated);
+        json_decref(found);
+    }
+}
+
 // What is not written is not held, whichever verb writes it.
 static void a_lost_output_is_status_2(void **state) {
     (void)state;
@@ -121,11 +180,13 @@ static void a_reader_may_leave(void **state) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 2) return 2;
+    if (argc != 3) return 2;
     linmem = argv[1];
+    modules = strcmp(argv[2], "modules") == 0;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(strategies_are_listed_with_their_code),
         cmocka_unit_test(json_says_the_same),
+        cmocka_unit_test(every_capability_is_listed),
         cmocka_unit_test(a_lost_output_is_status_2),
         cmocka_unit_test(a_reader_may_leave),
     };

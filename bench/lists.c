@@ -24,9 +24,9 @@ static json_t *capabilities_json(unsigned capabilities) {
         lm_capability bit;
         const char *name;
     } names[] = {
-        {LM_FREES_BLOCKS, "frees-blocks"},   {LM_RESIZES_IN_PLACE, "resizes-in-place"},
-        {LM_SHARES_THREADS, "threads"},      {LM_IN_LINEAR_MEMORY, "linear-memory"},
-        {LM_HOLDS_CONTENT, "holds-content"},
+#define CAPABILITY(constant, bit, name, meaning) {constant, name},
+#include "alloc/capabilities.def"
+#undef CAPABILITY
     };
     json_t *list = json_array();
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)

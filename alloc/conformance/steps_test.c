@@ -1,7 +1,9 @@
 // Constant time, counted: a strategy that states LM_CONSTANT_TIME takes no more steps for an
 // allocation or a free in a large heap than in a small one, and no more than STEPS_MAX in any. The
-// others may take logarithmically more, so 64 times as many blocks cost them less than GROWTH_MAX
-// times the steps. None is linear.
+// others may take logarithmically more. How steps grow with the number of blocks is a slope, of
+// log2 of the one over log2 of the other: 0 is constant, 1 linear. The longest call's and the mean
+// call's stay below SLOPE_MAX. bitmap's do not: it takes a step for each 512 pages, and each free
+// before a call may mislead it once more. They stay below 1.
 //
 // A step is a basic block of the strategy's code: the strategies are compiled once more, at check
 // level 0, and call us at the start of each (-fsanitize-coverage=trace-pc). gcc makes about twice
@@ -12,6 +14,7 @@
 // asked for, of all sizes, of rising sizes, and heaps that were filled and drained.
 #include "alloc/allocator.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -24,11 +27,13 @@ enum {
     STEPS_MORE = 64, // that a larger heap may take: a path that no call took in the small one
     STEPS_RESIZE_MAX = 3 * STEPS_MAX, // it may split, merge and move
     PROBES = 3000,
-    GROWTH_MAX = 3,
-    GROWTH_MAX_BY_PAGES = 40, // of bitmap, which each of 64 times as many pages may mislead once
     BLOCKS_LOG2_MIN = 10,
+    BLOCKS_LOG2_STEP = 3,
     BLOCKS_LOG2_MAX = 16,
 };
+
+#define SLOPE_MAX        0.3  // first_fit's longest: 0.13
+#define SLOPE_MAX_BITMAP 0.92 // the longest: 0.89; the mean: 0.73
 
 static unsigned steps;
 
@@ -44,6 +49,7 @@ typedef struct heap {
     uint32_t count;
     uint64_t random;
     unsigned steps_max; // of any call so far
+    uint64_t steps_all, calls;
 } heap;
 
 static uint32_t random_below(heap *h, uint32_t bound) {
@@ -53,6 +59,8 @@ static uint32_t random_below(heap *h, uint32_t bound) {
 
 static void counted(heap *h) {
     if (steps > h->steps_max) h->steps_max = steps;
+    h->steps_all += steps;
+    h->calls++;
 }
 
 static void *allocate(heap *h, size_t size) {
@@ -127,8 +135,13 @@ static void drain_at_random(heap *h) {
     }
 }
 
-// The most steps that a call took in heaps of so many blocks.
-static unsigned most_steps(const lm_allocator *subject, unsigned blocks_log2) {
+typedef struct taken {
+    unsigned most;
+    double mean;
+} taken;
+
+// The steps that the calls took in heaps of so many blocks.
+static taken steps_taken(const lm_allocator *subject, unsigned blocks_log2) {
     static size_rule *const rules[] = {equal_sizes, random_sizes, rising_sizes,
                                        sizes_below_a_power_of_two};
     static heap h;
@@ -145,22 +158,40 @@ static unsigned most_steps(const lm_allocator *subject, unsigned blocks_log2) {
         }
         lm_memory_destroy(&h.memory);
     }
-    return h.steps_max;
+    return (taken){h.steps_max, (double)h.steps_all / (double)h.calls};
+}
+
+static double slope(double small, double large) {
+    return log2(large / small) / (int)BLOCKS_LOG2_STEP;
+}
+
+// Between each size and the next.
+static void check_slopes(const char *name, const taken *at, size_t count) {
+    double max = strcmp(name, "bitmap") == 0 ? SLOPE_MAX_BITMAP : SLOPE_MAX;
+    for (size_t i = 1; i < count; i++) {
+        double most = slope(at[i - 1].most, at[i].most);
+        double mean = slope(at[i - 1].mean, at[i].mean);
+        if (most > max || mean > max)
+            fail_msg("%s: slopes %.2f of the longest call, %.2f of the mean", name, most, mean);
+    }
 }
 
 static void steps_keep_their_bound(void **state) {
     const lm_allocator *subject = *state;
-    unsigned small = most_steps(subject, BLOCKS_LOG2_MIN);
-    unsigned large = most_steps(subject, BLOCKS_LOG2_MAX);
-    print_message("%s: %u steps with 2^%d blocks, %u with 2^%d\n", subject->name, small,
-                  BLOCKS_LOG2_MIN, large, BLOCKS_LOG2_MAX);
-    assert_true(small > 0 && large > 0); // else nobody counts
+    taken at[1 + (BLOCKS_LOG2_MAX - BLOCKS_LOG2_MIN) / BLOCKS_LOG2_STEP];
+    size_t count = sizeof at / sizeof *at;
+    for (size_t i = 0; i < count; i++) {
+        unsigned blocks_log2 = BLOCKS_LOG2_MIN + BLOCKS_LOG2_STEP * (unsigned)i;
+        at[i] = steps_taken(subject, blocks_log2);
+        print_message("%s: %u steps at most with 2^%u blocks, %.1f in the mean\n", subject->name,
+                      at[i].most, blocks_log2, at[i].mean);
+        assert_true(at[i].most > 0); // else nobody counts
+    }
+    check_slopes(subject->name, at, count);
+    unsigned small = at[0].most, large = at[count - 1].most;
     if (subject->capabilities & LM_CONSTANT_TIME) {
         assert_true(small <= STEPS_MAX && large <= STEPS_MAX);
         assert_true(large <= small + STEPS_MORE);
-    } else {
-        bool by_pages = strcmp(subject->name, "bitmap") == 0;
-        assert_true(large <= small * (by_pages ? GROWTH_MAX_BY_PAGES : GROWTH_MAX));
     }
 }
 

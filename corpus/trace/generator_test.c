@@ -2,6 +2,7 @@
 #include "corpus/trace/generator.h"
 #include "corpus/trace/trace_stat.h"
 
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -9,12 +10,17 @@
 
 #include <cmocka.h>
 
-static json_t *read_description(const char *name) {
-    char path[80], error[200];
-    snprintf(path, sizeof path, "corpus/synthetic/%s.json", name);
+static json_t *read_file(const char *path) {
+    char error[200];
     json_t *json = file_read_json(path, error);
     if (!json) fail_msg("%s: %s", path, error);
     return json;
+}
+
+static json_t *read_description(const char *name) {
+    char path[80];
+    snprintf(path, sizeof path, "corpus/synthetic/%s.json", name);
+    return read_file(path);
 }
 
 static trace run(json_t *json) {
@@ -26,9 +32,10 @@ static trace run(json_t *json) {
 
 static void shipped_descriptions_work(void **unused) {
     (void)unused;
-    const char *names[] = {"uniform_small", "power_law", "batches", "large_blocks", "exchange"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        json_t *json = read_description(names[i]);
+    glob_t paths;
+    assert_int_equal(glob("corpus/synthetic/*.json", 0, NULL, &paths), 0);
+    for (size_t i = 0; i < paths.gl_pathc; i++) {
+        json_t *json = read_file(paths.gl_pathv[i]);
         json_object_set_new(json, "operations", json_integer(50000));
         trace trace = run(json);
         size_t calls = 0;
@@ -43,6 +50,7 @@ static void shipped_descriptions_work(void **unused) {
         trace_free(&trace);
         json_decref(json);
     }
+    globfree(&paths);
 }
 
 // Each lane does about its share, and another one's blocks are freed as often as described.

@@ -26,24 +26,35 @@ typedef struct holes {
     unsigned char *blocks[9];
 } holes;
 
-static holes make_holes(const lm_allocator *a) {
+// Nine blocks in a row of 64 bytes but block 3 of 128; those that `freed` names are freed in order.
+static holes free_of_nine(const lm_allocator *a, const char *freed) {
     holes h = {.memory = heap_started(a, 1, 10)};
     for (int i = 0; i < 9; i++)
         h.blocks[i] = a->allocate(i == 3 ? 124 : 60, &h.memory);
-    for (int i = 5; i > 0; i -= 2)
-        a->free(h.blocks[i], 0, &h.memory);
+    for (; *freed; freed++)
+        a->free(h.blocks[*freed - '0'], 0, &h.memory);
     assert_null(a->validate(&h.memory, NULL));
     return h;
+}
+
+static holes make_holes(const lm_allocator *a) {
+    return free_of_nine(a, "531");
+}
+
+// Of the equal ones the one freed last is neither the lowest nor the highest.
+static holes make_equal_holes(const lm_allocator *a) {
+    return free_of_nine(a, "1735");
 }
 
 static void first_fit_takes_the_lowest(void **state) {
     (void)state;
     const lm_allocator *a = lm_strategy_named("first_fit", 1);
-    holes h = make_holes(a);
+    holes h = make_equal_holes(a);
     assert_ptr_equal(a->allocate(100, &h.memory), h.blocks[3]); // two lower ones are too small
     assert_ptr_equal(a->allocate(28, &h.memory), h.blocks[1]);
     assert_ptr_equal(a->allocate(10, &h.memory), h.blocks[1] + 32);
     assert_ptr_equal(a->allocate(60, &h.memory), h.blocks[5]);
+    assert_ptr_equal(a->allocate(60, &h.memory), h.blocks[7]);
     assert_ptr_equal(a->allocate(60, &h.memory), h.blocks[8] + 64); // the wilderness, last of all
     lm_memory_destroy(&h.memory);
 }
@@ -51,10 +62,11 @@ static void first_fit_takes_the_lowest(void **state) {
 static void next_fit_goes_round(void **state) {
     (void)state;
     const lm_allocator *a = lm_strategy_named("next_fit", 1);
-    holes h = make_holes(a);
+    holes h = make_equal_holes(a);
     assert_ptr_equal(a->allocate(100, &h.memory), h.blocks[3]);
     assert_ptr_equal(a->allocate(28, &h.memory), h.blocks[5]); // not back to 1
     assert_ptr_equal(a->allocate(28, &h.memory), h.blocks[5] + 32);
+    assert_ptr_equal(a->allocate(60, &h.memory), h.blocks[7]);
     assert_ptr_equal(a->allocate(28, &h.memory), h.blocks[1]);
     a->free(h.blocks[3], 0, &h.memory);
     assert_ptr_equal(a->allocate(28, &h.memory), h.blocks[1] + 32);
@@ -128,10 +140,11 @@ static void next_fit_searches_along_the_heap(void **state) {
 static void best_fit_takes_the_smallest(void **state) {
     (void)state;
     const lm_allocator *a = lm_strategy_named("best_fit", 1);
-    holes h = make_holes(a);
-    assert_ptr_equal(a->allocate(28, &h.memory), h.blocks[1]); // the lowest of equals
-    assert_ptr_equal(a->allocate(60, &h.memory), h.blocks[5]); // the other one is too small now
-    assert_ptr_equal(a->allocate(20, &h.memory), h.blocks[1] + 32);
+    holes h = make_equal_holes(a);
+    assert_ptr_equal(a->allocate(28, &h.memory), h.blocks[5]); // of equals the one freed last
+    assert_ptr_equal(a->allocate(60, &h.memory), h.blocks[7]); // what is left of 5 is too small
+    assert_ptr_equal(a->allocate(20, &h.memory), h.blocks[5] + 32);
+    assert_ptr_equal(a->allocate(60, &h.memory), h.blocks[1]);
     assert_ptr_equal(a->allocate(60, &h.memory), h.blocks[3]);
     lm_memory_destroy(&h.memory);
 }
@@ -139,9 +152,10 @@ static void best_fit_takes_the_smallest(void **state) {
 static void half_fit_passes_by_what_might_not_fit(void **state) {
     (void)state;
     const lm_allocator *a = lm_strategy_named("half_fit", 1);
-    holes h = make_holes(a);
-    assert_ptr_equal(a->allocate(60, &h.memory), h.blocks[1]); // a power of two with its word
-    assert_ptr_equal(a->allocate(50, &h.memory), h.blocks[5]);
+    holes h = make_equal_holes(a);
+    assert_ptr_equal(a->allocate(60, &h.memory), h.blocks[5]); // a power of two with its word
+    assert_ptr_equal(a->allocate(50, &h.memory), h.blocks[7]);
+    assert_ptr_equal(a->allocate(50, &h.memory), h.blocks[1]);
     assert_ptr_equal(a->allocate(76, &h.memory), h.blocks[3]); // 80 bytes, from bin 7
     a->free(h.blocks[1], 0, &h.memory);
     assert_ptr_equal(a->allocate(44, &h.memory), h.blocks[1]);      // 48 are left, in bin 5
@@ -153,10 +167,11 @@ static void half_fit_passes_by_what_might_not_fit(void **state) {
 static void tlsf_takes_the_best_bin(void **state) {
     (void)state;
     const lm_allocator *a = lm_strategy_named("tlsf", 1);
-    holes h = make_holes(a);
+    holes h = make_equal_holes(a);
     assert_ptr_equal(a->allocate(124, &h.memory), h.blocks[3]);
-    assert_ptr_equal(a->allocate(60, &h.memory), h.blocks[1]); // the last one freed
-    assert_ptr_equal(a->allocate(60, &h.memory), h.blocks[5]);
+    assert_ptr_equal(a->allocate(60, &h.memory), h.blocks[5]); // of equals the one freed last
+    assert_ptr_equal(a->allocate(60, &h.memory), h.blocks[7]);
+    assert_ptr_equal(a->allocate(60, &h.memory), h.blocks[1]);
     lm_memory_destroy(&h.memory);
 }
 
@@ -165,13 +180,14 @@ static void tlsf_takes_the_best_bin(void **state) {
 static void bins_cut_the_victim(void **state) {
     (void)state;
     const lm_allocator *a = lm_strategy_named("bins", 1);
-    holes h = make_holes(a);
-    assert_ptr_equal(a->allocate(28, &h.memory), h.blocks[1]); // the last one freed of 64 bytes
-    assert_ptr_equal(a->allocate(60, &h.memory), h.blocks[5]); // of the very size
-    assert_ptr_equal(a->allocate(12, &h.memory), h.blocks[1] + 32);
+    holes h = make_equal_holes(a);
+    assert_ptr_equal(a->allocate(28, &h.memory), h.blocks[5]); // the last one freed of 64 bytes
+    assert_ptr_equal(a->allocate(60, &h.memory), h.blocks[7]); // of the very size, freed last
+    assert_ptr_equal(a->allocate(60, &h.memory), h.blocks[1]);
+    assert_ptr_equal(a->allocate(12, &h.memory), h.blocks[5] + 32);
     assert_ptr_equal(a->allocate(28, &h.memory), h.blocks[3]); // what is left is too small
     assert_ptr_equal(a->allocate(28, &h.memory), h.blocks[3] + 32);
-    assert_ptr_equal(a->allocate(12, &h.memory), h.blocks[1] + 48);
+    assert_ptr_equal(a->allocate(12, &h.memory), h.blocks[5] + 48);
     assert_null(a->validate(&h.memory, NULL));
     lm_memory_destroy(&h.memory);
 }
