@@ -27,7 +27,8 @@ bool buffer_check_status(buffer_player *p, lm_status status, lm_status expected)
 
 bool buffer_given(buffer_player *p, lm_handle handle, uint32_t owner, uint32_t memory,
                   uint32_t buffer) {
-    const char *wrong = handle_shadow_give(&p->shadow, handle, owner, memory, buffer);
+    const char *wrong =
+        handle_shadow_give(&p->shadow, handle, owner, buffer_memory_number(p, memory), buffer);
     return !wrong || buffer_broken(p, "status", "%s: %#llx", wrong, (unsigned long long)handle);
 }
 
@@ -122,7 +123,8 @@ bool buffer_check_reference(buffer_player *p, uint32_t number) {
     uint32_t references = handle_shadow_share(&p->shadow, real->handle)->count;
     if (real->owner != expected->owner)
         return buffer_broken(p, "count", "a reference is another owner's");
-    if (info.memory != b->memory || info.start != b->start || info.size != buffer->size)
+    if (info.memory != buffer_memory_number(p, b->memory) || info.start != b->start ||
+        info.size != buffer->size)
         return buffer_broken(p, "content", "a buffer lies elsewhere");
     if (info.start % buffer->alignment != 0)
         return buffer_broken(p, "alignment", "a buffer is not aligned");
@@ -152,10 +154,14 @@ static bool check_live(buffer_player *p) {
         return buffer_broken(p, "death", "%s: memory %u, %u", w->broken, w->broken_memory,
                              w->broken_offset);
     for (uint32_t i = 0; i < p->options.count; i++) {
-        lm_live live = lm_realm_live_in(&p->realm, i);
+        lm_live live = lm_realm_live_in(&p->realm, buffer_memory_number(p, i));
         if (live.buffers != p->live_buffers[i] || live.bytes != p->live_bytes[i])
             return buffer_broken(p, "count", "%llu buffers live in memory %u, not %u",
                                  (unsigned long long)live.buffers, i, p->live_buffers[i]);
+        if (live.peak_bytes != p->peak_bytes[i])
+            return buffer_broken(p, "count", "the peak of memory %u is %llu bytes, not %llu", i,
+                                 (unsigned long long)live.peak_bytes,
+                                 (unsigned long long)p->peak_bytes[i]);
         uint32_t blocks = p->live_buffers[i] + p->live_blocks[i] + (i == LM_HOME ? p->tables : 0);
         if (w->live[i] == blocks) continue;
         if (i != LM_HOME || w->live[i] < blocks || !w->made)
@@ -230,7 +236,7 @@ static void pressure(void *context, lm_realm *realm, uint32_t memory, uint64_t b
 }
 
 static void want(buffer_player *p, uint32_t memory, uint32_t size) {
-    p->wanted.memory = memory;
+    p->wanted.memory = buffer_memory_number(p, memory);
     p->wanted.size = size;
     p->wanted.wrongly = false;
     p->pressed = 0;
@@ -251,13 +257,20 @@ static bool exceeds_budget(const buffer_player *p, uint32_t memory, uint32_t siz
     return p->live_bytes[memory] + size > p->options.budget;
 }
 
+// A buffer that is being made has so many bytes, beside those that live.
+static void charge(buffer_player *p, uint32_t memory, uint32_t size) {
+    uint64_t bytes = p->live_bytes[memory] + size;
+    if (bytes > p->peak_bytes[memory]) p->peak_bytes[memory] = bytes;
+}
+
 static lm_status create_fresh(buffer_player *p, const trace_operation *operation, uint32_t size,
                               bool zeroed, lm_view *made) {
     uint32_t memory = acting_memory(p);
     bool full = !handle_shadow_has_slot(&p->shadow);
     want(p, memory, size);
-    lm_status status = lm_buffer_create(&p->realm, made->owner, memory, size,
-                                        operation->argument[2], zeroed, &made->handle);
+    lm_status status = lm_buffer_create(&p->realm, made->owner, buffer_memory_number(p, memory),
+                                        size, operation->argument[2], zeroed, &made->handle);
+    if (!lm_failed(status)) charge(p, memory, size);
     // What no memory can hold, aligned, is refused without asking.
     p->watch.refused += size > UINT32_MAX - operation->argument[2];
     bool good =
@@ -277,10 +290,12 @@ static lm_status adopt(buffer_player *p, const trace_operation *operation, lm_vi
     if (!block) return LM_OUT_OF_MEMORY;
     uint32_t offset = lm_offset(served->memory, block);
     want(p, i, size);
-    lm_status status = lm_buffer_adopt(&p->realm, made->owner, i, offset, size, &made->handle);
+    lm_status status = lm_buffer_adopt(&p->realm, made->owner, buffer_memory_number(p, i), offset,
+                                       size, &made->handle);
     if (!check_pressure(p, status, exceeds_budget(p, i, size)) ||
         !buffer_check_status(p, status, full ? LM_OUT_OF_SLOTS : LM_OK))
         return BUFFER_BROKEN;
+    if (!lm_failed(status)) charge(p, i, size);
     if (lm_failed(status))
         served->allocator->free(lm_at(served->memory, offset), 0, served->memory);
     else if (!buffer_given(p, made->handle, made->owner, i, p->model.begun))
@@ -319,6 +334,7 @@ static bool resize(buffer_player *p, uint32_t size, bool exceeds, const lm_view 
     want(p, acting_memory(p), size);
     p->watch.refused = 0;
     *status = lm_buffer_resize(&p->realm, made->owner, made->handle, size);
+    if (!lm_failed(*status)) charge(p, acting_memory(p), size);
     return check_pressure(p, *status, exceeds) && buffer_check_status(p, *status, LM_OK);
 }
 
@@ -506,9 +522,11 @@ static bool transfer(buffer_player *p, const trace_operation *operation) {
         p->played.failures++;
         return buffer_check_reference(p, operation->argument[0]);
     }
-    handle_shadow_take(&p->shadow, old);
+    bool moves = lm_handle_slot(handle) != lm_handle_slot(old); // then the old one is left after
+    if (!moves) handle_shadow_take(&p->shadow, old);
     p->last_handles[operation->argument[0]] = old;
     if (!buffer_given(p, handle, to, p->buffers[share.buffer].memory, share.buffer)) return false;
+    if (moves) handle_shadow_take(&p->shadow, old);
     buffer_model_play(&p->model, operation);
     real->handle = handle;
     real->owner = to;
@@ -627,7 +645,7 @@ static void restart(buffer_player *p, const buffer_player_options *options) {
     p->content_used = 0;
     p->pointer.address = NULL;
     for (uint32_t i = 0; i < options->count; i++)
-        p->live_bytes[i] = p->live_buffers[i] = p->live_blocks[i] = 0;
+        p->live_bytes[i] = p->peak_bytes[i] = p->live_buffers[i] = p->live_blocks[i] = 0;
     buffer_model_restart(&p->model);
     handle_shadow_restart(&p->shadow);
     buffer_watch_start(&p->watch, options->memories, options->count);
@@ -655,10 +673,12 @@ bool buffer_player_start(buffer_player *p, const buffer_player_options *options,
     const lm_served *served = p->watch.served;
     *started = lm_realm_start(&p->realm, options->counts, served->allocator, served->memory);
     if (!*started) return check_not_started(p);
+    for (uint32_t i = 0; i < options->skipped; i++)
+        lm_realm_add(&p->realm, served->allocator, served->memory);
     for (uint32_t i = 1; i < options->count; i++)
         lm_realm_add(&p->realm, served[i].allocator, served[i].memory);
     for (uint32_t i = 0; options->budget && i < options->count; i++)
-        lm_realm_set_budget(&p->realm, i, options->budget);
+        lm_realm_set_budget(&p->realm, buffer_memory_number(p, i), options->budget);
     if (options->budget) lm_realm_set_pressure(&p->realm, pressure, p);
     *started = lm_finalizers_start(&p->realm);
     p->tables = p->watch.live[LM_HOME];
@@ -717,7 +737,7 @@ static bool release_owner(buffer_player *p, uint32_t owner) {
     return (real == freed ||
             buffer_broken(p, "death", "%llu buffers go with owner %u, not %llu",
                           (unsigned long long)real, owner, (unsigned long long)freed)) &&
-           check_live(p) && walk_tables(p);
+           check_live(p) && buffer_check_pointer(p, true) && walk_tables(p);
 }
 
 // What an owner holds, by the shadow's count of it.
@@ -736,7 +756,7 @@ static bool end_realm(buffer_player *p) {
     lm_finalizers_end(&p->realm);
     if (!buffer_collect_ended(p)) return false;
     lm_realm_end(&p->realm);
-    if (!buffer_collect_ended(p)) return false;
+    if (!buffer_collect_ended(p) || !buffer_check_pointer(p, false)) return false;
     if (p->watch.broken && !buffer_broken(p, "death", "%s, when the realm ends", p->watch.broken))
         return false;
     for (uint32_t i = 0; i < p->options.count; i++)

@@ -49,6 +49,9 @@ typedef struct buffer_player_options {
     // first.
     const lm_served *memories;
     uint32_t count;
+    // How many numbers lie between home's and the next memory's. The realm has home there again,
+    // and no buffer is made.
+    uint32_t skipped;
     // After every so many operations, and at the end, all is walked: every live buffer's bytes, the
     // realm's tables, the finalizers', and the heaps. 0: at the end only.
     uint32_t walk_every;
@@ -100,6 +103,8 @@ struct buffer_player {
     lm_token *last_tokens;   // by number: the last token that there was
     real_block *blocks;      // by number
     uint64_t live_bytes[LM_MEMORIES_MAX];
+    uint64_t
+        peak_bytes[LM_MEMORIES_MAX]; // the most of them so far, those of buffers being made too
     uint32_t live_buffers[LM_MEMORIES_MAX], live_blocks[LM_MEMORIES_MAX];
     uint32_t tables;                                         // blocks that the realm keeps in home
     uint32_t tables_found, table_offsets[BUFFER_TABLES_MAX]; // those that were looked for

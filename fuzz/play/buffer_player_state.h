@@ -23,6 +23,14 @@ static inline bool buffer_is_want(lm_status status) {
 // Whether the next buffer is a block that the player allocates, and that is adopted.
 bool buffer_is_adopted(const buffer_player *player);
 
+// The number by which the realm knows one of the player's memories, and back.
+static inline uint32_t buffer_memory_number(const buffer_player *player, uint32_t memory) {
+    return memory == LM_HOME ? LM_HOME : memory + player->options.skipped;
+}
+static inline uint32_t buffer_memory_of(const buffer_player *player, uint32_t number) {
+    return number == LM_HOME ? LM_HOME : number - player->options.skipped;
+}
+
 // In place of a status: a law is broken.
 #define BUFFER_BROKEN LM_STATUSES
 
@@ -60,7 +68,7 @@ bool buffer_check_pointer(buffer_player *player, bool same);
 void buffer_interrupt_begin(buffer_player *player, lm_handle handle, uint32_t number);
 bool buffer_interrupt_end(buffer_player *player, bool *interrupted);
 
-// A handle, or a token, was given.
+// A handle, or a token, was given. `memory` is the player's.
 bool buffer_given(buffer_player *player, lm_handle handle, uint32_t owner, uint32_t memory,
                   uint32_t buffer);
 bool buffer_given_token(buffer_player *player, lm_token token, lm_handle handle);

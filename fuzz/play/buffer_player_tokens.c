@@ -33,6 +33,21 @@ static bool arm(buffer_player *p, const lm_view *of, lm_token sibling, lm_token 
     return buffer_given_token(p, *token, of->handle);
 }
 
+// A token of another owner's is none to attach beside, nor to replace: nothing is attached.
+static bool arm_beside_another(buffer_player *p, const lm_view *of, lm_token other,
+                               bool replaces) {
+    lm_token token = other;
+    lm_handle none;
+    lm_status expected =
+        handle_shadow_judge_beside(&p->shadow, of->owner, of->handle, other, replaces);
+    lm_status status =
+        replaces ? lm_finalizer_replace(&p->realm, of->owner, of->handle, &token, &none)
+                 : lm_finalizer_attach(&p->realm, of->owner, of->handle, other, &token);
+    return buffer_check_status(p, status, expected) &&
+           (token == other ||
+            buffer_broken(p, "status", "a token is given that is not attached"));
+}
+
 // A token of the same handle takes the place of this one. Its reference is taken over if tokens
 // keep all that the handle has, else handed back.
 static bool replace(buffer_player *p, const lm_view *of, lm_token *token) {
@@ -44,10 +59,11 @@ static bool replace(buffer_player *p, const lm_view *of, lm_token *token) {
     if (!buffer_check_status(p, status, full ? LM_OUT_OF_SLOTS : LM_OK)) return false;
     if (lm_failed(status))
         return *token == old || buffer_broken(p, "status", "a token is lost that was not replaced");
-    handle_shadow_end_token(&p->shadow, old);
     if (cancelled != expected && !buffer_broken(p, "count", "another reference was cancelled"))
         return false;
-    return buffer_given_token(p, *token, of->handle);
+    if (!buffer_given_token(p, *token, of->handle)) return false;
+    handle_shadow_end_token(&p->shadow, old);
+    return true;
 }
 
 // What a token keeps is its owner's to resize, if nobody else holds it: here to its own size, which
@@ -80,8 +96,12 @@ bool buffer_attach(buffer_player *p, const trace_operation *operation) {
     *made = (real_token){.ring = number};
     p->last_tokens[number] = 0;
     if (p->model.references[operation->argument[1]].buffer == BUFFER_MODEL_NONE) return true;
-    lm_token sibling = kind == 1 || kind == 2 ? made[-1].token : 0;
-    if (sibling && p->references[p->model.tokens[number - 1]].owner != of->owner) sibling = 0;
+    lm_token sibling = kind ? made[-1].token : 0;
+    if (sibling && p->references[p->model.tokens[number - 1]].owner != of->owner) {
+        if (!arm_beside_another(p, of, sibling, kind == 3)) return false;
+        sibling = 0;
+    }
+    if (kind == 3) sibling = 0;
     if (!arm(p, of, sibling, &made->token)) return false;
     if (made->token && sibling) made->ring = made[-1].ring;
     if (made->token && kind == 3 && !replace(p, of, &made->token)) return false;

@@ -107,7 +107,7 @@ static bool check_access(buffer_player *p, uint32_t number) {
 }
 
 void buffer_keep_pointer(buffer_player *p, const lm_pointer *pointer) {
-    const lm_memory *memory = p->options.memories[pointer->memory].memory;
+    const lm_memory *memory = p->options.memories[buffer_memory_of(p, pointer->memory)].memory;
     p->pointer = *pointer;
     p->pointer_pages = lm_memory_pages(memory);
     p->pointer_moves = memory->moves;
@@ -117,7 +117,7 @@ void buffer_keep_pointer(buffer_player *p, const lm_pointer *pointer) {
 // resized, `same` says whether all its bytes lie where they lay.
 bool buffer_check_pointer(buffer_player *p, bool same) {
     if (!p->pointer.address) return true;
-    const lm_memory *memory = p->options.memories[p->pointer.memory].memory;
+    const lm_memory *memory = p->options.memories[buffer_memory_of(p, p->pointer.memory)].memory;
     const lm_view *of = &p->pointer.view;
     bool good = same && p->pointer_pages == lm_memory_pages(memory) &&
                 p->pointer_moves == memory->moves &&

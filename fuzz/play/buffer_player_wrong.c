@@ -30,20 +30,42 @@ static void find_tables(buffer_player *p) {
             p->table_offsets[p->tables_found++] = p->watch.blocks[i].offset;
 }
 
+static uint64_t word_at(const unsigned char *at) {
+    uint64_t word;
+    __builtin_memcpy(&word, at, sizeof word);
+    return word;
+}
+
 // A sum, whose terms wait for none of the others: each of them tells its word's place and bits.
+// Words that are zero, as most are, add nothing.
+static uint64_t hash_word(const unsigned char *at, uint64_t place) {
+    uint64_t word = word_at(at), mixed = word ^ place * UINT64_C(0xD6E8FEB86659FD93);
+    mixed *= UINT64_C(0x9E3779B97F4A7C15);
+    return word ? mixed ^ mixed >> 32 : 0;
+}
+
+static uint64_t hash_block(const unsigned char *at, uint32_t size, uint64_t place) {
+    uint64_t hash = 0;
+    uint32_t n = 0;
+    for (; size - n >= 64; n += 64) {
+        const unsigned char *w = at + n;
+        uint64_t any = word_at(w) | word_at(w + 8) | word_at(w + 16) | word_at(w + 24) |
+                       word_at(w + 32) | word_at(w + 40) | word_at(w + 48) | word_at(w + 56);
+        for (uint32_t i = 0; any && i < 64; i += 8)
+            hash += hash_word(w + i, place + n + i);
+    }
+    for (; size - n >= 8; n += 8)
+        hash += hash_word(at + n, place + n);
+    return hash;
+}
+
 static uint64_t hash_tables(buffer_player *p) {
-    uint64_t hash = 0, place = 0;
+    uint64_t hash = 0;
     find_tables(p);
     for (uint32_t i = 0; i < p->tables_found; i++) {
         const watched_block *b = buffer_watch_find(&p->watch, LM_HOME, p->table_offsets[i]);
         const unsigned char *at = lm_at(p->options.memories[LM_HOME].memory, b->offset);
-        for (uint32_t n = 0; n + 8 <= b->size; n += 8) {
-            uint64_t word;
-            __builtin_memcpy(&word, at + n, 8);
-            place += UINT64_C(0xD6E8FEB86659FD93);
-            word = (word ^ place) * UINT64_C(0x9E3779B97F4A7C15);
-            hash += word ^ word >> 32;
-        }
+        hash += hash_block(at, b->size, (uint64_t)i << 32);
     }
     return hash;
 }
@@ -185,7 +207,7 @@ static void wrong_place(buffer_player *p, wrong_call *made, uint32_t wrong, cons
                         uint32_t offset) {
     lm_handle none;
     lm_realm *r = &p->realm;
-    uint32_t memory = number_above(p->options.count, offset / 3);
+    uint32_t memory = number_above(p->options.count + p->options.skipped, offset / 3);
     uint32_t nobody = number_above(LM_OWNERS_MAX, offset / 4);
     bool fits = offset && offset <= LM_PAGE_BYTES && !(offset & (offset - 1));
     uint64_t end = lm_memory_end(p->options.memories[LM_HOME].memory);
@@ -228,7 +250,7 @@ static void resize_shared(buffer_player *p, wrong_call *made, uint32_t number, u
     const lm_view *of = &p->references[number];
     uint32_t buffer = p->model.references[number].buffer;
     if (p->model.buffers[buffer].references < 2 || !is_wrong(p, made, LM_SHARED)) return;
-    p->wanted.memory = p->buffers[buffer].memory;
+    p->wanted.memory = buffer_memory_number(p, p->buffers[buffer].memory);
     p->wanted.size = size;
     p->wanted.wrongly = true;
     made->got = lm_buffer_resize(&p->realm, of->owner, of->handle, size);

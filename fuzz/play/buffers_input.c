@@ -163,6 +163,7 @@ static void decode_world(const uint8_t *head, buffers_world_choice *choice) {
     choice->atomic = head[0] >> 2 & 1;
     choice->moving = head[0] >> 3 & !choice->atomic;
     choice->budget = head[0] >> 4 & (BUFFERS_BUDGETS - 1);
+    choice->skipped = head[5] % (BUFFERS_SKIPPED_MAX + 1);
     for (uint32_t i = 0; i < BUFFERS_MEMORIES_MAX; i++)
         choice->servers[i] = i < choice->count ? head[1 + i] % (uint32_t)buffers_servers() : 0;
 }
@@ -290,6 +291,7 @@ static void encode_world(const buffers_world_choice *choice, uint8_t *head) {
                         (uint32_t)choice->moving << 3 | choice->budget << 4);
     for (uint32_t i = 0; i < choice->count; i++)
         head[1 + i] = (uint8_t)choice->servers[i];
+    head[5] = (uint8_t)choice->skipped;
 }
 
 static bool encode_heap(const trace_operation *heap, uint8_t *bytes) {
@@ -545,7 +547,8 @@ static void tweak_record(uint8_t *record, uint64_t *random) {
     }
 }
 
-// One to four memories; mostly one that stays, with references counted plainly, and no budget.
+// One to four memories; mostly one that stays, with references counted plainly, and no budget. Now
+// and then the others have numbers about 128 and above.
 // Where a heap starts: mostly not said, else with little left in its page, or of 4 GiB.
 static void random_head(uint8_t *head, uint64_t *random) {
     memset(head, 0, BUFFERS_INPUT_HEAD_BYTES);
@@ -553,6 +556,8 @@ static void random_head(uint8_t *head, uint64_t *random) {
     if (random_below(random, 24) == 0) flags |= 1 << 3;
     if (random_below(random, 4) == 0) flags |= random_below(random, BUFFERS_BUDGETS) << 4;
     head[0] = (uint8_t)flags;
+    if (random_below(random, 16) == 0)
+        head[5] = (uint8_t)(BUFFERS_SKIPPED_MAX - random_below(random, 12));
     for (uint32_t i = 0; i < BUFFERS_MEMORIES_MAX; i++) {
         uint8_t *heap = head + WORLD_BYTES + i * HEAP_BYTES;
         head[1 + i] = (uint8_t)random_below(random, (uint32_t)buffers_servers());

@@ -5,7 +5,8 @@
 // in the head reads as zero, a record cut short is dropped, what lives is named by its place among
 // its like, and what cannot be done is passed over.
 //
-//     head    memories − 1 | atomic << 2 | moving << 3 | budget << 4   servers (4)   0 (3)
+//     head    memories − 1 | atomic << 2 | moving << 3 | budget << 4   servers (4)
+//             skipped   0 (2)
 //             by memory: START (u32)  PAGES (u16)  SPAN (u16)          (4 times)
 //     record  verb  place  other place  kind, log2 of the alignment or memory  x y z (u32)
 //

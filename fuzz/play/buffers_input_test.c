@@ -68,7 +68,8 @@ static void encoding_goes_back(void **state) {
         assert_memory_equal(operations, others, decoded * sizeof *others);
         assert_memory_equal(choice.servers, other.servers, sizeof choice.servers);
         assert_true(choice.count == other.count && choice.atomic == other.atomic &&
-                    choice.moving == other.moving && choice.budget == other.budget);
+                    choice.moving == other.moving && choice.budget == other.budget &&
+                    choice.skipped == other.skipped);
     }
 }
 
@@ -117,12 +118,19 @@ static void worlds_are_read_as_they_are_written(void **state) {
     assert_true(buffers_world_parse(line, &other));
     assert_memory_equal(choice.servers, other.servers, sizeof choice.servers);
     assert_true(other.count == 3 && other.moving && !other.atomic && other.budget == 2);
+    choice.skipped = 127;
+    buffers_world_print(&choice, line, sizeof line);
+    assert_string_equal(line, "plain moving 2 127: bump imported_aligned bitmap");
+    assert_true(buffers_world_parse(line, &other));
+    assert_int_equal(other.skipped, 127);
     static const char *const none[] = {"",
                                        "plain",
                                        "plain still 0:",
                                        "plain still 9: tlsf",
                                        "plain still 4294967296: tlsf", // 0 in 32 bits
                                        "plain still -0: tlsf",
+                                       "plain still 0 133: tlsf",
+                                       "plain still 0 1",
                                        "plain still 0: tls",
                                        "plain stuck 0: tlsf",
                                        "atomic moving 0: tlsf",

@@ -38,8 +38,10 @@ static const lm_allocator *server_at(size_t server, int level) {
 
 void buffers_world_print(const buffers_world_choice *choice, char *line, size_t size) {
     FILE *stream = fmemopen(line, size, "w");
-    fprintf(stream, "%s %s %u:", choice->atomic ? "atomic" : "plain",
+    fprintf(stream, "%s %s %u", choice->atomic ? "atomic" : "plain",
             choice->moving ? "moving" : "still", choice->budget);
+    if (choice->skipped) fprintf(stream, " %u", choice->skipped);
+    fputc(':', stream);
     for (uint32_t i = 0; i < choice->count; i++)
         fprintf(stream, " %s", buffers_server_name(choice->servers[i]));
     fclose(stream);
@@ -53,11 +55,15 @@ static bool parse_server(const char *word, size_t length, uint32_t *server) {
 }
 
 bool buffers_world_parse(const char *line, buffers_world_choice *choice) {
-    char counts[8], base[8], budget[4]; // too short for a number that wraps
+    char counts[8], base[8], budget[4], skipped[4] = "0"; // too short for a number that wraps
     int at = 0;
     *choice = (buffers_world_choice){0};
-    if (sscanf(line, "%7s %7s %3[0-9]:%n", counts, base, budget, &at) != 3 || at == 0) return false;
+    if (sscanf(line, "%7s %7s %3[0-9]:%n", counts, base, budget, &at) != 3) return false;
+    if (at == 0) sscanf(line, "%7s %7s %3[0-9] %3[0-9]:%n", counts, base, budget, skipped, &at);
+    if (at == 0) return false;
     choice->budget = (uint32_t)strtoul(budget, NULL, 10);
+    choice->skipped = (uint32_t)strtoul(skipped, NULL, 10);
+    if (choice->skipped > BUFFERS_SKIPPED_MAX) return false;
     choice->atomic = strcmp(counts, "atomic") == 0;
     choice->moving = strcmp(base, "moving") == 0;
     if ((!choice->atomic && strcmp(counts, "plain") != 0) || (choice->atomic && choice->moving) ||

@@ -7,7 +7,11 @@
 #include "alloc/buffers/buffer.h"
 #include "corpus/trace/trace.h"
 
-enum { BUFFERS_MEMORIES_MAX = 4, BUFFERS_BUDGETS = 4 };
+enum {
+    BUFFERS_MEMORIES_MAX = 4,
+    BUFFERS_SKIPPED_MAX = 132, // so that numbers are more than 7 bits
+    BUFFERS_BUDGETS = 4,
+};
 
 // Who may serve a memory: the strategies, as the registry counts them, and three imported
 // allocators, which are all that a malloc may be (alloc/buffers/imported_allocator.h), the second
@@ -19,15 +23,17 @@ const char *buffers_server_name(size_t server);
 typedef struct buffers_world_choice {
     uint32_t count; // of memories
     uint32_t servers[BUFFERS_MEMORIES_MAX];
-    bool atomic;     // how references are counted
-    bool moving;     // every growth moves its memory; where counts are plain
-    uint32_t budget; // which of buffers_budgets
+    bool atomic;      // how references are counted
+    bool moving;      // every growth moves its memory; where counts are plain
+    uint32_t budget;  // which of buffers_budgets
+    uint32_t skipped; // numbers between home's and the next memory's
 } buffers_world_choice;
 
 // Of a memory, in bytes, before a callback is told; 0: none is.
 extern const uint64_t buffers_budgets[BUFFERS_BUDGETS];
 
-// One line, "plain still 0: paged tlsf imported", and back. False: it is none.
+// One line, "plain still 0: paged tlsf imported", and back; "plain still 0 127: …" where the second
+// memory's number is 128. False: it is none.
 void buffers_world_print(const buffers_world_choice *choice, char *line, size_t size);
 bool buffers_world_parse(const char *line, buffers_world_choice *choice);
 

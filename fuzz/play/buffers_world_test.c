@@ -41,6 +41,7 @@ static void play(const char *path, int level) {
                                                choice.atomic ? &lm_counts_atomic : &lm_counts_plain,
                                            .memories = world.served,
                                            .count = choice.count,
+                                           .skipped = choice.skipped,
                                            .budget = buffers_budgets[choice.budget]};
     bool started, good = buffer_player_start(&player, &options, &started);
     for (size_t i = 0; good && started && i < count; i++)

@@ -26,6 +26,7 @@ static void play(const char *name, const trace *trace, const buffers_world_choic
                                          choice->atomic ? &lm_counts_atomic : &lm_counts_plain,
                                      .memories = world.served,
                                      .count = choice->count,
+                                     .skipped = choice->skipped,
                                      .walk_every = 1,
                                      .budget = buffers_budgets[choice->budget]};
     if (!buffer_player_play(trace, &options, &played, &error))

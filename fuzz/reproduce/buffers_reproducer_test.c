@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { SEEDS = 6 };
+enum { SEEDS = 12 };
 
 // ---- Recording ----------------------------------------------------------------------------------
 
@@ -34,6 +34,7 @@ static int record_here(void *context) {
     buffer_player_options options = {.counts = p->counts ? p->counts : counts,
                                      .memories = world.served,
                                      .count = choice.count,
+                                     .skipped = choice.skipped,
                                      .budget = buffers_budgets[choice.budget]};
     recorder_start(p->calls, &player, &options);
     recorder_play(&player, &options, t->operations, t->count);
@@ -81,12 +82,25 @@ static const shown cases[] = {
     {"retain-overflows", "# world: atomic still 0: next_fit\nb 0 0\n+ 1 0\n+ 2 0\n+ 3 0\n+ 4 0\n"
                          "+ 5 0\n+ 6 0\n+ 7 0\ne\n- 0\n- 1\n- 2\n- 3\n- 4\n- 5\n- 6\n- 7\n"},
     {"slot-keeps-generation", "# world: plain moving 0: paged\nb 0 8\n- 0\nb 0 8\n- 0\n"},
+    {"slot-retired-too-early",
+     "# world: plain still 0: tlsf\nb 0 8\n- 0\nb 0 8\n- 0\nb 0 8\n- 0\nb 0 8\n- 0\n"},
+    {"sibling-of-another-owner", "# world: plain still 0: tlsf\nb 0 8\n@ 0 0\nm 1\nb 1 8\n"
+                                 "@ 1 1\n~ 0\n~ 1\n- 0\n- 1\n"},
+    {"pointer-outlives-its-view", "# world: plain still 0: tlsf\nb 0 8\nv 1 0 u8 0 8\n- 1\n- 0\n"},
+    {"memory-number-with-a-sign",
+     "# world: plain still 0 127: tlsf imported_aligned\nb 0 8\nm 1\nb 1 8 64\n- 0\n- 1\n"},
     // count
+    {"peak-misses-resizes",
+     "# world: plain still 0: tlsf\nb 0 0\nb 1 0\nb 2 0\nb 3 0\nb 4 0\nb 5 0\nb 6 1000\n"
+     "- 0\n- 1\n- 2\n- 3\n- 4\n- 5\n- 6\n"},
     {"wrong-held-value",
      "# world: plain still 0: tlsf\nb 0 8\nb 1 8\n@ 0 0\n~ 0\n@ 0 1\nc 0\nd\n- 0\n"},
     // death
     {"released-twice", "# world: atomic still 0: next_fit\nb 0 0\nv 1 0 u8 0 0\n- 0\n- 1\n"},
     // safepoint
+    {"enqueue-makes-room",
+     "# world: plain still 0: tlsf\nb 0 8\nb 1 8\nb 2 8\nb 3 8\n@ 0 0\n@ 1 1\n@ 2 2\n- 3\n"
+     "c 0\nd\n~ 1\n~ 2\n- 1\n- 2\n"},
     {"enqueue-frees",
      "# world: plain still 0: imported_calloc\nb 0 0\n@ 0 0\nb 1 0\n@ 1 1\nc 0\nc 1\nd\n"},
     // content

@@ -223,10 +223,10 @@ static void print_buffers_head(const trial *trial, const trace *trace, FILE *str
     if (has_imported(&world)) fputs("\n#define IMPORTS", stream);
     fprintf(stream,
             "\n#define COUNTED lm_counts_%s\n#define MOVING  %s\n#define BUDGET  %lluu\n"
-            "enum { MEMORIES = %u, BUFFERS = %u, BLOCKS = %u };\n\n",
+            "enum { MEMORIES = %u, SKIPPED = %u, BUFFERS = %u, BLOCKS = %u };\n\n",
             world.atomic ? "atomic" : "plain", world.moving ? "true" : "false",
-            (unsigned long long)buffers_budgets[world.budget], world.count, buffers ? buffers : 1,
-            trace->blocks ? trace->blocks : 1);
+            (unsigned long long)buffers_budgets[world.budget], world.count, world.skipped,
+            buffers ? buffers : 1, trace->blocks ? trace->blocks : 1);
 }
 
 static void print_buffers_calls(const trial *trial, const trace *trace, const failure *failure,
@@ -240,8 +240,7 @@ static void print_buffers_calls(const trial *trial, const trace *trace, const fa
     for (uint32_t i = 0; i < world.count; i++) {
         const char *name = buffers_server_name(world.servers[i]);
         if (is_imported(&world, i))
-            fprintf(stream, "    serve_imported(%u, %s", i,
-                    name[strlen(imported)] ? "true" : "false");
+            fprintf(stream, "    serve_imported(%u, \"%s\"", i, name);
         else
             fprintf(stream, "    serve(%u, &LM_TABLE(%s)", i, name);
         fprintf(stream, ", %u, %u, %u);\n", heaps[i].heap_start, heaps[i].pages,

@@ -31,8 +31,15 @@ enum { LIVE_MAX = 4096, HASHED_MAX = 1 << 20 };
 static struct {
     uint32_t memory, offset, size; // offset 0: none
 } lives[LIVE_MAX];
-static uint32_t calls, refused, made, freed; // since the last operation began
+static uint32_t calls, refused, made; // since the last operation began
+static uint32_t freed;                // by the last drain, or with the last ring of tokens
 static uint32_t live_in[MEMORIES], tables;
+
+// The number by which the realm knows a memory: those between home's and the next one's are home's
+// too, and nothing is made there.
+static uint32_t realm_number(uint32_t memory) {
+    return memory == LM_HOME ? LM_HOME : memory + SKIPPED;
+}
 
 static uint32_t number_of(const lm_memory *memory) {
     calls++;
@@ -124,7 +131,6 @@ static uint32_t slots[1 << LM_SLOT_BITS], records[1 << LM_SLOT_BITS]; // their g
 
 static void before(void) { // each call
     call++;
-    freed = 0;
 }
 // For want of memory things take another course than they did when this was written.
 _Noreturn static void takes_another_course(void) {
@@ -193,11 +199,10 @@ static void drains(const lm_drained *got, uint32_t released, uint32_t failed, bo
     } while (0)
 #define RELEASES(call)                                                                             \
     do {                                                                                           \
-        uint32_t so_far = freed;                                                                   \
         before();                                                                                  \
         lm_status got = (call);                                                                    \
         releases(got, #call);                                                                      \
-        freed = so_far + (got == LM_FREED);                                                        \
+        freed += got == LM_FREED;                                                                  \
     } while (0)
 
 static void died(uint32_t expected) {
@@ -207,11 +212,13 @@ static void same(uint64_t got, uint64_t expected) {
     HOLDS(count, got == expected, "%#llx is given back, not %#llx", (ull)got, (ull)expected);
 }
 
-// Handles and tokens name what nothing else is named by, ever.
-static void given(lm_handle handle, uint32_t owner, uint32_t memory) {
+// Handles and tokens name what nothing else is named by, ever. Those before `end` are given out
+// again, before another one is made.
+static void given(lm_handle handle, uint32_t owner, uint32_t memory, uint32_t end) {
     uint32_t slot = lm_handle_slot(handle), generation = lm_handle_stamp(handle) & 0xFFFFFF;
     HOLDS(status, slot < 1 << LM_SLOT_BITS && generation < 1 << LM_GENERATION_BITS,
           "a handle is beyond the last: %#llx", (ull)handle);
+    HOLDS(status, slot < end, "a slot is made where another is free: %#llx", (ull)handle);
     HOLDS(status, generation == ++slots[slot], "a handle is not of the next generation: %#llx",
           (ull)handle);
     HOLDS(status, lm_handle_owner(handle) == owner && lm_handle_memory(handle) == memory,
@@ -222,11 +229,12 @@ static void apart(uint64_t given, uint64_t held) {
     HOLDS(status, (given & 0xFFFFFF) != (held & 0xFFFFFF), "a slot serves two: %#llx and %#llx",
           (ull)given, (ull)held);
 }
-static void given_token(lm_token token) {
+static void given_token(lm_token token, uint32_t end) {
     uint32_t record = (uint32_t)token & 0xFFFFFF, generation = (uint32_t)(token >> 24);
     HOLDS(status,
           !(token >> 48) && record < 1 << LM_SLOT_BITS && generation < 1 << LM_GENERATION_BITS,
           "a token is beyond the last: %#llx", (ull)token);
+    HOLDS(status, record < end, "a record is made where another is free: %#llx", (ull)token);
     HOLDS(status, generation == ++records[record], "a token is not of the next generation: %#llx",
           (ull)token);
 }
@@ -269,6 +277,7 @@ static unsigned char byte_of(uint64_t seed, uint32_t at) {
 static unsigned char *bytes_of(uint32_t owner, lm_handle handle, lm_buffer_info *info) {
     lm_status got = lm_buffer_describe(&realm, owner, handle, info);
     HOLDS(count, got == LM_OK, "a live reference is %s", lm_status_name(got));
+    if (info->memory != LM_HOME) info->memory -= SKIPPED;
     lm_memory *memory = &memories[info->memory < MEMORIES ? info->memory : 0];
     HOLDS(content,
           info->size <= lm_memory_end(memory) && info->start <= lm_memory_end(memory) - info->size,
@@ -378,14 +387,16 @@ static void dead(uint32_t owner, lm_handle handle, lm_status status) {
     HOLDS(count, got == status, "a released handle is %s, not %s", lm_status_name(got),
           lm_status_name(status));
 }
-// What a memory holds from here on: buffers and their bytes, and blocks that are no buffers.
+// What a memory holds from here on: buffers, their bytes, the most of these that there were, and
+// blocks that are no buffers.
 static struct {
     uint32_t count, blocks;
-    uint64_t bytes;
+    uint64_t bytes, peak;
 } held[MEMORIES];
-static void holds(uint32_t memory, uint32_t count, uint64_t bytes, uint32_t blocks) {
+static void holds(uint32_t memory, uint32_t count, uint64_t bytes, uint64_t peak, uint32_t blocks) {
     held[memory].count = count;
     held[memory].bytes = bytes;
+    held[memory].peak = peak;
     held[memory].blocks = blocks;
 }
 // At home the realm's tables live besides, of which there are only ever more, and only where an
@@ -393,10 +404,13 @@ static void holds(uint32_t memory, uint32_t count, uint64_t bytes, uint32_t bloc
 static void holds_memory(uint32_t memory) {
     uint32_t count = held[memory].count, blocks = held[memory].blocks;
     uint64_t bytes = held[memory].bytes;
-    lm_live got = lm_realm_live_in(&realm, memory);
+    lm_live got = lm_realm_live_in(&realm, realm_number(memory));
     HOLDS(count, got.buffers == count && got.bytes == bytes,
           "%llu buffers of %llu bytes live in memory %u, not %u of %llu", (ull)got.buffers,
           (ull)got.bytes, memory, count, (ull)bytes);
+    HOLDS(count, got.peak_bytes == held[memory].peak,
+          "the peak of memory %u is %llu bytes, not %llu", memory, (ull)got.peak_bytes,
+          (ull)held[memory].peak);
     uint32_t known = count + blocks + (memory == LM_HOME ? tables : 0);
     bool grown = memory == LM_HOME && live_in[memory] > known && made;
     HOLDS(death, live_in[memory] == known || grown, "%u blocks live in memory %u, not %u",
@@ -510,25 +524,21 @@ static void serve(uint32_t number, const lm_allocator *allocator, uint32_t heap_
     };
 }
 #ifdef IMPORTS
-static void serve_imported(uint32_t number, bool zeroes, uint32_t heap_start, uint32_t pages,
+static void serve_imported(uint32_t number, const char *name, uint32_t heap_start, uint32_t pages,
                            uint32_t pages_max) {
-    lm_allocator imported = {.capabilities = LM_FREES_BLOCKS,
-                             .start = odd_base()->start,
-                             .allocate = odd_allocate,
-                             .allocate_zeroed = zeroes ? odd_allocate_zeroed : NULL,
-                             .resize = odd_resize,
-                             .free = odd_free,
-                             .validate = odd_base()->validate};
+    const lm_allocator imported = odd_allocator(name);
     serve(number, &imported, heap_start, pages, pages_max);
 }
 #endif
 
 static void start(void) {
     bool started = lm_realm_start(&realm, &COUNTED, &watched[0], &memories[0]);
+    for (uint32_t i = 0; started && i < SKIPPED; i++)
+        lm_realm_add(&realm, &watched[0], &memories[0]);
     for (uint32_t i = 1; started && i < MEMORIES; i++)
         lm_realm_add(&realm, &watched[i], &memories[i]);
     for (uint32_t i = 0; started && BUDGET && i < MEMORIES; i++)
-        lm_realm_set_budget(&realm, i, BUDGET);
+        lm_realm_set_budget(&realm, realm_number(i), BUDGET);
     if (started && BUDGET) lm_realm_set_pressure(&realm, pressure, NULL);
     bool counted = started && lm_finalizers_start(&realm);
     if (started && !counted) lm_realm_end(&realm);

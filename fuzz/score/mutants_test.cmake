@@ -29,6 +29,8 @@ endfunction()
 function(expect_target path target)
   if(target MATCHES "^([a-z]+)\\.([a-z0-9_]+_test)$")
     file(GLOB_RECURSE found ${CMAKE_MATCH_1}/${CMAKE_MATCH_2}.c)
+  elseif(target MATCHES "^([a-z]+)\\.([a-z0-9_]+)_tsan$") # a test under ThreadSanitizer
+    file(GLOB_RECURSE found ${CMAKE_MATCH_1}/${CMAKE_MATCH_2}_test.c)
   elseif(target MATCHES "^alloc\\.wasm32\\.([a-z0-9_]+)\\.level[0-2]$")
     list(FIND strategies ${CMAKE_MATCH_1} index)
     math(EXPR found "${index} + 1")

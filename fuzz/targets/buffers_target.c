@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 enum { CONTENT_BYTES = 1 << 15 };
+_Static_assert(BUFFERS_MEMORIES_MAX + BUFFERS_SKIPPED_MAX <= LM_MEMORIES_MAX, "a realm has them");
 
 static buffer_player player;
 static buffers_world world;
@@ -83,6 +84,7 @@ void target_input(const uint8_t *bytes, size_t count) {
     buffer_player_options options = {.counts = choice.atomic ? &lm_counts_atomic : &lm_counts_plain,
                                      .memories = world.served,
                                      .count = choice.count,
+                                     .skipped = choice.skipped,
                                      .walk_every = target.walk_every,
                                      .budget = buffers_budgets[choice.budget],
                                      .is_without = is_without};

@@ -28,7 +28,8 @@ static void name_handle(lm_status status, lm_handle handle, uint32_t owner, uint
     const char *held = serves ? recorder_handle(shadow->shares[slot].handle) : NULL;
     recorder_name_handle(handle);
     const char *name = recorder_handle(handle);
-    recorder_add("    given(%s, %u, %u);\n", name, owner, memory);
+    recorder_add("    given(%s, %u, %u, %u);\n", name, owner, memory,
+                 handle_shadow_slots_end(shadow));
     if (held) recorder_add("    apart(%s, %s);\n", name, held);
 }
 
@@ -43,7 +44,7 @@ static void name_token(lm_status status, lm_token token, lm_token replaced) {
     const char *held = serves ? recorder_token(t->token) : NULL;
     recorder_name_token(token);
     const char *name = recorder_token(token);
-    recorder_add("    given_token(%s);\n", name);
+    recorder_add("    given_token(%s, %u);\n", name, handle_shadow_records_end(shadow));
     if (held) recorder_add("    apart(%s, %s);\n", name, held);
 }
 
@@ -77,6 +78,7 @@ lm_status recorded_buffer_adopt(lm_realm *realm, uint32_t owner, uint32_t memory
     uint32_t number = recorded.player->model.begun;
     bool wrong = recorded.knows_next;
     if (!wrong) recorder_declare("    needs(b%u);\n", number);
+    if (!wrong) declare_wanting(memory, size);
     const char *made = recorder_new_handle();
     if (wrong)
         recorder_call(CALL_PLAIN, "lm_buffer_adopt(&realm, %u, %u, %u, %u, %s)", owner, memory,
@@ -84,6 +86,7 @@ lm_status recorded_buffer_adopt(lm_realm *realm, uint32_t owner, uint32_t memory
     else
         recorder_call(CALL_PLAIN, "lm_buffer_adopt(&realm, %u, %u, b%u, %u, %s)", owner, memory,
                       number, size, made);
+    recorded.pending.tells = true;
     lm_status status = RETURNED(lm_buffer_adopt(realm, owner, memory, block, size, handle));
     name_handle(status, *handle, owner, memory, 0);
     if (lm_failed(status)) recorder_add("    give_back(%u, b%u);\n", memory, number);

@@ -91,8 +91,9 @@ static void write_handle(uint32_t number, bool all) {
 static void write_memory(uint32_t number, bool all) {
     const buffer_player *p = recorded.player;
     char says[RECORDER_TEXT];
-    snprintf(says, sizeof says, "holds(%u, %u, %llu, %u)", number, p->live_buffers[number],
-             (unsigned long long)p->live_bytes[number], p->live_blocks[number]);
+    snprintf(says, sizeof says, "holds(%u, %u, %llu, %llu, %u)", number, p->live_buffers[number],
+             (unsigned long long)p->live_bytes[number], (unsigned long long)p->peak_bytes[number],
+             p->live_blocks[number]);
     if (!all && strcmp(says, recorded.memories[number]) == 0) return;
     strcpy(recorded.memories[number], says);
     recorder_write("    %s;\n", says);
