@@ -36,6 +36,25 @@ const enter = (offset, size, alignment, step) => {
 const intact = ({ offset, mark }, count) =>
   bytes().subarray(offset, offset + count).every((byte) => byte === mark);
 
+// A block that is resized to nearly all of the memory that 32 bits address, where sums of sizes wrap.
+// What was asked for is there to its last byte, or is refused, and the block is as it was.
+function nearFourGigabytes() {
+  heap.reset();
+  const block = unsigned(heap.allocate(100_000));
+  holds(block !== 0, "memory is left", "near 4 GiB");
+  bytes().fill(77, block, block + 100_000);
+  for (const size of [0xffffffff, 0xfffff000, 3_900_000_000, 3_817_748_708, 3_700_000_000]) {
+    const resized = unsigned(heap.resize(block, size));
+    const at = resized || block;
+    holds(!resized || unsigned(heap.usable_size(at)) >= size, `usable size of ${size}`, "near 4 GiB");
+    holds(!resized || at + size <= bytes().length, `${size} inside the memory`, "near 4 GiB");
+    holds(intact({ offset: at, mark: 77 }, 100_000), `content of ${size}`, "near 4 GiB");
+    const law = heap.validate();
+    holds(law === 0, `law: ${law && text(law)}`, "near 4 GiB");
+    if (resized) return;
+  }
+}
+
 holds(heap.start(), "start", 0);
 for (let step = 1; step <= 5000; step++) {
   const kind = random(10), size = random([20, 100, 1000, 40000][random(4)]);
@@ -74,4 +93,5 @@ for (const size of [0xffffffff, 0xfffffff0, 0xffffffec, 0xffffffe0])
   holds(heap.allocate(size) === 0 && heap.allocate_aligned(65536, size) === 0, "refusal", "last");
 heap.reset();
 holds(heap.validate() === 0 && heap.allocate(100) !== 0, "reset", "last");
+nearFourGigabytes();
 console.log(`  5000 random steps held, ${bytes().length / 65536} pages`);
