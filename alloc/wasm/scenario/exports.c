@@ -2,6 +2,7 @@
 // by STRATEGY. Memory 1 is somebody else's, reached through the functions that
 // alloc/buffers/memory_access.h imports. Who calls: a managed program, merged with this module.
 #include "alloc/buffers/finalizer.h"
+#include "alloc/buffers/view.h"
 
 extern const lm_allocator LM_TABLE(STRATEGY);
 extern unsigned char __heap_base;
@@ -116,6 +117,25 @@ uint32_t own_blocks(void) {
     return LM_TABLE(STRATEGY).validate(&memory, &census) ? UINT32_MAX
                                                          : (uint32_t)census.live_blocks;
 }
+// Whether the C module's block is refused with such a size, as none that lies in the memory.
+bool refuses_block(uint32_t in, uint32_t block, uint32_t size) {
+    lm_handle handle;
+    return lm_buffer_adopt(&realm, MODULE, in, block, size, &handle) == LM_BAD_BLOCK;
+}
+
+// Whether views of 2^32 bytes, in elements of any kind that has more than one, are refused.
+bool refuses_views_of_4_gib(lm_handle handle) {
+    uint32_t owner = lm_handle_owner(handle);
+    for (lm_kind kind = LM_I8; kind < LM_KINDS; kind++) {
+        lm_view view;
+        uint32_t length = (uint32_t)((UINT64_C(1) << 32) / lm_kind_bytes(kind));
+        if (length == 0) continue; // of single bytes: no such length
+        if (lm_view_make(&realm, owner, handle, kind, 0, length, &view) != LM_OUT_OF_RANGE)
+            return false;
+    }
+    return true;
+}
+
 bool holds_laws(void) {
     uint32_t armed;
     return !lm_realm_validate(&realm, NULL) && !lm_finalizers_validate(&realm, &armed);

@@ -92,6 +92,18 @@ async function sharing() {
   holds(module.drop_held() === 1 && live() === 0, "C's release is the last, and frees");
 }
 
+// Sums that wrap where size_t has 32 bits: a block's end, a view's length in bytes.
+async function sizes() {
+  const block = module.make_filled(64, 7) >>> 0;
+  for (const end of [2 ** 32, 2 ** 32 + 64])
+    holds(program.refuses_block(OTHER, block, end - block), "a block ends in its memory");
+  module.free(block);
+  let list = program.list(OWN, 64);
+  holds(program.refuses_views_of_4_gib(program.handle(list)), "a view ends in its buffer");
+  list = undefined;
+  await collectUntil(() => live() === 0, "the list is freed");
+}
+
 // By hand and by the collector: once.
 async function closing() {
   let list = program.list(OTHER, 100);
@@ -143,6 +155,7 @@ function border() {
 }
 
 await sharing();
+await sizes();
 await closing();
 const most = await churn();
 const [whole, halves] = border();
