@@ -28,10 +28,15 @@ static log_case now; // of the test that runs
 
 enum { FIRST_PROCESS = 1, FIRST_THREADS = 4, FIRST_RECORDS = 1 + FIRST_THREADS };
 
+// A record of a thread, which RECORDING_NUMBERS has room for.
+static recording_record record_of(uint32_t thread, uint32_t verb, uint64_t address, uint64_t size) {
+    return (recording_record){address, size, thread & (RECORDING_NUMBERS - 1), 4, verb};
+}
+
 static recording_record *put(unsigned thread, recording_verb verb, uint64_t address,
                              uint64_t size) {
     recording_record *record = &now.records[now.log.count++];
-    *record = (recording_record){address, size, thread, 4, recording_state(now.log.count, verb)};
+    *record = record_of(thread, recording_state(now.log.count, verb), address, size);
     return record;
 }
 
@@ -365,9 +370,9 @@ static void test_threads_without_end(void **state) {
     records[0] = now.records[0];
     uint64_t count = 1;
     for (uint32_t i = 0; i < THREADS; i++) {
-        records[count++] = (recording_record){1, 0, i, 0, RECORDING_THREAD};
-        records[count++] = (recording_record){0x100, 1, i, 4, RECORDING_ALLOCATE};
-        records[count++] = (recording_record){0x100, 0, i, 4, RECORDING_FREE};
+        records[count++] = record_of(i, RECORDING_THREAD, 1, 0);
+        records[count++] = record_of(i, RECORDING_ALLOCATE, 0x100, 1);
+        records[count++] = record_of(i, RECORDING_FREE, 0x100, 0);
     }
     now.log.records = records;
     now.log.count = count;
