@@ -1,20 +1,14 @@
 // Programs that heaps are bad at, played on every strategy: as they are, with somebody else's page
 // after each growth, and with a growth refused, once or for good. Each time the heap must keep the
 // bound that its strategy states, and where that is loose, the pages in the table of programs; and
-// no call may take more steps than are allowed below. No clock is read: a step is a basic block of
-// the strategy's code, as in steps_test.c.
+// no call may take more steps than alloc/conformance/steps.h allows. No clock is read.
 #include "alloc/conformance/demand.h"
 #include "alloc/conformance/heap.h"
+#include "alloc/conformance/steps.h"
 
 #include <string.h>
 
-enum {
-    STEPS_MAX = 1600,         // of a call in constant time,
-    STEPS_A_NEW_PAGE_MAX = 4, // and for each page that it grows by, which is entered in a table
-    STEPS_OTHER_MAX = 4000,   // of any other call,
-    STEPS_A_PAGE_MAX = 2048,  // and for each page of the memory, of which a map may be walked
-    BLOCKS_MAX = 501,
-};
+enum { BLOCKS_MAX = 501 };
 
 static unsigned steps;
 
@@ -48,15 +42,9 @@ static void before(play *p) {
     steps = 0;
 }
 
-static unsigned steps_allowed(const lm_allocator *subject, uint32_t before, uint32_t now) {
-    if (subject->capabilities & LM_CONSTANT_TIME)
-        return STEPS_MAX + STEPS_A_NEW_PAGE_MAX * (now - before);
-    return STEPS_OTHER_MAX + STEPS_A_PAGE_MAX * now;
-}
-
-static void after(play *p, uint32_t pages) {
+static void after(play *p, uint32_t pages, bool resizes) {
     uint32_t now = lm_memory_pages(&p->memory);
-    unsigned taken = steps, steps_max = steps_allowed(p->subject, pages, now);
+    unsigned taken = steps, steps_max = lm_steps_max(p->subject, resizes, pages, now);
     if (taken > steps_max) fail_msg("%u steps in a call that found %u pages", taken, pages);
     if (now == pages) return;
     p->growths++;
@@ -69,7 +57,7 @@ static void allocate(play *p, uint32_t block, uint64_t size) {
     uint32_t pages = lm_memory_pages(&p->memory);
     before(p);
     p->blocks[block] = p->subject->allocate((size_t)size, &p->memory);
-    after(p, pages);
+    after(p, pages, false);
     if (p->blocks[block])
         p->counts[block] = lm_demand_allocated(&p->demand, p->subject, (size_t)size, 1);
 }
@@ -80,7 +68,7 @@ static void resize(play *p, uint32_t block, uint64_t size) {
     uint32_t pages = lm_memory_pages(&p->memory);
     before(p);
     void *now = p->subject->resize(had, (size_t)size, &p->memory);
-    after(p, pages);
+    after(p, pages, true);
     if (!now) return;
     p->blocks[block] = now;
     p->counts[block] =
@@ -92,7 +80,7 @@ static void release(play *p, uint32_t block) {
     uint32_t pages = lm_memory_pages(&p->memory);
     before(p);
     p->subject->free(p->blocks[block], 0, &p->memory);
-    after(p, pages);
+    after(p, pages, false);
     lm_demand_freed(&p->demand, p->counts[block]);
     p->blocks[block] = NULL;
 }

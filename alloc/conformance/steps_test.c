@@ -1,18 +1,14 @@
 // Constant time, counted: a strategy that states LM_CONSTANT_TIME takes no more steps for an
-// allocation or a free in a large heap than in a small one, and no more than STEPS_MAX in any. The
-// others may take logarithmically more. How steps grow with the number of blocks is a slope, of
-// log2 of the one over log2 of the other: 0 is constant, 1 linear. The longest call's and the mean
-// call's stay below SLOPE_MAX. bitmap's do not: it takes a step for each 512 pages, and each free
-// before a call may mislead it once more. They stay below 1.
-//
-// A step is a basic block of the strategy's code: the strategies are compiled once more, at check
-// level 0, and call us at the start of each (-fsanitize-coverage=trace-pc). gcc makes about twice
-// as many blocks as clang: buddy's longest resize has 856 and 475. What memcpy, memset and the
-// memory's growth do is not counted, and no clock is read.
+// allocation or a free in a large heap than in a small one, and no more than lm_steps_max in any
+// (alloc/conformance/steps.h, which says what a step is). The others may take logarithmically more.
+// How steps grow with the number of blocks is a slope, of log2 of the one over log2 of the other: 0
+// is constant, 1 linear. The longest call's and the mean call's stay below SLOPE_MAX. bitmap's do
+// not: it takes a step for each 512 pages, and each free before a call may mislead it once more.
+// They stay below 1. All keep to the bound of a checkerboard. No clock is read.
 //
 // The heaps are those that lists and trees are bad at: many free blocks of one size below what is
 // asked for, of all sizes, of rising sizes, and heaps that were filled and drained.
-#include "alloc/allocator.h"
+#include "alloc/conformance/checkerboard.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -23,9 +19,7 @@
 #include <cmocka.h>
 
 enum {
-    STEPS_MAX = 320, // ten for each order of a buddy system
     STEPS_MORE = 64, // that a larger heap may take: a path that no call took in the small one
-    STEPS_RESIZE_MAX = 3 * STEPS_MAX, // it may split, merge and move
     PROBES = 3000,
     BLOCKS_LOG2_MIN = 10,
     BLOCKS_LOG2_STEP = 3,
@@ -35,7 +29,7 @@ enum {
 #define SLOPE_MAX        0.3  // first_fit's longest: 0.13
 #define SLOPE_MAX_BITMAP 0.92 // the longest: 0.89; the mean: 0.73
 
-static unsigned steps;
+static uint32_t steps;
 
 void __sanitizer_cov_trace_pc(void);
 void __sanitizer_cov_trace_pc(void) {
@@ -48,6 +42,7 @@ typedef struct heap {
     void *blocks[1 << BLOCKS_LOG2_MAX];
     uint32_t count;
     uint64_t random;
+    uint32_t pages;     // before the call
     unsigned steps_max; // of any call so far
     uint64_t steps_all, calls;
 } heap;
@@ -57,24 +52,31 @@ static uint32_t random_below(heap *h, uint32_t bound) {
     return (uint32_t)((h->random >> 33) % bound);
 }
 
-static void counted(heap *h) {
+static void begin(heap *h) {
+    h->pages = lm_memory_pages(&h->memory);
+    steps = 0;
+}
+
+static void counted(heap *h, bool resizes) {
+    uint32_t most = lm_steps_max(h->subject, resizes, h->pages, lm_memory_pages(&h->memory));
+    if (steps > most) fail_msg("%u steps in a call, more than %u", steps, most);
     if (steps > h->steps_max) h->steps_max = steps;
     h->steps_all += steps;
     h->calls++;
 }
 
 static void *allocate(heap *h, size_t size) {
-    steps = 0;
+    begin(h);
     void *block = h->subject->allocate(size, &h->memory);
-    counted(h);
+    counted(h, false);
     assert_non_null(block);
     return block;
 }
 
 static void release(heap *h, void *block) {
-    steps = 0;
+    begin(h);
     h->subject->free(block, 0, &h->memory);
-    counted(h);
+    counted(h, false);
 }
 
 // ---- Heaps --------------------------------------------------------------------------------------
@@ -190,7 +192,6 @@ static void steps_keep_their_bound(void **state) {
     check_slopes(subject->name, at, count);
     unsigned small = at[0].most, large = at[count - 1].most;
     if (subject->capabilities & LM_CONSTANT_TIME) {
-        assert_true(small <= STEPS_MAX && large <= STEPS_MAX);
         assert_true(large <= small + STEPS_MORE);
     }
 }
@@ -207,9 +208,9 @@ static unsigned resize_steps(const lm_allocator *subject, uint32_t pages, const 
     release(&h, first); // what lies before the block is free as well
     h.steps_max = 0;
     for (int i = 1; i < 3; i++) {
-        steps = 0;
+        begin(&h);
         block = subject->resize(block, sizes[i], &h.memory);
-        counted(&h);
+        counted(&h, true);
         assert_non_null(block);
     }
     lm_memory_destroy(&h.memory);
@@ -234,7 +235,22 @@ static void resizes_keep_their_bound(void **state) {
         }
     }
     print_message("%s: %u steps in a resize\n", subject->name, most);
-    assert_true(most > 0 && most <= STEPS_RESIZE_MAX);
+    assert_true(most > 0);
+}
+
+static void checkerboards_keep_their_bound(void **state) {
+    const lm_allocator *subject = *state;
+    for (uint32_t board = 0; board < LM_BOARDS; board++) {
+        lm_memory memory;
+        assert_true(
+            lm_memory_create(&memory, &(lm_memory_options){.pages = 1, .pages_max = LM_PAGES_MAX}));
+        assert_true(subject->start(&memory));
+        lm_board_finding found = lm_checkerboard(subject, &memory, board, &steps);
+        if (found.most)
+            fail_msg("board of %zu: %zu bytes took %u steps, more than %u", lm_board_bytes(board),
+                     found.size, found.steps, found.most);
+        lm_memory_destroy(&memory);
+    }
 }
 
 #define STRATEGY(name) extern const lm_allocator lm_##name##_counted;
@@ -245,6 +261,8 @@ int main(void) {
 #define STRATEGY(name)                                                                             \
     {#name, steps_keep_their_bound, NULL, NULL, (void *)(uintptr_t)&lm_##name##_counted},          \
         {#name "_resize", resizes_keep_their_bound, NULL, NULL,                                    \
+         (void *)(uintptr_t)&lm_##name##_counted},                                                 \
+        {#name "_checkerboards", checkerboards_keep_their_bound, NULL, NULL,                       \
          (void *)(uintptr_t)&lm_##name##_counted},
     const struct CMUnitTest tests[] = {
 #include "alloc/strategies.def"

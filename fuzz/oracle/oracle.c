@@ -1,5 +1,6 @@
 #include "fuzz/oracle/oracle.h"
 
+#include "alloc/conformance/checkerboard.h"
 #include "alloc/conformance/room.h"
 #include "fuzz/oracle/circulation.h"
 #include "fuzz/oracle/pattern.h"
@@ -218,10 +219,9 @@ void oracle_before(oracle *o) {
 }
 
 static bool holds_steps(oracle *o, bool resizes) {
-    uint32_t pages = lm_memory_pages(o->memory);
-    uint32_t most = steps_limit(resizes, pages != o->pages ? pages : 0);
-    HOLDS(steps, !o->counted || !can(o, LM_CONSTANT_TIME) || steps_taken <= most,
-          "a call took %u steps, more than %u", steps_taken, most);
+    uint32_t most = lm_steps_max(o->allocator, resizes, o->pages, lm_memory_pages(o->memory));
+    HOLDS(steps, !o->counted || steps_taken <= most, "a call took %u steps, more than %u",
+          steps_taken, most);
     return true;
 }
 
@@ -620,6 +620,25 @@ static bool threads_conserve(oracle *o) {
     threads_give_back(o);
     o->largest = 0;
     return holds_nothing(o);
+}
+
+bool oracle_rounds(oracle *o, const lm_round_call *calls, size_t count) {
+    static lm_round round;
+    round = (lm_round){.allocator = o->allocator, .memory = o->memory};
+    o->memory->thread = 0;
+    lm_rounds_pages pages = lm_rounds(&round, calls, count);
+    HOLDS(steady, pages.last <= lm_rounds_pages_max(o->allocator, pages.learnt),
+          "%u pages after %u rounds of the same calls, and %u after %u", pages.learnt,
+          (unsigned)LM_ROUNDS_LEARNT, pages.last, (unsigned)LM_ROUNDS);
+    return true;
+}
+
+bool oracle_checkerboard(oracle *o, uint32_t board) {
+    lm_board_finding found = lm_checkerboard(o->allocator, o->memory, board, &steps_taken);
+    HOLDS(steps, !found.most,
+          "%zu bytes, while every second of %u blocks of %zu is free, took %u steps, more than %u",
+          found.size, (unsigned)LM_BOARD_BLOCKS, lm_board_bytes(board), found.steps, found.most);
+    return true;
 }
 
 // The heap as it is when all is freed, against the one that a reset makes of it.

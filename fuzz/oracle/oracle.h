@@ -7,6 +7,7 @@
 #pragma once
 
 #include "alloc/conformance/demand.h"
+#include "alloc/conformance/rounds.h"
 
 typedef enum oracle_law {
 #define LAW(name, text) LAW_##name,
@@ -161,6 +162,12 @@ bool oracle_contents(oracle *oracle);
 
 // Before all blocks are freed in the end: whether all have their content.
 bool oracle_ending(oracle *oracle);
+
+// Plays rounds of the calls (alloc/conformance/rounds.h) in a heap in which nothing is live.
+bool oracle_rounds(oracle *oracle, const lm_round_call *calls, size_t count);
+
+// Plays a checkerboard (alloc/conformance/checkerboard.h) in a heap that has just started.
+bool oracle_checkerboard(oracle *oracle, uint32_t board);
 
 // When all blocks are freed: nothing lives, and the largest request is served again without growth;
 // where several threads have called, nothing lives when each has given back what it kept.

@@ -40,8 +40,10 @@ typedef enum breach {
     FREE_DOES_NOTHING,
     RESET_LEAVES_A_BLOCK,
     FREED_IS_LOST,
+    GROWS_ROUND_BY_ROUND,
     SPLITS_FOR_GOOD,
     TAKES_MANY_STEPS,
+    SEARCHES_BLOCK_BY_BLOCK,
     GROWS_BESIDE_WHAT_IS_FREE,
     REFUSES_BESIDE_WHAT_IS_FREE,
     BREACHES
@@ -76,8 +78,10 @@ static const oracle_law breaks_law[BREACHES] = {
     [FREE_DOES_NOTHING] = LAW_conservation,
     [RESET_LEAVES_A_BLOCK] = LAW_conservation,
     [FREED_IS_LOST] = LAW_conservation,
+    [GROWS_ROUND_BY_ROUND] = LAW_steady,
     [SPLITS_FOR_GOOD] = LAW_conservation,
     [TAKES_MANY_STEPS] = LAW_steps,
+    [SEARCHES_BLOCK_BY_BLOCK] = LAW_steps,
     [GROWS_BESIDE_WHAT_IS_FREE] = LAW_reuse,
     [REFUSES_BESIDE_WHAT_IS_FREE] = LAW_reuse,
 };
@@ -86,7 +90,7 @@ enum { BESIDE = 40000 }; // the size that is asked for beside a wide stretch
 
 static breach breaching;
 static const lm_allocator *right;
-static uint32_t calls, foreign_offset;
+static uint32_t calls, frees, foreign_offset;
 static bool refused, was_reset;
 static void *last;
 static size_t last_size;
@@ -96,7 +100,7 @@ static bool errs(breach b) {
 }
 
 static bool err_start(lm_memory *memory) {
-    calls = 0;
+    calls = frees = 0;
     refused = was_reset = false;
     last = NULL;
     return !errs(DOES_NOT_START) && right->start(memory);
@@ -131,6 +135,7 @@ static void *err_block(void *block, size_t size, lm_memory *memory) {
 static void *err_allocate(size_t size, lm_memory *memory) {
     if (errs(GROWS_BESIDE_WHAT_IS_FREE) && size == BESIDE) lm_memory_grow(memory, 1);
     if (errs(REFUSES_BESIDE_WHAT_IS_FREE) && size == BESIDE && memory->refusals) return NULL;
+    if (errs(SEARCHES_BLOCK_BY_BLOCK)) steps_taken += frees;
     void *block = right->allocate(size, memory);
     if (!block && errs(REFUSAL_GROWS)) lm_memory_grow_foreign(memory, 1);
     refused |= !block;
@@ -158,7 +163,8 @@ static void *err_resize(void *block, size_t size, lm_memory *memory) {
 }
 
 static void err_free(void *block, size_t size, lm_memory *memory) {
-    if (errs(FREE_GROWS)) lm_memory_grow(memory, 1);
+    frees++;
+    if (errs(FREE_GROWS) || (errs(GROWS_ROUND_BY_ROUND) && frees > 100)) lm_memory_grow(memory, 1);
     bool lost = errs(FREE_DOES_NOTHING) && right->usable_size(block, memory) < BESIDE;
     if (!lost) right->free(block, size, memory);
 }
@@ -233,8 +239,12 @@ static heap_player player;
 
 static oracle_law law_broken_by(breach b, uint32_t without) {
     lm_allocator table = erring();
-    heap_options options = {
-        .allocator = &table, .counted = &table, .without = without, .walk_every = 1};
+    heap_options options = {.allocator = &table,
+                            .counted = &table,
+                            .rounds = b == GROWS_ROUND_BY_ROUND,
+                            .boards = b == SEARCHES_BLOCK_BY_BLOCK, // others are not to be misled
+                            .without = without,
+                            .walk_every = 1};
     breaching = b;
     // With walks after each operation a leak is one of the census; without, of the end.
     if (b == FREE_DOES_NOTHING) options.walk_every = 0;

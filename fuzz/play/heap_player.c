@@ -234,6 +234,45 @@ bool heap_player_end(heap_player *p) {
     return free_all(p) && oracle_conserves(&p->oracle);
 }
 
+// ---- Rounds -------------------------------------------------------------------------------------
+
+// The operation as a call of a round. False: it is none. Refusals, moves, lanes and the growths of
+// somebody else are not played again.
+static bool round_call_of(const trace_operation *operation, lm_round_call *call) {
+    const uint32_t *a = operation->argument;
+    switch (operation->verb) {
+    case TRACE_ALLOCATE:
+    case TRACE_ZEROED:
+        *call = (lm_round_call){LM_ROUND_ALLOCATE, a[0], a[1], a[2]};
+        return true;
+    case TRACE_RESIZE:
+        *call = (lm_round_call){.verb = LM_ROUND_RESIZE, .block = a[0], .size = a[1]};
+        return true;
+    case TRACE_FREE:
+        *call = (lm_round_call){.verb = LM_ROUND_FREE, .block = a[0]};
+        return true;
+    case TRACE_OPEN:
+        *call = (lm_round_call){.verb = LM_ROUND_OPEN};
+        return true;
+    case TRACE_CLOSE:
+        *call = (lm_round_call){.verb = LM_ROUND_CLOSE};
+        return true;
+    case TRACE_RESET:
+        *call = (lm_round_call){.verb = LM_ROUND_RESET};
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool play_rounds(heap_player *p, const trace_operation *operations, size_t count) {
+    static lm_round_call calls[LM_ROUND_CALLS_MAX];
+    size_t made = 0;
+    for (size_t i = 0; i < count && made < LM_ROUND_CALLS_MAX; i++)
+        made += round_call_of(&operations[i], &calls[made]);
+    return oracle_rounds(&p->oracle, calls, made);
+}
+
 static bool run(heap_player *p, const heap_options *options, const trace_operation *operations,
                 size_t count, size_t *at) {
     bool placed = count && operations[0].verb == TRACE_HEAP;
@@ -246,7 +285,16 @@ static bool run(heap_player *p, const heap_options *options, const trace_operati
     if (holds && broken && !broken_walks(&p->oracle, broken)) return false;
     bool all = p->started && options->all_broken_walks;
     if (holds && all && !broken_walks_all(&p->oracle)) return false;
-    return holds && heap_player_end(p);
+    if (!holds || !heap_player_end(p)) return false;
+    return !p->started || !options->rounds || play_rounds(p, operations, *at);
+}
+
+static bool play_boards(heap_player *p, const heap_options *options) {
+    for (uint32_t left = options->boards; left; left &= left - 1)
+        if (!heap_player_start(p, options, NULL) ||
+            !oracle_checkerboard(&p->oracle, (uint32_t)__builtin_ctz(left)))
+            return false;
+    return true;
 }
 
 bool heap_player_run(heap_player *p, const heap_options *options, const trace_operation *operations,
@@ -254,5 +302,7 @@ bool heap_player_run(heap_player *p, const heap_options *options, const trace_op
     if (!run(p, options, operations, count, at)) return false;
     heap_options counted = *options;
     counted.allocator = options->counted;
-    return !options->counted || run(p, &counted, operations, count, at);
+    counted.rounds = false;
+    if (!options->counted) return true;
+    return run(p, &counted, operations, count, at) && play_boards(p, &counted);
 }

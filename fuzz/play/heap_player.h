@@ -33,6 +33,8 @@ typedef struct heap_options {
     bool wrong_calls;            // are made, where the check level catches them; else passed over
     uint64_t broken_walks;       // a seed: in the end the heap is walked with words of it broken
     bool all_broken_walks;       // the same, with all words that are worth it
+    bool rounds;                 // in the end the same calls are played again, in rounds
+    uint32_t boards;             // a bit for each checkerboard that is counted after the operations
 } heap_options;
 
 // What an operation that asks for memory came to.
@@ -64,7 +66,7 @@ bool heap_player_play(heap_player *player, const trace_operation *operation);
 bool heap_player_end(heap_player *player);
 
 // Start, all operations up to an exit, behind which a trace is only closed, and end; and once more
-// on the counted strategy where there is one. `at`: the operation that broke a law, `count` or that
-// of the exit at the end.
+// on the counted strategy where there is one, then the checkerboards in a new heap of it each.
+// `at`: the operation that broke a law, `count` or that of the exit at the end.
 bool heap_player_run(heap_player *player, const heap_options *options,
                      const trace_operation *operations, size_t count, size_t *at);

@@ -91,8 +91,7 @@ static const struct way {
 
 static bool is_played(const trial *trial) {
     if (trial->damaged) return trial->target->damages;
-    if (!trial->counted) return true;
-    return trial->target->counts && trial->allocator->capabilities & LM_CONSTANT_TIME;
+    return !trial->counted || trial->target->counts;
 }
 
 // `strategy`: NULL where the target has programs only, and one for all.

@@ -2,11 +2,12 @@
 //
 // This part is the same in every reproducer of a heap: it makes the calls, and holds the answers
 // against what an allocator's contract says (alloc/allocator.h).
+#include "alloc/conformance/checkerboard.h"
 #include "alloc/conformance/demand.h"
 #include "alloc/conformance/room.h"
+#include "alloc/conformance/rounds.h"
 #include "alloc/strategies/strategy.h"
 #include "fuzz/oracle/circulation.h"
-#include "fuzz/oracle/steps.h"
 #include "fuzz/reproduce/reproducer_common.h"
 
 #ifdef STRATEGY // else whoever includes this has a heap
@@ -33,6 +34,7 @@ static bool served; // what was asked for last
 
 // With -fsanitize-coverage=trace-pc the strategy calls this at each of its steps.
 static uint32_t steps;
+static bool is_counted;
 #ifdef __clang__
 #define UNCOUNTED __attribute__((no_sanitize("coverage")))
 #else
@@ -43,10 +45,9 @@ UNCOUNTED void __sanitizer_cov_trace_pc(void) {
     steps++;
 }
 static void holds_steps(bool resizes) {
-    uint32_t pages = lm_memory_pages(&memory);
-    uint32_t most = steps_limit(resizes, pages != pages_before ? pages : 0);
-    HOLDS(steps, !(heap->capabilities & LM_CONSTANT_TIME) || steps <= most,
-          "a call took %u steps, more than %u", steps, most);
+    uint32_t most = lm_steps_max(heap, resizes, pages_before, lm_memory_pages(&memory));
+    HOLDS(steps, steps <= most, "a call took %u steps, more than %u", steps, most);
+    is_counted |= steps > 0;
 }
 
 static uint64_t memory_end(void) {
@@ -248,9 +249,18 @@ static void enter(uint32_t number, unsigned char *block, uint64_t cost, uint64_t
 
 // ---- Calls --------------------------------------------------------------------------------------
 
+// For rounds of the same calls in the end.
+static lm_round_call round_calls[LM_ROUND_CALLS_MAX];
+static size_t round_count;
+static void note(lm_round_verb verb, uint32_t number, uint32_t size, uint32_t alignment) {
+    if (round_count < LM_ROUND_CALLS_MAX)
+        round_calls[round_count++] = (lm_round_call){verb, number, size, alignment};
+}
+
 enum { ZERO_BYTES = 1 << 22 }; // of a zeroed block that are looked at
 static void allocate(uint32_t number, uint32_t size, uint32_t alignment, bool zeroed) {
     uint64_t cost = heap->block_bytes_max(size, alignment);
+    note(LM_ROUND_ALLOCATE, number, size, alignment);
     before();
     unsigned char *block = alignment != LM_BLOCK_ALIGNMENT
                                ? heap->allocate_aligned(alignment, size, &memory)
@@ -277,6 +287,7 @@ static void resize(uint32_t number, uint32_t size) {
     extent *e = &blocks[number];
     uint64_t cost = heap->block_bytes_max(size, e->alignment);
     uint64_t kept = size < e->size ? size : e->size, filled = e->usable;
+    note(LM_ROUND_RESIZE, number, size, 0);
     if (!e->live) return; // it could not be allocated
     e->scope = depth;
     holds_content(e->offset, number, e->usable, e->usable);
@@ -334,6 +345,7 @@ static void free_block(uint32_t number) {
 }
 
 static void release(uint32_t number) {
+    note(LM_ROUND_FREE, number, 0, 0);
     if (blocks[number].live)
         free_block(number);
     else // it could not be allocated
@@ -364,6 +376,7 @@ static void end_blocks(uint32_t scope, bool freed) {
 
 static void open_scope(void) {
     uint32_t scope = depth++;
+    note(LM_ROUND_OPEN, 0, 0, 0);
     if (!can(LM_NESTS_SCOPES) || scope >= SCOPES_MAX) return;
     before();
     bool opened = heap->open_scope(&memory);
@@ -376,6 +389,7 @@ static void open_scope(void) {
 
 static void close_scope(void) {
     uint32_t scope = --depth;
+    note(LM_ROUND_CLOSE, 0, 0, 0);
     bool opened = scope < SCOPES_MAX && scopes_opened >> scope & 1;
     end_blocks(scope + 1, !opened);
     if (!opened) return;
@@ -396,6 +410,7 @@ static void holds_nothing(void) {
 }
 
 static void reset(void) {
+    note(LM_ROUND_RESET, 0, 0, 0);
     end_blocks(0, false);
     depth = 0;
     scopes_opened = 0;
@@ -510,6 +525,34 @@ static void holds_reset(void) {
           (ull)census.free_bytes);
 }
 
+// The same calls again and again, `count` of them.
+static void play_rounds(size_t count) {
+    static lm_round round;
+    round = (lm_round){.allocator = heap, .memory = &memory};
+    memory.thread = 0;
+    lm_rounds_pages pages = lm_rounds(&round, round_calls, count);
+    HOLDS(steady, pages.last <= lm_rounds_pages_max(heap, pages.learnt),
+          "%u pages after %u rounds of the same calls, and %u after %u", pages.learnt,
+          (unsigned)LM_ROUNDS_LEARNT, pages.last, (unsigned)LM_ROUNDS);
+}
+
+// Each in a heap of its own, where steps are counted.
+static void play_checkerboards(void) {
+    for (uint32_t board = 0; is_counted && board < LM_BOARDS; board++) {
+        lm_memory other;
+        if (!lm_memory_create(&other, &(lm_memory_options){.pages = 1, .pages_max = LM_PAGES_MAX}))
+            perror("no memory"), exit(2);
+        HOLDS(refusal, heap->start(&other), "the heap does not start");
+        lm_board_finding found = lm_checkerboard(heap, &other, board, &steps);
+        HOLDS(steps, !found.most,
+              "%zu bytes, while every second of %u blocks of %zu is free, took %u steps, more "
+              "than %u",
+              found.size, (unsigned)LM_BOARD_BLOCKS, lm_board_bytes(board), found.steps,
+              found.most);
+        lm_memory_destroy(&other);
+    }
+}
+
 // All is freed, from the highest down, or first every second block.
 static void free_all(void) {
     uint32_t live = 0;
@@ -522,6 +565,7 @@ static void free_all(void) {
 
 static int end(void) {
     bool frees = can(LM_FREES_BLOCKS), merges = can(LM_MERGES);
+    size_t calls = round_count; // what follows only ends them
     refuse(0);
     while (depth)
         close_scope();
@@ -540,6 +584,8 @@ static int end(void) {
     if (frees && is_small()) holds_nothing();
     if (frees) holds_reset();
     holds_contents();
+    play_rounds(calls);
+    play_checkerboards();
     puts("nothing is broken");
     return 0;
 }

@@ -87,8 +87,12 @@ static void judge(const lm_allocator *allocator, const trace *trace, char law[48
     fclose(said);
 }
 
-static void assert_same(const lm_allocator *allocator, const trace *trace, const char *expected) {
-    trial trial = {.target = trial_target_named("heap"), .allocator = allocator, .seconds = 60};
+static void assert_same_counted(const lm_allocator *allocator, bool counted, const trace *trace,
+                                const char *expected) {
+    trial trial = {.target = trial_target_named("heap"),
+                   .allocator = allocator,
+                   .counted = counted,
+                   .seconds = 60};
     failure failure;
     char law[48];
     trial_run(&trial, trace, &failure);
@@ -96,6 +100,10 @@ static void assert_same(const lm_allocator *allocator, const trace *trace, const
     if (strcmp(failure.law, expected) != 0 || strcmp(law, expected) != 0)
         fail_msg("%s: '%s' is expected; the oracle says '%s' (%s), the reproducer '%s'",
                  allocator->name, expected, failure.law, failure.how, law);
+}
+
+static void assert_same(const lm_allocator *allocator, const trace *trace, const char *expected) {
+    assert_same_counted(allocator, false, trace, expected);
 }
 
 static void both_hold_on_all_strategies(void **state) {
@@ -156,6 +164,20 @@ static void *allocate_slowly(size_t size, lm_memory *m) {
     steps_taken += 10000;
     steps += 10000;
     return right->allocate(size, m);
+}
+static uint32_t frees; // so far
+static void *search_block_by_block(size_t size, lm_memory *m) {
+    steps_taken += frees;
+    steps += frees;
+    return right->allocate(size, m);
+}
+static void count_free(void *block, size_t size, lm_memory *m) {
+    frees++;
+    right->free(block, size, m);
+}
+static void grow_later(void *block, size_t size, lm_memory *m) {
+    if (frees > 100) lm_memory_grow(m, 1);
+    count_free(block, size, m);
 }
 static void *allocate_trapping(size_t size, lm_memory *m) {
     (void)size, (void)m;
@@ -227,6 +249,7 @@ static void both_see_each_broken_law(void **state) {
         BREAKS("walk", validate, never_valid),
         BREAKS("census", validate, count_one_more),
         BREAKS("census", free, free_nothing),
+        BREAKS("steady", free, grow_later),
     };
     trace t = parse("linmem-trace 1\na 0 100\na 1 100\nz 2 300\nf 0\nf 1\nf 2\n"
                     "a 3 900000\nf 3\na 4 50000\nf 4\n");
@@ -238,6 +261,19 @@ static void both_see_each_broken_law(void **state) {
         first = NULL;
         assert_same(&broken, &t, cases[i].law);
     }
+    trace_free(&t);
+}
+
+// Of few blocks a search takes few steps.
+static void both_count_checkerboards(void **state) {
+    (void)state;
+    trace t = parse("linmem-trace 1\na 0 100\na 1 100\nf 1\nr 0 200\nf 0\na 2 8\nf 2\n");
+    right = lm_strategy_named("tlsf", 0);
+    lm_allocator broken = *right;
+    broken.free = count_free;
+    assert_same_counted(&broken, true, &t, "");
+    broken.allocate = search_block_by_block;
+    assert_same_counted(&broken, true, &t, "steps");
     trace_free(&t);
 }
 
@@ -471,6 +507,7 @@ int main(void) {
         cmocka_unit_test(both_hold_on_all_strategies),
         cmocka_unit_test(both_see_each_broken_law),
         cmocka_unit_test(both_see_what_is_not_used_again),
+        cmocka_unit_test(both_count_checkerboards),
         cmocka_unit_test(a_trial_outlives_what_hangs),
         cmocka_unit_test(a_trial_names_the_call_that_ends_it),
         cmocka_unit_test(a_walk_over_a_damaged_heap_is_blamed),

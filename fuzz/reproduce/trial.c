@@ -1,5 +1,6 @@
 #include "fuzz/reproduce/trial.h"
 
+#include "alloc/conformance/checkerboard.h"
 #include "alloc/registry.h"
 #include "cli/child.h"
 #include "fuzz/oracle/agreement.h"
@@ -42,6 +43,8 @@ static void play_with(const heap_options *wanted, const trace *trace, failure *f
 static void play_heap(const trial *trial, const trace *trace, failure *failure) {
     heap_options options = {.allocator = trial->allocator,
                             .counted = trial->counted ? trial->allocator : NULL,
+                            .rounds = true,
+                            .boards = trial->counted ? (1u << LM_BOARDS) - 1 : 0,
                             .all_broken_walks = trial->damaged,
                             .walk_every = trace->count <= WALKS_MAX};
     play_with(&options, trace, failure);

@@ -1,6 +1,8 @@
 // Fuzz target: allocator calls on one strategy, held against the oracle. A sixteenth of the inputs,
 // as their bytes say, is played once more with its steps counted; of every 64th the heap is walked
-// with words of it broken.
+// with words of it broken; every 256th is played again in rounds, and
+// behind every 1024th a checkerboard is counted.
+#include "alloc/conformance/checkerboard.h"
 #include "fuzz/targets/heap_fuzzing.h"
 
 #define TABLE_(strategy, variant) lm_##strategy##variant
@@ -28,6 +30,8 @@ void target_input(const uint8_t *bytes, size_t count) {
     heap_options options = {.allocator = target.level == 0 ? &TABLE(TARGET_STRATEGY, _level0)
                                                            : &TABLE(TARGET_STRATEGY, _level1),
                             .counted = sum >> 28 == 0 ? &TABLE(TARGET_STRATEGY, _counted) : NULL,
+                            .rounds = sum >> 24 == 32,
+                            .boards = sum >> 22 == 0 ? 1u << (sum >> 8) % LM_BOARDS : 0,
                             .walk_every = target.walk_every,
                             .without = target.without,
                             .broken_walks = sum >> 26 == 1 ? sum : 0};
