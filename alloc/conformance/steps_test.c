@@ -168,13 +168,14 @@ static double slope(double small, double large) {
 }
 
 // Between each size and the next.
-static void check_slopes(const char *name, const taken *at, size_t count) {
-    double max = strcmp(name, "bitmap") == 0 ? SLOPE_MAX_BITMAP : SLOPE_MAX;
+static void check_slopes(const lm_allocator *subject, const taken *at, size_t count) {
+    double max = lm_steps_by_pages(subject) ? SLOPE_MAX_BITMAP : SLOPE_MAX;
     for (size_t i = 1; i < count; i++) {
         double most = slope(at[i - 1].most, at[i].most);
         double mean = slope(at[i - 1].mean, at[i].mean);
         if (most > max || mean > max)
-            fail_msg("%s: slopes %.2f of the longest call, %.2f of the mean", name, most, mean);
+            fail_msg("%s: slopes %.2f of the longest call, %.2f of the mean", subject->name, most,
+                     mean);
     }
 }
 
@@ -189,7 +190,7 @@ static void steps_keep_their_bound(void **state) {
                       at[i].most, blocks_log2, at[i].mean);
         assert_true(at[i].most > 0); // else nobody counts
     }
-    check_slopes(subject->name, at, count);
+    check_slopes(subject, at, count);
     unsigned small = at[0].most, large = at[count - 1].most;
     if (subject->capabilities & LM_CONSTANT_TIME) {
         assert_true(large <= small + STEPS_MORE);
