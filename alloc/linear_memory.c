@@ -6,7 +6,7 @@
 
 enum {
     SYSTEM_PAGE_BYTES = 4096,
-    STEP_BYTES = 2 << 20, // a huge page
+    STEP_BYTES = LM_COMMIT_STEP_BYTES,
     STEP_PAGES = STEP_BYTES / LM_PAGE_BYTES,
     AHEAD_ALIGNMENT_BYTES = 1 << 30, // what a page table of the third level maps: it moves as one
     // That a memory moves between: each may come to take 512 MiB of AddressSanitizer's shadow, as

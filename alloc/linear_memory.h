@@ -47,6 +47,8 @@ typedef enum lm_memory_commit {
     LM_COMMIT_AHEAD,
 } lm_memory_commit;
 
+enum { LM_COMMIT_STEP_BYTES = 2 << 20 }; // of LM_COMMIT_2M and LM_COMMIT_HUGE: a huge page
+
 // For who knows what of a memory is not zero: brings that to where it moves, and leaves zeroes.
 // False: nothing is brought, that it comes with its page tables is better.
 typedef bool lm_memory_carry(unsigned char *to, unsigned char *from);

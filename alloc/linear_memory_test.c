@@ -168,7 +168,7 @@ static void options_that_contradict(void **state) {
 
 // ---- How growth commits -------------------------------------------------------------------------
 
-enum { STEP_PAGES = 32, STEP_BYTES = STEP_PAGES * LM_PAGE_BYTES };
+enum { STEP_BYTES = LM_COMMIT_STEP_BYTES, STEP_PAGES = STEP_BYTES / LM_PAGE_BYTES };
 
 static const lm_memory_commit commits[] = {LM_COMMIT_4K, LM_COMMIT_2M, LM_COMMIT_HUGE};
 enum { COMMITS = sizeof commits / sizeof *commits };

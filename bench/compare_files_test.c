@@ -266,13 +266,6 @@ static void a_folder_that_cannot_be_written_is_told_first(void **state) {
     }
 }
 
-static pid_t kernel_of(pid_t parent) {
-    pid_t kernel = 0;
-    while (!kernel)
-        kernel = child_of(parent);
-    return kernel;
-}
-
 // The folder fails when all is measured: the table is there, and the files are elsewhere.
 static void what_was_measured_outlives_its_folder(void **state) {
     (void)state;
@@ -280,7 +273,7 @@ static void what_was_measured_outlives_its_folder(void **state) {
         setenv("TMPDIR", fallback ? in_folder("") : "/nowhere", 1);
         pid_t pid =
             begin("--workloads", trace, "--allocators", "floor,ideal", "--blocks", "1000", NULL);
-        kernel_of(pid);
+        await_child(pid, 0);
         assert_int_equal(rmdir(out), 0);
         kill(pid, SIGINT);
         assert_int_equal(finish(pid), 2);
@@ -329,7 +322,7 @@ static void a_cell_that_hangs_is_named_and_the_others_go_on(void **state) {
     (void)state;
     pid_t pid = begin("--workloads", trace, "--allocators", "tlsf,buddy", "--blocks", "1",
                       "--cell-seconds", "4", NULL);
-    kill(kernel_of(pid), SIGSTOP);
+    kill(await_child(pid, 0), SIGSTOP);
     assert_int_equal(finish(pid), 1);
     json_t *json = results();
     bool first = strcmp(status_of(json, "tlsf"), "ok") != 0;
@@ -347,10 +340,9 @@ static void a_limit_begins_with_the_process(void **state) {
     if (sysconf(_SC_NPROCESSORS_ONLN) < 2) skip(); // they would not run side by side
     pid_t pid = begin("--workloads", trace, "--allocators", "tlsf,buddy", "--blocks", "1",
                       "--cell-seconds", "8", NULL);
-    pid_t first = kernel_of(pid), second;
+    pid_t first = await_child(pid, 0);
     kill(first, SIGSTOP);
-    while ((second = other_child_of(pid, first)) == 0)
-        ;
+    pid_t second = await_child(pid, first);
     kill(second, SIGSTOP);
     while (kill(first, 0) == 0 && kill(second, 0) == 0)
         usleep(10000);
@@ -371,7 +363,7 @@ static void an_interrupted_cell_is_named(void **state) {
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
         pid_t pid =
             begin("--workloads", trace, "--allocators", "floor,ideal", "--blocks", "1", NULL);
-        kill(kernel_of(pid), SIGSTOP); // ideal is verified first
+        kill(await_child(pid, 0), SIGSTOP); // ideal is verified first
         kill(pid, signals[i]);
         assert_int_equal(finish(pid), 1);
         json_t *json = results();

@@ -125,6 +125,17 @@ UNUSED static pid_t child_of(pid_t parent) {
     return other_child_of(parent, 0);
 }
 
+// Waits until the parent has a child besides `known`; fails if it ends before.
+UNUSED static pid_t await_child(pid_t parent, pid_t known) {
+    pid_t child;
+    while ((child = other_child_of(parent, known)) == 0) {
+        siginfo_t ended = {0};
+        assert_int_equal(waitid(P_PID, (id_t)parent, &ended, WEXITED | WNOHANG | WNOWAIT), 0);
+        if (ended.si_pid) fail_msg("the command ended without a child: status %d", ended.si_status);
+    }
+    return child;
+}
+
 UNUSED static int make_folder(void **state) {
     (void)state;
     if (!mkdtemp(folder)) return -1;

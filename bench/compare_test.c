@@ -323,9 +323,7 @@ static void a_failed_cell_has_no_time_and_the_rest_goes_on(void **state) {
 static void a_killed_cell_is_reported(void **state) {
     (void)state;
     pid_t pid = begin("--workloads", trace, "--allocators", "floor,ideal", "--blocks", "40", NULL);
-    pid_t kernel = 0;
-    while (!kernel)
-        kernel = child_of(pid);
+    pid_t kernel = await_child(pid, 0);
     kill(kernel, SIGKILL);
     assert_int_equal(finish(pid), 1);
     json_t *json = results();
@@ -347,11 +345,8 @@ static void an_interrupt_keeps_what_was_measured(void **state) {
     pid_t pid =
         begin("--workloads", trace, "--allocators", "floor,ideal", "--blocks", "1000", NULL);
     pid_t last = 0;
-    for (int kernels = 0; kernels < 8;) { // so that every cell was played
-        pid_t now = child_of(pid);
-        if (now && now != last) kernels++;
-        if (now) last = now;
-    }
+    for (int kernels = 0; kernels < 8; kernels++) // so that every cell was played
+        last = await_child(pid, last);
     kill(pid, SIGINT);
     assert_int_equal(finish(pid), 1);
     json_t *json = results(), *context = json_object_get(json, "context");

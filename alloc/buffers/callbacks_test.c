@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -692,6 +693,7 @@ static void a_callback_may_wait_for_other_threads(void **state) {
 }
 
 int main(void) {
+    alarm(600); // threads that wait for each other may wait for ever
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_call_works_inside_of_each),
         cmocka_unit_test(a_buffer_that_is_resized_is_busy),

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 extern const lm_allocator lm_paged_level1, lm_tlsf_level1;
 
@@ -392,7 +393,9 @@ int main(int argc, char **argv) {
     static mutator mutators[MUTATORS];
     counters collector = {0}, drainer = {0}, looker = {0};
     pthread_t threads[MUTATORS + 4];
-    if (argc > 1) deadline_ns = now_ns() + strtoull(argv[1], NULL, 10) * 1000000000u;
+    uint64_t seconds = argc > 1 ? strtoull(argv[1], NULL, 10) : 0;
+    if (seconds) deadline_ns = now_ns() + seconds * 1000000000u;
+    alarm(600 + (unsigned)seconds); // threads that wait for each other may wait for ever
     set_up();
     for (uint32_t way = 0; way < 2 * ENDS; way++)
         what_was_written_before(way % 2, way / 2);

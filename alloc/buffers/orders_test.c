@@ -22,6 +22,7 @@ static void take_lock(uint32_t *lock);
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 extern const lm_allocator lm_tlsf_level1;
 
@@ -173,6 +174,7 @@ static bool play(const struct call *call, uint32_t met) {
 }
 
 int main(void) {
+    alarm(600); // threads that wait for each other may wait for ever
     lm_allocator heap = lm_tlsf_level1;
     heap.free = free_and_write;
     MUST(lm_memory_create(&home, &(lm_memory_options){.pages = 1, .pages_max = 16}));

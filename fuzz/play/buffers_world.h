@@ -9,7 +9,8 @@
 
 enum {
     BUFFERS_MEMORIES_MAX = 4,
-    BUFFERS_SKIPPED_MAX = 132, // so that numbers are more than 7 bits
+    BUFFERS_CONTENT_BYTES = 1 << 15, // that the target `buffers` keeps of what is written
+    BUFFERS_SKIPPED_MAX = 132,       // so that numbers are more than 7 bits
     BUFFERS_BUDGETS = 4,
 };
 

@@ -18,7 +18,6 @@ typedef struct play {
 } play;
 
 static int record_here(void *context) {
-    enum { CONTENT_BYTES = 1 << 15 };
     static buffer_player player;
     static buffers_world world;
     const play *p = context;
@@ -26,7 +25,7 @@ static int record_here(void *context) {
     const buffer_limits limits = buffer_limits_of(t);
     buffers_world_choice choice;
     if (!buffers_world_of(t, &choice) || !buffers_world_create(&world) ||
-        !buffer_player_create(&player, &limits, CONTENT_BYTES))
+        !buffer_player_create(&player, &limits, BUFFERS_CONTENT_BYTES))
         return 1;
     if (!buffers_world_start(&world, &choice, 1, t->operations, t->count))
         return 0; // a heap has no room, here nor there

@@ -317,6 +317,12 @@ static void a_trial_outlives_what_hangs(void **state) {
     trial.seconds = 60;
     assert_true(trial_run(&trial, &t, &failure));
     assert_string_equal(failure.law, "steps");
+    char law[48];
+    judge(&broken, &t, law); // the reproducer counts its own
+    assert_string_equal(law, "steps");
+    broken.allocate = right->allocate;
+    judge(&broken, &t, law);
+    assert_string_equal(law, "");
     trace_free(&t);
 }
 

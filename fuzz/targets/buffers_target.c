@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CONTENT_BYTES = 1 << 15 };
 _Static_assert(BUFFERS_MEMORIES_MAX + BUFFERS_SKIPPED_MAX <= LM_MEMORIES_MAX, "a realm has them");
 
 static buffer_player player;
@@ -27,7 +26,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
         .blocks = BUFFERS_INPUT_OPERATIONS_MAX,
     };
     target_begin(*argc, *argv);
-    if (!buffer_player_create(&player, &limits, CONTENT_BYTES) || !buffers_world_create(&world)) {
+    if (!buffer_player_create(&player, &limits, BUFFERS_CONTENT_BYTES) ||
+        !buffers_world_create(&world)) {
         perror("linmem-fuzz: no memory");
         return 2;
     }

@@ -60,9 +60,10 @@
 //     and the index's own, of which one is always: every free block is in it, and nothing else.
 #pragma once
 
+#include "alloc/strategies/fit/tag_bits.h"
 #include "alloc/strategies/strategy.h"
 
-enum { FREE = 1, PREVIOUS_FREE = 2, GAP = 4, LAST = 8, FLAGS = LM_BLOCK_ALIGNMENT - 1 };
+enum { FLAGS = LM_BLOCK_ALIGNMENT - 1 }; // and those of tag_bits.h
 #define BYTES (~(uint32_t)FLAGS)
 
 // What a free block's links need: two words and the repeated one, unless the index says otherwise.

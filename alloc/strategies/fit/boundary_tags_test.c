@@ -3,6 +3,7 @@
 // broken.
 #include "alloc/conformance/heap.h"
 #include "alloc/registry.h"
+#include "alloc/strategies/fit/tag_bits.h"
 
 #include <signal.h>
 #include <string.h>
@@ -11,7 +12,7 @@
 
 static const char *const names[] = {"first_fit", "next_fit", "best_fit",
                                     "half_fit",  "tlsf",     "bins"};
-enum { NAMES = sizeof names / sizeof *names, FREE = 1, PREVIOUS_FREE = 2, GAP = 4, LAST = 8 };
+enum { NAMES = sizeof names / sizeof *names };
 
 static uint32_t *tag(void *block) {
     return (void *)((unsigned char *)block - 4);
