@@ -31,7 +31,7 @@ static exit_status compare(int argc, char **argv) {
     char *command = text_format("%s%s%s", argv[0], *words ? " " : "", words);
     compare_options_read(&options, argc, argv);
     comparison *c = &options.comparison;
-    comparison_need_kernel();
+    comparison_need_runner();
     report_output output;
     report_output_open(&output, options.directory, results_bytes_about(c));
     streams_outlive_reader();

@@ -1,8 +1,9 @@
-// The allocator interface: one table of functions, behind which strategies and host mallocs stand.
+// The allocator interface: one table of functions, behind which strategies and system mallocs
+// stand.
 //
-// The memory is the last argument, so that a host's own malloc, realloc and free stand in the table
-// as they are: an argument that the callee does not read costs nothing in the calling conventions
-// we build for, and no peer pays for an adapter that a strategy is spared.
+// The memory is the last argument, so that a system's own malloc, realloc and free stand in the
+// table as they are: an argument that the callee does not read costs nothing in the calling
+// conventions we build for, and no peer pays for an adapter that a strategy is spared.
 //
 // A block is at least as large as asked and aligned to LM_BLOCK_ALIGNMENT, or to what was asked. It
 // is live from the call that returned it to the one that frees it. Functions are called by one
@@ -77,7 +78,7 @@ typedef struct lm_allocator {
 
     // Makes the block `size` bytes large; the first min(old, new) bytes are kept. Returns its
     // address, perhaps a new one, or NULL, and then the block is as it was. Size 0 keeps a block
-    // live in a strategy; a host's realloc frees it, so nobody asks that of a host.
+    // live in a strategy; a system's realloc frees it, so nobody asks that of a system malloc.
     void *(*resize)(void *block, size_t size, lm_memory *memory);
 
     // The same for a block that is to stay aligned: `alignment` is what it was allocated with.
@@ -93,7 +94,7 @@ typedef struct lm_allocator {
     // The most bytes that a block allocated with `size` and `alignment` takes of the heap, its own
     // header included; so the most that usable_size may be, and the most by which live_bytes grows.
     // A resize may leave a block at up to twice that. Of sizes that no heap can serve: anything.
-    // NULL in host mallocs.
+    // NULL in system mallocs.
     uint64_t (*block_bytes_max)(size_t size, size_t alignment);
 
     // The most that the heap takes, its records and the last page included, when no more than that
@@ -101,7 +102,7 @@ typedef struct lm_allocator {
     // NULL: there is no bound, and `bound` says why.
     uint64_t (*heap_bytes_max)(const lm_demand *demand);
 
-    // Frees every block at once, and closes all scopes. NULL in host mallocs.
+    // Frees every block at once, and closes all scopes. NULL in system mallocs.
     void (*reset)(lm_memory *memory);
 
     // With LM_NESTS_SCOPES, else NULL: what is allocated from here on is freed when the scope is
@@ -111,6 +112,6 @@ typedef struct lm_allocator {
     void (*close_scope)(lm_memory *memory);
 
     // Walks the heap. Returns the name of the first law found broken, or NULL; fills the census
-    // where one is given. O(heap). NULL in host mallocs.
+    // where one is given. O(heap). NULL in system mallocs.
     const char *(*validate)(lm_memory *memory, lm_census *census);
 } lm_allocator;

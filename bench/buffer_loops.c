@@ -10,7 +10,7 @@ enum { BUFFERS_MAX = 1024, SIZE = 64, ROUND = 64, OWNER = 1 };
 struct buffer_world {
     lm_memory memory;
     const lm_allocator *allocator;
-    lm_realm realm;
+    lm_buffer_table table;
     uint64_t last; // of the buffers, whose number is a power of two
     lm_handle handles[BUFFERS_MAX];
     uint64_t counters[BUFFERS_MAX];
@@ -29,10 +29,10 @@ buffer_world *buffer_world_start(const char *strategy, bool atomic, uint32_t buf
     w->last = buffers - 1;
     const lm_counts *counts = atomic ? &lm_counts_atomic : &lm_counts_plain;
     if (!lm_memory_create(&w->memory, &(lm_memory_options){.pages = 16, .pages_max = 1024}) ||
-        !a->start(&w->memory) || !lm_realm_start(&w->realm, counts, a, &w->memory))
+        !a->start(&w->memory) || !lm_buffer_table_start(&w->table, counts, a, &w->memory))
         abort();
     for (uint32_t i = 0; i < buffers; i++)
-        if (lm_buffer_create(&w->realm, OWNER, LM_HOME, SIZE, LM_BLOCK_ALIGNMENT, false,
+        if (lm_buffer_create(&w->table, OWNER, LM_HOME, SIZE, LM_BLOCK_ALIGNMENT, false,
                              &w->handles[i]))
             abort();
     return w;
@@ -46,8 +46,8 @@ void buffer_world_end(buffer_world *world) {
 void loop_retain_release(buffer_world *world, uint64_t count) {
     for (uint64_t n = 0; n < count; n++) {
         uint64_t i = n & world->last;
-        use(lm_buffer_retain(&world->realm, OWNER, world->handles[i]));
-        use(lm_buffer_release(&world->realm, OWNER, world->handles[i]));
+        use(lm_buffer_retain(&world->table, OWNER, world->handles[i]));
+        use(lm_buffer_release(&world->table, OWNER, world->handles[i]));
     }
 }
 
@@ -71,13 +71,13 @@ void loop_bare_atomic(buffer_world *world, uint64_t count) {
 
 static inline lm_handle create(buffer_world *w) {
     lm_handle handle = 0;
-    use(lm_buffer_create(&w->realm, OWNER, LM_HOME, SIZE, LM_BLOCK_ALIGNMENT, false, &handle));
+    use(lm_buffer_create(&w->table, OWNER, LM_HOME, SIZE, LM_BLOCK_ALIGNMENT, false, &handle));
     return handle;
 }
 
 void loop_create_release(buffer_world *world, uint64_t count) {
     while (count--)
-        use(lm_buffer_release(&world->realm, OWNER, create(world)));
+        use(lm_buffer_release(&world->table, OWNER, create(world)));
 }
 
 void loop_create_release_rounds(buffer_world *world, uint64_t count) {
@@ -86,7 +86,7 @@ void loop_create_release_rounds(buffer_world *world, uint64_t count) {
         for (uint32_t i = 0; i < ROUND; i++)
             made[i] = create(world);
         for (uint32_t i = 0; i < ROUND; i++)
-            use(lm_buffer_release(&world->realm, OWNER, made[i]));
+            use(lm_buffer_release(&world->table, OWNER, made[i]));
     }
 }
 

@@ -10,8 +10,8 @@ extern "C" {
 
 typedef struct buffer_world buffer_world;
 
-// A realm on one memory that a strategy serves, with so many live buffers of 64 bytes, a power of
-// two up to 1024. Ends the process where there is no memory.
+// A buffer table on one memory that a strategy serves, with so many live buffers of 64 bytes, a
+// power of two up to 1024. Ends the process where there is no memory.
 buffer_world *buffer_world_start(const char *strategy, bool atomic, uint32_t buffers);
 void buffer_world_end(buffer_world *world);
 

@@ -1,7 +1,7 @@
 // A cell: one allocator playing one workload in one fresh process.
 //
-// The two processes share this piece of memory: the comparison writes the order, the kernel the
-// outcome. What a kernel that crashed had found out so far is there still.
+// The two processes share this piece of memory: the comparison writes the order, the runner the
+// outcome. What a runner that crashed had found out so far is there still.
 #pragma once
 
 #include <stdint.h>
@@ -12,14 +12,14 @@ extern "C" {
 
 enum {
     CELL_PASSES_MAX = 256,
-    CELL_DESCRIPTOR = 3,    // in the kernel: this piece,
+    CELL_DESCRIPTOR = 3,    // in the runner: this piece,
     PROGRAM_DESCRIPTOR = 4, // and the program it plays
     CELL_WALK_EVERY = 4096, // calls, when verifying
     CELL_STEPS_MIN = 1000,  // of the clock in what is timed: an error of 0.1 % at most
 };
 
 typedef struct cell_order {
-    char allocator[32]; // a strategy, a yardstick or a host
+    char allocator[32]; // a strategy, a yardstick or a system malloc
     int32_t check_level;
     uint32_t verify;      // play once, observed and walked, and take no time
     uint32_t threads;     // a thread plays each lane
@@ -32,7 +32,7 @@ typedef struct cell_order {
 } cell_order;
 
 typedef struct cell_outcome {
-    uint32_t done;     // the kernel came to its end
+    uint32_t done;     // the runner came to its end
     char proof[128];   // which library answered, and its version
     char failure[160]; // what went wrong, or ""
     uint32_t warm_passes;

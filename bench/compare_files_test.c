@@ -378,20 +378,20 @@ static void an_interrupted_cell_is_named(void **state) {
     }
 }
 
-static void the_kernel_is_there_and_of_this_build(void **state) {
+static void the_runner_is_there_and_of_this_build(void **state) {
     (void)state;
     assert_int_equal(shell("mkdir -p moved && cp \"$LINMEM\" moved/linmem && moved/linmem compare "
                            "--out out --workloads small.lmt --allocators tlsf"),
                      2);
-    assert_non_null(strstr(said, "moved/linmem-kernel: No such file or directory"));
+    assert_non_null(strstr(said, "moved/linmem-runner: No such file or directory"));
     assert_int_equal(shell("rm -rf linmem-results; moved/linmem compare --workloads small.lmt "
                            "--allocators tlsf; ls linmem-results"),
                      2);
     assert_non_null(strstr(said, "cannot access 'linmem-results'"));
-    assert_int_equal(shell("cp /bin/true moved/linmem-kernel; moved/linmem compare --out out "
+    assert_int_equal(shell("cp /bin/true moved/linmem-runner; moved/linmem compare --out out "
                            "--workloads small.lmt --allocators tlsf"),
                      1);
-    assert_non_null(strstr(said, "linmem-kernel produced no result"));
+    assert_non_null(strstr(said, "linmem-runner produced no result"));
 }
 
 // What a user's environment holds is no reason to hang.
@@ -429,7 +429,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test_teardown(a_cell_that_hangs_is_named_and_the_others_go_on, clear_out),
         cmocka_unit_test_teardown(a_limit_begins_with_the_process, clear_out),
         cmocka_unit_test_teardown(an_interrupted_cell_is_named, clear_out),
-        cmocka_unit_test_teardown(the_kernel_is_there_and_of_this_build, clear_out),
+        cmocka_unit_test_teardown(the_runner_is_there_and_of_this_build, clear_out),
         cmocka_unit_test_teardown(odd_environments_are_survived, clear_out),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

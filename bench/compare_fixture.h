@@ -112,7 +112,7 @@ UNUSED static pid_t other_child_of(pid_t parent, pid_t known) {
         snprintf(path, sizeof path, "/proc/%s/stat", entry->d_name);
         FILE *file = fopen(path, "r");
         if (!file) continue;
-        if (fscanf(file, "%d (linmem-kernel) %c %d", &pid, &state, &of) == 3 && of == parent &&
+        if (fscanf(file, "%d (linmem-runner) %c %d", &pid, &state, &of) == 3 && of == parent &&
             pid != known)
             found = pid;
         fclose(file);

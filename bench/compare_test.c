@@ -1,5 +1,5 @@
 // linmem compare as people use it: the built command, its messages, its files.
-// compare_test LINMEM all|ours: the command, and whether this build can play the host's mallocs.
+// compare_test LINMEM all|ours: the command, and whether this build can play the system's mallocs.
 #include "alloc/registry.h"
 #include "bench/cell.h"
 #include "bench/compare_fixture.h"
@@ -96,17 +96,18 @@ static void the_smoke_profile_measures_all(void **state) {
     check_columns();
 }
 
-// The options hold for whole comparisons, hosts included, and are written wherever a figure is.
+// The options hold for whole comparisons, system mallocs included, and are written wherever a
+// figure is.
 static void a_memory_option_is_recorded(void **state) {
     (void)state;
     static const struct {
         const char *name, *says, *environment;
     } rows[] = {{"2m", "in steps of 2 MiB", ""},
                 {"huge", "Memory: huge pages", "MALLOC_CONF=thp:always"}};
-    bool hosts = strstr(playable, "jemalloc") != NULL;
+    bool system_mallocs = strstr(playable, "jemalloc") != NULL;
     for (size_t i = 0; i < 2; i++) {
         assert_int_equal(compare("--profile", "smoke", "--memory", rows[i].name, "--allocators",
-                                 hosts ? "paged,jemalloc" : "paged", NULL),
+                                 system_mallocs ? "paged,jemalloc" : "paged", NULL),
                          0);
         json_t *json = results(), *who;
         check_memory_option(json, rows[i].name);
@@ -115,8 +116,8 @@ static void a_memory_option_is_recorded(void **state) {
         size_t index;
         json_array_foreach(json_object_get(json_object_get(json, "context"), "allocators"), index,
                            who) {
-            bool host = strcmp(text(who, "kind"), "host") == 0;
-            assert_string_equal(text(who, "environment"), host ? rows[i].environment : "");
+            bool system_malloc = strcmp(text(who, "kind"), "host") == 0;
+            assert_string_equal(text(who, "environment"), system_malloc ? rows[i].environment : "");
         }
         json_decref(json);
     }
@@ -145,19 +146,19 @@ static void write_lanes(const char *path) {
 
 static void threads_play_lanes(void **state) {
     (void)state;
-    bool hosts = strstr(playable, "jemalloc") != NULL;
+    bool system_mallocs = strstr(playable, "jemalloc") != NULL;
     char lanes[96];
     snprintf(lanes, sizeof lanes, "%s/lanes.lmt", folder);
     write_lanes(lanes);
     assert_int_equal(compare("--profile", "smoke", "--threads", "--workloads", lanes,
-                             "--allocators", hosts ? "paged_shared,jemalloc" : "paged_shared",
-                             NULL),
+                             "--allocators",
+                             system_mallocs ? "paged_shared,jemalloc" : "paged_shared", NULL),
                      0);
     assert_non_null(strstr(said, "Threads: one for each lane"));
     json_t *json = results(), *row;
     size_t index;
     assert_true(json_is_true(json_object_get(json_object_get(json, "context"), "threads")));
-    assert_int_equal(json_array_size(json_object_get(json, "cells")), hosts ? 4 : 2);
+    assert_int_equal(json_array_size(json_object_get(json, "cells")), system_mallocs ? 4 : 2);
     json_array_foreach(json_object_get(json, "cells"), index, row) {
         assert_string_equal(text(row, "status"), "ok");
         assert_int_equal(json_integer_value(json_object_get(row, "threads")), 2);
@@ -323,8 +324,8 @@ static void a_failed_cell_has_no_time_and_the_rest_goes_on(void **state) {
 static void a_killed_cell_is_reported(void **state) {
     (void)state;
     pid_t pid = begin("--workloads", trace, "--allocators", "floor,ideal", "--blocks", "40", NULL);
-    pid_t kernel = await_child(pid, 0);
-    kill(kernel, SIGKILL);
+    pid_t runner = await_child(pid, 0);
+    kill(runner, SIGKILL);
     assert_int_equal(finish(pid), 1);
     json_t *json = results();
     size_t failed = 0;
@@ -345,7 +346,7 @@ static void an_interrupt_keeps_what_was_measured(void **state) {
     pid_t pid =
         begin("--workloads", trace, "--allocators", "floor,ideal", "--blocks", "1000", NULL);
     pid_t last = 0;
-    for (int kernels = 0; kernels < 8; kernels++) // so that every cell was played
+    for (int runners = 0; runners < 8; runners++) // so that every cell was played
         last = await_child(pid, last);
     kill(pid, SIGINT);
     assert_int_equal(finish(pid), 1);
@@ -393,14 +394,14 @@ static void another_malloc_is_not_measured(void **state) {
 }
 
 // Asks the command for its allocators.
-static bool list_playable(bool hosts) {
+static bool list_playable(bool system_mallocs) {
     char command[1024];
     snprintf(command, sizeof command, "'%s' list allocators --json", linmem);
     FILE *stream = popen(command, "r");
     json_t *list = stream ? json_loadf(stream, 0, NULL) : NULL, *entry;
     size_t i;
     json_array_foreach(list, i, entry) {
-        if (!hosts && strcmp(text(entry, "kind"), "host") == 0) continue;
+        if (!system_mallocs && strcmp(text(entry, "kind"), "host") == 0) continue;
         if (*playable) strcat(playable, ",");
         strcat(playable, text(entry, "name"));
     }

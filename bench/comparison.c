@@ -48,32 +48,32 @@ cell_record *comparison_cell(const comparison *c, size_t contestant, size_t work
 
 // ---- One process --------------------------------------------------------------------------------
 
-typedef struct kernel {
+typedef struct runner {
     cell *shared;
     int descriptor;
     pid_t pid; // 0: none runs
     int error; // why it could not be started: pid −1
     double started;
     char *path, library[256], libraries[PATH_MAX + 32], pad[PAD_BYTES_MAX + 16];
-} kernel;
+} runner;
 
 static void *needed(void *pointer) {
     if (!pointer || pointer == MAP_FAILED) options_fail("%s", strerror(errno));
     return pointer;
 }
 
-static kernel *kernel_new(void) {
-    kernel *k = needed(calloc(1, sizeof *k));
+static runner *runner_new(void) {
+    runner *k = needed(calloc(1, sizeof *k));
     k->descriptor = memfd_create("linmem-cell", MFD_CLOEXEC);
     if (k->descriptor < 0 || ftruncate(k->descriptor, sizeof(cell)) != 0)
         options_fail("%s", strerror(errno));
     k->shared =
         needed(mmap(NULL, sizeof(cell), PROT_READ | PROT_WRITE, MAP_SHARED, k->descriptor, 0));
-    k->path = child_beside("linmem-kernel");
+    k->path = child_beside("linmem-runner");
     return k;
 }
 
-static void kernel_free(kernel *k) {
+static void runner_free(runner *k) {
     munmap(k->shared, sizeof(cell));
     close(k->descriptor);
     free(k->path);
@@ -84,12 +84,12 @@ const char *comparison_setting(const contestant *contestant, lm_memory_commit co
     return commit == LM_COMMIT_HUGE ? contestant->huge_pages : "";
 }
 
-// Starts a kernel on its order. The environment's size varies, and with it where the stack lies.
-static void kernel_start(kernel *k, const contestant *contestant, const workload *workload,
+// Starts a runner on its order. The environment's size varies, and with it where the stack lies.
+static void runner_start(runner *k, const contestant *contestant, const workload *workload,
                          const cell_order *order, int cpu, size_t pad_bytes) {
     *k->shared = (cell){.order = *order};
     memcpy(k->shared->order.allocator, contestant->allocator, sizeof contestant->allocator);
-    bool counted = order->verify && contestant->host;
+    bool counted = order->verify && contestant->system_malloc;
     snprintf(k->library, sizeof k->library, "LD_PRELOAD=%s%s", counted ? "linmem-count.so:" : "",
              contestant->library);
     snprintf(k->libraries, sizeof k->libraries, "LD_LIBRARY_PATH=%.*s",
@@ -113,7 +113,7 @@ static void kernel_start(kernel *k, const contestant *contestant, const workload
     k->error = errno;
 }
 
-// How long a kernel may take that plays the workload so often.
+// How long a runner may take that plays the workload so often.
 static double seconds_max(const comparison *c, const workload *workload, double plays) {
     double operations = (double)workload->summary.operations;
     return c->cell_seconds > 0 ? c->cell_seconds
@@ -122,7 +122,7 @@ static double seconds_max(const comparison *c, const workload *workload, double 
 
 // Waits for it. Writes the status: "ok", or what went wrong. False: it was interrupted, and nothing
 // is known but how long it had played.
-static bool kernel_wait(kernel *k, double seconds_max, char *status, size_t bytes) {
+static bool runner_wait(runner *k, double seconds_max, char *status, size_t bytes) {
     if (k->pid < 0) {
         snprintf(status, bytes, "%s: %s", k->path, strerror(k->error));
         return true;
@@ -140,7 +140,7 @@ static bool kernel_wait(kernel *k, double seconds_max, char *status, size_t byte
         snprintf(status, bytes, "%s", outcome->failure);
     else if (end.ok && !outcome->done)
         snprintf(status, bytes,
-                 "linmem-kernel produced no result (built from a different version?)");
+                 "linmem-runner produced no result (built from a different version?)");
     else if (!end.ok)
         snprintf(status, bytes, "%s", end.text);
     else
@@ -158,9 +158,9 @@ static size_t first_of_allocator(const comparison *c, size_t contestant) {
     return i;
 }
 
-// A verification under way; kernel->pid 0: none.
+// A verification under way; runner->pid 0: none.
 typedef struct verification {
-    kernel *kernel;
+    runner *runner;
     size_t contestant, workload;
 } verification;
 
@@ -172,14 +172,14 @@ static void verification_start(const comparison *c, verification *v, size_t cell
                         .threads = c->threads,
                         .commit = (uint32_t)c->commit,
                         .heap_start = LM_BLOCK_ALIGNMENT};
-    kernel_start(v->kernel, &c->contestants[v->contestant], &c->workloads[v->workload], &order, -1,
+    runner_start(v->runner, &c->contestants[v->contestant], &c->workloads[v->workload], &order, -1,
                  1);
 }
 
 static void verification_end(const comparison *c, verification *v) {
     char found[160];
-    if (!v->kernel->pid) return;
-    kernel_wait(v->kernel, seconds_max(c, &c->workloads[v->workload], 1), found, sizeof found);
+    if (!v->runner->pid) return;
+    runner_wait(v->runner, seconds_max(c, &c->workloads[v->workload], 1), found, sizeof found);
     for (size_t i = v->contestant; i < c->contestant_count; i++) {
         char *status = comparison_cell(c, i, v->workload)->status;
         if (first_of_allocator(c, i) != v->contestant) continue;
@@ -206,7 +206,7 @@ static void verify_all(const comparison *c) {
     size_t total = c->contestant_count * c->workload_count, next = 0;
     verification running[VERIFIERS_MAX];
     for (size_t i = 0; i < width; i++)
-        running[i].kernel = kernel_new();
+        running[i].runner = runner_new();
     progress *progress = progress_start("verifying", total);
     for (size_t cell = 0; cell < total && !interrupted(); cell++) {
         size_t contestant = cell / c->workload_count;
@@ -221,7 +221,7 @@ static void verify_all(const comparison *c) {
     }
     for (size_t i = 0; i < width; i++) {
         verification_end(c, &running[i]);
-        kernel_free(running[i].kernel);
+        runner_free(running[i].runner);
     }
     progress_end(progress);
 }
@@ -264,7 +264,7 @@ static void record(cell_record *record, size_t block, const cell_outcome *outcom
 }
 
 // One workload of one block: every contestant that still stands, in random order.
-static void play_workload(comparison *c, kernel *k, size_t block, size_t workload, int cpu,
+static void play_workload(comparison *c, runner *k, size_t block, size_t workload, int cpu,
                           uint64_t *random, progress *progress) {
     size_t order[c->contestant_count];
     for (size_t i = 0; i < c->contestant_count; i++) { // Fisher and Yates, inside out
@@ -288,11 +288,11 @@ static void play_workload(comparison *c, kernel *k, size_t block, size_t workloa
             .handicap = who->handicap};
         size_t pad_bytes = 1 + random_below(random, PAD_BYTES_MAX);
         if (strcmp(cell->status, "ok") != 0) continue;
-        kernel_start(k, who, what, &cell_order, cpu, pad_bytes);
+        runner_start(k, who, what, &cell_order, cpu, pad_bytes);
         char status[sizeof cell->status];
         double plays = (2 + c->profile->warm_passes_min) * (1 + who->handicap);
         double most = seconds_max(c, what, plays) + c->profile->warm_seconds_max;
-        bool known = kernel_wait(k, most, status, sizeof status);
+        bool known = runner_wait(k, most, status, sizeof status);
         if (strcmp(status, "ok") == 0)
             record(cell, block, &k->shared->outcome, what->summary.operations);
         else if (known || block == 0)
@@ -301,7 +301,7 @@ static void play_workload(comparison *c, kernel *k, size_t block, size_t workloa
 }
 
 static void play_all(comparison *c) {
-    kernel *k = kernel_new();
+    runner *k = runner_new();
     int cpu = c->threads ? -1 : timing_cpu();
     uint64_t random = c->seed;
     progress *progress =
@@ -310,7 +310,7 @@ static void play_all(comparison *c) {
         for (size_t w = 0; w < c->workload_count && !interrupted(); w++)
             play_workload(c, k, c->blocks, w, cpu, &random, progress);
     progress_end(progress);
-    kernel_free(k);
+    runner_free(k);
 }
 
 // A cell that failed in some block has no time, and neither has one that was never played.
@@ -329,8 +329,8 @@ static bool settle(comparison *c) {
     return all_ok;
 }
 
-void comparison_need_kernel(void) {
-    char *path = child_beside("linmem-kernel");
+void comparison_need_runner(void) {
+    char *path = child_beside("linmem-runner");
     if (access(path, X_OK) != 0) options_fail("%s: %s", path, strerror(errno));
     free(path);
 }

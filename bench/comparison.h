@@ -50,7 +50,7 @@ typedef struct comparison {
     size_t workload_count;
     const profile *profile;
     bool threads;            // a thread plays each lane; else one plays all, in recorded order
-    lm_memory_commit commit; // of the linear memories; the hosts get what they have for it
+    lm_memory_commit commit; // of the linear memories; the system mallocs get what they have for it
     size_t blocks;           // that were played whole, or begun when it was interrupted
     uint64_t seed;           // of the order and of what is varied
     double minimum_effect;
@@ -64,7 +64,7 @@ cell_record *comparison_cell(const comparison *comparison, size_t contestant, si
 
 // Exits (options_fail) if the program that comparison_run starts for each cell is missing. The
 // caller calls it before anything is written.
-void comparison_need_kernel(void);
+void comparison_need_runner(void);
 
 // Plays it all. Progress goes to a terminal's standard error; Ctrl-C ends it early, and what was
 // measured stays. The caller has filled in all above `blocks`, the seed and the minimum effect.
@@ -73,6 +73,7 @@ void comparison_need_kernel(void);
 bool comparison_run(comparison *comparison);
 void comparison_free(comparison *comparison);
 
-// What a contestant's environment is given for a memory option: NAME=VALUE, or "". The hosts'
-// mallocs have a setting for huge pages, and none that makes memory present before it is touched.
+// What a contestant's environment is given for a memory option: NAME=VALUE, or "". The system
+// mallocs' mallocs have a setting for huge pages, and none that makes memory present before it is
+// touched.
 const char *comparison_setting(const contestant *contestant, lm_memory_commit commit);

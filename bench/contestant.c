@@ -13,38 +13,39 @@
 
 const char *const *contestant_names(size_t *count) {
     static const char **names;
-    size_t n = 0, most = 2 + lm_strategy_count() + lm_host_count();
+    size_t n = 0, most = 2 + lm_strategy_count() + lm_system_malloc_count();
     if (!names) names = calloc(most + 1, sizeof *names);
     if (!names) options_fail("out of memory");
     names[n++] = lm_floor.name;
     names[n++] = lm_ideal.name;
     for (size_t i = 0; i < lm_strategy_count(); i++)
         names[n++] = lm_strategy_at(i, 0)->name;
-    for (size_t i = 0; i < lm_host_count(); i++)
-        names[n++] = lm_host_at(i)->name;
+    for (size_t i = 0; i < lm_system_malloc_count(); i++)
+        names[n++] = lm_system_malloc_at(i)->name;
     if (count) *count = n;
     return names;
 }
 
 static bool shares_threads(const char *allocator) {
     const lm_allocator *strategy = lm_strategy_named(allocator, 0);
-    return strategy ? strategy->capabilities & LM_SHARES_THREADS : lm_host_named(allocator) != NULL;
+    return strategy ? strategy->capabilities & LM_SHARES_THREADS
+                    : lm_system_malloc_named(allocator) != NULL;
 }
 
 static bool is_left_out(const char *allocator) {
-    const lm_host *host = lm_host_named(allocator);
-    return host && !host_library(host);
+    const lm_system_malloc *system_malloc = lm_system_malloc_named(allocator);
+    return system_malloc && !system_library(system_malloc);
 }
 
 const char *contestant_left_out(void) {
     static char *list;
     if (list) return list;
     list = text_format("%s", "");
-    for (size_t i = 0; i < lm_host_count(); i++) {
-        const lm_host *host = lm_host_at(i);
-        if (!is_left_out(host->name)) continue;
-        char *longer =
-            text_format("%s%s%s (%s)", list, *list ? ", " : "", host->name, host->libraries);
+    for (size_t i = 0; i < lm_system_malloc_count(); i++) {
+        const lm_system_malloc *system_malloc = lm_system_malloc_at(i);
+        if (!is_left_out(system_malloc->name)) continue;
+        char *longer = text_format("%s%s%s (%s)", list, *list ? ", " : "", system_malloc->name,
+                                   system_malloc->libraries);
         free(list);
         list = longer;
     }
@@ -94,15 +95,16 @@ contestant contestant_parse(const char *text) {
     for (size_t i = 0; i < count; i++)
         known |= strcmp(names[i], c.allocator) == 0;
     if (!known) options_unknown("allocator", c.allocator, names, count);
-    const lm_host *host = lm_host_named(c.allocator);
-    if (host) {
-        c.library = host_library(host);
-        if (!c.library) options_fail("this system has no %s (%s)", c.allocator, host->libraries);
-        c.huge_pages = host->huge_pages;
+    const lm_system_malloc *system_malloc = lm_system_malloc_named(c.allocator);
+    if (system_malloc) {
+        c.library = system_library(system_malloc);
+        if (!c.library)
+            options_fail("this system has no %s (%s)", c.allocator, system_malloc->libraries);
+        c.huge_pages = system_malloc->huge_pages;
     }
-    c.host = host != NULL;
+    c.system_malloc = system_malloc != NULL;
     c.shares_threads = shares_threads(c.allocator);
-    c.yardstick = !host && !lm_strategy_named(c.allocator, 0);
+    c.yardstick = !system_malloc && !lm_strategy_named(c.allocator, 0);
     c.holds_content = strcmp(c.allocator, lm_floor.name) != 0;
     return c;
 }

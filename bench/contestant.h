@@ -10,11 +10,11 @@
 
 typedef struct contestant {
     char name[48];          // as it was asked for, and as it stands in the results
-    char allocator[32];     // of the registry, the hosts or the yardsticks
+    char allocator[32];     // of the registry, the system mallocs or the yardsticks
     const char *library;    // to preload, or ""
     const char *huge_pages; // for its environment where it shall use them, or ""
     double handicap;
-    bool yardstick, host;
+    bool yardstick, system_malloc;
     bool shares_threads;
     bool holds_content; // so it can be verified: all but the floor
 } contestant;
@@ -26,7 +26,7 @@ contestant contestant_parse(const char *text);
 // Whether it frees single blocks; if not, it is reset between passes, and labelled.
 bool contestant_frees(const contestant *contestant);
 
-// The names of all allocators: yardsticks, strategies, hosts. Ends with NULL; static.
+// The names of all allocators: yardsticks, strategies, system_mallocs. Ends with NULL; static.
 const char *const *contestant_names(size_t *count);
 
 // Those of the standard comparison, the baseline once more at the end as a control. System mallocs

@@ -19,14 +19,14 @@ static uint32_t next_size(uint32_t *random) {
     return most / 2 + next_random(random) % (most / 2) + 1;
 }
 
-static bool create(lm_realm *r, uint32_t *random, lm_token *token) {
+static bool create(lm_buffer_table *r, uint32_t *random, lm_token *token) {
     lm_handle handle;
     uint32_t size = next_size(random);
     return lm_buffer_create(r, 0, LM_HOME, size, 16, false, &handle) == LM_OK &&
            lm_finalizer_attach(r, 0, handle, 0, token) == LM_OK;
 }
 
-static bool play(lm_realm *r, uint32_t lag, uint32_t steps) {
+static bool play(lm_buffer_table *r, uint32_t lag, uint32_t steps) {
     lm_token live[LIVE];
     uint32_t random = 1, waiting = 0;
     for (uint32_t i = 0; i < LIVE; i++)
@@ -43,15 +43,15 @@ static bool play(lm_realm *r, uint32_t lag, uint32_t steps) {
 bool finalizer_lag_play(const lm_allocator *allocator, uint32_t lag, uint32_t steps,
                         finalizer_lag *measured) {
     lm_memory memory;
-    lm_realm realm;
+    lm_buffer_table table;
     if (!lm_memory_create(&memory, &(lm_memory_options){.pages = 1, .pages_max = LM_PAGES_MAX}))
         return false;
     bool played = allocator->start(&memory) &&
-                  lm_realm_start(&realm, &lm_counts_plain, allocator, &memory) &&
-                  lm_finalizers_start(&realm) && play(&realm, lag, steps);
+                  lm_buffer_table_start(&table, &lm_counts_plain, allocator, &memory) &&
+                  lm_finalizers_start(&table) && play(&table, lag, steps);
     if (played) {
         measured->pages = lm_memory_pages(&memory);
-        measured->peak_live_bytes = lm_realm_live_in(&realm, LM_HOME).peak_bytes;
+        measured->peak_live_bytes = lm_buffer_table_live_in(&table, LM_HOME).peak_bytes;
     }
     lm_memory_destroy(&memory);
     return played;

@@ -12,9 +12,10 @@ typedef struct finalizer_lag {
     uint64_t peak_live_bytes; // of the buffers, as asked, the dead that wait included
 } finalizer_lag;
 
-// Plays `steps` steps on a realm of one memory, with no budget: in each, one of 1,000 live buffers
-// dies and its token is enqueued, and another is created; when more than `lag` wait, the oldest is
-// drained. The same steps for each allocator and lag. False: out of memory. O(steps + lag).
+// Plays `steps` steps on a buffer table of one memory, with no budget: in each, one of 1,000 live
+// buffers dies and its token is enqueued, and another is created; when more than `lag` wait, the
+// oldest is drained. The same steps for each allocator and lag. False: out of memory. O(steps +
+// lag).
 bool finalizer_lag_play(const lm_allocator *allocator, uint32_t lag, uint32_t steps,
                         finalizer_lag *measured);
 

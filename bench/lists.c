@@ -64,11 +64,11 @@ static void add_allocator(json_t *list, const lm_allocator *allocator, const cha
 }
 
 // Tells which of its libraries would play, or that none is there.
-static void add_host(json_t *list, const lm_host *host) {
-    lm_allocator table = lm_host_table(host);
-    const char *library = host_library(host);
+static void add_system_malloc(json_t *list, const lm_system_malloc *system_malloc) {
+    lm_allocator table = lm_system_malloc_table(system_malloc);
+    const char *library = system_library(system_malloc);
     char *about = library ? text_format("%s%s%s", table.idea, *library ? ", " : "", library)
-                          : text_format("not on this system: %s", host->libraries);
+                          : text_format("not on this system: %s", system_malloc->libraries);
     table.idea = about;
     add_allocator(list, &table, "host");
     free(about);
@@ -80,8 +80,8 @@ json_t *list_allocators(void) {
     json_t *list = json_array();
     for (size_t i = 0; i < lm_strategy_count(); i++)
         add_allocator(list, lm_strategy_at(i, 0), "strategy");
-    for (size_t i = 0; i < lm_host_count(); i++)
-        add_host(list, lm_host_at(i));
+    for (size_t i = 0; i < lm_system_malloc_count(); i++)
+        add_system_malloc(list, lm_system_malloc_at(i));
     add_allocator(list, &lm_floor, "yardstick");
     add_allocator(list, &lm_ideal, "yardstick");
     return list;
@@ -136,7 +136,7 @@ void print_allocators(const json_t *list) {
         const char *kind, *heading;
     } headings[] = {
         {"strategy", "strategies  wasm32 code"},
-        {"host", "host mallocs"},
+        {"host", "system mallocs"},
         {"yardstick", "yardsticks"},
     };
     size_t index;

@@ -26,7 +26,7 @@ static json_t *whole(uint64_t number) {
 }
 
 static bool in_linear_memory(const contestant *who) {
-    return !who->host;
+    return !who->system_malloc;
 }
 
 static int threads_of(const comparison *c, size_t workload) {
@@ -100,7 +100,7 @@ static json_t *contestant_json(const comparison *c, size_t index) {
     const char *proof = "";
     for (size_t w = 0; w < c->workload_count && !*proof; w++)
         proof = comparison_cell(c, index, w)->proof;
-    const char *kind = who->host ? "host" : who->yardstick ? "yardstick" : "strategy";
+    const char *kind = who->system_malloc ? "host" : who->yardstick ? "yardstick" : "strategy";
     return json_fields("name", json_text(who->name), "allocator", json_text(who->allocator), //
                        "kind", json_text(kind), "handicap", json_number(who->handicap),      //
                        "frees_blocks", json_boolean(contestant_frees(who)),                  //

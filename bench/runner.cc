@@ -1,4 +1,4 @@
-// The kernel: one process that plays one cell. Google Benchmark drives the passes and takes their
+// The runner: one process that plays one cell. Google Benchmark drives the passes and takes their
 // times; the stage does the rest. What C++ needs of memory comes from an arena of our own, so that
 // the measured heap sees the program's calls and no others.
 
@@ -21,10 +21,10 @@ constexpr std::size_t capacity_bytes = std::size_t{64} << 20;
 char *next, *end;
 bool closed; // while a pass is timed
 
-// Nothing is given back: a kernel lives for seconds and needs a few KiB for each pass.
+// Nothing is given back: a runner lives for seconds and needs a few KiB for each pass.
 void *take(std::size_t bytes, std::size_t alignment) {
     if (closed) {
-        std::fputs("linmem-kernel: the harness allocates inside a timed pass\n", stderr);
+        std::fputs("linmem-runner: the harness allocates inside a timed pass\n", stderr);
         std::abort();
     }
     if (!next) {
@@ -112,7 +112,7 @@ std::uint32_t warm_passes(const cell &cell) {
 }
 
 void measure(cell *cell) {
-    char name[] = "linmem-kernel";
+    char name[] = "linmem-runner";
     char *arguments[] = {name, nullptr};
     int count = 1;
     benchmark::Initialize(&count, arguments);
@@ -133,13 +133,13 @@ bool is_of_this_build() {
 
 int main() {
     if (!is_of_this_build()) {
-        std::fputs("linmem-kernel: it is of another build than linmem\n", stderr);
+        std::fputs("linmem-runner: it is of another build than linmem\n", stderr);
         return 2;
     }
     void *shared =
         mmap(nullptr, sizeof(cell), PROT_READ | PROT_WRITE, MAP_SHARED, CELL_DESCRIPTOR, 0);
     if (shared == MAP_FAILED) {
-        std::fputs("linmem-kernel: 'linmem compare' starts this\n", stderr);
+        std::fputs("linmem-runner: 'linmem compare' starts this\n", stderr);
         return 2;
     }
     auto *ordered = static_cast<cell *>(shared);

@@ -33,13 +33,14 @@ static bool fail(const char *what, const char *why) {
 }
 
 static bool pick_allocator(const cell_order *order) {
-    const lm_host *host = lm_host_named(order->allocator);
+    const lm_system_malloc *system_malloc = lm_system_malloc_named(order->allocator);
     const lm_allocator *strategy = lm_strategy_named(order->allocator, order->check_level);
-    if (host) {
-        stage.allocator = lm_host_table(host);
+    if (system_malloc) {
+        stage.allocator = lm_system_malloc_table(system_malloc);
         char *proof = stage.cell->outcome.proof;
         bool counted = order->verify && dlsym(RTLD_DEFAULT, "linmem_heap_calls");
-        return counted || lm_host_prove(host, proof, sizeof stage.cell->outcome.proof) ||
+        return counted ||
+               lm_system_malloc_prove(system_malloc, proof, sizeof stage.cell->outcome.proof) ||
                fail("not the malloc that was asked for", proof);
     }
     if (strategy)
@@ -102,8 +103,8 @@ static void rewind_allocator(void) {
 }
 
 // What is present of the heap before anything is played because the memory option works in pieces
-// of 2 MiB: steps of a linear memory, huge pages of strategies and hosts alike. It is the cold
-// pass's, which would disappear in it else. With 4K nothing is taken off.
+// of 2 MiB: steps of a linear memory, huge pages of strategies and system mallocs alike. It is the
+// cold pass's, which would disappear in it else. With 4K nothing is taken off.
 static uint64_t heap_bytes_before(void) {
     double huge = 0;
     if (stage.cell->order.commit == LM_COMMIT_2M)
@@ -211,7 +212,7 @@ void stage_judge_passes(void) {
         outcome->warm_short |= outcome->warm_ns[i] * (double)stage.plays < stage.pass_ns_min;
 }
 
-// How many calls of the malloc family the program makes of a host.
+// How many calls of the malloc family the program makes of a system malloc.
 static uint64_t heap_calls(const program *program) {
     const program_step *steps = program_steps(program);
     uint64_t calls = 0;
@@ -229,7 +230,7 @@ static void verify_lanes(void) {
     lm_census census = {0};
     lanes_play(&stage.player.failures);
     player_close(&stage.player);
-    if (!stage.player.memory) return; // a host's heap cannot be walked
+    if (!stage.player.memory) return; // a system malloc's heap cannot be walked
     const char *broken = stage.allocator.validate(&stage.memory, &census);
     if (broken) fail("a law is broken after the lanes played at once", broken);
     if (census.live_blocks) fail("after the lanes played at once", "blocks are live");

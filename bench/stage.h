@@ -1,5 +1,5 @@
 // The stage: an allocator, its memory and a program, ready to be played pass after pass. The
-// kernel's inside, without Google Benchmark.
+// runner's inside, without Google Benchmark.
 #pragma once
 
 #include "bench/cell.h"

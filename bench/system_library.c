@@ -16,22 +16,23 @@ static bool can_preload(const char *file) {
     return end.ok;
 }
 
-const char *host_library(const lm_host *host) {
-    enum { HOSTS_MAX = 16 };
+const char *system_library(const lm_system_malloc *system_malloc) {
+    enum { SYSTEM_MALLOCS_MAX = 16 };
     static struct {
-        const lm_host *host;
+        const lm_system_malloc *system_malloc;
         bool found;
         char file[LM_LIBRARY_BYTES];
-    } answers[HOSTS_MAX];
-    if (!*host->libraries) return "";
+    } answers[SYSTEM_MALLOCS_MAX];
+    if (!*system_malloc->libraries) return "";
     size_t i = 0;
-    while (i < HOSTS_MAX - 1 && answers[i].host && answers[i].host != host)
+    while (i < SYSTEM_MALLOCS_MAX - 1 && answers[i].system_malloc &&
+           answers[i].system_malloc != system_malloc)
         i++;
-    const char *rest = host->libraries;
-    if (answers[i].host != host) answers[i].found = false;
-    while (answers[i].host != host && !answers[i].found &&
-           lm_host_next_library(&rest, answers[i].file))
+    const char *rest = system_malloc->libraries;
+    if (answers[i].system_malloc != system_malloc) answers[i].found = false;
+    while (answers[i].system_malloc != system_malloc && !answers[i].found &&
+           lm_system_malloc_next_library(&rest, answers[i].file))
         answers[i].found = can_preload(answers[i].file);
-    answers[i].host = host;
+    answers[i].system_malloc = system_malloc;
     return answers[i].found ? answers[i].file : NULL;
 }

@@ -1,4 +1,4 @@
-// A workload: a trace, compiled, shared with the kernels by a memory file.
+// A workload: a trace, compiled, shared with the runners by a memory file.
 #pragma once
 
 #include "corpus/replay/replay.h"

@@ -450,7 +450,7 @@ static void print_method(const report *r) {
         "no such interval, and no mark. A pass of less than 1,000 steps of the clock is too "
         "short to be timed. Short warm passes are repeated until they are long enough, if the "
         "replay frees every block.\n"
-        "- Everyone is called through one table of function pointers (the host's own malloc "
+        "- Everyone is called through one table of function pointers (the system's own malloc "
         "stands in it, without a wrapper), by one thread, frees without a size, %s. Blocks "
         "are touched once in every 4 KiB.\n"
         "- Before it was timed each cell was played once verified: content, alignment and "
@@ -473,7 +473,7 @@ static void print_method(const report *r) {
     fprintf(r->stream,
             ") are reset between passes: they are bounds as well.\n"
             "- Bias: strategies serve one thread, over one range that is reserved beforehand; "
-            "host mallocs are ready for threads and are charged for it; strategies align every "
+            "system mallocs are ready for threads and are charged for it; strategies align every "
             "block to 16 bytes, hosts may align small ones to 8. Replays repeat exactly and do "
             "nothing but allocate, which flatters whoever has the smallest tables. What "
             "programs do between the calls, and what they lose to a bad layout there, is not "

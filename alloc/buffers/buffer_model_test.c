@@ -1,9 +1,9 @@
 // Random operations on buffers over four memories with four allocators, against a model: a plain
 // table of who holds what how often, which knows nothing of slots. The last allocator is foreign
-// code, which now and then calls the realm before it does what it is asked. After each operation
-// the realm must say what the model says, of each reference and of each memory; the content of
-// buffers is held against it too, and misuse must be told as the model foretells. In the end
-// nothing is live, by the realm's own walk and by the allocators'.
+// code, which now and then calls the buffer table before it does what it is asked. After each
+// operation the buffer table must say what the model says, of each reference and of each memory;
+// the content of buffers is held against it too, and misuse must be told as the model foretells. In
+// the end nothing is live, by the buffer table's own walk and by the allocators'.
 //
 //     buffer_model_test [OPERATIONS [SEED]]    of each of four runs; both ways of counting, each on
 //         memories that stay, and on ones that move, are refused growth and are grown by others
@@ -44,7 +44,7 @@ typedef struct strange {
 static struct {
     lm_memory memories[MEMORIES];
     const lm_allocator *walkers[MEMORIES];
-    lm_realm realm;
+    lm_buffer_table table;
     buffer buffers[BUFFERS_MAX];
     held held[HELD_MAX];
     dead dead[DEAD_MAX];
@@ -53,9 +53,9 @@ static struct {
     uint64_t refused, misused, called_back;
     strange strange[STRANGE_MAX];
     uint32_t strange_count;
-    bool inside; // foreign code calls the realm
+    bool inside; // foreign code calls the buffer table
 } w;
-static lm_realm *const r = &w.realm;
+static lm_buffer_table *const r = &w.table;
 static uint64_t random_state, operation;
 
 static uint32_t any(uint32_t below) {
@@ -83,7 +83,7 @@ static void serves_again(lm_handle handle) {
 }
 
 // Foreign code that calls back: it makes buffers, enough of them that tables grow, or releases
-// those that it made before; and it tries to end the realm.
+// those that it made before; and it tries to end the buffer table.
 static void make_strange(void) {
     strange *made = &w.strange[w.strange_count];
     lm_handle shared;
@@ -106,7 +106,7 @@ static void call_back(void) {
     if (any(4) == 0) release_strange();
     while (count-- && w.strange_count < STRANGE_MAX)
         make_strange();
-    MUST(lm_realm_end(r) == LM_BUSY);
+    MUST(lm_buffer_table_end(r) == LM_BUSY);
     w.called_back++;
     w.inside = false;
 }
@@ -117,17 +117,17 @@ static bool foreign_fails(void) {
 }
 static void *foreign_allocate(size_t size, lm_memory *memory) {
     call_back();
-    return foreign_fails() ? NULL : odd_allocate(size, memory);
+    return foreign_fails() ? NULL : imported_allocate(size, memory);
 }
 static void *foreign_resize(void *block, size_t size, lm_memory *memory) {
     uint32_t offset = lm_offset(memory, block); // it may move
     call_back();
-    return foreign_fails() ? NULL : odd_resize(lm_at(memory, offset), size, memory);
+    return foreign_fails() ? NULL : imported_resize(lm_at(memory, offset), size, memory);
 }
 static void foreign_free(void *block, size_t size, lm_memory *memory) {
     uint32_t offset = lm_offset(memory, block);
     call_back();
-    odd_free(lm_at(memory, offset), size, memory);
+    imported_free(lm_at(memory, offset), size, memory);
 }
 
 static void begin(const lm_counts *counts, bool rough) {
@@ -142,9 +142,9 @@ static void begin(const lm_counts *counts, bool rough) {
         w.walkers[i] = lm_strategy_named(names[i], 1);
         MUST(lm_memory_create(&w.memories[i], &options) && w.walkers[i]->start(&w.memories[i]));
     }
-    MUST(lm_realm_start(r, counts, w.walkers[0], &w.memories[0]));
+    MUST(lm_buffer_table_start(r, counts, w.walkers[0], &w.memories[0]));
     for (uint32_t i = 1; i < MEMORIES; i++)
-        MUST(lm_realm_add(r, i == FOREIGN ? &odd : w.walkers[i], &w.memories[i]) == i);
+        MUST(lm_buffer_table_add(r, i == FOREIGN ? &odd : w.walkers[i], &w.memories[i]) == i);
 }
 
 static unsigned char *bytes_at(uint32_t memory, uint32_t start) {
@@ -251,7 +251,7 @@ static void adopt(void) {
     if (!b || !h) return;
     uint32_t owner = any(OWNERS), memory = any(MEMORIES), size = 1 + any(500);
     bool fails = may_fail(memory);
-    static const lm_allocator own = {.allocate = odd_allocate, .free = odd_free};
+    static const lm_allocator own = {.allocate = imported_allocate, .free = imported_free};
     const lm_allocator *a = memory == FOREIGN ? &own : w.walkers[memory];
     void *block = a->allocate(size, &w.memories[memory]);
     if (!block) {
@@ -330,7 +330,7 @@ static void release_all(void) {
     for (uint32_t i = 0; i < HELD_MAX; i++)
         while (w.held[i].handle && w.held[i].owner == owner)
             frees += taken(&w.held[i]) == LM_FREED;
-    MUST(lm_realm_release_all(r, owner) == frees);
+    MUST(lm_buffer_table_release_all(r, owner) == frees);
 }
 
 // ---- Misuse ------------------------------------------------------------------------------------
@@ -418,7 +418,7 @@ static void check_memories(void) {
         live[w.strange[i].memory].bytes += w.strange[i].size;
     }
     for (uint32_t i = 0; i < MEMORIES; i++) {
-        lm_live said = lm_realm_live_in(r, i);
+        lm_live said = lm_buffer_table_live_in(r, i);
         MUST(said.bytes == live[i].bytes && said.buffers == live[i].buffers);
         MUST(said.peak_bytes >= said.bytes);
     }
@@ -448,12 +448,12 @@ static void check_held(bool content) {
 static void check_walks(void) {
     lm_census census, seen;
     uint64_t buffers = 0, owners[OWNERS] = {0};
-    const char *broken = lm_realm_validate(r, &census);
+    const char *broken = lm_buffer_table_validate(r, &census);
     if (broken) failed(broken, __LINE__);
     for (uint32_t i = 0; i < MEMORIES; i++) {
         broken = w.walkers[i]->validate(&w.memories[i], &seen);
         if (broken) failed(broken, __LINE__);
-        uint64_t live = lm_realm_live_in(r, i).buffers;
+        uint64_t live = lm_buffer_table_live_in(r, i).buffers;
         MUST(i == LM_HOME ? seen.live_blocks > live : seen.live_blocks == live);
         buffers += live;
     }
@@ -461,7 +461,7 @@ static void check_walks(void) {
     for (uint32_t i = 0; i < HELD_MAX; i++)
         if (w.held[i].handle) owners[w.held[i].owner]++;
     for (uint32_t i = 0; i < OWNERS; i++)
-        MUST(lm_realm_live_of(r, i).buffers == owners[i]);
+        MUST(lm_buffer_table_live_of(r, i).buffers == owners[i]);
 }
 
 // ---- Play --------------------------------------------------------------------------------------
@@ -515,7 +515,7 @@ static void end(void) {
     w.inside = true; // it calls no more
     release_strange();
     check_walks();
-    MUST(lm_realm_end(r) == LM_OK);
+    MUST(lm_buffer_table_end(r) == LM_OK);
     for (uint32_t i = 0; i < MEMORIES; i++) {
         lm_census census;
         MUST(w.walkers[i]->validate(&w.memories[i], &census) == NULL && census.live_blocks == 0);

@@ -1,4 +1,4 @@
-// The realm: its memories and what it keeps of them.
+// The buffer table: its memories and what it keeps of them.
 #include "alloc/buffers/buffer_table_state.h"
 
 const char *lm_status_name(lm_status status) {
@@ -58,52 +58,52 @@ void lm_access_unlock(lm_memories *all) {
     __atomic_store_n(&all->caller, 0, __ATOMIC_RELEASE);
 }
 
-// What the realm keeps in home.
+// What the buffer table keeps in home.
 
-static uint32_t allocate_at_home(lm_realm *realm, uint32_t bytes) {
-    lm_memories *all = &realm->memories;
+static uint32_t allocate_at_home(lm_buffer_table *table, uint32_t bytes) {
+    lm_memories *all = &table->memories;
     bool locked = lm_access_enter(all, LM_HOME);
     uint32_t block = lm_access_allocate(all, LM_HOME, bytes);
     lm_access_leave(all, LM_HOME, locked);
     if (block) lm_access_fill(all, LM_HOME, block, 0, bytes);
     return block;
 }
-static void free_at_home(lm_realm *realm, uint32_t block) {
-    bool locked = lm_access_enter(&realm->memories, LM_HOME);
-    lm_access_free(&realm->memories, LM_HOME, block, 0);
-    lm_access_leave(&realm->memories, LM_HOME, locked);
+static void free_at_home(lm_buffer_table *table, uint32_t block) {
+    bool locked = lm_access_enter(&table->memories, LM_HOME);
+    lm_access_free(&table->memories, LM_HOME, block, 0);
+    lm_access_leave(&table->memories, LM_HOME, locked);
 }
 
-static inline void lock(const lm_realm *realm) {
-    lm_lock(&lm_state_of(realm)->lock);
+static inline void lock(const lm_buffer_table *table) {
+    lm_lock(&lm_state_of(table)->lock);
 }
-static inline void unlock(const lm_realm *realm) {
-    lm_unlock(&lm_state_of(realm)->lock);
+static inline void unlock(const lm_buffer_table *table) {
+    lm_unlock(&lm_state_of(table)->lock);
 }
-static inline lm_records *table_of(const lm_realm *realm, uint32_t table) {
-    return lm_at(realm->memories.at[LM_HOME].memory, realm->state + table);
+static inline lm_records *records_of(const lm_buffer_table *table, uint32_t field) {
+    return lm_at(table->memories.at[LM_HOME].memory, table->state + field);
 }
 
-bool lm_realm_extend(lm_realm *realm, uint32_t table, uint32_t record_bytes) {
-    lock(realm);
-    uint32_t bytes = lm_records_lack(table_of(realm, table), record_bytes);
-    unlock(realm);
+bool lm_buffer_table_extend(lm_buffer_table *table, uint32_t field, uint32_t record_bytes) {
+    lock(table);
+    uint32_t bytes = lm_records_lack(records_of(table, field), record_bytes);
+    unlock(table);
     if (bytes == 0) return true;
-    uint32_t block = allocate_at_home(realm, bytes);
+    uint32_t block = allocate_at_home(table, bytes);
     if (!block) return false;
-    lock(realm);
-    bool added = lm_records_add(table_of(realm, table), record_bytes, block, bytes);
-    unlock(realm);
-    if (!added) free_at_home(realm, block);
+    lock(table);
+    bool added = lm_records_add(records_of(table, field), record_bytes, block, bytes);
+    unlock(table);
+    if (!added) free_at_home(table, block);
     return true;
 }
 
 // `table`: its offset in home.
-static void end_table(lm_realm *realm, uint32_t table, uint32_t record_bytes) {
+static void end_table(lm_buffer_table *table, uint32_t field, uint32_t record_bytes) {
     for (uint32_t bit = LM_RECORDS_FIRST; bit < LM_RECORDS_PARTS; bit++) {
-        const lm_records *records = lm_at(realm->memories.at[LM_HOME].memory, table);
+        const lm_records *records = lm_at(table->memories.at[LM_HOME].memory, field);
         uint32_t block = lm_records_block(records, bit, record_bytes);
-        if (block) free_at_home(realm, block);
+        if (block) free_at_home(table, block);
     }
 }
 
@@ -124,73 +124,75 @@ static bool can_serve(const lm_allocator *a, const lm_memory *memory, bool threa
     return a && memory && a->allocate && a->resize && a->free && !(threads && moves(memory));
 }
 
-bool lm_realm_start(lm_realm *realm, const lm_counts *counts, const lm_allocator *allocator,
-                    lm_memory *memory) {
-    memset(realm, 0, sizeof *realm);
+bool lm_buffer_table_start(lm_buffer_table *table, const lm_counts *counts,
+                           const lm_allocator *allocator, lm_memory *memory) {
+    memset(table, 0, sizeof *table);
     if (!can_serve(allocator, memory, counts->threads)) return false;
-    realm->memories.threads = counts->threads;
-    realm->memories.at[LM_HOME] = (lm_served){allocator, memory};
-    realm->memories.count = 1;
-    realm->state = allocate_at_home(realm, sizeof(lm_realm_state));
-    if (!realm->state) return false;
-    realm->counts = counts;
+    table->memories.threads = counts->threads;
+    table->memories.at[LM_HOME] = (lm_served){allocator, memory};
+    table->memories.count = 1;
+    table->state = allocate_at_home(table, sizeof(lm_buffer_table_state));
+    if (!table->state) return false;
+    table->counts = counts;
     for (uint32_t i = 0; i < LM_MEMORIES_MAX; i++)
-        lm_state_of(realm)->budgets[i] = UINT64_MAX;
+        lm_state_of(table)->budgets[i] = UINT64_MAX;
     return true;
 }
 
-lm_status lm_realm_end(lm_realm *realm) {
-    if (!realm->state) return LM_NOT_STARTED;
-    if (__atomic_load_n(&realm->memories.foreign, __ATOMIC_RELAXED)) return LM_BUSY;
-    uint32_t state = realm->state;
-    realm->state = 0; // first, for what a foreign free calls
-    realm->finalizers = false;
-    end_table(realm, state + (uint32_t)offsetof(lm_realm_state, finalizers.records),
+lm_status lm_buffer_table_end(lm_buffer_table *table) {
+    if (!table->state) return LM_NOT_STARTED;
+    if (__atomic_load_n(&table->memories.foreign, __ATOMIC_RELAXED)) return LM_BUSY;
+    uint32_t state = table->state;
+    table->state = 0; // first, for what a foreign free calls
+    table->finalizers = false;
+    end_table(table, state + (uint32_t)offsetof(lm_buffer_table_state, finalizers.records),
               sizeof(lm_finalizer));
-    end_table(realm, state + (uint32_t)offsetof(lm_realm_state, slots), sizeof(lm_slot));
-    free_at_home(realm, state);
+    end_table(table, state + (uint32_t)offsetof(lm_buffer_table_state, slots), sizeof(lm_slot));
+    free_at_home(table, state);
     return LM_OK;
 }
 
-uint32_t lm_realm_add(lm_realm *realm, const lm_allocator *allocator, lm_memory *memory) {
-    if (!realm->state || realm->memories.count == LM_MEMORIES_MAX) return LM_MEMORIES_MAX;
+uint32_t lm_buffer_table_add(lm_buffer_table *table, const lm_allocator *allocator,
+                             lm_memory *memory) {
+    if (!table->state || table->memories.count == LM_MEMORIES_MAX) return LM_MEMORIES_MAX;
 #ifdef __wasm__
     (void)allocator, (void)memory;
-    return realm->memories.count++;
+    return table->memories.count++;
 #else
-    if (!can_serve(allocator, memory, realm->memories.threads)) return LM_MEMORIES_MAX;
-    realm->memories.at[realm->memories.count] = (lm_served){allocator, memory};
-    return realm->memories.count++;
+    if (!can_serve(allocator, memory, table->memories.threads)) return LM_MEMORIES_MAX;
+    table->memories.at[table->memories.count] = (lm_served){allocator, memory};
+    return table->memories.count++;
 #endif
 }
 
-// Under the lock, in a realm of one thread too: there nobody else takes it.
+// Under the lock, in a buffer table of one thread too: there nobody else takes it.
 
-lm_status lm_realm_set_budget(lm_realm *realm, uint32_t memory, uint64_t bytes) {
-    if (!realm->state) return LM_NOT_STARTED;
-    if (memory >= realm->memories.count) return LM_NO_MEMORY;
-    lock(realm);
-    lm_state_of(realm)->budgets[memory] = bytes;
-    unlock(realm);
+lm_status lm_buffer_table_set_budget(lm_buffer_table *table, uint32_t memory, uint64_t bytes) {
+    if (!table->state) return LM_NOT_STARTED;
+    if (memory >= table->memories.count) return LM_NO_MEMORY;
+    lock(table);
+    lm_state_of(table)->budgets[memory] = bytes;
+    unlock(table);
     return LM_OK;
 }
 
-void lm_realm_set_pressure(lm_realm *realm, lm_pressure *pressure, void *context) {
-    realm->pressure = pressure;
-    realm->pressure_context = context;
+void lm_buffer_table_set_pressure(lm_buffer_table *table, lm_pressure *pressure, void *context) {
+    table->pressure = pressure;
+    table->pressure_context = context;
 }
 
-lm_live lm_realm_live_in(const lm_realm *realm, uint32_t memory) {
+lm_live lm_buffer_table_live_in(const lm_buffer_table *table, uint32_t memory) {
     lm_live live = {0};
-    if (!realm->state || memory >= realm->memories.count) return live;
-    lock(realm);
-    live = lm_state_of(realm)->memories[memory];
-    unlock(realm);
+    if (!table->state || memory >= table->memories.count) return live;
+    lock(table);
+    live = lm_state_of(table)->memories[memory];
+    unlock(table);
     return live;
 }
 
-static void count_share(const lm_realm *realm, uint32_t number, uint32_t owner, lm_live *live) {
-    const lm_slot *s = lm_slot_at(realm, number);
+static void count_share(const lm_buffer_table *table, uint32_t number, uint32_t owner,
+                        lm_live *live) {
+    const lm_slot *s = lm_slot_at(table, number);
     uint64_t word = __atomic_load_n(&s->word, __ATOMIC_RELAXED);
     if (lm_word_count(word) == 0 || lm_stamp_owner(lm_word_stamp(word)) != owner) return;
     live->buffers++;
@@ -198,15 +200,15 @@ static void count_share(const lm_realm *realm, uint32_t number, uint32_t owner, 
 }
 
 // A few slots at a time, so that the lock is not held long.
-lm_live lm_realm_live_of(const lm_realm *realm, uint32_t owner) {
+lm_live lm_buffer_table_live_of(const lm_buffer_table *table, uint32_t owner) {
     enum { AT_ONCE = 64 };
     lm_live live = {0};
-    uint32_t slots = realm->state ? lm_records_count(&lm_state_of(realm)->slots) : 0;
+    uint32_t slots = table->state ? lm_records_count(&lm_state_of(table)->slots) : 0;
     for (uint32_t number = 0; number < slots;) {
-        lock(realm);
+        lock(table);
         for (uint32_t i = 0; i < AT_ONCE && number < slots; i++)
-            count_share(realm, number++, owner, &live);
-        unlock(realm);
+            count_share(table, number++, owner, &live);
+        unlock(table);
     }
     return live;
 }

@@ -1,4 +1,4 @@
-// What a realm keeps in its home memory. For the realm's own files only.
+// What a buffer table keeps in its home memory. For the buffer table's own files only.
 #pragma once
 
 #include "alloc/buffers/buffer.h"
@@ -46,28 +46,28 @@ typedef struct lm_finalizers {
     lm_records records;
 } lm_finalizers;
 
-typedef struct lm_realm_state {
+typedef struct lm_buffer_table_state {
     uint32_t lock;
     uint32_t free;    // the first free slot, plus 1
     uint32_t retired; // slots whose generations are used up
     uint32_t taken;   // that are neither free nor shares yet: their buffers are being made
     uint32_t busy;    // shares whose buffers are being resized
     lm_records slots;
-    lm_finalizers finalizers; // until the realm ends, so that no token is ever given twice
+    lm_finalizers finalizers; // until the buffer table ends, so that no token is ever given twice
     uint64_t budgets[LM_MEMORIES_MAX];
     uint64_t wanted[LM_MEMORIES_MAX]; // bytes by which what is being made or resized will add
     lm_live memories[LM_MEMORIES_MAX];
-} lm_realm_state;
+} lm_buffer_table_state;
 
-static inline lm_realm_state *lm_state_of(const lm_realm *realm) {
-    return lm_at(realm->memories.at[LM_HOME].memory, realm->state);
+static inline lm_buffer_table_state *lm_state_of(const lm_buffer_table *table) {
+    return lm_at(table->memories.at[LM_HOME].memory, table->state);
 }
 
 _Static_assert(LM_COUNT_BITS <= 23 && LM_GENERATION_BITS <= 24 && LM_SLOT_BITS <= 24, "a handle");
 
-static inline lm_slot *lm_slot_at(const lm_realm *realm, uint32_t number) {
-    const lm_memory *home = realm->memories.at[LM_HOME].memory;
-    return lm_record_at(home, &lm_state_of(realm)->slots, sizeof(lm_slot), number);
+static inline lm_slot *lm_slot_at(const lm_buffer_table *table, uint32_t number) {
+    const lm_memory *home = table->memories.at[LM_HOME].memory;
+    return lm_record_at(home, &lm_state_of(table)->slots, sizeof(lm_slot), number);
 }
 
 static inline uint32_t lm_word_count(uint64_t word) {
@@ -93,11 +93,11 @@ static inline uint32_t lm_stamp_generation(uint32_t stamp) {
     return stamp & ((1u << 24) - 1);
 }
 
-// The lock of the realm's tables: a spin lock, as the main thread of a WebAssembly program must not
-// wait. It is held for a bounded number of steps, and a swap more for each retain or release of the
-// same share that another thread makes meanwhile; no allocator or callback is called and no buffer
-// is cleared or copied. Two calls of finalizers hold it longer: the first drain after tokens
-// were enqueued, O(those tokens), and detach_all, O(siblings).
+// The lock of the buffer table's records: a spin lock, as the main thread of a WebAssembly program
+// must not wait. It is held for a bounded number of steps, and a swap more for each retain or
+// release of the same share that another thread makes meanwhile; no allocator or callback is called
+// and no buffer is cleared or copied. Two calls of finalizers hold it longer: the first drain after
+// tokens were enqueued, O(those tokens), and detach_all, O(siblings).
 static inline void lm_lock(uint32_t *lock) {
     while (__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE))
         while (__atomic_load_n(lock, __ATOMIC_RELAXED))
@@ -109,7 +109,7 @@ static inline void lm_unlock(uint32_t *lock) {
 
 // Makes room in one of the tables for one more record. `table`: its offset in the state. Called
 // without the lock; another call may take the room. False: out of memory.
-bool lm_realm_extend(lm_realm *realm, uint32_t table, uint32_t record_bytes);
+bool lm_buffer_table_extend(lm_buffer_table *table, uint32_t field, uint32_t record_bytes);
 
 // Ends all tokens that stand for an owner's references, which the owner has again. O(tokens).
-void lm_finalizers_forget(lm_realm *realm, uint32_t owner);
+void lm_finalizers_forget(lm_buffer_table *table, uint32_t owner);

@@ -30,22 +30,23 @@ enum { HOME, IMPORTED, ODD, MEMORIES };
 static lm_memory memories[MEMORIES];
 static lm_allocator imported, odd;
 static const lm_allocator *own;
-static lm_realm realm, *const r = &realm;
+static lm_buffer_table table, *const r = &table;
 
 static int start(const lm_counts *counts) {
     const lm_allocator *tlsf = lm_strategy_named("tlsf", 2);
     own = lm_strategy_named("paged", 2);
     imported = (lm_allocator){.allocate = tlsf->allocate, .resize = tlsf->resize};
     imported.free = tlsf->free;
-    odd = (lm_allocator){.allocate = odd_allocate, .resize = odd_resize, .free = odd_free};
+    odd = (lm_allocator){
+        .allocate = imported_allocate, .resize = imported_resize, .free = imported_free};
     const lm_memory_options options = {.pages = 1, .pages_max = 4096, .moving = !counts->threads};
     for (uint32_t i = 0; i < MEMORIES; i++)
         assert_true(lm_memory_create(&memories[i], &options));
     assert_true(own->start(&memories[HOME]) && tlsf->start(&memories[IMPORTED]));
     assert_true(tlsf->start(&memories[ODD]));
-    assert_true(lm_realm_start(r, counts, own, &memories[HOME]));
-    assert_int_equal(lm_realm_add(r, &imported, &memories[IMPORTED]), IMPORTED);
-    assert_int_equal(lm_realm_add(r, &odd, &memories[ODD]), ODD);
+    assert_true(lm_buffer_table_start(r, counts, own, &memories[HOME]));
+    assert_int_equal(lm_buffer_table_add(r, &imported, &memories[IMPORTED]), IMPORTED);
+    assert_int_equal(lm_buffer_table_add(r, &odd, &memories[ODD]), ODD);
     return 0;
 }
 static int start_plain(void **state) {
@@ -90,7 +91,7 @@ static unsigned char *bytes_of(lm_handle handle) {
 // In home without the parts of slots.
 static uint64_t blocks_in(uint32_t memory) {
     lm_census census;
-    const lm_allocator *a = memory == HOME ? own : odd_base();
+    const lm_allocator *a = memory == HOME ? own : imported_base();
     const char *broken = a->validate(&memories[memory], &census);
     if (broken) fail_msg("law broken in memory %u: %s", memory, broken);
     for (uint32_t i = 0; memory == HOME && i < LM_RECORDS_PARTS; i++)
@@ -99,12 +100,12 @@ static uint64_t blocks_in(uint32_t memory) {
 }
 static lm_census walk(void) {
     lm_census census;
-    const char *broken = lm_realm_validate(r, &census);
+    const char *broken = lm_buffer_table_validate(r, &census);
     if (broken) fail_msg("law broken: %s", broken);
     return census;
 }
 
-// All that may be seen of a realm, bytes included.
+// All that may be seen of a buffer table, bytes included.
 typedef struct snapshot {
     unsigned char *bytes[MEMORIES];
     uint64_t ends[MEMORIES], blocks[MEMORIES];
@@ -120,7 +121,7 @@ static snapshot snap(void) {
         assert_non_null(s.bytes[i]);
         memcpy(s.bytes[i], lm_memory_base(&memories[i]), s.ends[i]);
         s.blocks[i] = blocks_in(i);
-        s.live[i] = lm_realm_live_in(r, i);
+        s.live[i] = lm_buffer_table_live_in(r, i);
     }
     return s;
 }
@@ -303,12 +304,12 @@ static void arguments_are_looked_at(void **state) {
         IS(adopt_with(nobody[i], HOME, 64, 16), LM_NO_OWNER);
         IS(lm_buffer_share(r, DART, a, nobody[i], &given), LM_NO_OWNER);
         IS(lm_buffer_transfer(r, DART, a, nobody[i], &given), LM_NO_OWNER);
-        assert_int_equal(lm_realm_release_all(r, nobody[i]), 0);
+        assert_int_equal(lm_buffer_table_release_all(r, nobody[i]), 0);
     }
     for (int i = 0; i < 4; i++) {
         IS(create_with(DART, nowhere[i], 16), LM_NO_MEMORY);
         IS(adopt_with(DART, nowhere[i], 64, 16), LM_NO_MEMORY);
-        IS(lm_realm_set_budget(r, nowhere[i], 1), LM_NO_MEMORY);
+        IS(lm_buffer_table_set_budget(r, nowhere[i], 1), LM_NO_MEMORY);
     }
     static const uint32_t crooked[] = {0, 3, 24, 65535, 65537, 131072, 1u << 31, UINT32_MAX};
     for (int i = 0; i < 8; i++)
@@ -329,11 +330,11 @@ static void arguments_are_looked_at(void **state) {
     forget(&before);
 }
 
-// The head of a strategy's heap, and the tables of the realm, from end to end.
-static void what_is_the_realms_is_not_adopted(void **state) {
+// The head of a strategy's heap, and the records of the buffer table, from end to end.
+static void what_is_the_tables_is_not_adopted(void **state) {
     (void)state;
     create(HOME, 40);
-    const lm_realm_state *s = lm_state_of(r);
+    const lm_buffer_table_state *s = lm_state_of(r);
     uint32_t part = lm_records_block(&s->slots, LM_RECORDS_FIRST, sizeof(lm_slot));
     const struct {
         uint32_t block, size;
@@ -351,7 +352,7 @@ static void what_is_the_realms_is_not_adopted(void **state) {
     snapshot before = snap();
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
         IS(adopt_with(DART, HOME, blocks[i].block, blocks[i].size), LM_BAD_BLOCK);
-    assert_unchanged(&before, true, "an adoption of the realm's own");
+    assert_unchanged(&before, true, "an adoption of the buffer table's own");
     forget(&before);
 }
 
@@ -361,7 +362,8 @@ static void numbers_of_no_memory_have_nothing(void **state) {
     static const lm_live nothing;
     create(HOME, 40);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        lm_live in = lm_realm_live_in(r, numbers[i]), of = lm_realm_live_of(r, numbers[i]);
+        lm_live in = lm_buffer_table_live_in(r, numbers[i]),
+                of = lm_buffer_table_live_of(r, numbers[i]);
         assert_memory_equal(&in, &nothing, sizeof nothing);
         assert_memory_equal(&of, &nothing, sizeof nothing);
     }
@@ -372,17 +374,17 @@ static void what_cannot_serve_is_not_added(void **state) {
     lm_memory *memory = &memories[IMPORTED];
     lm_allocator lacks[3] = {imported, imported, imported};
     lacks[0].allocate = NULL, lacks[1].resize = NULL, lacks[2].free = NULL;
-    assert_int_equal(lm_realm_add(r, NULL, memory), LM_MEMORIES_MAX);
-    assert_int_equal(lm_realm_add(r, &imported, NULL), LM_MEMORIES_MAX);
+    assert_int_equal(lm_buffer_table_add(r, NULL, memory), LM_MEMORIES_MAX);
+    assert_int_equal(lm_buffer_table_add(r, &imported, NULL), LM_MEMORIES_MAX);
     for (int i = 0; i < 3; i++)
-        assert_int_equal(lm_realm_add(r, &lacks[i], memory), LM_MEMORIES_MAX);
+        assert_int_equal(lm_buffer_table_add(r, &lacks[i], memory), LM_MEMORIES_MAX);
     IS(create_with(DART, MEMORIES, 16), LM_NO_MEMORY);
-    lm_realm other;
-    assert_false(lm_realm_start(&other, r->counts, NULL, &memories[HOME]));
-    assert_false(lm_realm_start(&other, r->counts, own, NULL));
-    assert_false(lm_realm_start(&other, r->counts, &lacks[0], &memories[HOME]));
+    lm_buffer_table other;
+    assert_false(lm_buffer_table_start(&other, r->counts, NULL, &memories[HOME]));
+    assert_false(lm_buffer_table_start(&other, r->counts, own, NULL));
+    assert_false(lm_buffer_table_start(&other, r->counts, &lacks[0], &memories[HOME]));
     IS(lm_buffer_retain(&other, DART, 1), LM_NOT_STARTED);
-    IS(lm_realm_end(&other), LM_NOT_STARTED);
+    IS(lm_buffer_table_end(&other), LM_NOT_STARTED);
 }
 
 // Where threads may call, bytes are cleared and copied while others allocate.
@@ -390,19 +392,19 @@ static void what_moves_serves_no_threads(void **state) {
     (void)state;
     bool refused = r->counts->threads;
     lm_memory moving;
-    lm_realm other;
+    lm_buffer_table other;
     assert_true(lm_memory_create(
         &moving, &(lm_memory_options){.pages = 1, .pages_max = 16, .moving = true}));
     assert_true(own->start(&moving));
-    assert_int_equal(lm_realm_add(r, own, &moving), refused ? LM_MEMORIES_MAX : MEMORIES);
-    assert_int_equal(lm_realm_start(&other, r->counts, own, &moving), !refused);
-    IS(lm_realm_end(&other), refused ? LM_NOT_STARTED : LM_OK);
+    assert_int_equal(lm_buffer_table_add(r, own, &moving), refused ? LM_MEMORIES_MAX : MEMORIES);
+    assert_int_equal(lm_buffer_table_start(&other, r->counts, own, &moving), !refused);
+    IS(lm_buffer_table_end(&other), refused ? LM_NOT_STARTED : LM_OK);
     IS(create_with(DART, MEMORIES + !refused, 16), LM_NO_MEMORY);
     lm_memory_destroy(&moving);
 }
 
-// Every call, of a realm that has ended, or did not start for want of memory.
-static void assert_not_started(lm_realm *ended) {
+// Every call, of a buffer table that has ended, or did not start for want of memory.
+static void assert_not_started(lm_buffer_table *ended) {
     lm_handle handle = 42;
     lm_buffer_info info = {.start = 42};
     lm_census census = {.live_blocks = 42};
@@ -414,28 +416,28 @@ static void assert_not_started(lm_realm *ended) {
     IS(lm_buffer_transfer(ended, DART, 42, SCRIPT, &handle), LM_NOT_STARTED);
     IS(lm_buffer_resize(ended, DART, 42, 9), LM_NOT_STARTED);
     IS(lm_buffer_describe(ended, DART, 42, &info), LM_NOT_STARTED);
-    IS(lm_realm_set_budget(ended, HOME, 9), LM_NOT_STARTED);
-    IS(lm_realm_end(ended), LM_NOT_STARTED);
-    assert_int_equal(lm_realm_release_all(ended, DART), 0);
-    assert_int_equal(lm_realm_live_in(ended, HOME).buffers, 0);
-    assert_int_equal(lm_realm_live_of(ended, DART).buffers, 0);
-    assert_int_equal(lm_realm_add(ended, &imported, &memories[IMPORTED]), LM_MEMORIES_MAX);
-    assert_null(lm_realm_validate(ended, &census));
+    IS(lm_buffer_table_set_budget(ended, HOME, 9), LM_NOT_STARTED);
+    IS(lm_buffer_table_end(ended), LM_NOT_STARTED);
+    assert_int_equal(lm_buffer_table_release_all(ended, DART), 0);
+    assert_int_equal(lm_buffer_table_live_in(ended, HOME).buffers, 0);
+    assert_int_equal(lm_buffer_table_live_of(ended, DART).buffers, 0);
+    assert_int_equal(lm_buffer_table_add(ended, &imported, &memories[IMPORTED]), LM_MEMORIES_MAX);
+    assert_null(lm_buffer_table_validate(ended, &census));
     assert_true(handle == 42 && info.start == 42 && census.live_blocks == 0);
 }
 
-static void a_realm_that_has_not_started_says_so(void **state) {
+static void a_table_that_has_not_started_says_so(void **state) {
     (void)state;
-    lm_realm other;
+    lm_buffer_table other;
     lm_memory full;
     create(HOME, 40);
-    OK(lm_realm_end(r));
+    OK(lm_buffer_table_end(r));
     assert_not_started(r);
     assert_true(lm_memory_create(&full, &(lm_memory_options){.pages = 1, .pages_max = 1}));
     assert_true(own->start(&full));
     while (own->allocate(1024, &full))
         ;
-    assert_false(lm_realm_start(&other, &lm_counts_atomic, own, &full));
+    assert_false(lm_buffer_table_start(&other, &lm_counts_atomic, own, &full));
     assert_not_started(&other);
     lm_memory_destroy(&full);
 }
@@ -477,9 +479,9 @@ static void the_last_release_frees(void **state) {
         FREES(lm_buffer_release(r, SCRIPT, b));
         assert_int_equal(blocks_in(memory), blocks - 1);
         assert_int_equal(walk().live_blocks, 0);
-        assert_int_equal(lm_realm_live_in(r, memory).buffers, 0);
-        assert_int_equal(lm_realm_live_in(r, memory).bytes, 0);
-        assert_int_equal(lm_realm_live_in(r, memory).peak_bytes, 100);
+        assert_int_equal(lm_buffer_table_live_in(r, memory).buffers, 0);
+        assert_int_equal(lm_buffer_table_live_in(r, memory).bytes, 0);
+        assert_int_equal(lm_buffer_table_live_in(r, memory).peak_bytes, 100);
     }
 }
 
@@ -507,7 +509,7 @@ static void adopted_blocks_are_freed_by_their_allocator(void **state) {
         lm_handle h;
         OK(lm_buffer_adopt(r, SCRIPT, memory, offset, 1000, &h));
         assert_true(info_of(h).start == offset && info_of(h).size == 1000);
-        assert_int_equal(lm_realm_live_in(r, memory).bytes, 1000);
+        assert_int_equal(lm_buffer_table_live_in(r, memory).bytes, 1000);
         OK(lm_buffer_resize(r, SCRIPT, h, 3000));
         assert_int_equal(bytes_of(h)[999], 'x');
         lm_handle d = share(h, DART);
@@ -520,17 +522,17 @@ static void adopted_blocks_are_freed_by_their_allocator(void **state) {
 static void transfers_have_no_net_change(void **state) {
     (void)state;
     lm_handle a = create(IMPORTED, 30), b, c;
-    lm_live before = lm_realm_live_in(r, IMPORTED);
+    lm_live before = lm_buffer_table_live_in(r, IMPORTED);
     OK(lm_buffer_transfer(r, DART, a, SCRIPT, &b)); // the last reference
     assert_true(info_of(b).unique);
-    assert_int_equal(lm_realm_live_of(r, DART).buffers, 0);
-    assert_int_equal(lm_realm_live_of(r, SCRIPT).bytes, 30);
+    assert_int_equal(lm_buffer_table_live_of(r, DART).buffers, 0);
+    assert_int_equal(lm_buffer_table_live_of(r, SCRIPT).bytes, 30);
     OK(lm_buffer_retain(r, SCRIPT, b));
     OK(lm_buffer_transfer(r, SCRIPT, b, MODULE, &c)); // one of two
     assert_true(info_of(b).references == 1 && info_of(c).references == 1);
     assert_true(!info_of(b).unique && info_of(c).start == info_of(b).start);
     OK(lm_buffer_transfer(r, SCRIPT, b, SCRIPT, &a)); // to oneself
-    lm_live now = lm_realm_live_in(r, IMPORTED);
+    lm_live now = lm_buffer_table_live_in(r, IMPORTED);
     assert_memory_equal(&now, &before, sizeof now);
     OK(lm_buffer_release(r, SCRIPT, a));
     FREES(lm_buffer_release(r, MODULE, c));
@@ -547,26 +549,26 @@ static void release_all_takes_what_is_the_owners(void **state) {
             OK(lm_buffer_retain(r, DART, a));
         if (i % 3 == 0) share(a, DART);
     }
-    assert_int_equal(lm_realm_live_of(r, DART).buffers, 13); // by its handles
-    assert_int_equal(lm_realm_release_all(r, DART), 9);
-    assert_int_equal(lm_realm_release_all(r, DART), 0);
-    assert_int_equal(lm_realm_live_of(r, DART).buffers, 0);
+    assert_int_equal(lm_buffer_table_live_of(r, DART).buffers, 13); // by its handles
+    assert_int_equal(lm_buffer_table_release_all(r, DART), 9);
+    assert_int_equal(lm_buffer_table_release_all(r, DART), 0);
+    assert_int_equal(lm_buffer_table_live_of(r, DART).buffers, 0);
     assert_int_equal(walk().live_blocks, 1);
     FREES(lm_buffer_release(r, SCRIPT, kept));
 }
 
-static void a_realm_has_255_memories(void **state) {
+static void a_table_has_255_memories(void **state) {
     (void)state;
     for (uint32_t i = MEMORIES; i < LM_MEMORIES_MAX; i++)
-        assert_int_equal(lm_realm_add(r, &imported, &memories[IMPORTED]), i);
-    assert_int_equal(lm_realm_add(r, &imported, &memories[IMPORTED]), LM_MEMORIES_MAX);
+        assert_int_equal(lm_buffer_table_add(r, &imported, &memories[IMPORTED]), i);
+    assert_int_equal(lm_buffer_table_add(r, &imported, &memories[IMPORTED]), LM_MEMORIES_MAX);
     lm_handle a, last = LM_MEMORIES_MAX - 1;
     IS(create_with(DART, LM_MEMORIES_MAX, 16), LM_NO_MEMORY);
     OK(lm_buffer_create(r, LM_OWNERS_MAX - 1, (uint32_t)last, 16, 16, true, &a));
     assert_int_equal(lm_handle_memory(a), last);
     assert_int_equal(lm_handle_owner(a), LM_OWNERS_MAX - 1);
-    assert_int_equal(lm_realm_live_in(r, (uint32_t)last).bytes, 16);
-    assert_int_equal(lm_realm_live_in(r, IMPORTED).bytes, 0);
+    assert_int_equal(lm_buffer_table_live_in(r, (uint32_t)last).bytes, 16);
+    assert_int_equal(lm_buffer_table_live_in(r, IMPORTED).bytes, 0);
     FREES(lm_buffer_release(r, LM_OWNERS_MAX - 1, a));
 }
 
@@ -613,11 +615,11 @@ static void slots_run_out(void **state) {
     IS(lm_buffer_share(r, DART, a, SCRIPT, &none), LM_OUT_OF_SLOTS);
     IS(lm_buffer_transfer(r, DART, a, SCRIPT, &none), LM_OUT_OF_SLOTS);
     assert_true(none == 42);
-    assert_unchanged(&before, true, "a realm without slots");
+    assert_unchanged(&before, true, "a buffer table without slots");
     forget(&before);
     OK(lm_buffer_release(r, DART, a));
     OK(lm_buffer_transfer(r, DART, a, MODULE, &b)); // the last reference needs no slot
-    assert_int_equal(lm_realm_release_all(r, SCRIPT), 0);
+    assert_int_equal(lm_buffer_table_release_all(r, SCRIPT), 0);
     FREES(lm_buffer_release(r, MODULE, b));
     lm_status status;
     uint32_t served = 0;
@@ -675,13 +677,14 @@ static void buffers_are_aligned_and_stay_so(void **state) {
     (void)state;
     for (uint32_t memory = 0; memory < MEMORIES; memory++)
         assert_kept_aligned(memory);
-    odd.allocate_aligned = odd_allocate_aligned; // what it resizes is aligned to 8 all the same
+    odd.allocate_aligned =
+        imported_allocate_aligned; // what it resizes is aligned to 8 all the same
     assert_kept_aligned(ODD);
 }
 
 static void zeroed_buffers_are_zero(void **state) {
     (void)state;
-    odd.allocate_zeroed = odd_allocate_zeroed; // whose blocks may have to be placed once more
+    odd.allocate_zeroed = imported_allocate_zeroed; // whose blocks may have to be placed once more
     for (uint32_t memory = 0; memory < MEMORIES; memory++)
         for (uint32_t alignment = 1; alignment <= 4096; alignment *= 2)
             for (uint32_t round = 0; round < 8; round++) {
@@ -714,10 +717,10 @@ static void fresh_pages_are_not_cleared(void **state) {
     for (size_t i = 0; i < lm_strategy_count(); i++) {
         const lm_allocator *a = lm_strategy_at(i, 0);
         lm_memory memory;
-        lm_realm fresh;
+        lm_buffer_table fresh;
         lm_handle h;
         assert_true(lm_memory_create(&memory, &(lm_memory_options){.pages = 1, .pages_max = 4096}));
-        assert_true(a->start(&memory) && lm_realm_start(&fresh, r->counts, a, &memory));
+        assert_true(a->start(&memory) && lm_buffer_table_start(&fresh, r->counts, a, &memory));
         OK(lm_buffer_create(&fresh, DART, HOME, BYTES, 16, true, &h));
         size_t resident = resident_pages(&memory);
         if (resident > BYTES / 8 / (size_t)sysconf(_SC_PAGESIZE))
@@ -729,7 +732,7 @@ static void fresh_pages_are_not_cleared(void **state) {
 static uint32_t cleared_by_odd;
 static void *odd_counted_zeroed(size_t size, lm_memory *memory) {
     cleared_by_odd++;
-    return odd_allocate_zeroed(size, memory);
+    return imported_allocate_zeroed(size, memory);
 }
 
 // An imported calloc clears a large buffer unless other threads would wait for it.
@@ -811,7 +814,7 @@ static void a_buffer_can_always_be_made_smaller(void **state) {
             assert_int_equal(info_of(h).start % alignments[i], 0);
             OK(lm_buffer_resize(r, DART, h, 0));
             lm_memory_refuse(&memories[memory], 0);
-            lm_realm_release_all(r, SCRIPT);
+            lm_buffer_table_release_all(r, SCRIPT);
             OK(lm_buffer_resize(r, DART, h, 200000));
             FREES(lm_buffer_release(r, DART, h));
             walk();
@@ -821,11 +824,11 @@ static void a_buffer_can_always_be_made_smaller(void **state) {
 static uint32_t allocations, resizes;
 static void *counted_allocate(size_t size, lm_memory *memory) {
     allocations++;
-    return odd_base()->allocate(size, memory);
+    return imported_base()->allocate(size, memory);
 }
 static void *counted_resize(void *block, size_t size, lm_memory *memory) {
     resizes++;
-    return odd_base()->resize(block, size, memory);
+    return imported_base()->resize(block, size, memory);
 }
 
 static void imported_buffers_are_resized_by_their_allocator(void **state) {
@@ -929,7 +932,8 @@ static struct {
     lm_handle victim;
 } pressure;
 
-static void note_pressure(void *context, lm_realm *pressed, uint32_t memory, uint64_t bytes) {
+static void note_pressure(void *context, lm_buffer_table *pressed, uint32_t memory,
+                          uint64_t bytes) {
     lm_handle inner;
     assert_true(context == &pressure && pressed == r);
     pressure.calls++;
@@ -944,8 +948,8 @@ static void note_pressure(void *context, lm_realm *pressed, uint32_t memory, uin
 static void budgets_press(void **state) {
     (void)state;
     memset(&pressure, 0, sizeof pressure);
-    lm_realm_set_pressure(r, note_pressure, &pressure);
-    OK(lm_realm_set_budget(r, IMPORTED, 1000));
+    lm_buffer_table_set_pressure(r, note_pressure, &pressure);
+    OK(lm_buffer_table_set_budget(r, IMPORTED, 1000));
     lm_handle a = create(IMPORTED, 1000);
     create(HOME, 5000);
     assert_int_equal(pressure.calls, 0);
@@ -956,7 +960,7 @@ static void budgets_press(void **state) {
     assert_true(pressure.calls == 2 && pressure.victim == 0);
     create(IMPORTED, 99);
     assert_int_equal(pressure.calls, 2);
-    OK(lm_realm_set_budget(r, IMPORTED, UINT64_MAX));
+    OK(lm_buffer_table_set_budget(r, IMPORTED, UINT64_MAX));
     create(IMPORTED, 10000);
     assert_int_equal(pressure.calls, 2);
 }
@@ -965,14 +969,14 @@ static void budgets_press(void **state) {
 static void adoptions_press(void **state) {
     (void)state;
     memset(&pressure, 0, sizeof pressure);
-    lm_realm_set_pressure(r, note_pressure, &pressure);
-    OK(lm_realm_set_budget(r, IMPORTED, 1500));
+    lm_buffer_table_set_pressure(r, note_pressure, &pressure);
+    OK(lm_buffer_table_set_budget(r, IMPORTED, 1500));
     lm_handle a = create(IMPORTED, 1000), b;
     uint32_t block = lm_offset(&memories[IMPORTED], imported.allocate(600, &memories[IMPORTED]));
     pressure.victim = a;
     OK(lm_buffer_adopt(r, DART, IMPORTED, block, 600, &b));
     assert_true(pressure.calls == 1 && pressure.memory == IMPORTED && pressure.bytes == 600);
-    assert_int_equal(lm_realm_live_in(r, IMPORTED).bytes, 600);
+    assert_int_equal(lm_buffer_table_live_in(r, IMPORTED).bytes, 600);
 }
 
 // What an allocator calls back while it makes or resizes a buffer of 600 bytes.
@@ -993,11 +997,11 @@ static void call_nested(void) {
 }
 static void *nesting_allocate(size_t size, lm_memory *memory) {
     call_nested();
-    return odd_base()->allocate(size, memory);
+    return imported_base()->allocate(size, memory);
 }
 static void *nesting_resize(void *block, size_t size, lm_memory *memory) {
     call_nested();
-    return odd_base()->resize(block, size, memory);
+    return imported_base()->resize(block, size, memory);
 }
 
 // Two buffers that fit the budget one by one, and not together: one of them tells.
@@ -1013,16 +1017,16 @@ static void what_is_being_made_counts_for_the_budget(void **state) {
     imported.capabilities = LM_SHARES_THREADS; // else nobody is told inside of it
     imported.allocate = nesting_allocate;
     imported.resize = nesting_resize;
-    lm_realm_set_pressure(r, note_pressure, &pressure);
+    lm_buffer_table_set_pressure(r, note_pressure, &pressure);
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
         small = create(IMPORTED, 1);
-        OK(lm_realm_set_budget(r, IMPORTED, 1000));
+        OK(lm_buffer_table_set_budget(r, IMPORTED, 1000));
         memset(&pressure, 0, sizeof pressure);
         nested = calls[i].inner;
         OK(calls[i].outer());
         assert_true(pressure.calls == 1 && pressure.memory == IMPORTED && !nested);
-        OK(lm_realm_set_budget(r, IMPORTED, UINT64_MAX));
-        lm_realm_release_all(r, DART);
+        OK(lm_buffer_table_set_budget(r, IMPORTED, UINT64_MAX));
+        lm_buffer_table_release_all(r, DART);
         walk();
     }
 }
@@ -1033,7 +1037,7 @@ static void lack_of_memory_presses(void **state) {
     memset(&pressure, 0, sizeof pressure);
     uint32_t half = 1u << 27;
     lm_handle large = create(IMPORTED, half), again, none = 42;
-    lm_realm_set_pressure(r, note_pressure, &pressure);
+    lm_buffer_table_set_pressure(r, note_pressure, &pressure);
     IS(lm_buffer_create(r, DART, IMPORTED, half, 16, false, &none), LM_OUT_OF_MEMORY);
     assert_true(pressure.calls == 1 && pressure.bytes == half && none == 42);
     pressure.victim = large;
@@ -1078,7 +1082,7 @@ static void release_all_races_with_release(void **state) {
         __atomic_store_n(&begun, round, __ATOMIC_RELEASE);
         for (volatile uint32_t i = 0; i < late; i++)
             ;
-        uint64_t first = lm_realm_release_all(r, DART);
+        uint64_t first = lm_buffer_table_release_all(r, DART);
         freed_by_all += first;
         late = first ? (late + 1) % 4096 : late - (late > 0); // so that they meet
         wait_for(&ended, round);
@@ -1127,7 +1131,7 @@ static void a_broken_slot_is_seen(void **state) {
         uint32_t *words = (uint32_t *)(void *)lm_slot_at(r, (uint32_t)cases[i].slot);
         uint32_t was = words[cases[i].word];
         words[cases[i].word] = cases[i].value;
-        const char *broken = lm_realm_validate(r, NULL);
+        const char *broken = lm_buffer_table_validate(r, NULL);
         if (!broken || strcmp(broken, cases[i].law) != 0)
             fail_msg("case %zu: '%s' instead of '%s'", i, broken ? broken : "", cases[i].law);
         words[cases[i].word] = was;
@@ -1147,11 +1151,11 @@ int main(void) {
         BOTH(nothing_comes_back_from_zero),
         BOTH(counts_do_not_wrap),
         BOTH(arguments_are_looked_at),
-        BOTH(what_is_the_realms_is_not_adopted),
+        BOTH(what_is_the_tables_is_not_adopted),
         BOTH(numbers_of_no_memory_have_nothing),
         BOTH(what_cannot_serve_is_not_added),
         BOTH(what_moves_serves_no_threads),
-        BOTH(a_realm_that_has_not_started_says_so),
+        BOTH(a_table_that_has_not_started_says_so),
         BOTH(what_is_shared_is_not_resized),
         cmocka_unit_test(statuses_have_names),
         BOTH(the_last_release_frees),
@@ -1159,7 +1163,7 @@ int main(void) {
         BOTH(adopted_blocks_are_freed_by_their_allocator),
         BOTH(transfers_have_no_net_change),
         BOTH(release_all_takes_what_is_the_owners),
-        BOTH(a_realm_has_255_memories),
+        BOTH(a_table_has_255_memories),
         BOTH(used_up_slots_retire),
         BOTH(slots_run_out),
         BOTH(buffers_are_aligned_and_stay_so),

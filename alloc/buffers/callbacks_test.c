@@ -1,7 +1,8 @@
-// Foreign code that calls back: each call of the realm, made from inside of each foreign call that
-// the realm makes, for both ways of counting. All of them work, but for two that are refused:
+// Foreign code that calls back: each call of the buffer table, made from inside of each foreign
+// call that the buffer table makes, for both ways of counting. All of them work, but for two that
+// are refused:
 //
-//     lm_realm_end, from any foreign code      LM_BUSY
+//     lm_buffer_table_end, from any foreign code      LM_BUSY
 //     a use of the buffer that is resized,     LM_BUSY
 //       from inside of its resize
 //
@@ -29,7 +30,7 @@ enum { OWNER, OTHER, OWNERS };
 #define IS(call, status) assert_string_equal(lm_status_name(call), lm_status_name(status))
 
 static lm_memory memories[MEMORIES];
-static lm_realm realm, *const r = &realm;
+static lm_buffer_table table, *const r = &table;
 static const lm_allocator *strategy;
 
 // ---- Foreign code ------------------------------------------------------------------------------
@@ -64,7 +65,7 @@ static void foreign_free(void *block, size_t size, lm_memory *memory) {
     strategy->free(block, size, memory);
     reach(IN_FREE);
 }
-static void pressure(void *context, lm_realm *pressed, uint32_t memory, uint64_t bytes) {
+static void pressure(void *context, lm_buffer_table *pressed, uint32_t memory, uint64_t bytes) {
     (void)context, (void)pressed, (void)memory, (void)bytes;
     reach(IN_PRESSURE);
 }
@@ -100,10 +101,10 @@ static void begin_on(const lm_counts *counts, const lm_allocator *home) {
         assert_true(strategy->start(&memories[i]));
     }
     armed = NOWHERE;
-    assert_true(lm_realm_start(r, counts, home, &memories[HOME]));
-    assert_int_equal(lm_realm_add(r, &foreign, &memories[FOREIGN]), FOREIGN);
+    assert_true(lm_buffer_table_start(r, counts, home, &memories[HOME]));
+    assert_int_equal(lm_buffer_table_add(r, &foreign, &memories[FOREIGN]), FOREIGN);
     assert_true(lm_finalizers_start(r));
-    lm_realm_set_pressure(r, pressure, NULL);
+    lm_buffer_table_set_pressure(r, pressure, NULL);
     held = create(HOME), twice = create(FOREIGN), victim = create(FOREIGN);
     OK(lm_buffer_retain(r, OWNER, twice));
     token = attach(HOME), dead = attach(FOREIGN);
@@ -118,14 +119,14 @@ static void end(void) {
     lm_census census;
     uint32_t tokens;
     armed = NOWHERE;
-    assert_null(lm_realm_validate(r, NULL));
+    assert_null(lm_buffer_table_validate(r, NULL));
     assert_null(lm_finalizers_validate(r, &tokens));
     lm_finalizers_end(r);
     for (uint32_t owner = 0; owner < OWNERS; owner++)
-        lm_realm_release_all(r, owner);
-    assert_null(lm_realm_validate(r, &census));
+        lm_buffer_table_release_all(r, owner);
+    assert_null(lm_buffer_table_validate(r, &census));
     assert_int_equal(census.live_blocks, 0);
-    OK(lm_realm_end(r));
+    OK(lm_buffer_table_end(r));
     for (uint32_t i = 0; i < MEMORIES; i++) {
         assert_null(strategy->validate(&memories[i], &census));
         assert_int_equal(census.live_blocks, 0);
@@ -161,7 +162,7 @@ static lm_status by_release(void) {
     return lm_buffer_release(r, OWNER, victim);
 }
 static lm_status by_release_all(void) {
-    return lm_realm_release_all(r, OWNER) > 0 ? LM_OK : LM_INVALID_HANDLE;
+    return lm_buffer_table_release_all(r, OWNER) > 0 ? LM_OK : LM_INVALID_HANDLE;
 }
 static lm_status by_drain(void) {
     return lm_finalizers_drain(r, 1).freed == 1 ? LM_OK : LM_INVALID_TOKEN;
@@ -179,22 +180,22 @@ static lm_status by_detach_all(void) { // of three, at the first
     return status;
 }
 static lm_status by_create_over_budget(void) {
-    OK(lm_realm_set_budget(r, HOME, 1));
+    OK(lm_buffer_table_set_budget(r, HOME, 1));
     create(HOME);
-    return lm_realm_set_budget(r, HOME, UINT64_MAX);
+    return lm_buffer_table_set_budget(r, HOME, UINT64_MAX);
 }
 static lm_status by_adopt_over_budget(void) {
     lm_handle handle;
     uint32_t block = lm_offset(&memories[HOME], strategy->allocate(64, &memories[HOME]));
-    OK(lm_realm_set_budget(r, HOME, 1));
+    OK(lm_buffer_table_set_budget(r, HOME, 1));
     OK(lm_buffer_adopt(r, OWNER, HOME, block, 64, &handle));
-    return lm_realm_set_budget(r, HOME, UINT64_MAX);
+    return lm_buffer_table_set_budget(r, HOME, UINT64_MAX);
 }
 static lm_status by_resize_over_budget(void) {
     lm_handle handle = create(HOME);
-    OK(lm_realm_set_budget(r, HOME, 1));
+    OK(lm_buffer_table_set_budget(r, HOME, 1));
     OK(any_status(lm_buffer_resize(r, OWNER, handle, 5000)));
-    return lm_realm_set_budget(r, HOME, UINT64_MAX);
+    return lm_buffer_table_set_budget(r, HOME, UINT64_MAX);
 }
 static lm_status by_lack_of_memory(void) {
     lm_handle none;
@@ -271,18 +272,19 @@ static lm_status call_describe(void) {
     return any_status(lm_buffer_describe(r, OWNER, held, &info));
 }
 static lm_status call_release_all(void) {
-    lm_realm_release_all(r, OWNER);
+    lm_buffer_table_release_all(r, OWNER);
     return LM_OK;
 }
 static lm_status call_live(void) {
-    lm_realm_live_of(r, OWNER);
-    return lm_realm_live_in(r, FOREIGN).buffers < 1000 ? LM_OK : LM_INVALID_HANDLE;
+    lm_buffer_table_live_of(r, OWNER);
+    return lm_buffer_table_live_in(r, FOREIGN).buffers < 1000 ? LM_OK : LM_INVALID_HANDLE;
 }
 static lm_status call_add(void) {
-    return lm_realm_add(r, &foreign, &memories[FOREIGN]) < LM_MEMORIES_MAX ? LM_OK : LM_NO_MEMORY;
+    return lm_buffer_table_add(r, &foreign, &memories[FOREIGN]) < LM_MEMORIES_MAX ? LM_OK
+                                                                                  : LM_NO_MEMORY;
 }
 static lm_status call_set_budget(void) {
-    return lm_realm_set_budget(r, FOREIGN, 100000);
+    return lm_buffer_table_set_budget(r, FOREIGN, 100000);
 }
 static lm_status call_attach(void) {
     for (uint32_t i = 0; i < 200; i++)
@@ -324,7 +326,7 @@ static lm_status call_view(void) {
     return lm_view_end(r, &view);
 }
 static lm_status call_validate(void) {
-    assert_null(lm_realm_validate(r, NULL));
+    assert_null(lm_buffer_table_validate(r, NULL));
     return LM_OK;
 }
 static lm_status call_validate_tokens(void) {
@@ -333,7 +335,7 @@ static lm_status call_validate_tokens(void) {
     return LM_OK;
 }
 static lm_status call_end(void) {
-    return lm_realm_end(r);
+    return lm_buffer_table_end(r);
 }
 
 static const struct callback {
@@ -368,7 +370,7 @@ static const struct callback {
     {"validate", call_validate, LM_OK},
     {"validate of tokens", call_validate_tokens, LM_OK},
     {"finalizers_end and start", call_restart, LM_OK},
-    {"realm_end", call_end, LM_BUSY},
+    {"buffer_table_end", call_end, LM_BUSY},
 };
 
 enum {
@@ -415,9 +417,9 @@ static lm_status use_victim(void) {
     IS(lm_view_make(r, OWNER, victim, LM_U8, 0, 1, &view), LM_BUSY);
     IS(lm_buffer_retain(r, OTHER, victim), LM_WRONG_OWNER);
     assert_int_equal(given, 42);
-    assert_int_equal(lm_realm_live_in(r, FOREIGN).buffers, 3);
-    lm_realm_release_all(r, OWNER); // passes it over
-    assert_int_equal(lm_realm_live_of(r, OWNER).buffers, 1);
+    assert_int_equal(lm_buffer_table_live_in(r, FOREIGN).buffers, 3);
+    lm_buffer_table_release_all(r, OWNER); // passes it over
+    assert_int_equal(lm_buffer_table_live_of(r, OWNER).buffers, 1);
     return LM_OK;
 }
 
@@ -562,10 +564,10 @@ static void a_token_attached_in_a_release_all_keeps(void **state) {
         the_call = attach_victim;
         expected = LM_OK;
         armed = IN_FREE; // of `twice`, whose slot comes before
-        assert_int_equal(lm_realm_release_all(r, OWNER), 4);
+        assert_int_equal(lm_buffer_table_release_all(r, OWNER), 4);
         assert_null(lm_finalizers_validate(r, &tokens));
         assert_int_equal(tokens, 1);
-        assert_int_equal(lm_realm_live_of(r, OWNER).buffers, 1);
+        assert_int_equal(lm_buffer_table_live_of(r, OWNER).buffers, 1);
         IS(lm_finalizer_close(r, beside), LM_FREED);
         end();
     }
@@ -593,7 +595,7 @@ static void *act_meanwhile(void *nothing) {
     OK(lm_buffer_describe(r, OWNER, held, &info));
     OK(lm_buffer_transfer(r, OWNER, held, OTHER, &moved));
     OK(lm_buffer_release(r, OTHER, shared));
-    lm_realm_live_in(r, FOREIGN);
+    lm_buffer_table_live_in(r, FOREIGN);
     set(&done);
     return nothing;
 }
@@ -628,7 +630,8 @@ static void nobody_waits_for_foreign_code(void **state) {
 static lm_handle large;
 static uint32_t told;
 
-static void release_large(void *context, lm_realm *pressed, uint32_t memory, uint64_t bytes) {
+static void release_large(void *context, lm_buffer_table *pressed, uint32_t memory,
+                          uint64_t bytes) {
     lm_handle none;
     (void)context, (void)memory, (void)bytes;
     IS(lm_buffer_create(pressed, OTHER, HOME, 1u << 30, 16, false, &none), LM_OUT_OF_MEMORY);
@@ -648,7 +651,7 @@ static void each_thread_is_told_for_itself(void **state) {
     pthread_t threads[2];
     begin(&lm_counts_atomic);
     OK(lm_buffer_create(r, OWNER, HOME, 900000, 16, false, &large));
-    lm_realm_set_pressure(r, release_large, NULL);
+    lm_buffer_table_set_pressure(r, release_large, NULL);
     told = 0;
     for (uint32_t t = 0; t < 2; t++)
         assert_int_equal(pthread_create(&threads[t], NULL, want_memory, NULL), 0);
@@ -664,7 +667,8 @@ static void *free_one(void *nothing) {
     OK(any_status(lm_buffer_release(r, OTHER, create_of(OTHER, FOREIGN))));
     return nothing;
 }
-static void wait_for_a_free(void *context, lm_realm *pressed, uint32_t memory, uint64_t bytes) {
+static void wait_for_a_free(void *context, lm_buffer_table *pressed, uint32_t memory,
+                            uint64_t bytes) {
     pthread_t thread;
     (void)context, (void)pressed, (void)memory, (void)bytes;
     told++;
@@ -675,8 +679,8 @@ static void wait_for_a_free(void *context, lm_realm *pressed, uint32_t memory, u
 static void a_callback_may_wait_for_other_threads(void **state) {
     (void)state;
     begin(&lm_counts_atomic);
-    lm_realm_set_pressure(r, wait_for_a_free, NULL);
-    OK(lm_realm_set_budget(r, HOME, 1));
+    lm_buffer_table_set_pressure(r, wait_for_a_free, NULL);
+    OK(lm_buffer_table_set_budget(r, HOME, 1));
     told = 0;
     the_call = call_create;
     expected = LM_OK;

@@ -37,10 +37,10 @@ static inline bool swap_word(lm_slot *s, uint64_t *seen, uint64_t to, int order)
 static inline void write_word(lm_slot *s, uint64_t to) {
     __atomic_store_n(&s->word, to, __ATOMIC_RELEASE);
 }
-static inline void lock(const lm_realm *r) {
+static inline void lock(const lm_buffer_table *r) {
     lm_lock(&lm_state_of(r)->lock);
 }
-static inline void unlock(const lm_realm *r) {
+static inline void unlock(const lm_buffer_table *r) {
     lm_unlock(&lm_state_of(r)->lock);
 }
 static inline void see_all(const lm_slot *s) {
@@ -69,10 +69,10 @@ static inline bool swap_word(lm_slot *s, const uint64_t *seen, uint64_t to, int 
 static inline void write_word(lm_slot *s, uint64_t to) {
     s->word = to;
 }
-static inline void lock(const lm_realm *r) {
+static inline void lock(const lm_buffer_table *r) {
     (void)r;
 }
-static inline void unlock(const lm_realm *r) {
+static inline void unlock(const lm_buffer_table *r) {
     (void)r;
 }
 static inline void see_all(const lm_slot *s) {
@@ -120,17 +120,18 @@ static __attribute__((noinline)) lm_status misuse(uint64_t word, uint32_t owner,
 }
 
 // The slot a handle names. False: there is none.
-static inline bool find_slot(const lm_realm *r, lm_handle handle, lm_slot **s) {
+static inline bool find_slot(const lm_buffer_table *r, lm_handle handle, lm_slot **s) {
     const lm_memory *home = r->memories.at[LM_HOME].memory;
     uint32_t number = lm_handle_slot(handle);
-    uint32_t slots = r->state + (uint32_t)offsetof(lm_realm_state, slots);
+    uint32_t slots = r->state + (uint32_t)offsetof(lm_buffer_table_state, slots);
     uint32_t part = read_part(lm_record_part(home, slots, number));
     *s = lm_record_in(home, part, sizeof(lm_slot), number);
     return LM_LIKELY(part != 0);
 }
 
 // Judges a handle by what its slot's word is now, which `word` gets.
-static lm_status judge_word(const lm_realm *r, uint32_t owner, lm_handle handle, uint64_t *word) {
+static lm_status judge_word(const lm_buffer_table *r, uint32_t owner, lm_handle handle,
+                            uint64_t *word) {
     lm_slot *s;
     if (!find_slot(r, handle, &s)) return LM_INVALID_HANDLE;
     *word = read_word(s, __ATOMIC_ACQUIRE);
@@ -138,7 +139,7 @@ static lm_status judge_word(const lm_realm *r, uint32_t owner, lm_handle handle,
     return misuse(*word, owner, handle, LM_USE_AFTER_ZERO, LM_BUSY);
 }
 
-static lm_status judge(const lm_realm *r, uint32_t owner, lm_handle handle) {
+static lm_status judge(const lm_buffer_table *r, uint32_t owner, lm_handle handle) {
     uint64_t word;
     return judge_word(r, owner, handle, &word);
 }
@@ -156,8 +157,8 @@ static inline void discharge(lm_live *live, uint32_t size) {
 }
 
 // Makes a slot that was never taken free, where there is room for one.
-static __attribute__((noinline)) bool add_slot(const lm_realm *r) {
-    lm_realm_state *state = lm_state_of(r);
+static __attribute__((noinline)) bool add_slot(const lm_buffer_table *r) {
+    lm_buffer_table_state *state = lm_state_of(r);
     if (state->slots.count == LM_SLOTS_MAX || lm_records_lack(&state->slots, sizeof(lm_slot)))
         return false;
     state->free = lm_records_take(&state->slots) + 1;
@@ -165,27 +166,28 @@ static __attribute__((noinline)) bool add_slot(const lm_realm *r) {
 }
 
 // Whether there is a free slot, perhaps a new one.
-static inline bool has_slot(const lm_realm *r) {
+static inline bool has_slot(const lm_buffer_table *r) {
     return LM_LIKELY(lm_state_of(r)->free) || add_slot(r);
 }
 
 // Makes room for slots where there was none, without the lock. LM_OK: it may be tried again.
-static __attribute__((noinline)) lm_status make_room(lm_realm *r) {
+static __attribute__((noinline)) lm_status make_room(lm_buffer_table *r) {
     if (lm_records_count(&lm_state_of(r)->slots) == LM_SLOTS_MAX) return LM_OUT_OF_SLOTS;
-    return lm_realm_extend(r, offsetof(lm_realm_state, slots), sizeof(lm_slot)) ? LM_OK
-                                                                                : LM_OUT_OF_MEMORY;
+    return lm_buffer_table_extend(r, offsetof(lm_buffer_table_state, slots), sizeof(lm_slot))
+               ? LM_OK
+               : LM_OUT_OF_MEMORY;
 }
 
 // Takes the first free slot: there is one.
-static inline uint32_t take_slot(const lm_realm *r) {
-    lm_realm_state *state = lm_state_of(r);
+static inline uint32_t take_slot(const lm_buffer_table *r) {
+    lm_buffer_table_state *state = lm_state_of(r);
     uint32_t number = state->free - 1;
     state->free = lm_slot_at(r, number)->next;
     return number;
 }
 
-static inline void give_slot(const lm_realm *r, lm_slot *s, uint32_t number) {
-    lm_realm_state *state = lm_state_of(r);
+static inline void give_slot(const lm_buffer_table *r, lm_slot *s, uint32_t number) {
+    lm_buffer_table_state *state = lm_state_of(r);
     uint64_t word = read_word(s, __ATOMIC_RELAXED); // who is too late may look at it yet
     if (lm_stamp_generation(lm_word_stamp(word)) == LM_GENERATION_MAX) {
         state->retired++;
@@ -205,7 +207,8 @@ static inline lm_handle open_slot(lm_slot *s, uint32_t number, uint32_t memory, 
 }
 
 // It becomes a share of a buffer that has one already, and enters the ring behind it.
-static lm_handle enter(const lm_realm *r, uint32_t number, uint32_t previous, uint32_t owner) {
+static lm_handle enter(const lm_buffer_table *r, uint32_t number, uint32_t previous,
+                       uint32_t owner) {
     lm_slot *s = lm_slot_at(r, number), *p = lm_slot_at(r, previous);
     s->start = p->start;
     s->size = p->size;
@@ -220,7 +223,7 @@ static lm_handle enter(const lm_realm *r, uint32_t number, uint32_t previous, ui
 
 // A share without references leaves its ring. Returns the block if it was the buffer's last, which
 // is freed without the lock; else 0.
-static inline uint32_t leave(const lm_realm *r, lm_slot *s, uint32_t number) {
+static inline uint32_t leave(const lm_buffer_table *r, lm_slot *s, uint32_t number) {
     uint32_t block = s->block, next = s->next;
     if (next != number) {
         lm_slot_at(r, s->previous)->next = next;
@@ -326,7 +329,7 @@ place(lm_memories *all, uint32_t memory, uint32_t size, uint32_t alignment, bool
 }
 
 // Frees what `leave` returned. Returns what a release of it returns.
-static inline lm_status free_block(lm_realm *r, uint32_t memory, uint32_t block) {
+static inline lm_status free_block(lm_buffer_table *r, uint32_t memory, uint32_t block) {
     if (block == 0) return LM_OK;
     bool locked = lm_access_enter(&r->memories, memory);
     lm_access_free(&r->memories, memory, block, 0);
@@ -335,8 +338,8 @@ static inline lm_status free_block(lm_realm *r, uint32_t memory, uint32_t block)
 }
 
 // The buffer of a block gets its first share, in a slot that was taken.
-static inline lm_handle found(const lm_realm *r, uint32_t number, uint32_t owner, uint32_t memory,
-                              uint32_t size, uint32_t alignment, const placed *p) {
+static inline lm_handle found(const lm_buffer_table *r, uint32_t number, uint32_t owner,
+                              uint32_t memory, uint32_t size, uint32_t alignment, const placed *p) {
     lm_slot *s = lm_slot_at(r, number);
     s->start = p->start;
     s->block = p->block;
@@ -351,7 +354,7 @@ static inline lm_handle found(const lm_realm *r, uint32_t number, uint32_t owner
 
 // The callbacks that a thread is in, the innermost first.
 typedef struct pressing {
-    const lm_realm *realm;
+    const lm_buffer_table *table;
     const struct pressing *outer;
 } pressing;
 static _Thread_local const pressing *pressings;
@@ -359,9 +362,9 @@ static _Thread_local const pressing *pressings;
 // Tells that memory is wanted. False: nobody could be told, as none is, or the thread is in the
 // callback already, or in an allocator under the allocators' lock, which the callback might wait
 // for in another thread.
-static bool press(lm_realm *r, uint32_t memory, uint64_t bytes) {
+static bool press(lm_buffer_table *r, uint32_t memory, uint64_t bytes) {
     const pressing *p = pressings, this_one = {r, p};
-    while (p && p->realm != r)
+    while (p && p->table != r)
         p = p->outer;
     if (!r->pressure || p || lm_access_has_lock(&r->memories)) return false;
     pressings = &this_one;
@@ -374,9 +377,9 @@ static bool press(lm_realm *r, uint32_t memory, uint64_t bytes) {
 
 // Whether a memory's budget is exceeded when so many bytes more are live than are by now, or will
 // be by the calls that are being served. Under the lock.
-static inline bool exceeds(const lm_realm *r, uint32_t memory, uint32_t more) {
+static inline bool exceeds(const lm_buffer_table *r, uint32_t memory, uint32_t more) {
     if (LM_LIKELY(!r->pressure)) return false;
-    const lm_realm_state *state = lm_state_of(r);
+    const lm_buffer_table_state *state = lm_state_of(r);
     uint64_t bytes = state->memories[memory].bytes + state->wanted[memory];
     return bytes + more > state->budgets[memory];
 }
@@ -385,7 +388,7 @@ static inline bool exceeds(const lm_realm *r, uint32_t memory, uint32_t more) {
 
 // Takes a slot for a buffer that is being made, whose bytes are wanted from here on. Tells before
 // they exceed the budget, if that was not `told` before.
-static inline lm_status reserve(lm_realm *r, uint32_t memory, uint32_t size, bool *told,
+static inline lm_status reserve(lm_buffer_table *r, uint32_t memory, uint32_t size, bool *told,
                                 uint32_t *number) {
     for (;;) {
         lock(r);
@@ -408,13 +411,14 @@ static inline lm_status reserve(lm_realm *r, uint32_t memory, uint32_t size, boo
 }
 
 // Its slot becomes a share, or is given back. Under the lock.
-static inline void reserve_no_more(const lm_realm *r, uint32_t memory, uint32_t size) {
+static inline void reserve_no_more(const lm_buffer_table *r, uint32_t memory, uint32_t size) {
     lm_state_of(r)->taken--;
     lm_state_of(r)->wanted[memory] -= size;
 }
 
-static inline lm_status try_create(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t size,
-                                   uint32_t alignment, bool zeroed, bool *told, lm_handle *handle) {
+static inline lm_status try_create(lm_buffer_table *r, uint32_t owner, uint32_t memory,
+                                   uint32_t size, uint32_t alignment, bool zeroed, bool *told,
+                                   lm_handle *handle) {
     uint32_t number;
     lm_status status = reserve(r, memory, size, told, &number);
     if (LM_UNLIKELY(status != LM_OK)) return status;
@@ -430,7 +434,7 @@ static inline lm_status try_create(lm_realm *r, uint32_t owner, uint32_t memory,
     return p.block ? LM_OK : LM_OUT_OF_MEMORY;
 }
 
-static lm_status create(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t size,
+static lm_status create(lm_buffer_table *r, uint32_t owner, uint32_t memory, uint32_t size,
                         uint32_t alignment, bool zeroed, lm_handle *handle) {
     if (owner >= LM_OWNERS_MAX) return LM_NO_OWNER;
     if (memory >= r->memories.count) return LM_NO_MEMORY;
@@ -443,19 +447,20 @@ static lm_status create(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t s
     return status;
 }
 
-// Whether a range of home overlaps one of the realm's tables. O(log(slots)).
-static bool overlaps(const lm_records *table, uint32_t record_bytes, uint32_t block, uint64_t end) {
+// Whether a range of home overlaps one of the buffer table's records. O(log(slots)).
+static bool overlaps(const lm_records *records, uint32_t record_bytes, uint32_t block,
+                     uint64_t end) {
     for (uint32_t bit = LM_RECORDS_FIRST; bit < LM_RECORDS_PARTS; bit++) {
-        uint32_t part = lm_records_block(table, bit, record_bytes);
+        uint32_t part = lm_records_block(records, bit, record_bytes);
         if (part && part < end && block < part + ((uint64_t)record_bytes << bit)) return true;
     }
     return false;
 }
 
-// The same of all that the realm keeps.
-static bool overlaps_ours(const lm_realm *r, uint32_t block, uint64_t end) {
+// The same of all that the buffer table keeps.
+static bool overlaps_ours(const lm_buffer_table *r, uint32_t block, uint64_t end) {
     lock(r);
-    const lm_realm_state *state = lm_state_of(r);
+    const lm_buffer_table_state *state = lm_state_of(r);
     bool it_does = (r->state < end && block < r->state + (uint64_t)sizeof *state) ||
                    overlaps(&state->slots, sizeof(lm_slot), block, end) ||
                    overlaps(&state->finalizers.records, sizeof(lm_finalizer), block, end);
@@ -464,9 +469,9 @@ static bool overlaps_ours(const lm_realm *r, uint32_t block, uint64_t end) {
 }
 
 // Whether a block may be adopted: it begins and ends in its memory, and neither where a strategy
-// keeps the head of its heap nor where the realm keeps its tables. Whether its allocator has
+// keeps the head of its heap nor where the buffer table keeps its tables. Whether its allocator has
 // allocated it, cannot be told in so few steps.
-static bool is_block(const lm_realm *r, uint32_t memory, uint32_t block, uint32_t size) {
+static bool is_block(const lm_buffer_table *r, uint32_t memory, uint32_t block, uint32_t size) {
     const lm_memories *all = &r->memories;
     uint64_t end = (uint64_t)block + some(size);
     if (block == 0 || end > lm_access_end(all, memory)) return false;
@@ -475,7 +480,7 @@ static bool is_block(const lm_realm *r, uint32_t memory, uint32_t block, uint32_
     return memory != LM_HOME || !overlaps_ours(r, block, end);
 }
 
-static lm_status try_adopt(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t block,
+static lm_status try_adopt(lm_buffer_table *r, uint32_t owner, uint32_t memory, uint32_t block,
                            uint32_t size, bool *told, lm_handle *handle) {
     const placed p = {.start = block, .block = block};
     uint32_t number;
@@ -488,8 +493,8 @@ static lm_status try_adopt(lm_realm *r, uint32_t owner, uint32_t memory, uint32_
     return LM_OK;
 }
 
-static lm_status adopt(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t block, uint32_t size,
-                       lm_handle *handle) {
+static lm_status adopt(lm_buffer_table *r, uint32_t owner, uint32_t memory, uint32_t block,
+                       uint32_t size, lm_handle *handle) {
     if (owner >= LM_OWNERS_MAX) return LM_NO_OWNER;
     if (memory >= r->memories.count) return LM_NO_MEMORY;
     if (!is_block(r, memory, block, size)) return LM_BAD_BLOCK;
@@ -501,7 +506,7 @@ static lm_status adopt(lm_realm *r, uint32_t owner, uint32_t memory, uint32_t bl
 
 // These two begin a cache line: a pair takes 3.0 to 3.3 ns where they do, up to 3.6 where they do
 // not.
-__attribute__((aligned(64))) static lm_status retain(lm_realm *r, uint32_t owner,
+__attribute__((aligned(64))) static lm_status retain(lm_buffer_table *r, uint32_t owner,
                                                      lm_handle handle) {
     lm_slot *s;
     if (!find_slot(r, handle, &s)) return LM_INVALID_HANDLE;
@@ -534,7 +539,8 @@ static uint32_t drop_unkept(lm_slot *s, uint32_t owner, lm_handle handle, uint64
 }
 
 // The owner's last reference is gone.
-static __attribute__((noinline)) lm_status end_share(lm_realm *r, lm_slot *s, lm_handle handle) {
+static __attribute__((noinline)) lm_status end_share(lm_buffer_table *r, lm_slot *s,
+                                                     lm_handle handle) {
     see_all(s);
     lock(r);
     uint32_t block = leave(r, s, lm_handle_slot(handle));
@@ -543,7 +549,7 @@ static __attribute__((noinline)) lm_status end_share(lm_realm *r, lm_slot *s, lm
 }
 
 // A release by hand that is no single swap.
-static __attribute__((noinline)) lm_status release_beside_tokens(lm_realm *r, lm_slot *s,
+static __attribute__((noinline)) lm_status release_beside_tokens(lm_buffer_table *r, lm_slot *s,
                                                                  uint32_t owner, lm_handle handle) {
     uint64_t word;
     lock(r);
@@ -553,7 +559,7 @@ static __attribute__((noinline)) lm_status release_beside_tokens(lm_realm *r, lm
     return had ? LM_OK : misuse(word, owner, handle, LM_RELEASE_AFTER_ZERO, LM_KEPT);
 }
 
-__attribute__((aligned(64))) static lm_status release(lm_realm *r, uint32_t owner,
+__attribute__((aligned(64))) static lm_status release(lm_buffer_table *r, uint32_t owner,
                                                       lm_handle handle) {
     lm_slot *s;
     uint64_t word;
@@ -569,7 +575,7 @@ __attribute__((aligned(64))) static lm_status release(lm_realm *r, uint32_t owne
 // The caller of the first two holds the lock.
 
 // A token keeps one of the owner's references that none keeps yet.
-static lm_status keep(lm_realm *r, uint32_t owner, lm_handle handle) {
+static lm_status keep(lm_buffer_table *r, uint32_t owner, lm_handle handle) {
     lm_slot *s;
     uint64_t word;
     do {
@@ -583,7 +589,7 @@ static lm_status keep(lm_realm *r, uint32_t owner, lm_handle handle) {
 }
 
 // The token keeps it no more: its owner may release it by hand.
-static void unkeep(lm_realm *r, lm_handle handle) {
+static void unkeep(lm_buffer_table *r, lm_handle handle) {
     lm_slot *s = lm_slot_at(r, lm_handle_slot(handle));
     uint64_t word = read_word(s, __ATOMIC_RELAXED);
     s->kept--;
@@ -592,7 +598,7 @@ static void unkeep(lm_realm *r, lm_handle handle) {
 }
 
 // Releases a kept reference. LM_BUSY: the buffer is being resized, and its owner has the reference.
-static lm_status release_kept(lm_realm *r, lm_handle handle) {
+static lm_status release_kept(lm_buffer_table *r, lm_handle handle) {
     uint32_t number = lm_handle_slot(handle), block = 0;
     lock(r);
     lm_slot *s = lm_slot_at(r, number);
@@ -608,7 +614,7 @@ static lm_status release_kept(lm_realm *r, lm_handle handle) {
     return busy ? LM_BUSY : free_block(r, lm_handle_memory(handle), block);
 }
 
-static lm_status share(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t with,
+static lm_status share(lm_buffer_table *r, uint32_t owner, lm_handle handle, uint32_t with,
                        lm_handle *shared) {
     if (with >= LM_OWNERS_MAX) return LM_NO_OWNER;
     for (;;) {
@@ -625,7 +631,8 @@ static lm_status share(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t w
 
 // The owner's only reference becomes another owner's, in the same slot. False: there are more, or
 // the slot's generations are used up.
-static bool hand_over(const lm_realm *r, lm_handle handle, uint32_t to, lm_handle *transferred) {
+static bool hand_over(const lm_buffer_table *r, lm_handle handle, uint32_t to,
+                      lm_handle *transferred) {
     uint32_t generation = lm_stamp_generation(lm_handle_stamp(handle));
     if (generation == LM_GENERATION_MAX) return false;
     lm_slot *s = lm_slot_at(r, lm_handle_slot(handle));
@@ -639,7 +646,7 @@ static bool hand_over(const lm_realm *r, lm_handle handle, uint32_t to, lm_handl
 }
 
 // Whether tokens keep all references of a share.
-static bool is_all_kept(const lm_realm *r, lm_handle handle) {
+static bool is_all_kept(const lm_buffer_table *r, lm_handle handle) {
     const lm_slot *s = lm_slot_at(r, lm_handle_slot(handle));
     uint64_t word = read_word(s, __ATOMIC_RELAXED);
     return word & LM_WORD_KEPT && lm_word_count(word) <= s->kept;
@@ -647,7 +654,7 @@ static bool is_all_kept(const lm_realm *r, lm_handle handle) {
 
 // One of the owner's references becomes another owner's first, in a free slot. Another thread may
 // have released it meanwhile.
-static lm_status split_off(const lm_realm *r, uint32_t owner, lm_handle handle, uint32_t to,
+static lm_status split_off(const lm_buffer_table *r, uint32_t owner, lm_handle handle, uint32_t to,
                            lm_handle *transferred) {
     uint32_t number = lm_handle_slot(handle);
     lm_slot *s = lm_slot_at(r, number);
@@ -659,7 +666,7 @@ static lm_status split_off(const lm_realm *r, uint32_t owner, lm_handle handle, 
     return LM_OK;
 }
 
-static lm_status transfer(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t to,
+static lm_status transfer(lm_buffer_table *r, uint32_t owner, lm_handle handle, uint32_t to,
                           lm_handle *transferred) {
     if (to >= LM_OWNERS_MAX) return LM_NO_OWNER;
     for (;;) {
@@ -692,7 +699,8 @@ static uint32_t growth(const lm_slot *s, uint32_t size) {
 }
 
 // Whether that exceeds the budget. Under the lock.
-static bool grows_beyond(const lm_realm *r, uint32_t owner, lm_handle handle, uint32_t size) {
+static bool grows_beyond(const lm_buffer_table *r, uint32_t owner, lm_handle handle,
+                         uint32_t size) {
     if (LM_LIKELY(!r->pressure) || judge(r, owner, handle) != LM_OK) return false;
     uint32_t more = growth(lm_slot_at(r, lm_handle_slot(handle)), size);
     return more && exceeds(r, lm_handle_memory(handle), more);
@@ -700,8 +708,8 @@ static bool grows_beyond(const lm_realm *r, uint32_t owner, lm_handle handle, ui
 
 // LM_OK: the buffer's only reference is claimed, and what it grows by is wanted from here on. `old`
 // gets its slot. Tells before the budget is exceeded, if that was not `told` before.
-static lm_status claim(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t size, bool *told,
-                       lm_slot *old) {
+static lm_status claim(lm_buffer_table *r, uint32_t owner, lm_handle handle, uint32_t size,
+                       bool *told, lm_slot *old) {
     uint32_t number = lm_handle_slot(handle);
     uint64_t word = 0;
     lm_slot *s = NULL;
@@ -729,10 +737,10 @@ static lm_status claim(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t s
 }
 
 // `wanted`: the size that it was claimed for.
-static void settle(const lm_realm *r, lm_handle handle, const placed *p, uint32_t size,
+static void settle(const lm_buffer_table *r, lm_handle handle, const placed *p, uint32_t size,
                    uint32_t wanted) {
     lock(r);
-    lm_realm_state *state = lm_state_of(r);
+    lm_buffer_table_state *state = lm_state_of(r);
     lm_slot *s = lm_slot_at(r, lm_handle_slot(handle));
     state->busy--;
     state->wanted[lm_handle_memory(handle)] -= growth(s, wanted);
@@ -745,7 +753,8 @@ static void settle(const lm_realm *r, lm_handle handle, const placed *p, uint32_
     unlock(r);
 }
 
-// How far a resized block is surely aligned: of foreign allocators as lm_realm_add asks of them.
+// How far a resized block is surely aligned: of foreign allocators as lm_buffer_table_add asks of
+// them.
 static uint32_t resize_aligns(const lm_memories *all, uint32_t memory) {
     return lm_access_is_foreign(all, memory) ? 8 : LM_BLOCK_ALIGNMENT;
 }
@@ -783,7 +792,7 @@ static placed replace(lm_memories *all, uint32_t memory, uint32_t size, const lm
 }
 
 // A buffer that is made smaller stays where it is if the allocator fails.
-static lm_status try_resize(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t size,
+static lm_status try_resize(lm_buffer_table *r, uint32_t owner, lm_handle handle, uint32_t size,
                             bool *told) {
     lm_slot old;
     lm_status status = claim(r, owner, handle, size, told, &old);
@@ -796,7 +805,8 @@ static lm_status try_resize(lm_realm *r, uint32_t owner, lm_handle handle, uint3
 }
 
 // The word is read once: another thread may retain and release meanwhile.
-static lm_status describe(lm_realm *r, uint32_t owner, lm_handle handle, lm_buffer_info *info) {
+static lm_status describe(lm_buffer_table *r, uint32_t owner, lm_handle handle,
+                          lm_buffer_info *info) {
     uint64_t word;
     lock(r);
     lm_status status = judge_word(r, owner, handle, &word);
@@ -813,7 +823,7 @@ static lm_status describe(lm_realm *r, uint32_t owner, lm_handle handle, lm_buff
     return status;
 }
 
-static lm_status resize(lm_realm *r, uint32_t owner, lm_handle handle, uint32_t size) {
+static lm_status resize(lm_buffer_table *r, uint32_t owner, lm_handle handle, uint32_t size) {
     bool told = false;
     lm_status status = try_resize(r, owner, handle, size, &told);
     if (status != LM_OUT_OF_MEMORY || !press(r, lm_handle_memory(handle), size)) return status;
@@ -832,7 +842,7 @@ static bool take_all(lm_slot *s, uint32_t owner) {
     return s->kept == 0;
 }
 
-static uint64_t release_all(lm_realm *r, uint32_t owner) {
+static uint64_t release_all(lm_buffer_table *r, uint32_t owner) {
     uint64_t freed = 0;
     lm_finalizers_forget(r, owner);
     uint32_t slots = lm_records_count(&lm_state_of(r)->slots);
@@ -853,7 +863,7 @@ typedef struct sums {
     uint64_t memories, retired, slots, buffers;
 } sums;
 
-static const char *share_law(const lm_realm *r, uint32_t number, const sums *seen) {
+static const char *share_law(const lm_buffer_table *r, uint32_t number, const sums *seen) {
     const lm_slot *s = lm_slot_at(r, number), *next;
     uint32_t owner = lm_stamp_owner(lm_word_stamp(s->word));
     uint32_t count = lm_word_count(s->word);
@@ -873,7 +883,7 @@ static const char *share_law(const lm_realm *r, uint32_t number, const sums *see
 }
 
 // Marks the shares of a buffer, whose ring is whole. Returns whether it was not walked before.
-static bool walk_ring(const lm_realm *r, uint32_t number) {
+static bool walk_ring(const lm_buffer_table *r, uint32_t number) {
     lm_slot *s = lm_slot_at(r, number);
     bool first = !s->walked;
     for (; !s->walked; s = lm_slot_at(r, s->next))
@@ -882,7 +892,7 @@ static bool walk_ring(const lm_realm *r, uint32_t number) {
 }
 
 // Counts each buffer once. Leaves no marks.
-static void count_buffers(const lm_realm *r, sums *seen) {
+static void count_buffers(const lm_buffer_table *r, sums *seen) {
     for (uint32_t number = 0; number < seen->slots; number++) {
         const lm_slot *s = lm_slot_at(r, number);
         if (!lm_word_count(s->word) || !walk_ring(r, number)) continue;
@@ -893,15 +903,15 @@ static void count_buffers(const lm_realm *r, sums *seen) {
         if (lm_word_count(lm_slot_at(r, number)->word)) lm_slot_at(r, number)->walked = false;
 }
 
-static const char *free_law(const lm_realm *r, uint32_t slots, uint32_t free) {
+static const char *free_law(const lm_buffer_table *r, uint32_t slots, uint32_t free) {
     uint32_t at = lm_state_of(r)->free;
     for (; at && free; at = lm_slot_at(r, at - 1)->next, free--)
         if (at > slots || lm_word_count(lm_slot_at(r, at - 1)->word)) return "free slots";
     return at || free ? "free slots" : NULL;
 }
 
-static const char *validate(lm_realm *r, lm_census *census) {
-    const lm_realm_state *state = lm_state_of(r);
+static const char *validate(lm_buffer_table *r, lm_census *census) {
+    const lm_buffer_table_state *state = lm_state_of(r);
     sums seen = {.slots = lm_records_count(&state->slots)};
     uint32_t live = 0, busy = 0, slots = (uint32_t)seen.slots;
     for (uint32_t number = 0; number < slots; number++) {

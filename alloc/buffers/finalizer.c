@@ -19,8 +19,9 @@
 // A record that is detached while it is queued stays so until the drain has passed it: no token
 // gets it before, so the queue never holds it twice.
 //
-// All but enqueue is done under the realm's lock, which costs a thread that is alone one exchange;
-// references are released without it. Enqueue takes no lock. It is right with these orders:
+// All but enqueue is done under the buffer table's lock, which costs a thread that is alone one
+// exchange; references are released without it. Enqueue takes no lock. It is right with these
+// orders:
 //
 //     count of records   acquire, with the release of lm_records_take: the part that a number below
 //                        it lies in is there.
@@ -53,17 +54,17 @@ enum { ALIVE = 1, QUEUED = 2, HELD = 4 };
 typedef lm_finalizer finalizer;
 typedef lm_finalizers finalizers;
 
-static inline finalizers *finalizers_of(const lm_realm *r) {
+static inline finalizers *finalizers_of(const lm_buffer_table *r) {
     return &lm_state_of(r)->finalizers;
 }
-static inline finalizer *record_at(const lm_realm *r, uint32_t number) {
+static inline finalizer *record_at(const lm_buffer_table *r, uint32_t number) {
     return lm_record_at(r->memories.at[LM_HOME].memory, &finalizers_of(r)->records,
                         sizeof(finalizer), number);
 }
-static inline void lock(const lm_realm *r) {
+static inline void lock(const lm_buffer_table *r) {
     lm_lock(&lm_state_of(r)->lock);
 }
-static inline void unlock(const lm_realm *r) {
+static inline void unlock(const lm_buffer_table *r) {
     lm_unlock(&lm_state_of(r)->lock);
 }
 
@@ -78,7 +79,7 @@ static inline uint32_t word_of(const finalizer *f) {
 }
 
 // The record that a token names, or NULL: there is none.
-static finalizer *named(const lm_realm *r, lm_token token) {
+static finalizer *named(const lm_buffer_table *r, lm_token token) {
     bool fits = token >> 48 == 0 && number_of(token) < lm_records_count(&finalizers_of(r)->records);
     return fits ? record_at(r, number_of(token)) : NULL;
 }
@@ -89,7 +90,7 @@ static lm_status judge(uint32_t word, lm_token token) {
     return generation == generation_of(word) && word & ALIVE ? LM_OK : LM_STALE_TOKEN;
 }
 
-lm_status lm_finalizer_enqueue(lm_realm *r, lm_token token) {
+lm_status lm_finalizer_enqueue(lm_buffer_table *r, lm_token token) {
     if (!r->finalizers) return LM_NOT_STARTED;
     finalizer *f = named(r, token);
     if (!f) return LM_INVALID_TOKEN;
@@ -110,12 +111,12 @@ lm_status lm_finalizer_enqueue(lm_realm *r, lm_token token) {
 
 // What follows, up to the calls, is done under the lock.
 
-static lm_status find(const lm_realm *r, lm_token token) {
+static lm_status find(const lm_buffer_table *r, lm_token token) {
     const finalizer *f = named(r, token);
     return f ? judge(word_of(f), token) : LM_INVALID_TOKEN;
 }
 
-static void give(const lm_realm *r, uint32_t number) {
+static void give(const lm_buffer_table *r, uint32_t number) {
     finalizers *all = finalizers_of(r);
     finalizer *f = record_at(r, number);
     if (generation_of(word_of(f)) == LM_GENERATION_MAX) {
@@ -127,17 +128,17 @@ static void give(const lm_realm *r, uint32_t number) {
 }
 
 // Makes a record that was never taken free, if there is room for one.
-static bool add_record(const lm_realm *r) {
+static bool add_record(const lm_buffer_table *r) {
     lm_records *records = &finalizers_of(r)->records;
     if (records->count == LM_SLOTS_MAX || lm_records_lack(records, sizeof(finalizer))) return false;
     finalizers_of(r)->free = lm_records_take(records) + 1;
     return true;
 }
-static bool has_record(const lm_realm *r) {
+static bool has_record(const lm_buffer_table *r) {
     return finalizers_of(r)->free || add_record(r);
 }
 // Takes the first free record: there is one.
-static uint32_t take_record(const lm_realm *r) {
+static uint32_t take_record(const lm_buffer_table *r) {
     finalizers *all = finalizers_of(r);
     uint32_t number = all->free - 1;
     all->free = record_at(r, number)->next;
@@ -145,7 +146,7 @@ static uint32_t take_record(const lm_realm *r) {
 }
 
 // Whether a token is one, and of the owner's. 0 stands for none, and is right.
-static lm_status find_of(const lm_realm *r, uint32_t owner, lm_token token) {
+static lm_status find_of(const lm_buffer_table *r, uint32_t owner, lm_token token) {
     if (!token) return LM_OK;
     lm_status status = find(r, token);
     if (status != LM_OK) return status;
@@ -155,7 +156,7 @@ static lm_status find_of(const lm_realm *r, uint32_t owner, lm_token token) {
 
 // The reference is kept and no token's yet: it becomes one's, or is given back, before the lock is.
 // `other`: the token beside or in place of which it is attached, 0 for none.
-static lm_status keep(lm_realm *r, uint32_t owner, lm_handle handle, lm_token other) {
+static lm_status keep(lm_buffer_table *r, uint32_t owner, lm_handle handle, lm_token other) {
     lm_status status = r->counts->keep(r, owner, handle);
     if (status != LM_OK) return status;
     status = find_of(r, owner, other);
@@ -164,19 +165,20 @@ static lm_status keep(lm_realm *r, uint32_t owner, lm_handle handle, lm_token ot
 }
 
 // Whether a token stands for a reference of this share.
-static bool stands_for(const lm_realm *r, lm_token token, lm_handle handle) {
+static bool stands_for(const lm_buffer_table *r, lm_token token, lm_handle handle) {
     return find(r, token) == LM_OK && record_at(r, number_of(token))->handle == handle;
 }
 
 // Clears bits of a record's state; without any it is free. Returns the word before.
-static uint32_t clear(const lm_realm *r, uint32_t number, uint32_t bits) {
+static uint32_t clear(const lm_buffer_table *r, uint32_t number, uint32_t bits) {
     uint32_t before = __atomic_fetch_and(&record_at(r, number)->word, ~bits, __ATOMIC_ACQUIRE);
     if ((before & ~bits & (ALIVE | QUEUED | HELD)) == 0) give(r, number);
     return before;
 }
 
 // A taken record gets the next generation, in the ring behind `previous`, itself if alone.
-static lm_token arm(const lm_realm *r, uint32_t number, uint32_t previous, lm_handle handle) {
+static lm_token arm(const lm_buffer_table *r, uint32_t number, uint32_t previous,
+                    lm_handle handle) {
     finalizer *f = record_at(r, number), *p = record_at(r, previous);
     uint32_t generation = generation_of(word_of(f)) + 1;
     f->handle = handle;
@@ -190,7 +192,7 @@ static lm_token arm(const lm_realm *r, uint32_t number, uint32_t previous, lm_ha
 }
 
 // A record leaves its ring and its token is stale. Returns its reference.
-static lm_handle disarm(const lm_realm *r, uint32_t number, uint32_t bits) {
+static lm_handle disarm(const lm_buffer_table *r, uint32_t number, uint32_t bits) {
     const finalizer *f = record_at(r, number);
     lm_handle handle = f->handle;
     record_at(r, f->previous)->next = f->next;
@@ -201,7 +203,7 @@ static lm_handle disarm(const lm_realm *r, uint32_t number, uint32_t bits) {
 
 // The oldest of those enqueued leaves the queue: its number plus 1, or 0. Turns around what has
 // come since, if nothing is left of what came before.
-static uint32_t dequeue(const lm_realm *r) {
+static uint32_t dequeue(const lm_buffer_table *r) {
     finalizers *all = finalizers_of(r);
     if (!all->oldest) {
         uint32_t at = __atomic_exchange_n(&all->queue, 0, __ATOMIC_ACQUIRE);
@@ -220,14 +222,14 @@ static uint32_t dequeue(const lm_realm *r) {
 
 // The calls.
 
-bool lm_finalizers_start(lm_realm *r) {
+bool lm_finalizers_start(lm_buffer_table *r) {
     if (!r->state || r->finalizers) return false;
     r->finalizers = true;
     return true;
 }
 
 // Ends a token, if it is of the owner's, or whosever it is.
-static void end_token(lm_realm *r, uint32_t number, uint32_t owner, bool any) {
+static void end_token(lm_buffer_table *r, uint32_t number, uint32_t owner, bool any) {
     lock(r);
     const finalizer *f = record_at(r, number);
     bool ends = word_of(f) & ALIVE && (any || lm_handle_owner(f->handle) == owner);
@@ -235,17 +237,17 @@ static void end_token(lm_realm *r, uint32_t number, uint32_t owner, bool any) {
     unlock(r);
 }
 
-static void end_tokens(lm_realm *r, uint32_t owner, bool any) {
+static void end_tokens(lm_buffer_table *r, uint32_t owner, bool any) {
     uint32_t records = lm_records_count(&finalizers_of(r)->records);
     for (uint32_t number = 0; number < records; number++)
         end_token(r, number, owner, any);
 }
 
-void lm_finalizers_forget(lm_realm *r, uint32_t owner) {
+void lm_finalizers_forget(lm_buffer_table *r, uint32_t owner) {
     if (r->finalizers) end_tokens(r, owner, false);
 }
 
-void lm_finalizers_end(lm_realm *r) {
+void lm_finalizers_end(lm_buffer_table *r) {
     if (!r->finalizers) return;
     end_tokens(r, 0, true);
     r->finalizers = false;
@@ -256,15 +258,16 @@ void lm_finalizers_end(lm_realm *r) {
 }
 
 // Makes room for records where there was none, without the lock. LM_OK: it may be tried again.
-static lm_status make_room(lm_realm *r) {
+static lm_status make_room(lm_buffer_table *r) {
     if (lm_records_count(&finalizers_of(r)->records) == LM_SLOTS_MAX) return LM_OUT_OF_SLOTS;
-    bool room = lm_realm_extend(r, offsetof(lm_realm_state, finalizers.records), sizeof(finalizer));
+    bool room = lm_buffer_table_extend(r, offsetof(lm_buffer_table_state, finalizers.records),
+                                       sizeof(finalizer));
     return room ? LM_OK : LM_OUT_OF_MEMORY;
 }
 
 // All is judged again after home was asked for room: foreign code may have called anything.
-lm_status lm_finalizer_attach(lm_realm *r, uint32_t owner, lm_handle handle, lm_token sibling,
-                              lm_token *token) {
+lm_status lm_finalizer_attach(lm_buffer_table *r, uint32_t owner, lm_handle handle,
+                              lm_token sibling, lm_token *token) {
     while (r->finalizers) {
         lock(r);
         lm_status status = keep(r, owner, handle, sibling);
@@ -285,8 +288,8 @@ lm_status lm_finalizer_attach(lm_realm *r, uint32_t owner, lm_handle handle, lm_
 
 // If all references of the share are kept, the new token takes over the old one's: none is handed
 // back.
-lm_status lm_finalizer_replace(lm_realm *r, uint32_t owner, lm_handle handle, lm_token *token,
-                               lm_handle *cancelled) {
+lm_status lm_finalizer_replace(lm_buffer_table *r, uint32_t owner, lm_handle handle,
+                               lm_token *token, lm_handle *cancelled) {
     while (r->finalizers) {
         lock(r);
         lm_status status = keep(r, owner, handle, *token);
@@ -310,7 +313,7 @@ lm_status lm_finalizer_replace(lm_realm *r, uint32_t owner, lm_handle handle, lm
     return LM_NOT_STARTED;
 }
 
-lm_status lm_finalizer_detach(lm_realm *r, lm_token token, lm_handle *handle) {
+lm_status lm_finalizer_detach(lm_buffer_table *r, lm_token token, lm_handle *handle) {
     if (!r->finalizers) return LM_NOT_STARTED;
     lock(r);
     lm_status status = find(r, token);
@@ -322,7 +325,7 @@ lm_status lm_finalizer_detach(lm_realm *r, lm_token token, lm_handle *handle) {
     return status;
 }
 
-lm_status lm_finalizer_close(lm_realm *r, lm_token token) {
+lm_status lm_finalizer_close(lm_buffer_table *r, lm_token token) {
     if (!r->finalizers) return LM_NOT_STARTED;
     lock(r);
     lm_status status = find(r, token);
@@ -332,7 +335,7 @@ lm_status lm_finalizer_close(lm_realm *r, lm_token token) {
 }
 
 // All of a ring become HELD at once, so that nobody but the caller follows it any more.
-static void hold_all(const lm_realm *r, uint32_t first) {
+static void hold_all(const lm_buffer_table *r, uint32_t first) {
     uint32_t number = first;
     do {
         finalizer *f = record_at(r, number);
@@ -343,7 +346,7 @@ static void hold_all(const lm_realm *r, uint32_t first) {
 }
 
 // Lets go of one of them. Returns its reference, and the next one's number.
-static lm_handle let_go(const lm_realm *r, uint32_t *number) {
+static lm_handle let_go(const lm_buffer_table *r, uint32_t *number) {
     lock(r);
     const finalizer *f = record_at(r, *number);
     lm_handle handle = f->handle;
@@ -355,7 +358,7 @@ static lm_handle let_go(const lm_realm *r, uint32_t *number) {
     return handle;
 }
 
-lm_status lm_finalizer_detach_all(lm_realm *r, lm_token token, uint32_t *freed) {
+lm_status lm_finalizer_detach_all(lm_buffer_table *r, lm_token token, uint32_t *freed) {
     if (!r->finalizers) return LM_NOT_STARTED;
     uint32_t first = number_of(token), number = first;
     lock(r);
@@ -374,7 +377,7 @@ lm_status lm_finalizer_detach_all(lm_realm *r, lm_token token, uint32_t *freed) 
 
 // Takes the oldest off the queue. `handle` gets its reference, 0 if it was detached. False: none
 // was there.
-static bool next_dead(const lm_realm *r, lm_handle *handle) {
+static bool next_dead(const lm_buffer_table *r, lm_handle *handle) {
     lock(r);
     uint32_t number = dequeue(r);
     *handle = 0;
@@ -390,7 +393,7 @@ static bool next_dead(const lm_realm *r, lm_handle *handle) {
     return true;
 }
 
-lm_drained lm_finalizers_drain(lm_realm *r, uint32_t count) {
+lm_drained lm_finalizers_drain(lm_buffer_table *r, uint32_t count) {
     lm_drained drained = {0};
     lm_handle handle;
     if (!r->finalizers) return drained;
@@ -411,21 +414,21 @@ lm_drained lm_finalizers_drain(lm_realm *r, uint32_t count) {
 // The walk.
 
 // Whether a record's reference is one of a share that lives.
-static bool is_kept(const lm_realm *r, const finalizer *f) {
+static bool is_kept(const lm_buffer_table *r, const finalizer *f) {
     if (lm_handle_slot(f->handle) >= lm_records_count(&lm_state_of(r)->slots)) return false;
     uint64_t word = lm_slot_at(r, lm_handle_slot(f->handle))->word;
     return ((word ^ f->handle) & ~LM_WORD_COUNT) == 0 && word & LM_WORD_KEPT;
 }
 
 // Whether shares count as many kept references as there are records alive or held.
-static bool are_kept(const lm_realm *r, uint32_t records) {
+static bool are_kept(const lm_buffer_table *r, uint32_t records) {
     uint32_t slots = lm_records_count(&lm_state_of(r)->slots);
     for (uint32_t number = 0; number < slots; number++)
         records -= lm_slot_at(r, number)->kept;
     return records == 0;
 }
 
-static const char *record_law(const lm_realm *r, uint32_t number, uint32_t records) {
+static const char *record_law(const lm_buffer_table *r, uint32_t number, uint32_t records) {
     const finalizer *f = record_at(r, number), *next;
     uint32_t state = f->word & 0xff;
     if (state & ~(uint32_t)(ALIVE | QUEUED | HELD) || (state & ALIVE && state & HELD) ||
@@ -439,7 +442,8 @@ static const char *record_law(const lm_realm *r, uint32_t number, uint32_t recor
 }
 
 // Whether a list holds `count` records in a state, and no other. `free` lists link by another word.
-static bool lists(const lm_realm *r, uint32_t at, uint32_t records, bool free, uint32_t *count) {
+static bool lists(const lm_buffer_table *r, uint32_t at, uint32_t records, bool free,
+                  uint32_t *count) {
     for (; at; *count -= 1) {
         if (at > records || *count == 0) return false;
         const finalizer *f = record_at(r, at - 1);
@@ -449,7 +453,7 @@ static bool lists(const lm_realm *r, uint32_t at, uint32_t records, bool free, u
     return true;
 }
 
-const char *lm_finalizers_validate(lm_realm *r, uint32_t *armed) {
+const char *lm_finalizers_validate(lm_buffer_table *r, uint32_t *armed) {
     *armed = 0;
     if (!r->state) return NULL;
     const finalizers *all = finalizers_of(r);

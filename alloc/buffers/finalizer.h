@@ -42,12 +42,12 @@
 //       when the buffer is being resized               token ends, the reference is its owner's
 //     never                                          the budget's callback tells (buffer.h)
 //     any call before the start or after the end,    LM_NOT_STARTED, and no memory is read:
-//       the realm's end included                       collectors call when they end themselves
-//     a token of an earlier start of this realm      LM_STALE_TOKEN, as its record is still known
+//       the table's end included                       collectors call when they end themselves
+//     a token of an earlier start of this table      LM_STALE_TOKEN, as its record is still known
 //     a token whose owner has released all at once   LM_STALE_TOKEN, whatever the collector says
 //
 // A token is no secret, and says whose it is: whoever passes it to detach, close or enqueue acts
-// for its owner. It means something in its own realm only.
+// for its owner. It means something in its own buffer table only.
 //
 // Two disciplines of attaching. A FinalizationRegistry takes many registrations for one object, and
 // unregisters all that share an unregister token: such tokens form a ring, which
@@ -56,53 +56,53 @@
 // lm_finalizer_replace hands it back, or lets the later token keep it.
 //
 // Threads: enqueue by any that was told the token, at any time, where home does not move. The
-// others by any, if the realm's counts are atomic.
+// others by any, if the buffer table's counts are atomic.
 #pragma once
 
 #include "alloc/buffers/buffer.h"
 
 typedef uint64_t lm_token;
 
-// Starts the realm's finalizers. Takes no memory. Returns false, and changes nothing, if they have
-// started already or the realm has not. No other thread calls.
-bool lm_finalizers_start(lm_realm *realm);
+// Starts the buffer table's finalizers. Takes no memory. Returns false, and changes nothing, if
+// they have started already or the buffer table has not. No other thread calls.
+bool lm_finalizers_start(lm_buffer_table *table);
 
 // Ends them, and all tokens: the references that they stood for are their owners' again. The
-// records stay in home until the realm ends, so that no token is given twice when the finalizers
-// start again. Does nothing if they have not started. No other thread calls. O(tokens).
-void lm_finalizers_end(lm_realm *realm);
+// records stay in home until the buffer table ends, so that no token is given twice when the
+// finalizers start again. Does nothing if they have not started. No other thread calls. O(tokens).
+void lm_finalizers_end(lm_buffer_table *table);
 
 // Arms a token for one of the owner's references, which the token keeps from here on: a token for
 // each reference, and no more. `sibling`, if not 0, is a token with which it is to be detached
 // together. O(1).
-lm_status lm_finalizer_attach(lm_realm *realm, uint32_t owner, lm_handle handle, lm_token sibling,
-                              lm_token *token);
+lm_status lm_finalizer_attach(lm_buffer_table *table, uint32_t owner, lm_handle handle,
+                              lm_token sibling, lm_token *token);
 
 // Disarms a token: its reference, `*handle`, is its owner's again. LM_OK also where it was enqueued
 // and not drained. O(1).
-lm_status lm_finalizer_detach(lm_realm *realm, lm_token token, lm_handle *handle);
+lm_status lm_finalizer_detach(lm_buffer_table *table, lm_token token, lm_handle *handle);
 
 // Disarms a token and all its siblings, at once, and releases their references. `*freed` gets how
 // many blocks that freed. LM_BUSY: references of buffers that are being resized were not released,
 // and are their owner's again; all others were. O(siblings).
-lm_status lm_finalizer_detach_all(lm_realm *realm, lm_token token, uint32_t *freed);
+lm_status lm_finalizer_detach_all(lm_buffer_table *table, lm_token token, uint32_t *freed);
 
 // As attach without siblings, where the object has a token already, `*token` (0: none), which is
 // cancelled as by detach: its reference, `*cancelled` (0: none), is its owner's again. Where tokens
 // keep all references of the handle, and this one is among them, the new token keeps what the old
 // one kept, and `*cancelled` is 0. `*token` gets the new one. O(1).
-lm_status lm_finalizer_replace(lm_realm *realm, uint32_t owner, lm_handle handle, lm_token *token,
-                               lm_handle *cancelled);
+lm_status lm_finalizer_replace(lm_buffer_table *table, uint32_t owner, lm_handle handle,
+                               lm_token *token, lm_handle *cancelled);
 
 // Releases by hand what a token stands for, once: a late collector finds nothing. Returns what is
 // wrong with the token, or else what the release returned; the token is stale then, whatever that
 // was. O(1).
-lm_status lm_finalizer_close(lm_realm *realm, lm_token token);
+lm_status lm_finalizer_close(lm_buffer_table *table, lm_token token);
 
 // The collector found the token's object dead. Any thread, any time, no lock. Where this returns
 // LM_OK or LM_ENQUEUED, what the thread did to the buffer's bytes happens before they are freed.
 // O(1), and as often again as others enqueue or drain in that moment.
-lm_status lm_finalizer_enqueue(lm_realm *realm, lm_token token);
+lm_status lm_finalizer_enqueue(lm_buffer_table *table, lm_token token);
 
 typedef struct lm_drained {
     uint32_t released; // references
@@ -114,8 +114,8 @@ typedef struct lm_drained {
 // Takes at most `count` tokens off the queue, the oldest first, and releases what they stand for;
 // those detached meanwhile count too. At a safe point only: it frees. O(count), and once for each
 // token, at the first drain after it was enqueued, a step that turns its link around.
-lm_drained lm_finalizers_drain(lm_realm *realm, uint32_t count);
+lm_drained lm_finalizers_drain(lm_buffer_table *table, uint32_t count);
 
 // Walks the records: the name of a broken law, or NULL. `armed` gets how many tokens are, the
 // enqueued ones included. Called while no other thread calls.
-const char *lm_finalizers_validate(lm_realm *realm, uint32_t *armed);
+const char *lm_finalizers_validate(lm_buffer_table *table, uint32_t *armed);

@@ -20,7 +20,7 @@ enum { DART, SCRIPT, MODULE };
 enum { HOME, OTHER, SIZE = 100 };
 
 static lm_memory memories[2];
-static lm_realm realm, *const r = &realm;
+static lm_buffer_table table, *const r = &table;
 static bool collecting; // the world has stopped: nobody may allocate or free
 
 static const lm_allocator *home_heap, *other_heap;
@@ -52,8 +52,8 @@ static int start_on(const lm_counts *counts, const char *strategy) {
     assert_true(lm_memory_create(&memories[HOME], &options));
     assert_true(lm_memory_create(&memories[OTHER], &options));
     assert_true(home_heap->start(&memories[HOME]) && other_heap->start(&memories[OTHER]));
-    assert_true(lm_realm_start(r, counts, &home_heap_watched, &memories[HOME]));
-    assert_int_equal(lm_realm_add(r, &other_heap_watched, &memories[OTHER]), OTHER);
+    assert_true(lm_buffer_table_start(r, counts, &home_heap_watched, &memories[HOME]));
+    assert_int_equal(lm_buffer_table_add(r, &other_heap_watched, &memories[OTHER]), OTHER);
     assert_true(lm_finalizers_start(r));
     collecting = false;
     return 0;
@@ -104,22 +104,23 @@ static void assert_drained(uint32_t count, uint32_t released, uint32_t freed, ui
 static void assert_holds(uint32_t armed_expected, uint64_t buffers) {
     uint32_t armed;
     const char *broken = lm_finalizers_validate(r, &armed);
-    if (!broken) broken = lm_realm_validate(r, NULL);
+    if (!broken) broken = lm_buffer_table_validate(r, NULL);
     if (broken) fail_msg("law broken: %s", broken);
     assert_int_equal(armed, armed_expected);
-    assert_int_equal(lm_realm_live_in(r, HOME).buffers + lm_realm_live_in(r, OTHER).buffers,
+    assert_int_equal(lm_buffer_table_live_in(r, HOME).buffers +
+                         lm_buffer_table_live_in(r, OTHER).buffers,
                      buffers);
 }
 
-// All that a realm is: its record, and each byte of its memories.
+// All that a buffer table is: its record, and each byte of its memories.
 typedef struct picture {
-    lm_realm realm;
+    lm_buffer_table table;
     uint64_t bytes[2];
     unsigned char *content[2];
 } picture;
 
 static picture take_picture(void) {
-    picture p = {.realm = realm};
+    picture p = {.table = table};
     for (int i = 0; i < 2; i++) {
         p.bytes[i] = (uint64_t)lm_memory_pages(&memories[i]) * LM_PAGE_BYTES;
         assert_non_null(p.content[i] = malloc(p.bytes[i]));
@@ -128,7 +129,7 @@ static picture take_picture(void) {
     return p;
 }
 static void assert_as_in(const picture *p) {
-    assert_memory_equal(&p->realm, &realm, sizeof realm);
+    assert_memory_equal(&p->table, &table, sizeof table);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(p->bytes[i], (uint64_t)lm_memory_pages(&memories[i]) * LM_PAGE_BYTES);
         assert_int_equal(memcmp(p->content[i], lm_memory_base(&memories[i]), p->bytes[i]), 0);
@@ -408,7 +409,7 @@ static void a_gone_owners_tokens_go_with_it(void **state) {
             tokens[i] = attach(create(i % 2), i % 3 == 1 ? tokens[i - 1] : 0);
         for (uint32_t i = 0; i < QUEUED; i++)
             enqueue(tokens[i * 7]);
-        assert_int_equal(lm_realm_release_all(r, DART), EACH);
+        assert_int_equal(lm_buffer_table_release_all(r, DART), EACH);
         assert_holds(1, 1);
         for (uint32_t i = 0; i < EACH; i++) { // those that are queued too
             assert_int_equal(lm_finalizer_enqueue(r, tokens[i]), LM_STALE_TOKEN);
@@ -431,7 +432,7 @@ static void no_owner_has_no_tokens(void **state) {
     enqueue(queued);
     picture before = take_picture();
     for (size_t i = 0; i < sizeof none / sizeof *none; i++)
-        assert_int_equal(lm_realm_release_all(r, none[i]), 0);
+        assert_int_equal(lm_buffer_table_release_all(r, none[i]), 0);
     assert_as_in(&before);
     drop_picture(&before);
     assert_holds(2, 2);
@@ -629,9 +630,10 @@ typedef struct pressed {
     lm_handle made;
 } pressed;
 
-static void drain_under_pressure(void *context, lm_realm *realm_, uint32_t memory, uint64_t bytes) {
+static void drain_under_pressure(void *context, lm_buffer_table *table_, uint32_t memory,
+                                 uint64_t bytes) {
     pressed *p = context;
-    assert_true(realm_ == r && memory == OTHER && bytes > 0);
+    assert_true(table_ == r && memory == OTHER && bytes > 0);
     assert_int_equal(p->depth++, 0); // not called while it runs
     p->calls++;
     if (p->unread) enqueue(p->unread);
@@ -649,8 +651,8 @@ static void a_budget_is_kept(void **state) {
     enum { BUDGET = 64 * 1024, KEPT = 20 };
     pressed p = {.batch = 7};
     lm_token kept[KEPT] = {0};
-    lm_realm_set_pressure(r, drain_under_pressure, &p);
-    assert_int_equal(lm_realm_set_budget(r, OTHER, BUDGET), LM_OK);
+    lm_buffer_table_set_pressure(r, drain_under_pressure, &p);
+    assert_int_equal(lm_buffer_table_set_budget(r, OTHER, BUDGET), LM_OK);
     for (int step = 0; step < 20000; step++) {
         lm_handle handle;
         uint32_t size = 1 + random_below(2000), i = random_below(KEPT);
@@ -658,10 +660,10 @@ static void a_budget_is_kept(void **state) {
         if (kept[i]) enqueue(kept[i]);
         kept[i] = attach(handle, 0);
     }
-    lm_live live = lm_realm_live_in(r, OTHER);
+    lm_live live = lm_buffer_table_live_in(r, OTHER);
     assert_true(live.peak_bytes <= BUDGET && live.peak_bytes > BUDGET - 2000);
     assert_in_range(p.calls, 20000 * 1000 / BUDGET / 2, 20000 * 1000 / BUDGET * 4);
-    assert_int_equal(lm_realm_live_of(r, DART).bytes, live.bytes);
+    assert_int_equal(lm_buffer_table_live_of(r, DART).bytes, live.bytes);
     for (int i = 0; i < KEPT; i++)
         if (kept[i]) enqueue(kept[i]);
     assert_false(lm_finalizers_drain(r, UINT32_MAX).more);
@@ -672,15 +674,15 @@ static void a_budget_is_kept(void **state) {
 static void a_budget_below_what_is_held(void **state) {
     (void)state;
     pressed p = {.batch = 1};
-    lm_realm_set_pressure(r, drain_under_pressure, &p);
-    assert_int_equal(lm_realm_set_budget(r, OTHER, 3 * SIZE), LM_OK);
+    lm_buffer_table_set_pressure(r, drain_under_pressure, &p);
+    assert_int_equal(lm_buffer_table_set_budget(r, OTHER, 3 * SIZE), LM_OK);
     for (int i = 0; i < 10; i++)
         create(OTHER);
     assert_int_equal(p.calls, 7);
     for (int i = 0; i < 100; i++)
         enqueue(attach(create(OTHER), 0));
     assert_int_equal(p.calls, 107);
-    assert_int_equal(lm_realm_live_in(r, OTHER).peak_bytes, 11 * SIZE);
+    assert_int_equal(lm_buffer_table_live_in(r, OTHER).peak_bytes, 11 * SIZE);
     assert_holds(1, 11);
 }
 
@@ -692,8 +694,8 @@ static void a_drain_is_entered_from_the_callback(void **state) {
         enqueue(attach(create(OTHER), 0));
     p.unread = attach(create(OTHER), 0);
     assert_drained(3, 3, 3, 0, true);
-    lm_realm_set_pressure(r, drain_under_pressure, &p);
-    assert_int_equal(lm_realm_set_budget(r, OTHER, 2 * SIZE), LM_OK);
+    lm_buffer_table_set_pressure(r, drain_under_pressure, &p);
+    assert_int_equal(lm_buffer_table_set_budget(r, OTHER, 2 * SIZE), LM_OK);
     lm_handle handle = create(OTHER);
     assert_int_equal(p.calls, 1);
     assert_drained(3, 0, 0, 0, false);
@@ -713,7 +715,7 @@ static void no_memory_is_pressure_too(void **state) {
         enqueue(attach(handle, 0));
     assert_int_equal(lm_buffer_create(r, DART, OTHER, 10 * SIZE, 16, false, &handle),
                      LM_OUT_OF_MEMORY);
-    lm_realm_set_pressure(r, drain_under_pressure, &p);
+    lm_buffer_table_set_pressure(r, drain_under_pressure, &p);
     assert_int_equal(lm_buffer_create(r, DART, OTHER, 10 * SIZE, 16, false, &handle), LM_OK);
     assert_int_equal(p.calls, 1);
     assert_holds(0, 1);
@@ -724,8 +726,8 @@ static void a_resize_is_pressure_too(void **state) {
     (void)state;
     pressed p = {.batch = 100};
     lm_handle handle = create(OTHER);
-    lm_realm_set_pressure(r, drain_under_pressure, &p);
-    assert_int_equal(lm_realm_set_budget(r, OTHER, 3 * SIZE), LM_OK);
+    lm_buffer_table_set_pressure(r, drain_under_pressure, &p);
+    assert_int_equal(lm_buffer_table_set_budget(r, OTHER, 3 * SIZE), LM_OK);
     enqueue(attach(create(OTHER), 0));
     assert_int_equal(lm_buffer_resize(r, DART, handle, 2 * SIZE), LM_OK);
     assert_int_equal(p.calls, 0);
@@ -737,14 +739,14 @@ static void a_resize_is_pressure_too(void **state) {
     assert_int_equal(lm_buffer_resize(r, DART, handle, 3 * SIZE + 1), LM_OK);
     assert_int_equal(lm_buffer_resize(r, SCRIPT, handle, 9 * SIZE), LM_WRONG_OWNER);
     assert_int_equal(p.calls, 2);
-    assert_int_equal(lm_realm_set_budget(r, OTHER, UINT64_MAX), LM_OK);
+    assert_int_equal(lm_buffer_table_set_budget(r, OTHER, UINT64_MAX), LM_OK);
     lm_memory_refuse(&memories[OTHER], LM_REFUSE_ALL);
-    lm_realm_set_pressure(r, NULL, NULL);
+    lm_buffer_table_set_pressure(r, NULL, NULL);
     lm_handle fills;
     while (lm_buffer_create(r, DART, OTHER, 10 * SIZE, 16, false, &fills) == LM_OK)
         enqueue(attach(fills, 0));
     assert_int_equal(lm_buffer_resize(r, DART, handle, 20 * SIZE), LM_OUT_OF_MEMORY);
-    lm_realm_set_pressure(r, drain_under_pressure, &p);
+    lm_buffer_table_set_pressure(r, drain_under_pressure, &p);
     assert_int_equal(lm_buffer_resize(r, DART, handle, 20 * SIZE), LM_OK);
     assert_int_equal(p.calls, 3); // it made room
     assert_holds(0, 1);
@@ -801,12 +803,12 @@ static void attach_out_of_memory(void **state) {
 // ---- Starts and ends ----------------------------------------------------------------------------
 
 typedef enum stage {
-    NO_REALM,
+    NO_TABLE,
     NEVER_STARTED,
     STARTED,
     ENDED,
     STARTED_AGAIN,
-    REALM_ENDED,
+    TABLE_ENDED,
     STAGES
 } stage;
 
@@ -816,12 +818,12 @@ static const struct {
     lm_status token, attach, beside; // `beside`: attach, or replace, with that token
     bool starts;                     // what lm_finalizers_start returns
 } at_stage[STAGES] = {
-    [NO_REALM] = {LM_NOT_STARTED, LM_NOT_STARTED, LM_NOT_STARTED, false},
+    [NO_TABLE] = {LM_NOT_STARTED, LM_NOT_STARTED, LM_NOT_STARTED, false},
     [NEVER_STARTED] = {LM_NOT_STARTED, LM_NOT_STARTED, LM_NOT_STARTED, true},
     [STARTED] = {LM_OK, LM_OK, LM_OK, false},
     [ENDED] = {LM_NOT_STARTED, LM_NOT_STARTED, LM_NOT_STARTED, true},
     [STARTED_AGAIN] = {LM_STALE_TOKEN, LM_OK, LM_STALE_TOKEN, false},
-    [REALM_ENDED] = {LM_NOT_STARTED, LM_NOT_STARTED, LM_NOT_STARTED, false},
+    [TABLE_ENDED] = {LM_NOT_STARTED, LM_NOT_STARTED, LM_NOT_STARTED, false},
 };
 
 // Goes there from the fixture's start, where `*token` is armed for `*handle`, on its way.
@@ -829,12 +831,12 @@ static void go_to(stage to, lm_handle *handle, lm_token *token) {
     const lm_counts *counts = r->counts;
     *handle = 1;
     *token = 1u << 24;
-    if (to == NO_REALM || to == NEVER_STARTED) {
-        lm_realm_end(r);
+    if (to == NO_TABLE || to == NEVER_STARTED) {
+        lm_buffer_table_end(r);
         memset(r, 0, sizeof *r);
-        if (to == NO_REALM) return;
-        assert_true(lm_realm_start(r, counts, &home_heap_watched, &memories[HOME]));
-        assert_int_equal(lm_realm_add(r, &other_heap_watched, &memories[OTHER]), OTHER);
+        if (to == NO_TABLE) return;
+        assert_true(lm_buffer_table_start(r, counts, &home_heap_watched, &memories[HOME]));
+        assert_int_equal(lm_buffer_table_add(r, &other_heap_watched, &memories[OTHER]), OTHER);
         *handle = create(OTHER);
         return;
     }
@@ -843,7 +845,7 @@ static void go_to(stage to, lm_handle *handle, lm_token *token) {
     *token = attach(*handle, 0);
     if (to >= ENDED) lm_finalizers_end(r);
     if (to == STARTED_AGAIN) assert_true(lm_finalizers_start(r));
-    if (to == REALM_ENDED) lm_realm_end(r);
+    if (to == TABLE_ENDED) lm_buffer_table_end(r);
 }
 
 enum { ENQUEUE, DETACH, DETACH_ALL, CLOSE, ATTACH, BESIDE, REPLACE, TOKEN_CALLS };
@@ -872,7 +874,7 @@ static lm_status call(int which, lm_handle with, lm_token token) {
 
 // Every call at every stage: a defined status, and where it is an error, not a byte has changed.
 static void each_call_at_each_stage(const lm_counts *counts) {
-    for (stage at = NO_REALM; at < STAGES; at++) {
+    for (stage at = NO_TABLE; at < STAGES; at++) {
         for (int which = 0; which < TOKEN_CALLS; which++) {
             lm_handle handle;
             lm_token token;
@@ -895,7 +897,7 @@ static void each_call_at_each_stage(const lm_counts *counts) {
 
 // The calls that return no status.
 static void others_at_each_stage(const lm_counts *counts) {
-    for (stage at = NO_REALM; at < STAGES; at++) {
+    for (stage at = NO_TABLE; at < STAGES; at++) {
         lm_handle handle;
         lm_token token;
         uint32_t armed = 77;
@@ -915,9 +917,9 @@ static void others_at_each_stage(const lm_counts *counts) {
         if (works) assert_drained(10, at == STARTED_AGAIN, 0, 0, false);
         lm_finalizers_end(r);
         lm_finalizers_end(r);
-        if (at == NO_REALM) memset(r, 0, sizeof *r);
-        lm_realm_end(r);
-        lm_realm_end(r);
+        if (at == NO_TABLE) memset(r, 0, sizeof *r);
+        lm_buffer_table_end(r);
+        lm_buffer_table_end(r);
         end(NULL);
     }
 }
@@ -945,7 +947,7 @@ static void started_twice_nothing_is_lost(void **state) {
 }
 
 // A runtime that ends tells of all its objects: the heap has given the tables' blocks to others.
-static void a_collector_outlives_finalizers_and_realm(void **state) {
+static void a_collector_outlives_finalizers_and_table(void **state) {
     (void)state;
     enum { TOKENS = 200 };
     lm_token tokens[TOKENS];
@@ -956,8 +958,9 @@ static void a_collector_outlives_finalizers_and_realm(void **state) {
     lm_finalizers_end(r);
     for (int i = 0; i < TOKENS; i++)
         assert_int_equal(lm_finalizer_enqueue(r, tokens[i]), LM_NOT_STARTED);
-    assert_int_equal(lm_realm_release_all(r, DART), TOKENS); // the references are their owner's
-    lm_realm_end(r);
+    assert_int_equal(lm_buffer_table_release_all(r, DART),
+                     TOKENS); // the references are their owner's
+    lm_buffer_table_end(r);
     for (size_t size = 16; size <= LM_PAGE_BYTES; size *= 2)
         for (int i = 0; i < 50; i++) {
             void *block = home_heap->allocate(size, &memories[HOME]);
@@ -1014,9 +1017,9 @@ static void ended_it_leaves_nothing_in_home(void **state) {
         assert_int_equal(lm_buffer_retain(r, DART, handle), LM_OK);
         attach(handle, 0);
     }
-    assert_int_equal(lm_realm_release_all(r, DART), 1);
+    assert_int_equal(lm_buffer_table_release_all(r, DART), 1);
     lm_finalizers_end(r);
-    lm_realm_end(r);
+    lm_buffer_table_end(r);
     assert_null(home_heap->validate(&memories[HOME], &census));
     assert_int_equal(census.live_blocks, 0);
 }
@@ -1060,7 +1063,7 @@ static void attaches(lm_token token) {
     lm_finalizer_enqueue(r, token);
 }
 static void only_locks(lm_token token) {
-    lm_live live = lm_realm_live_of(r, DART);
+    lm_live live = lm_buffer_table_live_of(r, DART);
     lm_lock(&lm_state_of(r)->lock);
     lm_unlock(&lm_state_of(r)->lock);
     if (live.buffers) lm_finalizer_enqueue(r, token);
@@ -1199,7 +1202,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(attach_out_of_memory, start_atomic_on_tlsf, end),
     cmocka_unit_test(a_status_for_every_call_at_every_stage),
     BOTH(started_twice_nothing_is_lost),
-    BOTH(a_collector_outlives_finalizers_and_realm),
+    BOTH(a_collector_outlives_finalizers_and_table),
     BOTH(tokens_of_earlier_starts_are_stale),
     BOTH(a_start_takes_no_memory),
     BOTH(the_world_has_stopped),

@@ -24,7 +24,7 @@ typedef struct counters {
 } counters;
 
 static lm_memory memories[2];
-static lm_realm realm, *const r = &realm;
+static lm_buffer_table table, *const r = &table;
 static uint64_t deadline_ns;          // 0: STEPS decide
 static lm_handle exchange[EXCHANGED]; // references without a thread
 static lm_token mail[MAILED];         // of objects that have died, to the collector
@@ -213,8 +213,8 @@ static void *mutate(void *argument) {
     return NULL;
 }
 
-// Never takes a lock: that is the realm's to keep. Some tokens come late, some twice, some after
-// their end.
+// Never takes a lock: that is the buffer table's to keep. Some tokens come late, some twice, some
+// after their end.
 static void *collect(void *argument) {
     counters *did = argument;
     lm_token late[LATE] = {0};
@@ -360,8 +360,9 @@ static void set_up(void) {
         check(lm_memory_create(&memories[i], &options), "memory");
     check(lm_paged_level1.start(&memories[HOME]), "home");
     check(lm_tlsf_level1.start(&memories[OTHER]), "the other");
-    check(lm_realm_start(r, &lm_counts_atomic, &lm_paged_level1, &memories[HOME]), "realm");
-    check(lm_realm_add(r, &lm_tlsf_level1, &memories[OTHER]) == OTHER, "two memories");
+    check(lm_buffer_table_start(r, &lm_counts_atomic, &lm_paged_level1, &memories[HOME]),
+          "buffers");
+    check(lm_buffer_table_add(r, &lm_tlsf_level1, &memories[OTHER]) == OTHER, "two memories");
     check(lm_finalizers_start(r), "finalizers");
 }
 
@@ -369,13 +370,13 @@ static void set_up(void) {
 static void settle(const counters *all) {
     uint32_t armed;
     lm_census census;
-    const char *broken = lm_realm_validate(r, &census);
+    const char *broken = lm_buffer_table_validate(r, &census);
     check(!broken, broken);
     broken = lm_finalizers_validate(r, &armed);
     check(!broken, broken);
     check(census.live_blocks == 0 && armed == 0, "nothing is live");
     for (uint32_t i = 0; i < 2; i++)
-        check(lm_realm_live_in(r, i).bytes == 0, "no byte is live");
+        check(lm_buffer_table_live_in(r, i).bytes == 0, "no byte is live");
     check(all->created == all->freed, "each buffer was freed once");
     check(all->failed == all->quarrels, "of two releases of one reference one failed");
     check(all->released > 0 && all->by_hand > 0, "all were there");

@@ -90,7 +90,7 @@ typedef struct outcome {
 } outcome;
 
 static lm_memory home;
-static lm_realm realm, *const r = &realm;
+static lm_buffer_table table, *const r = &table;
 static lm_handle known;
 static const lm_allocator *heap;
 static const scenario *playing;
@@ -249,7 +249,7 @@ static uint64_t call(verb verb) {
     case RESIZE:
         return lm_buffer_resize(r, OWNER, known, 5000);
     default:
-        return lm_realm_release_all(r, OWNER);
+        return lm_buffer_table_release_all(r, OWNER);
     }
 }
 
@@ -279,14 +279,14 @@ static void run_calls(void) {
 // What is left. Each law is held after each schedule.
 static void look_at_what_is_left(void) {
     lm_census census, blocks;
-    const char *broken = lm_realm_validate(r, &census);
+    const char *broken = lm_buffer_table_validate(r, &census);
     if (broken) failed(broken);
     broken = heap->validate(&home, &blocks);
     if (broken) failed(broken);
     seen.buffers = census.live_blocks;
     seen.blocks = blocks.live_blocks;
-    seen.bytes = lm_realm_live_in(r, LM_HOME).bytes;
-    MUST(lm_realm_live_in(r, LM_HOME).buffers == census.live_blocks);
+    seen.bytes = lm_buffer_table_live_in(r, LM_HOME).bytes;
+    MUST(lm_buffer_table_live_in(r, LM_HOME).buffers == census.live_blocks);
     for (uint32_t number = 0; number < lm_records_count(&lm_state_of(r)->slots); number++) {
         uint64_t word = lm_slot_at(r, number)->word;
         if (lm_word_count(word))
@@ -316,12 +316,12 @@ static const lm_allocator slow = {.capabilities = LM_SHARES_THREADS,
 
 static struct {
     unsigned char bytes[LM_PAGE_BYTES];
-    lm_realm realm;
+    lm_buffer_table table;
 } first_state;
 
 static void restore(void) {
     memcpy(lm_memory_base(&home), first_state.bytes, LM_PAGE_BYTES);
-    realm = first_state.realm;
+    table = first_state.table;
 }
 
 static void run_schedule(void) {
@@ -387,12 +387,12 @@ static void begin(uint32_t references) {
     const lm_memory_options options = {.pages = 1, .pages_max = 1};
     heap = lm_strategy_named("tlsf", 1);
     MUST(lm_memory_create(&home, &options) && heap->start(&home));
-    MUST(lm_realm_start(r, &lm_counts_explored, &slow, &home));
+    MUST(lm_buffer_table_start(r, &lm_counts_explored, &slow, &home));
     MUST(lm_buffer_create(r, OWNER, LM_HOME, 64, 16, false, &known) == LM_OK);
     for (uint32_t i = 1; i < references; i++)
         MUST(lm_buffer_retain(r, OWNER, known) == LM_OK);
     memcpy(first_state.bytes, lm_memory_base(&home), LM_PAGE_BYTES);
-    first_state.realm = realm;
+    first_state.table = table;
 }
 
 // The n-th sequence of `count` calls.

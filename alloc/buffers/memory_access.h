@@ -1,8 +1,8 @@
 // How the layers above the strategies reach several memories: each byte that lies in one of them,
 // and each block of one, through these functions alone.
 //
-// Memories have numbers. Number 0 is *home*: the realm (alloc/buffers/buffer.h) keeps its own
-// tables there, and C reaches it by pointers everywhere. Natively all memories are reached that
+// Memories have numbers. Number 0 is *home*: the buffer table (alloc/buffers/buffer.h) keeps its
+// own tables there, and C reaches it by pointers everywhere. Natively all memories are reached that
 // way. On wasm32 a pointer of C means memory 0, so the others are reached by imported functions
 // (module "linmem"), which a few lines of WebAssembly or JavaScript over the memories supply.
 //
@@ -60,13 +60,13 @@ LM_IMPORT(pages) uint32_t lm_import_pages(uint32_t memory);
 // Allocators are called between lm_access_enter and lm_access_leave.
 //
 // A strategy (LM_IN_LINEAR_MEMORY) calls nobody. Any other allocator is foreign code, which may
-// call the realm from inside of these calls.
+// call the buffer table from inside of these calls.
 //
 // Where several threads call, allocators are called by one thread at a time, under one lock for
 // all. A thread that has it may take it again, for it is foreign code that calls back. A foreign
 // allocator that states LM_SHARES_THREADS has locks of its own and is called without. No other lock
-// of the realm's is held meanwhile. No two allocators wait for each other as long as foreign code
-// holds no lock of its own while it calls the realm.
+// of the buffer table's is held meanwhile. No two allocators wait for each other as long as foreign
+// code holds no lock of its own while it calls the buffer table.
 
 static inline bool lm_access_is_foreign(const lm_memories *all, uint32_t memory) {
     LM_ELSEWHERE(memory, true);

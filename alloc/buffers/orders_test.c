@@ -31,7 +31,7 @@ enum { OWNER, OTHER, SIZE = 100, LARGE = 5000 };
 #define MUST(law) ((law) ? (void)0 : failed(#law))
 
 static lm_memory home;
-static lm_realm realm, *const r = &realm;
+static lm_buffer_table table, *const r = &table;
 static lm_handle known;
 static lm_token token;
 static unsigned char *bytes;
@@ -169,7 +169,7 @@ static bool play(const struct call *call, uint32_t met) {
     is_caller = false;
     set(&go); // if it has not run
     pthread_join(other, NULL);
-    MUST(lm_realm_validate(r, &census) == NULL && census.live_blocks == 0);
+    MUST(lm_buffer_table_validate(r, &census) == NULL && census.live_blocks == 0);
     return swaps > met;
 }
 
@@ -178,12 +178,12 @@ int main(void) {
     lm_allocator heap = lm_tlsf_level1;
     heap.free = free_and_write;
     MUST(lm_memory_create(&home, &(lm_memory_options){.pages = 1, .pages_max = 16}));
-    MUST(heap.start(&home) && lm_realm_start(r, &lm_counts_ordered, &heap, &home));
+    MUST(heap.start(&home) && lm_buffer_table_start(r, &lm_counts_ordered, &heap, &home));
     MUST(lm_finalizers_start(r));
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
         for (uint32_t met = 0; play(&calls[i], met); met++)
             ;
-    MUST(lm_realm_end(r) == LM_OK);
+    MUST(lm_buffer_table_end(r) == LM_OK);
     lm_memory_destroy(&home);
     return 0;
 }

@@ -33,17 +33,17 @@ static void is_empty(const lm_allocator *allocator, lm_memory *memory) {
 }
 
 static void run(const lm_allocator *allocator) {
-#define lm_memory_create(...)     is_true("memory ", lm_memory_create(__VA_ARGS__))
-#define start(...)                start(__VA_ARGS__) ? note("heap ") : fail()
-#define lm_realm_start(...)       is_true("realm ", lm_realm_start(__VA_ARGS__))
-#define lm_finalizers_start(...)  is_true("finalizers ", lm_finalizers_start(__VA_ARGS__))
-#define lm_buffer_create(...)     succeeds("create ", lm_buffer_create(__VA_ARGS__))
-#define lm_buffer_share(...)      succeeds("share ", lm_buffer_share(__VA_ARGS__))
-#define lm_finalizer_attach(...)  succeeds("attach ", lm_finalizer_attach(__VA_ARGS__))
-#define lm_finalizer_enqueue(...) succeeds("enqueue ", lm_finalizer_enqueue(__VA_ARGS__))
-#define lm_finalizers_drain(...)  is_true("drain ", lm_finalizers_drain(__VA_ARGS__).released == 1)
-#define lm_buffer_release(...)    is_true("release ", lm_buffer_release(__VA_ARGS__) == LM_FREED)
-#define lm_memory_destroy(m)      is_empty(allocator, m), note("destroy"), lm_memory_destroy(m)
+#define lm_memory_create(...)      is_true("memory ", lm_memory_create(__VA_ARGS__))
+#define start(...)                 start(__VA_ARGS__) ? note("heap ") : fail()
+#define lm_buffer_table_start(...) is_true("table ", lm_buffer_table_start(__VA_ARGS__))
+#define lm_finalizers_start(...)   is_true("finalizers ", lm_finalizers_start(__VA_ARGS__))
+#define lm_buffer_create(...)      succeeds("create ", lm_buffer_create(__VA_ARGS__))
+#define lm_buffer_share(...)       succeeds("share ", lm_buffer_share(__VA_ARGS__))
+#define lm_finalizer_attach(...)   succeeds("attach ", lm_finalizer_attach(__VA_ARGS__))
+#define lm_finalizer_enqueue(...)  succeeds("enqueue ", lm_finalizer_enqueue(__VA_ARGS__))
+#define lm_finalizers_drain(...)   is_true("drain ", lm_finalizers_drain(__VA_ARGS__).released == 1)
+#define lm_buffer_release(...)     is_true("release ", lm_buffer_release(__VA_ARGS__) == LM_FREED)
+#define lm_memory_destroy(m)       is_empty(allocator, m), note("destroy"), lm_memory_destroy(m)
 #include README_BUFFERS
 }
 
@@ -52,7 +52,7 @@ static void each_call_succeeds_on_every_strategy(void **state) {
     for (size_t i = 0; i < lm_strategy_count(); i++) {
         called[0] = '\0';
         run(lm_strategy_at(i, 2));
-        assert_string_equal(called, "memory heap realm finalizers create share attach enqueue "
+        assert_string_equal(called, "memory heap table finalizers create share attach enqueue "
                                     "drain release destroy");
     }
 }

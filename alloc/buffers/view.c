@@ -109,7 +109,7 @@ static inline bool fits(uint64_t offset, uint64_t bytes, uint64_t size) {
 // Finds the buffer of one of the owner's references. False: there is something wrong, or there was,
 // a moment ago. Of a slot that is another share's by now nothing but the word is read: who has it
 // may be writing the rest.
-static inline bool find(const lm_realm *r, uint32_t owner, lm_handle handle, place *p) {
+static inline bool find(const lm_buffer_table *r, uint32_t owner, lm_handle handle, place *p) {
     uint32_t number = lm_handle_slot(handle);
     if (LM_UNLIKELY(!r->state || number >= lm_records_count(&lm_state_of(r)->slots))) return false;
     const lm_slot *s = lm_slot_at(r, number);
@@ -121,8 +121,8 @@ static inline bool find(const lm_realm *r, uint32_t owner, lm_handle handle, pla
 }
 
 // What is wrong with a handle; or nothing is, another thread having made it good meanwhile.
-static __attribute__((noinline)) lm_status look_again(lm_realm *r, uint32_t owner, lm_handle handle,
-                                                      place *p) {
+static __attribute__((noinline)) lm_status look_again(lm_buffer_table *r, uint32_t owner,
+                                                      lm_handle handle, place *p) {
     lm_buffer_info info;
     if (!r->state) return LM_NOT_STARTED;
     lm_status status = lm_buffer_describe(r, owner, handle, &info);
@@ -130,7 +130,7 @@ static __attribute__((noinline)) lm_status look_again(lm_realm *r, uint32_t owne
     return status;
 }
 
-static inline lm_status locate(lm_realm *r, uint32_t owner, lm_handle handle, place *p) {
+static inline lm_status locate(lm_buffer_table *r, uint32_t owner, lm_handle handle, place *p) {
     return find(r, owner, handle, p) ? LM_OK : look_again(r, owner, handle, p);
 }
 
@@ -141,8 +141,8 @@ static inline uint64_t view_bytes(const lm_view *view) {
 
 // Finds `bytes` of a view, from `offset` on: they must lie in the view, and in the buffer as it is
 // now, for with the view's own reference it can be resized.
-static inline lm_status reach(lm_realm *r, const lm_view *view, uint64_t offset, uint64_t bytes,
-                              place *p) {
+static inline lm_status reach(lm_buffer_table *r, const lm_view *view, uint64_t offset,
+                              uint64_t bytes, place *p) {
     if (LM_UNLIKELY(!is_kind(view->kind))) return LM_WRONG_KIND;
     if (LM_UNLIKELY(!fits(offset, bytes, view_bytes(view)))) return LM_OUT_OF_RANGE;
     lm_status status = locate(r, view->owner, view->handle, p);
@@ -153,7 +153,7 @@ static inline lm_status reach(lm_realm *r, const lm_view *view, uint64_t offset,
 }
 
 // The same for an element of a view that is one of `kinds`.
-static inline lm_status reach_element(lm_realm *r, const lm_view *view, uint32_t index,
+static inline lm_status reach_element(lm_buffer_table *r, const lm_view *view, uint32_t index,
                                       unsigned kinds, place *p) {
     if (LM_UNLIKELY(!is_kind(view->kind) || !(kinds & ONE(view->kind)))) return LM_WRONG_KIND;
     uint32_t shift = shifts[view->kind];
@@ -195,8 +195,8 @@ static inline void store_bits(const lm_memories *all, uint32_t memory, uint32_t 
 
 // A view of `length` elements at `offset`, which must end at `end` or before. Its reference is a
 // share of its own, so that no other view, and no copy of this one, can end it twice.
-static lm_status show(lm_realm *r, uint32_t owner, lm_handle handle, lm_kind kind, uint64_t offset,
-                      uint32_t length, uint64_t end, lm_view *view) {
+static lm_status show(lm_buffer_table *r, uint32_t owner, lm_handle handle, lm_kind kind,
+                      uint64_t offset, uint32_t length, uint64_t end, lm_view *view) {
     place p;
     lm_handle own;
     if (!is_kind(kind)) return LM_WRONG_KIND;
@@ -210,12 +210,12 @@ static lm_status show(lm_realm *r, uint32_t owner, lm_handle handle, lm_kind kin
     return status;
 }
 
-lm_status lm_view_make(lm_realm *r, uint32_t owner, lm_handle handle, lm_kind kind, uint32_t offset,
-                       uint32_t length, lm_view *view) {
+lm_status lm_view_make(lm_buffer_table *r, uint32_t owner, lm_handle handle, lm_kind kind,
+                       uint32_t offset, uint32_t length, lm_view *view) {
     return show(r, owner, handle, kind, offset, length, UINT64_MAX, view);
 }
 
-lm_status lm_view_sub(lm_realm *r, const lm_view *view, lm_kind kind, uint32_t from,
+lm_status lm_view_sub(lm_buffer_table *r, const lm_view *view, lm_kind kind, uint32_t from,
                       uint32_t length, lm_view *sub) {
     if (!is_kind(view->kind)) return LM_WRONG_KIND;
     uint64_t offset = view->offset + ((uint64_t)from << shifts[view->kind]);
@@ -223,7 +223,7 @@ lm_status lm_view_sub(lm_realm *r, const lm_view *view, lm_kind kind, uint32_t f
                 sub);
 }
 
-lm_status lm_view_end(lm_realm *r, lm_view *view) {
+lm_status lm_view_end(lm_buffer_table *r, lm_view *view) {
     lm_status status = lm_buffer_release(r, view->owner, view->handle);
     if (!lm_failed(status)) view->handle = 0;
     return status;
@@ -231,7 +231,8 @@ lm_status lm_view_end(lm_realm *r, lm_view *view) {
 
 // Elements.
 
-lm_status lm_view_get_integer(lm_realm *r, const lm_view *view, uint32_t index, int64_t *value) {
+lm_status lm_view_get_integer(lm_buffer_table *r, const lm_view *view, uint32_t index,
+                              int64_t *value) {
     place p;
     lm_status status = reach_element(r, view, index, INTEGERS, &p);
     if (LM_LIKELY(status == LM_OK))
@@ -239,7 +240,8 @@ lm_status lm_view_get_integer(lm_realm *r, const lm_view *view, uint32_t index, 
     return status;
 }
 
-lm_status lm_view_set_integer(lm_realm *r, const lm_view *view, uint32_t index, int64_t value) {
+lm_status lm_view_set_integer(lm_buffer_table *r, const lm_view *view, uint32_t index,
+                              int64_t value) {
     place p;
     lm_status status = reach_element(r, view, index, INTEGERS, &p);
     if (LM_LIKELY(status == LM_OK))
@@ -247,7 +249,8 @@ lm_status lm_view_set_integer(lm_realm *r, const lm_view *view, uint32_t index, 
     return status;
 }
 
-lm_status lm_view_get_number(lm_realm *r, const lm_view *view, uint32_t index, double *value) {
+lm_status lm_view_get_number(lm_buffer_table *r, const lm_view *view, uint32_t index,
+                             double *value) {
     place p;
     lm_status status = reach_element(r, view, index, NUMBERS, &p);
     if (LM_LIKELY(status == LM_OK))
@@ -255,7 +258,8 @@ lm_status lm_view_get_number(lm_realm *r, const lm_view *view, uint32_t index, d
     return status;
 }
 
-lm_status lm_view_set_number(lm_realm *r, const lm_view *view, uint32_t index, double value) {
+lm_status lm_view_set_number(lm_buffer_table *r, const lm_view *view, uint32_t index,
+                             double value) {
     place p;
     lm_status status = reach_element(r, view, index, NUMBERS, &p);
     if (LM_LIKELY(status == LM_OK))
@@ -269,7 +273,7 @@ static inline uint64_t ordered(uint64_t bits, lm_kind kind, bool little_endian) 
     return little_endian ? bits : __builtin_bswap64(bits) >> (64 - 8 * lm_kind_bytes(kind));
 }
 
-lm_status lm_view_load(lm_realm *r, const lm_view *view, uint32_t offset, lm_kind kind,
+lm_status lm_view_load(lm_buffer_table *r, const lm_view *view, uint32_t offset, lm_kind kind,
                        bool little_endian, uint64_t *bits) {
     place p;
     if ((unsigned)kind >= LM_BYTES) return LM_WRONG_KIND;
@@ -279,7 +283,7 @@ lm_status lm_view_load(lm_realm *r, const lm_view *view, uint32_t offset, lm_kin
     return status;
 }
 
-lm_status lm_view_store(lm_realm *r, const lm_view *view, uint32_t offset, lm_kind kind,
+lm_status lm_view_store(lm_buffer_table *r, const lm_view *view, uint32_t offset, lm_kind kind,
                         bool little_endian, uint64_t bits) {
     place p;
     if ((unsigned)kind >= LM_BYTES) return LM_WRONG_KIND;
@@ -350,7 +354,7 @@ static void convert_all(const conversion *c, uint32_t length) {
         convert(c, i);
 }
 
-lm_status lm_view_copy(lm_realm *r, const lm_view *to, uint32_t at, const lm_view *from,
+lm_status lm_view_copy(lm_buffer_table *r, const lm_view *to, uint32_t at, const lm_view *from,
                        uint32_t from_at, uint32_t length) {
     if (!converts(from->kind, to->kind)) return LM_WRONG_KIND;
     conversion c = {.all = &r->memories, .to_kind = to->kind, .from_kind = from->kind};
@@ -371,11 +375,11 @@ lm_status lm_view_copy(lm_realm *r, const lm_view *to, uint32_t at, const lm_vie
 // Pointers.
 
 // Of a view's first byte. Not the offset's address: a view of nothing may begin at 2^32.
-static unsigned char *address_of(const lm_realm *r, const place *buffer, uint32_t offset) {
+static unsigned char *address_of(const lm_buffer_table *r, const place *buffer, uint32_t offset) {
     return (unsigned char *)lm_at(r->memories.at[buffer->memory].memory, buffer->start) + offset;
 }
 
-lm_status lm_view_point(lm_realm *r, const lm_view *view, lm_pointer *pointer) {
+lm_status lm_view_point(lm_buffer_table *r, const lm_view *view, lm_pointer *pointer) {
     place p;
     if (!is_kind(view->kind)) return LM_WRONG_KIND;
     lm_status status = reach(r, view, 0, view_bytes(view), &p);
@@ -389,7 +393,7 @@ lm_status lm_view_point(lm_realm *r, const lm_view *view, lm_pointer *pointer) {
 }
 
 // Whether it would be given once more as it is.
-lm_status lm_pointer_check(const lm_realm *r, const lm_pointer *pointer) {
+lm_status lm_pointer_check(const lm_buffer_table *r, const lm_pointer *pointer) {
     const lm_view *v = &pointer->view;
     place p;
     bool good = is_kind(v->kind) && find(r, v->owner, v->handle, &p) &&

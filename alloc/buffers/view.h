@@ -40,16 +40,16 @@
 //     a copy of it ended once more                        LM_RELEASE_AFTER_ZERO, LM_STALE_HANDLE
 //     a view made when home is full, or all slots are     LM_OUT_OF_MEMORY, LM_OUT_OF_SLOTS
 //     the buffer's own (stale handle, wrong owner, …)     as alloc/buffers/buffer.h says
-//     any use of a realm that has ended, but for what     LM_NOT_STARTED
+//     any use of a buffer table that has ended, but for what     LM_NOT_STARTED
 //       the view tells alone (its kind, its range)
-//     a pointer checked after the realm's end             LM_OLD_POINTER
+//     a pointer checked after the buffer table's end             LM_OLD_POINTER
 //
 // A view keeps its buffer from being resized by anyone who holds another reference: LM_SHARED.
 // Where its own is the last, its owner can resize through it; what it shows beyond the new end is
 // then out of range.
 //
-// Threads: as many as use views with references of their own, if the realm's counts are atomic.
-// Accesses take no lock; what two threads write to the same bytes is theirs to order.
+// Threads: as many as use views with references of their own, if the buffer table's counts are
+// atomic. Accesses take no lock; what two threads write to the same bytes is theirs to order.
 #pragma once
 
 #include "alloc/buffers/buffer.h"
@@ -85,38 +85,42 @@ uint32_t lm_kind_bytes(lm_kind kind);
 // 32 bytes until the view ends. `offset` is counted in bytes, `length` in elements; a view of none
 // may begin at the buffer's very end. O(1), and once in a while home has to find room for more
 // slots.
-lm_status lm_view_make(lm_realm *realm, uint32_t owner, lm_handle handle, lm_kind kind,
+lm_status lm_view_make(lm_buffer_table *table, uint32_t owner, lm_handle handle, lm_kind kind,
                        uint32_t offset, uint32_t length, lm_view *view);
 
 // A view of the elements from … from + length − 1, of any kind: of the same bytes, never a copy.
 // `from` is counted in the view's elements, `length` in those of `kind`. O(1).
-lm_status lm_view_sub(lm_realm *realm, const lm_view *view, lm_kind kind, uint32_t from,
+lm_status lm_view_sub(lm_buffer_table *table, const lm_view *view, lm_kind kind, uint32_t from,
                       uint32_t length, lm_view *sub);
 
 // Ends a view: its reference is released, and its handle set to 0. LM_FREED: it was the last of the
 // buffer. O(1), but for the free.
-lm_status lm_view_end(lm_realm *realm, lm_view *view);
+lm_status lm_view_end(lm_buffer_table *table, lm_view *view);
 
 // Elements. Integers of 64 bits for all but f32 and f64, doubles for all but i64 and u64; a u64 is
 // the integer modulo 2^64. O(1).
-lm_status lm_view_get_integer(lm_realm *realm, const lm_view *view, uint32_t index, int64_t *value);
-lm_status lm_view_set_integer(lm_realm *realm, const lm_view *view, uint32_t index, int64_t value);
-lm_status lm_view_get_number(lm_realm *realm, const lm_view *view, uint32_t index, double *value);
-lm_status lm_view_set_number(lm_realm *realm, const lm_view *view, uint32_t index, double value);
+lm_status lm_view_get_integer(lm_buffer_table *table, const lm_view *view, uint32_t index,
+                              int64_t *value);
+lm_status lm_view_set_integer(lm_buffer_table *table, const lm_view *view, uint32_t index,
+                              int64_t value);
+lm_status lm_view_get_number(lm_buffer_table *table, const lm_view *view, uint32_t index,
+                             double *value);
+lm_status lm_view_set_number(lm_buffer_table *table, const lm_view *view, uint32_t index,
+                             double value);
 
 // Byte accesses, to any view, at any offset in bytes: the bits of an element of `kind`, in the byte
 // order asked for. They are the low ones of `bits`: a load leaves zero above them, a store looks at
 // no others. O(1).
-lm_status lm_view_load(lm_realm *realm, const lm_view *view, uint32_t offset, lm_kind kind,
+lm_status lm_view_load(lm_buffer_table *table, const lm_view *view, uint32_t offset, lm_kind kind,
                        bool little_endian, uint64_t *bits);
-lm_status lm_view_store(lm_realm *realm, const lm_view *view, uint32_t offset, lm_kind kind,
+lm_status lm_view_store(lm_buffer_table *table, const lm_view *view, uint32_t offset, lm_kind kind,
                         bool little_endian, uint64_t bits);
 
 // Copies `length` elements (setRange, TypedArray.set), across memories or within one, where they
 // may overlap; as if all were read before one is written. Elements of different kinds are
 // converted, BigInts to BigInts and numbers to numbers; byte views are copied to byte views, by the
 // byte. O(length), and no memory.
-lm_status lm_view_copy(lm_realm *realm, const lm_view *to, uint32_t at, const lm_view *from,
+lm_status lm_view_copy(lm_buffer_table *table, const lm_view *to, uint32_t at, const lm_view *from,
                        uint32_t from_at, uint32_t length);
 
 // An address of the view's first byte: good for all bytes of the view until the view ends, the
@@ -130,14 +134,14 @@ typedef struct lm_pointer {
     uint32_t memory, epoch;
 } lm_pointer;
 
-lm_status lm_view_point(lm_realm *realm, const lm_view *view, lm_pointer *pointer);
+lm_status lm_view_point(lm_buffer_table *table, const lm_view *view, lm_pointer *pointer);
 
 // Whether the pointer is still good, or LM_OLD_POINTER. O(1).
-lm_status lm_pointer_check(const lm_realm *realm, const lm_pointer *pointer);
+lm_status lm_pointer_check(const lm_buffer_table *table, const lm_pointer *pointer);
 
 // The address, for use now. At check level 1 and above it traps where the pointer is old.
-static inline void *lm_pointer_use(const lm_realm *realm, const lm_pointer *pointer) {
-    LM_CHECK(lm_pointer_check(realm, pointer) == LM_OK);
-    (void)realm;
+static inline void *lm_pointer_use(const lm_buffer_table *table, const lm_pointer *pointer) {
+    LM_CHECK(lm_pointer_check(table, pointer) == LM_OK);
+    (void)table;
     return pointer->address;
 }

@@ -24,11 +24,11 @@ enum { DART, SCRIPT, HOME = 0, OTHER = 1 };
 
 typedef struct world {
     lm_memory memories[2];
-    lm_realm realm;
+    lm_buffer_table table;
 } world;
 
 static world w;
-static lm_realm *const r = &w.realm;
+static lm_buffer_table *const r = &w.table;
 
 static int start(const lm_counts *counts) {
     static lm_allocator imported;
@@ -39,8 +39,8 @@ static int start(const lm_counts *counts) {
     for (int i = 0; i < 2; i++)
         assert_true(lm_memory_create(&w.memories[i], &options));
     assert_true(own->start(&w.memories[HOME]) && tlsf->start(&w.memories[OTHER]));
-    assert_true(lm_realm_start(r, counts, own, &w.memories[HOME]));
-    assert_int_equal(lm_realm_add(r, &imported, &w.memories[OTHER]), OTHER);
+    assert_true(lm_buffer_table_start(r, counts, own, &w.memories[HOME]));
+    assert_int_equal(lm_buffer_table_add(r, &imported, &w.memories[OTHER]), OTHER);
     return 0;
 }
 static int start_plain(void **state) {
@@ -55,14 +55,14 @@ static int start_atomic(void **state) {
 // All that a test began is over.
 static int end(void **state) {
     (void)state;
-    assert_null(lm_realm_validate(r, NULL));
+    assert_null(lm_buffer_table_validate(r, NULL));
     for (int i = 0; i < 2; i++)
         lm_memory_destroy(&w.memories[i]);
     return 0;
 }
 static void assert_nothing_lives(void) {
-    assert_int_equal(lm_realm_live_in(r, HOME).buffers, 0);
-    assert_int_equal(lm_realm_live_in(r, OTHER).buffers, 0);
+    assert_int_equal(lm_buffer_table_live_in(r, HOME).buffers, 0);
+    assert_int_equal(lm_buffer_table_live_in(r, OTHER).buffers, 0);
 }
 
 #define OK(call)    assert_int_equal(call, LM_OK)
@@ -329,7 +329,7 @@ static void refuse_misused_handles(void) {
 // As if all slots were in use.
 static void refuse_one_more(void) {
     const char *row = "a view made when home is full, or all slots are";
-    lm_realm_state *state = lm_state_of(r), were = *state;
+    lm_buffer_table_state *state = lm_state_of(r), were = *state;
     state->free = 0;
     state->slots.count = LM_SLOTS_MAX;
     REFUSES(row, LM_OUT_OF_SLOTS, lm_view_make(r, DART, s.a, LM_U8, 0, 1, &out.view));
@@ -345,15 +345,15 @@ static void refuse_old_pointers(void) {
     REFUSES(row, LM_OLD_POINTER, lm_pointer_check(r, &none));
 }
 
-static void refuse_all_of_a_realm_that_has_ended(void) {
+static void refuse_all_of_a_table_that_has_ended(void) {
     const char *row = "the view tells alone (its kind, its range)";
     lm_pointer pointer;
     OK(lm_view_point(r, &s.u8, &pointer));
-    lm_realm_end(r);
+    lm_buffer_table_end(r);
     refuse_all_uses(row, &s.u8, LM_NOT_STARTED, LM_NOT_STARTED);
     REFUSES(row, LM_OUT_OF_RANGE, lm_view_get_integer(r, &s.u8, UINT32_MAX, &out.integer));
     REFUSES(row, LM_WRONG_KIND, lm_view_get_integer(r, &s.f64, 0, &out.integer));
-    row = "a pointer checked after the realm's end";
+    row = "a pointer checked after the buffer table's end";
     REFUSES(row, LM_OLD_POINTER, lm_pointer_check(r, &pointer));
 }
 
@@ -395,7 +395,7 @@ static void an_error_changes_nothing(void **state) {
     refuse_misused_handles();
     refuse_one_more();
     refuse_old_pointers();
-    refuse_all_of_a_realm_that_has_ended();
+    refuse_all_of_a_table_that_has_ended();
     assert_all_rows_shown();
 }
 
@@ -651,7 +651,7 @@ static void a_buffer_may_end_at_2_to_the_32(void **state) {
     int64_t value;
     assert_true(lm_memory_create(&large, &options));
     const unsigned char *base = lm_memory_base(&large);
-    uint32_t number = lm_realm_add(r, &keeps, &large);
+    uint32_t number = lm_buffer_table_add(r, &keeps, &large);
     OK(lm_buffer_adopt(r, DART, number, START, size, &handle));
     lm_view all = make(handle, LM_U8, 0, size), longs = make(handle, LM_U64, 0, size / 8);
     lm_view none = make(handle, LM_F64, size, 0), few = make(small, LM_F64, 0, 8);
@@ -783,11 +783,11 @@ static void a_pointer_is_old_when_its_bytes_may_be_others(void **state) {
             if (way == ENDED) FREES(lm_view_end(r, &(lm_view){view.handle, DART, 0, 0, LM_U8}));
             if (way == TRANSFERRED) OK(lm_buffer_transfer(r, DART, view.handle, SCRIPT, &to));
             FREES(lm_buffer_release(r, DART, next));
-            if (way == RELEASED_ALL) assert_int_equal(lm_realm_release_all(r, DART), 1);
+            if (way == RELEASED_ALL) assert_int_equal(lm_buffer_table_release_all(r, DART), 1);
             assert_int_equal(lm_memory_pages(&w.memories[memory]), pages);
             assert_old(&pointer);
-            lm_realm_release_all(r, SCRIPT);
-            lm_realm_release_all(r, DART);
+            lm_buffer_table_release_all(r, SCRIPT);
+            lm_buffer_table_release_all(r, DART);
         }
     }
     assert_nothing_lives();

@@ -17,7 +17,7 @@ typedef struct call {
     size_t size, alignment;
 } call;
 
-const lm_allocator *subject;
+const lm_allocator *tested;
 static lm_allocator real, recorded;
 static _Thread_local call last;
 static _Thread_local bool checks_blocks;
@@ -161,7 +161,7 @@ void check_blocks(bool on) {
     checks_blocks = on;
 }
 
-void subject_set(const lm_allocator *allocator) {
+void tested_set(const lm_allocator *allocator) {
     real = recorded = *allocator;
     last = (call){0};
     recorded.start = start;
@@ -177,7 +177,7 @@ void subject_set(const lm_allocator *allocator) {
     recorded.validate = validate;
     if (real.open_scope) recorded.open_scope = open_scope;
     if (real.close_scope) recorded.close_scope = close_scope;
-    subject = &recorded;
+    tested = &recorded;
     checks_blocks = true;
 }
 

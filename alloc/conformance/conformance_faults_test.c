@@ -1,6 +1,6 @@
 // What an author reads when a strategy is wrong: the example of conformance/minimal.c with one
 // fault each. The first line that the suite prints names the law, the call and the values.
-#include "alloc/conformance/subject.h"
+#include "alloc/conformance/tested.h"
 
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -106,7 +106,7 @@ static void bound_is_too_low(void) {
 }
 
 static void misuse_is_not_checked(void) {
-    bad = *subject_named("minimal", 0);
+    bad = *tested_named("minimal", 0);
     bad.check_level = 1;
 }
 
@@ -122,7 +122,7 @@ static char *first_line(int (*run)(void)) {
         dup2(ends[1], STDERR_FILENO);
         if (!freopen("/dev/null", "w", stdout)) _exit(3);
         stop_at_first = true;
-        subject_set(&bad);
+        tested_set(&bad);
         run();
         _exit(0);
     }
@@ -183,7 +183,7 @@ static const struct {
      "empty_blocks_are_unique)"},
     {bound_is_too_low, run_model,
      "law bound: allocate_zeroed(60903) returned offset 420832: heap_bytes is 327664, expected <= "
-     "262192 (begun + subject->heap_bytes_max(demand)) (test random_small, seed 1, operation 182)"},
+     "262192 (begun + tested->heap_bytes_max(demand)) (test random_small, seed 1, operation 182)"},
     {misuse_is_not_checked, run_misuse,
      "law traps: allocate(90000) returned offset 430464, then usable_size(block at 0): "
      "Segmentation "
@@ -192,7 +192,7 @@ static const struct {
 
 static void each_fault_is_named(void **state) {
     (void)state;
-    good = subject_named("minimal", 1);
+    good = tested_named("minimal", 1);
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
         bad = *good;
         faults[i].plant();
@@ -206,7 +206,7 @@ static void each_fault_is_named(void **state) {
 
 static void the_example_itself_has_none(void **state) {
     (void)state;
-    good = subject_named("minimal", 1);
+    good = tested_named("minimal", 1);
     bad = *good;
     char *line = first_line(run_model);
     assert_string_equal(line, "");
@@ -216,7 +216,7 @@ static void the_example_itself_has_none(void **state) {
 // A law that no test has checked is a failure of the suite.
 static void each_law_is_checked(void **state) {
     (void)state;
-    bad = *subject_named("minimal", 1);
+    bad = *tested_named("minimal", 1);
     char *line = first_line(print_failures);
     assert_string_equal(line, "conformance: minimal, level 1: law returns: no test has checked it");
     free(line);

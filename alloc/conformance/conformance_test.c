@@ -1,7 +1,7 @@
 // The laws of alloc/conformance/laws.def, as a suite that every strategy passes at every check
 // level: conformance_test STRATEGY LEVEL. What a strategy does not claim is skipped, visibly. The
 // parts are in alloc/conformance/.
-#include "alloc/conformance/subject.h"
+#include "alloc/conformance/tested.h"
 #include "alloc/registry.h"
 
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 int main(int argc, char **argv) {
     int level = argc == 3 ? atoi(argv[2]) : -1;
     bool valid = level >= 0 && level < LM_CHECK_LEVELS;
-    const lm_allocator *allocator = valid ? subject_named(argv[1], level) : NULL;
+    const lm_allocator *allocator = valid ? tested_named(argv[1], level) : NULL;
     char fault[LM_FAULT_BYTES];
     if (!allocator) {
         fprintf(stderr, "usage: conformance_test STRATEGY LEVEL\n");
@@ -19,7 +19,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "conformance_test: %s\n", fault);
         return 2;
     }
-    subject_set(allocator);
+    tested_set(allocator);
     int failed = run_laws() + run_model() + run_hostile() + run_misuse() + run_corruption();
     return print_failures() + failed > 0;
 }

@@ -1,7 +1,7 @@
 // Corruption: whatever a word of the heap has been overwritten with, the walk returns, with the
 // name of a law or NULL (the word may have been a block's content), and touches nothing. That makes
 // it a witness that can be asked when all else is in doubt.
-#include "alloc/conformance/subject.h"
+#include "alloc/conformance/tested.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -22,13 +22,13 @@ static void populate(lm_memory *memory, uint64_t *random) {
         uint32_t at = random_below(random, BLOCKS);
         if (i == BLOCKS) lm_memory_grow_foreign(memory, 1);
         if (blocks[at] && can(LM_FREES_BLOCKS)) {
-            subject->free(blocks[at], 0, memory);
+            tested->free(blocks[at], 0, memory);
             blocks[at] = NULL;
         } else {
             uint32_t size = random_below(random, i % 16 ? 200 : 3000);
-            if (can(LM_NESTS_SCOPES) && i % 32 == 0) subject->open_scope(memory);
-            blocks[at] = i % 8 ? subject->allocate(size, memory)
-                               : subject->allocate_aligned(256, size, memory);
+            if (can(LM_NESTS_SCOPES) && i % 32 == 0) tested->open_scope(memory);
+            blocks[at] = i % 8 ? tested->allocate(size, memory)
+                               : tested->allocate_aligned(256, size, memory);
         }
     }
 }
@@ -38,7 +38,7 @@ static bool walk_over(lm_memory *memory, uint32_t *word, uint32_t value) {
     uint32_t before = *word;
     int number = sigsetjmp(crash, 1);
     *word = value;
-    const char *broken = number ? NULL : subject->validate(memory, NULL);
+    const char *broken = number ? NULL : tested->validate(memory, NULL);
     if (number || *word != value)
         law_fail(LAW_survives, __FILE__, __LINE__,
                  "the word at offset %lld was overwritten with %#x (it was %#x): validate %s %s",

@@ -10,7 +10,7 @@ static const world plain = {.slots = SLOTS, .hungry = true};
 static void begin(model *m, uint32_t pages, uint32_t heap_start) {
     *m = (model){.memory = make(pages, 1000, heap_start), .random = heap_start, .seed = heap_start};
     m->memory.moving = heap_start == 16;
-    require(start, subject->start(&m->memory));
+    require(start, tested->start(&m->memory));
 }
 
 static void end(model *m) {
@@ -91,7 +91,7 @@ static void somebody_grows_before_each_growth(void **state) {
                 check_census(&m);
             }
             assert_true(m.foreign >= 5);
-            subject->reset(&m.memory);
+            tested->reset(&m.memory);
             walk(&m.memory);
             lm_memory_destroy(&m.memory);
         }
@@ -104,18 +104,18 @@ static void somebody_grows_at_every_remainder(void **state) {
     for (size_t size = LM_PAGE_BYTES - 1024; size <= LM_PAGE_BYTES; size += LM_BLOCK_ALIGNMENT) {
         for (uint32_t heap_start = 16; heap_start <= 32768; heap_start += 32752) {
             lm_memory memory = make(1, 10, heap_start);
-            require(start, subject->start(&memory));
+            require(start, tested->start(&memory));
             size_t taken = lm_memory_pages(&memory) * (size_t)LM_PAGE_BYTES;
             taken = (taken - LM_PAGE_BYTES) + size - heap_start;
             while (taken > 8192) { // in pieces, for the sake of those who round up
-                require_served(subject->allocate(4000, &memory));
+                require_served(tested->allocate(4000, &memory));
                 taken -= 4016;
             }
-            unsigned char *last = subject->allocate(taken, &memory);
+            unsigned char *last = tested->allocate(taken, &memory);
             require_served(last);
             fill(last, taken, 1);
             assert_true(lm_memory_grow_foreign(&memory, 1));
-            unsigned char *next = subject->allocate_zeroed(70000, &memory);
+            unsigned char *next = tested->allocate_zeroed(70000, &memory);
             require_served(next);
             require_zero(next, 70000);
             fill(next, 70000, 2);
@@ -132,10 +132,10 @@ static void the_first_page_is_nearly_used_up(void **state) {
     for (uint32_t left = 16; left <= 8192; left += left < 1024 ? 16 : 1024) {
         for (uint32_t pages = 0; pages < 2; pages++) {
             lm_memory memory = make(pages, 4, LM_PAGE_BYTES - left);
-            require(start, subject->start(&memory));
+            require(start, tested->start(&memory));
             require_that(census, walk(&memory).live_blocks, ==, 0);
-            unsigned char *first = subject->allocate(100, &memory);
-            unsigned char *second = subject->allocate_zeroed(3000, &memory);
+            unsigned char *first = tested->allocate(100, &memory);
+            unsigned char *second = tested->allocate_zeroed(3000, &memory);
             require_served(first);
             require_served(second);
             require_zero(second, 3000);
@@ -156,9 +156,9 @@ static void the_memory_was_used_before(void **state) {
     (void)state;
     lm_memory memory = make(4, 20, 48);
     memset(lm_memory_base(&memory), 0xee, 4 * LM_PAGE_BYTES);
-    require(start, subject->start(&memory));
+    require(start, tested->start(&memory));
     for (size_t size = 1; size < 60000; size = size * 2 + 5) {
-        unsigned char *block = subject->allocate_zeroed(size, &memory);
+        unsigned char *block = tested->allocate_zeroed(size, &memory);
         require_served(block);
         require_zero(block, size);
         fill(block, size, 7);
@@ -174,7 +174,7 @@ static void the_memory_was_used_before(void **state) {
 static void try_size(lm_memory *memory, size_t size, size_t alignment) {
     enum { SLACK_BYTES = 1 << 27 }; // what a heap of 4 GiB may need for itself and its alignments
     uint64_t most = bytes_max(size, alignment);
-    unsigned char *block = subject->allocate_aligned(alignment, size, memory);
+    unsigned char *block = tested->allocate_aligned(alignment, size, memory);
     if (!block) { // a table that stays where threads may look splits the memory
         uint64_t due = (uint64_t)1 << (can(LM_SHARES_THREADS) ? 30 : 31);
         require_that(served, size + SLACK_BYTES, >, due);
@@ -183,7 +183,7 @@ static void try_size(lm_memory *memory, size_t size, size_t alignment) {
     }
     uint64_t offset = (uint64_t)(block - lm_memory_base(memory));
     uint64_t end = (uint64_t)lm_memory_pages(memory) * LM_PAGE_BYTES;
-    size_t usable = subject->usable_size(block, memory);
+    size_t usable = tested->usable_size(block, memory);
     require_that(aligned, offset % alignment, ==, 0);
     require_that(inside, offset, <, end);
     require_that(inside, usable, <=, end - offset);
@@ -193,25 +193,25 @@ static void try_size(lm_memory *memory, size_t size, size_t alignment) {
     lm_census census = walk(memory);
     require_that(census, census.live_blocks, ==, 1);
     require_that(cost, census.live_bytes, <=, most);
-    subject->free(block, size, memory);
+    tested->free(block, size, memory);
 }
 
 static void try_resize(lm_memory *memory, size_t size) {
-    unsigned char *block = subject->allocate(40, memory);
+    unsigned char *block = tested->allocate(40, memory);
     require_served(block);
     fill(block, 40, 9);
-    unsigned char *larger = subject->resize(block, size, memory);
+    unsigned char *larger = tested->resize(block, size, memory);
     if (larger) {
-        require_that(usable, subject->usable_size(larger, memory), >=, size);
+        require_that(usable, tested->usable_size(larger, memory), >=, size);
         require_filled(larger, size < 40 ? size : 40, 40, 9);
         if (size) larger[size - 1] = 1;
         fill(larger, size < 40 ? size : 40, 9);
-        block = subject->resize(larger, 50, memory);
+        block = tested->resize(larger, 50, memory);
         require_served(block);
     }
     require_filled(block, size < 40 ? size : 40, 40, 9);
     walk(memory);
-    subject->free(block, 0, memory);
+    tested->free(block, 0, memory);
 }
 
 static void sizes_around_powers_of_two(void **state) {
@@ -225,10 +225,10 @@ static void sizes_around_powers_of_two(void **state) {
             if (size < 0 || size > UINT32_MAX) continue;
             for (size_t j = 0; j < 4; j++) {
                 try_size(&memory, (size_t)size, alignments[j]);
-                if (!can(LM_MERGES)) subject->reset(&memory); // else its classes fill the memory
+                if (!can(LM_MERGES)) tested->reset(&memory); // else its classes fill the memory
             }
             try_resize(&memory, (size_t)size);
-            if (!can(LM_MERGES)) subject->reset(&memory);
+            if (!can(LM_MERGES)) tested->reset(&memory);
         }
     }
     lm_memory_destroy(&memory);
@@ -238,7 +238,7 @@ static void sizes_around_powers_of_two(void **state) {
 static uint64_t room_due(const lm_memory *memory, size_t alignment, size_t size) {
     uint64_t end = (uint64_t)lm_memory_pages(memory) * LM_PAGE_BYTES;
     uint64_t block = bytes_max(size, alignment);
-    return lm_room_due(subject, end, block, lm_room_step(subject, block, alignment));
+    return lm_room_due(tested, end, block, lm_room_step(tested, block, alignment));
 }
 
 // Requests an aligned block. Returns NULL if there was no room for it; fails if there was and the
@@ -246,7 +246,7 @@ static uint64_t room_due(const lm_memory *memory, size_t alignment, size_t size)
 static void *request(size_t alignment, size_t size, lm_memory *memory) {
     uint64_t left = (uint64_t)(memory->pages_max - lm_memory_pages(memory)) * LM_PAGE_BYTES;
     uint64_t due = room_due(memory, alignment, size);
-    void *served = subject->allocate_aligned(alignment, size, memory);
+    void *served = tested->allocate_aligned(alignment, size, memory);
     if (!served) require_that(served, due, >, left);
     return served;
 }
@@ -254,7 +254,7 @@ static void *request(size_t alignment, size_t size, lm_memory *memory) {
 // Alignments up to half of the memory, from a place that is a multiple of 16 only: a block is where
 // it was asked for, or there is no room, and no sum of size and alignment is cut to 32 bits.
 static void try_alignment(lm_memory *memory, size_t alignment, size_t size) {
-    unsigned char *other = subject->allocate(24, memory);
+    unsigned char *other = tested->allocate(24, memory);
     unsigned char *block = request(alignment, size, memory);
     require_served(other);
     fill(other, 24, 5);
@@ -263,10 +263,10 @@ static void try_alignment(lm_memory *memory, size_t alignment, size_t size) {
         uint64_t end = (uint64_t)lm_memory_pages(memory) * LM_PAGE_BYTES;
         require_that(aligned, offset % alignment, ==, 0);
         require_that(inside, offset, >=, memory->heap_start);
-        require_that(usable, subject->usable_size(block, memory), >=, size);
+        require_that(usable, tested->usable_size(block, memory), >=, size);
         require_that(inside, size, <=, end - offset);
         fill(block, size, 6);
-        unsigned char *larger = subject->resize_aligned(block, size + 5000, alignment, memory);
+        unsigned char *larger = tested->resize_aligned(block, size + 5000, alignment, memory);
         if (larger) block = larger;
         offset = (uint64_t)(block - lm_memory_base(memory));
         require_that(aligned, offset % alignment, ==, 0);
@@ -275,8 +275,8 @@ static void try_alignment(lm_memory *memory, size_t alignment, size_t size) {
     lm_census census = walk(memory);
     if (can(LM_FREES_BLOCKS)) require_that(census, census.live_blocks, ==, 1u + (block != NULL));
     require_filled(other, 24, 24, 5);
-    subject->free(block, 0, memory);
-    subject->free(other, 24, memory);
+    tested->free(block, 0, memory);
+    tested->free(other, 24, memory);
 }
 
 static void alignments_up_to_half_of_the_memory(void **state) {
@@ -284,11 +284,11 @@ static void alignments_up_to_half_of_the_memory(void **state) {
     static const size_t sizes[] = {0, 1, 100, 65536, 2097152, (1u << 31) - 1, UINT32_MAX - 65552};
     for (uint32_t start = 16; start <= 65520; start += 65504) {
         lm_memory memory = make(1, LM_PAGES_MAX, start);
-        require(start, subject->start(&memory));
+        require(start, tested->start(&memory));
         for (unsigned log2 = 5; log2 < 32; log2 += log2 < 16 ? 3 : 1) {
             for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
                 try_alignment(&memory, (size_t)1 << log2, sizes[i]);
-                subject->reset(&memory);
+                tested->reset(&memory);
             }
         }
         lm_memory_destroy(&memory);
@@ -311,7 +311,7 @@ static void memories_are_used_up(void **state) {
 static lm_memory made_with_blocks(unsigned blocks, uint32_t pages_max) {
     lm_memory memory = started(1, pages_max);
     for (unsigned i = 0; i < blocks; i++)
-        require_served(subject->allocate(60000, &memory));
+        require_served(tested->allocate(60000, &memory));
     return memory;
 }
 

@@ -34,9 +34,9 @@ static uint32_t largest(lm_memory *memory) {
     uint32_t low = 0, high = UINT32_MAX;
     while (high - low > 16) {
         uint32_t size = low + (high - low) / 2;
-        void *block = subject->allocate(size, memory);
+        void *block = tested->allocate(size, memory);
         *(block ? &low : &high) = size;
-        if (block) subject->free(block, 0, memory);
+        if (block) tested->free(block, 0, memory);
     }
     lm_memory_refuse(memory, 0);
     return low;
@@ -52,9 +52,9 @@ static void assert_whole(lm_memory *memory) {
     require_that(merges, census.heap_bytes - census.free_bytes, <=, census.heap_bytes / 8 + 16384);
     lm_memory_refuse(memory, LM_REFUSE_ALL);
     size_t average = size_within(census.free_bytes / census.free_blocks);
-    void *block = subject->allocate(average, memory);
+    void *block = tested->allocate(average, memory);
     require(merges, block);
-    subject->free(block, average, memory);
+    tested->free(block, average, memory);
     lm_memory_refuse(memory, 0);
     require_that(merges, walk(memory).live_blocks, ==, 0);
 }
@@ -99,14 +99,14 @@ static void the_same_again_needs_no_growth(void **state) {
         for (uint32_t i = 0; i < SLOTS; i++) {
             size_t alignment = (size_t)1 << random_below(&random, 8);
             uint32_t size = random_below(&random, 16u << random_below(&random, 13));
-            blocks[i] = subject->allocate_aligned(alignment, size, &memory);
+            blocks[i] = tested->allocate_aligned(alignment, size, &memory);
             require(reuse, blocks[i]);
         }
         require_that(reuse, walk(&memory).live_blocks, ==, SLOTS);
         lm_memory_refuse(&memory, LM_REFUSE_ALL);
         for (uint32_t left = SLOTS; left > 0; left--) {
             uint32_t i = random_below(&order, left);
-            subject->free(blocks[i], 0, &memory);
+            tested->free(blocks[i], 0, &memory);
             blocks[i] = blocks[left - 1];
         }
         require_that(reuse, walk(&memory).live_blocks, ==, 0);
@@ -126,7 +126,7 @@ static void freed_between_foreign_pages_comes_back(void **state) {
     check_contents(&m);
     assert_whole(&m.memory);
     uint64_t heap_bytes = walk(&m.memory).heap_bytes;
-    subject->reset(&m.memory);
+    tested->reset(&m.memory);
     assert_whole(&m.memory);
     require_that(merges, walk(&m.memory).heap_bytes, ==, heap_bytes);
     check_contents(&m);
@@ -143,33 +143,33 @@ static void a_block_costs_what_is_stated(void **state) {
     lm_memory memory = started(1, 2000);
     void *others[300];
     for (size_t i = 0; i < 300; i++)
-        others[i] = subject->allocate(i * i % 1777, &memory);
+        others[i] = tested->allocate(i * i % 1777, &memory);
     for (size_t i = 0; i < 300; i += 2)
-        subject->free(others[i], 0, &memory);
+        tested->free(others[i], 0, &memory);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         for (size_t alignment = 16; alignment <= LM_PAGE_BYTES; alignment *= 4) {
             size_t size = sizes[i];
             uint64_t most = bytes_max(size, alignment), before = walk(&memory).live_bytes;
             require_that(cost, most, >=, size);
             require_that(cost, most, <=, 2 * (size + alignment) + 64);
-            void *block = subject->allocate_aligned(alignment, size, &memory);
+            void *block = tested->allocate_aligned(alignment, size, &memory);
             require_served(block);
-            uint64_t usable = subject->usable_size(block, &memory);
+            uint64_t usable = tested->usable_size(block, &memory);
             uint64_t cost = walk(&memory).live_bytes - before;
             require_that(usable, size, <=, usable);
             require_that(cost, usable, <=, cost);
             require_that(cost, cost, <=, most);
             size_t other = sizes[(i * 7 + 3) % (sizeof sizes / sizeof *sizes)];
-            block = subject->resize_aligned(block, other, alignment, &memory);
+            block = tested->resize_aligned(block, other, alignment, &memory);
             require_served(block);
-            usable = subject->usable_size(block, &memory);
+            usable = tested->usable_size(block, &memory);
             cost = walk(&memory).live_bytes - before;
             require_that(usable, other, <=, usable);
             if (can(LM_FREES_BLOCKS)) { // else what the block was is counted as well
                 require_that(cost, usable, <=, cost);
                 require_that(cost, cost, <=, 2 * bytes_max(other, alignment));
             }
-            subject->free(block, other, &memory);
+            tested->free(block, other, &memory);
         }
     }
     lm_memory_destroy(&memory);
@@ -191,17 +191,17 @@ typedef struct adversary {
 static void play_round(adversary *a, size_t bytes) {
     size_t size = size_within(bytes);
     while (a->live + bytes <= a->budget) {
-        unsigned char *block = subject->allocate(size, &a->memory);
+        unsigned char *block = tested->allocate(size, &a->memory);
         require_served(block);
         a->costs[a->count] = bytes;
-        a->counts[a->count] = lm_demand_allocated(&a->demand, subject, size, 1);
+        a->counts[a->count] = lm_demand_allocated(&a->demand, tested, size, 1);
         a->blocks[a->count++] = block;
         a->live += bytes;
     }
 }
 
 static void free_block(adversary *a, uint32_t i) {
-    subject->free(a->blocks[i], 0, &a->memory);
+    tested->free(a->blocks[i], 0, &a->memory);
     lm_demand_freed(&a->demand, a->counts[i]);
     a->live -= a->costs[i];
 }
@@ -224,7 +224,7 @@ static void free_all_but_pins(adversary *a, uint64_t window, uint64_t place) {
 
 static void the_heap_keeps_its_bound(void **state) {
     (void)state;
-    if (!subject->heap_bytes_max || !can(LM_FREES_BLOCKS)) skip();
+    if (!tested->heap_bytes_max || !can(LM_FREES_BLOCKS)) skip();
     enum { BUDGET_BYTES = 1 << 20, LARGEST_BYTES = 1 << 17 };
     static adversary a;
     static const unsigned halves[] = {0, ~0u, 0x5555, 0x0f36, 0xaaaa}; // a bit a round: which
@@ -239,7 +239,7 @@ static void the_heap_keeps_its_bound(void **state) {
         }
         require_bound(walk(&a.memory).heap_bytes, &a.demand.most, 1);
         assert_true(walk(&a.memory).heap_bytes >= 3 * (uint64_t)BUDGET_BYTES / 2); // an adversary
-        require_served(subject->allocate(100, &a.memory)); // where is up to the strategy
+        require_served(tested->allocate(100, &a.memory)); // where is up to the strategy
         while (a.count)
             free_block(&a, --a.count);
     }
@@ -265,11 +265,11 @@ static void *call_at_once(void *caller_) {
         uint32_t i = call < CALLS ? random_below(&random, BLOCKS) : call - CALLS;
         if (blocks[i]) {
             if (!filled(blocks[i], sizes[i], sizes[i], c->mark)) c->broken = "content";
-            subject->free(blocks[i], 0, &c->view);
+            tested->free(blocks[i], 0, &c->view);
             blocks[i] = NULL;
         } else if (call < CALLS) {
             sizes[i] = random_below(&random, 400);
-            blocks[i] = subject->allocate(sizes[i], &c->view);
+            blocks[i] = tested->allocate(sizes[i], &c->view);
             if (!blocks[i]) c->broken = "out of memory";
             if (blocks[i]) fill(blocks[i], sizes[i], c->mark);
         }
@@ -291,7 +291,7 @@ static void threads_may_call_at_once(void **state) {
         callers[i] = (caller){.mark = (uint8_t)(i + 1), .gate = &gate};
         assert_true(lm_memory_share(&memory, &callers[i].view, i));
     }
-    require(start, subject->start(&callers[0].view));
+    require(start, tested->start(&callers[0].view));
     for (uint32_t i = 0; i < CALLERS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, call_at_once, &callers[i]), 0);
     for (uint32_t i = 0; i < CALLERS; i++)
@@ -322,25 +322,25 @@ static void play_alike(lm_memory *memory, lm_demand_meter *demand, size_t first,
     void *blocks[RESIZINGS];
     uint64_t counts[RESIZINGS];
     for (size_t i = first; i < end; i++) {
-        blocks[i] = subject->allocate(resizings[i].sizes[0], memory);
+        blocks[i] = tested->allocate(resizings[i].sizes[0], memory);
         require_served(blocks[i]);
-        counts[i] = lm_demand_allocated(demand, subject, resizings[i].sizes[0], 1);
+        counts[i] = lm_demand_allocated(demand, tested, resizings[i].sizes[0], 1);
     }
     for (int turn = 1; turn < 3; turn++) {
         for (size_t i = first; i < end; i++) {
             size_t size = resizings[i].sizes[turn];
-            void *block = subject->resize(blocks[i], size, memory);
+            void *block = tested->resize(blocks[i], size, memory);
             require_served(block);
-            counts[i] = lm_demand_resized(demand, subject, counts[i], size, 1, block != blocks[i]);
+            counts[i] = lm_demand_resized(demand, tested, counts[i], size, 1, block != blocks[i]);
             blocks[i] = block;
         }
     }
     for (size_t i = first; i < end; i++) {
-        subject->free(blocks[i], 0, memory);
+        tested->free(blocks[i], 0, memory);
         lm_demand_freed(demand, counts[i]);
     }
     if (can(LM_FREES_BLOCKS)) return;
-    subject->reset(memory);
+    tested->reset(memory);
     lm_demand_reset(demand);
 }
 
@@ -352,7 +352,7 @@ static void alike_rounds_stay_flat(size_t first, size_t end) {
     for (int round = 0; round < ROUNDS; round++) {
         play_alike(&memory, &demand, first, end);
         if (round < LM_ROUNDS_LEARNT) pages = lm_memory_pages(&memory);
-        require_that(steady, lm_memory_pages(&memory), <=, lm_rounds_pages_max(subject, pages));
+        require_that(steady, lm_memory_pages(&memory), <=, lm_rounds_pages_max(tested, pages));
         require_bound(walk(&memory).heap_bytes, &demand.most, 1);
     }
     require_that(steady, walk(&memory).live_blocks, ==, 0);
@@ -369,16 +369,16 @@ static void the_same_rounds_need_no_more(void **state) {
 // A block that shrinks where it is leaves a hole, which only less than before fits into.
 static void shrinking_keeps_the_bound(void **state) {
     (void)state;
-    if (!subject->heap_bytes_max) skip();
+    if (!tested->heap_bytes_max) skip();
     lm_memory memory = started(1, 8000);
     lm_demand_meter demand = {0};
     for (int i = 0; i < 1000; i++) {
-        void *block = subject->allocate(100000, &memory);
+        void *block = tested->allocate(100000, &memory);
         require_served(block);
-        uint64_t counts = lm_demand_allocated(&demand, subject, 100000, 1);
-        void *resized = subject->resize(block, 16, &memory);
+        uint64_t counts = lm_demand_allocated(&demand, tested, 100000, 1);
+        void *resized = tested->resize(block, 16, &memory);
         require_served(resized);
-        lm_demand_resized(&demand, subject, counts, 16, 1, resized != block);
+        lm_demand_resized(&demand, tested, counts, 16, 1, resized != block);
         require_bound(walk(&memory).heap_bytes, &demand.most, 1);
     }
     lm_memory_destroy(&memory);
@@ -389,19 +389,19 @@ static void a_closed_scope_gives_back(void **state) {
     (void)state;
     if (!can(LM_NESTS_SCOPES)) skip();
     lm_memory memory = started(1, 1000);
-    unsigned char *outside = subject->allocate(500, &memory);
+    unsigned char *outside = tested->allocate(500, &memory);
     fill(outside, 500, 5);
     uint32_t pages = 0;
     for (uint32_t round = 0; round < 20; round++) {
         lm_census before = walk(&memory);
         for (uint32_t depth = 0; depth < 5; depth++) {
-            require_served(subject->open_scope(&memory));
+            require_served(tested->open_scope(&memory));
             for (size_t size = 1; size < 100000; size *= 3)
-                fill(subject->allocate(size, &memory), size, 1);
+                fill(tested->allocate(size, &memory), size, 1);
             if (round % 5 == 0 && depth == 3) lm_memory_grow_foreign(&memory, 1);
         }
         for (uint32_t depth = 0; depth < 5; depth++)
-            subject->close_scope(&memory);
+            tested->close_scope(&memory);
         lm_census after = walk(&memory);
         require_that(scopes, after.live_blocks, ==, before.live_blocks);
         require_that(scopes, after.live_bytes, ==, before.live_bytes);
@@ -409,8 +409,8 @@ static void a_closed_scope_gives_back(void **state) {
         if (round == 0) pages = lm_memory_pages(&memory);
         require_that(scopes, lm_memory_pages(&memory), <=, pages + pages / 2);
     }
-    require_served(subject->open_scope(&memory));
-    subject->reset(&memory);
+    require_served(tested->open_scope(&memory));
+    tested->reset(&memory);
     require_that(scopes, walk(&memory).live_blocks, ==, 0);
     lm_memory_destroy(&memory);
 }
@@ -432,7 +432,7 @@ static void clean_memory_is_not_touched(void **state) {
     (void)state;
     lm_memory memory = started(1, 4096);
     for (int i = 0; i < 3; i++) {
-        void *block = subject->allocate_zeroed((size_t)32 << 20, &memory);
+        void *block = tested->allocate_zeroed((size_t)32 << 20, &memory);
         require_served(block);
         size_t pages, resident = resident_pages(&memory, &pages);
         require_that(clean, resident, <=, pages / 8);
@@ -443,11 +443,11 @@ static void clean_memory_is_not_touched(void **state) {
 
 static void clean_memory_is_known(void **state) {
     (void)state;
-    if (!subject->allocate_dirty) skip();
+    if (!tested->allocate_dirty) skip();
     lm_memory memory = started(1, 4096);
     for (int i = 0; i < 3; i++) {
         size_t size = (size_t)32 << 20, dirty, pages;
-        require_served(subject->allocate_dirty(size, &dirty, &memory));
+        require_served(tested->allocate_dirty(size, &dirty, &memory));
         require_that(clean, dirty, <=, size / 8);
         require_that(clean, resident_pages(&memory, &pages), <=, pages / 8);
     }
@@ -462,9 +462,9 @@ static void starts_anywhere(void **state) {
                   {2, 65520}, {2, 61440}, {3, 16},    {65536, 4294901760u}};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         lm_memory memory = make(places[i].pages, LM_PAGES_MAX, places[i].heap_start);
-        require(start, subject->start(&memory));
+        require(start, tested->start(&memory));
         walk(&memory);
-        unsigned char *block = subject->allocate(1000, &memory);
+        unsigned char *block = tested->allocate(1000, &memory);
         require_served(block);
         require_that(inside, block - lm_memory_base(&memory), >=, places[i].heap_start);
         memset(block, 0xff, 1000);
@@ -482,11 +482,11 @@ static void a_freed_block_is_gone(void **state) {
         size_t sizes[] = {100, round % 2 ? 40 : 70000};
         void *blocks[2];
         for (int i = 0; i < 2; i++)
-            require_served(blocks[i] = subject->allocate(sizes[i], &memory));
+            require_served(blocks[i] = tested->allocate(sizes[i], &memory));
         for (unsigned i = 0; i < 2; i++) {
             unsigned which = i ^ (round >> 1 & 1);
             uint64_t before = walk(&memory).live_bytes;
-            subject->free(blocks[which], round >> 2 & 1 ? sizes[which] : 0, &memory);
+            tested->free(blocks[which], round >> 2 & 1 ? sizes[which] : 0, &memory);
             lm_census after = walk(&memory);
             require_that(frees, after.live_blocks, ==, 1 - i);
             require_that(frees, after.live_bytes, <, before);
@@ -499,14 +499,14 @@ static void start_is_refused_and_tried_again(void **state) {
     (void)state;
     lm_memory memory = make(0, 10, 0);
     lm_memory_refuse(&memory, 2);
-    require(start, !subject->start(&memory));
-    require(start, !subject->start(&memory));
+    require(start, !tested->start(&memory));
+    require(start, !tested->start(&memory));
     require_that(start, lm_memory_pages(&memory), ==, 0);
-    require(start, subject->start(&memory));
-    require_served(subject->allocate(1, &memory));
+    require(start, tested->start(&memory));
+    require_served(tested->allocate(1, &memory));
     lm_memory_destroy(&memory);
     memory = make(1, 1, 65536);
-    require(start, !subject->start(&memory));
+    require(start, !tested->start(&memory));
     require_that(start, lm_memory_pages(&memory), ==, 1);
     lm_memory_destroy(&memory);
 }
@@ -516,18 +516,18 @@ static void empty_blocks_are_unique(void **state) {
     lm_memory memory = started(1, 10);
     void *blocks[100];
     for (int i = 0; i < 100; i++) {
-        blocks[i] = i % 2 ? subject->allocate(0, &memory) : subject->allocate_zeroed(0, &memory);
+        blocks[i] = i % 2 ? tested->allocate(0, &memory) : tested->allocate_zeroed(0, &memory);
         require_served(blocks[i]);
         for (int j = 0; j < i; j++)
             require(unique, blocks[i] != blocks[j]);
     }
-    void *block = subject->resize(subject->allocate(100, &memory), 0, &memory);
+    void *block = tested->resize(tested->allocate(100, &memory), 0, &memory);
     require_served(block);
     require_that(unique, walk(&memory).live_blocks, ==, 101);
-    subject->free(block, 0, &memory);
+    tested->free(block, 0, &memory);
     lm_census census = walk(&memory), after;
-    subject->free(NULL, 0, &memory);
-    subject->free(NULL, 10, &memory);
+    tested->free(NULL, 0, &memory);
+    tested->free(NULL, 10, &memory);
     after = walk(&memory);
     require(null, memcmp(&census, &after, sizeof after) == 0);
     lm_memory_destroy(&memory);
@@ -564,17 +564,17 @@ static void absurd_sizes_are_refused(void **state) {
                             ((size_t)1 << 33) - 1};
     for (size_t m = 0; m < 3; m++) {
         lm_memory memory = started(1, maxima[m]);
-        unsigned char *block = subject->allocate_aligned(64, 100, &memory);
+        unsigned char *block = tested->allocate_aligned(64, 100, &memory);
         fill(block, 100, 3);
         lm_census census = walk(&memory);
         uint32_t pages = lm_memory_pages(&memory);
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-            require_refused(subject->allocate(sizes[i], &memory));
-            require_refused(subject->allocate_zeroed(sizes[i], &memory));
-            require_refused(subject->resize(block, sizes[i], &memory));
+            require_refused(tested->allocate(sizes[i], &memory));
+            require_refused(tested->allocate_zeroed(sizes[i], &memory));
+            require_refused(tested->resize(block, sizes[i], &memory));
             for (size_t alignment = 1; alignment <= LM_PAGE_BYTES; alignment *= 2) {
-                require_refused(subject->allocate_aligned(alignment, sizes[i], &memory));
-                require_refused(subject->resize_aligned(block, sizes[i], alignment, &memory));
+                require_refused(tested->allocate_aligned(alignment, sizes[i], &memory));
+                require_refused(tested->resize_aligned(block, sizes[i], alignment, &memory));
             }
             assert_unchanged(&memory, &census, pages);
         }
@@ -588,18 +588,18 @@ static void a_failed_resize_keeps_the_block(void **state) {
     for (int kind = 0; kind < 4; kind++) { // small and large, the last block and not
         lm_memory memory = started(2, 30);
         size_t bytes = kind % 2 ? 100000 : 1000;
-        unsigned char *block = subject->allocate(bytes, &memory);
-        if (kind < 2) require_served(subject->allocate(1000, &memory));
+        unsigned char *block = tested->allocate(bytes, &memory);
+        if (kind < 2) require_served(tested->allocate(1000, &memory));
         fill(block, bytes, 9);
         lm_census census = walk(&memory);
         uint32_t pages = lm_memory_pages(&memory);
-        size_t usable = subject->usable_size(block, &memory);
+        size_t usable = tested->usable_size(block, &memory);
         lm_memory_refuse(&memory, LM_REFUSE_ALL);
         for (size_t size = 200000; size < 2000000; size += 100000) {
-            require_refused(subject->resize(block, size, &memory));
-            require_refused(subject->resize_aligned(block, size, 16, &memory));
+            require_refused(tested->resize(block, size, &memory));
+            require_refused(tested->resize_aligned(block, size, 16, &memory));
             assert_unchanged(&memory, &census, pages);
-            require_that(refused, subject->usable_size(block, &memory), ==, usable);
+            require_that(refused, tested->usable_size(block, &memory), ==, usable);
         }
         require_filled(block, bytes, bytes, 9);
         lm_memory_destroy(&memory);
@@ -612,17 +612,17 @@ static void every_alignment(void **state) {
     for (int round = 0; round < 3; round++) {
         for (size_t alignment = 1; alignment <= LM_PAGE_BYTES; alignment *= 2) {
             for (size_t size = 0; size < 40000; size = size * 3 + 1) {
-                unsigned char *block = subject->allocate_aligned(alignment, size, &memory);
+                unsigned char *block = tested->allocate_aligned(alignment, size, &memory);
                 require_served(block);
                 require_that(aligned, (uintptr_t)block % alignment, ==, 0);
                 require_that(aligned, (uintptr_t)block % LM_BLOCK_ALIGNMENT, ==, 0);
                 fill(block, size, 77);
-                require_served(subject->allocate(1 + size % 50, &memory)); // in the way
-                block = subject->resize_aligned(block, size * 2 + 30, alignment, &memory);
+                require_served(tested->allocate(1 + size % 50, &memory)); // in the way
+                block = tested->resize_aligned(block, size * 2 + 30, alignment, &memory);
                 require_served(block);
                 require_that(aligned, (uintptr_t)block % alignment, ==, 0);
                 require_filled(block, size, size, 77);
-                if (size % 2) subject->free(block, size * 2 + 30, &memory);
+                if (size % 2) tested->free(block, size * 2 + 30, &memory);
             }
         }
         walk(&memory);
@@ -633,24 +633,24 @@ static void every_alignment(void **state) {
 // Returns how many of its bytes may not be zero, `size` at most.
 static size_t known_to_be_dirty(size_t size, lm_memory *memory) {
     size_t dirty;
-    unsigned char *block = subject->allocate_dirty(size, &dirty, memory);
+    unsigned char *block = tested->allocate_dirty(size, &dirty, memory);
     require_served(block);
     if (dirty > size) dirty = size;
     require_zero(block + dirty, size - dirty);
-    memset(block, 0xee, subject->usable_size(block, memory));
-    subject->free(block, size, memory);
+    memset(block, 0xee, tested->usable_size(block, memory));
+    tested->free(block, size, memory);
     return dirty;
 }
 
 // All but the first round's blocks lie where others were.
 static void dirty_bytes_are_known(void **state) {
     (void)state;
-    if (!subject->allocate_dirty) skip();
+    if (!tested->allocate_dirty) skip();
     lm_memory memory = started(8, 8);
     for (int round = 0; round < 20; round++) {
         for (size_t size = 1; size < 100000; size = size * 2 + 5)
             known_to_be_dirty(size, &memory);
-        subject->reset(&memory);
+        tested->reset(&memory);
     }
     lm_memory_destroy(&memory);
 }
@@ -660,13 +660,13 @@ static void zeroed_on_dirty_ground(void **state) {
     lm_memory memory = started(8, 8);
     for (int round = 0; round < 20; round++) {
         for (size_t size = 1; size < 100000; size = size * 2 + 5) {
-            unsigned char *block = subject->allocate_zeroed(size, &memory);
+            unsigned char *block = tested->allocate_zeroed(size, &memory);
             require_served(block);
             require_zero(block, size);
-            memset(block, 0xee, subject->usable_size(block, &memory));
-            subject->free(block, size, &memory);
+            memset(block, 0xee, tested->usable_size(block, &memory));
+            tested->free(block, size, &memory);
         }
-        subject->reset(&memory);
+        tested->reset(&memory);
     }
     lm_memory_destroy(&memory);
 }
@@ -683,19 +683,19 @@ static void resize_keeps_its_place(void **state) {
     uint64_t cost = bytes_max(100000, 1);
     for (int i = 0;
          i < 8 && (i == 0 || (!(cost & (cost - 1)) && offset % (8 * LM_PAGE_BYTES) != 0)); i++) {
-        block = subject->allocate(100000, &memory);
+        block = tested->allocate(100000, &memory);
         offset = (uint64_t)(block - lm_memory_base(&memory));
     }
     uint64_t pages = (offset + 450000) / LM_PAGE_BYTES + 3;
     fill(block, 100, 1);
     for (size_t size = 150000; size < 450000; size += size / 2) {
-        block = subject->resize(block, size, &memory);
+        block = tested->resize(block, size, &memory);
         require_served(block);
         require_that(place, (uint64_t)(block - lm_memory_base(&memory)), ==, offset);
         require_filled(block, 100, 100, 1);
     }
     require_that(place, lm_memory_pages(&memory), <=, pages);
-    block = subject->resize(block, 70000, &memory);
+    block = tested->resize(block, 70000, &memory);
     require_that(place, (uint64_t)(block - lm_memory_base(&memory)), ==, offset);
     if (can(LM_FREES_BLOCKS)) require_that(place, walk(&memory).free_bytes, >, 250000);
     lm_memory_destroy(&memory);
@@ -706,7 +706,7 @@ static void take_all(lm_memory *memory) {
     uint64_t highest = 0;
     for (size_t size = (size_t)1 << 30; size > 0; size /= 2) {
         unsigned char *block;
-        while ((block = subject->allocate(size, memory)) != NULL) {
+        while ((block = tested->allocate(size, memory)) != NULL) {
             block[0] = block[size - 1] = 0x5a;
             uint64_t end = (uint64_t)(block - lm_memory_base(memory)) + size;
             highest = end > highest ? end : highest;
@@ -724,7 +724,7 @@ static void ends_at_two_to_the_32(void **state) {
     for (int round = 0; round < 2; round++) {
         take_all(&memory);
         walk(&memory);
-        subject->reset(&memory);
+        tested->reset(&memory);
         require_that(reset, walk(&memory).live_blocks, ==, 0);
     }
     if (can(LM_SHARES_THREADS)) { // its table stays where threads may look, and splits the rest
@@ -735,20 +735,20 @@ static void ends_at_two_to_the_32(void **state) {
     // strategy may double what it is asked for.
     uint64_t all = ((uint64_t)1 << 32) - SLACK_BYTES;
     size_t half = size_within(all / 2), quarter = size_within(all / 4);
-    unsigned char *block = subject->allocate(half, &memory);
-    unsigned char *rest = subject->allocate(quarter, &memory);
+    unsigned char *block = tested->allocate(half, &memory);
+    unsigned char *rest = tested->allocate(quarter, &memory);
     require_served(block);
     require_served(rest);
     block[half - 1] = rest[quarter - 1] = 1;
-    subject->free(block, half, &memory);
-    subject->free(rest, 0, &memory);
+    tested->free(block, half, &memory);
+    tested->free(rest, 0, &memory);
     walk(&memory);
     if (can(LM_MERGES)) {
         size_t whole = size_within(all);
-        block = subject->allocate(whole, &memory);
+        block = tested->allocate(whole, &memory);
         require_served(block);
         block[whole - 1] = 1;
-        subject->free(block, 0, &memory);
+        tested->free(block, 0, &memory);
     }
     lm_memory_destroy(&memory);
 }
@@ -759,9 +759,9 @@ static void nothing_fails_while_the_memory_can_grow(void **state) {
     uint64_t random = 11;
     for (uint32_t round = 0; round < 250; round++) {
         lm_memory memory = make(1, LM_PAGES_MAX, 16 + 16 * random_below(&random, 512));
-        require(start, subject->start(&memory));
+        require(start, tested->start(&memory));
         for (int i = 0; i < 60; i++)
-            require_served(subject->allocate(1 + random_below(&random, 300000), &memory));
+            require_served(tested->allocate(1 + random_below(&random, 300000), &memory));
         lm_memory_destroy(&memory);
     }
 }
@@ -771,10 +771,10 @@ static void pages_follow_the_need(void **state) {
     (void)state;
     lm_memory memory = started(1, 1000);
     for (int i = 0; i < 10000; i++)
-        require_served(subject->allocate(100, &memory));
+        require_served(tested->allocate(100, &memory));
     require_that(need, lm_memory_pages(&memory), <=, 2 * 10000 * 100 / LM_PAGE_BYTES);
     uint64_t pages = lm_memory_pages(&memory), most = 2 * bytes_max(10 * LM_PAGE_BYTES, 1);
-    require_served(subject->allocate(10 * LM_PAGE_BYTES, &memory));
+    require_served(tested->allocate(10 * LM_PAGE_BYTES, &memory));
     require_that(need, lm_memory_pages(&memory), <=, pages + most / LM_PAGE_BYTES + 2);
     lm_memory_destroy(&memory);
 }

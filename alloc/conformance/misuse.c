@@ -5,7 +5,7 @@
 // What no strategy can promise: that it sees through a block's content made to look like its own
 // records, or a use of memory after its free that has written there. The content here is zero, all
 // ones, random, or what the memory held before.
-#include "alloc/conformance/subject.h"
+#include "alloc/conformance/tested.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -38,16 +38,16 @@ static void see(scene *s, call made, void *pointer, size_t size, const char *wha
     if (sigsetjmp(trap, 0)) return;
     switch (made) {
     case USABLE_SIZE:
-        subject->usable_size(pointer, &s->memory);
+        tested->usable_size(pointer, &s->memory);
         break;
     case FREE:
-        subject->free(pointer, size, &s->memory);
+        tested->free(pointer, size, &s->memory);
         break;
     case RESIZE:
-        subject->resize(pointer, size, &s->memory);
+        tested->resize(pointer, size, &s->memory);
         break;
     default:
-        subject->resize_aligned(pointer, size, 64, &s->memory);
+        tested->resize_aligned(pointer, size, 64, &s->memory);
         break;
     }
     if (unseen++ < 5 && made == USABLE_SIZE) {
@@ -67,7 +67,7 @@ static void see_all(scene *s, void *pointer, const char *what) {
 
 // Runs the misuse of a scene in a child; what it leaves must still be sound.
 static void expect_traps(scene *s, void (*misuse)(scene *)) {
-    if (subject->check_level == 0) skip();
+    if (tested->check_level == 0) skip();
     fflush(NULL);
     pid_t child = fork();
     assert_true(child >= 0);
@@ -79,7 +79,7 @@ static void expect_traps(scene *s, void (*misuse)(scene *)) {
         check_blocks(false);
         signal_breaks = LAW_traps; // but for those of a trap
         misuse(s);
-        const char *broken = subject->validate(&s->memory, NULL);
+        const char *broken = tested->validate(&s->memory, NULL);
         if (broken) law_print(LAW_traps, "after the trap validate returned \"%s\"", broken);
         _exit(unseen || broken);
     }
@@ -104,8 +104,8 @@ static void content(unsigned char *block, size_t size, uint32_t kind) {
 
 static void add(scene *s, size_t size, size_t alignment, uint32_t kind) {
     unsigned char *block = alignment > LM_BLOCK_ALIGNMENT
-                               ? subject->allocate_aligned(alignment, size, &s->memory)
-                               : subject->allocate(size, &s->memory);
+                               ? tested->allocate_aligned(alignment, size, &s->memory)
+                               : tested->allocate(size, &s->memory);
     require_served(block);
     content(block, size, kind);
     s->blocks[s->count] = block;
@@ -127,7 +127,7 @@ static void add_all(scene *s) {
 
 static scene fresh(void) {
     scene s = {.memory = make(1, 100, 4096)};
-    require(start, subject->start(&s.memory));
+    require(start, tested->start(&s.memory));
     add_all(&s);
     return s;
 }
@@ -137,13 +137,13 @@ static void resize_some(scene *s) {
     for (uint32_t i = 1; i < s->count; i++) {
         size_t size = s->sizes[i] / 2;
         if (i % 3 == 1) {
-            subject->free(s->blocks[i], s->sizes[i], &s->memory);
+            tested->free(s->blocks[i], s->sizes[i], &s->memory);
             s->freed[i] = true;
             size = s->sizes[i - 1] + s->sizes[i] / 2;
         }
         uint32_t j = i % 3 == 1 ? i - 1 : i;
         if (i % 3 == 0) continue;
-        s->blocks[j] = subject->resize(s->blocks[j], size, &s->memory);
+        s->blocks[j] = tested->resize(s->blocks[j], size, &s->memory);
         require_served(s->blocks[j]);
         s->sizes[j] = size;
     }
@@ -153,10 +153,10 @@ static void resize_some(scene *s) {
 static scene used(bool reset) {
     scene s = fresh();
     for (uint32_t i = 0; i < s.count; i++)
-        if (i % 3) subject->free(s.blocks[i], 0, &s.memory);
+        if (i % 3) tested->free(s.blocks[i], 0, &s.memory);
     for (uint32_t i = 0; i < s.count; i++)
-        if (i % 3 == 0 && !reset) subject->free(s.blocks[i], 0, &s.memory);
-    if (reset) subject->reset(&s.memory);
+        if (i % 3 == 0 && !reset) tested->free(s.blocks[i], 0, &s.memory);
+    if (reset) tested->reset(&s.memory);
     s.count = 0;
     for (uint32_t i = 0; i < 22; i++)
         add(&s, magnitudes[10 - i % 11] * 2, 16, i % 4);
@@ -226,19 +226,19 @@ static void misuse_far_away(scene *s) {
 
 static void misuse_sizes(scene *s) {
     for (uint32_t i = 0; i < s->count; i++) {
-        size_t usable = subject->usable_size(s->blocks[i], &s->memory);
+        size_t usable = tested->usable_size(s->blocks[i], &s->memory);
         const size_t wrong[] = {usable + 1, usable + 16, 2 * usable + 4096, (size_t)1 << 32,
                                 SIZE_MAX};
         for (int j = 0; j < 5; j++)
             see(s, FREE, s->blocks[i], wrong[j], "a size too large");
-        subject->free(s->blocks[i], usable, &s->memory);
+        tested->free(s->blocks[i], usable, &s->memory);
     }
 }
 
 // ---- Blocks that were freed ---------------------------------------------------------------------
 
 static void free_and_see(scene *s, uint32_t i) {
-    subject->free(s->blocks[i], i % 2 ? s->sizes[i] : 0, &s->memory);
+    tested->free(s->blocks[i], i % 2 ? s->sizes[i] : 0, &s->memory);
     s->freed[i] = true;
     for (uint32_t j = 0; j < s->count; j++)
         if (s->freed[j] && !is_block(s, s->blocks[j])) see_all(s, s->blocks[j], "a freed block");
@@ -264,27 +264,27 @@ static void misuse_moved(scene *s) {
         if (i % 3 == 0) lm_memory_grow_foreign(&s->memory, 1);
         unsigned char *block = s->blocks[i];
         size_t size = i % 3 ? s->sizes[i] * 3 + 50 : s->sizes[i] + 2 * LM_PAGE_BYTES;
-        unsigned char *moved = subject->resize(block, size, &s->memory);
+        unsigned char *moved = tested->resize(block, size, &s->memory);
         if (!moved) continue; // the memory is full, and the block is as it was
         s->blocks[i] = moved;
         if (moved != block && !is_block(s, block)) see_all(s, block, "a moved block");
     }
 }
 static void misuse_after_reset(scene *s) {
-    subject->reset(&s->memory);
+    tested->reset(&s->memory);
     for (uint32_t i = 0; i < s->count; i++)
         see_all(s, s->blocks[i], "a block before the reset");
 }
 static void misuse_scopes(scene *s) {
     scene inner = {.memory = s->memory};
-    if (!subject->open_scope(&inner.memory)) abort();
+    if (!tested->open_scope(&inner.memory)) abort();
     add_all(&inner);
-    subject->close_scope(&inner.memory);
+    tested->close_scope(&inner.memory);
     for (uint32_t i = 0; i < inner.count; i++)
         see_all(&inner, inner.blocks[i], "a closed scope's block");
     s->memory = inner.memory;
     if (!sigsetjmp(trap, 0)) {
-        subject->close_scope(&s->memory);
+        tested->close_scope(&s->memory);
         unseen++;
         law_print(LAW_traps, "no scope is open: returned, expected a trap");
     }

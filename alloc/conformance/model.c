@@ -31,7 +31,7 @@ static extent forget(model *m, uint32_t i) {
 static void enter(model *m, const void *block, extent e) {
     uint64_t end = (uint64_t)lm_memory_pages(&m->memory) * LM_PAGE_BYTES;
     e.offset = (uint64_t)((const unsigned char *)block - lm_memory_base(&m->memory));
-    e.usable = subject->usable_size(block, &m->memory);
+    e.usable = tested->usable_size(block, &m->memory);
     e.room = e.usable ? e.usable : 1;
     require_that(inside, e.offset, >=, m->memory.heap_start);
     require_that(inside, e.offset, <=, end);
@@ -61,12 +61,12 @@ static void step_allocate(model *m) {
     void *block;
     if (kind == 0) {
         alignment = (size_t)1 << random_below(&m->random, 17);
-        block = subject->allocate_aligned(alignment, size, &m->memory);
+        block = tested->allocate_aligned(alignment, size, &m->memory);
     } else if (kind < 3) {
-        block = subject->allocate_zeroed(size, &m->memory);
+        block = tested->allocate_zeroed(size, &m->memory);
         if (block) require_zero(block, size);
     } else {
-        block = subject->allocate(size, &m->memory);
+        block = tested->allocate(size, &m->memory);
     }
     if (!block)
         refused(m, size, alignment, pages);
@@ -77,14 +77,14 @@ static void step_allocate(model *m) {
                        .mark = mark,
                        .scope = m->scopes,
                        .cost_max = bytes_max(size, alignment),
-                       .counts = lm_demand_allocated(&m->demand, subject, size, alignment)});
+                       .counts = lm_demand_allocated(&m->demand, tested, size, alignment)});
 }
 
 void step_free(model *m, uint32_t i) {
     extent e = forget(m, i);
     require_filled(at(m, &e), e.usable, e.usable, e.mark);
     lm_demand_freed(&m->demand, e.counts);
-    subject->free(at(m, &e), random_below(&m->random, 2) ? e.size : 0, &m->memory);
+    tested->free(at(m, &e), random_below(&m->random, 2) ? e.size : 0, &m->memory);
 }
 
 static void step_resize(model *m, uint32_t i) {
@@ -94,11 +94,11 @@ static void step_resize(model *m, uint32_t i) {
     uint32_t pages = lm_memory_pages(&m->memory);
     void *old = at(m, &e);
     void *block = e.alignment > LM_BLOCK_ALIGNMENT
-                      ? subject->resize_aligned(old, size, e.alignment, &m->memory)
-                      : subject->resize(old, size, &m->memory);
+                      ? tested->resize_aligned(old, size, e.alignment, &m->memory)
+                      : tested->resize(old, size, &m->memory);
     if (!block) {
         refused(m, size, e.alignment, pages);
-        require_that(refused, subject->usable_size(at(m, &e), &m->memory), ==, e.usable);
+        require_that(refused, tested->usable_size(at(m, &e), &m->memory), ==, e.usable);
         require_filled(at(m, &e), e.usable, e.usable, e.mark);
         insert(m, e);
         return;
@@ -106,7 +106,7 @@ static void step_resize(model *m, uint32_t i) {
     require_filled(block, size < kept ? size : kept, e.usable, e.mark);
     bool moved = block != at(m, &e);
     if (moved) e.scope = m->scopes;
-    e.counts = lm_demand_resized(&m->demand, subject, e.counts, size, e.alignment, moved);
+    e.counts = lm_demand_resized(&m->demand, tested, e.counts, size, e.alignment, moved);
     e.size = size;
     e.cost_max = 2 * bytes_max(size, e.alignment);
     enter(m, block, e);
@@ -143,7 +143,7 @@ static void step_copy(model *m) {
 
 lm_census check_census(model *m) {
     lm_census census;
-    const char *broken = subject->validate(&m->memory, &census);
+    const char *broken = tested->validate(&m->memory, &census);
     require_as(sound, !broken, "validate returned \"%s\"", broken);
     uint64_t usable = 0, cost_max = 0, foreign = 0, blocks = m->count - m->foreign;
     for (uint32_t i = 0; i < m->count; i++) {
@@ -184,7 +184,7 @@ static void forget_scopes_from(model *m, uint32_t scope) {
 
 static void step_reset(model *m) {
     check_contents(m);
-    subject->reset(&m->memory);
+    tested->reset(&m->memory);
     forget_scopes_from(m, 0);
     lm_demand_reset(&m->demand);
     m->scopes = 0;
@@ -194,7 +194,7 @@ static void step_reset(model *m) {
 }
 
 void step_close_scope(model *m) {
-    subject->close_scope(&m->memory);
+    tested->close_scope(&m->memory);
     forget_scopes_from(m, m->scopes--);
     lm_demand_closed(&m->demand);
     check_contents(m);
@@ -202,12 +202,12 @@ void step_close_scope(model *m) {
 
 static void step_open_scope(model *m) {
     uint32_t pages = lm_memory_pages(&m->memory);
-    if (!subject->open_scope(&m->memory)) {
+    if (!tested->open_scope(&m->memory)) {
         refused(m, 0, LM_BLOCK_ALIGNMENT, pages);
         return;
     }
     m->scopes++;
-    lm_demand_opened(&m->demand, subject);
+    lm_demand_opened(&m->demand, tested);
 }
 
 static void step_event(model *m, const world *w) {
@@ -261,7 +261,7 @@ static void play_episode(model *m, const world *w) {
                                                                   .pages_max = w->pages_max,
                                                                   .heap_start = start,
                                                                   .moving = w->moving}));
-    require(start, subject->start(&m->memory));
+    require(start, tested->start(&m->memory));
     for (m->step = 0; m->step < w->steps; m->step++) {
         step(m, w);
         if (m->step % w->walk_every == 0) check_census(m);

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "alloc/conformance/demand.h"
-#include "alloc/conformance/subject.h"
+#include "alloc/conformance/tested.h"
 
 enum { SLOTS = 512, FOREIGN_MAX = 64 };
 

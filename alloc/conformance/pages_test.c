@@ -20,7 +20,7 @@ void __sanitizer_cov_trace_pc(void) {
 typedef enum way { PLAIN, FOREIGN, REFUSED_ONCE, REFUSED_FOR_GOOD } way;
 
 typedef struct play {
-    const lm_allocator *subject;
+    const lm_allocator *tested;
     lm_memory memory;
     lm_demand_meter demand;
     way way;
@@ -44,7 +44,7 @@ static void before(play *p) {
 
 static void after(play *p, uint32_t pages, bool resizes) {
     uint32_t now = lm_memory_pages(&p->memory);
-    unsigned taken = steps, steps_max = lm_steps_max(p->subject, resizes, pages, now);
+    unsigned taken = steps, steps_max = lm_steps_max(p->tested, resizes, pages, now);
     if (taken > steps_max) fail_msg("%u steps in a call that found %u pages", taken, pages);
     if (now == pages) return;
     p->growths++;
@@ -56,10 +56,10 @@ static void after(play *p, uint32_t pages, bool resizes) {
 static void allocate(play *p, uint32_t block, uint64_t size) {
     uint32_t pages = lm_memory_pages(&p->memory);
     before(p);
-    p->blocks[block] = p->subject->allocate((size_t)size, &p->memory);
+    p->blocks[block] = p->tested->allocate((size_t)size, &p->memory);
     after(p, pages, false);
     if (p->blocks[block])
-        p->counts[block] = lm_demand_allocated(&p->demand, p->subject, (size_t)size, 1);
+        p->counts[block] = lm_demand_allocated(&p->demand, p->tested, (size_t)size, 1);
 }
 
 static void resize(play *p, uint32_t block, uint64_t size) {
@@ -67,19 +67,19 @@ static void resize(play *p, uint32_t block, uint64_t size) {
     if (!had) return;
     uint32_t pages = lm_memory_pages(&p->memory);
     before(p);
-    void *now = p->subject->resize(had, (size_t)size, &p->memory);
+    void *now = p->tested->resize(had, (size_t)size, &p->memory);
     after(p, pages, true);
     if (!now) return;
     p->blocks[block] = now;
     p->counts[block] =
-        lm_demand_resized(&p->demand, p->subject, p->counts[block], (size_t)size, 1, now != had);
+        lm_demand_resized(&p->demand, p->tested, p->counts[block], (size_t)size, 1, now != had);
 }
 
 static void release(play *p, uint32_t block) {
     if (!p->blocks[block]) return;
     uint32_t pages = lm_memory_pages(&p->memory);
     before(p);
-    p->subject->free(p->blocks[block], 0, &p->memory);
+    p->tested->free(p->blocks[block], 0, &p->memory);
     after(p, pages, false);
     lm_demand_freed(&p->demand, p->counts[block]);
     p->blocks[block] = NULL;
@@ -208,30 +208,30 @@ static const program programs[] = {
 // ---- Tests --------------------------------------------------------------------------------------
 
 static uint32_t pages_max(const program *played, const play *p) {
-    const lm_allocator *subject = p->subject;
-    bool shared = subject->capabilities & LM_SHARES_THREADS;
-    bool by_class = strcmp(subject->name, "buddy") == 0 || strcmp(subject->name, "segregated") == 0;
-    if (!(subject->capabilities & LM_FREES_BLOCKS) || p->way >= REFUSED_ONCE) return 0;
+    const lm_allocator *tested = p->tested;
+    bool shared = tested->capabilities & LM_SHARES_THREADS;
+    bool by_class = strcmp(tested->name, "buddy") == 0 || strcmp(tested->name, "segregated") == 0;
+    if (!(tested->capabilities & LM_FREES_BLOCKS) || p->way >= REFUSED_ONCE) return 0;
     limits most = shared ? played->shared : by_class ? played->classes : played->merging;
     return p->way == FOREIGN ? most.foreign : most.plain;
 }
 
 // Plays, and returns how often the memory grew.
-static uint32_t run(const lm_allocator *subject, const program *played, way how, uint32_t refused) {
+static uint32_t run(const lm_allocator *tested, const program *played, way how, uint32_t refused) {
     static play p;
-    p = (play){.subject = subject, .way = how, .refused = refused, .pages_begun = played->pages};
-    p.memory = heap_started(subject, played->pages, played->pages_max);
+    p = (play){.tested = tested, .way = how, .refused = refused, .pages_begun = played->pages};
+    p.memory = heap_started(tested, played->pages, played->pages_max);
     played->run(&p);
-    uint64_t heap_bytes = heap_walk(subject, &p.memory).heap_bytes;
+    uint64_t heap_bytes = heap_walk(tested, &p.memory).heap_bytes;
     uint64_t begun = (uint64_t)p.pages_begun * LM_PAGE_BYTES;
     uint32_t pages = lm_memory_pages(&p.memory) - p.foreign, most = pages_max(played, &p);
     lm_memory_destroy(&p.memory);
     if (most && pages > most)
         fail_msg("%s takes %u pages, %u at most are allowed", played->name, pages, most);
-    if (subject->heap_bytes_max && heap_bytes > begun + subject->heap_bytes_max(&p.demand.most))
+    if (tested->heap_bytes_max && heap_bytes > begun + tested->heap_bytes_max(&p.demand.most))
         fail_msg("%s takes %llu bytes, the bound is %llu", played->name,
                  (unsigned long long)heap_bytes,
-                 (unsigned long long)subject->heap_bytes_max(&p.demand.most));
+                 (unsigned long long)tested->heap_bytes_max(&p.demand.most));
     return p.growths;
 }
 

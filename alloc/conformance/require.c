@@ -1,5 +1,5 @@
 #include "alloc/conformance/require.h"
-#include "alloc/conformance/subject.h"
+#include "alloc/conformance/tested.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -48,7 +48,7 @@ static void print_line(law broken, const char *found, va_list arguments) {
         snprintf(where, sizeof where, ", seed %llu, operation %u", (unsigned long long)at_seed,
                  at_number);
     snprintf(line, sizeof line, "conformance: %s, level %d: law %s: %s: %s (test %s%s)",
-             subject->name, subject->check_level, laws[broken].name, last_call(), what, test_name,
+             tested->name, tested->check_level, laws[broken].name, last_call(), what, test_name,
              where);
     fprintf(stderr, "%s\n    law %s: %s\n", line, laws[broken].name, laws[broken].statement);
     if (failures && failures->count < LINES_KEPT)
@@ -141,7 +141,7 @@ int run_law_tests(const char *group, const law_test *tests, size_t count) {
 }
 
 int print_failures(void) {
-    const lm_allocator *a = subject;
+    const lm_allocator *a = tested;
     const bool claimed[] = {
 #define LAW(name, claimed, statement) claimed,
 #include "alloc/conformance/laws.def"

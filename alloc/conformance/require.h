@@ -18,8 +18,8 @@ typedef enum law {
 
 // The strategy under test: a copy of the table whose functions record their calls, so that a
 // failure can print the last one of the thread.
-extern const lm_allocator *subject;
-void subject_set(const lm_allocator *allocator);
+extern const lm_allocator *tested;
+void tested_set(const lm_allocator *allocator);
 const char *last_call(void);
 
 // Whether each block that a call of this thread returns is checked: inside, aligned, large enough.
@@ -65,7 +65,7 @@ _Noreturn void law_fail_that(law broken, const char *file, int line, const char 
     require_as(served, (pointer), "expected success: the memory can grow")
 #define require_refused(pointer) require_as(refused, !(pointer), "expected NULL")
 
-// Fails at the first byte that is not zero, or that is not as fill() has made it (subject.h).
+// Fails at the first byte that is not zero, or that is not as fill() has made it (tested.h).
 #define require_zero(block, bytes) require_zero_at(block, bytes, __FILE__, __LINE__)
 #define require_filled(block, bytes, filled_bytes, mark)                                           \
     require_filled_at(block, bytes, filled_bytes, mark, __FILE__, __LINE__)

@@ -37,7 +37,7 @@ void __sanitizer_cov_trace_pc(void) {
 }
 
 typedef struct heap {
-    const lm_allocator *subject;
+    const lm_allocator *tested;
     lm_memory memory;
     void *blocks[1 << BLOCKS_LOG2_MAX];
     uint32_t count;
@@ -58,7 +58,7 @@ static void begin(heap *h) {
 }
 
 static void counted(heap *h, bool resizes) {
-    uint32_t most = lm_steps_max(h->subject, resizes, h->pages, lm_memory_pages(&h->memory));
+    uint32_t most = lm_steps_max(h->tested, resizes, h->pages, lm_memory_pages(&h->memory));
     if (steps > most) fail_msg("%u steps in a call, more than %u", steps, most);
     if (steps > h->steps_max) h->steps_max = steps;
     h->steps_all += steps;
@@ -67,7 +67,7 @@ static void counted(heap *h, bool resizes) {
 
 static void *allocate(heap *h, size_t size) {
     begin(h);
-    void *block = h->subject->allocate(size, &h->memory);
+    void *block = h->tested->allocate(size, &h->memory);
     counted(h, false);
     assert_non_null(block);
     return block;
@@ -75,7 +75,7 @@ static void *allocate(heap *h, size_t size) {
 
 static void release(heap *h, void *block) {
     begin(h);
-    h->subject->free(block, 0, &h->memory);
+    h->tested->free(block, 0, &h->memory);
     counted(h, false);
 }
 
@@ -143,15 +143,15 @@ typedef struct taken {
 } taken;
 
 // The steps that the calls took in heaps of so many blocks.
-static taken steps_taken(const lm_allocator *subject, unsigned blocks_log2) {
+static taken steps_taken(const lm_allocator *tested, unsigned blocks_log2) {
     static size_rule *const rules[] = {equal_sizes, random_sizes, rising_sizes,
                                        sizes_below_a_power_of_two};
     static heap h;
-    h = (heap){.subject = subject, .count = 1u << blocks_log2, .random = 7};
+    h = (heap){.tested = tested, .count = 1u << blocks_log2, .random = 7};
     for (int i = 0; i < 4; i++) {
         assert_true(
             lm_memory_create(&h.memory, &(lm_memory_options){.pages = 1, .pages_max = 1 << 13}));
-        assert_true(subject->start(&h.memory));
+        assert_true(tested->start(&h.memory));
         for (uint32_t keep = 2; keep < 6; keep += 2) { // checkerboards; then the tide goes out
             fill(&h, rules[i]);
             thin(&h, keep);
@@ -168,49 +168,49 @@ static double slope(double small, double large) {
 }
 
 // Between each size and the next.
-static void check_slopes(const lm_allocator *subject, const taken *at, size_t count) {
-    double max = lm_steps_by_pages(subject) ? SLOPE_MAX_BITMAP : SLOPE_MAX;
+static void check_slopes(const lm_allocator *tested, const taken *at, size_t count) {
+    double max = lm_steps_by_pages(tested) ? SLOPE_MAX_BITMAP : SLOPE_MAX;
     for (size_t i = 1; i < count; i++) {
         double most = slope(at[i - 1].most, at[i].most);
         double mean = slope(at[i - 1].mean, at[i].mean);
         if (most > max || mean > max)
-            fail_msg("%s: slopes %.2f of the longest call, %.2f of the mean", subject->name, most,
+            fail_msg("%s: slopes %.2f of the longest call, %.2f of the mean", tested->name, most,
                      mean);
     }
 }
 
 static void steps_keep_their_bound(void **state) {
-    const lm_allocator *subject = *state;
+    const lm_allocator *tested = *state;
     taken at[1 + (BLOCKS_LOG2_MAX - BLOCKS_LOG2_MIN) / BLOCKS_LOG2_STEP];
     size_t count = sizeof at / sizeof *at;
     for (size_t i = 0; i < count; i++) {
         unsigned blocks_log2 = BLOCKS_LOG2_MIN + BLOCKS_LOG2_STEP * (unsigned)i;
-        at[i] = steps_taken(subject, blocks_log2);
-        print_message("%s: %u steps at most with 2^%u blocks, %.1f in the mean\n", subject->name,
+        at[i] = steps_taken(tested, blocks_log2);
+        print_message("%s: %u steps at most with 2^%u blocks, %.1f in the mean\n", tested->name,
                       at[i].most, blocks_log2, at[i].mean);
         assert_true(at[i].most > 0); // else nobody counts
     }
-    check_slopes(subject, at, count);
+    check_slopes(tested, at, count);
     unsigned small = at[0].most, large = at[count - 1].most;
-    if (subject->capabilities & LM_CONSTANT_TIME) {
+    if (tested->capabilities & LM_CONSTANT_TIME) {
         assert_true(large <= small + STEPS_MORE);
     }
 }
 
 // The most steps of a resize of a block that has the three sizes one after the other, in a heap of
 // so many pages in which nothing else lives.
-static unsigned resize_steps(const lm_allocator *subject, uint32_t pages, const size_t sizes[3]) {
+static unsigned resize_steps(const lm_allocator *tested, uint32_t pages, const size_t sizes[3]) {
     static heap h;
-    h = (heap){.subject = subject};
+    h = (heap){.tested = tested};
     assert_true(
         lm_memory_create(&h.memory, &(lm_memory_options){.pages = pages, .pages_max = 1 << 14}));
-    assert_true(subject->start(&h.memory));
+    assert_true(tested->start(&h.memory));
     void *first = allocate(&h, 1), *block = allocate(&h, sizes[0]);
     release(&h, first); // what lies before the block is free as well
     h.steps_max = 0;
     for (int i = 1; i < 3; i++) {
         begin(&h);
-        block = subject->resize(block, sizes[i], &h.memory);
+        block = tested->resize(block, sizes[i], &h.memory);
         counted(&h, true);
         assert_non_null(block);
     }
@@ -222,31 +222,31 @@ static unsigned resize_steps(const lm_allocator *subject, uint32_t pages, const 
 // of them at once: small to large and back, in memories that end at many multiples of a page,
 // beyond which the block may have to grow.
 static void resizes_keep_their_bound(void **state) {
-    const lm_allocator *subject = *state;
-    if (!(subject->capabilities & LM_CONSTANT_TIME)) skip();
+    const lm_allocator *tested = *state;
+    if (!(tested->capabilities & LM_CONSTANT_TIME)) skip();
     unsigned most = 0;
     static const uint32_t pages[] = {1, 2, 5, 64, 127, 341, 1023, 4095};
     for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
         for (size_t size = 64; size <= 256 << 20; size *= 4) {
             const size_t sizes[][3] = {{1, size, 1}, {size, 1, 2 * size}, {size, 1, size + 1}};
             for (int j = 0; j < 3; j++) {
-                unsigned taken = resize_steps(subject, pages[i], sizes[j]);
+                unsigned taken = resize_steps(tested, pages[i], sizes[j]);
                 if (taken > most) most = taken;
             }
         }
     }
-    print_message("%s: %u steps in a resize\n", subject->name, most);
+    print_message("%s: %u steps in a resize\n", tested->name, most);
     assert_true(most > 0);
 }
 
 static void checkerboards_keep_their_bound(void **state) {
-    const lm_allocator *subject = *state;
+    const lm_allocator *tested = *state;
     for (uint32_t board = 0; board < LM_BOARDS; board++) {
         lm_memory memory;
         assert_true(
             lm_memory_create(&memory, &(lm_memory_options){.pages = 1, .pages_max = LM_PAGES_MAX}));
-        assert_true(subject->start(&memory));
-        lm_board_finding found = lm_checkerboard(subject, &memory, board, &steps);
+        assert_true(tested->start(&memory));
+        lm_board_finding found = lm_checkerboard(tested, &memory, board, &steps);
         if (found.most)
             fail_msg("board of %zu: %zu bytes took %u steps, more than %u", lm_board_bytes(board),
                      found.size, found.steps, found.most);

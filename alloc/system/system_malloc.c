@@ -7,27 +7,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HOST(name, libraries, huge_pages) {#name, libraries, huge_pages},
-static const lm_host hosts[] = {
+#define SYSTEM_MALLOC(name, libraries, huge_pages) {#name, libraries, huge_pages},
+static const lm_system_malloc system_mallocs[] = {
 #include "alloc/system/system_mallocs.def"
 };
-#undef HOST
+#undef SYSTEM_MALLOC
 
-size_t lm_host_count(void) {
-    return sizeof hosts / sizeof *hosts;
+size_t lm_system_malloc_count(void) {
+    return sizeof system_mallocs / sizeof *system_mallocs;
 }
 
-const lm_host *lm_host_at(size_t index) {
-    return &hosts[index];
+const lm_system_malloc *lm_system_malloc_at(size_t index) {
+    return &system_mallocs[index];
 }
 
-const lm_host *lm_host_named(const char *name) {
-    for (size_t i = 0; i < lm_host_count(); i++)
-        if (strcmp(hosts[i].name, name) == 0) return &hosts[i];
+const lm_system_malloc *lm_system_malloc_named(const char *name) {
+    for (size_t i = 0; i < lm_system_malloc_count(); i++)
+        if (strcmp(system_mallocs[i].name, name) == 0) return &system_mallocs[i];
     return NULL;
 }
 
-bool lm_host_next_library(const char **libraries, char file[LM_LIBRARY_BYTES]) {
+bool lm_system_malloc_next_library(const char **libraries, char file[LM_LIBRARY_BYTES]) {
     size_t length = strcspn(*libraries, "|");
     if (length == 0 || length >= LM_LIBRARY_BYTES) return false;
     snprintf(file, LM_LIBRARY_BYTES, "%.*s", (int)length, *libraries);
@@ -35,19 +35,19 @@ bool lm_host_next_library(const char **libraries, char file[LM_LIBRARY_BYTES]) {
     return true;
 }
 
-static bool host_start(lm_memory *memory) {
+static bool system_start(lm_memory *memory) {
     (void)memory;
     return true;
 }
 
 // These three have no counterpart in the malloc family and cost one call more than a malloc does;
 // real programs pay the same, as they set calloc's count and keep an aligned block's alignment.
-static void *host_allocate_zeroed(size_t size, lm_memory *memory) {
+static void *system_allocate_zeroed(size_t size, lm_memory *memory) {
     (void)memory;
     return calloc(1, size);
 }
 
-static void *host_resize_aligned(void *block, size_t size, size_t alignment, lm_memory *memory) {
+static void *system_resize_aligned(void *block, size_t size, size_t alignment, lm_memory *memory) {
     (void)memory;
     void *moved = aligned_alloc(alignment, size);
     if (!moved) return NULL;
@@ -57,29 +57,29 @@ static void *host_resize_aligned(void *block, size_t size, size_t alignment, lm_
     return moved;
 }
 
-static size_t host_usable_size(const void *block, lm_memory *memory) {
+static size_t system_usable_size(const void *block, lm_memory *memory) {
     (void)memory;
     return malloc_usable_size((void *)(uintptr_t)block);
 }
 
 // dlsym answers with a data pointer; POSIX lets it hold a function's address. The functions read
-// fewer arguments than the table passes, which the calling conventions of the hosts allow.
+// fewer arguments than the table passes, which the calling conventions of the system mallocs allow.
 #define FROM_LIBRARY(field, symbol)                                                                \
     do {                                                                                           \
         void *address = dlsym(RTLD_DEFAULT, symbol);                                               \
         memcpy(&(field), &address, sizeof address);                                                \
     } while (0)
 
-lm_allocator lm_host_table(const lm_host *host) {
+lm_allocator lm_system_malloc_table(const lm_system_malloc *system_malloc) {
     lm_allocator table = {
-        .name = host->name,
-        .idea = "the host's malloc",
+        .name = system_malloc->name,
+        .idea = "the system's malloc",
         .capabilities =
             LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_SHARES_THREADS | LM_HOLDS_CONTENT,
-        .start = host_start,
-        .allocate_zeroed = host_allocate_zeroed,
-        .resize_aligned = host_resize_aligned,
-        .usable_size = host_usable_size,
+        .start = system_start,
+        .allocate_zeroed = system_allocate_zeroed,
+        .resize_aligned = system_resize_aligned,
+        .usable_size = system_usable_size,
     };
     FROM_LIBRARY(table.allocate, "malloc");
     FROM_LIBRARY(table.allocate_aligned, "aligned_alloc");
@@ -110,15 +110,16 @@ static void version_of_library(char *version, size_t bytes) {
     }
 }
 
-static bool host_has_library(const lm_host *host, const char *file) {
-    const char *rest = *host->libraries ? host->libraries : "libc.so.6";
+static bool system_has_library(const lm_system_malloc *system_malloc, const char *file) {
+    const char *rest = *system_malloc->libraries ? system_malloc->libraries : "libc.so.6";
     char library[LM_LIBRARY_BYTES];
-    while (lm_host_next_library(&rest, library))
+    while (lm_system_malloc_next_library(&rest, library))
         if (strcmp(library, file) == 0) return true;
     return false;
 }
 
-bool lm_host_prove(const lm_host *host, char *proof, size_t proof_bytes) {
+bool lm_system_malloc_prove(const lm_system_malloc *system_malloc, char *proof,
+                            size_t proof_bytes) {
     static const char *const family[] = {"malloc", "calloc", "realloc", "aligned_alloc", "free"};
     const char *file = "";
     for (size_t i = 0; i < sizeof family / sizeof *family; i++) {
@@ -127,9 +128,9 @@ bool lm_host_prove(const lm_host *host, char *proof, size_t proof_bytes) {
         bool found = address && dladdr(address, &info) && info.dli_fname;
         const char *name = found ? strrchr(info.dli_fname, '/') : NULL;
         file = found ? name ? name + 1 : info.dli_fname : "nothing";
-        if (!host_has_library(host, file)) {
+        if (!system_has_library(system_malloc, file)) {
             snprintf(proof, proof_bytes, "%s is answered by %s, not by %s", family[i], file,
-                     host->name);
+                     system_malloc->name);
             return false;
         }
     }

@@ -33,7 +33,7 @@ static void rebase(player *player, const unsigned char *old_base) {
 // What happens around the heap. A move leaves the timed loop's pointers behind, so they follow
 // here.
 static void surroundings(player *player, program_verb verb, uint32_t number) {
-    if (!player->memory) return; // nobody else can grow a host's memory
+    if (!player->memory) return; // nobody else can grow a system malloc's memory
     const unsigned char *base = player->memory->base;
     if (verb == PROGRAM_GROW)
         lm_memory_grow_foreign(player->memory, number);

@@ -33,7 +33,7 @@ enum {
 
 typedef struct program_step {
     uint32_t slot_and_code; // slot << PROGRAM_VERB_BITS | verb, or the group's code
-    uint32_t size; // a resize to 0 is played as one to 1, since a host's realloc would free
+    uint32_t size; // a resize to 0 is played as one to 1, since a system's realloc would free
 } program_step;
 
 static inline uint32_t program_step_code(const program_step *step) {

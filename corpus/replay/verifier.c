@@ -73,8 +73,8 @@ static bool is_zero(const unsigned char *block, size_t size) {
     return size == 0 || (block[0] == 0 && memcmp(block, block + 1, size - 1) == 0);
 }
 
-// What a block must be aligned to. A host's malloc aligns one of under 16 bytes for objects of its
-// size only, as C lets it.
+// What a block must be aligned to. A system's malloc aligns one of under 16 bytes for objects of
+// its size only, as C lets it.
 static size_t promised_alignment(const verifier *v, const player_event *event) {
     size_t alignment = event->alignment;
     if (v->allocator->capabilities & LM_IN_LINEAR_MEMORY) return alignment;

@@ -1,9 +1,9 @@
-// Watches what a realm does with the allocators of its memories: each block is freed once, by the
-// allocator that allocated it, and nothing is asked of one but when it may be.
+// Watches what a buffer table does with the allocators of its memories: each block is freed once,
+// by the allocator that allocated it, and nothing is asked of one but when it may be.
 //
-// A realm is given the watch's tables in place of the allocators'; each call is noted and passed
-// on, but for a free or a resize of what does not live, which is the finding. Not instrumented, and
-// nothing is allocated once there is room. One thread has one watch at a time.
+// A buffer table is given the watch's tables in place of the allocators'; each call is noted and
+// passed on, but for a free or a resize of what does not live, which is the finding. Not
+// instrumented, and nothing is allocated once there is room. One thread has one watch at a time.
 #pragma once
 
 #include "alloc/buffers/memory_access.h"
@@ -25,7 +25,7 @@ typedef struct buffer_watch {
     const char *broken; // what an allocator was asked wrongly, in words, or NULL
     uint32_t broken_memory, broken_offset;
     lm_allocator tables[LM_MEMORIES_MAX];
-    lm_served served[LM_MEMORIES_MAX]; // for the realm
+    lm_served served[LM_MEMORIES_MAX]; // for the buffer table
 } buffer_watch;
 
 // Room for so many live blocks. False: out of memory, nothing is kept.

@@ -1,7 +1,7 @@
 // What each handle and each token means, from the tables that open
 // alloc/buffers/{buffer,finalizer}.h: which share or record it names, how often that is held, and
-// what is wrong with a call on it. Kept from what was given out, knowing nothing of how a realm
-// keeps it.
+// what is wrong with a call on it. Kept from what was given out, knowing nothing of how a buffer
+// table keeps it.
 #pragma once
 
 #include "alloc/buffers/finalizer.h"

@@ -117,7 +117,7 @@ bool buffer_check_reference(buffer_player *p, uint32_t number) {
     const model_buffer *buffer = &p->model.buffers[expected->buffer];
     const real_buffer *b = &p->buffers[expected->buffer];
     lm_buffer_info info;
-    lm_status status = lm_buffer_describe(&p->realm, real->owner, real->handle, &info);
+    lm_status status = lm_buffer_describe(&p->table, real->owner, real->handle, &info);
     if (status != LM_OK)
         return buffer_broken(p, "count", "a live reference is %s", lm_status_name(status));
     uint32_t references = handle_shadow_share(&p->shadow, real->handle)->count;
@@ -147,14 +147,14 @@ bool buffer_check_bytes(buffer_player *p, uint32_t number) {
 }
 
 // Live buffers and bytes, by memory; and blocks, which are the buffers', the trace's or, at home,
-// the realm's tables: of these there are only ever more.
+// the buffer table's records: of these there are only ever more.
 static bool check_live(buffer_player *p) {
     const buffer_watch *w = &p->watch;
     if (w->broken)
         return buffer_broken(p, "death", "%s: memory %u, %u", w->broken, w->broken_memory,
                              w->broken_offset);
     for (uint32_t i = 0; i < p->options.count; i++) {
-        lm_live live = lm_realm_live_in(&p->realm, buffer_memory_number(p, i));
+        lm_live live = lm_buffer_table_live_in(&p->table, buffer_memory_number(p, i));
         if (live.buffers != p->live_buffers[i] || live.bytes != p->live_bytes[i])
             return buffer_broken(p, "count", "%llu buffers live in memory %u, not %u",
                                  (unsigned long long)live.buffers, i, p->live_buffers[i]);
@@ -185,12 +185,12 @@ static bool check_heap(buffer_player *p, uint32_t memory) {
                          (unsigned long long)census.live_blocks, memory, p->watch.live[memory]);
 }
 
-// The realm's tables and the finalizers'.
+// The buffer table's records and the finalizers'.
 static bool walk_tables(buffer_player *p) {
     lm_census census = {0};
     uint32_t armed = 0;
-    const char *law = lm_realm_validate(&p->realm, &census);
-    if (!law) law = lm_finalizers_validate(&p->realm, &armed);
+    const char *law = lm_buffer_table_validate(&p->table, &census);
+    if (!law) law = lm_finalizers_validate(&p->table, &armed);
     if (law) return buffer_broken(p, "walk", "%s", law);
     if (census.live_blocks != p->model.live_buffers || census.live_bytes != p->model.live_bytes)
         return buffer_broken(p, "count", "%llu buffers are counted, not %llu",
@@ -220,7 +220,7 @@ enum {
 };
 
 // Told that memory is wanting: it must be so, and it is not told of what it does itself.
-static void pressure(void *context, lm_realm *realm, uint32_t memory, uint64_t bytes) {
+static void pressure(void *context, lm_buffer_table *table, uint32_t memory, uint64_t bytes) {
     buffer_player *p = context;
     uint32_t calls = p->watch.calls, refused = p->watch.refused;
     lm_handle none = 0;
@@ -229,7 +229,7 @@ static void pressure(void *context, lm_realm *realm, uint32_t memory, uint64_t b
         buffer_broken(p, "status", "%llu bytes are said to be wanting in memory %u",
                       (unsigned long long)bytes, memory);
     if (p->wanted.wrongly) return;
-    lm_buffer_create(realm, 0, memory, UINT32_MAX, 1, false, &none);
+    lm_buffer_create(table, 0, memory, UINT32_MAX, 1, false, &none);
     if (none) buffer_broken(p, "status", "4 GiB are served");
     p->watch.calls = calls;
     p->watch.refused = refused;
@@ -268,7 +268,7 @@ static lm_status create_fresh(buffer_player *p, const trace_operation *operation
     uint32_t memory = acting_memory(p);
     bool full = !handle_shadow_has_slot(&p->shadow);
     want(p, memory, size);
-    lm_status status = lm_buffer_create(&p->realm, made->owner, buffer_memory_number(p, memory),
+    lm_status status = lm_buffer_create(&p->table, made->owner, buffer_memory_number(p, memory),
                                         size, operation->argument[2], zeroed, &made->handle);
     if (!lm_failed(status)) charge(p, memory, size);
     // What no memory can hold, aligned, is refused without asking.
@@ -290,7 +290,7 @@ static lm_status adopt(buffer_player *p, const trace_operation *operation, lm_vi
     if (!block) return LM_OUT_OF_MEMORY;
     uint32_t offset = lm_offset(served->memory, block);
     want(p, i, size);
-    lm_status status = lm_buffer_adopt(&p->realm, made->owner, buffer_memory_number(p, i), offset,
+    lm_status status = lm_buffer_adopt(&p->table, made->owner, buffer_memory_number(p, i), offset,
                                        size, &made->handle);
     if (!check_pressure(p, status, exceeds_budget(p, i, size)) ||
         !buffer_check_status(p, status, full ? LM_OUT_OF_SLOTS : LM_OK))
@@ -305,7 +305,7 @@ static lm_status adopt(buffer_player *p, const trace_operation *operation, lm_vi
 
 static uint32_t start_of(buffer_player *p, const lm_view *reference) {
     lm_buffer_info info = {0};
-    lm_buffer_describe(&p->realm, reference->owner, reference->handle, &info);
+    lm_buffer_describe(&p->table, reference->owner, reference->handle, &info);
     return info.start;
 }
 
@@ -314,7 +314,7 @@ static uint32_t start_of(buffer_player *p, const lm_view *reference) {
 static lm_status hold_by_view(buffer_player *p, uint32_t bytes, lm_view *made, lm_view *view) {
     lm_pointer pointer;
     bool full = !handle_shadow_has_slot(&p->shadow);
-    lm_status status = lm_view_make(&p->realm, made->owner, made->handle, LM_U8, 0, bytes, view);
+    lm_status status = lm_view_make(&p->table, made->owner, made->handle, LM_U8, 0, bytes, view);
     if (!buffer_check_status(p, status, full ? LM_OUT_OF_SLOTS : LM_OK)) return BUFFER_BROKEN;
     if (!lm_failed(status) &&
         !buffer_given(p, view->handle, made->owner, acting_memory(p), p->model.begun))
@@ -322,7 +322,7 @@ static lm_status hold_by_view(buffer_player *p, uint32_t bytes, lm_view *made, l
     if (!buffer_release_one(p, made->owner, made->handle, lm_failed(status))) return BUFFER_BROKEN;
     if (lm_failed(status)) return status;
     made->handle = view->handle;
-    status = lm_view_point(&p->realm, view, &pointer);
+    status = lm_view_point(&p->table, view, &pointer);
     if (!buffer_check_status(p, status, LM_OK)) return BUFFER_BROKEN;
     buffer_keep_pointer(p, &pointer);
     return status;
@@ -333,7 +333,7 @@ static bool resize(buffer_player *p, uint32_t size, bool exceeds, const lm_view 
                    lm_status *status) {
     want(p, acting_memory(p), size);
     p->watch.refused = 0;
-    *status = lm_buffer_resize(&p->realm, made->owner, made->handle, size);
+    *status = lm_buffer_resize(&p->table, made->owner, made->handle, size);
     if (!lm_failed(*status)) charge(p, acting_memory(p), size);
     return check_pressure(p, *status, exceeds) && buffer_check_status(p, *status, LM_OK);
 }
@@ -382,7 +382,7 @@ static lm_status create_and_shrink(buffer_player *p, const trace_operation *oper
     p->pointer.address = NULL;
     if (lm_failed(status))
         return buffer_release_one(p, made->owner, made->handle, true) ? status : BUFFER_BROKEN;
-    lm_status beyond = lm_view_load(&p->realm, &all, size, LM_U8, true, &byte);
+    lm_status beyond = lm_view_load(&p->table, &all, size, LM_U8, true, &byte);
     return buffer_check_status(p, beyond, LM_OUT_OF_RANGE) ? status : BUFFER_BROKEN;
 }
 
@@ -456,7 +456,7 @@ bool buffer_before_death(buffer_player *p) {
 bool buffer_after_release(buffer_player *p, lm_handle handle) {
     uint32_t owner = lm_handle_owner(handle);
     lm_buffer_info info;
-    lm_status status = lm_buffer_describe(&p->realm, owner, handle, &info);
+    lm_status status = lm_buffer_describe(&p->table, owner, handle, &info);
     lm_status expected = handle_shadow_judge(&p->shadow, owner, handle, LM_USE_AFTER_ZERO);
     return status == expected || buffer_broken(p, "count", "a released handle is %s, not %s",
                                                lm_status_name(status), lm_status_name(expected));
@@ -469,19 +469,19 @@ static bool check_release(buffer_player *p, lm_status status, lm_handle handle, 
 }
 
 bool buffer_release_one(buffer_player *p, uint32_t owner, lm_handle handle, bool dies) {
-    return check_release(p, lm_buffer_release(&p->realm, owner, handle), handle, dies);
+    return check_release(p, lm_buffer_release(&p->table, owner, handle), handle, dies);
 }
 
 // A view ends, and a copy of it once more; that takes nothing, unless somebody retained it.
 static bool end_view(buffer_player *p, lm_view view, bool dies) {
     lm_view copy = view;
-    lm_status status = lm_view_end(&p->realm, &view);
+    lm_status status = lm_view_end(&p->table, &view);
     if (view.handle && !buffer_broken(p, "status", "a view that has ended keeps its handle"))
         return false;
     if (!check_release(p, status, copy.handle, dies)) return false;
     lm_status again =
         handle_shadow_judge(&p->shadow, copy.owner, copy.handle, LM_RELEASE_AFTER_ZERO);
-    return again == LM_OK || buffer_check_status(p, lm_view_end(&p->realm, &copy), again);
+    return again == LM_OK || buffer_check_status(p, lm_view_end(&p->table, &copy), again);
 }
 
 static bool release(buffer_player *p, const trace_operation *operation) {
@@ -509,7 +509,7 @@ static bool transfer(buffer_player *p, const trace_operation *operation) {
     lm_handle handle, old = real->handle;
     bool interrupted;
     buffer_interrupt_begin(p, old, operation->argument[0]);
-    lm_status status = lm_buffer_transfer(&p->realm, real->owner, old, to, &handle);
+    lm_status status = lm_buffer_transfer(&p->table, real->owner, old, to, &handle);
     if (!buffer_interrupt_end(p, &interrupted)) return false;
     if (interrupted) { // what is retained meanwhile makes it one of two
         stays = false;
@@ -533,7 +533,8 @@ static bool transfer(buffer_player *p, const trace_operation *operation) {
     return buffer_after_release(p, old) && buffer_check_reference(p, operation->argument[0]);
 }
 
-// Blocks, of the memory in which they begin. Nobody is asked for 0 bytes, as a realm asks nobody.
+// Blocks, of the memory in which they begin. Nobody is asked for 0 bytes, as a buffer table asks
+// nobody.
 static bool play_block(buffer_player *p, const trace_operation *operation) {
     real_block *b = &p->blocks[operation->argument[0]];
     uint32_t size = operation->argument[1] ? operation->argument[1] : 1;
@@ -660,10 +661,10 @@ static bool check_empty(buffer_player *p) {
     return true;
 }
 
-// Only for want of memory does a realm not start, and nothing lives then.
+// Only for want of memory does a buffer table not start, and nothing lives then.
 static bool check_not_started(buffer_player *p) {
     if (!p->watch.refused &&
-        !buffer_broken(p, "status", "a realm does not start, with room for it"))
+        !buffer_broken(p, "status", "a buffer table does not start, with room for it"))
         return false;
     return check_empty(p);
 }
@@ -671,19 +672,19 @@ static bool check_not_started(buffer_player *p) {
 bool buffer_player_start(buffer_player *p, const buffer_player_options *options, bool *started) {
     restart(p, options);
     const lm_served *served = p->watch.served;
-    *started = lm_realm_start(&p->realm, options->counts, served->allocator, served->memory);
+    *started = lm_buffer_table_start(&p->table, options->counts, served->allocator, served->memory);
     if (!*started) return check_not_started(p);
     for (uint32_t i = 0; i < options->skipped; i++)
-        lm_realm_add(&p->realm, served->allocator, served->memory);
+        lm_buffer_table_add(&p->table, served->allocator, served->memory);
     for (uint32_t i = 1; i < options->count; i++)
-        lm_realm_add(&p->realm, served[i].allocator, served[i].memory);
+        lm_buffer_table_add(&p->table, served[i].allocator, served[i].memory);
     for (uint32_t i = 0; options->budget && i < options->count; i++)
-        lm_realm_set_budget(&p->realm, buffer_memory_number(p, i), options->budget);
-    if (options->budget) lm_realm_set_pressure(&p->realm, pressure, p);
-    *started = lm_finalizers_start(&p->realm);
+        lm_buffer_table_set_budget(&p->table, buffer_memory_number(p, i), options->budget);
+    if (options->budget) lm_buffer_table_set_pressure(&p->table, pressure, p);
+    *started = lm_finalizers_start(&p->table);
     p->tables = p->watch.live[LM_HOME];
     if (*started) return true;
-    lm_realm_end(&p->realm);
+    lm_buffer_table_end(&p->table);
     return check_not_started(p);
 }
 
@@ -732,7 +733,7 @@ static bool release_owner(buffer_player *p, uint32_t owner) {
         p->references[i].handle = 0;
     }
     buffer_forget_tokens(p, owner);
-    uint64_t real = lm_realm_release_all(&p->realm, owner);
+    uint64_t real = lm_buffer_table_release_all(&p->table, owner);
     buffer_expects(p, freed);
     return (real == freed ||
             buffer_broken(p, "death", "%llu buffers go with owner %u, not %llu",
@@ -742,7 +743,7 @@ static bool release_owner(buffer_player *p, uint32_t owner) {
 
 // What an owner holds, by the shadow's count of it.
 static bool check_owner(buffer_player *p, uint32_t owner) {
-    uint64_t held = lm_realm_live_of(&p->realm, owner).buffers, expected = 0;
+    uint64_t held = lm_buffer_table_live_of(&p->table, owner).buffers, expected = 0;
     for (uint32_t i = 0; i < p->shadow.slots; i++)
         expected +=
             p->shadow.shares[i].count && lm_handle_owner(p->shadow.shares[i].handle) == owner;
@@ -752,12 +753,13 @@ static bool check_owner(buffer_player *p, uint32_t owner) {
                          (unsigned long long)held, (unsigned long long)expected);
 }
 
-static bool end_realm(buffer_player *p) {
-    lm_finalizers_end(&p->realm);
+static bool end_table(buffer_player *p) {
+    lm_finalizers_end(&p->table);
     if (!buffer_collect_ended(p)) return false;
-    lm_realm_end(&p->realm);
+    lm_buffer_table_end(&p->table);
     if (!buffer_collect_ended(p) || !buffer_check_pointer(p, false)) return false;
-    if (p->watch.broken && !buffer_broken(p, "death", "%s, when the realm ends", p->watch.broken))
+    if (p->watch.broken &&
+        !buffer_broken(p, "death", "%s, when the buffer table ends", p->watch.broken))
         return false;
     for (uint32_t i = 0; i < p->options.count; i++)
         if (!check_heap(p, i)) return false;
@@ -774,7 +776,7 @@ bool buffer_player_end(buffer_player *p) {
     good = good && buffer_collect_late(p) && check_live(p);
     for (uint32_t i = 0; good && i < p->blocks_begun; i++)
         if (p->blocks[i].offset) good = buffer_player_step(p, &(trace_operation){TRACE_FREE, {i}});
-    return good && walk_tables(p) && end_realm(p);
+    return good && walk_tables(p) && end_table(p);
 }
 
 // A whole trace.
@@ -819,7 +821,7 @@ bool buffer_player_play(const trace *trace, const buffer_player_options *options
     else if (!buffer_player_start(p, options, &started))
         snprintf(error->text, sizeof error->text, "at the start: %s: %s", p->law, p->finding);
     else if (!started)
-        snprintf(error->text, sizeof error->text, "home has no room for a realm");
+        snprintf(error->text, sizeof error->text, "home has no room for a buffer table");
     else
         good = play_all(p, trace, error);
     if (room) {

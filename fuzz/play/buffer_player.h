@@ -13,7 +13,7 @@
 //     safepoint   what a collector calls, asks nothing of an allocator
 //     content     a buffer lies where it lay, aligned, and its bytes, filled at its creation and
 //                 copied by `y`, are what they were until the last moment; zeroed ones are zero
-//     walk        the realm's tables, the finalizers' and the heaps hold their own laws
+//     walk        the buffer table's records, the finalizers' and the heaps hold their own laws
 //     misuse      a wrong call returns its error, and changes nothing: no count, no table, no heap
 //     quiescence  when all is released nothing lives in any memory
 //
@@ -49,11 +49,11 @@ typedef struct buffer_player_options {
     // first.
     const lm_served *memories;
     uint32_t count;
-    // How many numbers lie between home's and the next memory's. The realm has home there again,
-    // and no buffer is made.
+    // How many numbers lie between home's and the next memory's. The buffer table has home there
+    // again, and no buffer is made.
     uint32_t skipped;
     // After every so many operations, and at the end, all is walked: every live buffer's bytes, the
-    // realm's tables, the finalizers', and the heaps. 0: at the end only.
+    // buffer table's records, the finalizers', and the heaps. 0: at the end only.
     uint32_t walk_every;
     // Of each memory, in bytes; a callback is then set, which is told in time. 0: none.
     uint64_t budget;
@@ -92,7 +92,7 @@ enum { BUFFER_TABLES_MAX = 64 }; // 2 records, and their parts
 struct buffer_player {
     buffer_player_options options;
     buffer_limits limits;
-    lm_realm realm;
+    lm_buffer_table table;
     buffer_model model;
     buffer_watch watch;
     handle_shadow shadow;
@@ -106,7 +106,7 @@ struct buffer_player {
     uint64_t
         peak_bytes[LM_MEMORIES_MAX]; // the most of them so far, those of buffers being made too
     uint32_t live_buffers[LM_MEMORIES_MAX], live_blocks[LM_MEMORIES_MAX];
-    uint32_t tables;                                         // blocks that the realm keeps in home
+    uint32_t tables; // blocks that the buffer table keeps in home
     uint32_t tables_found, table_offsets[BUFFER_TABLES_MAX]; // those that were looked for
     uint32_t references_begun, tokens_begun, blocks_begun;
     uint32_t armed, waiting; // tokens attached; in the queue, passed ones included
@@ -134,15 +134,15 @@ void buffer_player_destroy(buffer_player *player);
 // Each of these returns false where a law is broken: `law` and `finding` say which and how. Nothing
 // is allocated but in the memories.
 
-// Begins a play: starts a realm. Where home has no room for one that is no finding: `started` is
-// false, and nothing can be played.
+// Begins a play: starts a buffer table. Where home has no room for one that is no finding:
+// `started` is false, and nothing can be played.
 bool buffer_player_start(buffer_player *player, const buffer_player_options *options,
                          bool *started);
 // Plays the next operation of a trace, whose numbers lie within the limits. O(1) and what the
 // operation's bytes take; O(live bytes + slots) a walk.
 bool buffer_player_step(buffer_player *player, const trace_operation *operation);
 // Releases what the trace has left, as owners that go at once and a collector that is late do, and
-// ends the realm: nothing lives any more.
+// ends the buffer table: nothing lives any more.
 bool buffer_player_end(buffer_player *player);
 
 // Plays a whole trace. False: `error` says at which operation (from 0) what did not hold, or that

@@ -23,7 +23,7 @@ static inline bool buffer_is_want(lm_status status) {
 // Whether the next buffer is a block that the player allocates, and that is adopted.
 bool buffer_is_adopted(const buffer_player *player);
 
-// The number by which the realm knows one of the player's memories, and back.
+// The number by which the buffer table knows one of the player's memories, and back.
 static inline uint32_t buffer_memory_number(const buffer_player *player, uint32_t memory) {
     return memory == LM_HOME ? LM_HOME : memory + player->options.skipped;
 }
@@ -99,7 +99,7 @@ bool buffer_collect_some(buffer_player *player);
 void buffer_forget_tokens(buffer_player *player, uint32_t owner);
 
 // A collector tells of all tokens that there were: when all owners are gone; and when the
-// finalizers have ended, or the realm.
+// finalizers have ended, or the buffer table.
 bool buffer_collect_late(buffer_player *player);
 bool buffer_collect_ended(buffer_player *player);
 

@@ -173,21 +173,21 @@ static void recorded_traces_hold(void **state) {
 
 // What is wrong is seen, and where.
 
-static lm_status no_retain(lm_realm *realm, uint32_t owner, lm_handle handle) {
-    (void)realm, (void)owner, (void)handle;
+static lm_status no_retain(lm_buffer_table *table, uint32_t owner, lm_handle handle) {
+    (void)table, (void)owner, (void)handle;
     return LM_OK;
 }
-static lm_status no_release(lm_realm *realm, uint32_t owner, lm_handle handle) {
-    (void)realm, (void)owner, (void)handle;
+static lm_status no_release(lm_buffer_table *table, uint32_t owner, lm_handle handle) {
+    (void)table, (void)owner, (void)handle;
     return LM_OK;
 }
-static lm_status no_release_kept(lm_realm *realm, lm_handle handle) {
-    (void)realm, (void)handle;
+static lm_status no_release_kept(lm_buffer_table *table, lm_handle handle) {
+    (void)table, (void)handle;
     return LM_OK;
 }
-static lm_status no_transfer(lm_realm *realm, uint32_t owner, lm_handle handle, uint32_t to,
+static lm_status no_transfer(lm_buffer_table *table, uint32_t owner, lm_handle handle, uint32_t to,
                              lm_handle *transferred) {
-    (void)realm, (void)owner, (void)to;
+    (void)table, (void)owner, (void)to;
     *transferred = handle;
     return LM_OK;
 }
@@ -256,16 +256,16 @@ static void wrong_calls_are_caught(void **state) {
     }
 }
 
-static lm_status any_owner_shares(lm_realm *realm, uint32_t owner, lm_handle handle, uint32_t with,
-                                  lm_handle *shared) {
+static lm_status any_owner_shares(lm_buffer_table *table, uint32_t owner, lm_handle handle,
+                                  uint32_t with, lm_handle *shared) {
     (void)owner;
-    return lm_counts_plain.share(realm, lm_handle_owner(handle), handle, with, shared);
+    return lm_counts_plain.share(table, lm_handle_owner(handle), handle, with, shared);
 }
 // Returns what it should, but counts the wrong call.
-static lm_status retain_anyway(lm_realm *realm, uint32_t owner, lm_handle handle) {
+static lm_status retain_anyway(lm_buffer_table *table, uint32_t owner, lm_handle handle) {
     if (owner != lm_handle_owner(handle))
-        lm_counts_plain.retain(realm, lm_handle_owner(handle), handle);
-    return lm_counts_plain.retain(realm, owner, handle);
+        lm_counts_plain.retain(table, lm_handle_owner(handle), handle);
+    return lm_counts_plain.retain(table, owner, handle);
 }
 
 static void wrong_calls_that_pass_are_seen(void **state) {
@@ -279,24 +279,24 @@ static void wrong_calls_that_pass_are_seen(void **state) {
     counts.retain = retain_anyway;
     start(&counts, false, 16);
     assert_breaks(HEADER "b 0 8\n! wrong_owner 0 1\n- 0\n",
-                  "operation 1 (!): misuse: wrong_owner changes the realm's tables");
+                  "operation 1 (!): misuse: wrong_owner changes the buffer table's records");
 }
 
 // A release that frees the block of another buffer, or none.
-static lm_status leaks(lm_realm *realm, uint32_t owner, lm_handle handle) {
-    lm_allocator silent = *realm->memories.at[0].allocator;
-    const lm_allocator *right = realm->memories.at[0].allocator;
+static lm_status leaks(lm_buffer_table *table, uint32_t owner, lm_handle handle) {
+    lm_allocator silent = *table->memories.at[0].allocator;
+    const lm_allocator *right = table->memories.at[0].allocator;
     silent.free = free_none;
-    realm->memories.at[0].allocator = &silent;
-    lm_status status = lm_counts_plain.release(realm, owner, handle);
-    realm->memories.at[0].allocator = right;
+    table->memories.at[0].allocator = &silent;
+    lm_status status = lm_counts_plain.release(table, owner, handle);
+    table->memories.at[0].allocator = right;
     return status;
 }
-static lm_status frees_twice(lm_realm *realm, uint32_t owner, lm_handle handle) {
+static lm_status frees_twice(lm_buffer_table *table, uint32_t owner, lm_handle handle) {
     lm_buffer_info info;
-    lm_buffer_describe(realm, owner, handle, &info);
-    lm_status status = lm_counts_plain.release(realm, owner, handle);
-    const lm_served *served = &realm->memories.at[info.memory];
+    lm_buffer_describe(table, owner, handle, &info);
+    lm_status status = lm_counts_plain.release(table, owner, handle);
+    const lm_served *served = &table->memories.at[info.memory];
     served->allocator->free(lm_at(served->memory, info.start), 0, served->memory);
     return status;
 }

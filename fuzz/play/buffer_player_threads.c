@@ -21,7 +21,7 @@ static _Thread_local struct {
     uint32_t granted;
 } other;
 
-static void call_next(lm_realm *r) {
+static void call_next(lm_buffer_table *r) {
     uint32_t owner = lm_handle_owner(other.handle);
     if (other.calls++ % 2 == 0)
         other.granted += lm_buffer_retain(r, owner, other.handle) == LM_OK;
@@ -37,7 +37,7 @@ void buffer_interrupt(void) {
         return;
     }
     other.player = NULL; // its own accesses are not interrupted
-    call_next(&p->realm);
+    call_next(&p->table);
     other.player = p;
 }
 
@@ -55,7 +55,7 @@ bool buffer_interrupt_end(buffer_player *p, bool *interrupted) {
     other.player = NULL;
     for (; *interrupted && other.granted; other.granted--) {
         uint32_t owner = lm_handle_owner(other.handle);
-        lm_status status = lm_buffer_release(&p->realm, owner, other.handle);
+        lm_status status = lm_buffer_release(&p->table, owner, other.handle);
         if (status != LM_OK &&
             !buffer_broken(p, "count", "what a retain granted is %s", lm_status_name(status)))
             return false;

@@ -22,7 +22,7 @@ bool buffer_given_token(buffer_player *p, lm_token token, lm_handle handle) {
 static bool arm(buffer_player *p, const lm_view *of, lm_token sibling, lm_token *token) {
     bool full = !handle_shadow_has_record(&p->shadow);
     *token = 0;
-    lm_status status = lm_finalizer_attach(&p->realm, of->owner, of->handle, sibling, token);
+    lm_status status = lm_finalizer_attach(&p->table, of->owner, of->handle, sibling, token);
     if (!buffer_check_status(p, status, full ? LM_OUT_OF_SLOTS : LM_OK)) return false;
     if (lm_failed(status)) {
         p->played.failures++;
@@ -34,18 +34,16 @@ static bool arm(buffer_player *p, const lm_view *of, lm_token sibling, lm_token 
 }
 
 // A token of another owner's is none to attach beside, nor to replace: nothing is attached.
-static bool arm_beside_another(buffer_player *p, const lm_view *of, lm_token other,
-                               bool replaces) {
+static bool arm_beside_another(buffer_player *p, const lm_view *of, lm_token other, bool replaces) {
     lm_token token = other;
     lm_handle none;
     lm_status expected =
         handle_shadow_judge_beside(&p->shadow, of->owner, of->handle, other, replaces);
-    lm_status status =
-        replaces ? lm_finalizer_replace(&p->realm, of->owner, of->handle, &token, &none)
-                 : lm_finalizer_attach(&p->realm, of->owner, of->handle, other, &token);
+    lm_status status = replaces
+                           ? lm_finalizer_replace(&p->table, of->owner, of->handle, &token, &none)
+                           : lm_finalizer_attach(&p->table, of->owner, of->handle, other, &token);
     return buffer_check_status(p, status, expected) &&
-           (token == other ||
-            buffer_broken(p, "status", "a token is given that is not attached"));
+           (token == other || buffer_broken(p, "status", "a token is given that is not attached"));
 }
 
 // A token of the same handle takes the place of this one. Its reference is taken over if tokens
@@ -55,7 +53,7 @@ static bool replace(buffer_player *p, const lm_view *of, lm_token *token) {
     const shadow_share *share = handle_shadow_share(&p->shadow, of->handle);
     lm_token old = *token;
     lm_handle cancelled = 1, expected = share->kept == share->count ? 0 : of->handle;
-    lm_status status = lm_finalizer_replace(&p->realm, of->owner, of->handle, token, &cancelled);
+    lm_status status = lm_finalizer_replace(&p->table, of->owner, of->handle, token, &cancelled);
     if (!buffer_check_status(p, status, full ? LM_OUT_OF_SLOTS : LM_OK)) return false;
     if (lm_failed(status))
         return *token == old || buffer_broken(p, "status", "a token is lost that was not replaced");
@@ -73,13 +71,13 @@ static bool resize_kept(buffer_player *p, uint32_t reference) {
     uint32_t number = p->model.references[reference].buffer;
     real_buffer *b = &p->buffers[number];
     lm_buffer_info info;
-    bool adopted = number % 8 == 4; // its realm does not know how it is aligned
+    bool adopted = number % 8 == 4; // its buffer table does not know how it is aligned
     if (adopted || p->model.buffers[number].references > 1) return true;
     p->due = 0;
     lm_status status =
-        lm_buffer_resize(&p->realm, of->owner, of->handle, p->model.buffers[number].size);
+        lm_buffer_resize(&p->table, of->owner, of->handle, p->model.buffers[number].size);
     if (!buffer_check_status(p, status, LM_OK)) return false;
-    lm_buffer_describe(&p->realm, of->owner, of->handle, &info);
+    lm_buffer_describe(&p->table, of->owner, of->handle, &info);
     bool moved = info.start != b->start, points = p->pointer.view.handle == of->handle;
     b->start = info.start;
     if (!moved || !points) return buffer_check_bytes(p, number);
@@ -113,7 +111,7 @@ bool buffer_attach(buffer_player *p, const trace_operation *operation) {
 // Of an attached reference, that it is its owner's again.
 static bool disarm(buffer_player *p, real_token *token, uint32_t reference) {
     lm_handle handle = 0;
-    lm_status status = lm_finalizer_detach(&p->realm, token->token, &handle);
+    lm_status status = lm_finalizer_detach(&p->table, token->token, &handle);
     if (!buffer_check_status(p, status, LM_OK)) return false;
     handle_shadow_end_token(&p->shadow, token->token);
     token->token = 0;
@@ -142,10 +140,10 @@ static bool disarm_ring(buffer_player *p, uint32_t number, uint32_t first, unsig
     for (uint32_t i = first; i < first + 4; i++) {
         if (!(members >> (i - first) & 1)) continue;
         const lm_view *of = &p->references[p->model.tokens[i]];
-        if (!buffer_check_status(p, lm_buffer_retain(&p->realm, of->owner, of->handle), LM_OK))
+        if (!buffer_check_status(p, lm_buffer_retain(&p->table, of->owner, of->handle), LM_OK))
             return false;
     }
-    lm_status status = lm_finalizer_detach_all(&p->realm, p->tokens[number].token, &freed);
+    lm_status status = lm_finalizer_detach_all(&p->table, p->tokens[number].token, &freed);
     if (!buffer_check_status(p, status, LM_OK)) return false;
     if (freed && !buffer_broken(p, "death", "%u buffers that are held die with tokens", freed))
         return false;
@@ -180,7 +178,7 @@ bool buffer_detach(buffer_player *p, const trace_operation *operation) {
 // What a collector calls: inside its collection, whatever it says.
 static bool enqueue(buffer_player *p, lm_token token, lm_status expected) {
     uint32_t calls = p->watch.calls;
-    lm_status status = lm_finalizer_enqueue(&p->realm, token);
+    lm_status status = lm_finalizer_enqueue(&p->table, token);
     if (p->watch.calls != calls &&
         !buffer_broken(p, "safepoint", "an allocator is called inside a collection"))
         return false;
@@ -232,7 +230,7 @@ static bool release_unattached(buffer_player *p, uint32_t first, uint32_t *freed
     for (uint32_t i = first; i < p->model.queue_first; i++) {
         const lm_view *real = &p->references[p->model.tokens[p->model.queue[i]]];
         if (p->tokens[p->model.queue[i]].token || !real->handle) continue;
-        lm_status status = lm_buffer_release(&p->realm, real->owner, real->handle);
+        lm_status status = lm_buffer_release(&p->table, real->owner, real->handle);
         if (lm_failed(status) &&
             !buffer_broken(p, "status", "%s, of what is held", lm_status_name(status)))
             return false;
@@ -290,11 +288,11 @@ static bool restart(buffer_player *p) {
     if (p->tokens_begun > RESTART_MAX) return true;
     for (uint32_t i = 0; i < p->tokens_begun; i++)
         armed[i] = p->tokens[i].token != 0;
-    lm_finalizers_end(&p->realm);
+    lm_finalizers_end(&p->table);
     end_all(p);
     if (!enqueue_all(p, false)) return false;
     for (int i = 0; i < 2; i++) {
-        bool started = lm_finalizers_start(&p->realm);
+        bool started = lm_finalizers_start(&p->table);
         buffer_expects(p, i == 0);
         if (started != (i == 0) &&
             !buffer_broken(p, "status", "finalizers start %s", started ? "twice" : "not again"))
@@ -308,7 +306,7 @@ static bool drain(buffer_player *p, const trace_operation *operation) {
     buffer_model_play(&p->model, operation);
     if (!buffer_before_death(p)) return false;
     uint32_t count = leave_queue(p, first, &tokens);
-    lm_drained drained = lm_finalizers_drain(&p->realm, count);
+    lm_drained drained = lm_finalizers_drain(&p->table, count);
     if ((drained.released != tokens || drained.failed || drained.more != (p->waiting > 0)) &&
         !buffer_broken(p, "count", "%u released, %u failed, of %u; %s", drained.released,
                        drained.failed, tokens, drained.more ? "more wait" : "none waits"))
@@ -342,7 +340,7 @@ bool buffer_close(buffer_player *p, const lm_view *reference, bool dies, bool *d
     if (!arm(p, reference, 0, &token)) return false;
     *done = token != 0;
     if (!token) return true;
-    lm_status status = lm_finalizer_close(&p->realm, token);
+    lm_status status = lm_finalizer_close(&p->table, token);
     if (!buffer_check_status(p, status, dies ? LM_FREED : LM_OK)) return false;
     handle_shadow_end_token(&p->shadow, token);
     handle_shadow_take(&p->shadow, reference->handle);
@@ -368,7 +366,7 @@ void buffer_forget_tokens(buffer_player *p, uint32_t owner) {
 
 bool buffer_collect_late(buffer_player *p) {
     if (!enqueue_all(p, true)) return false;
-    lm_drained drained = lm_finalizers_drain(&p->realm, UINT32_MAX);
+    lm_drained drained = lm_finalizers_drain(&p->table, UINT32_MAX);
     return (!drained.released && !drained.freed && !drained.failed && !drained.more) ||
            buffer_broken(p, "count", "%u released and %u failed, of tokens whose owners are gone",
                          drained.released, drained.failed);

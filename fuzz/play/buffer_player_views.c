@@ -11,14 +11,14 @@ static lm_status take(buffer_player *p, const lm_view *of, lm_handle *handle) {
     shadow_share *share = handle_shadow_share(&p->shadow, of->handle);
     if (of->owner == p->model.owner) {
         bool full = share->count == COUNT_MAX;
-        lm_status status = lm_buffer_retain(&p->realm, of->owner, of->handle);
+        lm_status status = lm_buffer_retain(&p->table, of->owner, of->handle);
         if (!buffer_check_status(p, status, full ? LM_COUNT_OVERFLOW : LM_OK)) return BUFFER_BROKEN;
         share->count += !lm_failed(status);
         *handle = of->handle;
         return status;
     }
     bool full = !handle_shadow_has_slot(&p->shadow);
-    lm_status status = lm_buffer_share(&p->realm, of->owner, of->handle, p->model.owner, handle);
+    lm_status status = lm_buffer_share(&p->table, of->owner, of->handle, p->model.owner, handle);
     if (!buffer_check_status(p, status, full ? LM_OUT_OF_SLOTS : LM_OK)) return BUFFER_BROKEN;
     if (lm_failed(status)) return status;
     uint32_t memory = p->buffers[share->buffer].memory;
@@ -41,9 +41,9 @@ static lm_status make_view(buffer_player *p, const lm_view *of, bool view, const
     if (view && argument[3] >= of->offset && (argument[3] - of->offset) % element == 0 &&
         argument[3] + (uint64_t)argument[4] * lm_kind_bytes(argument[2]) <=
             of->offset + (uint64_t)of->length * element)
-        return lm_view_sub(&p->realm, of, argument[2], (argument[3] - of->offset) / element,
+        return lm_view_sub(&p->table, of, argument[2], (argument[3] - of->offset) / element,
                            argument[4], made);
-    return lm_view_make(&p->realm, p->model.owner, of->handle, argument[2], argument[3],
+    return lm_view_make(&p->table, p->model.owner, of->handle, argument[2], argument[3],
                         argument[4], made);
 }
 
@@ -76,7 +76,7 @@ static bool check_pointer(buffer_player *p, uint32_t number) {
     const real_buffer *b = &p->buffers[p->model.references[number].buffer];
     lm_pointer pointer;
     bool askew = b->start % buffer_model_element(real->kind) != 0;
-    lm_status status = lm_view_point(&p->realm, real, &pointer);
+    lm_status status = lm_view_point(&p->table, real, &pointer);
     if (!buffer_check_status(p, status, askew ? LM_MISALIGNED : LM_OK)) return false;
     if (status != LM_OK) return true;
     buffer_keep_pointer(p, &pointer);
@@ -97,12 +97,12 @@ static bool check_access(buffer_player *p, uint32_t number) {
     if (size < bytes || !b->shadowed) return true;
     const unsigned char *at = buffer_bytes_of(p, b) + real->offset + offset;
     uint64_t expected = element_bits(at, bytes, little), bits = 0;
-    lm_status status = lm_view_load(&p->realm, real, offset, kind, little, &bits);
+    lm_status status = lm_view_load(&p->table, real, offset, kind, little, &bits);
     if (!buffer_check_status(p, status, LM_OK)) return false;
     if (bits != expected && !buffer_broken(p, "content", "%llx is loaded, not %llx",
                                            (unsigned long long)bits, (unsigned long long)expected))
         return false;
-    status = lm_view_store(&p->realm, real, offset, kind, little, bits);
+    status = lm_view_store(&p->table, real, offset, kind, little, bits);
     return buffer_check_status(p, status, LM_OK);
 }
 
@@ -122,7 +122,7 @@ bool buffer_check_pointer(buffer_player *p, bool same) {
     bool good = same && p->pointer_pages == lm_memory_pages(memory) &&
                 p->pointer_moves == memory->moves &&
                 handle_shadow_judge(&p->shadow, of->owner, of->handle, LM_USE_AFTER_ZERO) == LM_OK;
-    return buffer_check_status(p, lm_pointer_check(&p->realm, &p->pointer),
+    return buffer_check_status(p, lm_pointer_check(&p->table, &p->pointer),
                                good ? LM_OK : LM_OLD_POINTER);
 }
 
@@ -163,19 +163,19 @@ static bool copy_one(buffer_player *p, const trace_operation *operation, lm_stat
     if (argument[4] != 1) return false;
     if (to->kind == LM_BYTES && from->kind == LM_BYTES) {
         bool order = argument[2] % 2;
-        *status = lm_view_load(&p->realm, from, argument[3], LM_U8, order, &bits);
+        *status = lm_view_load(&p->table, from, argument[3], LM_U8, order, &bits);
         if (*status == LM_OK)
-            *status = lm_view_store(&p->realm, to, argument[2], LM_U8, order, bits);
+            *status = lm_view_store(&p->table, to, argument[2], LM_U8, order, bits);
         return true;
     }
     if (to->kind == from->kind || to->kind == LM_BYTES || from->kind == LM_BYTES) return false;
     bool big = to->kind >= LM_I64;
     if (big != (from->kind >= LM_I64)) return false;
-    *status = big ? lm_view_get_integer(&p->realm, from, argument[3], &integer)
-                  : lm_view_get_number(&p->realm, from, argument[3], &number);
+    *status = big ? lm_view_get_integer(&p->table, from, argument[3], &integer)
+                  : lm_view_get_number(&p->table, from, argument[3], &number);
     if (*status == LM_OK)
-        *status = big ? lm_view_set_integer(&p->realm, to, argument[2], integer)
-                      : lm_view_set_number(&p->realm, to, argument[2], number);
+        *status = big ? lm_view_set_integer(&p->table, to, argument[2], integer)
+                      : lm_view_set_number(&p->table, to, argument[2], number);
     return true;
 }
 
@@ -207,9 +207,9 @@ static bool write_again(buffer_player *p, const trace_operation *operation) {
     if (!apart || to->kind >= LM_F32 || from->kind >= LM_F32) return true;
     for (uint32_t i = 0; i < argument[4] && i < AGAIN_MAX; i++) {
         int64_t value = 0;
-        lm_status status = lm_view_get_integer(&p->realm, from, argument[3] + i, &value);
+        lm_status status = lm_view_get_integer(&p->table, from, argument[3] + i, &value);
         if (!buffer_check_status(p, status, LM_OK)) return false;
-        status = lm_view_set_integer(&p->realm, to, argument[2] + i, value);
+        status = lm_view_set_integer(&p->table, to, argument[2] + i, value);
         if (!buffer_check_status(p, status, LM_OK)) return false;
     }
     return buffer_check_bytes(p, buffer);
@@ -226,7 +226,7 @@ bool buffer_copy(buffer_player *p, const trace_operation *operation) {
     if (!to->view || !from->view) return true;
     lm_status status;
     if (!copy_one(p, operation, &status))
-        status = lm_view_copy(&p->realm, real, argument[2], real_from, argument[3], argument[4]);
+        status = lm_view_copy(&p->table, real, argument[2], real_from, argument[3], argument[4]);
     bool kinds =
         real->kind == real_from->kind || (real->kind != LM_BYTES && real_from->kind != LM_BYTES &&
                                           (real->kind >= LM_I64) == (real_from->kind >= LM_I64));

@@ -1,6 +1,6 @@
 // The buffer player's wrong calls (corpus/trace/wrong_calls.def): each returns the error that the
-// tables of the headers give it, asks nothing of an allocator, and leaves every byte of the realm's
-// tables as it was.
+// tables of the headers give it, asks nothing of an allocator, and leaves every byte of the buffer
+// table's tables as it was.
 //
 // Which of the calls that a handle or token can be wrong in is made, OFFSET says. What would not be
 // wrong, as things stand, is not called.
@@ -8,7 +8,7 @@
 
 enum { OVERFLOW_COUNTS_MAX = 255 }; // higher ones are too far to go
 
-// The realm's tables: blocks in home that are nobody's buffer, and no block of the trace.
+// The buffer table's records: blocks in home that are nobody's buffer, and no block of the trace.
 
 static bool is_table(const buffer_player *p, const watched_block *b) {
     if (b->offset == 0 || b->memory != LM_HOME) return false;
@@ -76,7 +76,7 @@ static uint64_t hash_tables(buffer_player *p) {
 enum { RELEASE, RETAIN, SHARE, TRANSFER, RESIZE, DESCRIBE, ATTACH, VIEW, HANDLE_CALLS };
 
 static lm_status call_handle(buffer_player *p, uint32_t call, uint32_t owner, lm_handle handle) {
-    lm_realm *r = &p->realm;
+    lm_buffer_table *r = &p->table;
     lm_handle none;
     lm_token token;
     lm_buffer_info info;
@@ -105,7 +105,7 @@ static lm_status call_handle(buffer_player *p, uint32_t call, uint32_t owner, lm
 enum { DETACH, DETACH_ALL, CLOSE, BESIDE, REPLACE, ENQUEUE, TOKEN_CALLS };
 
 static lm_status call_token(buffer_player *p, uint32_t call, const lm_view *of, lm_token token) {
-    lm_realm *r = &p->realm;
+    lm_buffer_table *r = &p->table;
     lm_handle handle;
     lm_token made;
     uint32_t freed;
@@ -206,7 +206,7 @@ static uint32_t number_above(uint32_t least, uint32_t n) {
 static void wrong_place(buffer_player *p, wrong_call *made, uint32_t wrong, const lm_view *of,
                         uint32_t offset) {
     lm_handle none;
-    lm_realm *r = &p->realm;
+    lm_buffer_table *r = &p->table;
     uint32_t memory = number_above(p->options.count + p->options.skipped, offset / 3);
     uint32_t nobody = number_above(LM_OWNERS_MAX, offset / 4);
     bool fits = offset && offset <= LM_PAGE_BYTES && !(offset & (offset - 1));
@@ -214,7 +214,7 @@ static void wrong_place(buffer_player *p, wrong_call *made, uint32_t wrong, cons
     if (wrong == WRONG_no_memory && is_wrong(p, made, LM_NO_MEMORY))
         made->got = offset % 3 == 0   ? lm_buffer_create(r, 0, memory, 8, 8, false, &none)
                     : offset % 3 == 1 ? lm_buffer_adopt(r, 0, memory, 16, 8, &none)
-                                      : lm_realm_set_budget(r, memory, 8);
+                                      : lm_buffer_table_set_budget(r, memory, 8);
     else if (wrong == WRONG_no_owner && is_wrong(p, made, LM_NO_OWNER))
         made->got = !of || offset % 4 == 0 ? lm_buffer_create(r, nobody, 0, 8, 8, true, &none)
                     : offset % 4 == 1      ? lm_buffer_adopt(r, nobody, 0, 16, 8, &none)
@@ -233,13 +233,13 @@ static bool overflow(buffer_player *p, wrong_call *made, const lm_view *of) {
     uint32_t max = (uint32_t)(((uint64_t)1 << LM_COUNT_BITS) - 1), more = max - share->count;
     if (max > OVERFLOW_COUNTS_MAX) return true;
     for (uint32_t i = 0; i < more; i++)
-        if (!buffer_check_status(p, lm_buffer_retain(&p->realm, of->owner, of->handle), LM_OK))
+        if (!buffer_check_status(p, lm_buffer_retain(&p->table, of->owner, of->handle), LM_OK))
             return false;
     if (is_wrong(p, made, LM_COUNT_OVERFLOW))
-        made->got = lm_buffer_retain(&p->realm, of->owner, of->handle);
+        made->got = lm_buffer_retain(&p->table, of->owner, of->handle);
     bool same = hash_tables(p) == made->before;
     for (uint32_t i = 0; i < more; i++)
-        if (!buffer_check_status(p, lm_buffer_release(&p->realm, of->owner, of->handle), LM_OK))
+        if (!buffer_check_status(p, lm_buffer_release(&p->table, of->owner, of->handle), LM_OK))
             return false;
     made->before = hash_tables(p);
     return same || buffer_broken(p, "misuse", "a count that overflows changes the tables");
@@ -253,7 +253,7 @@ static void resize_shared(buffer_player *p, wrong_call *made, uint32_t number, u
     p->wanted.memory = buffer_memory_number(p, p->buffers[buffer].memory);
     p->wanted.size = size;
     p->wanted.wrongly = true;
-    made->got = lm_buffer_resize(&p->realm, of->owner, of->handle, size);
+    made->got = lm_buffer_resize(&p->table, of->owner, of->handle, size);
 }
 
 static bool call_reference(buffer_player *p, wrong_call *made, uint32_t wrong, uint32_t number,
@@ -307,5 +307,5 @@ bool buffer_wrong(buffer_player *p, const trace_operation *operation) {
                              lm_status_name(made.expected));
     if (p->watch.calls) return buffer_broken(p, "misuse", "%s asks an allocator", word);
     return hash_tables(p) == made.before ||
-           buffer_broken(p, "misuse", "%s changes the realm's tables", word);
+           buffer_broken(p, "misuse", "%s changes the buffer table's records", word);
 }

@@ -32,7 +32,7 @@ static const lm_allocator *server_at(size_t server, int level) {
     size_t strategies = lm_strategy_count();
     if (server < strategies) return lm_strategy_at(server, level);
     lm_allocator *imported = &odd[server - strategies];
-    *imported = odd_allocator(buffers_server_name(server));
+    *imported = imported_allocator(buffers_server_name(server));
     return imported;
 }
 
@@ -158,7 +158,7 @@ bool buffers_world_start(buffers_world *world, const buffers_world_choice *choic
                          const trace_operation *operations, size_t count) {
     lm_memory_options options[BUFFERS_MEMORIES_MAX];
     buffers_world_heaps(choice, operations, count, options);
-    odd_turn = 0;
+    imported_turn = 0;
     world->finding[0] = '\0';
     for (uint32_t i = 0; i < choice->count; i++) {
         bool high = options[i].heap_start >= HIGH_BYTES;

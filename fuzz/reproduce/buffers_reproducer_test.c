@@ -115,7 +115,7 @@ static const shown cases[] = {
     {"adopted-end-wraps",
      "# world: atomic still 0: first_fit first_fit bump\n! bad_block 0 4294967288\n"},
     // quiescence
-    {"realm-end-leaks", "# world: plain still 0: segregated\nb 0 10\n- 0\n"},
+    {"table-end-leaks", "# world: plain still 0: segregated\nb 0 10\n- 0\n"},
 };
 
 static void a_program_shows_each_bug(void **state) {
@@ -170,32 +170,33 @@ static void a_program_is_silent_of_right_code(void **state) {
 
 // ---- Bugs that are there ------------------------------------------------------------------------
 
-static lm_status release_nothing(lm_realm *realm, uint32_t owner, lm_handle handle) {
-    (void)realm, (void)owner, (void)handle;
+static lm_status release_nothing(lm_buffer_table *table, uint32_t owner, lm_handle handle) {
+    (void)table, (void)owner, (void)handle;
     return LM_OK;
 }
-static lm_status share_itself(lm_realm *realm, uint32_t owner, lm_handle handle, uint32_t with,
-                              lm_handle *shared) {
+static lm_status share_itself(lm_buffer_table *table, uint32_t owner, lm_handle handle,
+                              uint32_t with, lm_handle *shared) {
     (void)with;
     *shared = handle;
-    return lm_counts_plain.retain(realm, owner, handle);
+    return lm_counts_plain.retain(table, owner, handle);
 }
-static lm_status describe_one_more(lm_realm *realm, uint32_t owner, lm_handle handle,
+static lm_status describe_one_more(lm_buffer_table *table, uint32_t owner, lm_handle handle,
                                    lm_buffer_info *info) {
-    lm_status status = lm_counts_plain.describe(realm, owner, handle, info);
+    lm_status status = lm_counts_plain.describe(table, owner, handle, info);
     info->references++;
     return status;
 }
-static lm_status create_trapping(lm_realm *realm, uint32_t owner, uint32_t memory, uint32_t size,
-                                 uint32_t alignment, bool zeroed, lm_handle *handle) {
-    (void)realm, (void)owner, (void)memory, (void)size, (void)alignment, (void)zeroed, (void)handle;
+static lm_status create_trapping(lm_buffer_table *table, uint32_t owner, uint32_t memory,
+                                 uint32_t size, uint32_t alignment, bool zeroed,
+                                 lm_handle *handle) {
+    (void)table, (void)owner, (void)memory, (void)size, (void)alignment, (void)zeroed, (void)handle;
     __builtin_trap();
 }
 
 #define BROKEN(member, function, is)                                                               \
     {                                                                                              \
         offsetof(lm_counts, member), (void (*)(void))function,                                     \
-            "sed -i 's/return realm->counts->" #member "(.*/" is "/' alloc/buffers/buffer.h"       \
+            "sed -i 's/return table->counts->" #member "(.*/" is "/' alloc/buffers/buffer.h"       \
     }
 
 static void a_program_is_silent_when_the_bug_is_gone(void **state) {
@@ -207,9 +208,9 @@ static void a_program_is_silent_when_the_bug_is_gone(void **state) {
     } bugs[] = {
         BROKEN(release, release_nothing, "return LM_OK;"),
         BROKEN(share, share_itself,
-               "return *shared = handle, lm_counts_plain.retain(realm, owner, handle);"),
+               "return *shared = handle, lm_counts_plain.retain(table, owner, handle);"),
         BROKEN(describe, describe_one_more,
-               "lm_status s = lm_counts_plain.describe(realm, owner, handle, info); "
+               "lm_status s = lm_counts_plain.describe(table, owner, handle, info); "
                "info->references++; return s;"),
         BROKEN(create, create_trapping, "__builtin_trap();"),
     };

@@ -23,7 +23,7 @@ const lm_allocator *lm_strategy_named(const char *name, int check_level) {
 
 static lm_memory memories[MEMORIES];
 static lm_allocator servers[MEMORIES], watched[MEMORIES]; // the second ones stand before the first
-static lm_realm realm;
+static lm_buffer_table table;
 
 // ---- What allocators are asked ------------------------------------------------------------------
 
@@ -35,9 +35,9 @@ static uint32_t calls, refused, made; // since the last operation began
 static uint32_t freed;                // by the last drain, or with the last ring of tokens
 static uint32_t live_in[MEMORIES], tables;
 
-// The number by which the realm knows a memory: those between home's and the next one's are home's
-// too, and nothing is made there.
-static uint32_t realm_number(uint32_t memory) {
+// The number by which the buffer table knows a memory: those between home's and the next one's are
+// home's too, and nothing is made there.
+static uint32_t table_number(uint32_t memory) {
     return memory == LM_HOME ? LM_HOME : memory + SKIPPED;
 }
 
@@ -150,7 +150,7 @@ static void releases(lm_status got, const char *text) { // with what is drained
 static void counts(uint64_t expected, uint64_t got, const char *text) {
     HOLDS(count, got == expected, "%s is %llu, not %llu", text, (ull)got, (ull)expected);
 }
-// Of all that lives in home: the realm's tables are among it.
+// Of all that lives in home: the buffer table's records are among it.
 static uint64_t look(void) {
     uint64_t hash = 0;
     for (uint32_t i = 0; i < LIVE_MAX; i++) {
@@ -165,7 +165,7 @@ static uint64_t look(void) {
 }
 static void holds_look(uint64_t hash, const char *text) {
     HOLDS(misuse, calls == 0, "%s asks an allocator", text);
-    HOLDS(misuse, look() == hash, "%s changes the realm's tables", text);
+    HOLDS(misuse, look() == hash, "%s changes the buffer table's records", text);
     looks = false;
 }
 static void drains(const lm_drained *got, uint32_t released, uint32_t failed, bool more) {
@@ -245,7 +245,7 @@ static void wanting(uint32_t memory, uint32_t bytes) {
     wanting_bytes = bytes;
     pressed = 0;
 }
-static void pressure(void *context, lm_realm *of, uint32_t memory, uint64_t bytes) {
+static void pressure(void *context, lm_buffer_table *of, uint32_t memory, uint64_t bytes) {
     uint32_t calls_before = calls, refused_before = refused;
     none = 0;
     (void)context;
@@ -275,7 +275,7 @@ static unsigned char byte_of(uint64_t seed, uint32_t at) {
     return (unsigned char)(buffer_fill_word(seed, at / 8 * 8) >> at % 8 * 8);
 }
 static unsigned char *bytes_of(uint32_t owner, lm_handle handle, lm_buffer_info *info) {
-    lm_status got = lm_buffer_describe(&realm, owner, handle, info);
+    lm_status got = lm_buffer_describe(&table, owner, handle, info);
     HOLDS(count, got == LM_OK, "a live reference is %s", lm_status_name(got));
     if (info->memory != LM_HOME) info->memory -= SKIPPED;
     lm_memory *memory = &memories[info->memory < MEMORIES ? info->memory : 0];
@@ -383,7 +383,7 @@ static void live(uint32_t owner, lm_handle handle, uint32_t memory, uint32_t siz
 }
 static void dead(uint32_t owner, lm_handle handle, lm_status status) {
     lm_buffer_info info;
-    lm_status got = lm_buffer_describe(&realm, owner, handle, &info);
+    lm_status got = lm_buffer_describe(&table, owner, handle, &info);
     HOLDS(count, got == status, "a released handle is %s, not %s", lm_status_name(got),
           lm_status_name(status));
 }
@@ -399,12 +399,12 @@ static void holds(uint32_t memory, uint32_t count, uint64_t bytes, uint64_t peak
     held[memory].peak = peak;
     held[memory].blocks = blocks;
 }
-// At home the realm's tables live besides, of which there are only ever more, and only where an
-// allocator was asked.
+// At home the buffer table's records live besides, of which there are only ever more, and only
+// where an allocator was asked.
 static void holds_memory(uint32_t memory) {
     uint32_t count = held[memory].count, blocks = held[memory].blocks;
     uint64_t bytes = held[memory].bytes;
-    lm_live got = lm_realm_live_in(&realm, realm_number(memory));
+    lm_live got = lm_buffer_table_live_in(&table, table_number(memory));
     HOLDS(count, got.buffers == count && got.bytes == bytes,
           "%llu buffers of %llu bytes live in memory %u, not %u of %llu", (ull)got.buffers,
           (ull)got.bytes, memory, count, (ull)bytes);
@@ -428,15 +428,15 @@ static void walk_heaps(void) {
               "%llu blocks live in memory %u, not %u", (ull)census.live_blocks, i, live_in[i]);
     }
 }
-// The memories, the realm's tables, the finalizers' with so many tokens armed, the heaps, and all
-// bytes.
+// The memories, the buffer table's records, the finalizers' with so many tokens armed, the heaps,
+// and all bytes.
 static void walk(uint32_t tokens) {
     for (uint32_t i = 0; i < MEMORIES; i++)
         holds_memory(i);
     lm_census census = {0};
     uint32_t armed = 0, count = 0;
-    const char *law = lm_realm_validate(&realm, &census);
-    if (!law) law = lm_finalizers_validate(&realm, &armed);
+    const char *law = lm_buffer_table_validate(&table, &census);
+    if (!law) law = lm_finalizers_validate(&table, &armed);
     HOLDS(walk, !law, "%s", law);
     for (uint32_t i = 0; i < BUFFERS; i++)
         count += buffers[i].lives;
@@ -526,27 +526,27 @@ static void serve(uint32_t number, const lm_allocator *allocator, uint32_t heap_
 #ifdef IMPORTS
 static void serve_imported(uint32_t number, const char *name, uint32_t heap_start, uint32_t pages,
                            uint32_t pages_max) {
-    const lm_allocator imported = odd_allocator(name);
+    const lm_allocator imported = imported_allocator(name);
     serve(number, &imported, heap_start, pages, pages_max);
 }
 #endif
 
 static void start(void) {
-    bool started = lm_realm_start(&realm, &COUNTED, &watched[0], &memories[0]);
+    bool started = lm_buffer_table_start(&table, &COUNTED, &watched[0], &memories[0]);
     for (uint32_t i = 0; started && i < SKIPPED; i++)
-        lm_realm_add(&realm, &watched[0], &memories[0]);
+        lm_buffer_table_add(&table, &watched[0], &memories[0]);
     for (uint32_t i = 1; started && i < MEMORIES; i++)
-        lm_realm_add(&realm, &watched[i], &memories[i]);
+        lm_buffer_table_add(&table, &watched[i], &memories[i]);
     for (uint32_t i = 0; started && BUDGET && i < MEMORIES; i++)
-        lm_realm_set_budget(&realm, realm_number(i), BUDGET);
-    if (started && BUDGET) lm_realm_set_pressure(&realm, pressure, NULL);
-    bool counted = started && lm_finalizers_start(&realm);
-    if (started && !counted) lm_realm_end(&realm);
+        lm_buffer_table_set_budget(&table, table_number(i), BUDGET);
+    if (started && BUDGET) lm_buffer_table_set_pressure(&table, pressure, NULL);
+    bool counted = started && lm_finalizers_start(&table);
+    if (started && !counted) lm_buffer_table_end(&table);
     tables = live_in[LM_HOME];
     if (counted) return;
-    HOLDS(status, refused, "a realm does not start, with room for it");
+    HOLDS(status, refused, "a buffer table does not start, with room for it");
     holds_nothing();
-    puts("nothing is broken: no room for a realm");
+    puts("nothing is broken: no room for a buffer table");
     exit(0);
 }
 

@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-_Static_assert(BUFFERS_MEMORIES_MAX + BUFFERS_SKIPPED_MAX <= LM_MEMORIES_MAX, "a realm has them");
+_Static_assert(BUFFERS_MEMORIES_MAX + BUFFERS_SKIPPED_MAX <= LM_MEMORIES_MAX,
+               "a buffer table has them");
 
 static buffer_player player;
 static buffers_world world;

@@ -351,7 +351,7 @@ static uint32_t claim(lm_memory *m, uint32_t count, uint32_t step, size_t *dirty
     uint32_t block = lm_round_up(found, step);
     take(m, block, block, block + count);
     map_word_of(m, block)->begins |= map_bit(block);
-    *dirty = soil(m, block, block + count);
+    *dirty = mark_dirty(m, block, block + count);
     return block;
 }
 
@@ -414,7 +414,7 @@ static bool expand(lm_memory *m, uint32_t block, uint32_t end, uint32_t target) 
         return false;
     }
     take(m, block, end, target);
-    soil(m, block, target);
+    mark_dirty(m, block, target);
     return true;
 }
 

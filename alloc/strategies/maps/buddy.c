@@ -200,7 +200,7 @@ static uint32_t claim(lm_memory *m, uint32_t order, size_t *dirty) {
     uint32_t from = order + (uint32_t)__builtin_ctz(h->orders >> order), block = h->free[from];
     list_remove(m, block, from);
     split(m, block, from, order);
-    *dirty = soil(m, block, block + granules(order));
+    *dirty = mark_dirty(m, block, block + granules(order));
     return block;
 }
 
@@ -264,7 +264,7 @@ static bool expand(lm_memory *m, uint32_t block, uint32_t order, uint32_t to) {
         list_remove(m, from, order);
         map_word_of(m, from)->begins ^= map_bit(from);
     }
-    soil(m, block, target);
+    mark_dirty(m, block, target);
     return true;
 }
 

@@ -271,7 +271,7 @@ static inline uint32_t live(const lm_memory *m, const void *address) {
 }
 
 // Takes the granules from … to - 1 into use. Returns how many bytes of them may not be zero.
-static inline size_t soil(const lm_memory *m, uint32_t from, uint32_t to) {
+static inline size_t mark_dirty(const lm_memory *m, uint32_t from, uint32_t to) {
     page_maps *maps = maps_of(m);
     uint32_t clean = maps->clean;
     if (clean < to) maps->clean = to;

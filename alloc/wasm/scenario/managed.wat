@@ -2,16 +2,16 @@
 ;; engine's collector; its bytes are a buffer's, in the program's own memory or in an imported one.
 ;; When the collector finds a list dead, the host enqueues its token.
 (module
-  (import "realm" "memory" (memory $own 1))
+  (import "buffers" "memory" (memory $own 1))
   (import "module" "memory" (memory $other 1))
-  (import "realm" "create" (func $create (param i32 i32) (result i64)))
-  (import "realm" "adopt" (func $adopt (param i32 i32 i32) (result i64)))
-  (import "realm" "share" (func $share (param i64 i32) (result i64)))
-  (import "realm" "retain" (func $retain (param i64) (result i32)))
-  (import "realm" "release" (func $release (param i64) (result i32)))
-  (import "realm" "start_of" (func $start_of (param i64) (result i32)))
-  (import "realm" "attach" (func $attach (param i64) (result f64)))
-  (import "realm" "close_token" (func $close (param f64) (result i32)))
+  (import "buffers" "create" (func $create (param i32 i32) (result i64)))
+  (import "buffers" "adopt" (func $adopt (param i32 i32 i32) (result i64)))
+  (import "buffers" "share" (func $share (param i64 i32) (result i64)))
+  (import "buffers" "retain" (func $retain (param i64) (result i32)))
+  (import "buffers" "release" (func $release (param i64) (result i32)))
+  (import "buffers" "start_of" (func $start_of (param i64) (result i32)))
+  (import "buffers" "attach" (func $attach (param i64) (result f64)))
+  (import "buffers" "close_token" (func $close (param f64) (result i32)))
   (import "linmem" "copy" (func $copy_between (param i32 i32 i32 i32 i32)))
   (import "host" "register" (func $register (param externref f64)))
 

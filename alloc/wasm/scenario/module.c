@@ -5,7 +5,7 @@
 extern const lm_allocator LM_TABLE(STRATEGY);
 extern unsigned char __heap_base;
 
-__attribute__((import_module("realm"), import_name("release"))) uint32_t release(uint64_t handle);
+__attribute__((import_module("buffers"), import_name("release"))) uint32_t release(uint64_t handle);
 
 #pragma GCC visibility push(default) // what is not static is exported
 

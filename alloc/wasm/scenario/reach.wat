@@ -2,7 +2,7 @@
 ;; the bytes and blocks of another one. Merged with the layer, so that a call stays a call.
 ;; Memory 0 is the layer's own, 1 the C module's; more memories are more branches here.
 (module
-  (import "realm" "memory" (memory $own 1))
+  (import "buffers" "memory" (memory $own 1))
   (import "module" "memory" (memory $other 1))
   (import "module" "malloc" (func $malloc (param i32) (result i32)))
   (import "module" "realloc" (func $realloc (param i32 i32) (result i32)))

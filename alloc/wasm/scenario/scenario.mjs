@@ -30,7 +30,7 @@ const registry = new FinalizationRegistry((token) => {
   if (program.enqueue(token) === 0) enqueued++;
 });
 const module = guarded((await WebAssembly.instantiate(readFileSync(moduleFile), {
-  realm: { release: (handle) => program.release(handle) },
+  buffers: { release: (handle) => program.release(handle) },
 })).instance.exports);
 holds(module.module_start(), "the C module starts");
 program = guarded((await WebAssembly.instantiate(readFileSync(managedFile), {
@@ -60,7 +60,7 @@ const viewOf = (list) => {
   return view;
 };
 
-holds(program.realm_start(64 << 20), "the realm starts");
+holds(program.buffer_table_start(64 << 20), "the buffer table starts");
 const blocksAtStart = [program.own_blocks(), module.module_blocks()];
 
 async function sharing() {
@@ -160,11 +160,11 @@ await closing();
 const most = await churn();
 const [whole, halves] = border();
 await collectUntil(() => live() === 0, "the last list is freed");
-holds(program.holds_laws(), "the realm holds its laws");
+holds(program.holds_laws(), "the buffer table holds its laws");
 holds(module.module_blocks() === blocksAtStart[1], "the C module's heap is empty again");
 const tables = program.own_blocks() - blocksAtStart[0];
 console.log(`${LISTS} lists in two memories, at most ${most} buffers live, ${finalized} finalizers, ` +
   `pressed ${program.times_pressed()} times`);
-console.log(`live blocks 0 and 0 (${tables} tables of the realm); pages ` +
+console.log(`live blocks 0 and 0 (${tables} tables of the table); pages ` +
   memories.map((memory) => memory.buffer.byteLength / 65536).join(" and "));
 console.log(`retain + release: ${whole.toFixed(1)} ns with a BigInt, ${halves.toFixed(1)} with halves`);

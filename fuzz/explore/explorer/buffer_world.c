@@ -127,7 +127,7 @@ bool buffer_world_step(buffer_world *w, const trace_operation *operation) {
 }
 
 static bool start_heaps(buffer_world *w) {
-    odd_turn = 0;
+    imported_turn = 0;
     for (uint32_t i = 0; i < w->memory_count; i++) {
         lm_memory_options options = {
             .heap_start = HEAP_START, .pages = 1, .pages_max = LM_PAGES_MAX};
@@ -183,7 +183,7 @@ static unsigned char *write_names(const named *names, uint32_t count, unsigned c
 // What steers the next operations, besides: whose turn it is, and how they are numbered.
 static unsigned char *write_turns(const buffer_world *w, unsigned char *to) {
     *to++ = (unsigned char)w->acting;
-    *to++ = (unsigned char)(odd_turn % 2);
+    *to++ = (unsigned char)(imported_turn % 2);
     *to++ = (unsigned char)(w->player.model.begun % 16);
     *to++ = (unsigned char)(w->references_begun % 8);
     *to++ = (unsigned char)(w->tokens_begun % 4);
@@ -387,8 +387,8 @@ static const lm_allocator *serve(buffer_world *w, uint32_t memory) {
     const char *name = w->choice->servers[memory];
     const explored_strategy *s = explored_strategy_named(name, w->options.check_level);
     if (!s) {
-        imported[memory] = odd_allocator(name);
-        s = explored_strategy_named(odd_base()->name, w->options.check_level);
+        imported[memory] = imported_allocator(name);
+        s = explored_strategy_named(imported_base()->name, w->options.check_level);
         w->canonicalize[memory] = s->canonicalize;
         return &imported[memory];
     }

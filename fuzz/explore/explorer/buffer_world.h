@@ -1,4 +1,4 @@
-// Buffers as worlds: a realm over memories, with two owners, held against the model
+// Buffers as worlds: a buffer table over memories, with two owners, held against the model
 // (fuzz/play/buffer_player.h), on counts, generations and tables of a narrow build
 // (fuzz/explore/explorer/geometry.h). Each world has its allocators, its counts, and a past:
 // buffers and tokens that lived and are gone, whose number decides how the player makes the next

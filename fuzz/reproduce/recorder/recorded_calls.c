@@ -54,17 +54,18 @@ static void declare_wanting(uint32_t memory, uint32_t size) {
     if (recorded.player->options.budget) recorder_declare("    wanting(%u, %u);\n", memory, size);
 }
 
-lm_status recorded_buffer_create(lm_realm *realm, uint32_t owner, uint32_t memory, uint32_t size,
-                                 uint32_t alignment, bool zeroed, lm_handle *handle) {
+lm_status recorded_buffer_create(lm_buffer_table *table, uint32_t owner, uint32_t memory,
+                                 uint32_t size, uint32_t alignment, bool zeroed,
+                                 lm_handle *handle) {
     if (!recorder_is_on())
-        return lm_buffer_create(realm, owner, memory, size, alignment, zeroed, handle);
+        return lm_buffer_create(table, owner, memory, size, alignment, zeroed, handle);
     if (!recorded.knows_next) declare_wanting(memory, size);
     const char *made = recorder_new_handle();
-    recorder_call(CALL_PLAIN, "lm_buffer_create(&realm, %u, %u, %u, %u, %s, %s)", owner, memory,
+    recorder_call(CALL_PLAIN, "lm_buffer_create(&table, %u, %u, %u, %u, %s, %s)", owner, memory,
                   size, alignment, true_or_false(zeroed), made);
     recorded.pending.tells = true;
     lm_status status =
-        RETURNED(lm_buffer_create(realm, owner, memory, size, alignment, zeroed, handle));
+        RETURNED(lm_buffer_create(table, owner, memory, size, alignment, zeroed, handle));
     name_handle(status, *handle, owner, memory, 0);
     recorded.fresh = status == LM_OK ? *handle : 0;
     recorded.fresh_size = size;
@@ -72,77 +73,78 @@ lm_status recorded_buffer_create(lm_realm *realm, uint32_t owner, uint32_t memor
 }
 
 // A block of the player's, or a wrong address.
-lm_status recorded_buffer_adopt(lm_realm *realm, uint32_t owner, uint32_t memory, uint32_t block,
-                                uint32_t size, lm_handle *handle) {
-    if (!recorder_is_on()) return lm_buffer_adopt(realm, owner, memory, block, size, handle);
+lm_status recorded_buffer_adopt(lm_buffer_table *table, uint32_t owner, uint32_t memory,
+                                uint32_t block, uint32_t size, lm_handle *handle) {
+    if (!recorder_is_on()) return lm_buffer_adopt(table, owner, memory, block, size, handle);
     uint32_t number = recorded.player->model.begun;
     bool wrong = recorded.knows_next;
     if (!wrong) recorder_declare("    needs(b%u);\n", number);
     if (!wrong) declare_wanting(memory, size);
     const char *made = recorder_new_handle();
     if (wrong)
-        recorder_call(CALL_PLAIN, "lm_buffer_adopt(&realm, %u, %u, %u, %u, %s)", owner, memory,
+        recorder_call(CALL_PLAIN, "lm_buffer_adopt(&table, %u, %u, %u, %u, %s)", owner, memory,
                       block, size, made);
     else
-        recorder_call(CALL_PLAIN, "lm_buffer_adopt(&realm, %u, %u, b%u, %u, %s)", owner, memory,
+        recorder_call(CALL_PLAIN, "lm_buffer_adopt(&table, %u, %u, b%u, %u, %s)", owner, memory,
                       number, size, made);
     recorded.pending.tells = true;
-    lm_status status = RETURNED(lm_buffer_adopt(realm, owner, memory, block, size, handle));
+    lm_status status = RETURNED(lm_buffer_adopt(table, owner, memory, block, size, handle));
     name_handle(status, *handle, owner, memory, 0);
     if (lm_failed(status)) recorder_add("    give_back(%u, b%u);\n", memory, number);
     return status;
 }
 
-lm_status recorded_buffer_retain(lm_realm *realm, uint32_t owner, lm_handle handle) {
-    if (!recorder_is_on()) return lm_buffer_retain(realm, owner, handle);
-    recorder_call(CALL_PLAIN, "lm_buffer_retain(&realm, %u, %s)", owner, recorder_handle(handle));
-    return RETURNED(lm_buffer_retain(realm, owner, handle));
+lm_status recorded_buffer_retain(lm_buffer_table *table, uint32_t owner, lm_handle handle) {
+    if (!recorder_is_on()) return lm_buffer_retain(table, owner, handle);
+    recorder_call(CALL_PLAIN, "lm_buffer_retain(&table, %u, %s)", owner, recorder_handle(handle));
+    return RETURNED(lm_buffer_retain(table, owner, handle));
 }
 
-lm_status recorded_buffer_release(lm_realm *realm, uint32_t owner, lm_handle handle) {
-    if (!recorder_is_on()) return lm_buffer_release(realm, owner, handle);
-    recorder_call(CALL_RELEASE, "lm_buffer_release(&realm, %u, %s)", owner,
+lm_status recorded_buffer_release(lm_buffer_table *table, uint32_t owner, lm_handle handle) {
+    if (!recorder_is_on()) return lm_buffer_release(table, owner, handle);
+    recorder_call(CALL_RELEASE, "lm_buffer_release(&table, %u, %s)", owner,
                   recorder_handle(handle));
-    return RETURNED(lm_buffer_release(realm, owner, handle));
+    return RETURNED(lm_buffer_release(table, owner, handle));
 }
 
-lm_status recorded_buffer_share(lm_realm *realm, uint32_t owner, lm_handle handle, uint32_t with,
-                                lm_handle *shared) {
-    if (!recorder_is_on()) return lm_buffer_share(realm, owner, handle, with, shared);
+lm_status recorded_buffer_share(lm_buffer_table *table, uint32_t owner, lm_handle handle,
+                                uint32_t with, lm_handle *shared) {
+    if (!recorder_is_on()) return lm_buffer_share(table, owner, handle, with, shared);
     const char *made = recorder_new_handle();
-    recorder_call(CALL_PLAIN, "lm_buffer_share(&realm, %u, %s, %u, %s)", owner,
+    recorder_call(CALL_PLAIN, "lm_buffer_share(&table, %u, %s, %u, %s)", owner,
                   recorder_handle(handle), with, made);
-    lm_status status = RETURNED(lm_buffer_share(realm, owner, handle, with, shared));
+    lm_status status = RETURNED(lm_buffer_share(table, owner, handle, with, shared));
     name_handle(status, *shared, with, lm_handle_memory(handle), 0);
     return status;
 }
 
-lm_status recorded_buffer_transfer(lm_realm *realm, uint32_t owner, lm_handle handle, uint32_t to,
-                                   lm_handle *transferred) {
-    if (!recorder_is_on()) return lm_buffer_transfer(realm, owner, handle, to, transferred);
+lm_status recorded_buffer_transfer(lm_buffer_table *table, uint32_t owner, lm_handle handle,
+                                   uint32_t to, lm_handle *transferred) {
+    if (!recorder_is_on()) return lm_buffer_transfer(table, owner, handle, to, transferred);
     const shadow_share *share = handle_shadow_share(&recorded.player->shadow, handle);
     bool wrong = recorded.knows_next;
     bool stays = !wrong && share->count == 1 && handle_shadow_has_generation(handle);
     const char *made = recorder_new_handle();
-    recorder_call(CALL_PLAIN, "lm_buffer_transfer(&realm, %u, %s, %u, %s)", owner,
+    recorder_call(CALL_PLAIN, "lm_buffer_transfer(&table, %u, %s, %u, %s)", owner,
                   recorder_handle(handle), to, made);
     recorded.pending.quiet = stays ? "death" : NULL;
-    lm_status status = RETURNED(lm_buffer_transfer(realm, owner, handle, to, transferred));
+    lm_status status = RETURNED(lm_buffer_transfer(table, owner, handle, to, transferred));
     name_handle(status, *transferred, to, lm_handle_memory(handle), stays ? handle : 0);
     return status;
 }
 
 // The bytes of one that is made larger or smaller as soon as it is made, are kept.
-lm_status recorded_buffer_resize(lm_realm *realm, uint32_t owner, lm_handle handle, uint32_t size) {
-    if (!recorder_is_on()) return lm_buffer_resize(realm, owner, handle, size);
+lm_status recorded_buffer_resize(lm_buffer_table *table, uint32_t owner, lm_handle handle,
+                                 uint32_t size) {
+    if (!recorder_is_on()) return lm_buffer_resize(table, owner, handle, size);
     bool fresh = handle == recorded.fresh && !recorded.knows_next;
     uint32_t kept = size < recorded.fresh_size ? size : recorded.fresh_size;
     const char *name = recorder_handle(handle);
     declare_wanting(lm_handle_memory(handle), size);
     if (fresh) recorder_declare("    fill_first(%u, %s, %u);\n", owner, name, kept);
-    recorder_call(CALL_PLAIN, "lm_buffer_resize(&realm, %u, %s, %u)", owner, name, size);
+    recorder_call(CALL_PLAIN, "lm_buffer_resize(&table, %u, %s, %u)", owner, name, size);
     recorded.pending.tells = true;
-    lm_status status = RETURNED(lm_buffer_resize(realm, owner, handle, size));
+    lm_status status = RETURNED(lm_buffer_resize(table, owner, handle, size));
     if (fresh) recorder_add("    keeps_first(%u, %s, %u);\n", owner, name, kept);
     if (recorded.operation && recorded.operation->verb == TRACE_ATTACH) // perhaps elsewhere
         recorder_add("    lies(%u, %u, %s, 1);\n",
@@ -152,54 +154,58 @@ lm_status recorded_buffer_resize(lm_realm *realm, uint32_t owner, lm_handle hand
 
 // What stands where a handle lies is held after each operation; of itself it is called wrongly
 // only.
-lm_status recorded_buffer_describe(lm_realm *realm, uint32_t owner, lm_handle handle,
+lm_status recorded_buffer_describe(lm_buffer_table *table, uint32_t owner, lm_handle handle,
                                    lm_buffer_info *info) {
     if (!recorder_is_on() || !recorded.knows_next)
-        return lm_buffer_describe(realm, owner, handle, info);
-    recorder_call(CALL_PLAIN, "lm_buffer_describe(&realm, %u, %s, &info)", owner,
+        return lm_buffer_describe(table, owner, handle, info);
+    recorder_call(CALL_PLAIN, "lm_buffer_describe(&table, %u, %s, &info)", owner,
                   recorder_handle(handle));
-    return RETURNED(lm_buffer_describe(realm, owner, handle, info));
+    return RETURNED(lm_buffer_describe(table, owner, handle, info));
 }
 
-// ---- The realm ----------------------------------------------------------------------------------
+// ---- The buffer table
+// ----------------------------------------------------------------------------------
 
-lm_status recorded_realm_set_budget(lm_realm *realm, uint32_t memory, uint64_t bytes) {
-    if (!recorder_is_on() || !recorded.knows_next) return lm_realm_set_budget(realm, memory, bytes);
-    recorder_call(CALL_PLAIN, "lm_realm_set_budget(&realm, %u, %llu)", memory, (ull)bytes);
-    return RETURNED(lm_realm_set_budget(realm, memory, bytes));
+lm_status recorded_buffer_table_set_budget(lm_buffer_table *table, uint32_t memory,
+                                           uint64_t bytes) {
+    if (!recorder_is_on() || !recorded.knows_next)
+        return lm_buffer_table_set_budget(table, memory, bytes);
+    recorder_call(CALL_PLAIN, "lm_buffer_table_set_budget(&table, %u, %llu)", memory, (ull)bytes);
+    return RETURNED(lm_buffer_table_set_budget(table, memory, bytes));
 }
 
-lm_live recorded_realm_live_of(const lm_realm *realm, uint32_t owner) {
-    if (!recorder_is_on()) return lm_realm_live_of(realm, owner);
-    recorder_call(CALL_NUMBER, "lm_realm_live_of(&realm, %u).buffers", owner);
-    lm_live live = lm_realm_live_of(realm, owner);
+lm_live recorded_buffer_table_live_of(const lm_buffer_table *table, uint32_t owner) {
+    if (!recorder_is_on()) return lm_buffer_table_live_of(table, owner);
+    recorder_call(CALL_NUMBER, "lm_buffer_table_live_of(&table, %u).buffers", owner);
+    lm_live live = lm_buffer_table_live_of(table, owner);
     recorder_returned(live.buffers);
     return live;
 }
 
-uint64_t recorded_realm_release_all(lm_realm *realm, uint32_t owner) {
-    if (!recorder_is_on()) return lm_realm_release_all(realm, owner);
-    recorder_call(CALL_NUMBER, "lm_realm_release_all(&realm, %u)", owner);
-    return recorder_returned(lm_realm_release_all(realm, owner));
+uint64_t recorded_buffer_table_release_all(lm_buffer_table *table, uint32_t owner) {
+    if (!recorder_is_on()) return lm_buffer_table_release_all(table, owner);
+    recorder_call(CALL_NUMBER, "lm_buffer_table_release_all(&table, %u)", owner);
+    return recorder_returned(lm_buffer_table_release_all(table, owner));
 }
 
 // In the middle of a play, or at its end.
-void recorded_finalizers_end(lm_realm *realm) {
+void recorded_finalizers_end(lm_buffer_table *table) {
     if (recorder_is_on() && !recorded.operation) recorder_write_state(true);
-    if (recorder_is_on()) recorder_write("    lm_finalizers_end(&realm);\n");
-    lm_finalizers_end(realm);
+    if (recorder_is_on()) recorder_write("    lm_finalizers_end(&table);\n");
+    lm_finalizers_end(table);
 }
 
-// With the realm they are started by the program itself.
-bool recorded_finalizers_start(lm_realm *realm) {
-    if (!recorder_is_on() || !recorded.operation) return lm_finalizers_start(realm);
-    recorder_call(CALL_NUMBER, "lm_finalizers_start(&realm)");
-    return recorder_returned(lm_finalizers_start(realm)) != 0;
+// With the buffer table they are started by the program itself.
+bool recorded_finalizers_start(lm_buffer_table *table) {
+    if (!recorder_is_on() || !recorded.operation) return lm_finalizers_start(table);
+    recorder_call(CALL_NUMBER, "lm_finalizers_start(&table)");
+    return recorder_returned(lm_finalizers_start(table)) != 0;
 }
 
-lm_status recorded_realm_end(lm_realm *realm) {
-    if (recorder_is_on()) recorder_write("    lm_realm_end(&realm);\n    holds_nothing();\n");
-    return lm_realm_end(realm);
+lm_status recorded_buffer_table_end(lm_buffer_table *table) {
+    if (recorder_is_on())
+        recorder_write("    lm_buffer_table_end(&table);\n    holds_nothing();\n");
+    return lm_buffer_table_end(table);
 }
 
 // ---- Views --------------------------------------------------------------------------------------
@@ -216,138 +222,138 @@ static void name_view(lm_status status, const lm_view *view, lm_kind kind) {
                  o->argument[3], o->argument[4]);
 }
 
-lm_status recorded_view_make(lm_realm *realm, uint32_t owner, lm_handle handle, lm_kind kind,
+lm_status recorded_view_make(lm_buffer_table *table, uint32_t owner, lm_handle handle, lm_kind kind,
                              uint32_t offset, uint32_t length, lm_view *view) {
-    if (!recorder_is_on()) return lm_view_make(realm, owner, handle, kind, offset, length, view);
+    if (!recorder_is_on()) return lm_view_make(table, owner, handle, kind, offset, length, view);
     const char *made = recorder_new_view();
     recorder_new_handle();
-    recorder_call(CALL_PLAIN, "lm_view_make(&realm, %u, %s, %s, %u, %u, %s)", owner,
+    recorder_call(CALL_PLAIN, "lm_view_make(&table, %u, %s, %s, %u, %u, %s)", owner,
                   recorder_handle(handle), recorder_kind(kind), offset, length, made);
-    lm_status status = RETURNED(lm_view_make(realm, owner, handle, kind, offset, length, view));
+    lm_status status = RETURNED(lm_view_make(table, owner, handle, kind, offset, length, view));
     name_view(status, view, kind);
     return status;
 }
 
-lm_status recorded_view_sub(lm_realm *realm, const lm_view *view, lm_kind kind, uint32_t from,
-                            uint32_t length, lm_view *sub) {
-    if (!recorder_is_on()) return lm_view_sub(realm, view, kind, from, length, sub);
+lm_status recorded_view_sub(lm_buffer_table *table, const lm_view *view, lm_kind kind,
+                            uint32_t from, uint32_t length, lm_view *sub) {
+    if (!recorder_is_on()) return lm_view_sub(table, view, kind, from, length, sub);
     const char *of = recorder_view(view), *made = recorder_new_view();
     recorder_new_handle();
-    recorder_call(CALL_PLAIN, "lm_view_sub(&realm, %s, %s, %u, %u, %s)", of, recorder_kind(kind),
+    recorder_call(CALL_PLAIN, "lm_view_sub(&table, %s, %s, %u, %u, %s)", of, recorder_kind(kind),
                   from, length, made);
-    lm_status status = RETURNED(lm_view_sub(realm, view, kind, from, length, sub));
+    lm_status status = RETURNED(lm_view_sub(table, view, kind, from, length, sub));
     name_view(status, sub, kind);
     return status;
 }
 
-lm_status recorded_view_end(lm_realm *realm, lm_view *view) {
-    if (!recorder_is_on()) return lm_view_end(realm, view);
+lm_status recorded_view_end(lm_buffer_table *table, lm_view *view) {
+    if (!recorder_is_on()) return lm_view_end(table, view);
     const char *name = recorder_view(view);
     for (uint32_t i = 0; name[1] == 'v' && i < recorded.views_named; i++)
         if (atoi(name + 2) == (int)i) recorded.views[i].handle = 0;
-    recorder_call(CALL_RELEASE, "lm_view_end(&realm, %s)", name);
-    lm_status status = RETURNED(lm_view_end(realm, view));
+    recorder_call(CALL_RELEASE, "lm_view_end(&table, %s)", name);
+    lm_status status = RETURNED(lm_view_end(table, view));
     if (name[1] == 'v') recorder_add("    ended(%s);\n", name);
     return status;
 }
 
 // What an element's bits are, as its bytes say.
-static uint64_t bits_of(lm_realm *realm, const lm_view *view, uint32_t offset, lm_kind kind,
+static uint64_t bits_of(lm_buffer_table *table, const lm_view *view, uint32_t offset, lm_kind kind,
                         bool little_endian) {
     lm_buffer_info info;
-    if (lm_buffer_describe(realm, view->owner, view->handle, &info) != LM_OK) return 0;
+    if (lm_buffer_describe(table, view->owner, view->handle, &info) != LM_OK) return 0;
     const unsigned char *at =
-        lm_at(realm->memories.at[info.memory].memory, info.start + view->offset + offset);
+        lm_at(table->memories.at[info.memory].memory, info.start + view->offset + offset);
     return element_bits(at, buffer_model_element(kind), little_endian);
 }
 
-lm_status recorded_view_load(lm_realm *realm, const lm_view *view, uint32_t offset, lm_kind kind,
-                             bool little_endian, uint64_t *bits) {
-    if (!recorder_is_on()) return lm_view_load(realm, view, offset, kind, little_endian, bits);
-    recorder_call(CALL_CHAINED, "lm_view_load(&realm, %s, %u, %s, %s, &bits)", recorder_view(view),
+lm_status recorded_view_load(lm_buffer_table *table, const lm_view *view, uint32_t offset,
+                             lm_kind kind, bool little_endian, uint64_t *bits) {
+    if (!recorder_is_on()) return lm_view_load(table, view, offset, kind, little_endian, bits);
+    recorder_call(CALL_CHAINED, "lm_view_load(&table, %s, %u, %s, %s, &bits)", recorder_view(view),
                   offset, recorder_kind(kind), true_or_false(little_endian));
-    lm_status status = RETURNED(lm_view_load(realm, view, offset, kind, little_endian, bits));
+    lm_status status = RETURNED(lm_view_load(table, view, offset, kind, little_endian, bits));
     if (status == LM_OK)
         recorder_add("    loads(0x%llx);\n",
-                     (ull)bits_of(realm, view, offset, kind, little_endian));
+                     (ull)bits_of(table, view, offset, kind, little_endian));
     return status;
 }
 
-lm_status recorded_view_store(lm_realm *realm, const lm_view *view, uint32_t offset, lm_kind kind,
-                              bool little_endian, uint64_t bits) {
-    if (!recorder_is_on()) return lm_view_store(realm, view, offset, kind, little_endian, bits);
-    recorder_call(CALL_PLAIN, "lm_view_store(&realm, %s, %u, %s, %s, bits)", recorder_view(view),
+lm_status recorded_view_store(lm_buffer_table *table, const lm_view *view, uint32_t offset,
+                              lm_kind kind, bool little_endian, uint64_t bits) {
+    if (!recorder_is_on()) return lm_view_store(table, view, offset, kind, little_endian, bits);
+    recorder_call(CALL_PLAIN, "lm_view_store(&table, %s, %u, %s, %s, bits)", recorder_view(view),
                   offset, recorder_kind(kind), true_or_false(little_endian));
-    return RETURNED(lm_view_store(realm, view, offset, kind, little_endian, bits));
+    return RETURNED(lm_view_store(table, view, offset, kind, little_endian, bits));
 }
 
-lm_status recorded_view_get_integer(lm_realm *realm, const lm_view *view, uint32_t index,
+lm_status recorded_view_get_integer(lm_buffer_table *table, const lm_view *view, uint32_t index,
                                     int64_t *value) {
-    if (!recorder_is_on()) return lm_view_get_integer(realm, view, index, value);
-    recorder_call(CALL_CHAINED, "lm_view_get_integer(&realm, %s, %u, &integer)",
+    if (!recorder_is_on()) return lm_view_get_integer(table, view, index, value);
+    recorder_call(CALL_CHAINED, "lm_view_get_integer(&table, %s, %u, &integer)",
                   recorder_view(view), index);
-    return RETURNED(lm_view_get_integer(realm, view, index, value));
+    return RETURNED(lm_view_get_integer(table, view, index, value));
 }
 
-lm_status recorded_view_set_integer(lm_realm *realm, const lm_view *view, uint32_t index,
+lm_status recorded_view_set_integer(lm_buffer_table *table, const lm_view *view, uint32_t index,
                                     int64_t value) {
-    if (!recorder_is_on()) return lm_view_set_integer(realm, view, index, value);
-    recorder_call(CALL_PLAIN, "lm_view_set_integer(&realm, %s, %u, integer)", recorder_view(view),
+    if (!recorder_is_on()) return lm_view_set_integer(table, view, index, value);
+    recorder_call(CALL_PLAIN, "lm_view_set_integer(&table, %s, %u, integer)", recorder_view(view),
                   index);
-    return RETURNED(lm_view_set_integer(realm, view, index, value));
+    return RETURNED(lm_view_set_integer(table, view, index, value));
 }
 
-lm_status recorded_view_get_number(lm_realm *realm, const lm_view *view, uint32_t index,
+lm_status recorded_view_get_number(lm_buffer_table *table, const lm_view *view, uint32_t index,
                                    double *value) {
-    if (!recorder_is_on()) return lm_view_get_number(realm, view, index, value);
-    recorder_call(CALL_CHAINED, "lm_view_get_number(&realm, %s, %u, &number)", recorder_view(view),
+    if (!recorder_is_on()) return lm_view_get_number(table, view, index, value);
+    recorder_call(CALL_CHAINED, "lm_view_get_number(&table, %s, %u, &number)", recorder_view(view),
                   index);
-    return RETURNED(lm_view_get_number(realm, view, index, value));
+    return RETURNED(lm_view_get_number(table, view, index, value));
 }
 
-lm_status recorded_view_set_number(lm_realm *realm, const lm_view *view, uint32_t index,
+lm_status recorded_view_set_number(lm_buffer_table *table, const lm_view *view, uint32_t index,
                                    double value) {
-    if (!recorder_is_on()) return lm_view_set_number(realm, view, index, value);
-    recorder_call(CALL_PLAIN, "lm_view_set_number(&realm, %s, %u, number)", recorder_view(view),
+    if (!recorder_is_on()) return lm_view_set_number(table, view, index, value);
+    recorder_call(CALL_PLAIN, "lm_view_set_number(&table, %s, %u, number)", recorder_view(view),
                   index);
-    return RETURNED(lm_view_set_number(realm, view, index, value));
+    return RETURNED(lm_view_set_number(table, view, index, value));
 }
 
-lm_status recorded_view_copy(lm_realm *realm, const lm_view *to, uint32_t at, const lm_view *from,
-                             uint32_t from_at, uint32_t length) {
-    if (!recorder_is_on()) return lm_view_copy(realm, to, at, from, from_at, length);
-    recorder_call(CALL_PLAIN, "lm_view_copy(&realm, %s, %u, %s, %u, %u)", recorder_view(to), at,
+lm_status recorded_view_copy(lm_buffer_table *table, const lm_view *to, uint32_t at,
+                             const lm_view *from, uint32_t from_at, uint32_t length) {
+    if (!recorder_is_on()) return lm_view_copy(table, to, at, from, from_at, length);
+    recorder_call(CALL_PLAIN, "lm_view_copy(&table, %s, %u, %s, %u, %u)", recorder_view(to), at,
                   recorder_view(from), from_at, length);
-    return RETURNED(lm_view_copy(realm, to, at, from, from_at, length));
+    return RETURNED(lm_view_copy(table, to, at, from, from_at, length));
 }
 
-lm_status recorded_view_point(lm_realm *realm, const lm_view *view, lm_pointer *pointer) {
-    if (!recorder_is_on()) return lm_view_point(realm, view, pointer);
+lm_status recorded_view_point(lm_buffer_table *table, const lm_view *view, lm_pointer *pointer) {
+    if (!recorder_is_on()) return lm_view_point(table, view, pointer);
     const char *name = recorder_view(view);
-    recorder_call(CALL_PLAIN, "lm_view_point(&realm, %s, &made_pointer)", name);
-    lm_status status = RETURNED(lm_view_point(realm, view, pointer));
+    recorder_call(CALL_PLAIN, "lm_view_point(&table, %s, &made_pointer)", name);
+    lm_status status = RETURNED(lm_view_point(table, view, pointer));
     if (status != LM_OK) return status;
     recorder_add("    points(%s, %u);\n", name, recorded.operation->argument[3]); // of v
     recorded.pointer_expected = LM_STATUSES; // it is another one
     return status;
 }
 
-lm_status recorded_pointer_check(const lm_realm *realm, const lm_pointer *pointer) {
-    if (!recorder_is_on()) return lm_pointer_check(realm, pointer);
-    recorder_call(CALL_POINTER, "lm_pointer_check(&realm, &pointer)");
-    return RETURNED(lm_pointer_check(realm, pointer));
+lm_status recorded_pointer_check(const lm_buffer_table *table, const lm_pointer *pointer) {
+    if (!recorder_is_on()) return lm_pointer_check(table, pointer);
+    recorder_call(CALL_POINTER, "lm_pointer_check(&table, &pointer)");
+    return RETURNED(lm_pointer_check(table, pointer));
 }
 
 // ---- Finalizers ---------------------------------------------------------------------------------
 
-lm_status recorded_finalizer_attach(lm_realm *realm, uint32_t owner, lm_handle handle,
+lm_status recorded_finalizer_attach(lm_buffer_table *table, uint32_t owner, lm_handle handle,
                                     lm_token sibling, lm_token *token) {
-    if (!recorder_is_on()) return lm_finalizer_attach(realm, owner, handle, sibling, token);
+    if (!recorder_is_on()) return lm_finalizer_attach(table, owner, handle, sibling, token);
     const char *beside = sibling ? recorder_token(sibling) : "0";
     const char *made = recorder_new_token(0);
-    recorder_call(CALL_PLAIN, "lm_finalizer_attach(&realm, %u, %s, %s, %s)", owner,
+    recorder_call(CALL_PLAIN, "lm_finalizer_attach(&table, %u, %s, %s, %s)", owner,
                   recorder_handle(handle), beside, made);
-    lm_status status = RETURNED(lm_finalizer_attach(realm, owner, handle, sibling, token));
+    lm_status status = RETURNED(lm_finalizer_attach(table, owner, handle, sibling, token));
     name_token(status, *token, 0);
     return status;
 }
@@ -361,32 +367,32 @@ static void add_same(lm_token token) {
                          recorder_handle(p->references[p->model.tokens[i]].handle));
 }
 
-lm_status recorded_finalizer_detach(lm_realm *realm, lm_token token, lm_handle *handle) {
-    if (!recorder_is_on()) return lm_finalizer_detach(realm, token, handle);
-    recorder_call(CALL_PLAIN, "lm_finalizer_detach(&realm, %s, &detached)", recorder_token(token));
-    lm_status status = RETURNED(lm_finalizer_detach(realm, token, handle));
+lm_status recorded_finalizer_detach(lm_buffer_table *table, lm_token token, lm_handle *handle) {
+    if (!recorder_is_on()) return lm_finalizer_detach(table, token, handle);
+    recorder_call(CALL_PLAIN, "lm_finalizer_detach(&table, %s, &detached)", recorder_token(token));
+    lm_status status = RETURNED(lm_finalizer_detach(table, token, handle));
     if (status == LM_OK) add_same(token);
     return status;
 }
 
 // References more have been made before, so that nothing dies.
-lm_status recorded_finalizer_detach_all(lm_realm *realm, lm_token token, uint32_t *freed) {
-    if (!recorder_is_on()) return lm_finalizer_detach_all(realm, token, freed);
-    recorder_call(CALL_PLAIN, "lm_finalizer_detach_all(&realm, %s, &freed)", recorder_token(token));
-    lm_status status = RETURNED(lm_finalizer_detach_all(realm, token, freed));
+lm_status recorded_finalizer_detach_all(lm_buffer_table *table, lm_token token, uint32_t *freed) {
+    if (!recorder_is_on()) return lm_finalizer_detach_all(table, token, freed);
+    recorder_call(CALL_PLAIN, "lm_finalizer_detach_all(&table, %s, &freed)", recorder_token(token));
+    lm_status status = RETURNED(lm_finalizer_detach_all(table, token, freed));
     if (status == LM_OK) recorder_add("    died(0);\n");
     return status;
 }
 
-lm_status recorded_finalizer_replace(lm_realm *realm, uint32_t owner, lm_handle handle,
+lm_status recorded_finalizer_replace(lm_buffer_table *table, uint32_t owner, lm_handle handle,
                                      lm_token *token, lm_handle *cancelled) {
-    if (!recorder_is_on()) return lm_finalizer_replace(realm, owner, handle, token, cancelled);
+    if (!recorder_is_on()) return lm_finalizer_replace(table, owner, handle, token, cancelled);
     lm_token replaced = *token;
     const char *old = recorder_token(replaced), *made = recorder_new_token(replaced);
     const char *of = recorder_handle(handle);
-    recorder_call(CALL_PLAIN, "lm_finalizer_replace(&realm, %u, %s, %s, &detached)", owner, of,
+    recorder_call(CALL_PLAIN, "lm_finalizer_replace(&table, %u, %s, %s, &detached)", owner, of,
                   made);
-    lm_status status = RETURNED(lm_finalizer_replace(realm, owner, handle, token, cancelled));
+    lm_status status = RETURNED(lm_finalizer_replace(table, owner, handle, token, cancelled));
     if (status == LM_OK)
         recorder_add("    same(detached, %s);\n", *cancelled ? of : "0");
     else
@@ -395,33 +401,33 @@ lm_status recorded_finalizer_replace(lm_realm *realm, uint32_t owner, lm_handle 
     return status;
 }
 
-lm_status recorded_finalizer_close(lm_realm *realm, lm_token token) {
-    if (!recorder_is_on()) return lm_finalizer_close(realm, token);
-    recorder_call(CALL_PLAIN, "lm_finalizer_close(&realm, %s)", recorder_token(token));
-    return RETURNED(lm_finalizer_close(realm, token));
+lm_status recorded_finalizer_close(lm_buffer_table *table, lm_token token) {
+    if (!recorder_is_on()) return lm_finalizer_close(table, token);
+    recorder_call(CALL_PLAIN, "lm_finalizer_close(&table, %s)", recorder_token(token));
+    return RETURNED(lm_finalizer_close(table, token));
 }
 
-lm_status recorded_finalizer_enqueue(lm_realm *realm, lm_token token) {
-    if (!recorder_is_on()) return lm_finalizer_enqueue(realm, token);
-    recorder_call(CALL_PLAIN, "lm_finalizer_enqueue(&realm, %s)", recorder_token(token));
+lm_status recorded_finalizer_enqueue(lm_buffer_table *table, lm_token token) {
+    if (!recorder_is_on()) return lm_finalizer_enqueue(table, token);
+    recorder_call(CALL_PLAIN, "lm_finalizer_enqueue(&table, %s)", recorder_token(token));
     recorded.pending.quiet = "safepoint";
-    return RETURNED(lm_finalizer_enqueue(realm, token));
+    return RETURNED(lm_finalizer_enqueue(table, token));
 }
 
 // The references that are released: of tokens that were attached. What is drained when all has been
 // released by hand, fails.
-lm_drained recorded_finalizers_drain(lm_realm *realm, uint32_t count) {
-    if (!recorder_is_on()) return lm_finalizers_drain(realm, count);
+lm_drained recorded_finalizers_drain(lm_buffer_table *table, uint32_t count) {
+    if (!recorder_is_on()) return lm_finalizers_drain(table, count);
     const buffer_player *p = recorded.player;
     const buffer_model *m = &p->model;
     bool late = count == UINT32_MAX;
     uint32_t released = 0;
     for (uint32_t i = m->queue_first - m->drained; !late && i < m->queue_first; i++)
         released += p->tokens[m->queue[i]].token != 0;
-    recorder_write("    DRAINS(%u, %u, %s, lm_finalizers_drain(&realm, %u));\n", released,
+    recorder_write("    DRAINS(%u, %u, %s, lm_finalizers_drain(&table, %u));\n", released,
                    late ? p->armed : 0, true_or_false(!late && p->waiting > 0), count);
     recorded.inside = true;
-    lm_drained drained = lm_finalizers_drain(realm, count);
+    lm_drained drained = lm_finalizers_drain(table, count);
     recorded.inside = false;
     return drained;
 }

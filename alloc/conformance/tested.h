@@ -11,11 +11,11 @@
 
 #include <cmocka.h>
 
-// Whether the subject states the capability. A test of one that it lacks calls skip(), which says
+// Whether the tested states the capability. A test of one that it lacks calls skip(), which says
 // so.
 bool can(lm_capability capability);
 
-// A memory, and one in which the subject has started; to be destroyed. heap_start 0: 16.
+// A memory, and one in which the tested has started; to be destroyed. heap_start 0: 16.
 lm_memory make(uint32_t pages, uint32_t pages_max, uint32_t heap_start);
 lm_memory started(uint32_t pages, uint32_t pages_max);
 
@@ -27,7 +27,7 @@ lm_census walk(lm_memory *memory);
 void require_bound(uint64_t heap_bytes, const lm_demand *demand, uint32_t pages_begun);
 
 // The table of a strategy of the registry, or of conformance/minimal.c; NULL if there is none.
-const lm_allocator *subject_named(const char *name, int check_level);
+const lm_allocator *tested_named(const char *name, int check_level);
 
 // What a block costs at most of the heap.
 uint64_t bytes_max(size_t size, size_t alignment);

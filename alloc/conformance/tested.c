@@ -1,10 +1,10 @@
-#include "alloc/conformance/subject.h"
+#include "alloc/conformance/tested.h"
 #include "alloc/registry.h"
 
 extern const lm_allocator lm_minimal_level0, lm_minimal_level1, lm_minimal_level2;
 
 bool can(lm_capability capability) {
-    return subject->capabilities & capability;
+    return tested->capabilities & capability;
 }
 
 lm_memory make(uint32_t pages, uint32_t pages_max, uint32_t heap_start) {
@@ -17,24 +17,24 @@ lm_memory make(uint32_t pages, uint32_t pages_max, uint32_t heap_start) {
 
 lm_memory started(uint32_t pages, uint32_t pages_max) {
     lm_memory memory = make(pages, pages_max, 0);
-    require(start, subject->start(&memory));
+    require(start, tested->start(&memory));
     return memory;
 }
 
 lm_census walk(lm_memory *memory) {
     lm_census census;
-    const char *broken = subject->validate(memory, &census);
+    const char *broken = tested->validate(memory, &census);
     require_as(sound, !broken, "validate returned \"%s\"", broken);
     return census;
 }
 
 void require_bound(uint64_t heap_bytes, const lm_demand *demand, uint32_t pages_begun) {
-    if (!subject->heap_bytes_max) return;
+    if (!tested->heap_bytes_max) return;
     uint64_t begun = (uint64_t)pages_begun * LM_PAGE_BYTES;
-    require_that(bound, heap_bytes, <=, begun + subject->heap_bytes_max(demand));
+    require_that(bound, heap_bytes, <=, begun + tested->heap_bytes_max(demand));
 }
 
-const lm_allocator *subject_named(const char *name, int check_level) {
+const lm_allocator *tested_named(const char *name, int check_level) {
     static const lm_allocator *const minimal[] = {&lm_minimal_level0, &lm_minimal_level1,
                                                   &lm_minimal_level2};
     if (strcmp(name, "minimal") == 0) return minimal[check_level];
@@ -42,7 +42,7 @@ const lm_allocator *subject_named(const char *name, int check_level) {
 }
 
 uint64_t bytes_max(size_t size, size_t alignment) {
-    return subject->block_bytes_max(size, alignment);
+    return tested->block_bytes_max(size, alignment);
 }
 
 size_t size_within(uint64_t bytes) {
