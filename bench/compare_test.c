@@ -372,7 +372,7 @@ static void an_interrupt_keeps_what_was_measured(void **state) {
 static void another_malloc_is_not_measured(void **state) {
     (void)state;
     char path[512];
-    snprintf(path, sizeof path, "%s-kernel", linmem);
+    snprintf(path, sizeof path, "%s-runner", linmem);
     int shared = memfd_create("cell", 0), program = memfd_create("program", 0);
     assert_int_equal(ftruncate(shared, sizeof(cell)), 0);
     assert_int_equal(ftruncate(program, 4096), 0);
