@@ -87,7 +87,8 @@ try inherits-umask - 'umask 077; $R $probe'
 try inherits-folder - 'mkdir "a b"; cd "a b"; $R $probe'
 try inherits-niceness nice 'nice -n 7 $R $probe'
 try inherits-new-session setsid 'setsid -w $R $probe'
-try inherits-background-job - 'set -m; $R $probe > out & wait; cat out'
+# Job control ends before the wait: else bash may tell that the job is done, or may not.
+try inherits-background-job - 'set -m; $R $probe > out & set +m; wait; cat out'
 try inherits-arguments - '$R $probe "" "a b" -- --help -o "$(printf "\377\n")"'
 
 # ---- how a program ends ----
