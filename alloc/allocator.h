@@ -1,17 +1,16 @@
-// The allocator interface: one table of functions, behind which strategies and system mallocs
-// stand.
+// The allocator interface: one table of functions, for strategies and system mallocs alike.
 //
-// The memory is the last argument, so that a system's own malloc, realloc and free stand in the
-// table as they are: an argument that the callee does not read costs nothing in the calling
-// conventions we build for, and no peer pays for an adapter that a strategy is spared.
+// The memory is the last argument, so that the table can hold a system's own malloc, realloc and
+// free without an adapter: in the calling conventions that we build for, an argument that the
+// callee does not read costs nothing.
 //
-// A block is at least as large as asked and aligned to LM_BLOCK_ALIGNMENT, or to what was asked. It
-// is live from the call that returned it to the one that frees it. Functions are called by one
-// thread at a time unless LM_SHARES_THREADS is stated.
+// A block has at least the size asked for and is aligned to LM_BLOCK_ALIGNMENT or to the alignment
+// asked for. It is live from the call that returns it to the call that frees it. One thread at a
+// time calls, unless the allocator states LM_SHARES_THREADS.
 //
-// alloc/conformance/laws.def states each law that the conformance suite checks, under the name that
-// a failure prints, and which capability or table entry claims it. alloc/conformance/minimal.c is
-// the smallest strategy that satisfies them.
+// alloc/conformance/laws.def lists the laws that the conformance suite checks, by the names that a
+// failure prints, each with the capability or table entry that claims it.
+// alloc/conformance/minimal.c is the smallest strategy that satisfies them.
 #pragma once
 
 #include "alloc/linear_memory.h"
@@ -19,99 +18,101 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// A set of them is an unsigned: the constants are single bits.
+// Single bits; a set of capabilities is an unsigned.
 typedef enum lm_capability {
 #define CAPABILITY(constant, bit, name, meaning) constant = bit,
 #include "alloc/capabilities.def"
 #undef CAPABILITY
 } lm_capability;
 
-// What a walk over the heap counted. `live_bytes` are those of the blocks as laid out, not as
-// asked.
+// The counts of a heap walk. Bytes are those of the blocks as laid out, not the sizes asked for.
 typedef struct lm_census {
     uint64_t live_blocks, live_bytes;
     uint64_t free_blocks, free_bytes;
-    uint64_t heap_bytes; // all that the heap has taken of the memory, its own records included
+    uint64_t heap_bytes; // everything that the heap has taken from the memory, its records included
 } lm_census;
 
-// What has been asked of a heap since it started, as heap_bytes_max needs it: of each number the
-// most that it was at any time. alloc/conformance/demand.h counts it from outside.
+// The demand on a heap since it started, the input of heap_bytes_max: each number is the maximum so
+// far. alloc/conformance/demand.h counts it from outside.
 typedef struct lm_demand {
-    // Of all live blocks. A block counts with block_bytes_max, after a resize with twice that; it
-    // never counts less than before while it stays where it is, since a block that shrinks in place
-    // leaves a hole that nothing of its old size fits into; and while it is copied it counts twice.
+    // The sum over live blocks of block_bytes_max; after a resize, of twice that. While a block
+    // stays at its address its share never decreases, because a block that shrinks in place leaves
+    // a hole that no block of its old size fits into. While a block is copied it counts twice.
     uint64_t live_bytes;
-    uint64_t live_blocks; // as many; one more while one is copied
-    uint64_t block_bytes; // of one block
-    uint64_t alignment;   // that was asked for
-    uint64_t spent_bytes; // of all blocks since the last reset, freed or not; what alignment skips
-    uint64_t foreign_growths; // how often somebody else has grown the memory
-    uint64_t foreign_bytes;   // by how much: a table that has an entry for each page has theirs too
+    uint64_t live_blocks; // one more while a block is copied
+    uint64_t block_bytes; // the largest share of one block
+    uint64_t alignment;   // the largest asked for
+    uint64_t spent_bytes; // of all blocks since the last reset, freed or not, alignment included
+    uint64_t foreign_growths; // growths of the memory by other code
+    uint64_t foreign_bytes;   // their bytes: a table with an entry for each page covers them too
 } lm_demand;
 
 typedef struct lm_allocator {
     const char *name;
     const char *idea;  // one line
-    const char *bound; // of the heap's bytes, one line; "none: " and why, without heap_bytes_max
+    const char *bound; // on the heap's bytes, one line; "none: " and the reason if there is none
     unsigned capabilities;
-    int check_level; // that it was compiled at: 0 none, 1 constant-time checks, 2 all
+    int check_level; // as compiled: 0 no checks, 1 checks in constant time, 2 all checks
 
-    // Lays out an empty heap at memory->heap_start. False: the memory could not grow; the memory is
-    // then as it was, and start may be tried again. O(1).
+    // Makes an empty heap at memory->heap_start. Returns false if the memory could not grow; the
+    // memory is then unchanged, and start may be called again. O(1).
     bool (*start)(lm_memory *memory);
 
-    // Returns a block, or NULL, and then the heap is unchanged. allocate(0) gives a unique block.
+    // Returns a block, or NULL if the memory could not grow; the heap is then unchanged. A size of
+    // 0 gives a block with an address of its own.
     void *(*allocate)(size_t size, lm_memory *memory);
 
-    // The same, filled with zero.
+    // allocate, with the first `size` bytes zero.
     void *(*allocate_zeroed)(size_t size, lm_memory *memory);
 
-    // Optional, NULL where the allocator does not know: the same as allocate, and *dirty gets how
-    // many of the block's first bytes may not be zero; from there to `size` all are. The caller
-    // clears them when it holds no lock that other threads wait for.
+    // Optional (else NULL): allocate, and stores in *dirty the number of first bytes that may not
+    // be zero; the bytes from there to `size` are zero. The caller can then zero them after it has
+    // released a lock that other threads wait for.
     void *(*allocate_dirty)(size_t size, size_t *dirty, lm_memory *memory);
 
-    // The same as allocate, aligned. `alignment` is a power of two up to 2^31. The block's offset
-    // is a multiple of it; so is its address if the memory's base is, which is 0 on wasm32 and
-    // natively a multiple of LM_PAGE_BYTES at least.
+    // allocate, with an alignment: a power of two up to 2^31. The block's offset is a multiple of
+    // it. Its address is one if the memory's base is; the base is 0 on wasm32 and natively a
+    // multiple of LM_PAGE_BYTES at least.
     void *(*allocate_aligned)(size_t alignment, size_t size, lm_memory *memory);
 
-    // Makes the block `size` bytes large; the first min(old, new) bytes are kept. Returns its
-    // address, perhaps a new one, or NULL, and then the block is as it was. Size 0 keeps a block
-    // live in a strategy; a system's realloc frees it, so nobody asks that of a system malloc.
+    // Changes the size of a block and keeps the first min(old, new) bytes. Returns its address,
+    // which may be a new one, or NULL if the memory could not grow; the block is then unchanged.
+    // With size 0 a strategy keeps the block live; a system's realloc may free it and is never
+    // called so.
     void *(*resize)(void *block, size_t size, lm_memory *memory);
 
-    // The same for a block that is to stay aligned: `alignment` is what it was allocated with.
+    // resize for a block of allocate_aligned; `alignment` is the one it was allocated with.
     void *(*resize_aligned)(void *block, size_t size, size_t alignment, lm_memory *memory);
 
-    // Frees a block. `size` is what was asked for it last, or 0 where the caller does not know.
-    // NULL is ignored.
+    // Frees a block. `size` is the size last asked for, or 0 if the caller does not know it. NULL
+    // is ignored.
     void (*free)(void *block, size_t size, lm_memory *memory);
 
-    // How many bytes of the block may be used: at least what was asked.
+    // Returns the number of bytes of the block that the caller may use: at least the size asked
+    // for.
     size_t (*usable_size)(const void *block, lm_memory *memory);
 
-    // The most bytes that a block allocated with `size` and `alignment` takes of the heap, its own
-    // header included; so the most that usable_size may be, and the most by which live_bytes grows.
-    // A resize may leave a block at up to twice that. Of sizes that no heap can serve: anything.
-    // NULL in system mallocs.
+    // Returns the maximum number of heap bytes, header included, that a block allocated with `size`
+    // and `alignment` takes: an upper bound of usable_size and of the growth of live_bytes. After a
+    // resize a block may take twice that. Any value for sizes that no heap can serve. NULL in
+    // system mallocs.
     uint64_t (*block_bytes_max)(size_t size, size_t alignment);
 
-    // The most that the heap takes, its records and the last page included, when no more than that
-    // was asked of it, in whatever order; the pages that the memory had at the start come on top.
-    // NULL: there is no bound, and `bound` says why.
+    // Returns the maximum number of bytes that the heap takes, records and the last page included,
+    // if the demand on it was at most `demand`, in any order of calls. Pages that the memory had
+    // before start are not included. NULL if there is no bound; `bound` then says why.
     uint64_t (*heap_bytes_max)(const lm_demand *demand);
 
-    // Frees every block at once, and closes all scopes. NULL in system mallocs.
+    // Frees all blocks and closes all scopes. NULL in system mallocs.
     void (*reset)(lm_memory *memory);
 
-    // With LM_NESTS_SCOPES, else NULL: what is allocated from here on is freed when the scope is
-    // closed. False: out of memory, and no scope was opened. Closing ends the one opened last; to
-    // close where none is open is misuse.
+    // With LM_NESTS_SCOPES, else NULL. Blocks that are allocated after open_scope are freed by the
+    // matching close_scope, which closes the scope opened last. open_scope returns false if the
+    // memory could not grow; no scope is then open. close_scope without an open scope is misuse.
     bool (*open_scope)(lm_memory *memory);
     void (*close_scope)(lm_memory *memory);
 
-    // Walks the heap. Returns the name of the first law found broken, or NULL; fills the census
-    // where one is given. O(heap). NULL in system mallocs.
+    // Walks the heap. Returns the name of the first broken law, or NULL if the heap is sound. Fills
+    // the census unless it is NULL. O(heap). NULL in system mallocs.
     const char *(*validate)(lm_memory *memory, lm_census *census);
 } lm_allocator;
