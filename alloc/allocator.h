@@ -58,7 +58,7 @@ typedef struct lm_allocator {
     // memory is then unchanged, and start may be called again. O(1).
     bool (*start)(lm_memory *memory);
 
-    // Returns a block, or NULL if the memory could not grow; the heap is then unchanged. A size of
+    // Returns a block, or NULL if out of memory; the heap is then unchanged. A size of
     // 0 gives a block with an address of its own.
     void *(*allocate)(size_t size, lm_memory *memory);
 
@@ -76,7 +76,7 @@ typedef struct lm_allocator {
     void *(*allocate_aligned)(size_t alignment, size_t size, lm_memory *memory);
 
     // Changes the size of a block and keeps the first min(old, new) bytes. Returns its address,
-    // which may be a new one, or NULL if the memory could not grow; the block is then unchanged.
+    // which may be a new one, or NULL if out of memory; the block is then unchanged.
     // With size 0 a strategy keeps the block live; a system's realloc may free it and is never
     // called so.
     void *(*resize)(void *block, size_t size, lm_memory *memory);
