@@ -40,9 +40,9 @@
 //     a copy of it ended once more                        LM_RELEASE_AFTER_ZERO, LM_STALE_HANDLE
 //     a view made when home is full, or all slots are     LM_OUT_OF_MEMORY, LM_OUT_OF_SLOTS
 //     the buffer's own (stale handle, wrong owner, …)     as alloc/buffers/buffer.h says
-//     any use of a buffer table that has ended, but for what     LM_NOT_STARTED
+//     any use of a table that has ended, but for what     LM_NOT_STARTED
 //       the view tells alone (its kind, its range)
-//     a pointer checked after the buffer table's end             LM_OLD_POINTER
+//     a pointer checked after the table's end             LM_OLD_POINTER
 //
 // A view keeps its buffer from being resized by anyone who holds another reference: LM_SHARED.
 // Where its own is the last, its owner can resize through it; what it shows beyond the new end is
