@@ -353,7 +353,7 @@ static void refuse_all_of_a_table_that_has_ended(void) {
     refuse_all_uses(row, &s.u8, LM_NOT_STARTED, LM_NOT_STARTED);
     REFUSES(row, LM_OUT_OF_RANGE, lm_view_get_integer(r, &s.u8, UINT32_MAX, &out.integer));
     REFUSES(row, LM_WRONG_KIND, lm_view_get_integer(r, &s.f64, 0, &out.integer));
-    row = "a pointer checked after the buffer table's end";
+    row = "a pointer checked after the table's end";
     REFUSES(row, LM_OLD_POINTER, lm_pointer_check(r, &pointer));
 }
 
