@@ -169,6 +169,7 @@ static uint32_t maps_grow(lm_memory *m, uint32_t tail, uint32_t granules, uint32
     uint32_t behind = start * PAGE_GRANULES, capacity = old->capacity;
     bool joins = start == ours && tail < behind;
     uint32_t place = lm_round_up(joins ? tail : behind, step), end = pages_for(place + granules);
+    if (end < start) end = start; // the free end has such a place, and nothing is to grow
     if (end - first > capacity) {
         capacity = capacity_for(m, end - first + step / PAGE_GRANULES);
         table = pages_for(granules_for((uint64_t)capacity * PAGE_MAP_BYTES));
