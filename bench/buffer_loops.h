@@ -1,4 +1,4 @@
-// The loops that buffers_benchmark times: in C, as the layer's header is.
+// The loops that buffers_benchmark times, in C like the header of the buffers.
 #pragma once
 
 #include <stdbool.h>
@@ -10,21 +10,21 @@ extern "C" {
 
 typedef struct buffer_world buffer_world;
 
-// A buffer table on one memory that a strategy serves, with so many live buffers of 64 bytes, a
-// power of two up to 1024. Ends the process where there is no memory.
+// Makes a buffer table on one memory, with `buffers` (a power of two up to 1024) live buffers of 64
+// bytes, allocated by the strategy. Aborts on a bad argument or if out of memory.
 buffer_world *buffer_world_start(const char *strategy, bool atomic, uint32_t buffers);
 void buffer_world_end(buffer_world *world);
 
-// Each does its pair `count` times, on all the buffers in turn.
+// Each repeats its pair of calls `count` times, on the buffers in turn.
 void loop_retain_release(buffer_world *world, uint64_t count);
 void loop_bare_counter(buffer_world *world, uint64_t count);
 void loop_bare_atomic(buffer_world *world, uint64_t count);
 
-// Each does its pair `count` times, with a buffer or a block of 64 bytes.
+// Each repeats its pair of calls `count` times, with a buffer or a block of 64 bytes.
 void loop_create_release(buffer_world *world, uint64_t count);
 void loop_allocate_free(buffer_world *world, uint64_t count);
 
-// The same in rounds of 64: so many are made, then as many ended, the first one first.
+// The same in rounds: 64 are created, then these 64 are freed in the same order.
 void loop_create_release_rounds(buffer_world *world, uint64_t count);
 void loop_allocate_free_rounds(buffer_world *world, uint64_t count);
 

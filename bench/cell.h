@@ -1,7 +1,7 @@
-// A cell: one allocator playing one workload in one fresh process.
+// A cell: one allocator on one workload in one fresh process, the runner.
 //
-// The two processes share this piece of memory: the comparison writes the order, the runner the
-// outcome. What a runner that crashed had found out so far is there still.
+// The comparison and the runner share this memory: the comparison writes the order, the runner the
+// outcome. If the runner crashes, what it has written so far remains.
 #pragma once
 
 #include <stdint.h>
@@ -12,39 +12,39 @@ extern "C" {
 
 enum {
     CELL_PASSES_MAX = 256,
-    CELL_DESCRIPTOR = 3,    // in the runner: this piece,
-    PROGRAM_DESCRIPTOR = 4, // and the program it plays
-    CELL_WALK_EVERY = 4096, // calls, when verifying
-    CELL_STEPS_MIN = 1000,  // of the clock in what is timed: an error of 0.1 % at most
+    CELL_DESCRIPTOR = 3,    // in the runner: this memory
+    PROGRAM_DESCRIPTOR = 4, // in the runner: the replay
+    CELL_WALK_EVERY = 4096, // calls from heap walk to heap walk in a verified run
+    CELL_STEPS_MIN = 1000,  // steps of the clock in a timed pass: an error of 0.1 % at most
 };
 
 typedef struct cell_order {
     char allocator[32]; // a strategy, a yardstick or a system malloc
     int32_t check_level;
-    uint32_t verify;      // play once, observed and walked, and take no time
-    uint32_t threads;     // a thread plays each lane
-    uint32_t warm_passes; // after the cold one: at most so many,
+    uint32_t verify;      // run once with all checks and heap walks, without timing
+    uint32_t threads;     // a thread runs each lane
+    uint32_t warm_passes; // maximum number after the cold pass
     uint32_t warm_passes_min;
-    double warm_ns_max;  // and no more than fit here if each takes as long as the cold one did
+    double warm_ns_max;  // fewer warm passes if they would exceed this at the cold pass's speed
     uint32_t commit;     // an lm_memory_commit
-    uint32_t heap_start; // varied from process to process: one layout is one sample
-    double handicap;     // of a pass's time, spent waiting inside of it: a slowdown of known size
+    uint32_t heap_start; // varied from process to process, because one layout is one sample
+    double handicap;     // fraction of a pass's time added to it by waiting: a known slowdown
 } cell_order;
 
 typedef struct cell_outcome {
-    uint32_t done;     // the runner came to its end
-    char proof[128];   // which library answered, and its version
-    char failure[160]; // what went wrong, or ""
+    uint32_t done;     // the runner has finished
+    char proof[128];   // "VERSION (FILE)" of the malloc that the process has
+    char failure[160]; // what failed, or ""
     uint32_t warm_passes;
-    double cold_ns, warm_ns[CELL_PASSES_MAX]; // of a play
-    uint32_t cold_short, warm_short; // what was timed took under CELL_STEPS_MIN steps of the clock
-    uint64_t baseline_rss_bytes; // all is loaded and mapped, nothing played; without the pieces of
-                                 // 2 MiB that the heap holds by the memory option
-    uint64_t peak_rss_bytes;     // above it, in the cold pass
+    double cold_ns, warm_ns[CELL_PASSES_MAX]; // of one replay in the pass
+    uint32_t cold_short, warm_short; // a pass took less than CELL_STEPS_MIN steps of the clock
+    uint64_t baseline_rss_bytes; // before the cold pass, with everything mapped; does not include
+                                 // the heap's 2 MiB steps or huge pages
+    uint64_t peak_rss_bytes;     // above the baseline, in the cold pass
     uint64_t peak_heap_bytes;    // the linear memory's size after the cold pass
     uint64_t page_faults;        // in the cold pass
-    double huge_bytes;           // in huge pages after it, the whole process; NaN: not known
-    uint64_t harness_calls;      // heap calls in a verified pass that were not the program's
+    double huge_bytes;           // process's huge pages after the cold pass; NaN: unknown
+    uint64_t harness_calls;      // heap calls in a verified run that the replay did not make
 } cell_outcome;
 
 typedef struct cell {

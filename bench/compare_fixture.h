@@ -1,5 +1,5 @@
-// What the tests of linmem compare share: the built command, run as people run it, in a folder of
-// its own with a small trace.
+// Shared by the tests of linmem compare: runs the built command as a user would, in a temporary
+// folder with a small trace.
 #pragma once
 
 #include <dirent.h>
@@ -19,7 +19,7 @@
 
 #include <cmocka.h>
 
-#define UNUSED __attribute__((unused)) // by one of the tests
+#define UNUSED __attribute__((unused)) // in one of the tests
 
 static const char *linmem;
 static char folder[] = "/tmp/linmem-compare-XXXXXX", trace[64], out[64], said_path[64];
@@ -35,7 +35,7 @@ static pid_t start(const char *first, va_list rest) {
         dup2(file, 1);
         dup2(file, 2);
         for (int number = 1; number < NSIG; number++)
-            signal(number, SIG_DFL); // whatever whoever runs the tests ignores
+            signal(number, SIG_DFL); // the caller of the tests may ignore some
         execv(linmem, (char *const *)(uintptr_t)argv);
         _exit(99);
     }
@@ -51,7 +51,7 @@ UNUSED static pid_t begin(const char *first, ...) {
     return pid;
 }
 
-// Waits for the command, and reads what it said. Returns its exit status.
+// Waits for the command and reads its output into `said`. Returns its exit status.
 static int finish(pid_t pid) {
     int status;
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -102,7 +102,7 @@ UNUSED static json_t *median(const json_t *cell) {
     return json_object_get(json_object_get(cell, "ns_per_op"), "median");
 }
 
-// A child of `parent`, or 0.
+// Returns a runner that is a child of `parent` and not `known`, or 0.
 UNUSED static pid_t other_child_of(pid_t parent, pid_t known) {
     pid_t found = 0;
     DIR *processes = opendir("/proc");
@@ -125,7 +125,7 @@ UNUSED static pid_t child_of(pid_t parent) {
     return other_child_of(parent, 0);
 }
 
-// Waits until the parent has a child besides `known`; fails if it ends before.
+// Waits until the parent has a runner other than `known`. Fails if the parent ends first.
 UNUSED static pid_t await_child(pid_t parent, pid_t known) {
     pid_t child;
     while ((child = other_child_of(parent, known)) == 0) {

@@ -1,12 +1,12 @@
-// What `linmem compare` is asked for.
+// The command line of `linmem compare`.
 #pragma once
 
 #include "bench/comparison.h"
 
 typedef struct compare_options {
     comparison comparison; // contestants, workloads and profile filled in
-    const char *directory; // where results.json and report.md go; NULL: a new one
+    const char *directory; // for results.json and report.md; NULL: a new folder
 } compare_options;
 
-// Reads the command line. Does not return where it is wrong (one line, status 2).
+// Parses the command line. Exits with one line and status 2 if it is wrong.
 void compare_options_read(compare_options *options, int argc, char **argv);

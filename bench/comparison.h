@@ -1,8 +1,8 @@
-// A comparison: every contestant plays every workload, each time in a fresh process, in blocks.
+// A comparison: runs every contestant on every workload, each time in a fresh process, in blocks.
 //
-// A block plays every cell once: workload after workload, and within a workload the contestants in
+// A block runs every cell once: workload after workload, and within a workload the contestants in
 // random order, close together in time, so that ratios can be taken within the block. Before
-// anything is timed, every cell is played once verified. A cell that fails is not played again.
+// anything is timed, a verified run checks every cell. A cell that fails is not run again.
 #pragma once
 
 #include "alloc/linear_memory.h"
@@ -14,7 +14,7 @@
 typedef enum play_pass { PASS_WARM, PASS_COLD, PASSES } play_pass;
 extern const char *const play_pass_names[PASSES];
 
-// How memory is got of the system, by lm_memory_commit: "4k" (the headline), "2m", "huge".
+// Page size and commit policy, by lm_memory_commit: "4k" (the default), "2m", "huge".
 enum { MEMORY_OPTIONS = LM_COMMIT_HUGE + 1 };
 extern const char *const memory_option_names[MEMORY_OPTIONS];
 
@@ -35,26 +35,26 @@ enum { STATUS_BYTES = 200 };
 
 typedef struct cell_record {
     char status[STATUS_BYTES]; // "ok", or why there is no time
-    double *ns_per_op[PASSES]; // by block; NaN where the block was not played
-    bool too_short[PASSES];    // some block's pass was: the clock cannot tell
+    double *ns_per_op[PASSES]; // by block; NaN if the cell was not run in it
+    bool too_short[PASSES];    // in some block the pass was too short for the clock
     // By block, of the cold pass:
     double *peak_rss_bytes, *page_faults, *peak_heap_bytes, *huge_bytes;
-    char proof[128]; // the library's own words
+    char proof[128]; // version and file of the library, see cell_outcome
 } cell_record;
 
 typedef struct comparison {
     contestant *contestants;
     size_t contestant_count, baseline; // the baseline's index
-    const char *left_out; // system mallocs that the standard comparison has, and this system not
+    const char *left_out; // system mallocs of the standard comparison that are not installed
     workload *workloads;
     size_t workload_count;
     const profile *profile;
-    bool threads;            // a thread plays each lane; else one plays all, in recorded order
-    lm_memory_commit commit; // of the linear memories; the system mallocs get what they have for it
-    size_t blocks;           // that were played whole, or begun when it was interrupted
-    uint64_t seed;           // of the order and of what is varied
+    bool threads;            // a thread runs each lane; else one runs all, in recorded order
+    lm_memory_commit commit; // of linear memories; for system mallocs see comparison_setting
+    size_t blocks;           // completed, or begun when the comparison was interrupted
+    uint64_t seed;           // of the random order, heap starts and environment sizes
     double minimum_effect;
-    double cell_seconds; // the limit of a process; 0: by the workload's operations
+    double cell_seconds; // time limit of a process; 0: set by the number of operations
     bool interrupted;
     double seconds, verify_seconds;
     cell_record *cells; // contestant × workload_count + workload
@@ -62,18 +62,18 @@ typedef struct comparison {
 
 cell_record *comparison_cell(const comparison *comparison, size_t contestant, size_t workload);
 
-// Exits (options_fail) if the program that comparison_run starts for each cell is missing. The
-// caller calls it before anything is written.
+// Exits (options_fail) if linmem-runner, which comparison_run starts for each cell, is missing. The
+// caller calls this before it writes anything.
 void comparison_need_runner(void);
 
-// Plays it all. Progress goes to a terminal's standard error; Ctrl-C ends it early, and what was
-// measured stays. The caller has filled in all above `blocks`, the seed and the minimum effect.
-// Returns whether every cell is ok and all blocks were played. Dies (options_fail) only before
-// anything is measured.
+// Runs the comparison. Shows progress on standard error if that is a terminal. Ctrl-C ends it early
+// and keeps the finished measurements. The caller has set the fields above `blocks`, seed,
+// minimum_effect and cell_seconds. Returns true if every cell is ok and all blocks were run. Exits
+// (options_fail) only before anything is measured.
 bool comparison_run(comparison *comparison);
 void comparison_free(comparison *comparison);
 
-// What a contestant's environment is given for a memory option: NAME=VALUE, or "". The system
-// mallocs' mallocs have a setting for huge pages, and none that makes memory present before it is
-// touched.
+// Returns the environment variable, NAME=VALUE, that sets a commit policy in a contestant's
+// library, or "". System mallocs have one for huge pages at most, and none that commits memory
+// before it is touched.
 const char *comparison_setting(const contestant *contestant, lm_memory_commit commit);

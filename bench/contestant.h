@@ -1,42 +1,42 @@
-// A contestant: an allocator as it takes part in a comparison.
+// A contestant: one entry in the list of allocators that a comparison measures.
 //
-// NAME[#N][+P%]: the same allocator may take part several times under different numbers (a control:
-// any verdict between the two is a false one), and may be slowed by P percent (a control as well:
-// the comparison must see it).
+// NAME[#N][+P%]: an allocator may be listed several times with different numbers (a control: any
+// difference found between them is false), and may be slowed down by P percent (a control too: the
+// comparison must find it).
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 
 typedef struct contestant {
-    char name[48];          // as it was asked for, and as it stands in the results
-    char allocator[32];     // of the registry, the system mallocs or the yardsticks
+    char name[48];          // as typed, and as in the results
+    char allocator[32];     // name of a strategy, a system malloc or a yardstick
     const char *library;    // to preload, or ""
-    const char *huge_pages; // for its environment where it shall use them, or ""
+    const char *huge_pages; // environment variable that enables huge pages, or ""
     double handicap;
     bool yardstick, system_malloc;
     bool shares_threads;
-    bool holds_content; // so it can be verified: all but the floor
+    bool holds_content; // and so can be verified: all except the floor
 } contestant;
 
-// Reads one. Does not return if the allocator is unknown (options_unknown) or a system malloc that
-// this system has no library of, or if the rest is wrong.
+// Parses one. Exits (options_fail) if the allocator is unknown, if it is a system malloc whose
+// library is not installed, or if the text after its name is wrong.
 contestant contestant_parse(const char *text);
 
-// Whether it frees single blocks; if not, it is reset between passes, and labelled.
+// Returns whether it frees single blocks. If not, it is reset between passes, and labelled.
 bool contestant_frees(const contestant *contestant);
 
-// The names of all allocators: yardsticks, strategies, system_mallocs. Ends with NULL; static.
+// Returns the names of all yardsticks, strategies and system mallocs. Ends with NULL; static.
 const char *const *contestant_names(size_t *count);
 
-// Those of the standard comparison, the baseline once more at the end as a control. System mallocs
-// that this system has no library of are left out. `threads`: only those that threads may share. To
-// be freed.
+// Returns the list for the standard comparison, "A,B,…", with the baseline a second time at the end
+// as a control and without system mallocs that are not installed; if `threads`, only allocators
+// that threads may share. The caller frees it.
 char *contestant_standard(bool threads);
 
-// "mimalloc (libmimalloc.so.3|libmimalloc.so.2), …": those that contestant_standard leaves out; ""
-// if this system has them all.
+// Returns the system mallocs that are not installed, "mimalloc (libmimalloc.so.3|…), …", or "" if
+// all are. Static.
 const char *contestant_left_out(void);
 
-// What others are compared with: jemalloc, or the C library's malloc if that is left out.
+// Returns the default baseline allocator: jemalloc, or glibc if jemalloc is not installed.
 const char *contestant_baseline(void);

@@ -1,4 +1,4 @@
-// What late finalizers cost: a program whose dead buffers wait to be drained.
+// Measures the cost of late finalizers: dead buffers that wait to be drained.
 #pragma once
 
 #include "alloc/allocator.h"
@@ -8,14 +8,14 @@ extern "C" {
 #endif
 
 typedef struct finalizer_lag {
-    uint32_t pages;           // of the memory, at the end; it never shrinks
-    uint64_t peak_live_bytes; // of the buffers, as asked, the dead that wait included
+    uint32_t pages;           // the memory's size at the end, which is its maximum
+    uint64_t peak_live_bytes; // the buffers' sizes as asked for, with the dead that still wait
 } finalizer_lag;
 
-// Plays `steps` steps on a buffer table of one memory, with no budget: in each, one of 1,000 live
-// buffers dies and its token is enqueued, and another is created; when more than `lag` wait, the
-// oldest is drained. The same steps for each allocator and lag. False: out of memory. O(steps +
-// lag).
+// Runs `steps` steps on a buffer table of one memory, without a budget. Each step enqueues the
+// token of one of 1,000 live buffers, drains the oldest token if more than `lag` wait, and creates
+// another buffer. The steps are the same for every allocator and lag. Returns false if out of
+// memory. O(steps + lag).
 bool finalizer_lag_play(const lm_allocator *allocator, uint32_t lag, uint32_t steps,
                         finalizer_lag *measured);
 

@@ -1,4 +1,4 @@
-// What the verb list tells of allocators and workloads (cli/list.h).
+// Allocators and workloads for the verb list (cli/list.h).
 #pragma once
 
 #include <jansson.h>

@@ -1,7 +1,7 @@
-// What a result was measured on: machine, system, compiler, commit. What can't be read is null.
+// The context of a result: machine, system, compiler, commit. A field that can't be read is null.
 #pragma once
 
 #include <jansson.h>
 
-// A new object; the caller adds what only it knows.
+// Returns a new object, to which the caller adds its own fields.
 json_t *machine_context(void);

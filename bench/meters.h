@@ -1,4 +1,4 @@
-// What the system says of this process. Reading allocates nothing and takes a few microseconds.
+// The system's counters of this process. Reading one takes a few microseconds, without allocation.
 #pragma once
 
 #include <stdint.h>
@@ -7,13 +7,13 @@
 extern "C" {
 #endif
 
-// Resident memory now, and the most it was since meter_peak_clear (or the process's start), in
-// bytes. The kernel's peak may lag behind: the larger of the two is the peak.
+// Resident memory in bytes: now, and the peak since meter_peak_clear or the process's start.
+// Linux's peak may lag behind, so the peak is the larger of it and the present value.
 uint64_t meter_rss_bytes(void);
 uint64_t meter_peak_rss_bytes(void);
 void meter_peak_clear(void);
 
-double meter_huge_bytes(void); // in transparent huge pages now; NaN: the system doesn't say
+double meter_huge_bytes(void); // in transparent huge pages now; NaN: unknown
 
 uint64_t meter_page_faults(void); // minor and major, so far
 double meter_now_ns(void);        // CLOCK_MONOTONIC

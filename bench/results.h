@@ -1,13 +1,12 @@
-// results.json: what a comparison measured, in the form that the design fixes. Fields are added,
-// never renamed.
+// results.json: the results of a comparison. Later versions may add fields but never rename one.
 #pragma once
 
 #include "bench/comparison.h"
 
 #include <jansson.h>
 
-// The whole document. `command` is what was typed.
+// Returns the whole document. `command` is the command line.
 json_t *results_json(const comparison *comparison, const char *command);
 
-// About how many bytes it has as a file, rather too many.
+// Returns an estimate of the file's size in bytes, on the high side.
 size_t results_bytes_about(const comparison *comparison);

@@ -1,5 +1,5 @@
-// The stage: an allocator, its memory and a program, ready to be played pass after pass. The
-// runner's inside, without Google Benchmark.
+// The inside of the runner, without Google Benchmark: an allocator, its memory and a replay, which
+// it runs pass after pass.
 #pragma once
 
 #include "bench/cell.h"
@@ -10,22 +10,22 @@
 extern "C" {
 #endif
 
-// Sets the stage as the cell orders, with the program in PROGRAM_DESCRIPTOR. False: the outcome's
-// failure says why. One stage a process.
+// Sets up what the cell's order asks for, with the replay in PROGRAM_DESCRIPTOR. Returns false and
+// sets the outcome's `failure` if that fails. Called once in a process.
 bool stage_set(cell *cell);
 
-// Plays a pass and closes it. Returns the nanoseconds of a play. The first pass is the cold one,
-// whose memory is metered into the outcome.
+// Runs a pass, then frees its blocks. Returns the nanoseconds for each replay in the pass. The
+// first pass is the cold one; its memory use is written to the outcome.
 double stage_pass(void);
 
-// After the cold pass: lets the passes that follow play as often as gives them CELL_STEPS_MIN steps
-// of the clock, where that can be done without closing the program between two plays.
+// Called after the cold pass: repeats the replay within each later pass until the pass takes at
+// least CELL_STEPS_MIN steps of the clock, if the replay leaves no blocks to free in between.
 void stage_fit_passes(void);
 
-// Notes in the outcome which passes took less than that.
+// Sets cold_short and warm_short in the outcome.
 void stage_judge_passes(void);
 
-// Plays once, verified, into the outcome's failure.
+// Runs the replay once, verified. Sets the outcome's `failure` if a check fails.
 void stage_verify(void);
 
 #ifdef __cplusplus
