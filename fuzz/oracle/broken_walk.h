@@ -1,16 +1,15 @@
-// Walks over a heap of which one word is broken. Whatever stands there, the walk must come to its
-// end and write nothing; what it says of the heap does not matter. That makes it a witness that can
-// be asked when all else is in doubt.
+// Heap walks with one word of the heap overwritten. For any value, the walk must end and must write
+// nothing; its result is ignored. So validate can be called on a heap that may be damaged.
 #pragma once
 
 #include "fuzz/oracle/oracle.h"
 
 enum { BROKEN_WALKS = 32 };
 
-// Breaks BROKEN_WALKS words of a heap, one after the other, as `seed` says: of its state, beside
-// live blocks, anywhere. Each is put back. Nothing is done to a heap whose walk is not cheap.
-// Returns false where a law is broken. O(BROKEN_WALKS heap).
+// Overwrites BROKEN_WALKS words, chosen by `seed`, one at a time: in the heap's state, beside live
+// blocks, and anywhere. Each is restored. Does nothing if a walk is not cheap. Returns false if a
+// law is broken. O(BROKEN_WALKS heap).
 bool broken_walks(oracle *oracle, uint64_t seed);
 
-// The same of all words of the heap's state and beside live blocks, with many values each.
+// The same for all words of the heap's state and beside live blocks, with 18 values each.
 bool broken_walks_all(oracle *oracle);

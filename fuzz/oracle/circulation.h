@@ -1,15 +1,15 @@
-// What one thread allocates and another one frees is served to the first again: held by the oracle,
-// and by the C programs that show what it found.
+// Blocks that one thread allocates and another frees are served to the first thread again: checked
+// by the oracle and by the C programs that reproduce its findings.
 #pragma once
 
 #include "alloc/allocator.h"
 
-// By how much a memory may still grow when it has settled: slabs that are bought late, of 128 KiB
-// at most, and their tables.
+// Pages by which the memory may still grow after it has settled: for late slabs, of 128 KiB at
+// most, and their tables.
 enum { CIRCULATION_PAGES_LATE = 4 };
 
-// Thread 0 allocates and thread 1 frees, round after round; they stand for all. Returns the pages
-// that the memory had when it should have settled.
+// Thread 0 allocates and thread 1 frees, for ROUNDS rounds. Returns the memory's pages after
+// ROUNDS_BEFORE rounds, when it should have settled.
 static inline uint32_t circulate(const lm_allocator *allocator, lm_memory *memory) {
     enum { BLOCKS_AT_ONCE = 16, BYTES = 4000, ROUNDS_BEFORE = 3, ROUNDS = 12 };
     uint32_t acting = memory->thread, settled = 0, served;

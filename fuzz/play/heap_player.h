@@ -1,23 +1,22 @@
 // Plays heap operations of a trace on one strategy under the oracle, one after the other.
 //
-// It knows the heap's verbs (a z r f g n w h ( ) x t), makes wrong calls (!) where it is told to,
-// and passes over all others. What could not be allocated stands for nothing, in whatever is done
-// with it; its free is that of NULL. Where a strategy nests no scopes, a scope's blocks are freed
-// by its `)`; where it frees no blocks, `f` is a call that does nothing.
-// Every second block, by its number, is freed with its size. From the first `w` on every growth
-// moves the base as well.
+// It plays the heap's verbs (a z r f g n w h ( ) x t), and wrong calls (!) if the options say so;
+// it skips all others. If an allocation failed, operations on its block are skipped, and its free
+// is a free of NULL. If a strategy has no scopes, `)` frees the scope's blocks one by one; if it
+// frees no blocks, `f` is a call that does nothing. Odd-numbered blocks are freed with their size.
+// From the first `w` on, every growth moves the base as well.
 //
-// Where a strategy shares threads, each lane is a thread of its own, by its number: they call in
-// the trace's order, one at a time, so that a play is the same every time. Else `t` is passed over;
-// so is one of LM_THREADS_MAX or more, and all where wrong calls are made, for what another thread
-// freed is not always known as free. A memory that threads share never moves: once it moves, `t` is
-// passed over, and once a lane other than 0 acts or has called, `w` is.
+// If a strategy shares threads, each lane is a thread, by its number. The lanes call in the trace's
+// order, one at a time, so that every play is the same. `t` is skipped for other strategies, for
+// lanes of LM_THREADS_MAX or more, and if wrong calls are made, because a block that another thread
+// has freed is not always known to be free. A memory that threads share never moves: `t` is skipped
+// once the memory is moving, and `w` once a lane other than 0 is active or has called.
 //
-// Where a heap starts at HEAP_USED_START_MIN or above, as behind a module's data, its memory was
-// used before and is not zero; else it is.
+// If a heap starts at HEAP_USED_START_MIN or above, as after a module's data, and no wrong calls
+// are made, its memory is not zero at first.
 //
-// A player is a plain struct that refers to nothing but itself, its memory and the allocator: who
-// copies it and the memory's bytes (and puts `memory` and `oracle.memory` right) can play on twice.
+// A player is a plain struct that refers only to itself, its memory and the allocator: a copy of it
+// and of the memory's bytes, with `memory` and `oracle.memory` adjusted, plays on by itself.
 #pragma once
 
 #include "corpus/trace/trace.h"
@@ -28,16 +27,16 @@ enum { HEAP_USED_START_MIN = 1024 };
 typedef struct heap_options {
     const lm_allocator *allocator;
     const lm_allocator *counted; // the same with its steps counted, or NULL
-    uint32_t walk_every;         // operations; 0: at refusals, resets and the end only
-    uint32_t without;            // LAW_BITs
-    bool wrong_calls;            // are made, where the check level catches them; else passed over
-    uint64_t broken_walks;       // a seed: in the end the heap is walked with words of it broken
-    bool all_broken_walks;       // the same, with all words that are worth it
-    bool rounds;                 // in the end the same calls are played again, in rounds
+    uint32_t walk_every;         // operations; 0: at failures, resets and the end only
+    uint32_t without;            // LAW_BITs that are not checked
+    bool wrong_calls;            // makes `!`, for check level 1 and above; else skips it
+    uint64_t broken_walks;       // seed of broken_walks at the end; 0: none
+    bool all_broken_walks;       // broken_walks_all at the end
+    bool rounds;                 // plays the calls again at the end, in rounds
     uint32_t boards;             // a bit for each checkerboard that is counted after the operations
 } heap_options;
 
-// What an operation that asks for memory came to.
+// The result of an operation that allocates or resizes.
 typedef enum heap_answer { HEAP_NOT_ASKED, HEAP_SERVED, HEAP_REFUSED } heap_answer;
 
 typedef struct heap_player {
@@ -47,26 +46,27 @@ typedef struct heap_player {
     uint64_t opened;    // a bit for each scope that is open in the heap
     uint32_t depth;     // scopes that are open in the trace
     uint32_t unwalked;  // operations since the last walk
-    uint32_t skipped;   // blocks that the oracle could not watch
+    uint32_t skipped;   // allocations not made because the oracle was full
     bool started;       // else the heap has no room, and nothing is played
-    heap_answer answer; // to the last operation that was played
+    heap_answer answer; // of the last operation played
 } heap_player;
 
-// The memory is made once, and made anew for each play. False: no address space.
+// Creates the memory, which each play resets. Returns false if there is no address space left.
 bool heap_player_create(heap_player *player);
 void heap_player_destroy(heap_player *player);
 
-// Starts an empty heap, where an `h` operation says or, without one, at 16 in a memory of one page.
-// Returns false where a law is broken, as all that play do: player->oracle says which.
+// Starts an empty heap at the place in the `h` operation or, if `heap` is NULL, at 16 in a memory
+// of one page. Like all functions below, returns false if a law is broken; player->oracle then says
+// which.
 bool heap_player_start(heap_player *player, const heap_options *options,
                        const trace_operation *heap);
 bool heap_player_play(heap_player *player, const trace_operation *operation);
 
-// Closes scopes, frees all, holds conservation. The heap is reset.
+// Closes all scopes, frees all blocks and checks law `conservation` (oracle_conserves).
 bool heap_player_end(heap_player *player);
 
-// Start, all operations up to an exit, behind which a trace is only closed, and end; and once more
-// on the counted strategy where there is one, then the checkerboards in a new heap of it each.
-// `at`: the operation that broke a law, `count` or that of the exit at the end.
+// Starts, plays all operations up to an exit, and ends; then plays the same on the counted
+// strategy, if there is one, and each checkerboard in a new heap of it. `at` is the operation that
+// broke a law; at the end, `count` or the index of the exit.
 bool heap_player_run(heap_player *player, const heap_options *options,
                      const trace_operation *operations, size_t count, size_t *at);
