@@ -1,6 +1,7 @@
-// For tests: an imported allocator that is all that a malloc may be. Blocks lie at 8 and at 16
-// bytes in turn, allocate(0) is NULL, resize moves always, and to 0 it frees; to fewer bytes it
-// fails where the next block would lie at 16. Over tlsf.
+// For tests: an imported allocator with the unusual behaviour that the C standard allows a malloc.
+// Blocks are aligned to 16 and to only 8 bytes in turn, allocate(0) returns NULL, and resize always
+// moves the block; with size 0 it frees it; it fails to shrink if the next block would be aligned
+// to 16. Built on tlsf.
 #pragma once
 
 #include "alloc/registry.h"
@@ -8,15 +9,15 @@
 
 #include <string.h>
 
-enum { IMPORTED_HEAD_BYTES = 16 }; // before a block: how far back tlsf's begins, and its size
+enum { IMPORTED_HEAD_BYTES = 16 }; // before a block: distance to the start of tlsf's block, size
 
-static uint32_t imported_turn; // the next block lies at 16 where it is even
+static uint32_t imported_turn; // if even, the next block is aligned to 16
 
 static inline const lm_allocator *imported_base(void) {
     return lm_strategy_named("tlsf", 2);
 }
 
-// The block that begins so far behind tlsf's, with its head before it.
+// Makes the block at `shift` bytes into tlsf's block, with its head before it.
 static inline void *imported_block(unsigned char *block, uint32_t shift, size_t size) {
     uint32_t head[2] = {shift, (uint32_t)size};
     memcpy(block + shift - sizeof head, head, sizeof head);
@@ -53,13 +54,13 @@ static inline void *imported_resize(void *block, size_t size, lm_memory *memory)
     return to;
 }
 
-// A calloc, which the buffer table may be given with the others.
+// An optional calloc.
 static inline void *imported_allocate_zeroed(size_t size, lm_memory *memory) {
     void *block = imported_allocate(size, memory);
     return block ? memset(block, 0, size) : NULL;
 }
 
-// An aligned_alloc, which the buffer table may be given as well; there is none that resizes.
+// An optional aligned_alloc; resize_aligned is always NULL.
 static inline void *imported_allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
     uint32_t shift =
         (uint32_t)alignment < 2 * IMPORTED_HEAD_BYTES ? IMPORTED_HEAD_BYTES : (uint32_t)alignment;
@@ -68,7 +69,7 @@ static inline void *imported_allocate_aligned(size_t alignment, size_t size, lm_
     return block ? imported_block(block, shift, size) : NULL;
 }
 
-// The whole allocator: "imported", "imported_calloc" with a calloc, or "imported_aligned" with an
+// The allocator table: "imported", "imported_calloc" with a calloc, or "imported_aligned" with an
 // aligned_alloc.
 static inline lm_allocator imported_allocator(const char *name) {
     lm_allocator imported = {.name = name,

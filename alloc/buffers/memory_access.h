@@ -1,25 +1,26 @@
-// How the layers above the strategies reach several memories: each byte that lies in one of them,
-// and each block of one, through these functions alone.
+// Access to several memories: the layers above the strategies access bytes and blocks of memories
+// only through these functions.
 //
-// Memories have numbers. Number 0 is *home*: the buffer table (alloc/buffers/buffer.h) keeps its
-// own tables there, and C reaches it by pointers everywhere. Natively all memories are reached that
-// way. On wasm32 a pointer of C means memory 0, so the others are reached by imported functions
-// (module "linmem"), which a few lines of WebAssembly or JavaScript over the memories supply.
+// Memories have numbers. Number 0 is *home*, which holds the buffer table's records
+// (alloc/buffers/buffer.h) and which C always accesses by pointers. Natively all memories are
+// accessed so. On wasm32 a C pointer refers to memory 0, so the others are accessed by imported
+// functions (module "linmem"), which the embedder supplies in a few lines of WebAssembly or
+// JavaScript.
 //
-// Offsets and ranges must lie within the memory: the caller has checked. Bytes are read and written
-// as the program's own are: who shares them between threads orders that.
+// The caller checks that offsets and ranges are within the memory. Accesses are not atomic; the
+// program synchronizes threads that share bytes.
 #pragma once
 
 #include "alloc/strategies/strategy.h"
 
-#ifndef LM_MEMORIES_MAX // tests and the explorer take less
+#ifndef LM_MEMORIES_MAX // tests and the explorer use less
 #define LM_MEMORIES_MAX 255
 #endif
 
 enum { LM_HOME = 0 };
 
-// A memory and who serves it. Of an imported allocator, which need be no strategy of ours, only
-// allocate, resize and free are known: its other members are NULL.
+// A memory and its allocator. An imported allocator need not be a strategy of ours, and needs only
+// allocate, resize and free; its other functions may be NULL.
 typedef struct lm_served {
     const lm_allocator *allocator;
     lm_memory *memory;
@@ -27,9 +28,9 @@ typedef struct lm_served {
 
 typedef struct lm_memories {
     uint32_t count;
-    bool threads;     // several call at once
-    uint32_t foreign; // calls of foreign code that run
-    uintptr_t caller; // with threads: the one that has the allocators' lock; 0: none
+    bool threads;     // several threads may call at once
+    uint32_t foreign; // calls of foreign code in progress
+    uintptr_t caller; // with threads: the thread that has the allocators' lock; 0: none
 #ifdef __wasm__
     lm_served at[LM_HOME + 1];
 #else
@@ -59,21 +60,21 @@ LM_IMPORT(pages) uint32_t lm_import_pages(uint32_t memory);
 
 // Allocators are called between lm_access_enter and lm_access_leave.
 //
-// A strategy (LM_IN_LINEAR_MEMORY) calls nobody. Any other allocator is foreign code, which may
-// call the buffer table from inside of these calls.
+// A strategy (LM_IN_LINEAR_MEMORY) calls no other code. Any other allocator is foreign code, which
+// may call the buffer table from inside these calls.
 //
-// Where several threads call, allocators are called by one thread at a time, under one lock for
-// all. A thread that has it may take it again, for it is foreign code that calls back. A foreign
-// allocator that states LM_SHARES_THREADS has locks of its own and is called without. No other lock
-// of the buffer table's is held meanwhile. No two allocators wait for each other as long as foreign
-// code holds no lock of its own while it calls the buffer table.
+// With threads, one lock serializes the calls of all allocators. A thread that has the lock need
+// not take it again: then foreign code calls back. A foreign allocator that states
+// LM_SHARES_THREADS has locks of its own and is called without this one. The buffer table holds no
+// other lock meanwhile. There is no deadlock if foreign code holds no lock of its own while it
+// calls the buffer table.
 
 static inline bool lm_access_is_foreign(const lm_memories *all, uint32_t memory) {
     LM_ELSEWHERE(memory, true);
     return !(all->at[memory].allocator->capabilities & LM_IN_LINEAR_MEMORY);
 }
 
-// Foreign code begins to run, or has run. With threads it is counted by all of them.
+// Counts calls of foreign code in progress, of all threads: one more, or one less (UINT32_MAX).
 static inline void lm_access_count_foreign(lm_memories *all, uint32_t more) {
     if (LM_UNLIKELY(all->threads))
         __atomic_add_fetch(&all->foreign, more, __ATOMIC_RELAXED);
@@ -81,12 +82,12 @@ static inline void lm_access_count_foreign(lm_memories *all, uint32_t more) {
         all->foreign += more;
 }
 
-// With threads: takes the allocators' lock. False: it is not needed, or the thread has it.
+// With threads: takes the allocators' lock. Returns false if it is not needed or the thread has it.
 bool lm_access_lock(lm_memories *all, uint32_t memory);
 bool lm_access_has_lock(const lm_memories *all);
 void lm_access_unlock(lm_memories *all);
 
-// Returns what lm_access_leave is told.
+// Returns `locked`, an argument of lm_access_leave.
 static inline bool lm_access_enter(lm_memories *all, uint32_t memory) {
     if (LM_UNLIKELY(lm_access_is_foreign(all, memory))) lm_access_count_foreign(all, 1);
     return LM_UNLIKELY(all->threads) && lm_access_lock(all, memory);
@@ -96,7 +97,7 @@ static inline void lm_access_leave(lm_memories *all, uint32_t memory, bool locke
     if (LM_UNLIKELY(lm_access_is_foreign(all, memory))) lm_access_count_foreign(all, UINT32_MAX);
 }
 
-// Allocates a block, aligned as the memory's allocator aligns all. Returns its offset, or 0: out of
+// Allocates a block with the allocator's default alignment. Returns its offset, or 0 if out of
 // memory.
 static inline uint32_t lm_access_allocate(const lm_memories *all, uint32_t memory, uint32_t size) {
     LM_ELSEWHERE(memory, lm_import_allocate(memory, size));
@@ -105,7 +106,8 @@ static inline uint32_t lm_access_allocate(const lm_memories *all, uint32_t memor
     return block ? lm_offset(s->memory, block) : 0;
 }
 
-// Resizes a block allocated so. Returns its offset, perhaps a new one, or 0: it is as it was.
+// Resizes such a block. Returns its offset, which may be a new one, or 0 if out of memory; the
+// block is then unchanged.
 static inline uint32_t lm_access_resize(const lm_memories *all, uint32_t memory, uint32_t block,
                                         uint32_t size) {
     LM_ELSEWHERE(memory, lm_import_resize(memory, block, size));
@@ -114,8 +116,7 @@ static inline uint32_t lm_access_resize(const lm_memories *all, uint32_t memory,
     return resized ? lm_offset(s->memory, resized) : 0;
 }
 
-// Whether the memory's allocator keeps a resized block aligned to more; then
-// lm_access_resize_aligned does so.
+// Whether the memory's allocator has resize_aligned, which lm_access_resize_aligned calls.
 static inline bool lm_access_keeps_aligned(const lm_memories *all, uint32_t memory) {
     LM_ELSEWHERE(memory, false);
     return all->at[memory].allocator->resize_aligned != NULL;
@@ -129,7 +130,7 @@ static inline uint32_t lm_access_resize_aligned(const lm_memories *all, uint32_t
     return resized ? lm_offset(s->memory, resized) : 0;
 }
 
-// Frees a block by the allocator that allocated it. `size`: what was asked for, 0 where unknown.
+// Frees a block. `size` is the size asked for, or 0 if unknown.
 static inline void lm_access_free(const lm_memories *all, uint32_t memory, uint32_t block,
                                   uint32_t size) {
     LM_ELSEWHERE(memory, lm_import_free(memory, block));
@@ -137,7 +138,7 @@ static inline void lm_access_free(const lm_memories *all, uint32_t memory, uint3
     s->allocator->free(lm_at(s->memory, block), size, s->memory);
 }
 
-// Whether the memory's allocator aligns blocks to more; then lm_access_allocate_aligned does so.
+// Whether the memory's allocator has allocate_aligned, which lm_access_allocate_aligned calls.
 static inline bool lm_access_aligns(const lm_memories *all, uint32_t memory) {
     LM_ELSEWHERE(memory, false);
     return all->at[memory].allocator->allocate_aligned != NULL;
@@ -150,7 +151,7 @@ static inline uint32_t lm_access_allocate_aligned(const lm_memories *all, uint32
     return block ? lm_offset(s->memory, block) : 0;
 }
 
-// The same for zeroed blocks, which an allocator may know to be clean already.
+// The same for allocate_zeroed, which need not clear a block that it knows to be zero.
 static inline bool lm_access_zeroes(const lm_memories *all, uint32_t memory) {
     LM_ELSEWHERE(memory, false);
     return all->at[memory].allocator->allocate_zeroed != NULL;
@@ -163,7 +164,7 @@ static inline uint32_t lm_access_allocate_zeroed(const lm_memories *all, uint32_
     return block ? lm_offset(s->memory, block) : 0;
 }
 
-// Whether it says which of a block's bytes may not be zero; then lm_access_allocate_dirty does so.
+// The same for allocate_dirty, which reports the bytes that may not be zero.
 static inline bool lm_access_knows_dirty(const lm_memories *all, uint32_t memory) {
     LM_ELSEWHERE(memory, false);
     return all->at[memory].allocator->allocate_dirty != NULL;
@@ -190,7 +191,7 @@ static inline void lm_access_store(const lm_memories *all, uint32_t memory, uint
     memcpy(lm_at(all->at[memory].memory, offset), &value, bytes);
 }
 
-// Copies between memories, or within one, where the ranges may overlap.
+// Copies between two memories, or within one; the ranges may overlap.
 static inline void lm_access_copy(const lm_memories *all, uint32_t to_memory, uint32_t to,
                                   uint32_t from_memory, uint32_t from, uint32_t bytes) {
     LM_ELSEWHERE(to_memory | from_memory, lm_import_copy(to_memory, to, from_memory, from, bytes));
@@ -209,7 +210,7 @@ static inline uint64_t lm_access_end(const lm_memories *all, uint32_t memory) {
     return lm_memory_end(all->at[memory].memory);
 }
 
-// A number that changes whenever pointers into the memory die.
+// A number that changes whenever pointers into the memory may become invalid.
 static inline uint32_t lm_access_epoch(const lm_memories *all, uint32_t memory) {
     LM_ELSEWHERE(memory, lm_import_pages(memory));
     return lm_memory_epoch(all->at[memory].memory);
