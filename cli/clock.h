@@ -1,9 +1,9 @@
-// Time that only goes on, for what is waited for and shown.
+// Monotonic time, for time limits and progress.
 #pragma once
 
 #include <time.h>
 
-// Seconds since some moment.
+// Seconds since an unspecified moment.
 static inline double clock_seconds(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);

@@ -1,8 +1,9 @@
-// Files that are written whole or not at all: into a temporary beside the target, renamed when
-// done. What cannot be replaced (a pipe, a terminal, /dev/stdout) is written to directly.
+// Files that are written completely or not at all: to a temporary file beside the target, which is
+// renamed when complete. A target that cannot be replaced (a pipe, a terminal, /dev/stdout) is
+// written to directly.
 //
-// A path "-" is standard input for what is read, and standard output for what is written; a file of
-// that name is "./-".
+// The path "-" is standard input when reading and standard output when writing; a file of that name
+// is "./-".
 #pragma once
 
 #include <jansson.h>
@@ -11,40 +12,43 @@
 
 typedef struct whole_file {
     FILE *stream;            // write here
-    char *path, *temporary;  // no temporary: written to directly
-    struct whole_file *next; // of those that are open; so a whole_file stays where it was opened
+    char *path, *temporary;  // temporary is NULL if the target is written to directly
+    struct whole_file *next; // in the list of open files: an open whole_file must not be moved
 } whole_file;
 
-// Opens a file for writing. False: with errno, nothing is there. One thread at a time opens,
-// commits and abandons.
+// Opens a file for writing. Returns false with errno set and leaves no file behind on failure. One
+// thread at a time opens, commits and abandons.
 bool whole_file_open(whole_file *file, const char *path);
-// Flushes, syncs and renames. False: with errno; the target is as it was, the temporary gone.
-// Either way the file is closed.
+// Flushes, syncs, renames and closes the file. Returns false with errno set on failure; the file is
+// then closed, the temporary removed and the target unchanged, unless it is written to directly.
 bool whole_file_commit(whole_file *file);
 void whole_file_abandon(whole_file *file);
-// Removes the temporaries of files that are open, and leaves the streams to the exit that must
-// follow. For the way out (options_fail, a signal's handler): async-signal-safe.
+// Removes the temporaries of all open files without closing the streams; the process must then
+// exit. For options_fail and signal handlers: async-signal-safe.
 void whole_file_abandon_all(void);
 
-// Whether a file could be written whole here now: asked before long work, whose result it is to
-// hold. False: with errno. A file that is there stays as it is, one that is not is not left behind.
+// Returns whether a file can be written at this path, else false with errno set; for a check before
+// a long computation. An existing file is unchanged, and no new one is left behind.
 bool file_is_writable(const char *path);
 
-// Reads a file whole, with a NUL behind its `count` bytes; to be freed. NULL: with errno.
+// Reads a whole file and appends a NUL to its `count` bytes. The caller frees the text. Returns
+// NULL with errno set on failure.
 char *file_read(const char *path, size_t *count);
 
-// Writes JSON: two spaces, keys in the order of insertion, a newline at the end. False: with errno.
+// Writes JSON, indented by two spaces, keys in the order of insertion, with a newline at the end.
+// Returns false with errno set on failure.
 bool file_write_json(const char *path, const json_t *json);
-// Reads JSON. NULL: `error` (of 200 bytes) gets "line N: reason".
+// Reads JSON. On failure returns NULL and writes "line N: reason", or the reason alone if the file
+// cannot be read, to `error` (200 bytes).
 json_t *file_read_json(const char *path, char *error);
 
-// Whether a path is "-".
+// Returns whether the path is "-".
 bool file_is_standard(const char *path);
 
-// Makes a directory and its parents. False: with errno.
+// Makes a directory and its parents; it may exist already. Returns false with errno set on failure.
 bool file_make_directory(const char *path);
-// The same, and files can be made in it.
+// The same, and fails if files cannot be created in it.
 bool file_make_writable_directory(const char *path);
-// Removes a directory with all in it, or a file; of a symbolic link the link. True where nothing is
-// there. False: with errno.
+// Removes a file, a symbolic link (not its target) or a directory with its content. Returns false
+// with errno set on failure; a path that does not exist is no failure.
 bool file_remove_tree(const char *path);

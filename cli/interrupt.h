@@ -1,9 +1,9 @@
-// Ctrl-C (and SIGTERM, SIGHUP): asked for, not died of.
+// Ctrl-C, SIGTERM and SIGHUP set a flag instead of ending the process.
 #pragma once
 
 #include <stdbool.h>
 
-// From here on SIGINT, SIGTERM and SIGHUP (unless nohup ignores it) only set a flag; a second one
-// ends the process at once.
+// From this call on, the first SIGINT, SIGTERM or SIGHUP (unless nohup ignores it) only sets the
+// flag; a second one ends the process at once.
 void interrupt_catch(void);
 bool interrupted(void);

@@ -1,4 +1,4 @@
-// The verb list: what there is, of kinds that other rooms know.
+// The verb list: prints what exists of each kind (allocators, …). Other rooms provide the kinds.
 #pragma once
 
 #include "cli/verb.h"
@@ -7,10 +7,10 @@
 #include <stddef.h>
 
 typedef struct list_kind {
-    const char *name;                  // as it is asked for
+    const char *name;                  // as on the command line
     json_t *(*list)(void);             // an array of objects with `name`
-    void (*print)(const json_t *list); // the same for people, in 80 columns
+    void (*print)(const json_t *list); // as text, in 80 columns
 } list_kind;
 
-// Lists all kinds, or those that are named.
+// Lists the kinds named on the command line, or all.
 exit_status list_command(const list_kind *kinds, size_t count, int argc, char **argv);

@@ -1,14 +1,14 @@
-// Progress on standard error, where that is a terminal; silence elsewhere. One line, redrawn in
-// place at most ten times a second, never wider than the terminal.
+// Progress on standard error if that is a terminal, else nothing. One line, redrawn in place at
+// most ten times a second, never wider than the terminal.
 #pragma once
 
 #include <stddef.h>
 
 typedef struct progress progress;
 
-// `what` is being done, in `total` steps.
+// Starts the line. `what` names the work, which has `total` steps.
 progress *progress_start(const char *what, size_t total);
-// `done` steps are behind us; `now` names the present one. Shows the time that is left.
+// Shows that `done` steps are complete, the current step's name `now`, and the time left.
 void progress_show(progress *progress, size_t done, const char *now);
 // Clears the line.
 void progress_end(progress *progress);

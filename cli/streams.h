@@ -1,15 +1,15 @@
-// The standard streams, and the signals that end a program which writes.
+// The standard streams, and the signals that end a program while it writes.
 #pragma once
 
-// Called first in main. From here on:
-// - A standard descriptor that is closed is held by one that fails when it is used, and that is
-//   closed in programs started from here: no file that is opened later becomes standard output.
-// - The program exits with 2 and a line on standard error if standard output could not be written.
+// Called first in main. From then on:
+// - A closed standard descriptor is replaced by one that fails when used and is closed in the
+//   programs that this one starts, so that no file opened later becomes standard output.
+// - The program exits with 2 and a line on standard error if writing standard output failed.
 // - SIGINT, SIGTERM, SIGHUP and SIGPIPE remove half-written files (cli/file.h) before they end the
-//   program; a signal that is ignored stays ignored. Beyond the limit of a file's size, writing
-//   fails instead of ending the program.
+//   program; an ignored signal stays ignored. Writing past the limit on file sizes fails instead of
+//   ending the program.
 void streams_guard(void);
 
-// From here on, a pipe whose reader is gone ends the program when it exits, not when it is written:
-// what else is to be done is done.
+// From this call on, a pipe without a reader ends the program (SIGPIPE) when it exits, not when it
+// writes, so that the rest of its work is done.
 void streams_outlive_reader(void);

@@ -1,11 +1,11 @@
-// A verb of the command: its name, and what runs it.
+// A verb of the command: its name and its function.
 #pragma once
 
 #include <stdbool.h>
 
-// How a verb ends, and with it the command.
+// A verb's exit status, which is the command's.
 typedef enum exit_status {
-    EXIT_HELD = 0,   // everything held
+    EXIT_HELD = 0,   // all checks passed
     EXIT_BROKEN = 1, // a failure or a regression was found
     EXIT_USAGE = 2,  // wrong usage or bad input
 } exit_status;
@@ -15,5 +15,5 @@ typedef struct verb {
     const char *summary; // one line for --help
     // argv[0] is "linmem NAME", for messages.
     exit_status (*run)(int argc, char **argv);
-    bool calls_strategies; // so their tables must be without a fault
+    bool calls_strategies; // so lm_registry_fault is called before `run`
 } verb;
