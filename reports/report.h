@@ -1,4 +1,4 @@
-// The report of a comparison: the same pages for a terminal and as Markdown, losses first.
+// The report of a comparison, for a terminal or as Markdown, losses first.
 #pragma once
 
 #include "reports/table.h"
@@ -6,6 +6,6 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-// Prints a report of results.json. TABLE_TERMINAL: what to know, in 80 columns; TABLE_MARKDOWN:
-// all. False: the results have not the right form, and nothing was printed.
+// Prints a report of results.json: TABLE_TERMINAL a summary in 80 columns, TABLE_MARKDOWN
+// everything. Returns false and prints nothing if the results do not have the right form.
 bool report_print(const json_t *results, table_form form, FILE *stream);
