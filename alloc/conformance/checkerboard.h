@@ -1,17 +1,17 @@
-// Checkerboards: heaps in which every second of many equal blocks is free, so that each search that
-// looks at free blocks one by one takes a step for each of them. Part of the law of steps
+// Checkerboards: heaps of many equal blocks of which every second one is free, so that a search
+// that tries free blocks one by one takes a step for each. Part of the law of steps
 // (alloc/conformance/steps.h), for steps_test, the fuzzing oracle and its reproducers.
 #pragma once
 
 #include "alloc/conformance/steps.h"
 
 enum {
-    LM_BOARDS = 6, // of blocks of 32, 128, … 32,768 bytes
+    LM_BOARDS = 6, // with blocks of 32, 128, … 32,768 bytes
     LM_BOARD_BLOCKS = 2048,
-    LM_BOARD_LARGER = 16, // requests for a little more than the free blocks have
+    LM_BOARD_LARGER = 16, // requests slightly larger than the free blocks
 };
 
-// An allocation that took more steps than it may. `most` 0: there was none.
+// An allocation that took more steps than the maximum, `most`; 0 if there was none.
 typedef struct lm_board_finding {
     size_t size;
     uint32_t steps, most;
@@ -21,7 +21,7 @@ static inline size_t lm_board_bytes(uint32_t board) {
     return (size_t)32 << 2 * board;
 }
 
-// Allocates, and keeps the first finding. `steps` counts up.
+// Allocates and stores the first finding. *steps counts the strategy's steps.
 static inline void *lm_board_allocate(const lm_allocator *allocator, lm_memory *memory, size_t size,
                                       const uint32_t *steps, lm_board_finding *found) {
     uint32_t pages = lm_memory_pages(memory), before = *steps;
@@ -32,9 +32,9 @@ static inline void *lm_board_allocate(const lm_allocator *allocator, lm_memory *
     return block;
 }
 
-// Plays a board in a heap in which nothing is live: many equal blocks, every second of them freed;
-// then some that are up to a 16th larger, of which the free ones are too small but may be listed
-// with them; then the free ones again. All blocks are freed in the end.
+// Runs a board in a heap without live blocks: allocates many equal blocks and frees every second
+// one; then allocates some up to a 16th larger, which the free ones are too small for although they
+// may be in the same free list; then the free ones again. Frees all blocks at the end.
 static inline lm_board_finding lm_checkerboard(const lm_allocator *allocator, lm_memory *memory,
                                                uint32_t board, const uint32_t *steps) {
     void *blocks[LM_BOARD_BLOCKS], *larger[LM_BOARD_LARGER];

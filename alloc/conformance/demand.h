@@ -1,15 +1,15 @@
-// Counts what is asked of a heap (lm_demand), for whoever holds the heap to heap_bytes_max: call by
-// call, from outside. The caller keeps for each block the number of bytes that it counts.
+// Counts the demand on a heap (lm_demand) from outside, call by call, for tests that check
+// heap_bytes_max. The caller stores the share of each block, in bytes.
 #pragma once
 
 #include "alloc/allocator.h"
 
-enum { LM_DEMAND_SCOPES_MAX = 64 }; // what further ones spend counts until the reset
+enum { LM_DEMAND_SCOPES_MAX = 64 }; // blocks of deeper ones count as spent until the reset
 
 typedef struct lm_demand_meter {
     lm_demand most;
-    uint64_t live_bytes, live_blocks, spent_bytes; // now
-    uint64_t spent_outside[LM_DEMAND_SCOPES_MAX];  // of each open scope, when it was opened
+    uint64_t live_bytes, live_blocks, spent_bytes; // current
+    uint64_t spent_outside[LM_DEMAND_SCOPES_MAX];  // at the opening of each open scope
     uint32_t scopes;
 } lm_demand_meter;
 
@@ -17,7 +17,7 @@ static inline void lm_demand_raise(uint64_t *most, uint64_t now) {
     if (now > *most) *most = now;
 }
 
-// A block that counts `bytes` is there, of which `more` count in addition to what counted before.
+// Adds a block with a share of `bytes`, which increases the live bytes by `more`.
 static inline void lm_demand_add(lm_demand_meter *meter, uint64_t bytes, uint64_t more,
                                  uint64_t alignment) {
     meter->live_bytes += more;
@@ -29,7 +29,7 @@ static inline void lm_demand_add(lm_demand_meter *meter, uint64_t bytes, uint64_
     lm_demand_raise(&meter->most.spent_bytes, meter->spent_bytes);
 }
 
-// A block was allocated. Returns what it counts.
+// Counts an allocated block. Returns its share.
 static inline uint64_t lm_demand_allocated(lm_demand_meter *meter, const lm_allocator *allocator,
                                            size_t size, size_t alignment) {
     uint64_t bytes = allocator->block_bytes_max(size, alignment);
@@ -38,13 +38,13 @@ static inline uint64_t lm_demand_allocated(lm_demand_meter *meter, const lm_allo
     return bytes;
 }
 
-// A block that counts `bytes` is gone: freed, or ended by its scope.
+// Removes a block with a share of `bytes`, freed by a call or by the end of its scope.
 static inline void lm_demand_freed(lm_demand_meter *meter, uint64_t bytes) {
     meter->live_bytes -= bytes;
     meter->live_blocks--;
 }
 
-// A block that counts `bytes` was resized. Returns what it counts from here on.
+// Counts the resize of a block with a share of `bytes`. Returns its new share.
 static inline uint64_t lm_demand_resized(lm_demand_meter *meter, const lm_allocator *allocator,
                                          uint64_t bytes, size_t size, size_t alignment,
                                          bool moved) {
@@ -56,13 +56,13 @@ static inline uint64_t lm_demand_resized(lm_demand_meter *meter, const lm_alloca
     return now;
 }
 
-// The heap was reset, and all blocks are gone.
+// Counts a reset, which frees all blocks.
 static inline void lm_demand_reset(lm_demand_meter *meter) {
     meter->live_bytes = meter->live_blocks = meter->spent_bytes = meter->scopes = 0;
 }
 
-// A scope was opened; the one that was opened last was closed, its blocks being gone. Its record
-// counts as a block of the smallest size that a program may ask for.
+// Count the opening of a scope, whose record counts as a block of the smallest size, and the
+// closing of the scope opened last, after its blocks were removed.
 static inline void lm_demand_opened(lm_demand_meter *meter, const lm_allocator *allocator) {
     uint32_t scope = meter->scopes++;
     if (scope < LM_DEMAND_SCOPES_MAX) meter->spent_outside[scope] = meter->spent_bytes;
@@ -73,7 +73,7 @@ static inline void lm_demand_closed(lm_demand_meter *meter) {
     if (scope < LM_DEMAND_SCOPES_MAX) meter->spent_bytes = meter->spent_outside[scope];
 }
 
-// Somebody else has grown the memory.
+// Counts a growth of the memory by other code.
 static inline void lm_demand_foreign(lm_demand_meter *meter, uint32_t pages) {
     meter->most.foreign_growths++;
     meter->most.foreign_bytes += (uint64_t)pages * LM_PAGE_BYTES;

@@ -1,5 +1,5 @@
-// A heap to test: started, walked, and asked for what it must not do. For every test of strategies;
-// a broken law fails the test.
+// Helpers for tests of strategies: start a heap, walk it, and check that misuse traps. A broken law
+// fails the test.
 #pragma once
 
 #include "alloc/allocator.h"
@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-// A memory in which the allocator has started; to be destroyed.
+// Returns a memory in which the allocator has started. The caller destroys it.
 static inline lm_memory heap_started(const lm_allocator *allocator, uint32_t pages,
                                      uint32_t pages_max) {
     lm_memory memory;
@@ -30,7 +30,7 @@ static inline lm_census heap_walk(const lm_allocator *allocator, lm_memory *memo
     return census;
 }
 
-// Frees what may not be freed, in a child that must trap.
+// Makes an invalid free in a child process, which must trap.
 static inline void heap_traps(const lm_allocator *allocator, lm_memory *memory, void *pointer,
                               size_t size) {
     pid_t child = fork();

@@ -1,5 +1,6 @@
-// The model: what is live, by offset, known without asking the strategy. It plays random calls and
-// holds every answer against the record. Foreign pages are in it as blocks that nobody frees.
+// The model: a list of the live blocks by offset, kept independently of the strategy. It makes
+// random calls and checks every result against the list. Foreign pages are blocks in it that are
+// never freed.
 #pragma once
 
 #include "alloc/conformance/demand.h"
@@ -9,12 +10,12 @@ enum { SLOTS = 512, FOREIGN_MAX = 64 };
 
 typedef struct extent {
     uint64_t offset;
-    uint64_t room;   // that no other extent may touch: what is usable, or one byte
-    uint64_t usable; // which holds content
+    uint64_t room;   // bytes that no other extent may overlap: the usable ones, at least one
+    uint64_t usable; // bytes that keep their content
     uint64_t cost_max;
-    uint64_t counts; // to the demand
+    uint64_t counts; // its share in the demand
     size_t size, alignment;
-    uint32_t scope; // in which it was allocated
+    uint32_t scope; // the one that it was allocated in
     uint8_t mark;
     bool foreign;
 } extent;
@@ -23,14 +24,14 @@ typedef struct model {
     lm_memory memory;
     extent live[SLOTS + FOREIGN_MAX]; // in order of their offsets
     uint32_t count, foreign, scopes, pages_begun;
-    lm_demand_meter demand; // what was asked of the heap
-    uint64_t random, seed;  // as it was at first
-    bool growth_refused;    // perhaps, by one of our own refusals
-    unsigned refusals;      // how many calls were refused
+    lm_demand_meter demand; // on the heap
+    uint64_t random, seed;  // seed: the first value of random
+    bool growth_refused;    // growths may have been made to fail
+    unsigned refusals;      // the number of calls that failed
     unsigned episode, step;
 } model;
 
-// What an episode's world does besides.
+// The parameters of an episode.
 typedef struct world {
     unsigned episodes, steps, walk_every, resets_in_1000;
     uint32_t slots, pages_max;
@@ -38,17 +39,18 @@ typedef struct world {
     bool hungry; // allocates more than it frees
 } world;
 
-// One random call or event.
+// Makes one random call or event.
 void step(model *m, const world *w);
 
-// Single ones.
+// Make a given one.
 void step_free(model *m, uint32_t i);
 void step_foreign(model *m);
 void step_close_scope(model *m);
 
-// Whether the heap is sound and counts what the model knows, and every block holds its content.
+// Check that the heap is sound and its census agrees with the model, and that every block has its
+// content.
 lm_census check_census(model *m);
 void check_contents(model *m);
 
-// All blocks of the model are freed, the last one first.
+// Frees all blocks of the model, the last one first.
 void free_all(model *m);

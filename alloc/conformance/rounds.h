@@ -1,5 +1,5 @@
-// Rounds: the same calls again and again, each round ending with nothing live. After the first few
-// rounds the memory grows no more: the law `steady` (alloc/conformance/laws.def), as the
+// Rounds: the same calls repeated, each round ending without live blocks. After the first few
+// rounds the memory must not grow: the law `steady` (alloc/conformance/laws.def), as the
 // conformance suite, the fuzzing oracle and its reproducers check it.
 #pragma once
 
@@ -8,18 +8,19 @@
 #include <string.h>
 
 enum {
-    LM_ROUNDS_LEARNT = 8, // in which a strategy may learn what it needs
-    LM_ROUNDS = 40,       // that lm_rounds plays, those among them
+    LM_ROUNDS_LEARNT = 8, // rounds in which the memory may grow
+    LM_ROUNDS = 40,       // rounds that lm_rounds runs, those included
 
-    // What lm_rounds leaves out, so that its time is bounded: further calls, blocks with higher
-    // numbers, and requests for more bytes or a larger alignment.
+    // Limits that bound the time: further calls, blocks with higher numbers, and requests for more
+    // bytes or a larger alignment are skipped.
     LM_ROUND_CALLS_MAX = 1024,
     LM_ROUND_BLOCKS_MAX = 1024,
     LM_ROUND_BYTES_MAX = 1 << 18,
     LM_ROUND_SCOPES_MAX = 64,
 
-    // paged's free runs are elsewhere in each round, so now and then a run finds no gap, or a slab
-    // becomes larger (paged.inc.h, "How a heap ages"): half as much again and 8 pages.
+    // paged's free runs are at other addresses in each round, so occasionally a run does not fit
+    // into a gap, or a slab becomes larger (paged.inc.h, "How a heap ages"): half as many pages
+    // again, and 8.
     LM_ROUNDS_PAGED_SHARE = 2,
     LM_ROUNDS_PAGED_PAGES = 8,
 };
@@ -47,13 +48,13 @@ typedef struct lm_round_block {
 typedef struct lm_round {
     const lm_allocator *allocator;
     lm_memory *memory;
-    uint32_t depth;  // scopes that are open
-    uint64_t opened; // a bit for each of them that is open in the heap
+    uint32_t depth;  // the number of open scopes
+    uint64_t opened; // a bit for each scope that is open in the heap too
     lm_round_block blocks[LM_ROUND_BLOCKS_MAX];
 } lm_round;
 
-// The most pages that the memory may have after any further round, if it had `learnt` pages after
-// LM_ROUNDS_LEARNT.
+// Returns the maximum number of pages after any further round, if the memory had `learnt` pages
+// after LM_ROUNDS_LEARNT rounds.
 static inline uint32_t lm_rounds_pages_max(const lm_allocator *allocator, uint32_t learnt) {
     bool is_paged = strncmp(allocator->name, "paged", strlen("paged")) == 0;
     return is_paged ? learnt + learnt / LM_ROUNDS_PAGED_SHARE + LM_ROUNDS_PAGED_PAGES : learnt;
@@ -86,7 +87,7 @@ static inline void lm_round_resize(lm_round *r, const lm_round_call *call) {
     if (block) b->offset = lm_round_offset(r, block);
 }
 
-// Ends the blocks of the scopes from `depth` on; `freed`: by a call for each.
+// Removes the blocks of the scopes from `depth` on; if `freed`, frees each of them by a call.
 static inline void lm_round_end_blocks(lm_round *r, uint32_t depth, bool freed) {
     for (uint32_t i = 0; i < LM_ROUND_BLOCKS_MAX; i++) {
         lm_round_block *b = &r->blocks[i];
@@ -145,7 +146,7 @@ static inline void lm_round_call_play(lm_round *r, const lm_round_call *call) {
     }
 }
 
-// Plays a round: the calls, then what ends all that they leave.
+// Runs a round: the calls, then closes all scopes and frees all blocks.
 static inline void lm_round_play(lm_round *r, const lm_round_call *calls, size_t count) {
     for (size_t i = 0; i < count; i++)
         lm_round_call_play(r, &calls[i]);
@@ -157,13 +158,13 @@ static inline void lm_round_play(lm_round *r, const lm_round_call *calls, size_t
         lm_round_reset(r);
 }
 
-// The pages of the memory, after LM_ROUNDS_LEARNT rounds and after all.
+// The pages of the memory after LM_ROUNDS_LEARNT rounds and after all rounds.
 typedef struct lm_rounds_pages {
     uint32_t learnt, last;
 } lm_rounds_pages;
 
-// Plays LM_ROUNDS rounds in a heap in which nothing is live. `round` is zero but for its allocator
-// and memory.
+// Runs LM_ROUNDS rounds in a heap without live blocks. `round` is zero except for its allocator and
+// memory.
 static inline lm_rounds_pages lm_rounds(lm_round *round, const lm_round_call *calls, size_t count) {
     lm_rounds_pages pages = {0};
     for (int i = 0; i < LM_ROUNDS; i++) {

@@ -1,13 +1,13 @@
-// How many steps a call may take, for each test that counts them: alloc/conformance/steps_test.c
-// and pages_test.c, the fuzzing oracle and its reproducers.
+// The maximum number of steps of a call, for each test that counts them:
+// alloc/conformance/steps_test.c and pages_test.c, the fuzzing oracle and its reproducers.
 //
 // A step is a basic block of the strategy's code, which is compiled at check level 0 with
-// -fsanitize-coverage=trace-pc. What memcpy, memset and the memory's growth do is not counted. gcc
-// makes about twice as many blocks as clang: buddy's longest resize has 856 and 475.
+// -fsanitize-coverage=trace-pc. The steps of memcpy, memset and the memory's growth are not
+// counted. gcc makes about twice as many blocks as clang: buddy's longest resize takes 856 and 475.
 //
-// LM_CONSTANT_TIME bounds every call. The other strategies may walk a map or move a table now and
-// then, so a single call of theirs has a loose bound only; but an allocation that the memory's free
-// blocks can serve searches none of them one by one, which checkerboards show (checkerboard.h).
+// With LM_CONSTANT_TIME every call is bounded. Other strategies may occasionally walk a map or move
+// a table, so their single calls have only a loose bound; but an allocation must not search the
+// free blocks one by one, which checkerboards check (checkerboard.h).
 #pragma once
 
 #include "alloc/allocator.h"
@@ -21,26 +21,27 @@ enum { LM_STEPS_SCALE = 2 };
 #endif
 
 enum {
-    // In constant time: a call; one that resizes, since it may split, merge and move, or grows the
-    // memory, since it may make free blocks of every order; and for each page of a memory that has
-    // grown, since it may be entered in a table.
+    // With LM_CONSTANT_TIME: a call; a call that resizes, because it may split, merge and move, or
+    // that grows the memory, because it may make free blocks of every order; and, if the memory
+    // has grown, each of its pages, because it may be entered in a table.
     LM_STEPS_MAX = 160 * LM_STEPS_SCALE,
     LM_STEPS_RESIZE_MAX = 600 * LM_STEPS_SCALE,
     LM_STEPS_A_NEW_PAGE_MAX = 4,
 
-    // Of the others: a call, and for each page of the memory, of which a map may be walked.
+    // Without: a call, and each page of the memory, because a map of the pages may be walked.
     LM_STEPS_OTHER_MAX = 4000,
     LM_STEPS_A_PAGE_MAX = 2048,
     // An allocation on a checkerboard that does not grow the memory: paged_2k's takes 279.
     LM_STEPS_BOARD_MAX = 400 * LM_STEPS_SCALE,
 };
 
-// Whether each free may mislead a later search in each of the memory's pages.
+// Whether each free may cost a later search a useless step in each of the memory's pages.
 static inline bool lm_steps_by_pages(const lm_allocator *allocator) {
     return strcmp(allocator->name, "bitmap") == 0;
 }
 
-// The most steps of a call, which resizes a block or not, and found so many pages and left so many.
+// Returns the maximum number of steps of a call. `before` and `now` are the memory's pages before
+// and after it.
 static inline uint32_t lm_steps_max(const lm_allocator *allocator, bool resizes, uint32_t before,
                                     uint32_t now) {
     if (!(allocator->capabilities & LM_CONSTANT_TIME))

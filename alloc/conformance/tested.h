@@ -1,5 +1,5 @@
-// The strategy under test, memories for it, and the content of its blocks: what every part of the
-// suite (model, laws, hostile, misuse) stands on.
+// The strategy under test, memories for it, and the content of its blocks: shared by all parts of
+// the suite (model, laws, hostile, misuse).
 #pragma once
 
 #include "alloc/conformance/require.h"
@@ -11,44 +11,45 @@
 
 #include <cmocka.h>
 
-// Whether the tested states the capability. A test of one that it lacks calls skip(), which says
-// so.
+// Whether the strategy under test states the capability. If not, a test of it calls skip(), which
+// is reported.
 bool can(lm_capability capability);
 
-// A memory, and one in which the tested has started; to be destroyed. heap_start 0: 16.
+// Return a memory, and one in which the strategy has started. The caller destroys it. heap_start 0
+// means 16.
 lm_memory make(uint32_t pages, uint32_t pages_max, uint32_t heap_start);
 lm_memory started(uint32_t pages, uint32_t pages_max);
 
 // Walks the heap. Fails if validate finds the heap broken.
 lm_census walk(lm_memory *memory);
 
-// Fails if the heap is larger than heap_bytes_max says, beyond the pages that the memory had at the
-// start. Without heap_bytes_max nothing is checked.
+// Fails if the heap is larger than heap_bytes_max and the pages that the memory had at the start.
+// Checks nothing if heap_bytes_max is NULL.
 void require_bound(uint64_t heap_bytes, const lm_demand *demand, uint32_t pages_begun);
 
 // The table of a strategy of the registry, or of conformance/minimal.c; NULL if there is none.
 const lm_allocator *tested_named(const char *name, int check_level);
 
-// What a block costs at most of the heap.
+// The maximum number of heap bytes of a block.
 uint64_t bytes_max(size_t size, size_t alignment);
 
-// The largest size whose block costs at most `bytes`.
+// The largest size whose block takes at most `bytes`.
 size_t size_within(uint64_t bytes);
 
-// A random number, and one below a bound. The state is any number.
+// Return a random number, and one below a bound. Any state is a valid seed.
 uint64_t random_next(uint64_t *state);
 uint32_t random_below(uint64_t *state, uint32_t bound);
 
-// Content: bytes that depend on their place in the block and on its mark, without a period. Of a
-// block larger than 2 * EDGE_BYTES, its ends only. `filled` looks at the first `bytes` of a block
-// of which `filled_bytes` were filled.
+// Content: bytes that depend on their position in the block and on its mark, without a period. In
+// blocks larger than 2 * EDGE_BYTES, only the ends are filled. `filled` checks the first `bytes` of
+// a block of which `filled_bytes` were filled.
 enum { EDGE_BYTES = 2048 };
 void fill(unsigned char *block, size_t bytes, uint8_t mark);
 bool filled(const unsigned char *block, size_t bytes, size_t filled_bytes, uint8_t mark);
 bool zero(const unsigned char *block, size_t bytes);
-unsigned char filled_byte(size_t at, size_t filled_bytes, uint8_t mark); // what fill put there
+unsigned char filled_byte(size_t at, size_t filled_bytes, uint8_t mark); // the byte of fill
 
-// The parts of the suite: each returns how many of its tests failed.
+// Run a part of the suite. Each returns the number of its tests that failed.
 int run_model(void);
 int run_laws(void);
 int run_hostile(void);
