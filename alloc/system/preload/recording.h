@@ -1,24 +1,24 @@
-// A recording: what the preloaded recorder and `linmem record` share.
+// The format of a recording, shared by the preloaded recorder and `linmem record`.
 //
-// The *ring* is one file for the command and all that it starts. Every recorded process maps it and
-// appends records; `linmem record` takes them out, in order, and writes them to a log. So a
-// recorded process needs no system call after its start, no descriptor, and no more address space
-// than the ring's; and what it has appended outlives it, however it ends.
+// The *ring* is one file for the command and all processes that it starts. Every recorded process
+// maps it and appends records; `linmem record` removes them in order and writes them to a log. So a
+// recorded process needs no system call after its start, no descriptor, and no address space beyond
+// the ring's; and its records are kept however it ends.
 //
-// A record's *position* counts the records before it, from the beginning, over all processes. It is
-// published by its `state`, which holds the verb and the *lap* of its position: what an earlier lap
-// left in its place is not mistaken for it.
+// A record's *position* is the number of records before it, of all processes. Its `state` publishes
+// it and holds the verb and the *lap* of its position, so that a record of an earlier lap in the
+// same place is not taken for it.
 //
-// A process may be stopped, or killed, between taking a position and publishing its record, while
-// others wait for room: then `linmem record` passes the position and logs it as unfinished. The
-// process may be continued laps later. So a place is entered and published by compare-and-swap,
-// either of which fails if the position has been passed; the record then takes a later position,
-// which is as good, as its call has not returned. A place that was passed while it was written
-// stays *held* until its writer returns, and the positions of later laps in it are passed at once.
+// A process may be stopped or killed after it has taken a position and before it publishes the
+// record, while others wait for room: then `linmem record` passes the position and logs it as
+// unfinished. The process may continue laps later. So a place is entered and published by
+// compare-and-swaps, which fail if the position has been passed; the record then takes a later
+// position, which is as good, because its call has not returned. A place that is passed while it is
+// written stays *held* until its writer returns; positions of later laps in it are passed at once.
 //
-// The order of records is the order of calls, in this sense: a free takes its position before the
-// block is given back, an allocation after the block came. So an address never comes again before
-// the record that ends it. A resize is two records of one thread.
+// Records are ordered like calls: a free takes its position before the block is freed, an
+// allocation after the block is returned. So an address is never recorded as allocated again before
+// the record that frees it. A resize is two records of one thread.
 #pragma once
 
 #include <pthread.h>
@@ -31,26 +31,26 @@
 #define RECORDING_MAGIC 0x33526d656d6e696cu // "linmemR3"
 
 typedef enum recording_verb {
-    RECORDING_UNFINISHED, // in the log: the position was taken, and no record followed
+    RECORDING_UNFINISHED, // in the log: a position was taken but no record published
     RECORDING_ALLOCATE,
     RECORDING_ZEROED,
     RECORDING_FREE,
     RECORDING_RESIZE_FROM, // address: the old one
-    RECORDING_RESIZE_TO,   // address: the new one, or 0: freed where size is 0, else refused
-    RECORDING_THREAD,      // a thread's first; address: its process's number
+    RECORDING_RESIZE_TO,   // address: the new one, or 0: freed if size is 0, else failed
+    RECORDING_THREAD,      // the thread's first record; address: its process's number
     // In these `thread` is a process's number.
-    RECORDING_IMAGE,  // a program began; address: its pid; size: recording_flags
-    RECORDING_FORKED, // a fork's child; address: its pid | parent's number << 32; size: how many
-                      // records the parent's had been before the fork
-    RECORDING_TEXT,   // 16 bytes of "NAME\0PATH\0", the image's
+    RECORDING_IMAGE,  // a program started; address: its pid; size: recording_flags
+    RECORDING_FORKED, // a fork's child; address: its pid | parent's number << 32; size: the number
+                      // of the parent's records before the fork
+    RECORDING_TEXT,   // 16 bytes of the image's "NAME\0PATH\0"
     RECORDING_VERBS,
     // In the ring only:
     RECORDING_WRITING = RECORDING_VERBS, // the place is being written
-    RECORDING_HELD,                      // it still is, after its position was passed
+    RECORDING_HELD,                      // it still is, but its position was passed
 } recording_verb;
 
 typedef enum recording_flags {
-    RECORDING_OWN_MALLOC = 1, // the executable defines a malloc: its calls reach nobody else
+    RECORDING_OWN_MALLOC = 1, // the executable defines a malloc: its calls are not recorded
 } recording_flags;
 
 typedef struct recording_record {
@@ -61,11 +61,11 @@ typedef struct recording_record {
 } recording_record;
 
 enum {
-    RECORDING_RECORDS = 1 << 18, // of the ring, 6 MiB; a power of two
+    RECORDING_RECORDS = 1 << 18, // in the ring, 6 MiB; a power of two
     RECORDING_TEXT_BYTES = 16,   // of a record
     RECORDING_NUMBERS = 1 << 26, // of threads, and of processes
     RECORDING_LAPS = 1 << 24,
-    RECORDING_LINE_BYTES = 128, // apart: processors fetch lines in pairs
+    RECORDING_LINE_BYTES = 128, // two cache lines: processors fetch lines in pairs
 };
 
 static inline uint32_t recording_state(uint64_t position, recording_verb verb) {
@@ -85,8 +85,8 @@ static inline bool recording_same_lap(uint32_t state, uint64_t position) {
     return state >> 8 == recording_state(position, 0) >> 8;
 }
 
-// Enters the place of a position, to write a record there. False: the position has been passed, or
-// will be at once.
+// Enters the place of a position, to write a record there. Returns false if the position has been
+// passed or will be at once.
 static inline bool recording_enter(recording_record *record, uint64_t position) {
     uint32_t mine = recording_state(position, RECORDING_WRITING);
     uint32_t state = atomic_load_explicit(&record->state, memory_order_acquire);
@@ -100,7 +100,7 @@ static inline bool recording_enter(recording_record *record, uint64_t position) 
     }
 }
 
-// Publishes the record that was written. False: the position has been passed.
+// Publishes the record that was written. Returns false if the position has been passed.
 static inline bool recording_publish(recording_record *record, uint64_t position,
                                      recording_verb verb) {
     uint32_t state = recording_state(position, RECORDING_WRITING);
@@ -114,7 +114,7 @@ static inline bool recording_publish(recording_record *record, uint64_t position
     return false;
 }
 
-// Passes a position. False: its record has been published.
+// Passes a position. Returns false if its record has been published.
 static inline bool recording_pass(recording_record *record, uint64_t position) {
     uint32_t state = atomic_load_explicit(&record->state, memory_order_acquire);
     for (;;) {
@@ -128,9 +128,9 @@ static inline bool recording_pass(recording_record *record, uint64_t position) {
 typedef struct recording_ring {
     uint64_t magic;
     pthread_mutex_t alive;  // robust, held by `linmem record`: when it dies, a trylock succeeds
-    _Atomic int32_t closed; // 0, or: nothing is recorded any more, RECORDING_ENDED or an errno
-    _Atomic uint32_t threads, processes; // numbers given; processes' begin with 1
-    _Atomic uint32_t moved; // records that took a later position, as theirs had been passed
+    _Atomic int32_t closed; // 0 while recording; else RECORDING_ENDED or an errno
+    _Atomic uint32_t threads, processes; // numbers assigned; those of processes begin with 1
+    _Atomic uint32_t moved; // records that took a later position because theirs was passed
     _Alignas(RECORDING_LINE_BYTES) _Atomic uint64_t claimed; // positions taken
     _Alignas(RECORDING_LINE_BYTES) _Atomic uint64_t drained; // positions whose place is free again
     _Alignas(4096) recording_record records[RECORDING_RECORDS];
