@@ -1,20 +1,21 @@
-// Lowering: a trace of buffers, or of scopes, as any heap sees it.
+// Lowering: turns a trace of buffers or scopes into plain allocations and frees for any heap.
 //
-// A buffer is allocated by its `b`, and freed by the operation with which its last reference goes:
-// a release, or the drain of a token that was collected. Order, sizes, alignments and lanes are as
-// recorded; the drain's frees are the draining lane's. All else about buffers (retain, view, copy,
-// transfer, attach) no allocator sees. Several memories become one heap: that of a comparison holds
-// what lived in all of them, and what happens around any (g, n, w) happens around it.
+// A buffer is allocated by its `b` and freed by the operation that releases its last reference: a
+// release, or the drain of a collected token. Order, sizes, alignments and lanes are as recorded; a
+// drain's frees are in the draining lane. The other buffer verbs (retain, view, copy, transfer,
+// attach) are dropped, because no allocator sees them. Several memories become one heap, with the
+// blocks of all and the g, n and w of all.
 //
-// Of a scope that is closed, and at a reset, each block is freed, the newest first: so allocators
-// that know no scopes play it too. Where a heap starts (h) is left to the comparison.
+// The close of a scope, or a reset, frees each of its blocks, newest first, so that allocators
+// without scopes can play it too. Heap starts (h) and wrong calls (!) are dropped.
 #pragma once
 
 #include "corpus/trace/trace.h"
 
-// Whether there is anything to lower: buffers, scopes, or memories other than one.
+// Returns whether the trace has any operation other than a z r f t e g n w.
 bool lowering_is_needed(const trace *trace);
 
-// The heap trace of a trace: a z r f t e g n w only, with the same preamble. False: out of memory,
-// or more operations than a trace may have, and nothing is kept. O(n).
+// Lowers a trace to a z r f t e g n w, with the same preamble. Returns false with `error` if out of
+// memory or if there are more than TRACE_OPERATIONS_MAX operations; there is then nothing to free.
+// O(n).
 bool lowering_run(const trace *trace, struct trace *lowered, trace_error *error);

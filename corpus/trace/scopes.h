@@ -1,22 +1,22 @@
-// Which blocks end when: the block verbs of a trace (corpus/trace/trace.h), scopes and resets among
-// them.
+// A model of the block verbs of a trace (corpus/trace/trace.h), scopes and resets included: which
+// operation frees which blocks.
 #pragma once
 
 #include "corpus/trace/trace.h"
 
 typedef struct scopes {
-    uint32_t *depths; // by block: in which scope it lives, 1 the outermost; 0: it does not
-    uint32_t *order;  // blocks, as they came into their scopes
-    uint32_t *marks;  // by depth − 1: where its scope begins in `order`
+    uint32_t *depths; // by block: the depth of its scope, 1 for the outermost; 0: not live
+    uint32_t *order;  // blocks, in the order in which they entered their scopes
+    uint32_t *marks;  // by depth − 1: the start of the scope in `order`
     uint32_t depth, entered;
-    // Of the last operation: blocks that it ended, the newest first.
+    // The blocks that the last operation freed, newest first.
     uint32_t *ended;
     uint32_t ended_count;
 } scopes;
 
-// A record of the trace's blocks before its first operation. False: out of memory, nothing is kept.
+// Allocates a model for the trace. Returns false if out of memory; there is then nothing to free.
 bool scopes_begin(scopes *scopes, const trace *trace);
 void scopes_end(scopes *scopes);
 
-// Plays the trace's next operation; those not on blocks do nothing. O(1), amortised.
+// Plays the next operation of the trace; operations on buffers do nothing. O(1), amortised.
 void scopes_play(scopes *scopes, const trace_operation *operation);

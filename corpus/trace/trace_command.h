@@ -3,5 +3,5 @@
 
 #include "cli/verb.h"
 
-// Every bad file gets one line on standard error, and then the status is EXIT_USAGE.
+// Prints one line to standard error for every bad file; the status is then EXIT_USAGE.
 exit_status trace_command(int argc, char **argv);
