@@ -1,8 +1,8 @@
-// The player: plays a program on an allocator behind the opaque table.
+// The player: plays a replay on an allocator, through its table of functions.
 //
-// One loop serves every allocator and every use; what is to be checked beside it is an observer's,
-// whose absence costs nothing. Memory that is handed out is touched: one byte in every 4 KiB and
-// the last byte, as the program that was recorded would at least have done.
+// One loop serves all allocators and uses; an optional observer checks each call, and costs nothing
+// if absent. The player writes to allocated memory: one byte in every 4 KiB and the last byte, the
+// least that the recorded program would have done.
 #pragma once
 
 #include "alloc/allocator.h"
@@ -10,38 +10,38 @@
 
 typedef struct player {
     const lm_allocator *allocator;
-    lm_memory *memory; // where the allocator serves one; else NULL
+    lm_memory *memory; // the one that the allocator serves, or NULL
     const program *program;
-    void **slots;      // program->slots of them
-    uint64_t failures; // allocations and resizes that gave NULL; such a block is then left out
+    void **slots;      // program->slots in number
+    uint64_t failures; // allocations and resizes that returned NULL, and resizes of missing blocks
 } player;
 
 typedef struct player_event {
-    uint64_t step; // within the program
+    uint64_t step; // in the replay
     program_verb verb;
     uint32_t slot;
-    void *block; // before: what the slot holds; after: what the call returned, NULL where it failed
+    void *block; // before: the slot's content; after: the returned block, NULL if it failed
     size_t size, alignment, old_size;
 } player_event;
 
-// Told before and after every heap call. It may read and write the blocks, as their owner.
+// Called before and after every heap call. It may read and write all live blocks.
 typedef struct player_observer {
     void *context;
     void (*before)(void *context, const player_event *event);
     void (*after)(void *context, const player_event *event);
 } player_observer;
 
-// Plays the steps that are timed. Nothing is allocated but through the table. The memory must not
-// be one that moves when it grows: that is for observed plays.
+// Plays the timed steps. Allocates only through the table. The memory must not be in moving mode,
+// which only player_play_observed supports.
 void player_play(player *player);
 
-// Plays the steps that close the trace, after which none of its blocks is live.
+// Plays the steps that close the trace; after them none of its blocks is live.
 void player_close(player *player);
 
-// Plays what a lane of the timed steps does, on a thread of its own, while the others play theirs.
-// `turns` is common to all, a word for each of the program's slots, 0 at the start of a pass; of
-// the player, all but the slots is the thread's own.
+// Plays a lane of the timed steps on the calling thread, at the same time as other threads play the
+// other lanes. All threads share `turns`, a word for each slot of the replay, 0 at the start of a
+// pass, and the slots; each has its own player otherwise.
 void player_play_lane(player *player, uint32_t lane, uint32_t *turns);
 
-// All of it, observed.
+// Plays all steps, timed and closing, with an observer.
 void player_play_observed(player *player, const player_observer *observer);

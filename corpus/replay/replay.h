@@ -1,17 +1,18 @@
-// A program: a trace made ready to be played fast. It lies in one flat, read-only piece of memory
+// A replay (type `program`): a trace compiled for fast playing. It is one flat, read-only mapping
 // without pointers, so that it is compiled once and shared by many processes.
 //
-// Blocks are kept in *slots*, reused last in, first out, so that the table of live blocks is as
-// small as the program's own working set. Four steps in a row that allocate or free are a *group*,
-// which is dispatched at once (a superinstruction, as in Ertl and Gregg 2003): a mispredicted
-// dispatch costs as much as a malloc, and this way it comes once in four.
+// The player keeps each live block in a *slot*. Slots are reused last in, first out, so that the
+// table of slots is as small as the trace's working set; with lane turns they are reused first in,
+// first out among many spare ones, so that lanes rarely wait for each other. Four consecutive steps
+// that allocate or free are a *group*, which takes one dispatch (a superinstruction, as in Ertl and
+// Gregg 2003) instead of four: a mispredicted dispatch costs as much as a malloc.
 #pragma once
 
 #include "alloc/linear_memory.h"
 #include "corpus/trace/trace.h"
 
 typedef enum program_verb {
-    PROGRAM_ALLOCATE, // these three may stand in groups
+    PROGRAM_ALLOCATE, // groups consist of these three
     PROGRAM_FREE,
     PROGRAM_ZEROED,
     PROGRAM_RESIZE,         // two steps: the second holds {0, old size}
@@ -21,7 +22,7 @@ typedef enum program_verb {
     PROGRAM_GROW,           // size: pages
     PROGRAM_REFUSE,         // size: count
     PROGRAM_MOVE,
-    PROGRAM_GROUP, // + program_group: what stands in the first step of a group
+    PROGRAM_GROUP, // and above: codes of groups, in their first steps
 } program_verb;
 
 enum {
@@ -33,7 +34,7 @@ enum {
 
 typedef struct program_step {
     uint32_t slot_and_code; // slot << PROGRAM_VERB_BITS | verb, or the group's code
-    uint32_t size; // a resize to 0 is played as one to 1, since a system's realloc would free
+    uint32_t size; // a resize to 0 is compiled as one to 1, since a system's realloc may free
 } program_step;
 
 static inline uint32_t program_step_code(const program_step *step) {
@@ -43,7 +44,7 @@ static inline uint32_t program_step_slot(const program_step *step) {
     return step->slot_and_code >> PROGRAM_VERB_BITS;
 }
 
-// The code of a group, by its three verbs.
+// The code of a group, by the verbs of its four steps.
 #define PROGRAM_GROUP_CODE(a, b, c, d) (PROGRAM_GROUP + (((a) * 3 + (b)) * 3 + (c)) * 3 + (d))
 
 // A step's own verb, whether it heads a group or not.
@@ -59,7 +60,8 @@ static inline uint32_t program_verb_steps(program_verb verb) {
     return verb >= PROGRAM_RESIZE && verb <= PROGRAM_ALIGNED_RESIZE ? 2 : 1;
 }
 
-// What the second step of an operation tells; 0 and the default where there is none.
+// Returns what the second step of an operation holds, or 0 and the default alignment if it has
+// none.
 static inline uint32_t program_step_old_size(const program_step *step) {
     program_verb verb = program_step_verb(step);
     return verb == PROGRAM_RESIZE || verb == PROGRAM_ALIGNED_RESIZE ? step[1].size : 0;
@@ -70,25 +72,25 @@ static inline uint32_t program_step_alignment(const program_step *step) {
                                                                      : (uint32_t)LM_BLOCK_ALIGNMENT;
 }
 
-// A timed operation as a lane's own thread plays it. What is done to a slot is done in the recorded
-// order, whichever lanes do it: an operation waits for its turn.
+// A timed operation of a lane, for the lane's own thread. Operations on a slot take place in the
+// recorded order across all lanes: each waits for its turn.
 typedef struct program_turn {
-    uint32_t slot, turn; // how many operations on the slot come before
-    uint32_t verb;       // a heap's
+    uint32_t slot, turn; // turn: the number of earlier operations on the slot
+    uint32_t verb;       // a heap call's
     uint32_t size, alignment, old_size;
 } program_turn;
 
 typedef struct program {
-    uint64_t bytes;                   // of the whole piece
-    uint64_t steps, steps_timed;      // the timed ones come first; the rest closes the trace
-    uint64_t operations;              // timed: heap calls, what "ns per operation" divides by
-    uint64_t placements;              // words of the placement list
-    uint64_t peak_live_bytes;         // as asked, the largest sum at any time
-    uint64_t largest_bytes;           // the largest block
-    uint64_t packed_bytes;            // where the placements end, in an empty memory
-    uint64_t steps_at, placements_at; // where they lie, from the start of the piece
-    uint64_t turns_at;                // of the lanes, one after the other; 0: they cannot be played
-    uint64_t lane_ends[LM_THREADS_MAX]; // in turns
+    uint64_t bytes;                     // of the whole mapping
+    uint64_t steps, steps_timed;        // the timed ones come first; the rest closes the trace
+    uint64_t operations;                // timed heap calls: the divisor of "ns per operation"
+    uint64_t placements;                // words of the placement list
+    uint64_t peak_live_bytes;           // the largest sum of the sizes asked for
+    uint64_t largest_bytes;             // the largest block
+    uint64_t packed_bytes;              // the end of the placements in an empty memory
+    uint64_t steps_at, placements_at;   // offsets in the mapping
+    uint64_t turns_at;                  // lane by lane; 0: lanes cannot be played on threads
+    uint64_t lane_ends[LM_THREADS_MAX]; // the end of each lane, in turns
     uint32_t slots;
     uint32_t lanes;
 } program;
@@ -103,15 +105,14 @@ static inline const uint32_t *program_placements(const program *program) {
     return (const uint32_t *)(const void *)((const char *)program + program->placements_at);
 }
 
-// Compiles a trace, lowered to one heap first where it has buffers or several memories
-// (corpus/trace/lowering.h), and the lanes' turns where it has two or more (up to LM_THREADS_MAX,
-// and nothing but heap calls among what is timed), with the placements of an ideal allocator: a
-// word for each block (its offset), two for each resize (its offset, and how many bytes to copy
-// there; 0: it stays). Returns the descriptor of a memory file that holds the program, or −1: the
-// trace has nothing to time, or does not fit 2^32 bytes, or the system is out of memory. O(n log n)
-// in time, O(n) in space.
+// Compiles a trace, which is first lowered to one heap if necessary (corpus/trace/lowering.h).
+// Compiles the lanes' turns if there are 2 … LM_THREADS_MAX lanes and the timed part has only heap
+// calls. Adds the placements of an ideal allocator: one word for each block (its offset), two for
+// each resize (the offset, and the number of bytes to copy there, 0 if the block stays). Returns
+// the descriptor of a memory file with the replay, or −1 with `error` if the trace has nothing to
+// time, if its blocks do not fit 2^32 bytes, or if out of memory. O(n log n) time, O(n) memory.
 int program_compile(const trace *trace, trace_error *error);
 
-// Maps a compiled program for reading, every page present. NULL: with errno. Unmapped with munmap
-// over program->bytes.
+// Maps a compiled replay read-only, with every page present. Returns NULL and sets errno if that
+// fails. The caller unmaps it with munmap and program->bytes.
 const program *program_map(int descriptor);
