@@ -1,21 +1,23 @@
-// Executables: whether the recorder gets into one, and whether its runtime has a heap of its own.
+// Inspects an executable: whether the recorder's library can be preloaded into it, and whether its
+// runtime has its own heap.
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 
 typedef struct executable {
-    bool readable;      // an ELF file that we may read; else nothing of the rest is known
-    bool is_static;     // no loader, so no preloaded library
-    bool is_foreign;    // of another machine or C library than the recorder's library
+    bool readable;      // an ELF file that we may read; if not, only is_privileged is known
+    bool is_static;     // no loader, and so no preloaded library
+    bool is_foreign;    // for another machine or C library than the recorder's library
     bool is_privileged; // setuid, setgid or with capabilities: the loader ignores preloads
-    const char *hidden; // what its runtime keeps in a heap of its own, or NULL
+    const char *hidden; // what its runtime allocates from its own heap, or NULL
 } executable;
 
-// Finds a command as execvp does: through PATH where it has no slash, and the interpreter of a
-// script. False: not found.
+// Finds the executable of a command as execvp does: through PATH if it has no slash; for a script,
+// its interpreter. Returns false if there is none.
 bool executable_find(const char *command, char *path, size_t bytes);
 void executable_inspect(const char *path, executable *executable);
 
-// A line for each runtime with a heap of its own, to be freed; NULL: out of memory.
+// Returns a line for each known runtime with its own heap, which the caller frees, or NULL if out
+// of memory.
 char *executable_runtimes(void);

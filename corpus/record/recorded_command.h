@@ -1,5 +1,6 @@
-// Runs a command under the recorder. It inherits what it would inherit without us: descriptors,
-// signals, limits, process group, terminal; the caller has added to its environment variables.
+// Runs a command under the recorder. The command inherits the same descriptors, signals, limits,
+// process group and terminal as without the recorder; only its environment has additions, made by
+// the caller.
 #pragma once
 
 #include "corpus/record/recorder.h"
@@ -9,21 +10,21 @@
 
 typedef struct recorded_command {
     pid_t pid;
-    int status;     // as waitpid gives it
-    char name[32];  // the kernel's, of the program that the process was at its end: 15 bytes
-    int exec_error; // the errno with which it could not be run, or 0
+    int status;     // from waitpid
+    char name[32];  // the kernel's name of the last executed program: at most 15 bytes
+    int exec_error; // the errno of a failed exec, or 0
 } recorded_command;
 
-// Takes over signals and raises our own limits, for whatever we do from here on. The command finds
-// both as they were. A signal that ends this process once the command has ended first calls
-// `abandon_all`, which must be async-signal-safe.
+// Installs signal handlers and raises the soft limits of this process for good; the command starts
+// with the original ones. A signal that ends this process after the command has ended calls
+// `abandon_all` first, which must be async-signal-safe.
 void recorded_command_prepare(void (*abandon_all)(void));
 
-// Runs the command, with the descriptor `output` as its standard output, and drains the ring until
-// it ends. What it starts may live on. Signals that are
-// sent to us alone are passed on; the terminal's reach it by themselves. When it stops, so do we.
-// False: there is no process for it, with errno.
+// Runs the command with the descriptor `output` as its standard output, and drains the ring until
+// it ends; its child processes may run on. Passes on the signals that are sent to this process
+// alone; signals from the terminal reach the command directly. If the command stops, this process
+// stops too. Returns false and sets errno if no process could be made.
 bool recorded_command_run(char **command, int output, recorder *recorder, recorded_command *end);
 
-// Ends this process as the command ended: with its exit status, or by the same signal.
+// Ends this process as the command ended: with the same exit status or by the same signal.
 _Noreturn void recorded_command_end_alike(const recorded_command *end);

@@ -1,4 +1,4 @@
-// The end of a recording that `linmem record` holds: the ring, which it empties into a log.
+// The recorder's side of a recording: `linmem record` drains the shared ring into a log.
 #pragma once
 
 #include "alloc/system/preload/recording.h"
@@ -9,24 +9,24 @@
 typedef struct recorder {
     recording_ring *ring; // NULL: not open
     char path[PATH_MAX];  // of the ring
-    char link[PATH_MAX];  // beside it, for a link to the preloaded library
-    int log;              // an unnamed file of records, in the order of their positions
+    char link[PATH_MAX];  // in the same folder, for a link to the preloaded library
+    int log;              // an unnamed file of the records, by position
     uint64_t drained;
-    bool broken; // nothing can be moved any more: the log is full, or the ring was written over
-    double stuck_since; // a record keeps the ring full that is not published; 0: none does
+    bool broken;        // draining has failed: the log is full, or a program overwrote the ring
+    double stuck_since; // since when an unpublished record keeps the ring full; 0: none
 } recorder;
 
-// Makes the ring (in /dev/shm, or else beside the log) and the log (in TMPDIR, or in /tmp if TMPDIR
-// is not set), and removes the rings of this user whose recorders were killed. The caller's thread
-// is the one whose death ends the recording. False: `error` says why.
+// Makes the log (in TMPDIR, or in /tmp if TMPDIR is not set) and the ring (in /dev/shm, else in the
+// log's folder), and removes rings of this user whose recorders were killed. The recording ends if
+// the calling thread ends. Returns false with `error` if that fails.
 bool recorder_open(recorder *recorder, trace_error *error);
-// Moves what has been published to the log and returns how many records. The recording ends when
-// they cannot be written.
+// Moves the published records to the log and returns their number. Ends the recording if the log
+// cannot be written.
 uint64_t recorder_drain(recorder *recorder);
-// Ends the recording: drains what is left. Returns the errno that ended it before, or 0.
+// Ends the recording and drains the rest. Returns the errno that had ended it earlier, or 0.
 int recorder_end(recorder *recorder);
-// Removes the ring's name and the link: nothing is left once no process uses them any more.
+// Unlinks the ring and the link; their storage is freed when no process uses them.
 // Async-signal-safe.
 void recorder_unlink(const recorder *recorder);
-// Removes the ring, and the log too unless somebody took it and set it to -1.
+// Removes the ring, and closes the log unless the caller has taken it and set it to −1.
 void recorder_close(recorder *recorder);
