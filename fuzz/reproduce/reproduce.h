@@ -1,5 +1,5 @@
-// Reproducing: an input or a trace is played, and what it breaks is shrunk and written as a trace
-// and as a standalone C program; or as the least input, where a target's inputs are no operations.
+// Plays an input or a trace, shrinks each finding and writes it as a trace and as a standalone C
+// program; if a target's inputs are not operations, as the smallest input.
 #pragma once
 
 #include "cli/verb.h"
@@ -12,18 +12,18 @@ typedef struct reproduction {
     const char *input;       // a trace, or bytes
     const char *target;      // NULL: what plays all of a trace; of bytes heap, or as they are named
     char *const *allocators; // names; NULL: all
-    const char *directory;   // where all is written
+    const char *directory;   // for the output
     const char *keep;        // the name of a regression, or NULL
-    bool refuse;             // each growth, one after the other; of heaps
-    unsigned shrink_seconds; // of each finding, at most; 0: as long as it helps
+    bool refuse;             // fails each growth, one after the other; for heaps
+    unsigned shrink_seconds; // maximum for each finding; 0: until nothing more can be removed
 } reproduction;
 
-// The seconds of --shrink-seconds.
+// Parses the value of --shrink-seconds.
 unsigned reproduce_shrink_seconds(const char *text);
 
-// Tells on standard output what was found and written. Bad input is bad usage (cli/options.h).
+// Reports on standard output what was found and written. Bad input is bad usage (cli/options.h).
 exit_status reproduce(const reproduction *wanted);
 
-// Prints which fuzz targets' programs would be run, for ./linmem, which builds them first: those
-// that are there, and those without which nothing can be played. A line each.
+// Prints the fuzz targets' programs that would be run, one a line, so that ./linmem can build them
+// first: those that exist, and those without which nothing can be played.
 exit_status reproduce_programs(const reproduction *wanted);

@@ -1,19 +1,20 @@
-// The reproducer: a standalone C program that shows what a trace breaks, for those who keep what
-// broke it. It needs nothing but sources of alloc/: the trace is straight calls, and what is held
-// stands with them, in short (fuzz/reproduce/reproducer_heap.h, reproducer_buffers.h).
+// The reproducer: a standalone C program that shows which law a trace breaks. It needs only sources
+// of alloc/: the trace becomes straight calls, with short versions of the oracle's checks
+// (fuzz/reproduce/reproducer_heap.h, fuzz/reproduce/reproducer_buffers.h).
 #pragma once
 
 #include "fuzz/reproduce/trial.h"
 
-// The commands that compile a reproducer at `path` to `program`, from the repository's top. The
-// program exits with 1 and says what is broken, or with 0. To be freed; NULL: out of memory.
+// Returns the shell commands that compile the reproducer at `path` to `program`, run from the
+// repository's root; NULL if out of memory. The program exits with 1 and says what is broken, or
+// with 0. The caller frees the string.
 char *reproducer_command(const trial *trial, const char *path, const char *program);
 
 // Whether there are reproducers for the trial's target.
 bool reproducer_is_known(const trial *trial);
 
-// Writes the program. `calls`: those of buffers, as they were recorded (trial_record); else NULL.
-// False: with errno.
+// Writes the program. `calls` are the recorded calls of a buffer trial (trial_record), else NULL.
+// Returns false and sets errno if it cannot be written.
 bool reproducer_write(const trial *trial, const trace *trace, const failure *failure, FILE *calls,
                       const char *path);
 

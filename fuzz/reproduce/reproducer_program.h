@@ -1,4 +1,4 @@
-// For tests: what is written as a program compiles, and exits as it should.
+// For tests: compiles and runs a reproducer.
 #pragma once
 
 #include "cli/child.h"
@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-// Compiles a reproducer with sources that a command of the shell changes in a copy of alloc/
-// ($mutants are the patches of fuzz/mutants); returns how it ends.
+// Compiles a reproducer with a copy of alloc/ that the shell command `change` has changed ($mutants
+// is the folder fuzz/score/mutants), and runs it. Returns the exit status.
 static inline int run_reproducer(const trial *trial, const trace *trace, const failure *failure,
                                  FILE *calls, const char *change) {
     char folder[] = "/tmp/linmem-reproducer-test-XXXXXX", path[100], script[4000];

@@ -1,8 +1,8 @@
-// Shrinking: a trace that still shows a failure, with as little as possible beside it.
+// Shrinking: reduces a trace to a small one that still shows the failure.
 //
-// Operations are dropped in ever smaller runs (delta debugging), and with what began in them all
-// that was done to it; then every number is lowered as far as the failure allows. Both are repeated
-// until neither helps: no operation of the result can be spared alone.
+// Operations are removed in ever smaller runs (delta debugging), together with all later operations
+// on the objects that they begin; then every number is lowered as far as the failure allows. Both
+// are repeated until neither helps: no single operation of the result can be removed.
 #pragma once
 
 #include "corpus/trace/trace.h"
@@ -14,11 +14,11 @@ typedef struct shrinker_options {
     shrinker_fails *fails;
     void *context;
     size_t tries_max; // calls of `fails`
-    // Told before each try how many were made, and how many operations are left; returns whether to
-    // go on. Or NULL.
+    // Optional: called before each try with the number of tries so far and of the operations left;
+    // returns false to stop.
     bool (*goes_on)(void *context, size_t tries, size_t operations);
 } shrinker_options;
 
-// Shrinks a trace that fails, in place; returns how many tries that took. Where memory or tries run
-// out, or it is told to stop, the trace is the smallest found so far. Its preamble stays.
+// Shrinks a failing trace in place and returns the number of tries. If memory or tries run out, or
+// `goes_on` stops it, the trace is the smallest one found so far. The preamble is kept.
 size_t shrinker_run(trace *trace, const shrinker_options *options);

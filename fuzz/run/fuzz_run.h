@@ -1,26 +1,26 @@
-// Runs fuzz targets' programs side by side for a while, and counts what they do.
+// Runs fuzz targets' programs in parallel for a given time and collects their statistics.
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-// Seconds that one input may take; longer is a hang.
+// Time limit for one input; longer is a hang.
 enum { FUZZ_HANG_SECONDS = 5 };
 
-// A program and what it works with; and what came of it.
+// A program, its inputs and its results.
 typedef struct fuzz_unit {
     const char *target, *allocator; // NULL: the target plays several, or none
     char *name, *program;
-    char *corpus, *seeds; // folders: inputs that are added to; those that it begins with, or NULL
+    char *corpus, *seeds; // folders: the corpus, which grows; the initial inputs, or NULL
     char *dictionary;     // or NULL
     size_t runs;
     double seconds; // of all runs together
     uint64_t inputs, operations;
-    uint64_t edges, kept; // that were covered; inputs that are kept for it
-    bool ready;           // a run has played all inputs that it began with
-    char *finding;        // the input that broke something; NULL: none did
-    char broken[400];     // what it said then
+    uint64_t edges, kept; // covered edges; inputs kept for them
+    bool ready;           // a run has played all its initial inputs
+    char *finding;        // the input that broke a law, or NULL
+    char broken[400];     // the message about it
 } fuzz_unit;
 
 typedef struct fuzz_run {
@@ -32,9 +32,9 @@ typedef struct fuzz_run {
     double ran;           // how long it took
 } fuzz_run;
 
-// Runs all units in turn, as many at a time as there are jobs, each once or as often as it needs so
-// that no job rests; shows progress. A unit that breaks something stops. What one takes beyond its
-// share, to begin with, is taken from those after it: the run ends in time, but for an input that
-// may hang, for which it waits FUZZ_HANG_SECONDS more. A unit for which no second is left is not
-// run. Ends early when the user interrupts. False: with errno, a program could not be started.
+// Runs all units in turn, `jobs` at a time, each once or more often so that no job is idle; shows
+// progress. A unit with a finding stops. If a unit's initial inputs take longer than its share, the
+// later units get less, so that the run ends in time; it waits up to FUZZ_HANG_SECONDS more for an
+// input that may hang. A unit with less than a second left is not run. Ends early if interrupted.
+// Returns false and sets errno if a program could not be started.
 bool fuzz_run_all(fuzz_run *run);

@@ -1,10 +1,11 @@
-// Which strategies a command is for: --allocator A,… of the verbs fuzz and reproduce.
+// Parses --allocator A,… of the verbs fuzz and reproduce.
 #pragma once
 
 #include <stdbool.h>
 
-// The names in "a,b,c", in place; ends with NULL, to be freed. An unknown one is bad usage.
+// Splits "a,b,c" in place. Returns the names, ended by NULL, which the caller frees. An unknown
+// name is bad usage.
 char **allocators_read(char *text);
 
-// Whether a name is among them. NULL: all are.
+// Whether `name` is among the names; always if `names` is NULL.
 bool allocators_have(char *const *names, const char *name);

@@ -1,5 +1,5 @@
-// What the targets share that play heap inputs (heap, misuse, differential). For those files only:
-// each is a program of its own, and has these once.
+// Shared by the targets that play heap inputs (heap, misuse, differential). Only these include it,
+// because it defines variables: each target is a program of its own.
 #pragma once
 
 #include "fuzz/play/dirty.h"
@@ -12,13 +12,13 @@
 
 static heap_player player;
 
-// Of LLVMFuzzerInitialize: after target_begin, and what the target itself has to make ready.
+// Called by LLVMFuzzerInitialize after target_begin and the target's own setup.
 static inline void heap_fuzzing_begin(void) {
     if (!heap_player_create(&player)) {
         perror("linmem-fuzz: no address space");
         exit(2);
     }
-#ifndef STORES_UNTOLD // by what is compiled as everywhere else
+#ifndef STORES_UNTOLD // the strategies are compiled without trace-stores
     dirty_watch(&player.memory);
 #endif
     target_measure();
@@ -42,8 +42,8 @@ static inline void heap_fuzzing_play(const heap_options *options, const uint8_t 
     target_operations += played;
 }
 
-// The mutator that a target gives its inputs; now and then it is libFuzzer's own, which knows the
-// dictionary.
+// Mutates an input with the target's mutator, and one time in 32 with libFuzzer's own, which uses
+// the dictionary.
 static inline size_t heap_fuzzing_mutate(size_t (*mutate)(uint8_t *, size_t, size_t, unsigned),
                                          uint8_t *bytes, size_t count, size_t max, unsigned seed) {
     if (seed % 32 == 0) return LLVMFuzzerMutate(bytes, count, max);

@@ -1,4 +1,4 @@
-// What the verb list tells of fuzz targets (cli/list.h).
+// The fuzz targets for the verb list (cli/list.h).
 #pragma once
 
 #include <jansson.h>

@@ -1,7 +1,7 @@
-// Where the fuzz targets' programs lie: in the build of preset `fuzz`, beside the one of this
-// program.
+// The paths of the fuzz targets' programs: in the build folder of preset `fuzz`, beside the build
+// folder of this program.
 #pragma once
 
-// The program of a target; of one per strategy, that strategy's. To be freed. It need not exist.
-// NULL: out of memory.
+// Returns the path of a target's program (of `strategy`, if the target has one per strategy), which
+// need not exist, or NULL if out of memory. The caller frees it.
 char *target_program(const char *target, const char *strategy);

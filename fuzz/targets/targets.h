@@ -1,4 +1,4 @@
-// The fuzz targets there are, from targets.def.
+// The fuzz targets, from targets.def.
 #pragma once
 
 #include <stdbool.h>
@@ -6,7 +6,7 @@
 
 typedef struct fuzz_target {
     const char *name;
-    bool per_strategy; // a program for each, NAME-STRATEGY; else one, NAME
+    bool per_strategy; // one program per strategy, NAME-STRATEGY; else one, NAME
     bool seeded;       // a score begins with its seeds, in corpus/fuzz/NAME
     const char *summary;
 } fuzz_target;
@@ -14,5 +14,5 @@ typedef struct fuzz_target {
 extern const fuzz_target fuzz_targets[];
 extern const size_t fuzz_target_count;
 
-// The target of that name, or NULL.
+// Returns the target of that name, or NULL.
 const fuzz_target *fuzz_target_named(const char *name);
