@@ -1,36 +1,36 @@
-// Which 4 KiB of memories were written to, so that they can be cleared without the system: page
-// faults would cost more than all else that an input does.
+// Tracks which 4 KiB pages of memories were written to, so that they can be zeroed without the
+// system: page faults would cost more than everything else that an input does.
 //
-// In fuzz targets the strategies tell each store (-fsanitize-coverage=trace-stores), and so do the
-// library functions that they call; who else writes tells it himself. Elsewhere nothing is known.
+// In fuzz targets, stores of the strategies are reported by -fsanitize-coverage=trace-stores and by
+// the library functions that they call; other code calls dirty_mark. Other programs track nothing.
 #pragma once
 
 #include "alloc/linear_memory.h"
 
 enum { DIRTY_MEMORIES_MAX = 8, DIRTY_ZERO_BYTES_MAX = 1 << 22 };
 
-// From here on the stores into this memory, too, are known: DIRTY_MEMORIES_MAX of them. It must be
-// clean now, of LM_COMMIT_AHEAD, and have moved nowhere.
+// Starts to track a memory, one of up to DIRTY_MEMORIES_MAX. It must be all zero, have
+// LM_COMMIT_AHEAD and never have moved.
 //
-// It moves by copying what was written to, which stays behind as zeroes and under AddressSanitizer
-// poisoned, until the memory comes back or is cleared. A store to a place that it left traps.
+// A tracked memory moves by copying its dirty pages; the old ones are zeroed, and poisoned under
+// AddressSanitizer, until the memory moves back or is cleared. A store to an old place traps.
 void dirty_watch(lm_memory *memory);
 
-// No memory is watched any longer.
+// Stops tracking all memories.
 void dirty_watch_none(void);
 
-// Bytes were written to.
+// Reports a store of `bytes` bytes.
 void dirty_mark(const void *at, uint64_t bytes);
 
-// Clears what was written to; where that is much, by giving it back to the system. False: that
-// memory is not watched, and nothing is cleared.
+// Zeroes the dirty pages; if there are many, by giving them back to the system. Returns false,
+// having done nothing, if the memory is not tracked.
 bool dirty_clear(const lm_memory *memory);
 
-// memset to zero, and memcpy between ranges that do not overlap, of what was written to only; in a
-// range of a watched memory. False: it is none, and nothing is done.
+// memset to zero, and memcpy between ranges that do not overlap, of the dirty pages only. Return
+// false, having done nothing, if the range is not in a tracked memory.
 bool dirty_zero(void *to, uint64_t bytes);
 bool dirty_copy(void *to, const void *from, uint64_t bytes);
 
-// Whether the first DIRTY_ZERO_BYTES_MAX of a range, which is 8-aligned, read as zero; of a
-// watched memory it looks at what was written to only.
+// Whether the first DIRTY_ZERO_BYTES_MAX bytes of a range, which is 8-aligned, are zero. Reads only
+// the dirty pages of a tracked memory.
 bool dirty_is_zero(const void *at, uint64_t bytes);

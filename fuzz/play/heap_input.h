@@ -1,9 +1,9 @@
-// A fuzz input as a heap's operations, and back.
+// Decodes a fuzz input to heap operations, and encodes them.
 //
 // An input is a head of 8 bytes, which says where the heap starts (the `h` operation), and records
-// of 8 bytes, an operation each, so that mutations move whole operations. All bytes are an input:
-// what is missing in the head reads as zero, a record cut short is dropped, blocks are named by
-// their place among those that live, and what cannot be done is passed over.
+// of 8 bytes, an operation each, so that mutations move whole operations. Any bytes are an input:
+// missing bytes of the head read as zero, a record cut short is dropped, blocks are named by their
+// index among the live ones, and impossible operations are skipped.
 //
 //     head    START (u32)  PAGES (u16)  MAX (u16)          PAGES, MAX: 0xffff and 0 mean 65,536
 //     record  verb  log2 of the alignment  block (u16)  size, pages, count or lane (u32)
@@ -17,31 +17,31 @@
 enum {
     HEAP_INPUT_HEAD_BYTES = 8,
     HEAP_INPUT_RECORD_BYTES = 8,
-    HEAP_INPUT_OPERATIONS_MAX = 1024, // that are decoded, `h` among them
+    HEAP_INPUT_OPERATIONS_MAX = 1024, // `h` included
     HEAP_INPUT_LANES = 4,
     HEAP_INPUT_HUGE_BYTES = 1 << 26,
 };
-// What the huge requests of an input ask for together; of what is over, only the remainder is.
+// The limit on the sum of an input's huge requests; sizes beyond it are reduced to the remainder.
 #define HEAP_INPUT_HUGE_BYTES_MAX (UINT64_C(1) << 34)
 
-// The operations of an input; returns how many, `max` at most. They are valid in a trace, which
-// ends before its blocks do.
+// Decodes an input. Returns the number of operations, at most `max`. They are valid in a trace,
+// which may end with live blocks.
 size_t heap_input_decode(const uint8_t *bytes, size_t count, trace_operation *operations,
                          size_t max);
 
-// The input that decodes to these operations. Returns its bytes, or 0 where there is none: of other
-// verbs, more than HEAP_INPUT_OPERATIONS_MAX operations, or more than `max` bytes.
+// Encodes operations as the input that decodes to them. Returns its bytes, or 0 if there is none:
+// other verbs, more than HEAP_INPUT_OPERATIONS_MAX operations, or more than `max` bytes.
 size_t heap_input_encode(const trace_operation *operations, size_t count, uint8_t *bytes,
                          size_t max);
 
-// Changes an input in place, as libFuzzer asks a custom mutator to: operations are inserted,
-// removed, repeated, moved and changed, sizes mostly to those at some boundary. Returns the new
-// count of bytes, `max` at most. The same seed makes the same of the same input.
+// Mutates an input in place, as a custom mutator of libFuzzer: inserts, removes, repeats, moves and
+// changes operations, sizes mostly to boundary values. Returns the new number of bytes, at most
+// `max`. Deterministic by seed.
 size_t heap_input_mutate(uint8_t *bytes, size_t count, size_t max, unsigned seed);
 
-// The same, and a third of what is inserted are wrong calls.
+// The same, with wrong calls as a third of the inserted operations.
 size_t heap_input_mutate_wrong(uint8_t *bytes, size_t count, size_t max, unsigned seed);
 
-// A new input of operations of both, each in its order.
+// Makes a new input of operations of both, each in its order.
 size_t heap_input_cross(const uint8_t *first, size_t first_count, const uint8_t *second,
                         size_t second_count, uint8_t *bytes, size_t max, unsigned seed);

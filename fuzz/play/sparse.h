@@ -1,6 +1,6 @@
-// memset to zero and memcpy for memories of which little was ever touched: what strategies call in
-// fuzz targets, so that 4 GiB of zeroes cost what was touched of them. Large ranges must be private
-// and anonymous; the effect is that of the C library's functions.
+// memset to zero and memcpy for sparsely touched memories: strategies in fuzz targets call them, so
+// that 4 GiB of zeroes cost only the touched pages. Large ranges must be private and anonymous
+// mappings; the effect is that of the C library's functions.
 #pragma once
 
 #include <stddef.h>

@@ -1,15 +1,15 @@
-// The ablation: for each law a mutant that only it finds. Such a one is found with all laws, and
-// not without that one; so no other oracle can stand in for it.
+// The ablation: searches for each law a mutant that is found with all laws and not without this
+// one, so that no other law replaces it.
 #pragma once
 
 #include "fuzz/score/score.h"
 
 typedef struct ablation_entry {
     const char *law;
-    const mutant *mutant; // that only it finds; NULL: none is known
+    const mutant *mutant; // found by this law only; NULL if none is known
     double seconds;       // the median with all laws
-    unsigned runs;        // without it, all in vain
-    size_t found, tried;  // mutants that it was the first to find; those tried without it
+    unsigned runs;        // without the law, which found nothing
+    size_t found, tried;  // mutants that the law found first; those tried without it
 } ablation_entry;
 
 typedef struct ablation {

@@ -1,9 +1,9 @@
-// The score: mutants are run like programs that are fuzzed, and who finds them is counted.
+// The score: fuzzes mutants and counts which are found, and by which oracle.
 //
 // A run is a target's program with the bug, an empty corpus, a seed and some seconds on one core.
-// What it finds is known by its own word ("linmem-fuzz: broken LAW"), by a sanitizer's or by
-// libFuzzer's. The program that is run does not know that it is a mutant: reached and triggered are
-// counted by another build of it, over the inputs that the runs have kept and found.
+// Its output says what it finds: "linmem-fuzz: broken LAW", a sanitizer's message or libFuzzer's.
+// The program does not count reached and triggered, which could guide the fuzzer: another build
+// counts them over the inputs that the runs kept and found.
 //
 // Instead of targets the explorer's program can be run (fuzz/explore/explorer/), which plays the
 // same each time: one run of each mutant of what it knows, heaps and buffers. Both programs play at
@@ -18,11 +18,11 @@ typedef struct score score;
 
 typedef struct score_options {
     const char *root;    // the repository
-    double seconds;      // of a run, at most
+    double seconds;      // maximum of a run
     unsigned seeds;      // 1 … seeds, a run each
     unsigned jobs;       // mutants at a time, each on one core
     size_t generated;    // how many, of those that compile
-    const char *without; // laws that are not held, as --without= takes them; or NULL
+    const char *without; // laws that are not checked, as for --without=; or NULL
     char **chosen;       // names of mutants; NULL: all named ones
     unsigned control;    // seeds of the right code; 0: it is not run
     unsigned depth;      // to which the explorer is run, once, in place of targets; 0: it is not
@@ -68,8 +68,8 @@ struct score {
     bool interrupted;
 };
 
-// Runs it, with progress on a terminal. Ctrl-C ends it with what was measured. False: `error` (of
-// 300 bytes) says why nothing could be.
+// Takes the score, with progress on a terminal. Ctrl-C ends it with the results so far. Returns
+// false with the reason in `error` (of 300 bytes) if nothing could be measured.
 bool score_take(score *score, const score_options *options, const mutant_list *list, char *error);
 void score_free(score *score);
 

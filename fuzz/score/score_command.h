@@ -1,4 +1,4 @@
-// linmem fuzz score: what the fuzz targets find of the bugs that are planted.
+// linmem fuzz score: mutation testing of the fuzz targets.
 #pragma once
 
 #include "cli/verb.h"

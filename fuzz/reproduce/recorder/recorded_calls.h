@@ -1,5 +1,5 @@
-// Comes before the buffer player's sources (fuzz/CMakeLists.txt): its calls of the API go by the
-// recorder, which makes them, and writes them down where it is told to.
+// Included before the buffer player's sources (fuzz/CMakeLists.txt): redirects its API calls to the
+// recorder, which makes them and, if it is on, records them.
 #pragma once
 
 #include "alloc/buffers/finalizer.h"
@@ -41,7 +41,7 @@ RECORDED(finalizers_end)
 RECORDED(finalizers_start)
 #undef RECORDED
 
-#ifndef RECORDER // who makes the calls
+#ifndef RECORDER // defined in the recorder, which calls the real functions
 #define lm_buffer_create            recorded_buffer_create
 #define lm_buffer_adopt             recorded_buffer_adopt
 #define lm_buffer_retain            recorded_buffer_retain

@@ -1,14 +1,15 @@
-// The recorder: what the buffer player does, as statements of C that a standalone program makes
+// The recorder: writes the buffer player's calls as C statements of a standalone program
 // (fuzz/reproduce/reproducer_buffers.h).
 //
-// The player's sources are compiled with recorded_calls.h before them, so that each call of the API
-// comes by here. A call is written with what it is to return, and behind each operation stands what
-// is to hold, as the player's model says: what each handle stands for, what lives in each memory,
-// what buffers hold. Only what has changed is written, but for the operation that breaks a law.
+// The player's sources are compiled with recorded_calls.h before them, so that the recorder makes
+// each call of the API. It writes a call with its expected result, and after each operation the
+// expected state by the player's model: the meaning of each handle, the live buffers of each
+// memory, the content of buffers. It writes only changes, except for the operation that breaks a
+// law.
 //
-// What is written is right of the right code, though the code that plays is not: of a result, what
-// was expected. Where a call returns something else, nothing is written behind it; where another
-// law is broken, nothing behind that operation. Where a call does not return, it stands there
+// The statements are right for correct code, even if the code that plays is not: they contain
+// expected results, not actual ones. If a call returns something else, nothing is written after it;
+// if another law is broken, nothing after that operation. A call that does not return is written
 // without a result.
 #pragma once
 
@@ -16,11 +17,10 @@
 
 #include <stdio.h>
 
-// Begins anew to write to the stream, which can seek, and changes the options so that the player is
-// watched.
+// Starts to record to the stream, which must be seekable, and sets the options' observer.
 void recorder_start(FILE *stream, buffer_player *player, buffer_player_options *options);
 
-// Ends the process as soon as all is written that breaks a law; returns where none is broken.
-// `options` as recorder_start left them.
+// Plays and records. Ends the process once a law is broken and its statements are written; returns
+// if none is broken. `options` are as recorder_start left them.
 void recorder_play(buffer_player *player, const buffer_player_options *options,
                    const trace_operation *operations, size_t count);
