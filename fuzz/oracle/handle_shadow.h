@@ -28,14 +28,14 @@ typedef struct handle_shadow {
     uint32_t tokens_kept, records_retired; // alive, or queued
 } handle_shadow;
 
-// Room for so many at once. False: out of memory, nothing is kept.
+// Allocates room for that many shares and tokens. Returns false if out of memory.
 bool handle_shadow_create(handle_shadow *shadow, uint32_t shares, uint32_t tokens);
 void handle_shadow_destroy(handle_shadow *shadow);
-// Nothing has been given. O(given before).
+// Forgets all handles and tokens. O(given before).
 void handle_shadow_restart(handle_shadow *shadow);
 
-// What a call on the owner's handle returns where nothing else is wrong; `after_zero` where the
-// share is released.
+// Returns the expected status of a call on the owner's handle if nothing else is wrong;
+// `after_zero` if the share is released.
 lm_status handle_shadow_judge(const handle_shadow *shadow, uint32_t owner, lm_handle handle,
                               lm_status after_zero);
 lm_status handle_shadow_judge_token(const handle_shadow *shadow, lm_token token);
@@ -66,7 +66,7 @@ const char *handle_shadow_give(handle_shadow *shadow, lm_handle handle, uint32_t
                                uint32_t memory, uint32_t buffer);
 const char *handle_shadow_give_token(handle_shadow *shadow, lm_token token, lm_handle handle);
 
-// One reference less. Returns how many the share still has.
+// Removes one reference. Returns the number that the share still has.
 uint32_t handle_shadow_take(handle_shadow *shadow, lm_handle handle);
 
 // A token ends; one that is queued keeps its record until it leaves the queue.

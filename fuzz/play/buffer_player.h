@@ -2,7 +2,7 @@
 // alloc/buffers/{buffer,view,finalizer}.h, on any strategies, and holds it against the model
 // (corpus/trace/buffer_model.h) after each operation.
 //
-// What is held, by the laws of fuzz/oracle/laws.def:
+// It checks these laws of fuzz/oracle/laws.def:
 //
 //     status      each call returns what its header's table says, handles and tokens mean what they
 //                 say (fuzz/oracle/handle_shadow.h), and LM_OUT_OF_MEMORY comes only if an
@@ -18,12 +18,12 @@
 //     quiescence  when all is released nothing lives in any memory
 //
 // Blocks (a z r f) are played beside, and their bytes left alone. One thread plays all lanes.
-// Where memory is wanting for what a trace begins, or a count or a table is full, it begins as
-// nothing; a transfer does not happen; what could not be attached is released by hand when it is
-// drained.
+// If memory runs out, or a count or a table is full, the object that an operation begins is absent
+// from then on; a transfer does not happen; a reference that could not be attached is released by
+// hand when its token is drained.
 //
-// What a trace has no verb for is played in place of what comes to the same, by the numbers of what
-// it names: buffers that are adopted, or resized at once; references released by a token that is
+// Operations without a trace verb are substituted for equivalent ones, chosen by object number:
+// buffers that are adopted, or resized at once; references released by a token that is
 // closed; tokens in rings, replaced, detached with all their siblings, enqueued twice, detached
 // when they are queued and attached anew; finalizers that end and start; views that end twice.
 #pragma once
@@ -131,8 +131,8 @@ struct buffer_player {
 bool buffer_player_create(buffer_player *player, const buffer_limits *limits, size_t content_bytes);
 void buffer_player_destroy(buffer_player *player);
 
-// Each of these returns false where a law is broken: `law` and `finding` say which and how. Nothing
-// is allocated but in the memories.
+// Each of these returns false if a law is broken; `law` and `finding` then say which and how. They
+// allocate only in the memories.
 
 // Begins a play: starts a buffer table. Where home has no room for one that is no finding:
 // `started` is false, and nothing can be played.

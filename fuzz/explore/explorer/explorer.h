@@ -1,15 +1,14 @@
 // The explorer: every sequence of operations up to a depth, each distinct state visited once.
 //
-// A world is what it explores: something whose state is bytes, with the operations that are
-// possible in a state. From the first state on, breadth first, each operation is played in each
-// state that is new; where it leads to a state that was seen before, that one is not explored
-// again. So the first violation that is found has no shorter one.
+// A world is a system under test: its state is bytes, and each state has possible operations.
+// Breadth first from the first state, each operation is played in each new state; a state that was
+// seen before is not explored again. So the first violation found has a shortest trace.
 //
-// States are told apart by a hash of 128 bits. Were it random, n states would be taken for fewer
-// with a probability of at most n² / 2^129: for 10^8 of them, 1.5 · 10^-23.
+// States are compared by a 128-bit hash. For a random hash, the probability that any of n states
+// collide is at most n² / 2^129: for 10^8 states, 1.5 · 10^-23.
 //
-// Sequences are counted afterwards, on the graph of the states: those that the exploration stands
-// for, of one operation up to `depth` of them.
+// The sequences of 1 … `depth` operations that the exploration covers are counted afterwards, on
+// the graph of the states.
 #pragma once
 
 #include "corpus/trace/trace.h"
@@ -27,15 +26,15 @@ typedef struct exploration exploration;
 
 // A move is an operation and, with explorer_world.refused, how many growths are refused in it.
 struct explorer_world {
-    // Writes the first state. False: a law is broken already.
+    // Writes the first state. Returns false if a law is broken already.
     bool (*begin)(explorer_world *world, unsigned char *state, size_t *bytes);
-    // Goes to a state; lists what may be done in it.
+    // Go to a state; list its moves.
     void (*load)(explorer_world *world, const unsigned char *state, size_t bytes);
     uint32_t (*moves)(explorer_world *world, uint32_t moves[EXPLORER_MOVES_MAX]);
-    // Plays a move in the state that was loaded, held against the oracle, and writes the state
-    // where it leads to. False: a law is broken.
+    // Plays a move in the loaded state under the oracle and writes the resulting state. Returns
+    // false if a law is broken.
     bool (*play)(explorer_world *world, uint32_t move, unsigned char *state, size_t *bytes);
-    // After `play`: the same move with one growth more refused; 0: it asked for no more.
+    // After `play`: returns the same move with one more growth failing, or 0 if it had no more.
     uint32_t (*refused)(explorer_world *world, uint32_t move);
     // After `play`: what must hold in the state where it led to, once; the world may be used up.
     bool (*end)(explorer_world *world);
@@ -46,10 +45,10 @@ struct explorer_world {
     bool (*trace)(explorer_world *world, const uint32_t *moves, size_t count,
                   trace_builder *builder, trace_error *error);
 
-    // What was found needs walks over damaged heaps, in the end, to be found again.
+    // Whether reproducing the finding needs walks over damaged heaps at the end.
     bool (*damages)(const explorer_world *world); // or NULL
 
-    // Told what it comes to so far, each time that a depth is explored; or NULL.
+    // Optional: called with the results so far after each explored depth.
     void (*told)(explorer_world *world, const exploration *so_far);
     void *context; // its
 

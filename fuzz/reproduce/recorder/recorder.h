@@ -3,9 +3,9 @@
 //
 // The player's sources are compiled with recorded_calls.h before them, so that the recorder makes
 // each call of the API. It writes a call with its expected result, and after each operation the
-// expected state by the player's model: the meaning of each handle, the live buffers of each
-// memory, the content of buffers. It writes only changes, except for the operation that breaks a
-// law.
+// expected state by the player's model: the meaning of each handle, the counts of live buffers and
+// blocks of each memory, the content of buffers. It writes only changes, except for the operation
+// that breaks a law.
 //
 // The statements are right for correct code, even if the code that plays is not: they contain
 // expected results, not actual ones. If a call returns something else, nothing is written after it;

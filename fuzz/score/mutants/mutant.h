@@ -1,4 +1,4 @@
-// What a mutant says of itself.
+// How a mutant counts its own bug.
 //
 // A mutant is a patch of alloc/, of a reader in corpus/ or reports/, or of the statistics in bench/
 // (NAME.patch beside this file), that plants one bug. Where it is reached it says
