@@ -1,5 +1,5 @@
-// Watches what a buffer table does with the allocators of its memories: each block is freed once,
-// by the allocator that allocated it, and nothing is asked of one but when it may be.
+// Observes a buffer table's calls of the allocators of its memories: each block must be freed once,
+// by the allocator that allocated it, and no allocator may be called when that is not allowed.
 //
 // A buffer table is given the watch's tables in place of the allocators'; each call is noted and
 // passed on, but for a free or a resize of what does not live, which is the finding. Not
@@ -28,7 +28,7 @@ typedef struct buffer_watch {
     lm_served served[LM_MEMORIES_MAX]; // for the buffer table
 } buffer_watch;
 
-// Room for so many live blocks. False: out of memory, nothing is kept.
+// Allocates room for that many live blocks. Returns false if out of memory.
 bool buffer_watch_create(buffer_watch *watch, uint32_t blocks);
 void buffer_watch_destroy(buffer_watch *watch);
 
@@ -36,5 +36,5 @@ void buffer_watch_destroy(buffer_watch *watch);
 // in this thread. O(count), and O(blocks) where blocks of the last ones have not been freed.
 void buffer_watch_start(buffer_watch *watch, const lm_served *memories, uint32_t count);
 
-// The block there, or NULL.
+// Returns the block there, or NULL.
 const watched_block *buffer_watch_find(const buffer_watch *watch, uint32_t memory, uint32_t offset);

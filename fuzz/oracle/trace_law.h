@@ -15,7 +15,7 @@ typedef struct trace_form_calls {
 
 extern const trace_form_calls trace_forms;
 
-// Reads the bytes and holds the law. False: `finding` (of 300 bytes) says how it is broken.
-// `operations`: of the trace, 0 where it is none. Needs memory of its own; without any it aborts.
+// Reads the bytes and checks the law. Returns false if it is broken; `finding` (of 300 bytes) then
+// says how. Sets `operations` to the trace's, 0 if it is not a trace. Aborts if out of memory.
 bool trace_law_holds(const trace_form_calls *forms, const void *bytes, size_t count,
                      size_t *operations, char *finding);

@@ -1,23 +1,22 @@
-// Walks over damaged heaps: validate must come to its end over any heap, and change nothing. A walk
-// that crashes, traps or does not return is ended, and told as what it is.
+// Walks over damaged heaps: validate must end on any heap and change nothing. A walk that crashes,
+// traps or does not return is ended and reported.
 #pragma once
 
 #include "alloc/allocator.h"
 
 #include <stdbool.h>
 
-// A word of the heap, by its offset in bytes, and what it becomes.
+// A word of the heap, by its offset in bytes, and its new value.
 typedef struct walk_damage {
     uint32_t offset, value;
 } walk_damage;
 
-// From begin to end, on one thread, crashes and traps end a walk, and so does the second of the
-// process's own time that it takes.
+// Between begin and end, on one thread, a crash, a trap or one second of process time ends a walk.
 void walk_guard_begin(void);
 void walk_guard_end(void);
 
-// Damages the word, walks, and puts it right again. False: `how` (of 160 bytes) says what the walk
-// did over which damage. What it wrote elsewhere is the caller's to see.
+// Damages the word, walks, and restores it. Returns false if the walk failed; `how` (of 160 bytes)
+// then says how, and with which damage. The caller checks for writes elsewhere.
 bool walk_guarded(const lm_allocator *allocator, lm_memory *memory, walk_damage damage, char *how);
 
 // The same line, for what a caller sees.
