@@ -1,4 +1,5 @@
-// Builds of mutants: what they change is compiled anew, all else is as the preset `fuzz` built it.
+// Builds of mutants: compiles the files that they change and reuses the other objects of preset
+// `fuzz`.
 //
 // ninja knows the commands that build a program, and which files each object is made of. A mutant
 // is a copy of alloc/, and of what it changes elsewhere, with the change; the commands that its
@@ -25,7 +26,7 @@ typedef struct mutant_builder {
     char *build;      // its build folder of the preset
 } mutant_builder;
 
-// False: `error` (of 300 bytes) says why, most likely that the preset is not built.
+// Returns false with the reason in `error` (of 300 bytes), usually that the preset is not built.
 bool mutant_builder_open(mutant_builder *builder, const char *root, char *error);
 void mutant_builder_close(mutant_builder *builder);
 
@@ -57,6 +58,6 @@ bool mutant_build(const mutant_builder *builder, const program_build *program, c
 bool mutant_is_same_code(const mutant_builder *builder, const program_build *program,
                          const mutant *mutant, const char *folder, bool *same, char *error);
 
-// Runs a command with its output in a file. `seconds` as in child_wait. False: it did not exit with
-// 0, or could not be started.
+// Runs a command with its output in a file. `seconds` as in child_wait. Returns false if it did not
+// exit with 0 or could not be started.
 bool run_logged(const char *const *argv, const char *log, double seconds, child_end *end);

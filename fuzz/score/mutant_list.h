@@ -35,10 +35,10 @@ typedef struct mutant_list {
 bool mutant_list_read(mutant_list *list, const char *root, uint64_t seed, char *error);
 void mutant_list_free(mutant_list *list);
 
-// NULL: there is none of that name.
+// Returns the mutant of that name, or NULL.
 const mutant *mutant_named(const mutant_list *list, const char *name);
 
-// The mutant's text of one of its files, where it is generated; to be freed.
+// Returns a generated mutant's source text; the caller frees it.
 char *mutant_text(const mutant_list *list, const mutant *mutant);
 
 // name, class, allocators, target, source, what, generated, reason. A new reference.

@@ -1,14 +1,14 @@
-// Mutations: small wrong changes of C sources, found by their tokens.
+// Mutations: small wrong changes of C sources, found in their tokens.
 //
 // What is changed is the code in functions' bodies. Left alone are comments, strings and
 // directives with all that macros stand for, static assertions, LM_CHECK and what is compiled or
 // run for a check level only, and the walk: functions that return text (a broken law's name) or
-// take a census, and those that only these, or checks, call. Who calls whom is seen by name, over
-// all sources that are looked at together.
+// take a census, and those that only these, or checks, call. Calls are found by name, over all
+// sources given together.
 //
 // A mutation counts itself (LM_MUTANT of fuzz/score/mutants/mutant.h): reached where it is run,
-// triggered where its value is another than the right one. Where the right one cannot be computed
-// beside it, for that would call or assign twice, it counts as triggered whenever it is reached.
+// triggered if its value differs from the right one. If computing both would call or assign twice,
+// it counts as triggered whenever it is reached.
 #pragma once
 
 #include <stdbool.h>
@@ -58,7 +58,7 @@ void mutations_free(mutations *found);
 // the seed, evenly over the sources, as many of each as it has.
 void mutate_shuffle(mutations *found, uint64_t seed);
 
-// The source's text with the mutation; to be freed.
+// Returns the source's text with the mutation; the caller frees it.
 char *mutate_apply(const mutation *mutation, const char *text, bool counted);
 
 // The line before and after, without white space around; to be freed.
