@@ -197,7 +197,7 @@ static size_t shown_count;
     } while (0)
 
 static void refuse_what_lies_outside(void) {
-    const char *row = "elements that lie outside the buffer or the view";
+    const char *row = "elements outside the buffer or the view";
     const struct {
         lm_kind kind;
         uint32_t offset, length;
@@ -240,14 +240,14 @@ static void refuse_what_lies_outside(void) {
 }
 
 static void refuse_what_lies_askew(void) {
-    const char *row = "of its element, counted from the buffer's start";
+    const char *row = "multiple of its element size";
     for (lm_kind kind = 0; kind < LM_KINDS; kind++)
         for (uint32_t offset = 1; offset < lm_kind_bytes(kind); offset++) {
             REFUSES(row, LM_MISALIGNED, lm_view_make(r, DART, s.a, kind, offset, 1, &out.view));
             REFUSES(row, LM_MISALIGNED, lm_view_make(r, DART, s.a, kind, offset, 0, &out.view));
             REFUSES(row, LM_MISALIGNED, lm_view_sub(r, &s.u8, kind, offset, 1, &out.view));
         }
-    REFUSES("lies askew for its element", LM_MISALIGNED, lm_view_point(r, &s.askew, &out.pointer));
+    REFUSES("is not aligned to the element size", LM_MISALIGNED, lm_view_point(r, &s.askew, &out.pointer));
 }
 
 static void refuse_other_kinds(void) {
@@ -268,7 +268,7 @@ static void refuse_other_kinds(void) {
     row = "a copy between a byte view and a typed list";
     REFUSES(row, LM_WRONG_KIND, lm_view_copy(r, &s.bytes, 0, &s.u8, 0, 1));
     REFUSES(row, LM_WRONG_KIND, lm_view_copy(r, &s.i64, 0, &s.bytes, 0, 1));
-    row = "a kind that there is none of, in any place";
+    row = "a number that is not a kind, in any argument";
     REFUSES(row, LM_WRONG_KIND, lm_view_make(r, DART, s.a, LM_KINDS, 0, 1, &out.view));
     REFUSES(row, LM_WRONG_KIND, lm_view_sub(r, &s.u8, (lm_kind)99, 0, 1, &out.view));
     REFUSES(row, LM_WRONG_KIND, lm_view_sub(r, &s.u8, (lm_kind)-1, 0, 1, &out.view));
@@ -286,7 +286,7 @@ static void refuse_other_kinds(void) {
     REFUSES(row, LM_WRONG_KIND, lm_view_point(r, &s.wrong, &out.pointer));
     assert_int_equal(lm_kind_bytes(LM_KINDS), 0);
     assert_int_equal(lm_kind_bytes((lm_kind)-1), 0);
-    row = "a byte access as LM_BYTES, which is no element";
+    row = "a byte access with kind LM_BYTES";
     REFUSES(row, LM_WRONG_KIND, lm_view_load(r, &s.bytes, 0, LM_BYTES, true, &out.bits));
     REFUSES(row, LM_WRONG_KIND, lm_view_store(r, &s.bytes, 0, LM_KINDS, true, 9));
 }
@@ -308,7 +308,7 @@ static void refuse_all_uses(const char *row, lm_view *view, lm_status use, lm_st
 }
 
 static void refuse_misused_handles(void) {
-    const char *row = "the buffer's own (stale handle, wrong owner, …)";
+    const char *row = "errors of the buffer (stale handle, wrong owner…)";
     lm_view never = s.u8;
     refuse_all_uses(row, &s.foreign, LM_WRONG_OWNER, LM_WRONG_OWNER);
     never.handle ^= 0x7fff; // no such slot
@@ -318,7 +318,7 @@ static void refuse_misused_handles(void) {
     never.handle = s.u8.handle ^ 1u << 24; // the buffer lies in another memory
     refuse_all_uses(row, &never, LM_INVALID_HANDLE, LM_INVALID_HANDLE);
     refuse_all_uses("a view used after its end", &s.ended, LM_INVALID_HANDLE, LM_INVALID_HANDLE);
-    row = "a copy of it used after that";
+    row = "a copy of it used after its end";
     refuse_all_uses(row, &s.stale, LM_STALE_HANDLE, LM_STALE_HANDLE);
     refuse_all_uses(row, &s.dead, LM_USE_AFTER_ZERO, LM_RELEASE_AFTER_ZERO);
     row = "a copy of it ended once more";
@@ -328,7 +328,7 @@ static void refuse_misused_handles(void) {
 
 // As if all slots were in use.
 static void refuse_one_more(void) {
-    const char *row = "a view made when home is full, or all slots are";
+    const char *row = "a view made when home is out of memory or slots";
     lm_buffer_table_state *state = lm_state_of(r), were = *state;
     state->free = 0;
     state->slots.count = LM_SLOTS_MAX;
@@ -346,7 +346,7 @@ static void refuse_old_pointers(void) {
 }
 
 static void refuse_all_of_a_table_that_has_ended(void) {
-    const char *row = "the view tells alone (its kind, its range)";
+    const char *row = "is in the view alone (its kind, its range)";
     lm_pointer pointer;
     OK(lm_view_point(r, &s.u8, &pointer));
     lm_buffer_table_end(r);
