@@ -247,7 +247,8 @@ static void refuse_what_lies_askew(void) {
             REFUSES(row, LM_MISALIGNED, lm_view_make(r, DART, s.a, kind, offset, 0, &out.view));
             REFUSES(row, LM_MISALIGNED, lm_view_sub(r, &s.u8, kind, offset, 1, &out.view));
         }
-    REFUSES("is not aligned to the element size", LM_MISALIGNED, lm_view_point(r, &s.askew, &out.pointer));
+    REFUSES("is not aligned to the element size", LM_MISALIGNED,
+            lm_view_point(r, &s.askew, &out.pointer));
 }
 
 static void refuse_other_kinds(void) {
