@@ -1,14 +1,12 @@
 // The linear memory's contract: what grows and how, what is refused, what faults, what moves, what
 // is shared.
+#include "alloc/cmocka.h"
 #include "alloc/linear_memory.h"
 
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,8 +14,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 static lm_memory make(uint32_t pages, uint32_t pages_max, bool moving) {
     lm_memory memory;
@@ -40,7 +36,6 @@ static bool readable(const volatile unsigned char *address) {
 }
 
 static void grows_at_its_end(void **state) {
-    (void)state;
     lm_memory memory = make(1, 10, false);
     unsigned char *base = lm_memory_base(&memory);
     base[LM_PAGE_BYTES - 1] = 7;
@@ -66,7 +61,6 @@ static void grows_at_its_end(void **state) {
 }
 
 static void refuses_on_demand(void **state) {
-    (void)state;
     lm_memory memory = make(0, 100, false);
     lm_memory_refuse(&memory, 2);
     assert_int_equal(lm_memory_grow(&memory, 1), LM_GROW_REFUSED);
@@ -84,7 +78,6 @@ static void refuses_on_demand(void **state) {
 }
 
 static void moves_with_its_content(void **state) {
-    (void)state;
     lm_memory memory = make(3, 20, false);
     unsigned char *old = lm_memory_base(&memory);
     memset(old, 0xa5, 4096);
@@ -106,7 +99,6 @@ static void moves_with_its_content(void **state) {
 
 // Every address that the memory ever had faults, not just the last one.
 static void every_growth_moves_in_the_moving_mode(void **state) {
-    (void)state;
     lm_memory memory = make(1, 40, true);
     unsigned char *had[30];
     for (int i = 0; i < 30; i++) {
@@ -130,7 +122,6 @@ static void every_growth_moves_in_the_moving_mode(void **state) {
 }
 
 static void ends_at_two_to_the_32(void **state) {
-    (void)state;
     for (int moving = 0; moving < 2; moving++) {
         lm_memory memory = make(1, LM_PAGES_MAX, moving);
         assert_int_equal(lm_memory_grow(&memory, LM_PAGES_MAX - 2), 1);
@@ -145,7 +136,6 @@ static void ends_at_two_to_the_32(void **state) {
 }
 
 static void options_that_contradict(void **state) {
-    (void)state;
     const lm_memory_options wrong[] = {
         {.pages = 0, .pages_max = 0},
         {.pages = 2, .pages_max = 1},
@@ -189,7 +179,6 @@ static uint32_t alignment_of(lm_memory_commit commit) {
 
 // The same laws whichever way: sizes, refusals, content, and a base that is aligned and stays.
 static void every_commit_grows_alike(void **state) {
-    (void)state;
     for (size_t c = 0; c < COMMITS; c++)
         for (uint32_t pages_max = 1; pages_max < 3 * STEP_PAGES; pages_max += 21) {
             lm_memory memory = make_committing(commits[c], 1, pages_max, false);
@@ -215,7 +204,6 @@ static void every_commit_grows_alike(void **state) {
 
 // Nothing is accessible behind the last step that the size reaches into; with 4K behind the size.
 static void what_lies_beyond_the_steps_faults(void **state) {
-    (void)state;
     static const uint32_t sizes[] = {0, 1, STEP_PAGES, STEP_PAGES + 1};
     for (size_t c = 0; c < COMMITS; c++)
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
@@ -233,7 +221,6 @@ static void what_lies_beyond_the_steps_faults(void **state) {
 }
 
 static void every_commit_moves_with_its_content(void **state) {
-    (void)state;
     for (size_t c = 0; c < COMMITS; c++) {
         lm_memory memory = make_committing(commits[c], 1, 3 * STEP_PAGES, true);
         for (uint32_t i = 1; i < 3 * STEP_PAGES; i += 5) {
@@ -283,7 +270,6 @@ static bool steps_are_present(void) {
 }
 
 static void steps_of_2m_are_present_at_once(void **state) {
-    (void)state;
     assert_true(steps_are_present());
     lm_memory memory = make_committing(LM_COMMIT_4K, 1, 10, false);
     assert_int_equal(present(lm_memory_base(&memory), LM_PAGE_BYTES), 0);
@@ -320,7 +306,6 @@ static bool a_growth_is_refused(void) {
 // Where the system cannot make memory present at once each page is written to; where there is no
 // memory the growth is refused.
 static void populating_may_be_denied(void **state) {
-    (void)state;
     static const struct {
         unsigned error;
         bool (*holds)(void);
@@ -358,7 +343,6 @@ static unsigned long huge_bytes(const void *address) {
 
 // One touch in a step gives all of it, though the size reaches into it by one page only.
 static void growth_is_backed_by_huge_pages(void **state) {
-    (void)state;
     char enabled[64] = "[never]";
     FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "r");
     if (file && !fgets(enabled, sizeof enabled, file)) strcpy(enabled, "[never]");
@@ -386,7 +370,6 @@ static bool zero(const unsigned char *bytes, uint64_t count) {
 
 // Growth only counts; it is refused, and moves, as ever.
 static void ahead_grows_alike(void **state) {
-    (void)state;
     for (int moving = 0; moving < 2; moving++) {
         lm_memory memory = make_committing(LM_COMMIT_AHEAD, 1, LM_PAGES_MAX, moving);
         unsigned char *first = lm_memory_base(&memory);
@@ -410,7 +393,6 @@ static void ahead_grows_alike(void **state) {
 
 // Whatever a memory was and wherever it was touched, it begins anew as it is asked to.
 static void ahead_is_renewed(void **state) {
-    (void)state;
     static const lm_memory_options worlds[] = {
         {.pages = 1, .pages_max = 20},
         {.pages = 0, .pages_max = 3, .heap_start = 48},
@@ -444,7 +426,6 @@ static void ahead_is_renewed(void **state) {
 }
 
 static void what_cannot_be_renewed(void **state) {
-    (void)state;
     lm_memory stepwise = make(1, 20, false);
     lm_memory ahead = make_committing(LM_COMMIT_AHEAD, 1, 20, false), view;
     const lm_memory_options larger = {.pages = 1, .pages_max = 21, .commit = LM_COMMIT_AHEAD},
@@ -470,7 +451,6 @@ static void what_cannot_be_renewed(void **state) {
 
 // The page behind the size is poisoned, wherever that is, and nothing else ever.
 static void ahead_is_poisoned_behind(void **state) {
-    (void)state;
     lm_memory memory = make_committing(LM_COMMIT_AHEAD, 1, 20, true);
     for (uint32_t i = 0; i < 60; i++) {
         uint64_t end = (uint64_t)lm_memory_pages(&memory) * LM_PAGE_BYTES;
@@ -505,7 +485,6 @@ static void ahead_is_poisoned_behind(void **state) {
 // ---- Views --------------------------------------------------------------------------------------
 
 static void views_that_cannot_be(void **state) {
-    (void)state;
     lm_memory memory = make(1, 10, false), moving = make(1, 10, true), view;
     errno = 0;
     assert_false(lm_memory_share(&memory, &view, LM_THREADS_MAX));
@@ -519,7 +498,6 @@ static void views_that_cannot_be(void **state) {
 }
 
 static void views_see_one_memory(void **state) {
-    (void)state;
     lm_memory memory, first, second;
     assert_true(lm_memory_create(
         &memory, &(lm_memory_options){.pages = 1, .pages_max = 10, .heap_start = 64}));
@@ -579,7 +557,6 @@ static void *grow_to_the_end(void *argument) {
 
 // What growths at once are given is disjoint, zero, and all there is.
 static void growths_at_once_lose_nothing(void **state) {
-    (void)state;
     for (size_t round = 0; round < 30; round++) {
         lm_memory_commit commit = commits[round % COMMITS];
         lm_memory memory = make_committing(commit, 5, GROWERS_PAGES, false);

@@ -1,15 +1,11 @@
+#include "alloc/cmocka.h"
 #include "alloc/registry.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 static void tables_are_complete(void **state) {
-    (void)state;
     assert_true(lm_strategy_count() > 0);
     for (size_t i = 0; i < lm_strategy_count(); i++) {
         for (int level = 0; level < LM_CHECK_LEVELS; level++) {
@@ -30,7 +26,6 @@ static void tables_are_complete(void **state) {
 }
 
 static void levels_differ_in_nothing_else(void **state) {
-    (void)state;
     for (size_t i = 0; i < lm_strategy_count(); i++) {
         const lm_allocator *first = lm_strategy_at(i, 0);
         for (int level = 1; level < LM_CHECK_LEVELS; level++) {
@@ -44,7 +39,6 @@ static void levels_differ_in_nothing_else(void **state) {
 }
 
 static void names_find_their_strategy(void **state) {
-    (void)state;
     for (size_t i = 0; i < lm_strategy_count(); i++) {
         const lm_allocator *a = lm_strategy_at(i, 1);
         assert_ptr_equal(lm_strategy_named(a->name, 1), a); // so no name stands twice
@@ -101,7 +95,6 @@ static void break_content(void) {
 
 // Each fault of a table is told, and a table without one has none.
 static void a_broken_table_is_told(void **state) {
-    (void)state;
     static const struct {
         void (*break_table)(void);
         const char *says;

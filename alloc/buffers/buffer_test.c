@@ -5,18 +5,14 @@
 // Compiled once more with narrow counts, generations and slots, whose ends are then in reach.
 #include "alloc/buffers/buffer_table_state.h"
 #include "alloc/buffers/imported_allocator.h"
+#include "alloc/cmocka.h"
 
 #include <pthread.h>
 #include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 enum { DART, SCRIPT, MODULE };
 enum { HOME, IMPORTED, ODD, MEMORIES };
@@ -50,15 +46,12 @@ static int start(const lm_counts *counts) {
     return 0;
 }
 static int start_plain(void **state) {
-    (void)state;
     return start(&lm_counts_plain);
 }
 static int start_atomic(void **state) {
-    (void)state;
     return start(&lm_counts_atomic);
 }
 static int end(void **state) {
-    (void)state;
     for (uint32_t i = 0; i < MEMORIES; i++)
         lm_memory_destroy(&memories[i]);
     return 0;
@@ -194,7 +187,6 @@ static lm_handle with_stamp(lm_handle handle, uint32_t owner, uint32_t generatio
 
 // One row: a number that was never a handle.
 static void numbers_are_no_handles(void **state) {
-    (void)state;
     lm_handle a = create(IMPORTED, 40), dead = create(HOME, 40);
     FREES(lm_buffer_release(r, DART, dead));
     const lm_handle numbers[] = {
@@ -219,7 +211,6 @@ static void numbers_are_no_handles(void **state) {
 }
 
 static void stale_handles_are_seen(void **state) {
-    (void)state;
     for (uint32_t memory = 0; memory < MEMORIES; memory++) {
         lm_handle old = create(memory, 40), moved = create(memory, 10), now;
         FREES(lm_buffer_release(r, DART, old));
@@ -233,7 +224,6 @@ static void stale_handles_are_seen(void **state) {
 }
 
 static void handles_are_their_owners(void **state) {
-    (void)state;
     lm_handle a = create(HOME, 40), b = share(create(ODD, 8), SCRIPT);
     assert_all_misuse(SCRIPT, a, LM_WRONG_OWNER);
     assert_all_misuse(254, a, LM_WRONG_OWNER);
@@ -244,7 +234,6 @@ static void handles_are_their_owners(void **state) {
 
 // Also while another owner keeps the buffer alive.
 static void nothing_comes_back_from_zero(void **state) {
-    (void)state;
     for (uint32_t memory = 0; memory < MEMORIES; memory++) {
         lm_handle alone = create(memory, 40), shared = create(memory, 41);
         share(shared, SCRIPT);
@@ -262,7 +251,6 @@ static void nothing_comes_back_from_zero(void **state) {
 
 // The count is set to its end where it is too far to go there; the narrow build goes.
 static void counts_do_not_wrap(void **state) {
-    (void)state;
     lm_handle a = create(IMPORTED, 40);
     lm_slot *s = lm_slot_at(r, lm_handle_slot(a));
     uint32_t far = LM_COUNT_MAX > 1000 ? LM_COUNT_MAX - 3 : 1;
@@ -295,7 +283,6 @@ static lm_status adopt_with(uint32_t owner, uint32_t memory, uint32_t block, uin
 }
 
 static void arguments_are_looked_at(void **state) {
-    (void)state;
     lm_handle a = create(HOME, 40), given = 42;
     snapshot before = snap();
     static const uint32_t nobody[] = {255, 256, UINT32_MAX}, nowhere[] = {3, 254, 255, UINT32_MAX};
@@ -332,7 +319,6 @@ static void arguments_are_looked_at(void **state) {
 
 // The head of a strategy's heap, and the records of the buffer table, from end to end.
 static void what_is_the_tables_is_not_adopted(void **state) {
-    (void)state;
     create(HOME, 40);
     const lm_buffer_table_state *s = lm_state_of(r);
     uint32_t part = lm_records_block(&s->slots, LM_RECORDS_FIRST, sizeof(lm_slot));
@@ -357,7 +343,6 @@ static void what_is_the_tables_is_not_adopted(void **state) {
 }
 
 static void numbers_of_no_memory_have_nothing(void **state) {
-    (void)state;
     static const uint32_t numbers[] = {3, 4, 254, 255, 256, 3000, 1u << 31, UINT32_MAX};
     static const lm_live nothing;
     create(HOME, 40);
@@ -370,7 +355,6 @@ static void numbers_of_no_memory_have_nothing(void **state) {
 }
 
 static void what_cannot_serve_is_not_added(void **state) {
-    (void)state;
     lm_memory *memory = &memories[IMPORTED];
     lm_allocator lacks[3] = {imported, imported, imported};
     lacks[0].allocate = NULL, lacks[1].resize = NULL, lacks[2].free = NULL;
@@ -389,7 +373,6 @@ static void what_cannot_serve_is_not_added(void **state) {
 
 // Where threads may call, bytes are cleared and copied while others allocate.
 static void what_moves_serves_no_threads(void **state) {
-    (void)state;
     bool refused = r->counts->threads;
     lm_memory moving;
     lm_buffer_table other;
@@ -427,7 +410,6 @@ static void assert_not_started(lm_buffer_table *ended) {
 }
 
 static void a_table_that_has_not_started_says_so(void **state) {
-    (void)state;
     lm_buffer_table other;
     lm_memory full;
     create(HOME, 40);
@@ -443,7 +425,6 @@ static void a_table_that_has_not_started_says_so(void **state) {
 }
 
 static void what_is_shared_is_not_resized(void **state) {
-    (void)state;
     lm_handle twice = create(IMPORTED, 40), both = create(HOME, 40), other = share(both, SCRIPT);
     OK(lm_buffer_retain(r, DART, twice));
     assert_misuse(RESIZE, DART, twice, LM_SHARED);
@@ -455,7 +436,6 @@ static void what_is_shared_is_not_resized(void **state) {
 }
 
 static void statuses_have_names(void **state) {
-    (void)state;
     for (int i = 0; i < LM_STATUSES; i++)
         assert_memory_equal(lm_status_name((lm_status)i), "LM_", 3);
 }
@@ -463,7 +443,6 @@ static void statuses_have_names(void **state) {
 // ---- Counting ----------------------------------------------------------------------------------
 
 static void the_last_release_frees(void **state) {
-    (void)state;
     for (uint32_t memory = 0; memory < MEMORIES; memory++) {
         lm_handle a = create(memory, 100), b = share(a, SCRIPT), c = share(b, DART);
         uint64_t blocks = blocks_in(memory);
@@ -486,7 +465,6 @@ static void the_last_release_frees(void **state) {
 }
 
 static void unique_means_the_only_one(void **state) {
-    (void)state;
     lm_handle a = create(HOME, 8), b;
     assert_true(info_of(a).unique);
     OK(lm_buffer_retain(r, DART, a));
@@ -499,7 +477,6 @@ static void unique_means_the_only_one(void **state) {
 }
 
 static void adopted_blocks_are_freed_by_their_allocator(void **state) {
-    (void)state;
     for (uint32_t memory = 0; memory < MEMORIES; memory++) {
         const lm_allocator *a = r->memories.at[memory].allocator;
         uint64_t blocks = blocks_in(memory);
@@ -520,7 +497,6 @@ static void adopted_blocks_are_freed_by_their_allocator(void **state) {
 }
 
 static void transfers_have_no_net_change(void **state) {
-    (void)state;
     lm_handle a = create(IMPORTED, 30), b, c;
     lm_live before = lm_buffer_table_live_in(r, IMPORTED);
     OK(lm_buffer_transfer(r, DART, a, SCRIPT, &b)); // the last reference
@@ -540,7 +516,6 @@ static void transfers_have_no_net_change(void **state) {
 }
 
 static void release_all_takes_what_is_the_owners(void **state) {
-    (void)state;
     lm_handle kept = create_of(SCRIPT, ODD, 5);
     share(kept, DART);
     for (uint32_t i = 0; i < 9; i++) {
@@ -558,7 +533,6 @@ static void release_all_takes_what_is_the_owners(void **state) {
 }
 
 static void a_table_has_255_memories(void **state) {
-    (void)state;
     for (uint32_t i = MEMORIES; i < LM_MEMORIES_MAX; i++)
         assert_int_equal(lm_buffer_table_add(r, &imported, &memories[IMPORTED]), i);
     assert_int_equal(lm_buffer_table_add(r, &imported, &memories[IMPORTED]), LM_MEMORIES_MAX);
@@ -576,7 +550,6 @@ static void a_table_has_255_memories(void **state) {
 
 // Its last reference goes: to another slot, where the slot has no generation left for a new stamp.
 static void used_up_slots_retire(void **state) {
-    (void)state;
     if (!NARROW) skip();
     enum { SERVED = NARROW ? LM_GENERATION_MAX : 1 };
     lm_handle handles[SERVED], moved;
@@ -603,7 +576,6 @@ static void used_up_slots_retire(void **state) {
 }
 
 static void slots_run_out(void **state) {
-    (void)state;
     if (!NARROW) skip();
     lm_handle a = create(ODD, 30), none = 42, b;
     OK(lm_buffer_retain(r, DART, a));
@@ -674,7 +646,6 @@ static void assert_kept_aligned(uint32_t memory) {
 }
 
 static void buffers_are_aligned_and_stay_so(void **state) {
-    (void)state;
     for (uint32_t memory = 0; memory < MEMORIES; memory++)
         assert_kept_aligned(memory);
     odd.allocate_aligned =
@@ -683,7 +654,6 @@ static void buffers_are_aligned_and_stay_so(void **state) {
 }
 
 static void zeroed_buffers_are_zero(void **state) {
-    (void)state;
     odd.allocate_zeroed = imported_allocate_zeroed; // whose blocks may have to be placed once more
     for (uint32_t memory = 0; memory < MEMORIES; memory++)
         for (uint32_t alignment = 1; alignment <= 4096; alignment *= 2)
@@ -712,7 +682,6 @@ static size_t resident_pages(const lm_memory *memory) {
 
 // An eighth is left to a strategy's records, and to huge pages where the system makes some.
 static void fresh_pages_are_not_cleared(void **state) {
-    (void)state;
     enum { BYTES = 64 << 20 };
     for (size_t i = 0; i < lm_strategy_count(); i++) {
         const lm_allocator *a = lm_strategy_at(i, 0);
@@ -737,7 +706,6 @@ static void *odd_counted_zeroed(size_t size, lm_memory *memory) {
 
 // An imported calloc clears a large buffer unless other threads would wait for it.
 static void no_thread_waits_for_a_large_buffer(void **state) {
-    (void)state;
     static const struct {
         uint32_t size;
         unsigned capabilities;
@@ -756,7 +724,6 @@ static void no_thread_waits_for_a_large_buffer(void **state) {
 
 // Two buffers without bytes are two, in an allocator whose allocate(0) is NULL as well.
 static void nothing_is_a_buffer_too(void **state) {
-    (void)state;
     for (uint32_t memory = 0; memory < MEMORIES; memory++) {
         lm_handle a = create(memory, 0), b = create(memory, 0);
         assert_true(info_of(a).start != info_of(b).start);
@@ -772,7 +739,6 @@ static void nothing_is_a_buffer_too(void **state) {
 }
 
 static void what_cannot_be_served_changes_nothing(void **state) {
-    (void)state;
     static const uint32_t sizes[] = {UINT32_MAX,      UINT32_MAX - 1, UINT32_MAX - 15,
                                      UINT32_MAX - 63, 0xFFFF0000u,    0xFFFEFFFFu,
                                      1u << 31,        1u << 29,       (1u << 28) + 1};
@@ -797,7 +763,6 @@ static void what_cannot_be_served_changes_nothing(void **state) {
 
 // Whatever the alignment and the allocator, where no byte is to be had.
 static void a_buffer_can_always_be_made_smaller(void **state) {
-    (void)state;
     static const uint32_t alignments[] = {1, 8, 16, 64, 4096, LM_PAGE_BYTES};
     for (uint32_t memory = 0; memory < MEMORIES; memory++)
         for (size_t i = 0; i < sizeof alignments / sizeof *alignments; i++) {
@@ -832,7 +797,6 @@ static void *counted_resize(void *block, size_t size, lm_memory *memory) {
 }
 
 static void imported_buffers_are_resized_by_their_allocator(void **state) {
-    (void)state;
     static const uint32_t alignments[] = {1, 8, 16, 64, 4096};
     imported.allocate = counted_allocate;
     imported.resize = counted_resize;
@@ -852,7 +816,6 @@ static void imported_buffers_are_resized_by_their_allocator(void **state) {
 // ---- Growth ------------------------------------------------------------------------------------
 
 static void moved_homes_are_found_again(void **state) {
-    (void)state;
     lm_handle a = create(HOME, 64), b = share(a, SCRIPT), c = create(IMPORTED, 32);
     fill(a, 64), fill(c, 32);
     for (uint32_t i = 0; i < 20; i++) {
@@ -893,7 +856,6 @@ static void assert_refused(uint32_t memory) {
 }
 
 static void refused_growth_changes_nothing(void **state) {
-    (void)state;
     for (uint32_t memory = 0; memory < MEMORIES; memory++)
         assert_refused(memory);
 }
@@ -905,7 +867,6 @@ static bool slots_fill_their_parts(void) {
 
 // No room in home for more slots: what would take one fails, the rest works.
 static void slots_need_home(void **state) {
-    (void)state;
     lm_handle a = create(IMPORTED, 20), none = 42;
     OK(lm_buffer_retain(r, DART, a));
     while (lm_state_of(r)->free || !slots_fill_their_parts())
@@ -946,7 +907,6 @@ static void note_pressure(void *context, lm_buffer_table *pressed, uint32_t memo
 }
 
 static void budgets_press(void **state) {
-    (void)state;
     memset(&pressure, 0, sizeof pressure);
     lm_buffer_table_set_pressure(r, note_pressure, &pressure);
     OK(lm_buffer_table_set_budget(r, IMPORTED, 1000));
@@ -967,7 +927,6 @@ static void budgets_press(void **state) {
 
 // An adopted buffer counts as a created one does.
 static void adoptions_press(void **state) {
-    (void)state;
     memset(&pressure, 0, sizeof pressure);
     lm_buffer_table_set_pressure(r, note_pressure, &pressure);
     OK(lm_buffer_table_set_budget(r, IMPORTED, 1500));
@@ -1006,7 +965,6 @@ static void *nesting_resize(void *block, size_t size, lm_memory *memory) {
 
 // Two buffers that fit the budget one by one, and not together: one of them tells.
 static void what_is_being_made_counts_for_the_budget(void **state) {
-    (void)state;
     static const struct {
         lm_status (*outer)(void), (*inner)(void);
     } calls[] = {
@@ -1033,7 +991,6 @@ static void what_is_being_made_counts_for_the_budget(void **state) {
 
 // Out of memory: tried again when the callback has made room; once, where it has not.
 static void lack_of_memory_presses(void **state) {
-    (void)state;
     memset(&pressure, 0, sizeof pressure);
     uint32_t half = 1u << 27;
     lm_handle large = create(IMPORTED, half), again, none = 42;
@@ -1070,7 +1027,6 @@ static void *release_raced(void *nothing) {
 
 // Whoever of the two comes first frees, and the other does not.
 static void release_all_races_with_release(void **state) {
-    (void)state;
     if (NARROW) skip();
     pthread_t thread;
     uint64_t freed_by_all = 0;
@@ -1097,7 +1053,6 @@ static void release_all_races_with_release(void **state) {
 
 // Two shares of one buffer, one of another, and free slots.
 static void a_broken_slot_is_seen(void **state) {
-    (void)state;
     enum { FIRST, SECOND, OTHER, FREE };
     enum { COUNT, STAMP, START, SIZE, NEXT, PREVIOUS, BLOCK, ALIGNMENT, WORDS };
     static const struct {

@@ -9,19 +9,15 @@
 // After each of them all laws hold, all is released, and nothing is left in any memory.
 #include "alloc/buffers/finalizer.h"
 #include "alloc/buffers/view.h"
+#include "alloc/cmocka.h"
 #include "alloc/registry.h"
 #include "alloc/strategies/strategy.h"
 
 #include <pthread.h>
 #include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 enum { HOME, FOREIGN, MEMORIES };
 enum { OWNER, OTHER, OWNERS };
@@ -66,7 +62,6 @@ static void foreign_free(void *block, size_t size, lm_memory *memory) {
     reach(IN_FREE);
 }
 static void pressure(void *context, lm_buffer_table *pressed, uint32_t memory, uint64_t bytes) {
-    (void)context, (void)pressed, (void)memory, (void)bytes;
     reach(IN_PRESSURE);
 }
 
@@ -392,7 +387,6 @@ static void call_back(const lm_counts *counts, const struct trigger *t, const st
 }
 
 static void each_call_works_inside_of_each(void **state) {
-    (void)state;
     for (uint32_t atomic = 0; atomic < 2; atomic++)
         for (uint32_t t = 0; t < TRIGGERS; t++)
             for (uint32_t c = 0; c < CALLBACKS; c++)
@@ -424,7 +418,6 @@ static lm_status use_victim(void) {
 }
 
 static void a_buffer_that_is_resized_is_busy(void **state) {
-    (void)state;
     for (uint32_t atomic = 0; atomic < 2; atomic++) {
         lm_buffer_info info;
         begin(atomic ? &lm_counts_atomic : &lm_counts_plain);
@@ -460,7 +453,6 @@ static lm_status drain_victims(void) {
 }
 
 static void no_token_of_a_busy_buffer_ends_in_silence(void **state) {
-    (void)state;
     static lm_status (*const ends[])(void) = {detach_all_of_victim, close_victims, drain_victims};
     for (uint32_t way = 0; way < 6; way++) {
         uint32_t tokens;
@@ -543,7 +535,6 @@ static void attach_meanwhile(const lm_counts *counts, const struct meanwhile *m,
 }
 
 static void what_foreign_code_calls_in_an_attach_counts(void **state) {
-    (void)state;
     for (uint32_t way = 0; way < 8; way++)
         for (uint32_t m = 0; m < sizeof meanwhiles / sizeof *meanwhiles; m++)
             attach_meanwhile(way & 4 ? &lm_counts_atomic : &lm_counts_plain, &meanwhiles[m],
@@ -557,7 +548,6 @@ static lm_status attach_victim(void) {
 }
 
 static void a_token_attached_in_a_release_all_keeps(void **state) {
-    (void)state;
     for (uint32_t atomic = 0; atomic < 2; atomic++) {
         uint32_t tokens;
         begin(atomic ? &lm_counts_atomic : &lm_counts_plain);
@@ -606,7 +596,6 @@ static lm_status wait_for_the_other(void) {
 }
 
 static void nobody_waits_for_foreign_code(void **state) {
-    (void)state;
     for (uint32_t t = 0; t < TRIGGERS; t++) {
         if (triggers[t].by == by_release_all) continue; // which takes what the other thread holds
         pthread_t thread;
@@ -633,7 +622,6 @@ static uint32_t told;
 static void release_large(void *context, lm_buffer_table *pressed, uint32_t memory,
                           uint64_t bytes) {
     lm_handle none;
-    (void)context, (void)memory, (void)bytes;
     IS(lm_buffer_create(pressed, OTHER, HOME, 1u << 30, 16, false, &none), LM_OUT_OF_MEMORY);
     __atomic_add_fetch(&told, 1, __ATOMIC_ACQ_REL);
     while (__atomic_load_n(&told, __ATOMIC_ACQUIRE) < 2) // both are in it
@@ -647,7 +635,6 @@ static void *want_memory(void *nothing) {
 }
 
 static void each_thread_is_told_for_itself(void **state) {
-    (void)state;
     pthread_t threads[2];
     begin(&lm_counts_atomic);
     OK(lm_buffer_create(r, OWNER, HOME, 900000, 16, false, &large));
@@ -670,14 +657,12 @@ static void *free_one(void *nothing) {
 static void wait_for_a_free(void *context, lm_buffer_table *pressed, uint32_t memory,
                             uint64_t bytes) {
     pthread_t thread;
-    (void)context, (void)pressed, (void)memory, (void)bytes;
     told++;
     assert_int_equal(pthread_create(&thread, NULL, free_one, NULL), 0);
     pthread_join(thread, NULL);
 }
 
 static void a_callback_may_wait_for_other_threads(void **state) {
-    (void)state;
     begin(&lm_counts_atomic);
     lm_buffer_table_set_pressure(r, wait_for_a_free, NULL);
     OK(lm_buffer_table_set_budget(r, HOME, 1));

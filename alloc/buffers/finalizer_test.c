@@ -3,18 +3,14 @@
 // records.
 #include "alloc/buffers/buffer_table_state.h"
 #include "alloc/buffers/finalizer.h"
+#include "alloc/cmocka.h"
 #include "alloc/registry.h"
 
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 enum { DART, SCRIPT, MODULE };
 enum { HOME, OTHER, SIZE = 100 };
@@ -62,11 +58,9 @@ static int start(const lm_counts *counts) {
     return start_on(counts, "paged");
 }
 static int start_plain(void **state) {
-    (void)state;
     return start(&lm_counts_plain);
 }
 static int end(void **state) {
-    (void)state;
     lm_memory_destroy(&memories[HOME]);
     lm_memory_destroy(&memories[OTHER]);
     return 0;
@@ -143,7 +137,6 @@ static void drop_picture(picture *p) {
 #if LM_SLOT_BITS == 24
 
 static int start_atomic(void **state) {
-    (void)state;
     return start(&lm_counts_atomic);
 }
 
@@ -169,7 +162,6 @@ static void assert_refused(lm_token token, lm_status expected, lm_handle good) {
 }
 
 static void numbers_that_were_never_tokens(void **state) {
-    (void)state;
     lm_handle handle = create(OTHER);
     lm_token token = attach(handle, 0);
     const lm_token never[] = {
@@ -189,7 +181,6 @@ static void numbers_that_were_never_tokens(void **state) {
 }
 
 static void twice_is_once(void **state) {
-    (void)state;
     lm_token token = attach(create(HOME), 0), other = attach(create(OTHER), 0);
     enqueue(token);
     enqueue(other);
@@ -206,7 +197,6 @@ static void twice_is_once(void **state) {
 
 // However a token ends, whoever comes later finds nothing: not even when its record serves again.
 static void after_its_end_a_token_is_stale(void **state) {
-    (void)state;
     enum { DRAINED, DETACHED, CLOSED, ALL, REPLACED, ENDS };
     lm_handle good = create(OTHER), handle;
     for (int end = 0; end < ENDS; end++) {
@@ -235,7 +225,6 @@ static void after_its_end_a_token_is_stale(void **state) {
 }
 
 static void detached_when_enqueued_it_is_passed_over(void **state) {
-    (void)state;
     lm_handle a = create(HOME), handle = 0;
     lm_token token = attach(a, 0), next = attach(create(OTHER), 0);
     enqueue(token);
@@ -253,7 +242,6 @@ static void detached_when_enqueued_it_is_passed_over(void **state) {
 }
 
 static void attaching_what_is_misused(void **state) {
-    (void)state;
     lm_handle zero = create(HOME), stale, live, reused;
     assert_int_equal(lm_buffer_release(r, DART, zero), LM_FREED);
     live = create(HOME); // in the slot of zero
@@ -289,7 +277,6 @@ static void attaching_what_is_misused(void **state) {
 
 // No call by hand takes from its token the reference that it keeps; the owner's others are its own.
 static void what_a_token_keeps_is_not_released_by_hand(void **state) {
-    (void)state;
     for (uint32_t memory = 0; memory < 2; memory++) {
         lm_handle a = create(memory), to = 78, shared;
         lm_token token = attach(a, 0), none = 77;
@@ -321,7 +308,6 @@ static void what_a_token_keeps_is_not_released_by_hand(void **state) {
 
 // Of two references and three tokens, the third finds none that it could keep.
 static void there_are_no_more_tokens_than_references(void **state) {
-    (void)state;
     lm_handle a = create(HOME), back;
     retain(a, 1);
     lm_token first = attach(a, 0), none = 77;
@@ -344,7 +330,6 @@ static void there_are_no_more_tokens_than_references(void **state) {
 
 // A resize of what a token keeps alone is its owner's to do; and so it is after the token's end.
 static void a_kept_buffer_is_resized(void **state) {
-    (void)state;
     for (uint32_t memory = 0; memory < 2; memory++) {
         lm_handle a = create(memory), back;
         lm_token token = attach(a, 0);
@@ -360,7 +345,6 @@ static void a_kept_buffer_is_resized(void **state) {
 
 // Where a call names the owner, the token must be of the same; the others act for the token's.
 static void tokens_of_another_owner(void **state) {
-    (void)state;
     lm_handle a = create(HOME), b = create(OTHER), shared, cancelled = 78;
     lm_token token = attach(a, 0), none = 77, replaced = token;
     assert_int_equal(lm_buffer_share(r, DART, b, SCRIPT, &shared), LM_OK);
@@ -379,7 +363,6 @@ static void tokens_of_another_owner(void **state) {
 
 // When the finalizers end, each owner has what its tokens kept.
 static void an_end_gives_references_back(void **state) {
-    (void)state;
     lm_handle a = create(HOME), b = create(OTHER);
     retain(a, 1);
     attach(a, 0);
@@ -396,7 +379,6 @@ static void an_end_gives_references_back(void **state) {
 
 // A module is gone, its objects are not: their tokens go with it, and leave no record behind.
 static void a_gone_owners_tokens_go_with_it(void **state) {
-    (void)state;
     enum { EACH = 1000, QUEUED = 100 };
     static lm_token tokens[EACH];
     lm_handle kept = create(HOME), shared;
@@ -426,7 +408,6 @@ static void a_gone_owners_tokens_go_with_it(void **state) {
 
 // There are no owners above 254: none of them takes anything from anybody.
 static void no_owner_has_no_tokens(void **state) {
-    (void)state;
     static const uint32_t none[] = {LM_OWNERS_MAX, LM_OWNERS_MAX + 1, UINT32_MAX};
     lm_token token = attach(create(HOME), 0), queued = attach(create(OTHER), token);
     enqueue(queued);
@@ -442,7 +423,6 @@ static void no_owner_has_no_tokens(void **state) {
 }
 
 static void closed_by_hand(void **state) {
-    (void)state;
     lm_handle a = create(HOME), shared;
     lm_token before = attach(a, 0), after = attach(create(OTHER), 0);
     assert_int_equal(lm_buffer_share(r, DART, a, SCRIPT, &shared), LM_OK);
@@ -459,7 +439,6 @@ static void closed_by_hand(void **state) {
 
 // What was enqueued before a bounded drain's rest was done comes after that rest.
 static void the_oldest_first_in_batches(void **state) {
-    (void)state;
     enum { TOKENS = 40 };
     lm_handle handles[TOKENS];
     lm_token tokens[TOKENS];
@@ -498,7 +477,6 @@ typedef struct mourned {
 } mourned;
 
 static void a_careless_collector(void **state) {
-    (void)state;
     enum { MOURNED = 300, STEPS = 30000 };
     static mourned mourned_objects[MOURNED]; // a dead object's token stays with the collector
     static struct {
@@ -541,7 +519,6 @@ static void a_careless_collector(void **state) {
 
 // Discipline one: a FinalizationRegistry.
 static void siblings_leave_together(void **state) {
-    (void)state;
     lm_handle a = create(HOME), b = create(OTHER), c = create(HOME), d = create(OTHER);
     lm_handle e = create(HOME), back;
     lm_token first = attach(a, 0), second = attach(b, first), third = attach(c, second);
@@ -566,7 +543,6 @@ static void siblings_leave_together(void **state) {
 }
 
 static void siblings_may_keep_one_buffer(void **state) {
-    (void)state;
     lm_handle a = create(HOME), b = create(OTHER);
     lm_token first = attach(a, 0), second = attach(b, first);
     uint32_t freed;
@@ -581,7 +557,6 @@ static void siblings_may_keep_one_buffer(void **state) {
 
 // Discipline two: a host's collector.
 static void a_later_registration_hands_the_earlier_back(void **state) {
-    (void)state;
     lm_handle a = create(HOME), b = create(OTHER), c = create(HOME), cancelled = 77;
     lm_token token = 0;
     assert_int_equal(lm_finalizer_replace(r, DART, a, &token, &cancelled), LM_OK);
@@ -606,7 +581,6 @@ static void a_later_registration_hands_the_earlier_back(void **state) {
 // Where tokens keep all that there is, the new one takes over, and its owner gets nothing back that
 // it could release.
 static void what_is_taken_over_is_not_handed_back(void **state) {
-    (void)state;
     lm_handle a = create(HOME), cancelled = 77;
     lm_token first = attach(a, 0), token = first;
     assert_int_equal(lm_finalizer_replace(r, DART, a, &token, &cancelled), LM_OK);
@@ -647,7 +621,6 @@ static void drain_under_pressure(void *context, lm_buffer_table *table_, uint32_
 
 // All but 20 buffers are dead and wait: what is live stays within the budget.
 static void a_budget_is_kept(void **state) {
-    (void)state;
     enum { BUDGET = 64 * 1024, KEPT = 20 };
     pressed p = {.batch = 7};
     lm_token kept[KEPT] = {0};
@@ -672,7 +645,6 @@ static void a_budget_is_kept(void **state) {
 
 // A budget below what is held: the peak is that, and what is asked for.
 static void a_budget_below_what_is_held(void **state) {
-    (void)state;
     pressed p = {.batch = 1};
     lm_buffer_table_set_pressure(r, drain_under_pressure, &p);
     assert_int_equal(lm_buffer_table_set_budget(r, OTHER, 3 * SIZE), LM_OK);
@@ -688,7 +660,6 @@ static void a_budget_below_what_is_held(void **state) {
 
 // In the middle of a drain by batches, and with a create inside the callback.
 static void a_drain_is_entered_from_the_callback(void **state) {
-    (void)state;
     pressed p = {.batch = 2, .made = 1};
     for (int i = 0; i < 10; i++)
         enqueue(attach(create(OTHER), 0));
@@ -707,7 +678,6 @@ static void a_drain_is_entered_from_the_callback(void **state) {
 
 // A memory that is full of the dead: the callback's drain makes room.
 static void no_memory_is_pressure_too(void **state) {
-    (void)state;
     pressed p = {.batch = 100};
     lm_handle handle;
     lm_memory_refuse(&memories[OTHER], LM_REFUSE_ALL);
@@ -723,7 +693,6 @@ static void no_memory_is_pressure_too(void **state) {
 
 // Growth by resize is charged, and pressed for, as a new buffer is; shrinking is not.
 static void a_resize_is_pressure_too(void **state) {
-    (void)state;
     pressed p = {.batch = 100};
     lm_handle handle = create(OTHER);
     lm_buffer_table_set_pressure(r, drain_under_pressure, &p);
@@ -754,17 +723,14 @@ static void a_resize_is_pressure_too(void **state) {
 
 // On a heap that a refusal leaves as it was to the byte.
 static int start_plain_on_tlsf(void **state) {
-    (void)state;
     return start_on(&lm_counts_plain, "tlsf");
 }
 static int start_atomic_on_tlsf(void **state) {
-    (void)state;
     return start_on(&lm_counts_atomic, "tlsf");
 }
 
 // Wherever the records' growth is refused, nothing has changed, and the next attempt goes on.
 static void attach_out_of_memory(void **state) {
-    (void)state;
     enum { ATTACHED = 20000 };
     lm_handle handle = create(OTHER);
     uint32_t refused = 0;
@@ -925,7 +891,6 @@ static void others_at_each_stage(const lm_counts *counts) {
 }
 
 static void a_status_for_every_call_at_every_stage(void **state) {
-    (void)state;
     each_call_at_each_stage(&lm_counts_plain);
     each_call_at_each_stage(&lm_counts_atomic);
     others_at_each_stage(&lm_counts_plain);
@@ -934,7 +899,6 @@ static void a_status_for_every_call_at_every_stage(void **state) {
 
 // A second start leaves what is armed as it was.
 static void started_twice_nothing_is_lost(void **state) {
-    (void)state;
     lm_token token = attach(create(HOME), 0), queued = attach(create(OTHER), 0);
     enqueue(queued);
     picture before = take_picture();
@@ -948,7 +912,6 @@ static void started_twice_nothing_is_lost(void **state) {
 
 // A runtime that ends tells of all its objects: the heap has given the tables' blocks to others.
 static void a_collector_outlives_finalizers_and_table(void **state) {
-    (void)state;
     enum { TOKENS = 200 };
     lm_token tokens[TOKENS];
     for (uint32_t i = 0; i < TOKENS; i++)
@@ -976,7 +939,6 @@ static void a_collector_outlives_finalizers_and_table(void **state) {
 
 // However often they start: a token of an earlier start is never one of a later one.
 static void tokens_of_earlier_starts_are_stale(void **state) {
-    (void)state;
     enum { STARTS = 20, EACH = 30 };
     static lm_token tokens[STARTS * EACH];
     lm_handle handles[EACH];
@@ -1000,7 +962,6 @@ static void tokens_of_earlier_starts_are_stale(void **state) {
 }
 
 static void a_start_takes_no_memory(void **state) {
-    (void)state;
     lm_finalizers_end(r);
     lm_memory_refuse(&memories[HOME], LM_REFUSE_ALL);
     for (size_t size = 1 << 16; size > 0; size /= 2)
@@ -1010,7 +971,6 @@ static void a_start_takes_no_memory(void **state) {
 }
 
 static void ended_it_leaves_nothing_in_home(void **state) {
-    (void)state;
     lm_census census;
     lm_handle handle = create(OTHER);
     for (uint32_t i = 0; i < 100; i++) { // more than a part of records
@@ -1090,7 +1050,6 @@ static void run_under(finalize *finalizer, bool locks, int steps) {
 }
 
 static void the_world_has_stopped(void **state) {
-    (void)state;
     alarm(60); // whoever takes the lock waits for ever
     run_under(enqueues, true, 20000);
     for (int i = 0; i < OBJECTS; i++)
@@ -1103,7 +1062,6 @@ static void the_world_has_stopped(void **state) {
 
 // Finalizers that do more than enqueue do not get through: the heap is watched, the lock is held.
 static void a_finalizer_that_does_more_is_caught(void **state) {
-    (void)state;
     const struct {
         finalize *finalizer;
         bool locks;
@@ -1133,7 +1091,6 @@ static void a_finalizer_that_does_more_is_caught(void **state) {
 
 // Records are 24 bytes: handle, word, behind, next, previous.
 static void a_broken_record_is_seen(void **state) {
-    (void)state;
     enum { HANDLE, WORD = 2, BEHIND, NEXT, PREVIOUS, WORDS };
     enum { ARMED, QUEUED, FREE };
     static const struct {
@@ -1215,7 +1172,6 @@ static const struct CMUnitTest tests[] = {
 
 // After its last generation a record serves no more, whether or not its token was enqueued.
 static void a_record_retires(void **state) {
-    (void)state;
     lm_handle handle = create(HOME), same;
     lm_token token = 0;
     uint32_t used[2] = {0};
@@ -1239,7 +1195,6 @@ static void a_record_retires(void **state) {
 }
 
 static void no_records_are_left(void **state) {
-    (void)state;
     lm_handle handle = create(HOME), cancelled = 78;
     lm_token token = 77, last = 0;
     retain(handle, LM_SLOTS_MAX);

@@ -259,7 +259,6 @@ static void *drain(void *argument) {
 static void *grow(void *argument) {
     enum { GROWN = 400 };
     static lm_handle handles[GROWN];
-    (void)argument;
     for (uint32_t i = 0; i < GROWN; i++) {
         lm_status status = lm_buffer_create(r, GROWER, HOME, 60000, 16, false, &handles[i]);
         check(status == LM_OK, "there is memory");

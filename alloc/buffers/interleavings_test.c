@@ -193,9 +193,7 @@ static void enter_stack(void) {
     own_stack_bytes = bytes;
 }
 #else
-static void leave_stack(const thread *to) {
-    (void)to;
-}
+static void leave_stack(const thread *to) {}
 static void enter_stack(void) {}
 #endif
 

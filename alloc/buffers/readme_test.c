@@ -1,14 +1,10 @@
 // README's lines on buffers, as CMake takes them from there: they compile, every call succeeds on
 // every strategy, nothing is left in the heap, and they leave nothing out.
 #include "alloc/buffers/finalizer.h"
+#include "alloc/cmocka.h"
 #include "alloc/registry.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 enum { DART, SCRIPT };
 
@@ -48,7 +44,6 @@ static void run(const lm_allocator *allocator) {
 }
 
 static void each_call_succeeds_on_every_strategy(void **state) {
-    (void)state;
     for (size_t i = 0; i < lm_strategy_count(); i++) {
         called[0] = '\0';
         run(lm_strategy_at(i, 2));

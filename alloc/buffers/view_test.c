@@ -4,21 +4,17 @@
 
 #include "alloc/buffers/buffer_table_state.h"
 #include "alloc/buffers/view.h"
+#include "alloc/cmocka.h"
 #include "alloc/registry.h"
 
 #include <math.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 enum { DART, SCRIPT, HOME = 0, OTHER = 1 };
 
@@ -44,17 +40,14 @@ static int start(const lm_counts *counts) {
     return 0;
 }
 static int start_plain(void **state) {
-    (void)state;
     return start(&lm_counts_plain);
 }
 static int start_atomic(void **state) {
-    (void)state;
     return start(&lm_counts_atomic);
 }
 
 // All that a test began is over.
 static int end(void **state) {
-    (void)state;
     assert_null(lm_buffer_table_validate(r, NULL));
     for (int i = 0; i < 2; i++)
         lm_memory_destroy(&w.memories[i]);
@@ -387,7 +380,6 @@ static void assert_all_rows_shown(void) {
 }
 
 static void an_error_changes_nothing(void **state) {
-    (void)state;
     shown_count = 0;
     set_scene();
     refuse_what_lies_outside();
@@ -474,7 +466,6 @@ static uint64_t bits_of(double value) {
 }
 
 static void numbers_are_stored_as_in_javascript(void **state) {
-    (void)state;
     for (size_t i = 0; i < sizeof number_rows / sizeof *number_rows; i++)
         for (lm_kind kind = 0; kind <= LM_F64; kind++) {
             element e = begin_element(i % 2, kind);
@@ -486,7 +477,6 @@ static void numbers_are_stored_as_in_javascript(void **state) {
 }
 
 static void integers_are_stored_as_in_javascript(void **state) {
-    (void)state;
     static const lm_kind kinds[INTEGER_KINDS] = {LM_I8,  LM_U8,  LM_C8,  LM_I16, LM_U16,
                                                  LM_I32, LM_U32, LM_I64, LM_U64};
     for (size_t i = 0; i < sizeof integer_rows / sizeof *integer_rows; i++)
@@ -511,7 +501,6 @@ static void integers_are_stored_as_in_javascript(void **state) {
 
 // What an element reads as is what a list of doubles gets.
 static void elements_are_copied_as_in_javascript(void **state) {
-    (void)state;
     for (size_t i = 0; i < sizeof copy_rows / sizeof *copy_rows; i++) {
         const struct copy_row *row = &copy_rows[i];
         element from = begin_element(i % 2, row->kind);
@@ -533,7 +522,6 @@ static void elements_are_copied_as_in_javascript(void **state) {
 
 // A NaN that is stored is the one NaN; one that is copied within its kind keeps its bits.
 static void nans_are_one(void **state) {
-    (void)state;
     lm_handle handle = create(HOME, 32);
     lm_view f64 = make(handle, LM_F64, 0, 2), f32 = make(handle, LM_F32, 16, 2);
     uint64_t bits;
@@ -550,7 +538,6 @@ static void nans_are_one(void **state) {
 }
 
 static void bytes_have_the_order_asked_for(void **state) {
-    (void)state;
     const uint64_t stored = 0xf1f2f3f4f5f6f7f8;
     for (lm_kind kind = 0; kind < LM_BYTES; kind++)
         for (uint32_t at = 0; at <= 11; at++)
@@ -575,7 +562,6 @@ static void bytes_have_the_order_asked_for(void **state) {
 // Views share bytes and hold references.
 
 static void a_view_of_a_view_is_one_of_the_buffer(void **state) {
-    (void)state;
     for (uint32_t memory = 0; memory < 2; memory++) {
         lm_handle handle = create(memory, 64);
         lm_view whole = make(handle, LM_U32, 4, 15), part, deep;
@@ -603,7 +589,6 @@ static void a_view_of_a_view_is_one_of_the_buffer(void **state) {
 }
 
 static void views_of_nothing_lie_anywhere_even_at_the_end(void **state) {
-    (void)state;
     lm_handle handle = create(HOME, 64), empty = create(OTHER, 0);
     for (lm_kind kind = 0; kind < LM_KINDS; kind++) {
         lm_view at_end = make(handle, kind, 64, 0), none = make(empty, kind, 0, 0), sub;
@@ -627,20 +612,15 @@ static void views_of_nothing_lie_anywhere_even_at_the_end(void **state) {
 }
 
 static void *no_block(size_t size, lm_memory *memory) {
-    (void)size, (void)memory;
     return NULL;
 }
 static void *no_resize(void *block, size_t size, lm_memory *memory) {
-    (void)block, (void)size, (void)memory;
     return NULL;
 }
-static void keep_block(void *block, size_t size, lm_memory *memory) {
-    (void)block, (void)size, (void)memory;
-}
+static void keep_block(void *block, size_t size, lm_memory *memory) {}
 
 // A memory of 4 GiB, all but its first 16 bytes a buffer's.
 static void a_buffer_may_end_at_2_to_the_32(void **state) {
-    (void)state;
     enum { START = 16 };
     static const lm_allocator keeps = {
         .allocate = no_block, .resize = no_resize, .free = keep_block};
@@ -677,7 +657,6 @@ static void a_buffer_may_end_at_2_to_the_32(void **state) {
 }
 
 static void a_view_keeps_its_buffers_size(void **state) {
-    (void)state;
     lm_handle handle = create(HOME, 64);
     lm_view view = make(handle, LM_U8, 0, 64);
     int64_t value;
@@ -730,7 +709,6 @@ static void by_a_move(uint32_t memory) {
 }
 
 static void an_old_pointer_is_seen_and_trapped(void **state) {
-    (void)state;
     static make_old *const ways[] = {by_foreign_growth, by_own_growth, by_a_move};
     for (uint32_t memory = 0; memory < 2; memory++) {
         lm_handle handle = create(memory, 64);
@@ -762,7 +740,6 @@ static void assert_old(const lm_pointer *pointer) {
 
 // The buffer goes elsewhere, or away, and no memory grows: its bytes may be another owner's by now.
 static void a_pointer_is_old_when_its_bytes_may_be_others(void **state) {
-    (void)state;
     enum { GROWN, SHRUNK, ENDED, TRANSFERRED, RELEASED_ALL, WAYS };
     for (uint32_t memory = 0; memory < 2; memory++) {
         FREES(lm_buffer_release(r, DART, create(memory, 200000))); // there is room
@@ -797,7 +774,6 @@ static void a_pointer_is_old_when_its_bytes_may_be_others(void **state) {
 // Another view's end, or its owner's release, leaves a pointer good; its own end does not, though
 // the bytes are still there.
 static void a_pointer_goes_with_its_view(void **state) {
-    (void)state;
     lm_handle owns = create(OTHER, 64);
     lm_view view = make(owns, LM_U8, 0, 64), other = make(owns, LM_U8, 0, 64), sub;
     lm_pointer pointer, of_sub;
@@ -818,7 +794,6 @@ static void a_pointer_goes_with_its_view(void **state) {
 
 // However often its copies are ended: no other reference of its owner's goes with them.
 static void a_view_ends_once(void **state) {
-    (void)state;
     for (uint32_t memory = 0; memory < 2; memory++) {
         lm_handle owns = create(memory, 64);
         lm_view view = make(owns, LM_U8, 0, 64), copy = view, kept = view, sub;
@@ -980,7 +955,6 @@ static void copy_at_random(void) {
 }
 
 static void random_copies_are_as_modelled(void **state) {
-    (void)state;
     begin_buffers();
     for (int i = 0; i < 100000; i++) {
         if (i % 8 == 0) refill(below(BUFFERS));
@@ -1014,7 +988,6 @@ static void copy_every_overlap(lm_kind to_kind, lm_kind from_kind) {
 }
 
 static void overlapping_copies_are_as_if_all_were_read_first(void **state) {
-    (void)state;
     begin_buffers();
     for (lm_kind to = 0; to < LM_KINDS; to++)
         for (lm_kind from = 0; from < LM_KINDS; from++)

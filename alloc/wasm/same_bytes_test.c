@@ -2,16 +2,13 @@
 // same_bytes_test STRATEGY LEVEL NODE MODULE. Both sides say at some numbers of steps what the heap
 // looks like, a line each, and the lines must be equal; the conditions are in
 // alloc/wasm/same_bytes.h.
+#include "alloc/cmocka.h"
 #include "alloc/registry.h"
 #include "alloc/wasm/same_bytes.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 // Inside the first page, behind what the linker lays out in a module.
 enum { HEAP_START = 32768, PAGES = 1 };
@@ -57,7 +54,6 @@ static void assert_says(FILE *said, const char *line) {
 }
 
 static void the_same_as_wasm32(void **state) {
-    (void)state;
     static same_bytes player;
     char line[LINE_BYTES];
     FILE *said = start_module();
@@ -76,7 +72,6 @@ static void the_same_as_wasm32(void **state) {
 
 // One byte or one page that differs is a line that differs.
 static void any_difference_is_said(void **state) {
-    (void)state;
     static same_bytes player;
     char line[LINE_BYTES], other[LINE_BYTES];
     lm_memory memory = make();

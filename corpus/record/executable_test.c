@@ -1,19 +1,15 @@
 // Executables of all kinds, and files that look like some.
+#include "alloc/cmocka.h"
 #include "corpus/record/executable.h"
 
 #include <fcntl.h>
 #include <limits.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 static char folder[] = "/tmp/linmem-executable-test-XXXXXX";
 
@@ -45,7 +41,6 @@ static void write_file(const char *name, const void *bytes, size_t count) {
 }
 
 static void test_kinds(void **state) {
-    (void)state;
     executable found = inspect(beside("executable_test"));
     assert_true(found.readable && !found.is_static && !found.is_foreign && !found.is_privileged);
     assert_null(found.hidden);
@@ -57,7 +52,6 @@ static void test_kinds(void **state) {
 }
 
 static void test_setuid(void **state) {
-    (void)state;
     write_file("setuid", "x", 1);
     assert_int_equal(chmod(in_folder("setuid"), 04755), 0);
     assert_false(inspect(in_folder("setuid")).is_privileged); // it is ours: nothing is gained
@@ -68,7 +62,6 @@ static void test_setuid(void **state) {
 }
 
 static void test_finding(void **state) {
-    (void)state;
     char path[PATH_MAX];
     assert_true(executable_find("sh", path, sizeof path));
     assert_int_equal(access(path, X_OK), 0);
@@ -86,7 +79,6 @@ static void test_finding(void **state) {
 
 // A copy of ourselves with bytes changed, and cut at any place: no byte outside is looked at.
 static void test_damaged_files(void **state) {
-    (void)state;
     enum { HEAD = 4096, ROUNDS = 600, HEADER = 64, PROGRAM_HEADERS = 56 * 14 };
     static unsigned char whole[1 << 20], bytes[sizeof whole];
     int file = open(beside("no_calls"), O_RDONLY);
@@ -112,7 +104,6 @@ static void test_damaged_files(void **state) {
 
 // A runtime is known by a name, a library or a section.
 static void test_runtimes(void **state) {
-    (void)state;
     static const char *const names[] = {"python3.11", "php8.2", "node", "java", "ruby3.1"};
     char *list = executable_runtimes();
     unsetenv("PYTHONMALLOC");
@@ -130,12 +121,10 @@ static void test_runtimes(void **state) {
 }
 
 static int set_up(void **state) {
-    (void)state;
     return mkdtemp(folder) != NULL ? 0 : -1;
 }
 
 static int tear_down(void **state) {
-    (void)state;
     static const char *const files[] = {"setuid", "script", "damaged", "cut"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         unlink(in_folder(files[i]));

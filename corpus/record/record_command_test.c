@@ -2,6 +2,7 @@
 // and those that people use.
 #include "corpus/record/record_command.h"
 
+#include "alloc/cmocka.h"
 #include "alloc/system/preload/recording.h"
 #include "corpus/record/fixtures/heap_calls.h"
 #include "corpus/trace/trace.h"
@@ -9,18 +10,13 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 enum { ARGUMENTS_MAX = 24, SAID_BYTES = 4000, SIGNAL_BASE = 128, NAPS_MAX = 2000 };
 
@@ -148,7 +144,6 @@ static trace record_with_other_malloc(const char *scenario) {
 }
 
 static void test_calls_before_main_and_after(void **state) {
-    (void)state;
     trace made = record_scenario("plain", EXIT_HELD);
     assert_int_equal(count(&made, TRACE_ALLOCATE, EARLY_SIZE), EARLY_COUNT);
     assert_int_equal(count(&made, TRACE_FREE, EARLY_SIZE), EARLY_COUNT);
@@ -193,7 +188,6 @@ static void assert_family(const trace *made, uint32_t first) {
 }
 
 static void test_the_whole_family(void **state) {
-    (void)state;
     trace made = record_scenario("family", EXIT_HELD);
     assert_family(&made, EARLY_COUNT);
     trace_free(&made);
@@ -201,7 +195,6 @@ static void test_the_whole_family(void **state) {
 
 // What the malloc behind the recorder calls itself is no call of the program's.
 static void test_calls_within_calls_are_not_recorded(void **state) {
-    (void)state;
     trace made = record_with_other_malloc("family");
     assert_family(&made, EARLY_COUNT + 1);
     trace_free(&made);
@@ -209,7 +202,6 @@ static void test_calls_within_calls_are_not_recorded(void **state) {
 
 // The fixture itself checks errno and that refused blocks stay.
 static void test_refused_calls_leave_no_trace(void **state) {
-    (void)state;
     trace made = record_scenario("refused", EXIT_HELD);
     assert_int_equal(count(&made, TRACE_ALLOCATE, -1), EARLY_COUNT + 1 + REFUSED_COUNT);
     assert_int_equal(count(&made, TRACE_RESIZE, REFUSED_SIZE), 1);
@@ -219,7 +211,6 @@ static void test_refused_calls_leave_no_trace(void **state) {
 }
 
 static void test_threads_are_lanes(void **state) {
-    (void)state;
     trace made = record_scenario("threads", EXIT_HELD);
     assert_int_equal(made.lanes, THREADS + 1);
     assert_int_equal(count(&made, TRACE_ALLOCATE, THREAD_SIZE), THREADS * THREAD_BLOCKS);
@@ -242,7 +233,6 @@ static void test_threads_are_lanes(void **state) {
 
 // The order of records must hold where it is hard to keep.
 static void test_addresses_that_pass_between_threads(void **state) {
-    (void)state;
     trace made = record_with_other_malloc("threads");
     assert_int_equal(count(&made, TRACE_FREE, THREAD_SIZE), THREADS * THREAD_BLOCKS);
     assert_all_seen(&made);
@@ -250,7 +240,6 @@ static void test_addresses_that_pass_between_threads(void **state) {
 }
 
 static void test_every_end_keeps_what_was_recorded(void **state) {
-    (void)state;
     static const struct {
         const char *scenario;
         int status;
@@ -274,7 +263,6 @@ static void test_every_end_keeps_what_was_recorded(void **state) {
 
 // The child's trace begins with the parent's calls before the fork; its calls are no other's.
 static void test_the_child_of_a_fork_is_recorded_apart(void **state) {
-    (void)state;
     trace made = record_scenario("fork", EXIT_HELD);
     assert_int_equal(count(&made, TRACE_ALLOCATE, CHILD_SIZE), 0);
     assert_int_equal(count(&made, TRACE_ALLOCATE, PLAIN_SIZE), 2 * PLAIN_COUNT);
@@ -291,7 +279,6 @@ static void test_the_child_of_a_fork_is_recorded_apart(void **state) {
 }
 
 static void test_a_daemon_is_recorded_not_what_started_it(void **state) {
-    (void)state;
     trace made = record_scenario("daemon", EXIT_HELD);
     assert_int_equal(count(&made, TRACE_FREE, CHILD_SIZE), MANY_COUNT);
     assert_int_equal(count(&made, TRACE_FREE, EARLY_SIZE), EARLY_COUNT);
@@ -300,7 +287,6 @@ static void test_a_daemon_is_recorded_not_what_started_it(void **state) {
 }
 
 static void test_a_daemon_that_outlives_the_recording_is_named(void **state) {
-    (void)state;
     int daemon_input = pipe_to_command(0);
     trace made = record_scenario("outlives", EXIT_HELD);
     const char *running = strstr(said, "still running when the recording ended: heap_calls (pid ");
@@ -315,7 +301,6 @@ static void test_a_daemon_that_outlives_the_recording_is_named(void **state) {
 
 // A process's pid is its namespace's: here 1, which is alive in ours too.
 static void test_pids_of_another_namespace_are_not_taken_for_ours(void **state) {
-    (void)state;
     if (system("unshare --map-root-user --pid --fork true 2> /dev/null") != 0) {
         print_message("no pid namespace can be made here\n");
         skip();
@@ -328,7 +313,6 @@ static void test_pids_of_another_namespace_are_not_taken_for_ours(void **state) 
 
 // Up to exec it is the parent's memory; what exec starts has a stream of its own, to be chosen.
 static void test_the_child_of_a_vfork_is_recorded_until_exec(void **state) {
-    (void)state;
     trace made = record_scenario("vfork", EXIT_HELD);
     assert_int_equal(count(&made, TRACE_ALLOCATE, CHILD_SIZE), CHILD_COUNT);
     assert_int_equal(count(&made, TRACE_ALLOCATE, PLAIN_SIZE), PLAIN_COUNT);
@@ -343,7 +327,6 @@ static void test_the_child_of_a_vfork_is_recorded_until_exec(void **state) {
 
 // The program that the command became in the end is recorded: behind env, wrappers and shims.
 static void test_exec_in_the_same_process(void **state) {
-    (void)state;
     trace made = record_scenario("exec", EXIT_HELD);
     assert_int_equal(count(&made, TRACE_ALLOCATE, -1), EARLY_COUNT + PLAIN_COUNT);
     assert_non_null(strstr(said, "--process NAME): heap_calls 20 calls (pid "));
@@ -364,7 +347,6 @@ static void test_exec_in_the_same_process(void **state) {
 // What a program forbids itself, or cannot do any more, it does not notice that we would need it:
 // descriptors, files, address space, any system call, its file system and user.
 static void test_programs_that_confine_themselves(void **state) {
-    (void)state;
     static const char *const scenarios[] = {"closed", "limited", "confined", "sandbox",
                                             "drops root"};
     for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {
@@ -381,7 +363,6 @@ static void test_programs_that_confine_themselves(void **state) {
 }
 
 static void test_more_threads_than_lanes(void **state) {
-    (void)state;
     trace made = record_scenario("short threads", EXIT_HELD);
     assert_int_equal(made.lanes, TRACE_LANES_MAX);
     assert_int_equal(count(&made, TRACE_FREE, THREAD_SIZE), SHORT_THREADS);
@@ -390,7 +371,6 @@ static void test_more_threads_than_lanes(void **state) {
 }
 
 static void test_the_first_calls_are_kept(void **state) {
-    (void)state;
     assert_int_equal(record("-o", output, "-l", "50", "--", calls_path, "_exit", NULL), EXIT_HELD);
     trace made = read_output();
     assert_int_equal(count(&made, TRACE_ALLOCATE, -1), 50);
@@ -417,7 +397,6 @@ static void limit_files_softly(void) {
 }
 
 static void test_what_came_before_the_disk_was_full_is_kept(void **state) {
-    (void)state;
     before_record = limit_files;
     trace made = record_scenario("closed", EXIT_HELD);
     size_t calls = count(&made, TRACE_ALLOCATE, -1) + count(&made, TRACE_FREE, -1);
@@ -437,7 +416,6 @@ static void limit_files_to_nothing(void) {
 }
 
 static void test_no_room_for_a_recording(void **state) {
-    (void)state;
     before_record = limit_files_to_nothing;
     assert_int_equal(record("-o", output, "--", calls_path, "plain", NULL), EXIT_USAGE);
     assert_non_null(strstr(said, "no room for the recording"));
@@ -451,7 +429,6 @@ static void test_no_room_for_a_recording(void **state) {
 
 // Bytes of the largest file that the recorder has open after many small programs.
 static void test_small_programs_take_little_disk(void **state) {
-    (void)state;
     static const char script[] =
         "i=0; while [ $i -lt 100 ]; do \"$0\" _exit; i=$((i + 1)); done; "
         "i=0; while [ $i -lt 1000 ]; do "
@@ -476,7 +453,6 @@ static void test_small_programs_take_little_disk(void **state) {
 }
 
 static void test_new_and_delete_reach_it(void **state) {
-    (void)state;
     assert_int_equal(record("-o", output, "--", beside("heap_calls_cpp"), NULL), EXIT_HELD);
     trace made = read_output();
     static const long sizes[] = {NEW_SIZE, NEW_ARRAY_SIZE, NEW_ALIGNED_SIZE};
@@ -492,7 +468,6 @@ static void test_new_and_delete_reach_it(void **state) {
 }
 
 static void test_a_program_at_fixed_addresses(void **state) {
-    (void)state;
     assert_int_equal(record("-o", output, "--", beside("fixed_address"), NULL), EXIT_HELD);
     trace made = read_output();
     assert_int_equal(count(&made, TRACE_ALLOCATE, PLAIN_SIZE), PLAIN_COUNT);
@@ -507,7 +482,6 @@ static void assert_one_line(void) {
 }
 
 static void test_commands_that_cannot_be_run(void **state) {
-    (void)state;
     static const struct {
         const char *command, *said;
         int status;
@@ -525,7 +499,6 @@ static void test_commands_that_cannot_be_run(void **state) {
 
 // What was recorded is kept, and the command's own failure is not hidden.
 static void test_an_unknown_process(void **state) {
-    (void)state;
     assert_int_equal(record("-o", output, "-p", "heap_call", "--", calls_path, "plain", NULL),
                      EXIT_USAGE);
     assert_non_null(strstr(said, "unknown process 'heap_call'; did you mean 'heap_calls'? The "
@@ -545,7 +518,6 @@ static void test_an_unknown_process(void **state) {
 }
 
 static void test_programs_without_a_recorded_call(void **state) {
-    (void)state;
     static const struct {
         const char *program, *said;
     } none[] = {
@@ -563,7 +535,6 @@ static void test_programs_without_a_recorded_call(void **state) {
 
 // The loader takes no preloads where an environment without them starts a program.
 static void test_a_program_that_loses_the_recorder(void **state) {
-    (void)state;
     assert_int_equal(record("-o", output, "--", "env", "-i", calls_path, "plain", NULL), EXIT_HELD);
     assert_non_null(strstr(said, "env was replaced by 'heap_calls' (exec)"));
     trace made = read_output();
@@ -577,7 +548,6 @@ static void test_a_program_that_loses_the_recorder(void **state) {
 
 // A runtime is known by its name.
 static void test_a_runtime_with_a_heap_of_its_own(void **state) {
-    (void)state;
     char python[sizeof folder + 32];
     snprintf(python, sizeof python, "%s/python3.99", folder);
     if (link(calls_path, python) != 0) assert_int_equal(symlink(calls_path, python), 0);
@@ -601,7 +571,6 @@ static void test_a_runtime_with_a_heap_of_its_own(void **state) {
 }
 
 static void test_the_largest_of_a_name_is_chosen(void **state) {
-    (void)state;
     static const char script[] = "$0 _exit; $0 plain; $0 threads; $0 plain; $0 _exit";
     assert_int_equal(
         record("-o", output, "-p", "heap_calls", "--", "sh", "-c", script, calls_path, NULL),
@@ -614,7 +583,6 @@ static void test_the_largest_of_a_name_is_chosen(void **state) {
 
 // What is sent to us alone is passed on; we live to keep what was recorded, and end the same way.
 static void test_signals_are_for_the_command(void **state) {
-    (void)state;
     static const int signals[] = {SIGTERM, SIGINT,  SIGHUP, SIGUSR1, SIGALRM,
                                   SIGXCPU, SIGXFSZ, SIGIO,  SIGPIPE};
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
@@ -631,7 +599,6 @@ static void test_signals_are_for_the_command(void **state) {
 
 // Signals that end nobody by themselves, and those by which a terminal stops a program.
 static void test_other_signals_are_for_the_command_too(void **state) {
-    (void)state;
     static const int signals[] = {SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT, SIGWINCH, SIGURG};
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
         char script[200];
@@ -700,7 +667,6 @@ static void wait_for_children(pid_t pid, int wanted) {
 
 // Once the command has ended, a signal is the recorder's own: here nobody reads the trace.
 static void test_signals_after_the_command_end_the_recorder(void **state) {
-    (void)state;
     static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
     char *argv[] = {(char *)"linmem record",
                     (char *)"-o",
@@ -731,7 +697,6 @@ static void test_signals_after_the_command_end_the_recorder(void **state) {
 // A command that stops itself stops us, and SIGCONT to us continues both. Where somebody continues
 // the command alone, nobody has to continue us.
 static void test_we_stop_as_the_command_does(void **state) {
-    (void)state;
     char *argv[] = {(char *)"linmem record",
                     (char *)"-o",
                     output,
@@ -758,7 +723,6 @@ static void test_we_stop_as_the_command_does(void **state) {
 
 // However the recorder ends, the program goes on.
 static void test_a_program_outlives_its_recorder(void **state) {
-    (void)state;
     int orphan_output = pipe_to_command(1);
     assert_int_equal(record("-o", output, "--", calls_path, "orphaned", NULL),
                      SIGNAL_BASE + SIGKILL);
@@ -770,7 +734,6 @@ static void test_a_program_outlives_its_recorder(void **state) {
 }
 
 static void test_a_killed_recorder_leaves_no_ring(void **state) {
-    (void)state;
     char *argv[] = {(char *)"linmem record", (char *)"-o", output, (char *)"--",
                     (char *)"cat",           NULL};
     unlink(output);
@@ -791,7 +754,6 @@ static void test_a_killed_recorder_leaves_no_ring(void **state) {
 
 // Bytes that are no text, lines, control characters, and more than a preamble takes.
 static void test_arguments_that_are_no_text(void **state) {
-    (void)state;
     static char long_argument[3000];
     memset(long_argument, 'x', sizeof long_argument - 1);
     record("-o", output, "-n", "a \xff note\nof two lines", "--", calls_path, "\xd0\xbf\xd0",
@@ -810,7 +772,6 @@ static void write_to_output(void) {
 }
 
 static void test_standard_output(void **state) {
-    (void)state;
     before_record = write_to_output;
     assert_int_equal(record("-o", "-", "--", calls_path, "plain", NULL), EXIT_HELD);
     trace made = read_output();
@@ -839,7 +800,6 @@ static void make_output_readable_only(void) {
 
 // That is found out before the command runs.
 static void test_standard_output_that_is_none(void **state) {
-    (void)state;
     static void (*const before[])(void) = {close_output, make_output_readable_only};
     for (size_t i = 0; i < sizeof before / sizeof *before; i++) {
         before_record = before[i];
@@ -851,7 +811,6 @@ static void test_standard_output_that_is_none(void **state) {
 
 // The command succeeded; there is a trace that nobody has.
 static void test_a_trace_that_cannot_be_written(void **state) {
-    (void)state;
     before_record = make_output_unwritable;
     assert_int_equal(record("-o", "-", "--", calls_path, "plain", NULL), EXIT_BROKEN);
     assert_non_null(strstr(said, "standard output: No space left"));
@@ -866,7 +825,6 @@ static void close_standard_streams(void) {
 
 // Closed streams stay closed, and none of ours takes their place.
 static void test_closed_standard_streams(void **state) {
-    (void)state;
     before_record = close_standard_streams;
     static const char script[] = "[ ! -e /proc/$$/fd/0 ] && [ ! -e /proc/$$/fd/1 ] || exit 9; "
                                  "exec \"$0\" plain";
@@ -877,7 +835,6 @@ static void test_closed_standard_streams(void **state) {
 }
 
 static void test_bad_usage(void **state) {
-    (void)state;
     assert_int_equal(record("-o", output, NULL), EXIT_USAGE);
     assert_non_null(strstr(said, "which command"));
     assert_int_equal(record("--", "true", NULL), EXIT_USAGE);
@@ -922,7 +879,6 @@ static void test_program(void **state) {
 }
 
 static int set_up(void **state) {
-    (void)state;
     if (mkdtemp(folder) == NULL) return -1;
     snprintf(temporary, sizeof temporary, "%s/temporary", folder);
     snprintf(output, sizeof output, "%s/out.lmt", folder);
@@ -937,7 +893,6 @@ static int set_up(void **state) {
 }
 
 static int tear_down(void **state) {
-    (void)state;
     unlink(output);
     unlink(said_path);
     rmdir(temporary);

@@ -1,32 +1,26 @@
 // The ring as `linmem record` empties it, with records that are put there by hand, as recorded
 // programs put them and as no sound one would.
+#include "alloc/cmocka.h"
 #include "corpus/record/recorder.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 static recorder now;
 
 static int set_up(void **state) {
-    (void)state;
     trace_error error;
     return recorder_open(&now, &error) ? 0 : -1;
 }
 
 static int tear_down(void **state) {
-    (void)state;
     recording_ring *ring = now.ring;
     recorder_close(&now);
     int killed = pthread_mutex_unlock(&ring->alive);
@@ -86,7 +80,6 @@ static void assert_logged(uint64_t position, bool finished) {
 }
 
 static void test_records_leave_in_order(void **state) {
-    (void)state;
     enum { STEP = 1000 };
     uint64_t count = 0;
     while (count < 2 * RECORDING_RECORDS + RECORDING_RECORDS / 2) {
@@ -104,7 +97,6 @@ static void test_records_leave_in_order(void **state) {
 
 // The next one is waited for, so that the order is kept.
 static void test_a_record_under_way_is_waited_for(void **state) {
-    (void)state;
     uint64_t first = claim();
     publish(claim());
     assert_int_equal(recorder_drain(&now), 0);
@@ -114,7 +106,6 @@ static void test_a_record_under_way_is_waited_for(void **state) {
 }
 
 static void test_at_the_end_nothing_is_waited_for_for_long(void **state) {
-    (void)state;
     claim();
     publish(claim());
     claim();
@@ -128,7 +119,6 @@ static void test_at_the_end_nothing_is_waited_for_for_long(void **state) {
 
 // Its process was killed, and the others wait for room.
 static void test_a_record_that_never_comes_gives_way(void **state) {
-    (void)state;
     claim();
     publish_rest_of_lap();
     drain_lap();
@@ -144,7 +134,6 @@ static void test_a_record_that_never_comes_gives_way(void **state) {
 
 // Its process was stopped before it wrote, and continued when its place was another record's.
 static void test_a_record_that_comes_too_late_is_refused(void **state) {
-    (void)state;
     uint64_t late = claim();
     publish_rest_of_lap();
     drain_lap();
@@ -164,7 +153,6 @@ static void test_a_record_that_comes_too_late_is_refused(void **state) {
 // Its process was stopped while it wrote: nobody else writes there until it has been continued, in
 // whichever lap, and then the place is as good as any.
 static void test_a_record_that_is_stopped_amid_writing_holds_its_place(void **state) {
-    (void)state;
     uint64_t late = claim();
     assert_true(enter(late));
     publish_rest_of_lap();
@@ -194,7 +182,6 @@ static void test_a_record_that_is_stopped_amid_writing_holds_its_place(void **st
 
 // A program wrote over the ring: what came before is kept.
 static void test_a_ring_of_nonsense_ends_the_recording(void **state) {
-    (void)state;
     static const uint64_t nonsense[] = {0, RECORDING_RECORDS + 2, UINT64_MAX};
     for (size_t i = 0; i < sizeof nonsense / sizeof *nonsense; i++) {
         if (i != 0) assert_int_equal(set_up(NULL), 0);
@@ -214,7 +201,6 @@ static void *try_to_hold(void *held) {
 }
 
 static void test_that_we_live_can_be_asked(void **state) {
-    (void)state;
     pthread_t thread;
     int held = 0;
     assert_int_equal(pthread_create(&thread, NULL, try_to_hold, &held), 0);
@@ -224,7 +210,6 @@ static void test_that_we_live_can_be_asked(void **state) {
 
 // The next recorder of the same user removes it; those of recorders that live stay.
 static void test_the_ring_of_a_killed_recorder_is_removed(void **state) {
-    (void)state;
     recorder *killed =
         mmap(NULL, sizeof *killed, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_ptr_not_equal(killed, MAP_FAILED);

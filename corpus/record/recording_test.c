@@ -1,17 +1,13 @@
 // Logs made by hand, and the traces that must come of them.
+#include "alloc/cmocka.h"
 #include "corpus/record/recording.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 enum { RECORDS_MAX = 64, TEXT_BYTES = 1000 };
 
@@ -42,7 +38,6 @@ static recording_record *put(unsigned thread, recording_verb verb, uint64_t addr
 
 // A program begins, and its threads 0 … 3.
 static int set_up(void **state) {
-    (void)state;
     memset(&now, 0, sizeof now);
     now.log.records = now.records;
     put(FIRST_PROCESS, RECORDING_IMAGE, 100, 0);
@@ -52,7 +47,6 @@ static int set_up(void **state) {
 }
 
 static int tear_down(void **state) {
-    (void)state;
     trace_free(&now.made);
     now.log.bytes = 0; // not mapped
     recording_close(&now.log);
@@ -90,7 +84,6 @@ static void expect(const char *words) {
 }
 
 static void test_calls_become_operations(void **state) {
-    (void)state;
     put(0, RECORDING_ALLOCATE, 0x100, 10);
     put(0, RECORDING_ZEROED, 0x200, 20);
     put(0, RECORDING_ALLOCATE, 0x300, 0)->alignment_log2 = 12;
@@ -108,7 +101,6 @@ static void test_calls_become_operations(void **state) {
 
 // Thread 0 resizes 0x100 away; before that has come back, thread 1 is given 0x100.
 static void test_an_address_passes_to_another_thread_amid_a_resize(void **state) {
-    (void)state;
     put(0, RECORDING_ALLOCATE, 0x100, 10);
     put(0, RECORDING_RESIZE_FROM, 0x100, 0);
     put(1, RECORDING_ALLOCATE, 0x100, 11);
@@ -122,7 +114,6 @@ static void test_an_address_passes_to_another_thread_amid_a_resize(void **state)
 
 // Two threads resize at once, and each gets the other's old address.
 static void test_resizes_pair_by_thread(void **state) {
-    (void)state;
     put(0, RECORDING_ALLOCATE, 0x100, 10);
     put(1, RECORDING_ALLOCATE, 0x200, 20);
     put(0, RECORDING_RESIZE_FROM, 0x100, 0);
@@ -134,7 +125,6 @@ static void test_resizes_pair_by_thread(void **state) {
 }
 
 static void test_a_resize_to_nothing_frees_and_a_refused_one_keeps(void **state) {
-    (void)state;
     put(0, RECORDING_ALLOCATE, 0x100, 10);
     put(0, RECORDING_RESIZE_FROM, 0x100, 0);
     put(0, RECORDING_RESIZE_TO, 0, 1000); // refused
@@ -148,7 +138,6 @@ static void test_a_resize_to_nothing_frees_and_a_refused_one_keeps(void **state)
 }
 
 static void test_blocks_of_unknown_origin(void **state) {
-    (void)state;
     put(0, RECORDING_FREE, 0x900, 0);
     put(0, RECORDING_RESIZE_FROM, 0x910, 0);
     put(0, RECORDING_RESIZE_TO, 0x920, 30); // known from now on
@@ -166,7 +155,6 @@ static void test_blocks_of_unknown_origin(void **state) {
 }
 
 static void test_an_address_that_comes_twice_ends_its_block(void **state) {
-    (void)state;
     put(0, RECORDING_ALLOCATE, 0x100, 10);
     put(0, RECORDING_ALLOCATE, 0x200, 20);
     put(0, RECORDING_ALLOCATE, 0x100, 11);
@@ -177,7 +165,6 @@ static void test_an_address_that_comes_twice_ends_its_block(void **state) {
 }
 
 static void test_large_blocks_and_alignments(void **state) {
-    (void)state;
     put(0, RECORDING_ALLOCATE, 0x100, (uint64_t)UINT32_MAX + 1);
     put(0, RECORDING_FREE, 0x100, 0); // of a block that is known, but not in the trace
     put(0, RECORDING_ALLOCATE, 0x100, UINT32_MAX);
@@ -195,7 +182,6 @@ static void test_large_blocks_and_alignments(void **state) {
 
 // The process was killed: one position was taken and never filled, one resize never came back.
 static void test_a_log_that_ends_amid_calls(void **state) {
-    (void)state;
     put(0, RECORDING_ALLOCATE, 0x100, 10);
     put(0, RECORDING_UNFINISHED, 0, 0);
     put(0, RECORDING_RESIZE_FROM, 0x100, 0);
@@ -207,7 +193,6 @@ static void test_a_log_that_ends_amid_calls(void **state) {
 
 // Their processes were stopped, and put two of the three records at later positions.
 static void test_records_that_moved_are_not_lost(void **state) {
-    (void)state;
     for (int i = 0; i < 3; i++)
         put(0, RECORDING_UNFINISHED, 0, 0);
     put(0, RECORDING_ALLOCATE, 0x100, 10);
@@ -223,7 +208,6 @@ static void test_records_that_moved_are_not_lost(void **state) {
 
 // Errors of the recording itself are not told in the words of the C library.
 static void test_reasons_for_the_end(void **state) {
-    (void)state;
     recording_summary summary = {.cut_off = EBADMSG};
     char text[200];
     FILE *stream = fmemopen(text, sizeof text, "w");
@@ -237,7 +221,6 @@ static void test_reasons_for_the_end(void **state) {
 }
 
 static void test_live_blocks_are_freed_in_the_order_of_allocation(void **state) {
-    (void)state;
     for (uint64_t i = 0; i < 6; i++)
         put((unsigned)i % 2, RECORDING_ALLOCATE, 0x900 - 0x10 * i, i);
     put(1, RECORDING_FREE, 0x8e0, 0);
@@ -246,7 +229,6 @@ static void test_live_blocks_are_freed_in_the_order_of_allocation(void **state) 
 
 // A program may write over the memory that it shares with us: what came before and after is kept.
 static void test_nonsense_is_skipped(void **state) {
-    (void)state;
     put(0, RECORDING_ALLOCATE, 0x200, 1);
     put(0, RECORDING_VERBS, 0x100, 1);             // no such verb
     put(0, RECORDING_ALLOCATE, 0, 1);              // no address
@@ -273,7 +255,6 @@ static void put_name(uint32_t process, const char *name, size_t count) {
 }
 
 static void test_each_process_has_its_own_trace(void **state) {
-    (void)state;
     static const char name[] = "a program of a long name\0/usr/bin/program";
     put_name(FIRST_PROCESS, name, sizeof name);
     put(0, RECORDING_ALLOCATE, 0x100, 10);
@@ -296,7 +277,6 @@ static void test_each_process_has_its_own_trace(void **state) {
 
 // A child's heap is a copy of its parent's, at the fork; then they part.
 static void test_a_forked_childs_trace_begins_with_its_parents(void **state) {
-    (void)state;
     static const char name[] = "p\0/p";
     put_name(FIRST_PROCESS, name, sizeof name);
     put(0, RECORDING_ALLOCATE, 0x100, 10);
@@ -329,7 +309,6 @@ static void test_a_forked_childs_trace_begins_with_its_parents(void **state) {
 // ---- what a trace has no room for ----
 
 static void test_what_came_before_a_limit_is_kept(void **state) {
-    (void)state;
     put(0, RECORDING_ALLOCATE, 0x100, 10);
     put(0, RECORDING_RESIZE_FROM, 0x100, 0);
     put(0, RECORDING_RESIZE_TO, 0x200, 11);
@@ -344,7 +323,6 @@ static void test_what_came_before_a_limit_is_kept(void **state) {
 
 // Most of the room goes to blocks that live, and to what frees them at the end.
 static void test_a_trace_is_filled_and_closed(void **state) {
-    (void)state;
     enum { LIVE = 20, SPARE = 8 };
     for (uint64_t i = 0; i < LIVE; i++)
         put(0, RECORDING_ALLOCATE, 16 * (i + 1), 1);
@@ -364,7 +342,6 @@ static void test_a_trace_is_filled_and_closed(void **state) {
 
 // Threads that come one after the other, more than lanes and more than any table holds whole.
 static void test_threads_without_end(void **state) {
-    (void)state;
     enum { THREADS = (1 << 20) + 100 };
     recording_record *records = calloc(1 + 3 * (size_t)THREADS, sizeof *records);
     records[0] = now.records[0];
@@ -386,7 +363,6 @@ static void test_threads_without_end(void **state) {
 // Enough live addresses, and enough churn among them, that the table grows and closes its gaps:
 // each free must find its own block.
 static void test_many_live_addresses(void **state) {
-    (void)state;
     enum { LIVE = 5000, ROUNDS = 20 };
     recording_record *records = calloc(FIRST_RECORDS + LIVE * ROUNDS * 2, sizeof *records);
     static uint64_t address_of[LIVE];
@@ -420,7 +396,6 @@ static void test_many_live_addresses(void **state) {
 
 // The disk was full: the last record is there in part. And a log of nothing.
 static void test_log_files(void **state) {
-    (void)state;
     recording_close(&now.log);
     for (int whole = 0; whole < 2; whole++) {
         int file = memfd_create("log", 0);

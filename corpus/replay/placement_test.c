@@ -1,18 +1,13 @@
+#include "alloc/cmocka.h"
 #include "corpus/replay/placement.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 enum { START = 16, GRANULE = 16 };
 
 static void lowest_gap_that_fits(void **state) {
-    (void)state;
     placement *p = placement_new(START, 16);
     uint32_t a = placement_take(p, 32, 16), b = placement_take(p, 16, 16);
     uint32_t c = placement_take(p, 100, 16), d = placement_take(p, 1, 16);
@@ -29,7 +24,6 @@ static void lowest_gap_that_fits(void **state) {
 }
 
 static void neighbours_merge(void **state) {
-    (void)state;
     for (int order = 0; order < 6; order++) { // all orders of freeing three neighbours
         static const int orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
                                          {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
@@ -45,7 +39,6 @@ static void neighbours_merge(void **state) {
 }
 
 static void alignment_leaves_no_hole(void **state) {
-    (void)state;
     placement *p = placement_new(START, 16);
     assert_int_equal(placement_take(p, 64, 4096), 4096);
     assert_int_equal(placement_take(p, 4080, 16), START); // all that was skipped
@@ -54,7 +47,6 @@ static void alignment_leaves_no_hole(void **state) {
 }
 
 static void resize_takes_what_follows(void **state) {
-    (void)state;
     placement *p = placement_new(START, 16);
     uint32_t a = placement_take(p, 16, 16), b = placement_take(p, 16, 16);
     assert_false(placement_resize(p, a, 16, 17));
@@ -67,7 +59,6 @@ static void resize_takes_what_follows(void **state) {
 }
 
 static void full_at_two_to_the_32(void **state) {
-    (void)state;
     placement *p = placement_new(START, 16);
     assert_int_equal(placement_take(p, UINT32_MAX, 16), 0); // the first 16 bytes are nobody's
     assert_int_equal(placement_take(p, UINT32_MAX - 15, 16), START);
@@ -80,7 +71,6 @@ static void full_at_two_to_the_32(void **state) {
 
 // Against a map of granules that is searched from its start.
 static void agrees_with_a_map(void **state) {
-    (void)state;
     enum { GRANULES = 4096, BLOCKS = 256, STEPS = 50000 };
     static unsigned char taken[GRANULES];
     struct {

@@ -1,18 +1,15 @@
 // Programs, the player and its observer: what is played is what the trace says, call for call.
 #include "corpus/replay/player.h"
 
+#include "alloc/cmocka.h"
 #include "alloc/registry.h"
 #include "corpus/trace/generator.h"
 
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 // An allocator that writes down what it is asked, and gives addresses of an arena.
 static struct {
@@ -44,32 +41,26 @@ static void *take(size_t size) {
 }
 
 static void *log_allocate(size_t size, lm_memory *memory) {
-    (void)memory;
     say("a%zu ", size);
     return take(size);
 }
 static void *log_zeroed(size_t size, lm_memory *memory) {
-    (void)memory;
     say("z%zu ", size);
     return memset(take(size), 0, size);
 }
 static void *log_aligned(size_t alignment, size_t size, lm_memory *memory) {
-    (void)memory;
     say("A%zu@%zu ", size, alignment);
     return take(size);
 }
 static void *log_resize(void *block, size_t size, lm_memory *memory) {
-    (void)memory;
     say("r%ld:%zu ", number(block), size);
     return take(size);
 }
 static void *log_resize_aligned(void *block, size_t size, size_t alignment, lm_memory *memory) {
-    (void)memory;
     say("R%ld:%zu@%zu ", number(block), size, alignment);
     return take(size);
 }
 static void log_free(void *block, size_t size, lm_memory *memory) {
-    (void)memory;
     assert_int_equal(size, 0); // unsized
     say("f%ld ", number(block));
 }
@@ -107,7 +98,6 @@ static void end(player *player) {
 }
 
 static void plays_each_verb(void **state) {
-    (void)state;
     player p = new_player(compile("linmem-trace 1\na 0 10\nz 1 20\na 2 30 64\nz 3 5 4096\nt 1\n"
                                   "r 0 40\nr 2 50\nr 1 0\nf 0\nf 2\na 0 0\ne\nf 1\nf 3\nf 0\n"));
     assert_int_equal(p.program->operations, 10);
@@ -123,7 +113,6 @@ static void plays_each_verb(void **state) {
 }
 
 static void slots_are_reused_last_first(void **state) {
-    (void)state;
     const program *program = compile("linmem-trace 1\na 0 1\na 1 1\nf 0\na 2 1\nf 1\nf 2\n");
     assert_int_equal(program->slots, 2);
     assert_int_equal(program_step_slot(&program_steps(program)[3]), 0);
@@ -132,7 +121,6 @@ static void slots_are_reused_last_first(void **state) {
 
 // Every page of a block is written to, and the last byte; nothing else is.
 static void touches_what_is_handed_out(void **state) {
-    (void)state;
     player p = new_player(compile("linmem-trace 1\na 0 1\na 1 4096\na 2 10000\nr 2 20000\na 3 0\n"
                                   "f 0\nf 1\nf 2\nf 3\n"));
     player_play(&p);
@@ -159,7 +147,6 @@ static void touches_what_is_handed_out(void **state) {
 }
 
 static void failures_are_counted_and_left_out(void **state) {
-    (void)state;
     player p = new_player(compile("linmem-trace 1\na 0 1\na 1 1\nr 1 2\nr 0 9\nf 1\nf 0\n"));
     log_.fail_after = 1;
     player_play(&p);
@@ -186,7 +173,6 @@ static void see_after(void *context, const player_event *e) {
 }
 
 static void observer_sees_every_call(void **state) {
-    (void)state;
     player p = new_player(compile("linmem-trace 1\na 0 10 64\nr 0 20\nf 0\n"));
     seen seen = {""};
     player_observer observer = {&seen, see_before, see_after};
@@ -200,7 +186,6 @@ static void observer_sees_every_call(void **state) {
 }
 
 static void what_a_heap_cannot_play_is_refused(void **state) {
-    (void)state;
     static const char *const texts[] = {
         "linmem-trace 1\nm 1\nd\nm 0\n",                    // memories with nothing in them
         "linmem-trace 1\ng 1\n",                            // nothing to time
@@ -218,7 +203,6 @@ static void what_a_heap_cannot_play_is_refused(void **state) {
 
 // Each lane's own operations in their order, and of each slot, how many come before.
 static void lanes_have_turns(void **state) {
-    (void)state;
     const program *p = compile("linmem-trace 1\na 0 10\na 1 20 64\nt 1\nr 0 40\na 2 7\nt 0\n"
                                "f 0\nt 1\nf 1\nz 3 9\ne\nf 2\nf 3\n");
     static const program_turn expected[] = {
@@ -253,7 +237,6 @@ static void *play_lane(void *argument) {
 
 // Lanes at once do what one thread does in recorded order: all is freed in the end, no call fails.
 static void lanes_play_at_once(void **state) {
-    (void)state;
     static const char description[] =
         "{\"about\":\"\",\"source\":\"\",\"seed\":1,\"operations\":200000,\"live_blocks\":500,"
         "\"sizes\":[{\"weight\":1,\"from\":1,\"to\":3000}],\"resize\":0.1,\"zeroed\":0.1,"

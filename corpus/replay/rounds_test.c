@@ -2,19 +2,15 @@
 // after a round (without LM_FREES_BLOCKS the heap is reset). From the third round on a heap does
 // not grow any more: neither its pages, nor the bytes in it that are not free. paged and its
 // variants may take some pages more, for the reason that paged.h gives, but no more for each round.
+#include "alloc/cmocka.h"
 #include "alloc/registry.h"
 #include "corpus/replay/player.h"
 
 #include <glob.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 enum {
     ROUNDS = 10,
@@ -85,7 +81,6 @@ static const program *compile(const char *path) {
 }
 
 static void test_heaps_do_not_grow_from_round_to_round(void **state) {
-    (void)state;
     glob_t found;
     assert_int_equal(glob("corpus/traces/*", 0, NULL, &found), 0);
     for (size_t i = 0; i < found.gl_pathc; i++) {

@@ -1,15 +1,11 @@
 // The shipped traces: valid, of a size that benchmarks can bear, and telling where they come from.
+#include "alloc/cmocka.h"
 #include "corpus/trace/trace.h"
 
 #include <glob.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
-
-#include <cmocka.h>
 
 enum { TRACES_MIN = 11, OPERATIONS_MIN = 100000, OPERATIONS_MAX = 3000000, BYTES_MAX = 10 << 20 };
 
@@ -42,7 +38,6 @@ static void check_trace(const char *path) {
 }
 
 static void test_shipped_traces(void **state) {
-    (void)state;
     glob_t found;
     assert_int_equal(glob("corpus/traces/*", 0, NULL, &found), 0);
     assert_true(found.gl_pathc >= TRACES_MIN);

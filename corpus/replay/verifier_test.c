@@ -1,14 +1,11 @@
 // The verifier sees what it is there to see: a correct allocator with one bug planted at a time.
+#include "alloc/cmocka.h"
 #include "corpus/replay/verifier.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 enum { HEADER = 16 };
 
@@ -68,16 +65,13 @@ static void *resize(void *block, size_t size, lm_memory *m) {
     return resize_aligned(block, size, 16, m);
 }
 static void release(void *block, size_t size, lm_memory *m) {
-    (void)size, (void)m;
     if (planted == FREE_SCRIBBLES) memset((char *)block + *size_of(block) + HEADER, 7, 20);
     if (planted != LEAK || *size_of(block) != 5) live--;
 }
 static size_t usable_size(const void *block, lm_memory *m) {
-    (void)m;
     return *size_of((void *)(uintptr_t)block) - (planted == SMALL_USABLE);
 }
 static const char *validate(lm_memory *m, lm_census *census) {
-    (void)m;
     walks++;
     *census = (lm_census){.live_blocks = live, .free_blocks = blocks_more};
     return planted == BROKEN_LAW ? "a-law" : NULL;
@@ -124,7 +118,6 @@ static const char *verify(bug bug) {
 }
 
 static void finds_each_planted_bug(void **state) {
-    (void)state;
     static const struct {
         bug bug;
         const char *says;
@@ -153,7 +146,6 @@ static void finds_each_planted_bug(void **state) {
 // After every four of the fifteen calls, and at the end; in a heap of more blocks later, since a
 // walk there costs more than four calls.
 static void walks_cost_no_more_than_calls(void **state) {
-    (void)state;
     verify(NONE);
     assert_int_equal(walks, 3 + 1);
     blocks_more = 2;

@@ -1,14 +1,11 @@
+#include "alloc/cmocka.h"
 #include "cli/file.h"
 #include "corpus/trace/generator.h"
 #include "corpus/trace/trace_stat.h"
 
 #include <glob.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 static json_t *read_file(const char *path) {
     char error[200];
@@ -31,7 +28,6 @@ static trace run(json_t *json) {
 }
 
 static void shipped_descriptions_work(void **unused) {
-    (void)unused;
     glob_t paths;
     assert_int_equal(glob("corpus/synthetic/*.json", 0, NULL, &paths), 0);
     for (size_t i = 0; i < paths.gl_pathc; i++) {
@@ -55,7 +51,6 @@ static void shipped_descriptions_work(void **unused) {
 
 // Each lane does about its share, and another one's blocks are freed as often as described.
 static void lanes_exchange_blocks(void **unused) {
-    (void)unused;
     json_t *json = read_description("exchange");
     json_object_set_new(json, "operations", json_integer(100000));
     json_object_set_new(json, "lanes", json_integer(3));
@@ -99,7 +94,6 @@ static uint64_t hash_of(json_t *json) {
 }
 
 static void the_seed_decides(void **unused) {
-    (void)unused;
     json_t *json = read_description("power_law");
     json_object_set_new(json, "operations", json_integer(20000));
     uint64_t first = hash_of(json);
@@ -132,7 +126,6 @@ static trace_stat stat_of(json_t *json) {
 }
 
 static void distributions_are_as_described(void **unused) {
-    (void)unused;
     const char *one = "{\"weight\":1,\"bytes\":24}";
     trace_stat stat = stat_of(small(one, "{\"weight\":1,\"fixed\":20}", ""));
     assert_in_range(stat.lifetime_median_operations, 20, 21);
@@ -167,7 +160,6 @@ static void distributions_are_as_described(void **unused) {
 }
 
 static void bad_descriptions_are_named(void **unused) {
-    (void)unused;
     const char *size = "{\"weight\":1,\"bytes\":8}", *life = "{\"weight\":1,\"fixed\":8}";
     const struct {
         const char *sizes, *lifetimes, *more, *message;

@@ -1,13 +1,9 @@
 // Lowering, and with it who dies when: a buffer trace beside the heap trace it comes to.
+#include "alloc/cmocka.h"
 #include "corpus/trace/lowering.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #define HEADER "linmem-trace 1\n"
 
@@ -35,7 +31,6 @@ static void assert_lowers(const char *text, const char *expected) {
 }
 
 static void the_last_reference_frees(void **state) {
-    (void)state;
     assert_lowers(HEADER "b 0 100 64\n+ 1 0\n+ 2 1\n- 0\n- 2\nb 3 8\n- 1\n- 3\n",
                   HEADER "a 0 100 64\na 1 8\nf 0\nf 1\n");
     // A view holds one; a view of a view holds one of the buffer.
@@ -47,7 +42,6 @@ static void the_last_reference_frees(void **state) {
 }
 
 static void a_drain_frees_what_was_collected(void **state) {
-    (void)state;
     // Not the collection; the oldest first, whatever the order of attaching; so many.
     assert_lowers(HEADER
                   "b 0 1\nb 1 2\nb 2 3\n@ 0 0\n@ 1 1\n@ 2 2\nc 2\nc 0\nc 1\nd 0\nb 3 4\nd 2\n"
@@ -64,7 +58,6 @@ static void a_drain_frees_what_was_collected(void **state) {
 }
 
 static void what_is_refused_stands_for_nothing(void **state) {
-    (void)state;
     static const char *const views[] = {
         "u8 0 9", "u8 9 0", "i16 1 1", "f64 0 2", "i64 4 0", "u32 8 4294967295", "bytes 1 8",
     };
@@ -82,7 +75,6 @@ static void what_is_refused_stands_for_nothing(void **state) {
 }
 
 static void memories_become_one_heap(void **state) {
-    (void)state;
     assert_lowers(HEADER
                   "# about\n#\n# more\na 0 5\nm 2\nz 1 6 32\nb 0 7\ng 3\nt 1\nr 1 9\nn *\nw\n"
                   "@ 0 0\nm 0\nf 0\ne\nf 1\nt 0\nc 0\nd\n",
@@ -91,7 +83,6 @@ static void memories_become_one_heap(void **state) {
 }
 
 static void a_scope_frees_its_blocks(void **state) {
-    (void)state;
     assert_lowers(HEADER "h 16 1 9\na 0 5\n! double_free 0 0\na 1 6\n(\na 2 7\nr 0 8\nf 2\n(\na 2 "
                          "9\n)\na 3 1\n)\nf 1\n",
                   HEADER "a 0 5\na 1 6\na 2 7\nr 0 8\nf 2\na 2 9\nf 2\na 2 1\nf 2\nf 0\nf 1\n");
@@ -100,7 +91,6 @@ static void a_scope_frees_its_blocks(void **state) {
 }
 
 static void a_heap_trace_is_lowered_already(void **state) {
-    (void)state;
     const char *text = HEADER "a 0 1\nz 1 2 64\nt 2\nr 0 3\nf 1\ng 1\nn 2\nw\ne\nf 0\n";
     trace trace = parse(text);
     assert_false(lowering_is_needed(&trace));

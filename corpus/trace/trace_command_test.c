@@ -1,9 +1,7 @@
 // linmem trace as people use it: statuses, messages, and what is left on the disk.
+#include "alloc/cmocka.h"
 #include "corpus/trace/trace_command.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,8 +9,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 static char folder[] = "/tmp/linmem-trace-XXXXXX";
 static char good[64], bad[64], packed[64], back[64], said_path[64], said[8192];
@@ -54,7 +50,6 @@ static int run(const char *first, const char *second, const char *third, const c
 }
 
 static void good_files_pass_and_bad_ones_get_a_line(void **state) {
-    (void)state;
     assert_int_equal(run("check", good, NULL, NULL), 0);
     assert_int_equal(run("check", good, bad, good), 2);
     char line[160];
@@ -63,7 +58,6 @@ static void good_files_pass_and_bad_ones_get_a_line(void **state) {
 }
 
 static void conversion_is_without_loss(void **state) {
-    (void)state;
     char before[256], after[256];
     assert_int_equal(run("convert", good, packed, NULL), 0);
     assert_int_equal(run("convert", packed, back, NULL), 0);
@@ -73,7 +67,6 @@ static void conversion_is_without_loss(void **state) {
 }
 
 static void nothing_is_half_written(void **state) {
-    (void)state;
     write_file(back, "mine");
     assert_int_equal(run("convert", bad, back, NULL), 2);
     char text[16];
@@ -85,7 +78,6 @@ static void nothing_is_half_written(void **state) {
 }
 
 static void stat_counts(void **state) {
-    (void)state;
     assert_int_equal(run("stat", good, NULL, NULL), 0);
     assert_non_null(strstr(said, "peak live bytes"));
     assert_non_null(strstr(said, "150\n")); // 100 + 50
@@ -96,7 +88,6 @@ static void stat_counts(void **state) {
 }
 
 static void what_was_meant_is_named(void **state) {
-    (void)state;
     assert_int_equal(run("chekc", good, NULL, NULL), 2);
     assert_non_null(strstr(said, "check"));
     assert_int_equal(run("stat", "--jsno", good, NULL), 2);
@@ -107,7 +98,6 @@ static void what_was_meant_is_named(void **state) {
 
 // "-" is standard input for what is read, and standard output, as text, for what is written.
 static void a_dash_is_a_standard_stream(void **state) {
-    (void)state;
     int input = dup(STDIN_FILENO);
     static const struct {
         const char *action, *second, *says;
@@ -130,7 +120,6 @@ static void a_dash_is_a_standard_stream(void **state) {
 
 // A path of any bytes is told, and commands no terminal.
 static void odd_paths_are_shown(void **state) {
-    (void)state;
     char odd[80];
     snprintf(odd, sizeof odd, "%s/caf\xe9\033[31m.lmt", folder);
     assert_int_equal(rename(good, odd), 0);
@@ -149,7 +138,6 @@ static void odd_paths_are_shown(void **state) {
 
 // What the command says goes before the description.
 static void a_description_is_overruled(void **state) {
-    (void)state;
     const char *argv[] = {"linmem trace",
                           "generate",
                           "corpus/synthetic/uniform_small.json",
@@ -172,7 +160,6 @@ static void a_description_is_overruled(void **state) {
 }
 
 static int make_folder(void **state) {
-    (void)state;
     if (!mkdtemp(folder)) return -1;
     snprintf(good, sizeof good, "%s/good.lmt", folder);
     snprintf(bad, sizeof bad, "%s/bad.lmt", folder);
@@ -185,7 +172,6 @@ static int make_folder(void **state) {
 }
 
 static int remove_folder(void **state) {
-    (void)state;
     const char *const paths[] = {good, bad, packed, back, said_path};
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
         unlink(paths[i]);

@@ -1,13 +1,9 @@
 // What `linmem trace stat` tells of buffers, beside what it tells of blocks.
+#include "alloc/cmocka.h"
 #include "corpus/trace/trace_stat.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 static trace_stat take(const char *text) {
     trace trace;
@@ -26,7 +22,6 @@ static const char text[] =
     "b 5 2\ne\nm 0\nf 0\n- 5\nc 2\nd\n";
 
 static void buffers_are_blocks(void **state) {
-    (void)state;
     trace_stat stat = take(text);
     assert_int_equal(stat.blocks, 5);
     assert_int_equal(stat.total_bytes, 1000 + 100 + 7 + 1 + 1 + 2);
@@ -42,7 +37,6 @@ static void buffers_are_blocks(void **state) {
 }
 
 static void references_and_lag_are_told(void **state) {
-    (void)state;
     trace_stat stat = take(text);
     assert_int_equal(stat.buffers, 4);
     assert_int_equal(stat.peak_live_buffers, 3);
@@ -110,7 +104,6 @@ static char *print(const trace_stat *stat) {
 }
 
 static void each_figure_is_printed(void **state) {
-    (void)state;
     trace_stat stat = take(text);
     char *printed = print(&stat);
     assert_string_equal(printed, sheet);
@@ -120,7 +113,6 @@ static void each_figure_is_printed(void **state) {
 }
 
 static void buffers_are_told_where_there_are_any(void **state) {
-    (void)state;
     trace_stat stat = take("linmem-trace 1\na 0 1\nf 0\n");
     char *printed = print(&stat);
     assert_null(strstr(printed, "finalizers"));

@@ -1,16 +1,13 @@
+#include "alloc/cmocka.h"
 #include "corpus/trace/trace.h"
 #include "corpus/trace/trace_form.h"
 
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
-
-#include <cmocka.h>
 
 #define HEADER "linmem-trace 1\n"
 
@@ -72,7 +69,6 @@ static void assert_prints(const char *text, const char *expected) {
 }
 
 static void print_is_a_fixpoint(void **unused) {
-    (void)unused;
     assert_prints(everything, everything);
     assert_prints(one_heap, one_heap);
     assert_prints(HEADER, HEADER);
@@ -90,7 +86,6 @@ static void print_is_a_fixpoint(void **unused) {
 }
 
 static void numbers_are_given_once(void **unused) {
-    (void)unused;
     const char *text = HEADER "a 5 1\nf 5\na 5 2 32\nt 3\nr 5 9\nf 5\n> 0 0";
     trace trace = parse(text, strlen(text) - strlen("\n> 0 0"));
     const trace_operation expected[] = {
@@ -121,7 +116,6 @@ static void assert_survives_binary(const char *text, unsigned version) {
 }
 
 static void binary_is_lossless(void **unused) {
-    (void)unused;
     assert_survives_binary(everything, 1);
     assert_survives_binary(one_heap, 2);
 }
@@ -243,7 +237,6 @@ static void assert_bad(const void *bytes, size_t count, const char *message) {
 }
 
 static void errors_name_the_line(void **unused) {
-    (void)unused;
     for (size_t i = 0; i < sizeof bads / sizeof *bads; i++)
         assert_bad(bads[i].text, strlen(bads[i].text), bads[i].message);
     assert_bad(HEADER "# a\0b\n", sizeof HEADER "# a\0b\n" - 1, "line 2: a NUL in a comment");
@@ -252,7 +245,6 @@ static void errors_name_the_line(void **unused) {
 
 // After the exit exactly these verbs may come, whatever else is right about them.
 static void the_exit_closes(void **unused) {
-    (void)unused;
     for (uint32_t verb = 0; verb < TRACE_VERBS; verb++) {
         trace_builder *builder = trace_builder_new();
         trace_error error;
@@ -272,7 +264,6 @@ static void the_exit_closes(void **unused) {
 
 // What is refused leaves the builder as it was.
 static void the_builder_goes_on_after_an_error(void **unused) {
-    (void)unused;
     trace_builder *builder = trace_builder_new();
     trace_error error;
     trace_builder_comment(builder, "one\n\ntwo  \n");
@@ -303,7 +294,6 @@ static void the_builder_goes_on_after_an_error(void **unused) {
 
 // Where IDs are dense they may be as many as they like.
 static void dense_ids_have_no_limit(void **unused) {
-    (void)unused;
     trace_builder *builder = trace_builder_new();
     trace_error error;
     enum { IDS = (1 << 24) + 3 };
@@ -334,7 +324,6 @@ static void check_made(const trace_operation *operations, size_t count, size_t k
 }
 
 static void what_is_open_is_closed(void **state) {
-    (void)state;
     const char *texts[] = {everything, one_heap};
     for (int i = 0; i < 2; i++) {
         trace whole = parse(texts[i], strlen(texts[i]));
@@ -354,7 +343,6 @@ static void what_is_open_is_closed(void **state) {
 }
 
 static void bad_binaries_name_the_byte(void **unused) {
-    (void)unused;
     trace trace = parse(everything, strlen(everything));
     size_t count;
     unsigned char *good = trace_binary_form(&trace, &count);
@@ -378,7 +366,6 @@ static void bad_binaries_name_the_byte(void **unused) {
 
 // Numbers that a careless reader would let wrap.
 static void binary_numbers_do_not_wrap(void **unused) {
-    (void)unused;
     const char *text = HEADER "a 0 1\nf 0\n";
     trace trace = parse(text, strlen(text));
     size_t count;
@@ -404,7 +391,6 @@ static unsigned char *compress(const void *bytes, size_t count, size_t *packed_c
 }
 
 static void compressed_forms(void **unused) {
-    (void)unused;
     size_t half = strlen(everything) / 2, counts[2], count;
     unsigned char *parts[2] = {compress(everything, half, &counts[0]),
                                compress(everything + half, strlen(everything) - half, &counts[1])};
@@ -435,7 +421,6 @@ static void compressed_forms(void **unused) {
 
 // A bomb is stopped after 512 MiB, or at once where it is no trace.
 static void bombs_are_stopped(void **unused) {
-    (void)unused;
     for (int is_trace = 0; is_trace < 2; is_trace++) {
         size_t room = 1 << 20, piece_bytes = 1 << 20;
         char *packed = malloc(room), *piece = malloc(piece_bytes);
@@ -463,18 +448,15 @@ static void bombs_are_stopped(void **unused) {
 static char directory[40];
 
 static int enter(void **unused) {
-    (void)unused;
     strcpy(directory, "/tmp/trace_test.XXXXXX");
     return mkdtemp(directory) && chdir(directory) == 0 ? 0 : -1;
 }
 
 static int leave(void **unused) {
-    (void)unused;
     return rmdir(directory); // fails where a test left something
 }
 
 static void files_go_round(void **unused) {
-    (void)unused;
     trace trace = parse(everything, strlen(everything));
     trace_error error;
     const char *paths[] = {"a.lmt", "a.lmt.zst"};
@@ -503,7 +485,6 @@ static void assert_unreadable(const char *path, const char *message) {
 }
 
 static void odd_files_are_refused(void **unused) {
-    (void)unused;
     assert_unreadable("missing", "No such file or directory");
     assert_unreadable(directory, "Is a directory");
     assert_unreadable("/dev/zero", "not a regular file");

@@ -1,6 +1,7 @@
 // The preloaded recorder when the ring is full, by a clock of our own: each look at it is a step of
 // the test, which also does what `linmem record` would do meanwhile.
-#include <stdint.h>
+#include "alloc/cmocka.h"
+
 #include <time.h>
 
 static int fake_clock(clockid_t clock, struct timespec *now);
@@ -8,12 +9,6 @@ static int fake_clock(clockid_t clock, struct timespec *now);
 #define __builtin_ia32_pause() ((void)0) // no need to spare anybody
 #include "alloc/system/preload/record.c"
 #undef clock_gettime
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 
 enum { ADDRESS = 0x1000, SIZE = 100 };
 
@@ -38,7 +33,6 @@ static int fake_clock(clockid_t clock, struct timespec *time) {
 
 // A ring without room, whose recorder lives.
 static int set_up(void **state) {
-    (void)state;
     ring = mmap(NULL, sizeof *ring, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (ring == MAP_FAILED || !map_unforked()) return -1;
     pthread_mutex_init(&ring->alive, NULL);
@@ -55,7 +49,6 @@ static int set_up(void **state) {
 }
 
 static int tear_down(void **state) {
-    (void)state;
     pthread_mutex_unlock(&ring->alive);
     munmap(unforked, sizeof *unforked);
     return munmap(ring, sizeof *ring);
@@ -75,7 +68,6 @@ static void assert_recorded_at(uint64_t position) {
 
 // Whoever is preempted, or stopped, does not wait meanwhile: nor may the recorder have run.
 static void test_room_that_comes_late_on_a_busy_machine(void **state) {
-    (void)state;
     now.step_us = 3600u * 1000000;
     now.drains_at = 50;
     allocate();
@@ -83,7 +75,6 @@ static void test_room_that_comes_late_on_a_busy_machine(void **state) {
 }
 
 static void test_a_recorder_that_drains_is_waited_for(void **state) {
-    (void)state;
     now.drains_bit_by_bit = true;
     now.drains_at = 5 * (WAIT_US_MAX / now.step_us);
     allocate();
@@ -92,7 +83,6 @@ static void test_a_recorder_that_drains_is_waited_for(void **state) {
 
 // `linmem record` is stopped, or its disk hangs: the program goes on without it.
 static void test_a_recorder_that_drains_nothing_ends_the_recording(void **state) {
-    (void)state;
     allocate();
     assert_int_equal(ring->closed, ETIMEDOUT);
     assert_int_equal(ring->claimed, RECORDING_RECORDS);
@@ -103,7 +93,6 @@ static void test_a_recorder_that_drains_nothing_ends_the_recording(void **state)
 }
 
 static void test_without_a_clock_the_wait_ends_too(void **state) {
-    (void)state;
     has_clock = false;
     allocate();
     assert_int_equal(now.looks, 0);
@@ -111,7 +100,6 @@ static void test_without_a_clock_the_wait_ends_too(void **state) {
 }
 
 static void test_a_recorder_that_died_is_not_waited_for(void **state) {
-    (void)state;
     pthread_mutex_unlock(&ring->alive);
     allocate();
     assert_int_equal(ring->closed, ETIMEDOUT);
@@ -120,7 +108,6 @@ static void test_a_recorder_that_died_is_not_waited_for(void **state) {
 
 // Somebody was stopped amid writing there; others have been passed.
 static void test_a_place_that_is_held_is_left_to_its_writer(void **state) {
-    (void)state;
     uint64_t first = RECORDING_RECORDS;
     ring->drained = first;
     ring->records[0].state = recording_state(0, RECORDING_HELD);
@@ -133,7 +120,6 @@ static void test_a_place_that_is_held_is_left_to_its_writer(void **state) {
 }
 
 static void test_a_ring_of_nonsense_ends_the_recording(void **state) {
-    (void)state;
     ring->drained = ring->claimed;
     for (size_t i = 0; i < RECORDING_RECORDS; i++)
         ring->records[i].state = UINT32_MAX;
