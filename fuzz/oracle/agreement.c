@@ -89,7 +89,6 @@ bool agreement_run(agreement *a, heap_player *p, const heap_options *options,
     memset(a->answers, 0, sizeof a->answers);
     for (a->place = 0; a->place < a->count; a->place++)
         if (!play_on(a, p, options, operations, count, at)) return false;
-    if (options->without & LAW_BIT(LAW_agreement)) return true;
     size_t kept = count < AGREEMENT_OPERATIONS_MAX ? count : AGREEMENT_OPERATIONS_MAX;
     for (*at = 0; *at < kept; ++*at)
         if (!holds(a, &operations[*at], &a->answers[*at])) return false;

@@ -23,8 +23,6 @@ extern const char *const law_texts[LAWS];
 // Returns the law of that name, or LAW_NONE.
 oracle_law law_named(const char *name);
 
-#define LAW_BIT(law) (UINT32_C(1) << (law))
-
 enum {
     ORACLE_BLOCKS_MAX = 1024, // live at the same time
     ORACLE_FOREIGN_MAX = 64,
@@ -54,7 +52,6 @@ typedef struct oracle_request {
 typedef struct oracle {
     const lm_allocator *allocator;
     lm_memory *memory;
-    uint32_t without;  // LAW_BITs that are not checked: for ablation
     bool counted;      // the allocator counts its steps
     bool clears;       // zeroes served blocks, so that they contain no records of ended ones
     bool reused;       // a block has ended, so that new ones may take its place
@@ -81,8 +78,7 @@ typedef struct oracle {
     oracle_extent extents[ORACLE_EXTENTS_MAX];
 } oracle;
 
-// Reports a broken law, with a printf format. Returns true if the law is not checked, so that the
-// caller goes on.
+// Reports a broken law, with a printf format. Returns false.
 bool oracle_breaks(oracle *oracle, oracle_law law, const char *how, ...)
     __attribute__((format(printf, 3, 4), cold, noinline));
 
@@ -91,8 +87,7 @@ bool oracle_breaks(oracle *oracle, oracle_law law, const char *how, ...)
 // bytes of the block: all up to 1 KiB, else both ends and some words between (pattern.h).
 
 // oracle_begin is called before the heap starts, oracle_started after `start`.
-void oracle_begin(oracle *oracle, const lm_allocator *allocator, lm_memory *memory,
-                  uint32_t without);
+void oracle_begin(oracle *oracle, const lm_allocator *allocator, lm_memory *memory);
 bool oracle_started(oracle *oracle, bool started);
 
 // Called before each allocation, resize, free, open_scope and foreign growth; the calling thread is

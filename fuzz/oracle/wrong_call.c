@@ -145,7 +145,7 @@ static bool is_seen(oracle *o, call made, const wrong_calls *w, const char *word
 }
 
 bool wrong_call_make(oracle *o, const trace_operation *operation, bool scope_is_open) {
-    if (o->allocator->check_level == 0 || o->without & LAW_BIT(LAW_misuse)) return true;
+    if (o->allocator->check_level == 0) return true;
     wrong_calls w = calls_of(o, operation, scope_is_open);
     if (!w.calls) return true;
     const char *word = trace_wrong_calls[operation->argument[0]];

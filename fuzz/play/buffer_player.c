@@ -8,7 +8,7 @@
 #include <string.h>
 
 bool buffer_broken(buffer_player *p, const char *law, const char *format, ...) {
-    if (p->options.is_without && p->options.is_without(law)) return true;
+    if (p->options.ignores && p->options.ignores(law)) return true;
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(p->finding, sizeof p->finding, format, arguments);

@@ -57,8 +57,9 @@ typedef struct buffer_player_options {
     uint32_t walk_every;
     // Of each memory, in bytes; a callback is then set, which is told in time. 0: none.
     uint64_t budget;
-    // Whether a law is not held: to see what the others find. NULL: all are.
-    bool (*is_without)(const char *law);
+    // Called when a law is broken: returns whether play continues, as the recorder needs. NULL: it
+    // ends.
+    bool (*ignores)(const char *law);
     const buffer_observer *observer; // or NULL
 } buffer_player_options;
 

@@ -53,7 +53,7 @@ bool heap_player_start(heap_player *p, const heap_options *options, const trace_
     p->opened = 0;
     p->depth = p->unwalked = p->skipped = 0;
     leave_used(p);
-    oracle_begin(&p->oracle, options->allocator, &p->memory, options->without);
+    oracle_begin(&p->oracle, options->allocator, &p->memory);
     p->oracle.clears = options->wrong_calls;
     p->started = options->allocator->start(&p->memory);
     return oracle_started(&p->oracle, p->started);

@@ -28,7 +28,6 @@ typedef struct heap_options {
     const lm_allocator *allocator;
     const lm_allocator *counted; // the same with its steps counted, or NULL
     uint32_t walk_every;         // operations; 0: at failures, resets and the end only
-    uint32_t without;            // LAW_BITs that are not checked
     bool wrong_calls;            // makes `!`, for check level 1 and above; else skips it
     uint64_t broken_walks;       // seed of broken_walks at the end; 0: none
     bool all_broken_walks;       // broken_walks_all at the end

@@ -14,8 +14,7 @@ function(replays name)
   target_link_libraries(replay-${name} ${ARGN})
   target_sources(replay-${name} PRIVATE ${CMAKE_SOURCE_DIR}/fuzz/targets/replay_target.c)
   target_compile_definitions(replay-${name} PRIVATE STORES_UNTOLD)
-  # Another compiler's steps are others.
-  add_custom_target(replayed-${name} COMMAND replay-${name} --level=0 --without=steps
+  add_custom_target(replayed-${name} COMMAND replay-${name} --level=0
     --play=${CMAKE_SOURCE_DIR}/build/fuzz-from-nothing/${name} VERBATIM)
   add_dependencies(fuzz_coverage replayed-${name})
 endfunction()

@@ -104,18 +104,13 @@ static bool run_seed(const worker *w, score_entry *e, const char *program, const
     char *artifacts = text_format("-artifact_prefix=%s/seed-%u-", folder, seed);
     char *seeded = text_format("-seed=%u", seed),
          *time = text_format("-max_total_time=%.0f", o->seconds);
-    char *hang = text_format("-timeout=%d", HANG_SECONDS),
-         *without = text_format("--without=%s", o->without);
-    char *seeds = seeds_of(o, e->program), *more[2] = {NULL};
-    size_t count = 0;
-    if (o->without) more[count++] = without;
-    if (seeds) more[count++] = seeds;
+    char *hang = text_format("-timeout=%d", HANG_SECONDS), *seeds = seeds_of(o, e->program);
     const char *const argv[] = {
-        "sh",    "-c",      "mkdir -p \"$1\"; shift; exec \"$@\" >\"$0\" 2>&1",
-        log,     corpus,    program,
-        corpus,  seeded,    time,
-        hang,    artifacts, "-print_final_stats=1",
-        more[0], more[1],   NULL};
+        "sh",   "-c",      "mkdir -p \"$1\"; shift; exec \"$@\" >\"$0\" 2>&1",
+        log,    corpus,    program,
+        corpus, seeded,    time,
+        hang,   artifacts, "-print_final_stats=1",
+        seeds,  NULL};
     const char *const environment[] = {"ASAN_OPTIONS=symbolize=0", "UBSAN_OPTIONS=symbolize=0",
                                        NULL};
     child_options options = {.argv = argv, .environment = environment, .cpu = w->cpu};
@@ -134,7 +129,7 @@ static bool run_seed(const worker *w, score_entry *e, const char *program, const
         run->ran = false;
     }
     if (run->ran) e->found += run->found, e->run_count++;
-    char *texts[] = {corpus, log, artifacts, seeded, time, hang, without, seeds};
+    char *texts[] = {corpus, log, artifacts, seeded, time, hang, seeds};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free(texts[i]);
     return run->ran;

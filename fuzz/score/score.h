@@ -17,15 +17,14 @@
 typedef struct score score;
 
 typedef struct score_options {
-    const char *root;    // the repository
-    double seconds;      // maximum of a run
-    unsigned seeds;      // 1 … seeds, a run each
-    unsigned jobs;       // mutants at a time, each on one core
-    size_t generated;    // how many, of those that compile
-    const char *without; // laws that are not checked, as for --without=; or NULL
-    char **chosen;       // names of mutants; NULL: all named ones
-    unsigned control;    // seeds of the right code; 0: it is not run
-    unsigned depth;      // to which the explorer is run, once, in place of targets; 0: it is not
+    const char *root; // the repository
+    double seconds;   // maximum of a run
+    unsigned seeds;   // 1 … seeds, a run each
+    unsigned jobs;    // mutants at a time, each on one core
+    size_t generated; // how many, of those that compile
+    char **chosen;    // names of mutants; NULL: all named ones
+    unsigned control; // seeds of the right code; 0: it is not run
+    unsigned depth;   // to which the explorer is run, once, in place of targets; 0: it is not
     // Told what was measured so far, one at a time, each time that there is more; or NULL.
     void (*told)(const score *so_far, void *context);
     void *context;

@@ -4,8 +4,6 @@
 #include "cli/interrupt.h"
 #include "cli/json.h"
 #include "cli/options.h"
-#include "fuzz/oracle/oracle.h"
-#include "fuzz/score/ablation.h"
 #include "fuzz/score/score.h"
 
 #include <errno.h>
@@ -20,22 +18,9 @@ typedef struct request {
     score_options options;
     uint64_t sample_seed;
     const char *json;
-    bool ablation, explorer, programs;
+    bool explorer, programs;
     unsigned depth; // of the explorer
 } request;
-
-// The laws are the targets' to read; we know them better.
-static void check_laws(const char *text) {
-    const char *names[LAWS];
-    for (int law = 0; law < LAWS; law++)
-        names[law] = law_names[law];
-    char *copy = strdup(text), **asked = copy ? options_split(copy) : NULL;
-    if (!asked) options_fail("out of memory");
-    for (char **name = asked; *name; name++)
-        if (law_named(*name) == LAW_NONE) options_unknown("law", *name, names, LAWS);
-    free(asked);
-    free(copy);
-}
 
 enum { KEY_PROGRAMS = 256 };
 
@@ -47,8 +32,6 @@ static const struct argp_option arguments[] = {
     {"generated", 'g', "N", 0,
      "Number of generated mutants that compile, in addition to the named ones (default: 0)", 0},
     {"sample", 'S', "SEED", 0, "Seed for choosing the generated mutants (default: 1)", 0},
-    {"without", 'w', "LAW,...", 0, "Oracles to disable", 0},
-    {"ablation", 'a', NULL, 0, "Find for each law a mutant that no other law detects", 0},
     {"explorer", 'e', NULL, 0,
      "Use the explorer instead of the fuzz targets: one run per mutant, limited by --seconds", 0},
     {"depth", 'd', "N", 0, "Length of the explorer's longest sequences (default: 4)", 0},
@@ -82,13 +65,6 @@ static error_t parse(int key, char *value, struct argp_state *state) {
         return 0;
     case 'S':
         r->sample_seed = options_number("sample", value, 0, UINT64_MAX);
-        return 0;
-    case 'w':
-        check_laws(value);
-        r->options.without = value;
-        return 0;
-    case 'a':
-        r->ablation = true;
         return 0;
     case 'e':
         r->explorer = true;
@@ -144,17 +120,6 @@ static exit_status print_programs(void) {
     return EXIT_HELD;
 }
 
-static exit_status ablate(const request *r, const mutant_list *list) {
-    ablation ablation;
-    char error[300];
-    if (!ablation_take(&ablation, &r->options, list, error)) options_fail("%s", error);
-    ablation_print(&ablation, stdout);
-    write_json(r->json, ablation_json(&ablation));
-    bool held = !ablation.interrupted;
-    ablation_free(&ablation);
-    return held ? EXIT_HELD : EXIT_BROKEN;
-}
-
 // Hours may be in it: each mutant's result is written when it is there.
 static void write_so_far(const score *so_far, void *path) {
     json_t *json = score_json(so_far);
@@ -178,8 +143,7 @@ static exit_status take(const request *r, const mutant_list *list) {
 
 // The explorer plays the same each time, holds all laws, and finds each bug's shortest trace.
 static void choose_explorer(request *r) {
-    if (r->ablation || r->options.without || r->options.seeds)
-        options_fail("--explorer goes with no --ablation, --without or --seeds");
+    if (r->options.seeds) options_fail("--explorer does not combine with --seeds");
     r->options.depth = r->depth;
     r->options.seeds = 1;
     if (r->options.control > 1) r->options.control = 1;
@@ -212,9 +176,7 @@ exit_status score_command(int argc, char **argv) {
     check_chosen(&r.options, &list);
     if (r.json && !file_is_writable(r.json)) options_fail("%s: %s", r.json, strerror(errno));
     interrupt_catch();
-    exit_status status = r.programs   ? print_programs()
-                         : r.ablation ? ablate(&r, &list)
-                                      : take(&r, &list);
+    exit_status status = r.programs ? print_programs() : take(&r, &list);
     mutant_list_free(&list);
     free(r.options.chosen);
     return status;

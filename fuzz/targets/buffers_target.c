@@ -15,10 +15,6 @@ _Static_assert(BUFFERS_MEMORIES_MAX + BUFFERS_SKIPPED_MAX <= LM_MEMORIES_MAX,
 static buffer_player player;
 static buffers_world world;
 
-static bool is_without(const char *law) {
-    return target.without >> law_named(law) & 1;
-}
-
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
     const buffer_limits limits = {
         .buffers = BUFFERS_INPUT_OPERATIONS_MAX,
@@ -87,8 +83,7 @@ void target_input(const uint8_t *bytes, size_t count) {
                                      .count = choice.count,
                                      .skipped = choice.skipped,
                                      .walk_every = target.walk_every,
-                                     .budget = buffers_budgets[choice.budget],
-                                     .is_without = is_without};
+                                     .budget = buffers_budgets[choice.budget]};
     if (target.calls)
         record(&options, operations, decoded);
     else

@@ -26,7 +26,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
 void target_input(const uint8_t *bytes, size_t count) {
     static trace_operation operations[HEAP_INPUT_OPERATIONS_MAX];
     size_t played = heap_input_decode(bytes, count, operations, HEAP_INPUT_OPERATIONS_MAX), at;
-    heap_options options = {.walk_every = target.walk_every, .without = target.without};
+    heap_options options = {.walk_every = target.walk_every};
     if (!agreement_run(&all, &player, &options, operations, played, &at))
         heap_fuzzing_fail(at, played, all.broken, all.finding);
     target_operations += played;

@@ -14,10 +14,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
 }
 
 void target_input(const uint8_t *bytes, size_t count) {
-    heap_options options = {.allocator = &TABLE(TARGET_STRATEGY),
-                            .walk_every = target.walk_every,
-                            .without = target.without,
-                            .wrong_calls = true};
+    heap_options options = {
+        .allocator = &TABLE(TARGET_STRATEGY), .walk_every = target.walk_every, .wrong_calls = true};
     heap_fuzzing_play(&options, bytes, count);
 }
 

@@ -3,7 +3,6 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <pthread.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,15 +40,6 @@ static uint32_t number(const char *option, const char *text, uint32_t max) {
     return (uint32_t)value;
 }
 
-static uint32_t laws(const char *option, const char *list) {
-    char *copy = strdup(list), *rest = copy;
-    uint32_t bits = 0;
-    for (char *name; (name = strsep(&rest, ",")); bits |= LAW_BIT(law_named(name)))
-        if (law_named(name) == LAW_NONE) misused(option);
-    free(copy);
-    return bits;
-}
-
 static const char *value_of(const char *argument, const char *name) {
     size_t length = strlen(name);
     return strncmp(argument, name, length) == 0 ? argument + length : NULL;
@@ -61,8 +51,6 @@ static void read_option(const char *argument) {
         target.level = (int)number(argument, value, 1);
     else if ((value = value_of(argument, "--walk-every=")))
         target.walk_every = number(argument, value, UINT32_MAX);
-    else if ((value = value_of(argument, "--without=")))
-        target.without = laws(argument, value);
     else if ((value = value_of(argument, "--speed=")))
         target.speed = value;
     else if ((value = value_of(argument, "--play=")))
@@ -85,27 +73,15 @@ static void trapped(int signal) {
     abort();
 }
 
-static sigjmp_buf after_trap;
-
-static void passed_over(int signal) {
-    (void)signal;
-    siglongjmp(after_trap, 1);
-}
-
-bool target_holds(oracle_law law) {
-    return !(target.without & LAW_BIT(law));
-}
-
 static void catch_traps(void) {
-    struct sigaction catching = {.sa_handler = target_holds(LAW_trap) ? trapped : passed_over,
-                                 .sa_flags = SA_NODEFER};
+    struct sigaction catching = {.sa_handler = trapped, .sa_flags = SA_NODEFER};
     sigaction(SIGILL, &catching, NULL);
     sigaction(SIGTRAP, &catching, NULL);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
     inputs++;
-    if (target_holds(LAW_trap) || sigsetjmp(after_trap, 0) == 0) target_input(bytes, count);
+    target_input(bytes, count);
     return 0;
 }
 

@@ -5,11 +5,10 @@
 //
 //     --level=0|1       check level of the strategies (default: 1)
 //     --walk-every=N    operations between two heap walks; 0: at the end only
-//     --without=LAW,…   laws that are not checked
 //     --tell            prints each second how many inputs and operations were played so far
 //     --calls=FILE      target buffers: writes the input's calls as C statements
 //     --speed=FOLDER    plays the inputs there for some seconds, prints how fast, and exits
-//     --play=FOLDER     plays the inputs there once, and exits
+//     --play=FOLDER     plays the inputs there once, counts no steps, and exits
 //
 // A finding is one line on stderr, "linmem-fuzz: broken LAW: HOW", and an abort. At the end of a
 // run, and before a finding, a line says how many operations were played.
@@ -19,7 +18,7 @@
 
 typedef struct target_settings {
     int level;
-    uint32_t walk_every, without;
+    uint32_t walk_every;
     const char *speed, *play, *calls; // or NULL
     bool tells;
 } target_settings;
@@ -37,13 +36,9 @@ void target_begin(int argc, char **argv);
 // does nothing.
 void target_measure(void);
 
-// Whether a law is checked: false if --without names it.
-bool target_holds(oracle_law law);
-
 _Noreturn void target_fail(oracle_law law, const char *how);
 
-// Plays an input; each target defines it. If law `trap` is not checked, a trap ends the input
-// without a finding.
+// Plays an input; each target defines it.
 void target_input(const uint8_t *bytes, size_t count);
 
 // Declared here because libFuzzer has no header for them.

@@ -182,7 +182,7 @@ static void restore_player(heap_world *w) {
     oracle *o = &p->oracle;
     restore(w, &p->memory, &w->played_pages);
     memcpy(p->memory.base, w->below, HEAP_START);
-    oracle_begin(o, w->allocator, &p->memory, 0);
+    oracle_begin(o, w->allocator, &p->memory);
     for (uint32_t i = 0; i < w->head.count; i++)
         restore_extent(w, &w->head.blocks[i], i);
     o->demand.most = w->demand_most;

@@ -299,9 +299,10 @@ static void expects(buffer_player *p, uint64_t expected) {
     recorded.next_expected = expected;
 }
 
-// No law is held: the operation is played to its end, that it is known what is to hold then. But
-// with a handle or token that was given wrongly nothing is right; that stands with its call.
-static bool breaks(const char *law) {
+// Every broken law is ignored: the operation is played to its end, so that the state expected after
+// it is known. A wrong handle or token ends the record at the call that returned it, since every
+// later state would be wrong.
+static bool ignores(const char *law) {
     recorded.failed = true;
     if (strcmp(law, "status") == 0 && !recorded.pending.open) recorder_close();
     return true;
@@ -318,7 +319,7 @@ void recorder_start(FILE *stream, buffer_player *player, buffer_player_options *
     recorded.player = player;
     recorded.pointer_expected = LM_STATUSES;
     options->observer = &observer;
-    options->is_without = breaks;
+    options->ignores = ignores;
     rewind(stream);
     if (ftruncate(fileno(stream), 0) != 0) abort();
 }
