@@ -207,22 +207,7 @@ static const char *minimal_validate(lm_memory *memory, lm_census *census) {
     return NULL;
 }
 
-const lm_allocator LM_TABLE(minimal) = {
-    .name = "minimal",
-    .idea = "the first free block of a chain that is large enough",
-    .bound = "M(2 + log2 n) for M live bytes and the largest request of n",
-    .capabilities = LM_FREES_BLOCKS | LM_MERGES | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT,
-    .check_level = LM_CHECK_LEVEL,
-    .start = minimal_start,
-    .allocate = minimal_allocate,
-    .allocate_zeroed = minimal_allocate_zeroed,
-    .allocate_aligned = minimal_allocate_aligned,
-    .resize = minimal_resize,
-    .resize_aligned = minimal_resize_aligned,
-    .free = minimal_free,
-    .usable_size = minimal_usable_size,
-    .block_bytes_max = minimal_block_bytes_max,
-    .heap_bytes_max = minimal_heap_bytes_max,
-    .reset = minimal_reset,
-    .validate = minimal_validate,
-};
+LM_STRATEGY(minimal, minimal, .idea = "the first free block of a chain that is large enough",
+            .bound = "M(2 + log2 n) for M live bytes and the largest request of n",
+            .capabilities = LM_FREES_BLOCKS | LM_MERGES | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT,
+            .heap_bytes_max = minimal_heap_bytes_max);

@@ -89,7 +89,7 @@ static inline uint32_t live(const void *address, const lm_memory *memory) {
     return block;
 }
 
-static bool start(lm_memory *memory) {
+static bool bump_start(lm_memory *memory) {
     uint32_t at = memory->heap_start;
     int32_t missing = (int32_t)(at / LM_PAGE_BYTES + 1 - lm_memory_pages(memory));
     if (missing > 0 && lm_memory_grow(memory, (uint32_t)missing) == LM_GROW_REFUSED) return false;
@@ -149,28 +149,28 @@ static void *lay_aligned(size_t alignment, size_t size, uint32_t next, lm_memory
     return lm_at(memory, block);
 }
 
-static void *allocate(size_t size, lm_memory *memory) {
+static void *bump_allocate(size_t size, lm_memory *memory) {
     return lay(size, current(memory)->next, memory);
 }
 
-static void *allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
+static void *bump_allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
     return lay_aligned(alignment, size, current(memory)->next, memory);
 }
 
 // What the allocation itself has added to the memory is zero.
-static inline void *allocate_dirty(size_t size, size_t *dirty, lm_memory *memory) {
+static inline void *bump_allocate_dirty(size_t size, size_t *dirty, lm_memory *memory) {
     uint64_t end = lm_memory_end(memory);
-    void *block = allocate(size, memory);
+    void *block = bump_allocate(size, memory);
     uint32_t offset = lm_offset(memory, block);
     *dirty = end > offset ? (size_t)(end - offset) : 0;
     return block;
 }
 
-static void *allocate_zeroed(size_t size, lm_memory *memory) {
-    return lm_allocate_zeroed(allocate_dirty, size, memory);
+static void *bump_allocate_zeroed(size_t size, lm_memory *memory) {
+    return lm_allocate_zeroed(bump_allocate_dirty, size, memory);
 }
 
-static void release_block(void *address, size_t size, lm_memory *memory) {
+static void bump_free(void *address, size_t size, lm_memory *memory) {
     if (LM_CHECK_LEVEL == 0 || !address) return;
     uint32_t block = live(address, memory);
     LM_CHECK(size <= bytes_of(memory, block) - LM_WORD_BYTES);
@@ -178,17 +178,17 @@ static void release_block(void *address, size_t size, lm_memory *memory) {
     *tag(memory, block) |= FREED; // for the second free to trap
 }
 
-static size_t usable_size(const void *address, lm_memory *memory) {
+static size_t bump_usable_size(const void *address, lm_memory *memory) {
     return *tag(memory, live(address, memory)) - LM_WORD_BYTES;
 }
 
-static uint64_t block_bytes_max(size_t size, size_t alignment) {
+static uint64_t bump_block_bytes_max(size_t size, size_t alignment) {
     (void)alignment;
     return lm_block_bytes(size);
 }
 
 // The last block is laid again where it lies, if there is room or the region grows.
-static void *resize_aligned(void *address, size_t size, size_t alignment, lm_memory *memory) {
+static void *bump_resize_aligned(void *address, size_t size, size_t alignment, lm_memory *memory) {
     uint32_t block = live(address, memory), had = *tag(memory, block), next = current(memory)->next;
     size_t kept = had - LM_WORD_BYTES;
     if (block + had == next)
@@ -203,8 +203,8 @@ static void *resize_aligned(void *address, size_t size, size_t alignment, lm_mem
     return to;
 }
 
-static void *resize(void *address, size_t size, lm_memory *memory) {
-    return resize_aligned(address, size, LM_BLOCK_ALIGNMENT, memory);
+static void *bump_resize(void *address, size_t size, lm_memory *memory) {
+    return bump_resize_aligned(address, size, LM_BLOCK_ALIGNMENT, memory);
 }
 
 // At check level 1, no block of the region looks live any more: what is laid over it later may
@@ -215,7 +215,7 @@ static void mark_freed(const lm_memory *memory, const region *r) {
         *tag(memory, block) |= FREED;
 }
 
-static void reset(lm_memory *memory) {
+static void bump_reset(lm_memory *memory) {
     region *r = current(memory);
     for (;; r = region_at(memory, r->is.start)) {
         mark_freed(memory, r);
@@ -244,7 +244,7 @@ static const char *region_law(const lm_memory *memory, const region *r, lm_censu
     return NULL;
 }
 
-static const char *validate(lm_memory *memory, lm_census *census) {
+static const char *bump_validate(lm_memory *memory, lm_census *census) {
     const region *r = current(memory);
     lm_census seen = {0};
     const char *broken = region_law(memory, r, &seen);
@@ -257,29 +257,13 @@ static const char *validate(lm_memory *memory, lm_census *census) {
     return broken;
 }
 
-static uint64_t heap_bytes_max(const lm_demand *demand) {
+static uint64_t bump_heap_bytes_max(const lm_demand *demand) {
     uint64_t region = demand->spent_bytes + demand->block_bytes + demand->alignment;
     uint64_t regions = demand->foreign_growths + 1;
     return regions * lm_heap_bytes(region, 2 * FIRST);
 }
 
-const lm_allocator LM_TABLE(bump) = {
-    .name = "bump",
-    .idea = "each block behind the last one; all are freed at once",
-    .bound = "S + n for all S bytes asked for since the last reset",
-    .capabilities = LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT,
-    .check_level = LM_CHECK_LEVEL,
-    .start = start,
-    .allocate = allocate,
-    .allocate_zeroed = allocate_zeroed,
-    .allocate_dirty = allocate_dirty,
-    .allocate_aligned = allocate_aligned,
-    .resize = resize,
-    .resize_aligned = resize_aligned,
-    .free = release_block,
-    .usable_size = usable_size,
-    .block_bytes_max = block_bytes_max,
-    .heap_bytes_max = heap_bytes_max,
-    .reset = reset,
-    .validate = validate,
-};
+LM_STRATEGY(bump, bump, .idea = "each block behind the last one; all are freed at once",
+            .bound = "S + n for all S bytes asked for since the last reset",
+            .capabilities = LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT,
+            .allocate_dirty = bump_allocate_dirty, .heap_bytes_max = bump_heap_bytes_max);

@@ -142,7 +142,7 @@ static inline uint32_t live(const void *address, const lm_memory *memory) {
     return block;
 }
 
-static bool start(lm_memory *memory) {
+static bool scope_start(lm_memory *memory) {
     uint32_t at = memory->heap_start, pages = lm_memory_pages(memory);
     uint32_t last_page = (at / LM_BLOCK_ALIGNMENT + 1) / (LM_PAGE_BYTES / LM_BLOCK_ALIGNMENT);
     if (last_page >= pages && lm_memory_grow(memory, last_page - pages + 1) == LM_GROW_REFUSED)
@@ -155,14 +155,14 @@ static bool start(lm_memory *memory) {
     return true;
 }
 
-static void *allocate(size_t size, lm_memory *memory);
+static void *scope_allocate(size_t size, lm_memory *memory);
 
 // Apart, so that the common way through allocate saves no registers.
 static __attribute__((noinline)) void *allocate_elsewhere(size_t size, lm_memory *memory) {
-    return make_room(memory, lm_block_bytes(size)) ? allocate(size, memory) : NULL;
+    return make_room(memory, lm_block_bytes(size)) ? scope_allocate(size, memory) : NULL;
 }
 
-static void *allocate(size_t size, lm_memory *memory) {
+static void *scope_allocate(size_t size, lm_memory *memory) {
     if (LM_UNLIKELY(size > LM_SIZE_MAX)) return NULL;
     uint32_t bytes = lm_block_bytes(size);
     heap *h = heap_of(memory);
@@ -173,22 +173,22 @@ static void *allocate(size_t size, lm_memory *memory) {
     return lm_at(memory, block);
 }
 
-static inline void *allocate_dirty(size_t size, size_t *dirty, lm_memory *memory) {
-    void *block = allocate(size, memory);
+static inline void *scope_allocate_dirty(size_t size, size_t *dirty, lm_memory *memory) {
+    void *block = scope_allocate(size, memory);
     uint32_t offset = lm_offset(memory, block), end = heap_of(memory)->dirty;
     *dirty = end - 1 >= offset ? end - offset : 0; // an end of 2^32 is 0
     return block;
 }
 
-static void *allocate_zeroed(size_t size, lm_memory *memory) {
-    return lm_allocate_zeroed(allocate_dirty, size, memory);
+static void *scope_allocate_zeroed(size_t size, lm_memory *memory) {
+    return lm_allocate_zeroed(scope_allocate_dirty, size, memory);
 }
 
 // Takes what any alignment may need, and gives back what is behind the block.
-static void *allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
-    if (alignment <= LM_BLOCK_ALIGNMENT) return allocate(size, memory);
+static void *scope_allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
+    if (alignment <= LM_BLOCK_ALIGNMENT) return scope_allocate(size, memory);
     if (size > LM_SIZE_MAX - alignment) return NULL;
-    void *room = allocate(size + alignment - LM_BLOCK_ALIGNMENT, memory);
+    void *room = scope_allocate(size + alignment - LM_BLOCK_ALIGNMENT, memory);
     if (!room) return NULL;
     uint32_t block = lm_offset(memory, room), bytes = lm_block_bytes(size);
     uint32_t skipped = -block & ((uint32_t)alignment - 1);
@@ -199,7 +199,7 @@ static void *allocate_aligned(size_t alignment, size_t size, lm_memory *memory) 
     return lm_at(memory, block);
 }
 
-static void release_block(void *address, size_t size, lm_memory *memory) {
+static void scope_free(void *address, size_t size, lm_memory *memory) {
     if (LM_CHECK_LEVEL == 0 || !address) return;
     uint32_t block = live(address, memory);
     LM_CHECK(size <= bytes_of(memory, block) - LM_WORD_BYTES);
@@ -207,18 +207,18 @@ static void release_block(void *address, size_t size, lm_memory *memory) {
     *tag(memory, block) |= FREED; // for the second free to trap
 }
 
-static size_t usable_size(const void *address, lm_memory *memory) {
+static size_t scope_usable_size(const void *address, lm_memory *memory) {
     return bytes_of(memory, live(address, memory)) - LM_WORD_BYTES;
 }
 
-static uint64_t block_bytes_max(size_t size, size_t alignment) {
+static uint64_t scope_block_bytes_max(size_t size, size_t alignment) {
     (void)alignment;
     return lm_block_bytes(size);
 }
 
 // The last block is taken back and laid again, where it lies if there is room or the region grows.
 // What is free of the region then counts as dirty.
-static void *resize_aligned(void *address, size_t size, size_t alignment, lm_memory *memory) {
+static void *scope_resize_aligned(void *address, size_t size, size_t alignment, lm_memory *memory) {
     uint32_t block = live(address, memory);
     heap *h = heap_of(memory);
     uint32_t had = bytes_of(memory, block), next = h->top.next;
@@ -230,7 +230,7 @@ static void *resize_aligned(void *address, size_t size, size_t alignment, lm_mem
     } else if (kept - size <= kept / 2) { // not where size is larger: that wraps
         return address;
     }
-    void *to = allocate_aligned(alignment, size, memory), *from = lm_at(memory, block);
+    void *to = scope_allocate_aligned(alignment, size, memory), *from = lm_at(memory, block);
     if (!to) {
         heap_of(memory)->top.next = next;
     } else if (to != from) {
@@ -240,8 +240,8 @@ static void *resize_aligned(void *address, size_t size, size_t alignment, lm_mem
     return to;
 }
 
-static void *resize(void *address, size_t size, lm_memory *memory) {
-    return resize_aligned(address, size, LM_BLOCK_ALIGNMENT, memory);
+static void *scope_resize(void *address, size_t size, lm_memory *memory) {
+    return scope_resize_aligned(address, size, LM_BLOCK_ALIGNMENT, memory);
 }
 
 // At check level 1, no block from `from` on looks live any more: what is laid over it later may
@@ -289,10 +289,10 @@ static inline record *record_at(const lm_memory *memory, uint32_t offset) {
     return lm_at(memory, offset);
 }
 
-static bool open_scope(lm_memory *memory) {
+static bool scope_open(lm_memory *memory) {
     const heap *h = heap_of(memory);
     record r = {h->scope, h->top.start, h->top.next};
-    void *block = allocate(sizeof r, memory);
+    void *block = scope_allocate(sizeof r, memory);
     if (!block) return false;
     uint32_t offset = lm_offset(memory, block);
     *tag(memory, offset) |= RECORD;
@@ -301,7 +301,7 @@ static bool open_scope(lm_memory *memory) {
     return true;
 }
 
-static void close_scope(lm_memory *memory) {
+static void scope_close(lm_memory *memory) {
     heap *h = heap_of(memory);
     LM_CHECK(h->scope != 0);
     if (!h->scope) return; // misuse, and nothing to go back to
@@ -311,7 +311,7 @@ static void close_scope(lm_memory *memory) {
     go_back(memory, r.start, r.next);
 }
 
-static void reset(lm_memory *memory) {
+static void scope_reset(lm_memory *memory) {
     uint32_t bottom = bottom_of(memory);
     heap_of(memory)->scope = 0;
     go_back(memory, bottom, bottom + LM_BLOCK_ALIGNMENT);
@@ -360,7 +360,7 @@ static const char *scopes_law(const lm_memory *memory) {
     return NULL;
 }
 
-static const char *validate(lm_memory *memory, lm_census *census) {
+static const char *scope_validate(lm_memory *memory, lm_census *census) {
     const heap *h = heap_of(memory);
     lm_census seen = {.heap_bytes = BOTTOM};
     uint32_t bottom = bottom_of(memory), most = lm_memory_pages(memory);
@@ -373,32 +373,16 @@ static const char *validate(lm_memory *memory, lm_census *census) {
     return broken;
 }
 
-static uint64_t heap_bytes_max(const lm_demand *demand) {
+static uint64_t scope_heap_bytes_max(const lm_demand *demand) {
     uint64_t region = demand->spent_bytes + demand->block_bytes + demand->alignment, regions = 1;
     if (demand->foreign_growths)
         regions += demand->foreign_growths + demand->block_bytes / LM_PAGE_BYTES + 1;
     return regions * lm_heap_bytes(region, 2 * FIRST);
 }
 
-const lm_allocator LM_TABLE(scope) = {
-    .name = "scope",
-    .idea = "a bump allocator whose scopes open and close",
-    .bound = "S + n for all S bytes asked for in the open scopes",
-    .capabilities = LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT | LM_NESTS_SCOPES,
-    .check_level = LM_CHECK_LEVEL,
-    .start = start,
-    .allocate = allocate,
-    .allocate_zeroed = allocate_zeroed,
-    .allocate_dirty = allocate_dirty,
-    .allocate_aligned = allocate_aligned,
-    .resize = resize,
-    .resize_aligned = resize_aligned,
-    .free = release_block,
-    .usable_size = usable_size,
-    .block_bytes_max = block_bytes_max,
-    .heap_bytes_max = heap_bytes_max,
-    .reset = reset,
-    .open_scope = open_scope,
-    .close_scope = close_scope,
-    .validate = validate,
-};
+LM_STRATEGY(scope, scope, .idea = "a bump allocator whose scopes open and close",
+            .bound = "S + n for all S bytes asked for in the open scopes",
+            .capabilities = LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT |
+                            LM_NESTS_SCOPES,
+            .allocate_dirty = scope_allocate_dirty, .heap_bytes_max = scope_heap_bytes_max,
+            .open_scope = scope_open, .close_scope = scope_close);

@@ -215,7 +215,7 @@ static inline uint32_t live(const void *address, const lm_memory *memory) {
     return block;
 }
 
-static bool start(lm_memory *memory) {
+static bool segregated_start(lm_memory *memory) {
     if (!lm_reach(memory, (uint64_t)memory->heap_start + OLDEST + FIRST_BYTES)) return false;
     heap *h = heap_of(memory);
     memset(h, 0, sizeof *h);
@@ -226,23 +226,23 @@ static bool start(lm_memory *memory) {
     return true;
 }
 
-static inline void *allocate_dirty(size_t size, size_t *dirty, lm_memory *memory) {
+static inline void *segregated_allocate_dirty(size_t size, size_t *dirty, lm_memory *memory) {
     if (LM_UNLIKELY(size > SIZE_LIMIT)) return NULL;
     uint32_t block = claim(memory, class_of((uint32_t)size + LM_WORD_BYTES), dirty);
     return LM_LIKELY(block) ? address_of(heap_of(memory), block) : NULL;
 }
 
-static void *allocate(size_t size, lm_memory *memory) {
+static void *segregated_allocate(size_t size, lm_memory *memory) {
     size_t dirty;
-    return allocate_dirty(size, &dirty, memory);
+    return segregated_allocate_dirty(size, &dirty, memory);
 }
 
-static void *allocate_zeroed(size_t size, lm_memory *memory) {
-    return lm_allocate_zeroed(allocate_dirty, size, memory);
+static void *segregated_allocate_zeroed(size_t size, lm_memory *memory) {
+    return lm_allocate_zeroed(segregated_allocate_dirty, size, memory);
 }
 
-static void *allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
-    if (alignment <= LM_BLOCK_ALIGNMENT) return allocate(size, memory);
+static void *segregated_allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
+    if (alignment <= LM_BLOCK_ALIGNMENT) return segregated_allocate(size, memory);
     uint32_t class = class_for(size, alignment), step = (uint32_t)alignment;
     size_t dirty;
     uint32_t block = class < CLASSES ? claim(memory, class, &dirty) : 0;
@@ -257,18 +257,18 @@ static void *allocate_aligned(size_t alignment, size_t size, lm_memory *memory) 
     return address_of(h, payload);
 }
 
-static size_t usable_size(const void *address, lm_memory *memory) {
+static size_t segregated_usable_size(const void *address, lm_memory *memory) {
     heap *h = heap_of(memory);
     uint32_t payload = (uint32_t)((uintptr_t)address - (uintptr_t)h), block = live(address, memory);
     if (block != payload) return *asked(h, payload);
     return class_bytes(*tag(h, block) & CLASS) - LM_WORD_BYTES;
 }
 
-static void release_block(void *address, size_t size, lm_memory *memory) {
+static void segregated_free(void *address, size_t size, lm_memory *memory) {
     if (LM_UNLIKELY(!address)) return;
     heap *h = heap_of(memory);
     uint32_t payload = (uint32_t)((uintptr_t)address - (uintptr_t)h), block = live(address, memory);
-    LM_CHECK(size <= usable_size(address, memory));
+    LM_CHECK(size <= segregated_usable_size(address, memory));
     (void)size;
     if (block != payload) {
         *tag(h, payload) = 0; // no payload begins here any more
@@ -280,7 +280,7 @@ static void release_block(void *address, size_t size, lm_memory *memory) {
     h->free[class] = block;
 }
 
-static uint64_t block_bytes_max(size_t size, size_t alignment) {
+static uint64_t segregated_block_bytes_max(size_t size, size_t alignment) {
     uint32_t class = class_for(size, alignment);
     return class < CLASSES ? class_bytes(class) : (uint64_t)UINT32_MAX + 1;
 }
@@ -307,7 +307,8 @@ static bool resize_last(uint32_t block, uint32_t class, lm_memory *memory) {
 }
 
 // A block stays where at least a quarter of it is needed, counting what its alignment may skip.
-static void *resize_aligned(void *address, size_t size, size_t alignment, lm_memory *memory) {
+static void *segregated_resize_aligned(void *address, size_t size, size_t alignment,
+                                       lm_memory *memory) {
     heap *h = heap_of(memory);
     uint32_t payload = (uint32_t)((uintptr_t)address - (uintptr_t)h), block = live(address, memory);
     uint32_t had = *tag(h, block) & CLASS, class = class_for(size, alignment);
@@ -319,15 +320,15 @@ static void *resize_aligned(void *address, size_t size, size_t alignment, lm_mem
         if (block != payload) *asked(h, payload) = (uint32_t)size;
         return address_of(h, payload);
     }
-    return lm_resize_by_copy(address, usable_size(address, memory), size, alignment, memory,
-                             allocate_aligned, release_block);
+    return lm_resize_by_copy(address, segregated_usable_size(address, memory), size, alignment,
+                             memory, segregated_allocate_aligned, segregated_free);
 }
 
-static void *resize(void *address, size_t size, lm_memory *memory) {
-    return resize_aligned(address, size, LM_BLOCK_ALIGNMENT, memory);
+static void *segregated_resize(void *address, size_t size, lm_memory *memory) {
+    return segregated_resize_aligned(address, size, LM_BLOCK_ALIGNMENT, memory);
 }
 
-static void reset(lm_memory *memory) {
+static void segregated_reset(lm_memory *memory) {
     heap *h = heap_of(memory);
     memset(h->free, 0, sizeof h->free);
     for (uint32_t at = h->newest; at; at = region_of(h, at)->link)
@@ -370,7 +371,7 @@ static const char *regions_law(lm_memory *memory, lm_census *census) {
     return NULL;
 }
 
-static const char *validate(lm_memory *memory, lm_census *census) {
+static const char *segregated_validate(lm_memory *memory, lm_census *census) {
     heap *h = heap_of(memory);
     lm_census seen = {0};
     const char *broken = regions_law(memory, &seen);
@@ -393,7 +394,7 @@ static const char *validate(lm_memory *memory, lm_census *census) {
 }
 
 // No class takes more than were live of it at once. Each region may end with less than is asked.
-static uint64_t heap_bytes_max(const lm_demand *demand) {
+static uint64_t segregated_heap_bytes_max(const lm_demand *demand) {
     uint64_t most = demand->block_bytes;
     uint64_t by_classes = demand->live_bytes * (1 + lm_granules_log2(most));
     uint64_t by_blocks = 2 * demand->live_blocks * most;
@@ -402,23 +403,9 @@ static uint64_t heap_bytes_max(const lm_demand *demand) {
     return lm_heap_bytes(bytes + ends, OLDEST + FIRST_BYTES);
 }
 
-const lm_allocator LM_TABLE(segregated) = {
-    .name = "segregated",
-    .idea = "power-of-two classes, a list each; no split, no merge",
-    .bound = "M (1 + log2 n), each class at its own peak",
-    .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT,
-    .check_level = LM_CHECK_LEVEL,
-    .start = start,
-    .allocate = allocate,
-    .allocate_zeroed = allocate_zeroed,
-    .allocate_dirty = allocate_dirty,
-    .allocate_aligned = allocate_aligned,
-    .resize = resize,
-    .resize_aligned = resize_aligned,
-    .free = release_block,
-    .usable_size = usable_size,
-    .block_bytes_max = block_bytes_max,
-    .heap_bytes_max = heap_bytes_max,
-    .reset = reset,
-    .validate = validate,
-};
+LM_STRATEGY(segregated, segregated, .idea = "power-of-two classes, a list each; no split, no merge",
+            .bound = "M (1 + log2 n), each class at its own peak",
+            .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY |
+                            LM_HOLDS_CONTENT,
+            .allocate_dirty = segregated_allocate_dirty,
+            .heap_bytes_max = segregated_heap_bytes_max);

@@ -1,7 +1,7 @@
 // What every strategy file includes: checks, offsets, and the name of its table.
 //
 // A strategy is compiled once for each check level. All its functions are static; it defines one
-// object, LM_TABLE(name), which the registry finds by that name.
+// object, its table, with LM_STRATEGY; the registry finds it as LM_TABLE(name).
 #pragma once
 
 #include "alloc/allocator.h"
@@ -22,6 +22,26 @@ void *memset(void *to, int byte, size_t count);
 #define LM_PASTE_(a, b, c) a##b##c
 #define LM_PASTE(a, b, c)  LM_PASTE_(a, b, c)
 #define LM_TABLE(name)     LM_PASTE(lm_, name, LM_VARIANT)
+
+// Defines the table of a strategy: its name, the functions that every table has, prefix##_start and
+// so on, and the rest as given: idea, bound, capabilities and the optional functions.
+#define LM_STRATEGY(strategy, prefix, ...)                                                         \
+    const lm_allocator LM_TABLE(strategy) = {                                                      \
+        .name = #strategy,                                                                         \
+        .check_level = LM_CHECK_LEVEL,                                                             \
+        .start = prefix##_start,                                                                   \
+        .allocate = prefix##_allocate,                                                             \
+        .allocate_zeroed = prefix##_allocate_zeroed,                                               \
+        .allocate_aligned = prefix##_allocate_aligned,                                             \
+        .resize = prefix##_resize,                                                                 \
+        .resize_aligned = prefix##_resize_aligned,                                                 \
+        .free = prefix##_free,                                                                     \
+        .usable_size = prefix##_usable_size,                                                       \
+        .block_bytes_max = prefix##_block_bytes_max,                                               \
+        .reset = prefix##_reset,                                                                   \
+        .validate = prefix##_validate,                                                             \
+        __VA_ARGS__,                                                                               \
+    }
 
 // A law that must hold, at check level 1 and above: it costs constant time, and traps where broken.
 #if LM_CHECK_LEVEL >= 1

@@ -458,7 +458,7 @@ static void a_program_walks_a_damaged_heap(void **state) {
     assert_int_equal(run_reproducer(&trial, &t, &failure, NULL, "true"), 0);
     assert_int_equal(
         run_reproducer(&trial, &t, &failure, NULL,
-                       "sed -i 's/^static const char \\*validate(.*{$/&\\n"
+                       "sed -i 's/^static const char \\*boundary_validate(.*{$/&\\n"
                        "if (*(uint32_t *)lm_at(memory, 16) == 0xffffffff) "
                        "*(volatile char *)0 = 0;/' alloc/strategies/fit/boundary_tags.inc.h"),
         1);
@@ -471,7 +471,7 @@ static void a_program_shows_an_overflown_stack(void **state) {
     trace t = parse("linmem-trace 1\na 0 13\nf 0\n");
     trial trial = {.target = trial_target_named("heap"), .allocator = lm_strategy_named("tlsf", 1)};
     static const char change[] =
-        "sed -i 's/^static void \\*allocate(size_t.*{$/"
+        "sed -i 's/^static void \\*boundary_allocate(size_t.*{$/"
         "static int deep(volatile int d) { volatile char f[4096]; f[0] = (char)d; "
         "return d < 0 ? 0 : deep(d + 1) + f[0]; }\\n&\\nif (size == 13) deep(0);/' "
         "alloc/strategies/fit/boundary_tags.inc.h";

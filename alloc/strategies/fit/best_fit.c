@@ -40,29 +40,13 @@ static inline uint32_t index_find(heap *h, uint32_t bytes) {
     return h->index.map.words[1] ? trie_find(h, bytes, -bytes) : 0;
 }
 
-static uint64_t heap_bytes_max(const lm_demand *demand) {
+static uint64_t best_fit_heap_bytes_max(const lm_demand *demand) {
     uint64_t fit = demand->block_bytes + demand->alignment;
     return lm_heap_bytes(lm_gaps_bound(demand, fit), FIRST);
 }
 
-const lm_allocator LM_TABLE(best_fit) = {
-    .name = "best_fit",
-    .idea = "the smallest free block that fits: bins and tries",
-    .bound = "M + (B + 2) n: a gap before each of B live blocks, up to n",
-    .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT |
-                    LM_CONSTANT_TIME | LM_MERGES,
-    .check_level = LM_CHECK_LEVEL,
-    .start = start,
-    .allocate = allocate,
-    .allocate_zeroed = allocate_zeroed,
-    .allocate_dirty = allocate_dirty,
-    .allocate_aligned = allocate_aligned,
-    .resize = resize,
-    .resize_aligned = resize_aligned,
-    .free = release_block,
-    .usable_size = usable_size,
-    .block_bytes_max = block_bytes_max,
-    .heap_bytes_max = heap_bytes_max,
-    .reset = reset,
-    .validate = validate,
-};
+LM_STRATEGY(best_fit, boundary, .idea = "the smallest free block that fits: bins and tries",
+            .bound = "M + (B + 2) n: a gap before each of B live blocks, up to n",
+            .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY |
+                            LM_HOLDS_CONTENT | LM_CONSTANT_TIME | LM_MERGES,
+            .allocate_dirty = boundary_allocate_dirty, .heap_bytes_max = best_fit_heap_bytes_max);

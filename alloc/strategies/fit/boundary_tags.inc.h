@@ -298,7 +298,7 @@ static inline uint32_t live(const void *address, const lm_memory *memory) {
 
 // The table's functions.
 
-static bool start(lm_memory *memory) {
+static bool boundary_start(lm_memory *memory) {
     if (!lm_reach(memory, (uint64_t)memory->heap_start + FIRST)) return false;
     heap *h = heap_of(memory);
     memset(h, 0, sizeof *h);
@@ -307,25 +307,25 @@ static bool start(lm_memory *memory) {
     return true;
 }
 
-static inline void *allocate_dirty(size_t size, size_t *dirty, lm_memory *memory) {
+static inline void *boundary_allocate_dirty(size_t size, size_t *dirty, lm_memory *memory) {
     if (LM_UNLIKELY(size > LM_SIZE_MAX)) return NULL;
     uint32_t block = claim(memory, bytes_for(size), dirty);
     return LM_LIKELY(block) ? address_of(heap_of(memory), block) : NULL;
 }
 
-static void *allocate(size_t size, lm_memory *memory) {
+static void *boundary_allocate(size_t size, lm_memory *memory) {
     size_t dirty;
-    return allocate_dirty(size, &dirty, memory);
+    return boundary_allocate_dirty(size, &dirty, memory);
 }
 
-static void *allocate_zeroed(size_t size, lm_memory *memory) {
-    return lm_allocate_zeroed(allocate_dirty, size, memory);
+static void *boundary_allocate_zeroed(size_t size, lm_memory *memory) {
+    return lm_allocate_zeroed(boundary_allocate_dirty, size, memory);
 }
 
 // Any multiple of 16 may be a block's offset and its size: what lies before the aligned address is
 // a block of its own and goes back, as does what is too much behind.
-static void *allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
-    if (alignment <= LM_BLOCK_ALIGNMENT) return allocate(size, memory);
+static void *boundary_allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
+    if (alignment <= LM_BLOCK_ALIGNMENT) return boundary_allocate(size, memory);
     if (size > LM_SIZE_MAX - alignment - BLOCK_BYTES_MIN) return NULL;
     uint32_t lead = 2 * (BLOCK_BYTES_MIN - LM_BLOCK_ALIGNMENT); // too little goes a step further
     uint32_t bytes = bytes_for(size), step = (uint32_t)alignment;
@@ -344,7 +344,7 @@ static void *allocate_aligned(size_t alignment, size_t size, lm_memory *memory) 
     return address_of(h, block + before);
 }
 
-static void release_block(void *address, size_t size, lm_memory *memory) {
+static void boundary_free(void *address, size_t size, lm_memory *memory) {
     if (LM_UNLIKELY(!address)) return;
     uint32_t block = live(address, memory);
     heap *h = heap_of(memory);
@@ -353,12 +353,12 @@ static void release_block(void *address, size_t size, lm_memory *memory) {
     release(h, block);
 }
 
-static size_t usable_size(const void *address, lm_memory *memory) {
+static size_t boundary_usable_size(const void *address, lm_memory *memory) {
     return bytes_of(heap_of(memory), live(address, memory)) - LM_WORD_BYTES;
 }
 
 // What is left of a split and too small for a block stays with it.
-static uint64_t block_bytes_max(size_t size, size_t alignment) {
+static uint64_t boundary_block_bytes_max(size_t size, size_t alignment) {
     (void)alignment;
     return (uint64_t)bytes_for(size) + BLOCK_BYTES_MIN - LM_BLOCK_ALIGNMENT;
 }
@@ -387,21 +387,22 @@ static bool resize_in_place(uint32_t block, uint32_t bytes, lm_memory *memory) {
     return true;
 }
 
-static void *resize_aligned(void *address, size_t size, size_t alignment, lm_memory *memory) {
+static void *boundary_resize_aligned(void *address, size_t size, size_t alignment,
+                                     lm_memory *memory) {
     uint32_t block = live(address, memory);
     if (size > LM_SIZE_MAX) return NULL;
     if (resize_in_place(block, bytes_for(size), memory)) return address_of(heap_of(memory), block);
     size_t kept = bytes_of(heap_of(memory), block) - LM_WORD_BYTES;
-    return lm_resize_by_copy(address, kept, size, alignment, memory, allocate_aligned,
-                             release_block);
+    return lm_resize_by_copy(address, kept, size, alignment, memory, boundary_allocate_aligned,
+                             boundary_free);
 }
 
-static void *resize(void *address, size_t size, lm_memory *memory) {
-    return resize_aligned(address, size, LM_BLOCK_ALIGNMENT, memory);
+static void *boundary_resize(void *address, size_t size, lm_memory *memory) {
+    return boundary_resize_aligned(address, size, LM_BLOCK_ALIGNMENT, memory);
 }
 
 // What lies between two gaps becomes one free block, and what lies behind the last, the wilderness.
-static void reset(lm_memory *memory) {
+static void boundary_reset(lm_memory *memory) {
     heap *h = heap_of(memory);
     memset(&h->index, 0, sizeof h->index);
     for (uint32_t first = FIRST, block = first;;) {
@@ -448,7 +449,7 @@ static void count(heap *h, uint32_t block, lm_census *census) {
     }
 }
 
-static const char *validate(lm_memory *memory, lm_census *census) {
+static const char *boundary_validate(lm_memory *memory, lm_census *census) {
     heap *h = heap_of(memory);
     uint64_t bytes = (uint32_t)(h->top - FIRST), end = memory->heap_start + FIRST + bytes;
     if (end % LM_PAGE_BYTES != 0 || end > lm_memory_end(memory)) return "top";

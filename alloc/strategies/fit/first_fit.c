@@ -29,28 +29,12 @@ static inline uint32_t index_find(heap *h, uint32_t bytes) {
     return first_from_bucket(h, 0, bytes);
 }
 
-static uint64_t heap_bytes_max(const lm_demand *demand) {
+static uint64_t first_fit_heap_bytes_max(const lm_demand *demand) {
     return lm_heap_bytes(lm_first_fit_bound(demand), FIRST);
 }
 
-const lm_allocator LM_TABLE(first_fit) = {
-    .name = "first_fit",
-    .idea = "the lowest free block that fits, by a table and tries",
-    .bound = "M (2 + log2 n); with alignments M + (B + 2) n",
-    .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT |
-                    LM_MERGES,
-    .check_level = LM_CHECK_LEVEL,
-    .start = start,
-    .allocate = allocate,
-    .allocate_zeroed = allocate_zeroed,
-    .allocate_dirty = allocate_dirty,
-    .allocate_aligned = allocate_aligned,
-    .resize = resize,
-    .resize_aligned = resize_aligned,
-    .free = release_block,
-    .usable_size = usable_size,
-    .block_bytes_max = block_bytes_max,
-    .heap_bytes_max = heap_bytes_max,
-    .reset = reset,
-    .validate = validate,
-};
+LM_STRATEGY(first_fit, boundary, .idea = "the lowest free block that fits, by a table and tries",
+            .bound = "M (2 + log2 n); with alignments M + (B + 2) n",
+            .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY |
+                            LM_HOLDS_CONTENT | LM_MERGES,
+            .allocate_dirty = boundary_allocate_dirty, .heap_bytes_max = first_fit_heap_bytes_max);

@@ -59,29 +59,13 @@ static inline uint32_t index_find(heap *h, uint32_t bytes) {
     return LM_LIKELY(bins) ? h->index.heads[__builtin_ctz(bins)] : first_of_its_bin(h, bytes);
 }
 
-static uint64_t heap_bytes_max(const lm_demand *demand) {
+static uint64_t half_fit_heap_bytes_max(const lm_demand *demand) {
     uint64_t fit = 2 * (demand->block_bytes + demand->alignment);
     return lm_heap_bytes(lm_gaps_bound(demand, fit), FIRST);
 }
 
-const lm_allocator LM_TABLE(half_fit) = {
-    .name = "half_fit",
-    .idea = "bins by powers of two, the first where all fit: O(1)",
-    .bound = "M + (B + 2) 2n: a gap before each of B live blocks, up to 2n",
-    .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT |
-                    LM_CONSTANT_TIME | LM_MERGES,
-    .check_level = LM_CHECK_LEVEL,
-    .start = start,
-    .allocate = allocate,
-    .allocate_zeroed = allocate_zeroed,
-    .allocate_dirty = allocate_dirty,
-    .allocate_aligned = allocate_aligned,
-    .resize = resize,
-    .resize_aligned = resize_aligned,
-    .free = release_block,
-    .usable_size = usable_size,
-    .block_bytes_max = block_bytes_max,
-    .heap_bytes_max = heap_bytes_max,
-    .reset = reset,
-    .validate = validate,
-};
+LM_STRATEGY(half_fit, boundary, .idea = "bins by powers of two, the first where all fit: O(1)",
+            .bound = "M + (B + 2) 2n: a gap before each of B live blocks, up to 2n",
+            .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY |
+                            LM_HOLDS_CONTENT | LM_CONSTANT_TIME | LM_MERGES,
+            .allocate_dirty = boundary_allocate_dirty, .heap_bytes_max = half_fit_heap_bytes_max);

@@ -359,7 +359,7 @@ static inline uint32_t count_for(size_t size) {
     return size ? granules_for(size) : 1;
 }
 
-static bool start(lm_memory *m) {
+static bool bitmap_start(lm_memory *m) {
     return maps_start(m, sizeof(heap));
 }
 
@@ -369,37 +369,37 @@ static inline void *allocate_at(size_t alignment, size_t size, size_t *dirty, lm
     return LM_LIKELY(block) ? lm_at(m, block << GRANULE_SHIFT) : NULL;
 }
 
-static void *allocate_aligned(size_t alignment, size_t size, lm_memory *m) {
+static void *bitmap_allocate_aligned(size_t alignment, size_t size, lm_memory *m) {
     size_t dirty;
     return allocate_at(alignment, size, &dirty, m);
 }
 
-static void *allocate(size_t size, lm_memory *m) {
-    return allocate_aligned(LM_BLOCK_ALIGNMENT, size, m);
+static void *bitmap_allocate(size_t size, lm_memory *m) {
+    return bitmap_allocate_aligned(LM_BLOCK_ALIGNMENT, size, m);
 }
 
-static inline void *allocate_dirty(size_t size, size_t *dirty, lm_memory *m) {
+static inline void *bitmap_allocate_dirty(size_t size, size_t *dirty, lm_memory *m) {
     return allocate_at(LM_BLOCK_ALIGNMENT, size, dirty, m);
 }
 
-static void *allocate_zeroed(size_t size, lm_memory *m) {
-    return lm_allocate_zeroed(allocate_dirty, size, m);
+static void *bitmap_allocate_zeroed(size_t size, lm_memory *m) {
+    return lm_allocate_zeroed(bitmap_allocate_dirty, size, m);
 }
 
 // What was asked for tells the end, as blocks have no granule too many.
-static void release_block(void *address, size_t size, lm_memory *m) {
+static void bitmap_free(void *address, size_t size, lm_memory *m) {
     if (LM_UNLIKELY(!address)) return;
     uint32_t block = live(m, address);
     LM_CHECK(!size || block + (uint64_t)count_for(size) == block_end(m, block));
     open_range(m, block, size ? block + count_for(size) : block_end(m, block));
 }
 
-static size_t usable_size(const void *address, lm_memory *m) {
+static size_t bitmap_usable_size(const void *address, lm_memory *m) {
     uint32_t block = live(m, address);
     return (size_t)(block_end(m, block) - block) << GRANULE_SHIFT;
 }
 
-static uint64_t block_bytes_max(size_t size, size_t alignment) {
+static uint64_t bitmap_block_bytes_max(size_t size, size_t alignment) {
     (void)alignment;
     return (uint64_t)count_for(size) << GRANULE_SHIFT;
 }
@@ -418,7 +418,7 @@ static bool expand(lm_memory *m, uint32_t block, uint32_t end, uint32_t target) 
     return true;
 }
 
-static void *resize_aligned(void *address, size_t size, size_t alignment, lm_memory *m) {
+static void *bitmap_resize_aligned(void *address, size_t size, size_t alignment, lm_memory *m) {
     uint32_t block = live(m, address), end = block_end(m, block);
     if (size > LM_SIZE_MAX) return NULL;
     uint32_t target = block + count_for(size);
@@ -427,15 +427,15 @@ static void *resize_aligned(void *address, size_t size, size_t alignment, lm_mem
     else if (target > end && !expand(m, block, end, target))
         return lm_resize_by_copy(lm_at(m, block << GRANULE_SHIFT),
                                  (size_t)(end - block) << GRANULE_SHIFT, size, alignment, m,
-                                 allocate_aligned, release_block);
+                                 bitmap_allocate_aligned, bitmap_free);
     return lm_at(m, block << GRANULE_SHIFT);
 }
 
-static void *resize(void *address, size_t size, lm_memory *m) {
-    return resize_aligned(address, size, LM_BLOCK_ALIGNMENT, m);
+static void *bitmap_resize(void *address, size_t size, lm_memory *m) {
+    return bitmap_resize_aligned(address, size, LM_BLOCK_ALIGNMENT, m);
 }
 
-static void reset(lm_memory *m) {
+static void bitmap_reset(lm_memory *m) {
     memset(heap_of(m)->groups, 0, GROUPS);
     maps_reset(m, sizeof(heap));
 }
@@ -484,7 +484,7 @@ static const char *block_law(const lm_memory *m, uint32_t at, uint32_t *end, lm_
     return *end > maps_of(m)->clean ? "clean" : NULL;
 }
 
-static const char *validate(lm_memory *m, lm_census *out) {
+static const char *bitmap_validate(lm_memory *m, lm_census *out) {
     lm_census census = {0};
     const page_maps *maps = maps_of(m);
     uint32_t from;
@@ -503,30 +503,14 @@ static const char *validate(lm_memory *m, lm_census *out) {
     return NULL;
 }
 
-static uint64_t heap_bytes_max(const lm_demand *demand) {
+static uint64_t bitmap_heap_bytes_max(const lm_demand *demand) {
     lm_demand d = *demand;
     d.foreign_growths += 2;
     return maps_heap_bytes(demand, lm_first_fit_bound(&d), sizeof(heap));
 }
 
-const lm_allocator LM_TABLE(bitmap) = {
-    .name = "bitmap",
-    .idea = "a bit for each 16 bytes: first fit, 64 looked at at once",
-    .bound = "17/16 of M (2 + log2 n); with alignments of M + (B + 4) n",
-    .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT |
-                    LM_MERGES,
-    .check_level = LM_CHECK_LEVEL,
-    .start = start,
-    .allocate = allocate,
-    .allocate_zeroed = allocate_zeroed,
-    .allocate_dirty = allocate_dirty,
-    .allocate_aligned = allocate_aligned,
-    .resize = resize,
-    .resize_aligned = resize_aligned,
-    .free = release_block,
-    .usable_size = usable_size,
-    .block_bytes_max = block_bytes_max,
-    .heap_bytes_max = heap_bytes_max,
-    .reset = reset,
-    .validate = validate,
-};
+LM_STRATEGY(bitmap, bitmap, .idea = "a bit for each 16 bytes: first fit, 64 looked at at once",
+            .bound = "17/16 of M (2 + log2 n); with alignments of M + (B + 4) n",
+            .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY |
+                            LM_HOLDS_CONTENT | LM_MERGES,
+            .allocate_dirty = bitmap_allocate_dirty, .heap_bytes_max = bitmap_heap_bytes_max);

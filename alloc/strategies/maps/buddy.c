@@ -206,7 +206,7 @@ static uint32_t claim(lm_memory *m, uint32_t order, size_t *dirty) {
 
 // ---- The table's functions ---------------------------------------------------------------------
 
-static bool start(lm_memory *m) {
+static bool buddy_start(lm_memory *m) {
     return maps_start(m, sizeof(heap));
 }
 
@@ -216,24 +216,24 @@ static inline void *allocate_at(size_t alignment, size_t size, size_t *dirty, lm
     return LM_LIKELY(block) ? lm_at(m, block << GRANULE_SHIFT) : NULL;
 }
 
-static void *allocate_aligned(size_t alignment, size_t size, lm_memory *m) {
+static void *buddy_allocate_aligned(size_t alignment, size_t size, lm_memory *m) {
     size_t dirty;
     return allocate_at(alignment, size, &dirty, m);
 }
 
-static void *allocate(size_t size, lm_memory *m) {
-    return allocate_aligned(LM_BLOCK_ALIGNMENT, size, m);
+static void *buddy_allocate(size_t size, lm_memory *m) {
+    return buddy_allocate_aligned(LM_BLOCK_ALIGNMENT, size, m);
 }
 
-static inline void *allocate_dirty(size_t size, size_t *dirty, lm_memory *m) {
+static inline void *buddy_allocate_dirty(size_t size, size_t *dirty, lm_memory *m) {
     return allocate_at(LM_BLOCK_ALIGNMENT, size, dirty, m);
 }
 
-static void *allocate_zeroed(size_t size, lm_memory *m) {
-    return lm_allocate_zeroed(allocate_dirty, size, m);
+static void *buddy_allocate_zeroed(size_t size, lm_memory *m) {
+    return lm_allocate_zeroed(buddy_allocate_dirty, size, m);
 }
 
-static void release_block(void *address, size_t size, lm_memory *m) {
+static void buddy_free(void *address, size_t size, lm_memory *m) {
     if (LM_UNLIKELY(!address)) return;
     uint32_t block = live(m, address), order = order_of(m, block);
     LM_CHECK(size <= granules(order) << GRANULE_SHIFT);
@@ -241,11 +241,11 @@ static void release_block(void *address, size_t size, lm_memory *m) {
     release(m, block, order);
 }
 
-static size_t usable_size(const void *address, lm_memory *m) {
+static size_t buddy_usable_size(const void *address, lm_memory *m) {
     return (size_t)granules(order_of(m, live(m, address))) << GRANULE_SHIFT;
 }
 
-static uint64_t block_bytes_max(size_t size, size_t alignment) {
+static uint64_t buddy_block_bytes_max(size_t size, size_t alignment) {
     if (size > SIZE_LIMIT) return (uint64_t)UINT32_MAX + 1;
     return (uint64_t)granules(order_for(size, alignment)) << GRANULE_SHIFT;
 }
@@ -268,7 +268,7 @@ static bool expand(lm_memory *m, uint32_t block, uint32_t order, uint32_t to) {
     return true;
 }
 
-static void *resize_aligned(void *address, size_t size, size_t alignment, lm_memory *m) {
+static void *buddy_resize_aligned(void *address, size_t size, size_t alignment, lm_memory *m) {
     uint32_t block = live(m, address), order = order_of(m, block);
     if (size > SIZE_LIMIT) return NULL;
     uint32_t to = order_for(size, alignment);
@@ -277,15 +277,15 @@ static void *resize_aligned(void *address, size_t size, size_t alignment, lm_mem
     else if (!expand(m, block, order, to))
         return lm_resize_by_copy(lm_at(m, block << GRANULE_SHIFT),
                                  (size_t)granules(order) << GRANULE_SHIFT, size, alignment, m,
-                                 allocate_aligned, release_block);
+                                 buddy_allocate_aligned, buddy_free);
     return lm_at(m, block << GRANULE_SHIFT);
 }
 
-static void *resize(void *address, size_t size, lm_memory *m) {
-    return resize_aligned(address, size, LM_BLOCK_ALIGNMENT, m);
+static void *buddy_resize(void *address, size_t size, lm_memory *m) {
+    return buddy_resize_aligned(address, size, LM_BLOCK_ALIGNMENT, m);
 }
 
-static void reset(lm_memory *m) {
+static void buddy_reset(lm_memory *m) {
     heap *h = heap_of(m);
     for (uint32_t order = 0; order < ORDERS; order++)
         while (h->free[order]) // their links must not be left in clean memory
@@ -324,7 +324,7 @@ static const char *block_law(const lm_memory *m, uint32_t block, uint32_t order,
     return order < ORDERS - 1 && is_whole(m, block ^ granules(order), order) ? "merged" : NULL;
 }
 
-static const char *validate(lm_memory *m, lm_census *out) {
+static const char *buddy_validate(lm_memory *m, lm_census *out) {
     lm_census census = {0};
     uint32_t block, closed = 0, bits = 0;
     const char *broken = page_maps_law(m, sizeof(heap), &block, &census);
@@ -350,7 +350,7 @@ static const char *validate(lm_memory *m, lm_census *out) {
 
 // A window that is not all ours at each end, at each end of the table and of foreign pages, where
 // the memory grows, and 2^(k+1) that the sum over P(k) has too much.
-static uint64_t heap_bytes_max(const lm_demand *demand) {
+static uint64_t buddy_heap_bytes_max(const lm_demand *demand) {
     uint64_t most = demand->block_bytes, windows = 2 * demand->foreign_growths + 10;
     uint64_t by_orders = demand->live_bytes * (1 + lm_granules_log2(most));
     uint64_t by_blocks = demand->live_bytes + demand->live_blocks * most;
@@ -358,24 +358,8 @@ static uint64_t heap_bytes_max(const lm_demand *demand) {
     return maps_heap_bytes(demand, bytes + windows * most, sizeof(heap));
 }
 
-const lm_allocator LM_TABLE(buddy) = {
-    .name = "buddy",
-    .idea = "powers of two that split and merge; bitmaps, no headers",
-    .bound = "17/16 of M (1 + log2 n) + 10 n",
-    .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT |
-                    LM_CONSTANT_TIME | LM_MERGES,
-    .check_level = LM_CHECK_LEVEL,
-    .start = start,
-    .allocate = allocate,
-    .allocate_zeroed = allocate_zeroed,
-    .allocate_dirty = allocate_dirty,
-    .allocate_aligned = allocate_aligned,
-    .resize = resize,
-    .resize_aligned = resize_aligned,
-    .free = release_block,
-    .usable_size = usable_size,
-    .block_bytes_max = block_bytes_max,
-    .heap_bytes_max = heap_bytes_max,
-    .reset = reset,
-    .validate = validate,
-};
+LM_STRATEGY(buddy, buddy, .idea = "powers of two that split and merge; bitmaps, no headers",
+            .bound = "17/16 of M (1 + log2 n) + 10 n",
+            .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY |
+                            LM_HOLDS_CONTENT | LM_CONSTANT_TIME | LM_MERGES,
+            .allocate_dirty = buddy_allocate_dirty, .heap_bytes_max = buddy_heap_bytes_max);

@@ -621,7 +621,7 @@ static uint64_t paged_block_bytes_max(size_t size, size_t alignment) {
 // Of each live block the run that it is in, and a gap before it, a bin wider than what is asked.
 // Slabs without a live block are given back before the memory grows. A table may have room for
 // twice the pages.
-static uint64_t paged_heap_bytes_max(const lm_demand *demand) {
+static inline uint64_t paged_heap_bytes_max(const lm_demand *demand) {
     const uint64_t slab = 2 * SLAB_BYTES_MAX + SMALL_MAX_BYTES;
     uint64_t run = demand->block_bytes + demand->alignment, fit = run > slab ? run : slab;
     uint64_t bytes = lm_gaps_bound(demand, slab + fit + fit / 4 + 2 * PAGE_BYTES);
@@ -702,24 +702,5 @@ static const char *paged_validate(lm_memory *m, lm_census *out) {
     return NULL;
 }
 
-const lm_allocator LM_TABLE(PAGED) = {
-    .name = PAGED_NAME,
-    .idea = PAGED_IDEA,
-    .bound = PAGED_BOUND,
-    .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT |
-                    LM_MERGES | PAGED_CAPABILITIES,
-    .check_level = LM_CHECK_LEVEL,
-    .start = paged_start,
-    .allocate = paged_allocate,
-    .allocate_zeroed = paged_allocate_zeroed,
-    .allocate_dirty = paged_allocate_dirty,
-    .allocate_aligned = paged_allocate_aligned,
-    .resize = paged_resize,
-    .resize_aligned = paged_resize_aligned,
-    .free = paged_free,
-    .usable_size = paged_usable_size,
-    .block_bytes_max = paged_block_bytes_max,
-    .heap_bytes_max = PAGED_CAPABILITIES & LM_SHARES_THREADS ? NULL : paged_heap_bytes_max,
-    .reset = paged_reset,
-    .validate = paged_validate,
-};
+#define PAGED_CAPABILITIES                                                                         \
+    (LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT | LM_MERGES)

@@ -3,8 +3,9 @@
 #ifndef PAGE_SHIFT
 #define PAGE_SHIFT 11
 #endif
-#define PAGED       paged_2k
-#define PAGED_NAME  "paged_2k"
-#define PAGED_IDEA  "paged with pages of 2 KiB, for small heaps"
-#define PAGED_BOUND "M + (B + 2) (288 KiB + 5/4 n): a run and a gap for each block"
 #include "alloc/strategies/paged/paged.inc.h"
+
+LM_STRATEGY(paged_2k, paged, .idea = "paged with pages of 2 KiB, for small heaps",
+            .bound = "M + (B + 2) (288 KiB + 5/4 n): a run and a gap for each block",
+            .capabilities = PAGED_CAPABILITIES, .allocate_dirty = paged_allocate_dirty,
+            .heap_bytes_max = paged_heap_bytes_max);

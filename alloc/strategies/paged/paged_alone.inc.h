@@ -2,8 +2,6 @@
 // nothing to lock.
 #pragma once
 
-enum { PAGED_CAPABILITIES = 0 };
-
 typedef struct state {
     page_runs runs;
     heap heap;

@@ -33,8 +33,9 @@
 // random. Bad at: one thread in a small heap, for which paged takes less.
 #define PAGED_SHARED
 #define TABLE_STAYS
-#define PAGED       paged_shared
-#define PAGED_NAME  "paged_shared"
-#define PAGED_IDEA  "paged for threads: caches, slabs and mail for each"
-#define PAGED_BOUND "none: a slab may be kept for each block in a thread's caches"
 #include "alloc/strategies/paged/paged.inc.h"
+
+LM_STRATEGY(paged_shared, paged, .idea = "paged for threads: caches, slabs and mail for each",
+            .bound = "none: a slab may be kept for each block in a thread's caches",
+            .capabilities = PAGED_CAPABILITIES | LM_SHARES_THREADS,
+            .allocate_dirty = paged_allocate_dirty);

@@ -14,11 +14,11 @@
 #define SMALL_MAX_BYTES    1024
 #define SMALL_HEAP_BYTES   (1 << 17)
 #define TABLE_MEMORY_BYTES (1 << 16)
-#define PAGED              tiny
-#define PAGED_NAME         "tiny"
-#define PAGED_IDEA         "paged with pages of 256 bytes"
-#define PAGED_BOUND        "a run and a gap for each block"
 #include "alloc/strategies/paged/paged.inc.h"
+
+LM_STRATEGY(tiny, paged, .idea = "paged with pages of 256 bytes",
+            .bound = "a run and a gap for each block", .capabilities = PAGED_CAPABILITIES,
+            .allocate_dirty = paged_allocate_dirty, .heap_bytes_max = paged_heap_bytes_max);
 
 #include "alloc/registry.h"
 

@@ -46,7 +46,6 @@
 #define MESSAGE_BYTES_MAX 16384
 #endif
 enum {
-    PAGED_CAPABILITIES = LM_SHARES_THREADS,
     MESSAGE_HEAD_WORDS = 2,
     MESSAGE_BLOCKS_MAX = LM_BLOCK_ALIGNMENT - 1, // the count fits beside an offset
 };
