@@ -55,9 +55,8 @@
 // each leaves its own classes behind, and large blocks.
 #include "alloc/strategies/strategy.h"
 
-// Geometry: classes of 2^4 bytes and up.
-#ifndef CLASSES
-#define CLASSES 28
+#ifndef CLASSES // of 2^4 bytes and up
+#define CLASSES LM_GEOMETRY(28, 9)
 #endif
 
 enum {

@@ -43,6 +43,14 @@ void *memset(void *to, int byte, size_t count);
         __VA_ARGS__,                                                                               \
     }
 
+// A number of a strategy's geometry. The explorer compiles strategies with the second one, so that a
+// few operations fill a table, a bin or a slab.
+#ifdef LM_TINY
+#define LM_GEOMETRY(full, tiny) (tiny)
+#else
+#define LM_GEOMETRY(full, tiny) (full)
+#endif
+
 // A law that must hold, at check level 1 and above: it costs constant time, and traps where broken.
 #if LM_CHECK_LEVEL >= 1
 #define LM_CHECK(law) ((law) ? (void)0 : __builtin_trap())

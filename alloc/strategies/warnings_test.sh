@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Warnings in a new strategy stop the presets that only tests are run from, and are shown by those that
-# verbs are run from; an error stops all. In a copy of the tree with such a strategy.
+# verbs are run from; an error stops all. A strategy's names are its own: it may use those that others
+# use. In a copy of the tree with such a strategy.
 set -euo pipefail
 here=$(dirname -- "$(realpath -- "$0")")/../..
 folder=$(mktemp -d)
@@ -34,6 +35,15 @@ for warning in 'unused-function:static int unused(void) { return 1; }' \
         for preset in bench fuzz; do expect "$preset" "$object" 0 "warning: .*${warning%%:*}"; done
         for preset in gcc dev; do expect "$preset" "$object" 1 "error: .*${warning%%:*}"; done
     done
+done
+# Names are its own: it may use those that other strategies have for their geometry.
+{
+    printf 'enum { %s };\n' 'CLASSES = 1, GROUPS, LONG, ORDERS, PAGE_SHIFT, SLAB_BLOCKS, TABLE_PAGES_MIN'
+    sed 's/LM_STRATEGY(minimal,/LM_STRATEGY(mine,/' alloc/conformance/minimal.c
+} >alloc/strategies/mine.c
+for object in strategies_level0.dir/alloc/strategies/mine.c.o \
+    explored_mine_level1.dir/fuzz/explore/explorer/strategy.c.o; do
+    for preset in gcc dev; do expect "$preset" "CMakeFiles/$object" 0 Building; done
 done
 echo 'int' >alloc/strategies/mine.c
 expect bench CMakeFiles/strategies_level0.dir/alloc/strategies/mine.c.o 1 'mine.c:1:.*error: '

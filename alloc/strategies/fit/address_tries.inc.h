@@ -45,12 +45,9 @@
 #define BLOCK_BYTES_MIN (2 * LM_BLOCK_ALIGNMENT)
 #define INDEX_MOVES
 
-// Geometry.
-#ifndef GROUPS
-#define GROUPS 16
-#define GROUP  32
-#endif
 enum {
+    GROUPS = LM_GEOMETRY(16, 2),
+    GROUP = LM_GEOMETRY(32, 4),
     BUCKETS = GROUPS * GROUP,
     BUCKET_LOG2_MIN = 8,
 };

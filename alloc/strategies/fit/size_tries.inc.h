@@ -33,14 +33,10 @@
 // and mostly one or two.
 #pragma once
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "alloc/strategies/strategy.h"
 
-// Geometry.
-#ifndef LISTS_LOG2
-#define LISTS_LOG2 5
-#endif
 enum {
+    LISTS_LOG2 = LM_GEOMETRY(5, 2),
     LISTS = 1 << LISTS_LOG2,    // bins 0 … 31, of steps of 16 bytes
     TRIE_LOG2 = 4 + LISTS_LOG2, // of the first trie: behind the last list
     TRIES = 32,                 // its bin: the second word's first

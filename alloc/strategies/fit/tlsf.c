@@ -30,14 +30,10 @@
 // Good at: bounded time, mixed sizes, low waste. Bad at: nothing much; each operation touches the
 // neighbours' tags, so programs of many small blocks with short lives do better with classes in
 // pages.
-#include <stdbool.h>
-#include <stdint.h>
+#include "alloc/strategies/strategy.h"
 
-// Geometry.
-#ifndef COLUMN_BITS
-#define COLUMN_BITS 5
-#endif
 enum {
+    COLUMN_BITS = LM_GEOMETRY(5, 2),
     COLUMNS = 1 << COLUMN_BITS,   // the bits of a word
     FIRST_LOG2 = COLUMN_BITS + 4, // of row 1: rows 0 and 1 step by 16 bytes
     ROWS = 32 - FIRST_LOG2 + 1,

@@ -61,12 +61,9 @@ enum { // in a page's note
     INSIDE = 1 << 28,
 };
 
-// Geometry.
-#ifndef LONG
-#define LONG        1024 // granules: a run that is not measured
-#define GROUP_PAGES 64
-#endif
 enum {
+    LONG = LM_GEOMETRY(1024, 128), // granules: a run that is not measured
+    GROUP_PAGES = LM_GEOMETRY(64, 4),
     CLASS_LOG2 = 6, // runs of less than 64 granules have a class each, longer ones two for
                     // each power of two
     UNBOUNDED = (1 << CLASS_LOG2) + 2 * (27 - CLASS_LOG2) + 1, // LONGEST's

@@ -53,14 +53,11 @@
 //
 // Good at: bounded time, sizes near powers of two, alignment, which costs nothing. Bad at: other
 // sizes.
-#include <stdint.h>
-
-// Geometry: orders from 16 bytes up.
-#ifndef ORDERS
-#define ORDERS 28
-#endif
-
 #include "alloc/strategies/maps/page_maps.inc.h"
+
+#ifndef ORDERS // from 16 bytes up
+#define ORDERS LM_GEOMETRY(28, 9)
+#endif
 
 _Static_assert(ORDERS > PAGE_ORDER && ORDERS <= 28, "from a page to half of the memory");
 #define SIZE_LIMIT ((uint32_t)LM_BLOCK_ALIGNMENT << (ORDERS - 1))

@@ -26,7 +26,7 @@
 // The first table has room for so many pages, each of which takes 1 KiB of it: it moves seldom
 // while the heap is small.
 #ifndef TABLE_PAGES_MIN
-#define TABLE_PAGES_MIN 8
+#define TABLE_PAGES_MIN LM_GEOMETRY(8, 2)
 #endif
 
 enum {

@@ -63,28 +63,30 @@
 // many sizes: there a page is too much for a class, and paged_2k takes less.
 #pragma once
 
-#include <stdint.h>
+#include "alloc/strategies/strategy.h"
 
 // Geometry. A page may be as small as the table's share allows, 24 bytes of each page.
 #ifndef PAGE_SHIFT
-#define PAGE_SHIFT 12
+#define PAGE_SHIFT LM_GEOMETRY(12, 8)
 #endif
-#ifndef SMALL_MAX_BYTES
-#define SMALL_MAX_BYTES    32768     // the largest class
-#define SMALL_HEAP_BYTES   (3 << 19) // up to here a page of the memory counts for more than steps
-#define TABLE_MEMORY_BYTES (1 << 18) // that the first table has room for
+#ifndef SMALL_MAX_BYTES // the largest class
+#define SMALL_MAX_BYTES LM_GEOMETRY(32768, 512)
 #endif
-#ifndef SLAB_BLOCKS
-#define SLAB_BLOCKS_SMALL 8      // a slab that holds as many in a small heap
-#define SLAB_BYTES_SMALL  16384  // or is as large there
-#define SLAB_BLOCKS       64     // and in others holds as many
-#define SLAB_BYTES_MAX    131072 // or is as large, is no reason for a larger one
-#define CARVE_BYTES       4096   // how much of a slab is linked at a time, at least
+#ifndef SMALL_HEAP_BYTES // up to here a page of the memory counts for more than steps
+#define SMALL_HEAP_BYTES LM_GEOMETRY(3 << 19, 4096)
+#endif
+#ifndef TABLE_MEMORY_BYTES // that the first table has room for
+#define TABLE_MEMORY_BYTES LM_GEOMETRY(1 << 18, 8 << PAGE_SHIFT)
 #endif
 enum {
-    SLAB_HEAP_SHARE = 96, // nor is one that has such a share of the heap
-    CARVE_SHARE = 8,      // such a share of a slab is linked at a time, at least
-    CLASSES_ABOVE = 3,    // how much further up a block may be rented: at most twice its size
+    SLAB_BLOCKS_SMALL = LM_GEOMETRY(8, 2),      // a slab that holds as many in a small heap
+    SLAB_BYTES_SMALL = LM_GEOMETRY(16384, 512), // or is as large there
+    SLAB_BLOCKS = LM_GEOMETRY(64, 4),           // and in others holds as many
+    SLAB_BYTES_MAX = LM_GEOMETRY(131072, 1024), // or is as large, is no reason for a larger one
+    CARVE_BYTES = LM_GEOMETRY(4096, 64),        // how much of a slab is linked at a time, at least
+    SLAB_HEAP_SHARE = 96,                       // nor is one that has such a share of the heap
+    CARVE_SHARE = 8,   // such a share of a slab is linked at a time, at least
+    CLASSES_ABOVE = 3, // how much further up a block may be rented: at most twice its size
     TABLE_DESCRIPTORS_MIN = TABLE_MEMORY_BYTES >> PAGE_SHIFT,
 };
 

@@ -1,8 +1,6 @@
 // paged with pages of 2 KiB, for heaps of under 1 MiB: slabs start at half the size, and large
 // blocks are rounded up to half as much. The table takes 1.2 % of the memory.
-#ifndef PAGE_SHIFT
-#define PAGE_SHIFT 11
-#endif
+#define PAGE_SHIFT LM_GEOMETRY(11, 9)
 #include "alloc/strategies/paged/paged.inc.h"
 
 LM_STRATEGY(paged_2k, paged, .idea = "paged with pages of 2 KiB, for small heaps",

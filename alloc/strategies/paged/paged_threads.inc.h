@@ -41,11 +41,9 @@
 // the program passed it on: whose heap lies where, a descriptor's kind, class and number.
 #pragma once
 
-#ifndef CACHE_BYTES_MAX
-#define CACHE_BYTES_MAX   16384
-#define MESSAGE_BYTES_MAX 16384
-#endif
 enum {
+    CACHE_BYTES_MAX = LM_GEOMETRY(16384, 32),
+    MESSAGE_BYTES_MAX = LM_GEOMETRY(16384, 64),
     MESSAGE_HEAD_WORDS = 2,
     MESSAGE_BLOCKS_MAX = LM_BLOCK_ALIGNMENT - 1, // the count fits beside an offset
 };
