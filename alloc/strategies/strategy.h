@@ -43,8 +43,8 @@ void *memset(void *to, int byte, size_t count);
         __VA_ARGS__,                                                                               \
     }
 
-// A number of a strategy's geometry. The explorer compiles strategies with the second one, so that a
-// few operations fill a table, a bin or a slab.
+// A number of a strategy's geometry. The explorer compiles strategies with the second one, so that
+// a few operations fill a table, a bin or a slab.
 #ifdef LM_TINY
 #define LM_GEOMETRY(full, tiny) (tiny)
 #else

@@ -1,6 +1,5 @@
 // The free blocks by address, in tries: where is the first one from here on that is large enough?
-// That is the question of first_fit and next_fit. The file that includes this one defines
-// index_find of boundary_tags.inc.h.
+// That is the question of first_fit and next_fit.
 //
 // Idea: most of the way to a free block can be a table: BUCKETS ranges of equal size, and the size
 // of the largest free block that begins in each. Only what lies in one range is a tree, and a small
@@ -40,27 +39,26 @@
 //     index holds free blocks only  there are as many links as free blocks
 #pragma once
 
-#include "alloc/strategies/strategy.h"
-
-#define BLOCK_BYTES_MIN (2 * LM_BLOCK_ALIGNMENT)
-#define INDEX_MOVES
+// Parameters. The strategy has included boundary_tags.inc.h, with room for the links in the
+// smallest block and with INDEX_MOVES, for a block_index with the members
+//     uint32_t folds                           how often buckets were folded
+//     uint32_t groups[GROUPS]                  of GROUP buckets each: none is larger
+//     uint32_t largest[BUCKETS], roots[BUCKETS]
+// and defines index_find of boundary_tags.inc.h.
+#if !defined(ADDRESS_GROUPS) || !defined(ADDRESS_GROUP)
+#error "ADDRESS_GROUPS, ADDRESS_GROUP: how many groups there are, and buckets in each"
+#endif
+#ifndef INDEX_MOVES
+#error "INDEX_MOVES: boundary_tags.inc.h must call index_move"
+#endif
 
 enum {
-    GROUPS = LM_GEOMETRY(16, 2),
-    GROUP = LM_GEOMETRY(32, 4),
+    GROUPS = ADDRESS_GROUPS,
+    GROUP = ADDRESS_GROUP,
     BUCKETS = GROUPS * GROUP,
     BUCKET_LOG2_MIN = 8,
 };
-
-typedef struct block_index {
-    uint32_t folds;
-    uint32_t rover; // next_fit's
-    uint32_t groups[GROUPS];
-    uint32_t largest[BUCKETS];
-    uint32_t roots[BUCKETS];
-} block_index;
-
-#include "alloc/strategies/fit/boundary_tags.inc.h"
+_Static_assert(BLOCK_BYTES_MIN >= 2 * LM_BLOCK_ALIGNMENT, "links and the last word fit");
 
 static inline uint32_t child_of(uint32_t node, uint32_t bit) { // the word's offset
     return node + bit * LM_WORD_BYTES;

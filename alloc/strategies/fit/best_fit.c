@@ -25,7 +25,23 @@
 // cc1plus, against 13 and 10 of tlsf. Bad at: small remains that nobody fits into lie all over the
 // heap; that equal blocks are not taken from below costs up to 7 % more heap (convert: 17.6 MiB,
 // 16.4 with the lowest of equals, which took a tree by size and address and 76 ns an operation).
-#define BINS_BESIDES 0
+#include "alloc/strategies/strategy.h"
+
+#define BINS 64 // lists and tries
+
+typedef struct block_index {
+    uint32_t map[BINS / 32];
+    uint32_t heads[BINS];
+} block_index;
+
+#include "alloc/strategies/fit/boundary_tags.inc.h"
+
+#define BIN_OF     bin_of
+#define BIN_MARK   bin_mark
+#define BIN_MARKED bin_marked
+#define BINS_AND_MORE
+#include "alloc/strategies/fit/size_bins.inc.h"
+
 #include "alloc/strategies/fit/size_tries.inc.h"
 
 static void index_remove(heap *h, uint32_t block) {
@@ -34,10 +50,10 @@ static void index_remove(heap *h, uint32_t block) {
 
 static inline uint32_t index_find(heap *h, uint32_t bytes) {
     if (bytes >> TRIE_LOG2 == 0) {
-        uint32_t lists = h->index.map.words[0] & ~0u << (bytes >> 4);
+        uint32_t lists = h->index.map[0] & ~0u << (bytes >> 4);
         if (lists) return h->index.heads[__builtin_ctz(lists)];
     }
-    return h->index.map.words[1] ? trie_find(h, bytes, -bytes) : 0;
+    return h->index.map[1] ? trie_find(h, bytes, -bytes) : 0;
 }
 
 static uint64_t best_fit_heap_bytes_max(const lm_demand *demand) {

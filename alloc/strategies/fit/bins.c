@@ -22,10 +22,26 @@
 //
 // Good at: everything a bit: low waste, locality, short paths where sizes repeat. Bad at: nothing
 // much; tlsf bounds its steps more tightly, and paged does less in each of them.
-#define BINS_BESIDES 1
-enum { VICTIM = 64 };
-#define BIN_OF_ANY VICTIM
+#include "alloc/strategies/strategy.h"
+
+enum { VICTIM = 64 }; // behind the lists and tries
+#define BINS (VICTIM + 1)
+
+typedef struct block_index {
+    uint32_t map[VICTIM / 32 + 1];
+    uint32_t heads[BINS];
+} block_index;
+
 #define INDEX_KNOWS_RESTS
+#include "alloc/strategies/fit/boundary_tags.inc.h"
+
+#define BIN_OF_ANY VICTIM
+#define BIN_OF     bin_of
+#define BIN_MARK   bin_mark
+#define BIN_MARKED bin_marked
+#define BINS_AND_MORE
+#include "alloc/strategies/fit/size_bins.inc.h"
+
 #include "alloc/strategies/fit/size_tries.inc.h"
 
 _Static_assert((uint32_t)VICTIM == (uint32_t)BESIDES, "the victim's is the bin behind the tries");
@@ -55,16 +71,16 @@ static inline uint32_t index_find(heap *h, uint32_t bytes) {
     uint32_t victim = h->index.heads[VICTIM],
              most = -bytes; // less than what is too small leaves, modulo 2^32
     bool small = bytes >> TRIE_LOG2 == 0;
-    if (small && bin_marked(&h->index.map, bytes >> 4)) return h->index.heads[bytes >> 4];
+    if (small && bin_marked(&h->index, bytes >> 4)) return h->index.heads[bytes >> 4];
     if (victim && bytes_of(h, victim) >= bytes) {
         if (small) return victim;
         most = bytes_of(h, victim) - bytes;
     } else {
         victim = 0;
-        uint32_t lists = small ? h->index.map.words[0] & ~0u << (bytes >> 4) : 0;
+        uint32_t lists = small ? h->index.map[0] & ~0u << (bytes >> 4) : 0;
         if (lists) return h->index.heads[__builtin_ctz(lists)];
     }
-    uint32_t best = h->index.map.words[1] ? trie_find(h, bytes, most) : 0;
+    uint32_t best = h->index.map[1] ? trie_find(h, bytes, most) : 0;
     return best ? best : victim;
 }
 

@@ -63,17 +63,20 @@
 #include "alloc/strategies/fit/tag_bits.h"
 #include "alloc/strategies/strategy.h"
 
-enum { FLAGS = LM_BLOCK_ALIGNMENT - 1 }; // and those of tag_bits.h
-#define BYTES (~(uint32_t)FLAGS)
-
-// What a free block's links need: two words and the repeated one, unless the index says otherwise.
+// Parameters. The strategy has defined block_index, the type of its index of the free blocks, which
+// is empty if all zero, and defines the functions of the index that are declared below. Optional:
+//     BLOCK_BYTES_MIN    of the smallest block: room for a free block's links and its last word
+//     INDEX_MOVES        there is an index_move
+//     INDEX_KNOWS_RESTS  there is an index_insert_rest, for what is left of a block that was split
 #ifndef BLOCK_BYTES_MIN
 #define BLOCK_BYTES_MIN LM_BLOCK_ALIGNMENT
 #endif
 
-// At heap_start. The including file defines block_index; all zero, it is empty. Every offset in the
-// heap is from here, so that one pointer is all that the functions pass on; it is good until the
-// next growth, which may move it.
+enum { FLAGS = LM_BLOCK_ALIGNMENT - 1 }; // and those of tag_bits.h
+#define BYTES (~(uint32_t)FLAGS)
+
+// At heap_start. Every offset in the heap is from here, so that one pointer is all that the
+// functions pass on; it is good until the next growth, which may move it.
 typedef struct heap {
     uint32_t top, last, clean;
     block_index index;
@@ -84,7 +87,7 @@ enum { // the first block
             LM_BLOCK_ALIGNMENT
 };
 
-// What the including file defines: its index of the free blocks, whose tags are in place.
+// The strategy's index of the free blocks, whose tags are in place.
 static inline uint32_t index_find(heap *h, uint32_t bytes); // a block of at least that, or 0
 static void index_insert(heap *h, uint32_t block, uint32_t bytes);
 static void index_remove(heap *h, uint32_t block);

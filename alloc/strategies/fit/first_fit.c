@@ -23,6 +23,24 @@
 // the lowest that fits, and nobody can foresee where it stops. 38 ns an operation, against 13 of
 // tlsf, which takes any that fits, and 5 of paged; 25 against 10 and 4 in cc1plus, 26 against 10
 // and 4 in python3.
+#include "alloc/strategies/strategy.h"
+
+#define ADDRESS_GROUPS  LM_GEOMETRY(16, 2)
+#define ADDRESS_GROUP   LM_GEOMETRY(32, 4)
+#define ADDRESS_BUCKETS (ADDRESS_GROUPS * ADDRESS_GROUP)
+
+typedef struct block_index {
+    uint32_t folds;
+    uint32_t unused; // next_fit's rover: their heaps have the same layout
+    uint32_t groups[ADDRESS_GROUPS];
+    uint32_t largest[ADDRESS_BUCKETS];
+    uint32_t roots[ADDRESS_BUCKETS];
+} block_index;
+
+#define BLOCK_BYTES_MIN (2 * LM_BLOCK_ALIGNMENT)
+#define INDEX_MOVES
+#include "alloc/strategies/fit/boundary_tags.inc.h"
+
 #include "alloc/strategies/fit/address_tries.inc.h"
 
 static inline uint32_t index_find(heap *h, uint32_t bytes) {

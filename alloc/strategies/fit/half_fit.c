@@ -27,23 +27,30 @@
 //
 // Good at: bounded time, little code. Bad at: waste: equal blocks that were freed are found again
 // only where their size is a power of two, or no larger block is free.
-#include <stdbool.h>
-#include <stdint.h>
+#include "alloc/strategies/strategy.h"
 
-enum { BINS = 32 };
+#define BINS 32
 
-typedef uint32_t bin_map;
+typedef struct block_index {
+    uint32_t map; // a bit for each bin
+    uint32_t heads[BINS];
+} block_index;
+
+#include "alloc/strategies/fit/boundary_tags.inc.h"
 
 static inline uint32_t bin_of(uint32_t bytes) {
     return 31 - (uint32_t)__builtin_clz(bytes);
 }
-static inline bool bin_marked(const bin_map *map, uint32_t bin) {
-    return *map >> bin & 1;
+static inline bool bin_marked(const block_index *index, uint32_t bin) {
+    return index->map >> bin & 1;
 }
-static inline void bin_mark(bin_map *map, uint32_t bin, bool holds) {
-    *map = (*map & ~(1u << bin)) | (uint32_t)holds << bin;
+static inline void bin_mark(block_index *index, uint32_t bin, bool holds) {
+    index->map = (index->map & ~(1u << bin)) | (uint32_t)holds << bin;
 }
 
+#define BIN_OF     bin_of
+#define BIN_MARK   bin_mark
+#define BIN_MARKED bin_marked
 #include "alloc/strategies/fit/size_bins.inc.h"
 
 // The first block of the bin that a size falls in, if it fits; else 0. A call, so that allocations

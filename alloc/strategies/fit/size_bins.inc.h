@@ -1,14 +1,5 @@
 // Bins: doubly linked lists of free blocks by size, the index that half_fit and tlsf share, and
-// part of that of bins. The file that includes this one defines which sizes a bin holds and how a
-// bin that holds some is found:
-//
-//     BINS             how many there are
-//     bin_map          a type: what says which bins hold something; all zero, none does
-//     bin_of(bytes)    the bin of a size, rising with it
-//     bin_mark(map, bin, holds), bin_marked(map, bin)
-//
-// and index_find of boundary_tags.inc.h; with BINS_AND_MORE, the rest of its index as well, on
-// bin_insert, bin_remove and bin_law.
+// part of that of best_fit and bins (size_tries.inc.h).
 //
 // A free block begins with two links: the next block of its bin, and the offset of the word that
 // links here, in the block before or in the bin's head. Who leaves a list needs no more than that.
@@ -25,17 +16,29 @@
 
 #include "alloc/strategies/strategy.h"
 
-// A bin that holds blocks of any size; here, none.
+// Parameters. The strategy has included boundary_tags.inc.h, for a block_index with the member
+//     uint32_t heads[BINS]    each bin's first block
+// and defines index_find. Required:
+#ifndef BINS
+#error "BINS: how many bins there are"
+#endif
+#ifndef BIN_OF
+#error "BIN_OF(bytes): the bin of a size, rising with it"
+#endif
+#if !defined(BIN_MARK) || !defined(BIN_MARKED)
+#error "BIN_MARK(index, bin, holds), BIN_MARKED(index, bin): the map of the bins that hold blocks"
+#endif
+// Optional:
+//     BIN_OF_ANY       a bin that holds blocks of any size
+//     BINS_AND_MORE    the rest of the index of boundary_tags.inc.h is defined elsewhere, on
+//                      bin_insert, bin_remove and bin_law
 #ifndef BIN_OF_ANY
-#define BIN_OF_ANY BINS
+#define BIN_OF_ANY BINS // none
 #endif
 
-typedef struct block_index {
-    bin_map map;
-    uint32_t heads[BINS];
-} block_index;
-
-#include "alloc/strategies/fit/boundary_tags.inc.h"
+static inline uint32_t BIN_OF(uint32_t bytes);
+static inline bool BIN_MARKED(const block_index *index, uint32_t bin);
+static inline void BIN_MARK(block_index *index, uint32_t bin, bool holds);
 
 static inline word *next_of(heap *h, uint32_t block) {
     return word_at(h, block);
@@ -55,7 +58,7 @@ static inline void bin_insert(heap *h, uint32_t block, uint32_t bin) {
     if (next)
         *link_of(h, next) = block;
     else
-        bin_mark(&h->index.map, bin, true);
+        BIN_MARK(&h->index, bin, true);
 }
 
 static inline void bin_remove(heap *h, uint32_t block) {
@@ -66,7 +69,7 @@ static inline void bin_remove(heap *h, uint32_t block) {
     if (next)
         *link_of(h, next) = link;
     else if (link < FIRST) // the bin's head: the bin is empty
-        bin_mark(&h->index.map, (link - head_of(h, 0)) / LM_WORD_BYTES, false);
+        BIN_MARK(&h->index, (link - head_of(h, 0)) / LM_WORD_BYTES, false);
 }
 
 static bool index_holds(heap *h, uint32_t block) {
@@ -78,11 +81,11 @@ static bool index_holds(heap *h, uint32_t block) {
 // Walks one bin, adding to *found; stops beyond `most`, so that a ring ends.
 static const char *bin_law(heap *h, uint32_t bin, uint64_t most, uint64_t *found) {
     uint32_t link = head_of(h, bin), block = h->index.heads[bin];
-    if (!!block != bin_marked(&h->index.map, bin)) return "map";
+    if (!!block != BIN_MARKED(&h->index, bin)) return "map";
     for (; block; link = block, block = *next_of(h, block)) {
         if (++*found > most) return "index holds free blocks only";
         if (block % LM_BLOCK_ALIGNMENT || block - FIRST >= h->last - FIRST ||
-            !(*tag(h, block) & FREE) || (bin != BIN_OF_ANY && bin_of(bytes_of(h, block)) != bin))
+            !(*tag(h, block) & FREE) || (bin != BIN_OF_ANY && BIN_OF(bytes_of(h, block)) != bin))
             return "bins hold their size";
         if (*link_of(h, block) != link) return "links";
     }
@@ -92,7 +95,7 @@ static const char *bin_law(heap *h, uint32_t bin, uint64_t most, uint64_t *found
 #ifndef BINS_AND_MORE
 
 static void index_insert(heap *h, uint32_t block, uint32_t bytes) {
-    bin_insert(h, block, bin_of(bytes));
+    bin_insert(h, block, BIN_OF(bytes));
 }
 
 static void index_remove(heap *h, uint32_t block) {

@@ -1,10 +1,5 @@
 // Small bins and tries: lists of free blocks of one size each, and digital trees of larger ones, in
-// which the smallest block that fits is found. What bins and best_fit stand on. The file that
-// includes this one defines
-//
-//     BINS_BESIDES     how many bins it has for itself, lists, from bin 64 on
-//
-// and index_find and index_remove of boundary_tags.inc.h, the latter on size_remove.
+// which the smallest block that fits is found. What bins and best_fit stand on.
 //
 // Source: the bins and tries of D. Lea's dlmalloc 2.8 (2005); here a bin with a trie holds a whole
 // power of two, not half of one.
@@ -33,20 +28,23 @@
 // and mostly one or two.
 #pragma once
 
-#include "alloc/strategies/strategy.h"
+// Parameters. The strategy has included size_bins.inc.h, with BINS_AND_MORE and the functions of
+// below, for a block_index with the members
+//     uint32_t map[]          a bit for each bin, in words
+//     uint32_t heads[BINS]    each bin's first block, or root
+// and defines index_find and index_remove of boundary_tags.inc.h, the latter on size_remove. Bins
+// from BESIDES on are lists of its own.
+#ifndef BINS_AND_MORE
+#error "BINS_AND_MORE: size_bins.inc.h must leave the index to this file"
+#endif
 
 enum {
     LISTS_LOG2 = LM_GEOMETRY(5, 2),
     LISTS = 1 << LISTS_LOG2,    // bins 0 … 31, of steps of 16 bytes
     TRIE_LOG2 = 4 + LISTS_LOG2, // of the first trie: behind the last list
     TRIES = 32,                 // its bin: the second word's first
-    BESIDES = 64,               // the first one of the includer's own
-    BINS = BESIDES + BINS_BESIDES,
+    BESIDES = 64,               // the first one of the strategy's own
 };
-
-typedef struct bin_map {
-    uint32_t words[(BINS + 31) / 32];
-} bin_map;
 
 static inline uint32_t log2_of(uint32_t bytes) {
     return 31 - (uint32_t)__builtin_clz(bytes);
@@ -54,16 +52,13 @@ static inline uint32_t log2_of(uint32_t bytes) {
 static inline uint32_t bin_of(uint32_t bytes) {
     return bytes >> TRIE_LOG2 ? TRIES + log2_of(bytes) - TRIE_LOG2 : bytes >> 4;
 }
-static inline bool bin_marked(const bin_map *map, uint32_t bin) {
-    return map->words[bin / 32] >> bin % 32 & 1;
+static inline bool bin_marked(const block_index *index, uint32_t bin) {
+    return index->map[bin / 32] >> bin % 32 & 1;
 }
-static inline void bin_mark(bin_map *map, uint32_t bin, bool holds) {
-    uint32_t *bits = &map->words[bin / 32];
+static inline void bin_mark(block_index *index, uint32_t bin, bool holds) {
+    uint32_t *bits = &index->map[bin / 32];
     *bits = (*bits & ~(1u << bin % 32)) | (uint32_t)holds << bin % 32;
 }
-
-#define BINS_AND_MORE
-#include "alloc/strategies/fit/size_bins.inc.h"
 
 static inline uint32_t child_of(uint32_t node, uint32_t bit) { // the word's offset
     return node + LM_BLOCK_ALIGNMENT + (1 + bit) * LM_WORD_BYTES;
@@ -84,7 +79,7 @@ static void link_to(heap *h, uint32_t link, uint32_t block) {
 
 static void trie_insert(heap *h, uint32_t block, uint32_t bytes) {
     uint32_t bin = bin_of(bytes), link = head_of(h, bin), node;
-    if (!*word_at(h, link)) bin_mark(&h->index.map, bin, true);
+    if (!*word_at(h, link)) bin_mark(&h->index, bin, true);
     for (uint32_t path = path_of(bytes); (node = *word_at(h, link)) != 0; path <<= 1) {
         if (bytes_of(h, node) == bytes) {
             uint32_t next = *next_of(h, node);
@@ -112,8 +107,7 @@ static void trie_remove(heap *h, uint32_t node) {
         }
         *word_at(h, *link_of(h, heir)) = 0;
         if (heir == node) {
-            if (link < FIRST)
-                bin_mark(&h->index.map, (link - head_of(h, 0)) / LM_WORD_BYTES, false);
+            if (link < FIRST) bin_mark(&h->index, (link - head_of(h, 0)) / LM_WORD_BYTES, false);
             return;
         }
     }
@@ -127,7 +121,7 @@ static void trie_remove(heap *h, uint32_t node) {
 
 // The smallest block of the tries that has `bytes` and leaves less over than `most`; 0: none.
 static __attribute__((noinline)) uint32_t trie_find(heap *h, uint32_t bytes, uint32_t most) {
-    uint32_t best = 0, later = 0, node = 0, bin = bin_of(bytes), tries = h->index.map.words[1];
+    uint32_t best = 0, later = 0, node = 0, bin = bin_of(bytes), tries = h->index.map[1];
     if (bin >= TRIES) { // down the path of the size; what branches off to the right is larger
         node = h->index.heads[bin];
         for (uint32_t path = path_of(bytes); node; path <<= 1) {
@@ -174,7 +168,7 @@ static inline void size_remove(heap *h, uint32_t block) {
 static const char *trie_law(heap *h, uint32_t bin, uint32_t link, uint32_t depth, uint32_t shared,
                             uint64_t most, uint64_t *found) {
     uint32_t node = *word_at(h, link), before = link;
-    if (depth == 0 && !!node != bin_marked(&h->index.map, bin)) return "map";
+    if (depth == 0 && !!node != bin_marked(&h->index, bin)) return "map";
     if (!node) return NULL;
     if (depth == 32) return "trie";
     for (uint32_t block = node; block; before = block, block = *next_of(h, block)) {

@@ -37,45 +37,51 @@ enum {
     COLUMNS = 1 << COLUMN_BITS,   // the bits of a word
     FIRST_LOG2 = COLUMN_BITS + 4, // of row 1: rows 0 and 1 step by 16 bytes
     ROWS = 32 - FIRST_LOG2 + 1,
-    BINS = ROWS * COLUMNS,
 };
+#define BINS (ROWS * COLUMNS)
 
-typedef struct bin_map {
+typedef struct block_index {
     uint32_t rows;
     uint32_t columns[ROWS + 1]; // one more, always empty: a search may begin behind the last bin
-} bin_map;
+    uint32_t heads[BINS];
+} block_index;
+
+#include "alloc/strategies/fit/boundary_tags.inc.h"
 
 static inline uint32_t bin_of(uint32_t bytes) {
     uint32_t log2 = 31 - (uint32_t)__builtin_clz(bytes | 1 << FIRST_LOG2);
     return ((log2 - FIRST_LOG2) << COLUMN_BITS) + (bytes >> (log2 - COLUMN_BITS));
 }
 
-static inline bool bin_marked(const bin_map *map, uint32_t bin) {
+static inline bool bin_marked(const block_index *index, uint32_t bin) {
     uint32_t row = bin / COLUMNS;
-    return (map->rows >> row & 1) && (map->columns[row] >> bin % COLUMNS & 1);
+    return (index->rows >> row & 1) && (index->columns[row] >> bin % COLUMNS & 1);
 }
 
-static inline void bin_mark(bin_map *map, uint32_t bin, bool holds) {
+static inline void bin_mark(block_index *index, uint32_t bin, bool holds) {
     uint32_t row = bin / COLUMNS;
-    map->columns[row] ^= 1u << bin % COLUMNS;
-    if (holds || !map->columns[row])
-        map->rows = (map->rows & ~(1u << row)) | (uint32_t)holds << row;
+    index->columns[row] ^= 1u << bin % COLUMNS;
+    if (holds || !index->columns[row])
+        index->rows = (index->rows & ~(1u << row)) | (uint32_t)holds << row;
 }
 
+#define BIN_OF     bin_of
+#define BIN_MARK   bin_mark
+#define BIN_MARKED bin_marked
 #include "alloc/strategies/fit/size_bins.inc.h"
 
 static inline uint32_t index_find(heap *h, uint32_t bytes) {
     const block_index *index = &h->index;
     uint32_t bin = bin_of(bytes - 1) + 1; // the first whose blocks all fit
-    uint32_t row = bin / COLUMNS, columns = index->map.columns[row] & ~0u << bin % COLUMNS;
+    uint32_t row = bin / COLUMNS, columns = index->columns[row] & ~0u << bin % COLUMNS;
     if (LM_UNLIKELY(!columns)) {
-        uint32_t rows = index->map.rows & ~1u << row;
+        uint32_t rows = index->rows & ~1u << row;
         if (LM_UNLIKELY(!rows)) { // a block of the bin before may fit
             uint32_t block = index->heads[bin_of(bytes)];
             return block && bytes_of(h, block) >= bytes ? block : 0;
         }
         row = (uint32_t)__builtin_ctz(rows);
-        columns = index->map.columns[row];
+        columns = index->columns[row];
     }
     return index->heads[row * COLUMNS + (uint32_t)__builtin_ctz(columns)];
 }

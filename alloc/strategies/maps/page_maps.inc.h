@@ -15,16 +15,16 @@
 // back to the front where nobody else's page is in the way. A page that is somebody else's, or the
 // table's, is *closed*: the maps say that a block in use begins there, the note, that none does.
 //
-// Who includes this puts a page_maps at the beginning of its heap, and defines open_range.
-//
 // Laws (page_maps_law):
 //     table    it lies in the memory, in closed pages or at the front, and maps all of ours
 #pragma once
 
 #include "alloc/strategies/strategy.h"
 
-// The first table has room for so many pages, each of which takes 1 KiB of it: it moves seldom
-// while the heap is small.
+// Parameters. The strategy's heap begins with a page_maps, and it defines open_range. Optional:
+//     WORD_HINTS         a byte for each page and one for each word follow the notes, in this order
+//     TABLE_PAGES_MIN    for how many pages the first table has room, each of which takes 1 KiB of
+//                        it: it moves seldom while the heap is small
 #ifndef TABLE_PAGES_MIN
 #define TABLE_PAGES_MIN LM_GEOMETRY(8, 2)
 #endif
@@ -50,7 +50,6 @@ typedef struct map_word {
 
 typedef uint32_t page_note;
 
-// With WORD_HINTS, a byte for each page and one for each word follow the notes, in this order.
 #ifdef WORD_HINTS
 enum { PAGE_HINTS_BYTES = 1 + PAGE_WORDS };
 #else
@@ -67,8 +66,8 @@ typedef struct page_maps {
     uint32_t clean;    // from this granule on nothing but free blocks' links has been written
 } page_maps;
 
-// What the including file defines: granules that lie in our pages, of which all bits are 0, become
-// free; at least one.
+// The strategy's: granules that lie in our pages, of which all bits are 0, become free; at least
+// one.
 static void open_range(lm_memory *m, uint32_t from, uint32_t to);
 
 static inline page_maps *maps_of(const lm_memory *m) {

@@ -11,8 +11,8 @@
 //
 // The state begins with a page_runs. The table has a descriptor for each page from the one before
 // the first (of no page: whoever includes this may use it as an empty run) to the last. When it is
-// full it gets pages of its own, for twice as many: it moves there (page_table_moves.inc.h) or,
-// with TABLE_STAYS, goes on there (page_table_stays.inc.h).
+// full it gets pages of its own, for twice as many: it moves there (page_table_moves.inc.h) or goes
+// on there (page_table_stays.inc.h).
 //
 // Laws, as `runs_validate` names them:
 //     runs            runs tile the pages from the first to the last
@@ -21,21 +21,20 @@
 //     bins            each free run is in the list of its length; the bitmap says which have one
 //     clean           no page from the clean one on is in use
 //
-// Who includes this has defined PAGE_SHIFT, TABLE_DESCRIPTORS_MIN and `page`, a descriptor: a
+// Parameters. The strategy has included one of the tables, and so defined `page`, a descriptor: a
 // struct with at least
 //     uint32_t next, prev; // free run: neighbours in its list, page numbers
 //     uint32_t length;     // the run, in pages; also in a free run's last page
 //     uint8_t kind;        // a page_kind
 // What is said of a run stands in its first page's descriptor; all others of a run in use are the
-// includer's. Page numbers and offsets stay good when the memory grows; pointers do not.
+// strategy's. Page numbers and offsets stay good when the memory grows; pointers do not.
 #pragma once
 
 #include "alloc/strategies/paged/size_classes.h"
 #include "alloc/strategies/strategy.h"
-#ifdef TABLE_STAYS
-#include "alloc/strategies/paged/page_table_stays.inc.h"
-#else
-#include "alloc/strategies/paged/page_table_moves.inc.h"
+
+#ifndef PAGE_SHIFT
+#error "PAGE_SHIFT: log2 of a page's bytes"
 #endif
 
 enum {

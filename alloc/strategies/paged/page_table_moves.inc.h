@@ -1,11 +1,15 @@
 // The table of page descriptors in one piece, which moves to a larger place when it is full: a
 // descriptor is found with one addition, and nobody may keep its address across a growth.
 //
-// Who includes this has defined PAGE_SHIFT and page. The first descriptor is that of the page
-// before the first.
+// Parameters. The strategy has defined `page`, a descriptor. The first descriptor is that of the
+// page before the first.
 #pragma once
 
 #include "alloc/strategies/strategy.h"
+
+#ifndef PAGE_SHIFT
+#error "PAGE_SHIFT: log2 of a page's bytes"
+#endif
 
 enum {
     TABLE_MOVES = 1,

@@ -22,12 +22,19 @@
 // the thread has no other news of: the offset is stored with release and loaded with acquire, so
 // that the copy is seen with it. Tags of live blocks do not change, so each copy says the same.
 //
-// Who includes this has defined PAGE_SHIFT, TABLE_DESCRIPTORS_MIN, page_tag, and page with a member
-// `number`. The first descriptor and tag are those of the page before the first.
+// Parameters. The strategy has defined page_tag, and `page`, a descriptor, with a member `number`.
+// The first descriptor and tag are those of the page before the first.
 #pragma once
 
 #include "alloc/strategies/paged/size_classes.h"
 #include "alloc/strategies/strategy.h"
+
+#ifndef PAGE_SHIFT
+#error "PAGE_SHIFT: log2 of a page's bytes"
+#endif
+#ifndef TABLE_DESCRIPTORS_MIN
+#error "TABLE_DESCRIPTORS_MIN: for how many pages there is room at first"
+#endif
 
 enum {
     TABLE_MOVES = 0,

@@ -1,4 +1,12 @@
 // paged with pages of 4 KiB.
+#include "alloc/strategies/paged/paged_state.inc.h"
+
+#include "alloc/strategies/paged/page_table_moves.inc.h"
+
+#include "alloc/strategies/paged/page_runs.inc.h"
+
+#include "alloc/strategies/paged/paged_alone.inc.h"
+
 #include "alloc/strategies/paged/paged.inc.h"
 
 LM_STRATEGY(paged, paged, .idea = "size classes in 4 KiB pages, a free list for each run",

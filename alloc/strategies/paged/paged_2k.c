@@ -1,6 +1,14 @@
 // paged with pages of 2 KiB, for heaps of under 1 MiB: slabs start at half the size, and large
 // blocks are rounded up to half as much. The table takes 1.2 % of the memory.
 #define PAGE_SHIFT LM_GEOMETRY(11, 9)
+#include "alloc/strategies/paged/paged_state.inc.h"
+
+#include "alloc/strategies/paged/page_table_moves.inc.h"
+
+#include "alloc/strategies/paged/page_runs.inc.h"
+
+#include "alloc/strategies/paged/paged_alone.inc.h"
+
 #include "alloc/strategies/paged/paged.inc.h"
 
 LM_STRATEGY(paged_2k, paged, .idea = "paged with pages of 2 KiB, for small heaps",

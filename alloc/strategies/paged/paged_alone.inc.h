@@ -2,6 +2,18 @@
 // nothing to lock.
 #pragma once
 
+#include "alloc/strategies/strategy.h"
+
+// Parameters: the strategy has included paged_state.inc.h and page_runs.inc.h. What paged.inc.h
+// defines:
+static inline page *current(const lm_memory *m, const heap *h, uint32_t class);
+static page *slab_ready(const lm_memory *m, uint32_t class);
+static inline uint32_t pop(const lm_memory *m, page *p);
+static inline void push(const lm_memory *m, page *p, uint32_t block);
+static void slabs_none(const lm_memory *m, heap *h);
+static void free_large(uint32_t block, lm_memory *m);
+static void free_in_slab(page *p, uint32_t block, lm_memory *m);
+
 typedef struct state {
     page_runs runs;
     heap heap;

@@ -32,7 +32,14 @@
 // Good at: several threads, producers and consumers; blocks of many sizes that come and go at
 // random. Bad at: one thread in a small heap, for which paged takes less.
 #define PAGED_SHARED
-#define TABLE_STAYS
+#include "alloc/strategies/paged/paged_state.inc.h"
+
+#include "alloc/strategies/paged/page_table_stays.inc.h"
+
+#include "alloc/strategies/paged/page_runs.inc.h"
+
+#include "alloc/strategies/paged/paged_threads.inc.h"
+
 #include "alloc/strategies/paged/paged.inc.h"
 
 LM_STRATEGY(paged_shared, paged, .idea = "paged for threads: caches, slabs and mail for each",

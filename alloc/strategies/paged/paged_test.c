@@ -14,6 +14,14 @@
 #define SMALL_MAX_BYTES    1024
 #define SMALL_HEAP_BYTES   (1 << 17)
 #define TABLE_MEMORY_BYTES (1 << 16)
+#include "alloc/strategies/paged/paged_state.inc.h"
+
+#include "alloc/strategies/paged/page_table_moves.inc.h"
+
+#include "alloc/strategies/paged/page_runs.inc.h"
+
+#include "alloc/strategies/paged/paged_alone.inc.h"
+
 #include "alloc/strategies/paged/paged.inc.h"
 
 LM_STRATEGY(tiny, paged, .idea = "paged with pages of 256 bytes",

@@ -41,6 +41,25 @@
 // the program passed it on: whose heap lies where, a descriptor's kind, class and number.
 #pragma once
 
+#include "alloc/strategies/strategy.h"
+
+#ifndef PAGED_SHARED
+#error "PAGED_SHARED: paged_state.inc.h must have caches, outboxes and tags"
+#endif
+
+// Parameters: the strategy has included paged_state.inc.h and page_runs.inc.h. What paged.inc.h
+// defines:
+static page *slab_ready(const lm_memory *m, uint32_t class);
+static uint32_t slab_capacity(const page *p);
+static inline void push(const lm_memory *m, page *p, uint32_t block);
+static void slabs_none(const lm_memory *m, heap *h);
+static void free_large(uint32_t block, lm_memory *m);
+static void free_in_slab(page *p, uint32_t block, lm_memory *m);
+static inline void guard(const lm_memory *m, uint32_t block);
+static inline void guard_others(const lm_memory *m, uint32_t block);
+static inline void guard_none(const lm_memory *m, uint32_t block);
+static bool is_carved(const lm_memory *m, const page *p, uint32_t block);
+
 enum {
     CACHE_BYTES_MAX = LM_GEOMETRY(16384, 32),
     MESSAGE_BYTES_MAX = LM_GEOMETRY(16384, 64),

@@ -1,7 +1,7 @@
 // A free block is its tag, its links and its last word. Of the wilderness nothing is read.
 #pragma once
 
-#include "alloc/strategies/fit/boundary_tags.inc.h"
+#include "alloc/strategies/strategy.h"
 
 // Where a free block's links end: those of alloc/strategies/fit/{address_tries,size_tries}.inc.h,
 // of a list.
@@ -9,7 +9,7 @@ static inline uint32_t links_bytes(uint32_t bytes) {
     (void)bytes;
 #if defined(INDEX_MOVES)
     return LM_BLOCK_ALIGNMENT;
-#elif defined(BINS_BESIDES)
+#elif defined(BINS_AND_MORE)
     return bytes >> TRIE_LOG2 ? LM_BLOCK_ALIGNMENT + 3 * LM_WORD_BYTES : 2 * LM_WORD_BYTES;
 #else
     return 2 * LM_WORD_BYTES;

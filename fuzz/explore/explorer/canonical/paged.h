@@ -3,7 +3,7 @@
 // left for good when it moves.
 #pragma once
 
-#include "alloc/strategies/paged/paged.inc.h"
+#include "alloc/strategies/strategy.h"
 
 static void clear_run(lm_memory *m, uint32_t n, const page *p) {
     uint32_t first = n + 1, last = n + p->length - 1;
@@ -34,7 +34,7 @@ static void canonicalize(lm_memory *m) {
         else if (p->kind == PAGE_SLAB)
             clear_slab(m, p);
     }
-#ifndef TABLE_STAYS
+#ifndef PAGED_SHARED
     uint32_t front = m->heap_start + (uint32_t)sizeof(state);
     if (table_offset(&r->table) != front)
         memset(lm_at(m, front), 0, (r->first << PAGE_SHIFT) - front);
