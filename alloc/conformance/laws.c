@@ -12,9 +12,9 @@ static void bytes_are_free_of_the_base(void **state) {
     static model models[2];
     for (int i = 0; i < 2; i++) {
         model *m = &models[i];
-        *m = (model){.memory = started(1, 100), .random = 5};
+        model_start(m, make(1, 100, 0), 5);
         for (; m->step < 5000; m->step++)
-            step(m, &(world){.slots = 200});
+            model_step(m, &(model_options){.blocks = 200});
     }
     assert_ptr_not_equal(lm_memory_base(&models[0].memory), lm_memory_base(&models[1].memory));
     require_that(relocatable, models[0].memory.pages, ==, models[1].memory.pages);
@@ -66,15 +66,15 @@ static void all_that_is_freed_comes_back(void **state) {
     enum { LEARNT = 15, EPISODES = 24 };
     if (!can(LM_MERGES)) skip();
     static model m;
-    m = (model){.memory = started(20, 200), .random = 11};
+    model_start(&m, make(20, 200, 0), 11);
     uint32_t before = largest(&m.memory), first = 0, pages = 0;
     assert_whole(&m.memory);
     for (m.episode = 0; m.episode < EPISODES; m.episode++) {
         m.random = 11;
         for (m.step = 0; m.step < 3000; m.step++)
-            step(&m, &(world){.slots = 300});
-        while (m.count)
-            step_free(&m, random_below(&m.random, m.count));
+            model_step(&m, &(model_options){.blocks = 300});
+        while (model_blocks(&m))
+            model_free(&m, model_block(&m));
         assert_whole(&m.memory);
         uint32_t after = largest(&m.memory);
         require_that(merges, after, >=, before);
@@ -92,19 +92,19 @@ static void the_same_again_needs_no_growth(void **state) {
     (void)state;
     if (!can(LM_FREES_BLOCKS) || can(LM_MERGES)) skip();
     lm_memory memory = started(1, 1000);
-    void *blocks[SLOTS];
+    void *blocks[MODEL_BLOCKS_MAX];
     uint64_t order = 3;
     for (int round = 0; round < 10; round++) {
         uint64_t random = 12;
-        for (uint32_t i = 0; i < SLOTS; i++) {
+        for (uint32_t i = 0; i < MODEL_BLOCKS_MAX; i++) {
             size_t alignment = (size_t)1 << random_below(&random, 8);
             uint32_t size = random_below(&random, 16u << random_below(&random, 13));
             blocks[i] = tested->allocate_aligned(alignment, size, &memory);
             require(reuse, blocks[i]);
         }
-        require_that(reuse, walk(&memory).live_blocks, ==, SLOTS);
+        require_that(reuse, walk(&memory).live_blocks, ==, MODEL_BLOCKS_MAX);
         lm_memory_refuse(&memory, LM_REFUSE_ALL);
-        for (uint32_t left = SLOTS; left > 0; left--) {
+        for (uint32_t left = MODEL_BLOCKS_MAX; left > 0; left--) {
             uint32_t i = random_below(&order, left);
             tested->free(blocks[i], 0, &memory);
             blocks[i] = blocks[left - 1];
@@ -119,17 +119,20 @@ static void freed_between_foreign_pages_comes_back(void **state) {
     (void)state;
     if (!can(LM_MERGES)) skip();
     static model m;
-    m = (model){.memory = started(2, 200), .random = 4};
+    model_start(&m, make(2, 200, 0), 4);
     for (; m.step < 1500; m.step++)
-        step(&m, &(world){.slots = 200, .foreign = true});
-    free_all(&m);
-    check_contents(&m);
+        model_step(&m, &(model_options){.blocks = 200, .foreign = true});
+    while (model_blocks(&m)) {
+        const oracle_extent *block = model_block(&m);
+        if (block) model_free(&m, block);
+    }
+    model_check_contents(&m);
     assert_whole(&m.memory);
     uint64_t heap_bytes = walk(&m.memory).heap_bytes;
     tested->reset(&m.memory);
     assert_whole(&m.memory);
     require_that(merges, walk(&m.memory).heap_bytes, ==, heap_bytes);
-    check_contents(&m);
+    model_check_contents(&m);
     lm_memory_destroy(&m.memory);
 }
 

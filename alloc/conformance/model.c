@@ -6,129 +6,62 @@ static uint32_t random_size(uint64_t *state) {
     return random_below(state, 300) ? size : size * 5;
 }
 
-static unsigned char *at(model *m, const extent *e) {
-    return lm_memory_base(&m->memory) + e->offset;
+static bool chance(model *m, uint32_t one_in) {
+    return random_below(&m->random, one_in) == 0;
 }
 
-static extent *insert(model *m, extent e) {
-    uint32_t i = m->count;
-    while (i > 0 && m->live[i - 1].offset > e.offset)
-        i--;
-    require(disjoint, i == 0 || m->live[i - 1].room <= e.offset - m->live[i - 1].offset);
-    require(disjoint, i == m->count || e.room <= m->live[i].offset - e.offset);
-    memmove(&m->live[i + 1], &m->live[i], (m->count - i) * sizeof e);
-    m->live[i] = e;
-    m->count++;
-    return &m->live[i];
-}
-static extent forget(model *m, uint32_t i) {
-    extent e = m->live[i];
-    memmove(&m->live[i], &m->live[i + 1], (--m->count - i) * sizeof e);
-    return e;
+static void check(model *m, bool holds) {
+    const oracle *o = &m->heap.oracle;
+    if (!holds) law_fail(o->broken, __FILE__, __LINE__, "%s", o->finding);
 }
 
-// Enters a block that was returned: aligned, inside, disjoint from all others, and then filled.
-static void enter(model *m, const void *block, extent e) {
-    uint64_t end = (uint64_t)lm_memory_pages(&m->memory) * LM_PAGE_BYTES;
-    e.offset = (uint64_t)((const unsigned char *)block - lm_memory_base(&m->memory));
-    e.usable = tested->usable_size(block, &m->memory);
-    e.room = e.usable ? e.usable : 1;
-    require_that(inside, e.offset, >=, m->memory.heap_start);
-    require_that(inside, e.offset, <=, end);
-    require_that(inside, e.room, <=, end - e.offset);
-    require_that(usable, e.usable, >=, e.size);
-    require_that(usable, e.usable, <=, e.cost_max);
-    require_that(aligned, e.offset % LM_BLOCK_ALIGNMENT, ==, 0);
-    require_that(aligned, e.offset % e.alignment, ==, 0);
-    fill(at(m, insert(m, e)), e.usable, e.mark);
+void model_start(model *m, lm_memory memory, uint64_t seed) {
+    *m = (model){.memory = memory, .random = seed, .seed = seed, .episode = m->episode};
+    check(m, checked_start(&m->heap, tested, &m->memory, &(checked_options){0}));
+    require(start, m->heap.started);
 }
 
-// A refusal is due only where growth is: the memory is nearly full, or growth was refused.
-static void refused(model *m, size_t size, size_t alignment, uint32_t pages_before) {
-    uint64_t left = (uint64_t)(m->memory.pages_max - pages_before) * LM_PAGE_BYTES;
-    uint64_t due = 2 * bytes_max(size, alignment) + alignment + 3 * LM_PAGE_BYTES;
-    require_as(served, m->growth_refused || left < due,
-               "expected success: the memory can grow by %llu bytes, and %llu are enough",
-               (unsigned long long)left, (unsigned long long)due);
-    require_that(refused, lm_memory_pages(&m->memory), ==, pages_before);
-    m->refusals++;
+// ---- Calls --------------------------------------------------------------------------------------
+
+static void allocate(model *m) {
+    uint32_t size = random_size(&m->random), alignment = LM_BLOCK_ALIGNMENT;
+    uint32_t kind = random_below(&m->random, 10);
+    if (kind == 0) alignment = UINT32_C(1) << random_below(&m->random, 17);
+    check(m, checked_allocate(&m->heap, m->number++, size, alignment, kind == 1 || kind == 2));
 }
 
-static void step_allocate(model *m) {
-    size_t size = random_size(&m->random), alignment = LM_BLOCK_ALIGNMENT;
-    uint32_t pages = lm_memory_pages(&m->memory), kind = random_below(&m->random, 10);
-    uint8_t mark = (uint8_t)random_next(&m->random);
-    void *block;
-    if (kind == 0) {
-        alignment = (size_t)1 << random_below(&m->random, 17);
-        block = tested->allocate_aligned(alignment, size, &m->memory);
-    } else if (kind < 3) {
-        block = tested->allocate_zeroed(size, &m->memory);
-        if (block) require_zero(block, size);
-    } else {
-        block = tested->allocate(size, &m->memory);
-    }
-    if (!block)
-        refused(m, size, alignment, pages);
-    else
-        enter(m, block,
-              (extent){.size = size,
-                       .alignment = alignment,
-                       .mark = mark,
-                       .scope = m->scopes,
-                       .cost_max = bytes_max(size, alignment),
-                       .counts = lm_demand_allocated(&m->demand, tested, size, alignment)});
+static void resize(model *m, const oracle_extent *block) {
+    uint32_t size = random_size(&m->random);
+    if (chance(m, 3)) size = block->size + random_below(&m->random, 40);
+    check(m, checked_resize(&m->heap, block->number, size));
 }
 
-void step_free(model *m, uint32_t i) {
-    extent e = forget(m, i);
-    require_filled(at(m, &e), e.usable, e.usable, e.mark);
-    lm_demand_freed(&m->demand, e.counts);
-    tested->free(at(m, &e), random_below(&m->random, 2) ? e.size : 0, &m->memory);
+const oracle_extent *model_block(model *m) {
+    const oracle *o = &m->heap.oracle;
+    const oracle_extent *block = &o->extents[o->order[random_below(&m->random, o->count)]];
+    return block->foreign ? NULL : block;
 }
 
-static void step_resize(model *m, uint32_t i) {
-    extent e = forget(m, i);
-    size_t size = random_size(&m->random), kept = e.size;
-    if (random_below(&m->random, 3) == 0) size = e.size + random_below(&m->random, 40);
-    uint32_t pages = lm_memory_pages(&m->memory);
-    void *old = at(m, &e);
-    void *block = e.alignment > LM_BLOCK_ALIGNMENT
-                      ? tested->resize_aligned(old, size, e.alignment, &m->memory)
-                      : tested->resize(old, size, &m->memory);
-    if (!block) {
-        refused(m, size, e.alignment, pages);
-        require_that(refused, tested->usable_size(at(m, &e), &m->memory), ==, e.usable);
-        require_filled(at(m, &e), e.usable, e.usable, e.mark);
-        insert(m, e);
-        return;
-    }
-    require_filled(block, size < kept ? size : kept, e.usable, e.mark);
-    bool moved = block != at(m, &e);
-    if (moved) e.scope = m->scopes;
-    e.counts = lm_demand_resized(&m->demand, tested, e.counts, size, e.alignment, moved);
-    e.size = size;
-    e.cost_max = 2 * bytes_max(size, e.alignment);
-    enter(m, block, e);
+void model_free(model *m, const oracle_extent *block) {
+    check(m, checked_free(&m->heap, block->number));
 }
 
-// Somebody else's pages, which are watched as the blocks are.
-void step_foreign(model *m) {
-    uint32_t before = lm_memory_pages(&m->memory), pages = 1 + random_below(&m->random, 2);
-    if (m->foreign == FOREIGN_MAX || !lm_memory_grow_foreign(&m->memory, pages)) return;
-    m->foreign++;
-    lm_demand_foreign(&m->demand, pages);
-    uint64_t bytes = (uint64_t)pages * LM_PAGE_BYTES;
-    extent *e = insert(m, (extent){.offset = (uint64_t)before * LM_PAGE_BYTES,
-                                   .room = bytes,
-                                   .usable = bytes,
-                                   .mark = (uint8_t)random_next(&m->random),
-                                   .foreign = true});
-    fill(at(m, e), e->usable, e->mark);
+void model_walk(model *m) {
+    check(m, oracle_walk(&m->heap.oracle));
 }
 
-// The heap goes on elsewhere, as a copy of its bytes.
-static void step_copy(model *m) {
+void model_check_contents(model *m) {
+    check(m, oracle_contents(&m->heap.oracle));
+}
+
+// ---- Events -------------------------------------------------------------------------------------
+
+void model_grow_foreign(model *m) {
+    check(m, checked_grow_foreign(&m->heap, 1 + random_below(&m->random, 2)));
+}
+
+// The heap continues in another memory, as a copy of its bytes.
+static void copy(model *m) {
     lm_memory other;
     assert_true(lm_memory_create(&other, &(lm_memory_options){.pages = m->memory.pages,
                                                               .pages_max = m->memory.pages_max,
@@ -141,195 +74,122 @@ static void step_copy(model *m) {
     m->memory = other;
 }
 
-lm_census check_census(model *m) {
-    lm_census census;
-    const char *broken = tested->validate(&m->memory, &census);
-    require_as(sound, !broken, "validate returned \"%s\"", broken);
-    uint64_t usable = 0, cost_max = 0, foreign = 0, blocks = m->count - m->foreign;
-    for (uint32_t i = 0; i < m->count; i++) {
-        *(m->live[i].foreign ? &foreign : &usable) += m->live[i].usable;
-        cost_max += m->live[i].cost_max;
-    }
-    uint64_t end = (uint64_t)lm_memory_pages(&m->memory) * LM_PAGE_BYTES;
-    require_that(census, census.live_bytes, >=, usable);
-    require_that(census, census.live_blocks, >=, blocks);
-    if (can(LM_FREES_BLOCKS)) require_that(census, census.live_blocks, ==, blocks);
-    if (can(LM_FREES_BLOCKS)) require_that(cost, census.live_bytes, <=, cost_max);
-    require_that(census, census.live_bytes + census.free_bytes, <=, census.heap_bytes);
-    uint64_t taken = end - m->memory.heap_start - foreign;
-    require_that(census, census.heap_bytes, <=, taken);
-    require_that(census, census.heap_bytes + (m->foreign + 1) * 64, >=, taken);
-    require_bound(census.heap_bytes, &m->demand.most, m->pages_begun);
-    return census;
+static void event(model *m, const model_options *options) {
+    if (options->refusing && chance(m, 40))
+        lm_memory_refuse(&m->memory, chance(m, 2) ? 1 + random_below(&m->random, 4) : 0);
+    if (options->foreign && chance(m, 60)) model_grow_foreign(m);
+    if (options->copying && m->step == options->steps / 2) copy(m);
+    if (options->moving && chance(m, 1000)) assert_true(lm_memory_move(&m->memory));
 }
 
-void check_contents(model *m) {
-    for (uint32_t i = 0; i < m->count; i++) {
-        const extent *e = &m->live[i];
-        require_filled(at(m, e), e->usable, e->usable, e->mark);
-    }
-}
-
-// Keeps the foreign extents and those allocated in a scope further out.
-static void forget_scopes_from(model *m, uint32_t scope) {
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < m->count; i++) {
-        if (m->live[i].foreign || m->live[i].scope < scope)
-            m->live[kept++] = m->live[i];
-        else
-            lm_demand_freed(&m->demand, m->live[i].counts);
-    }
-    m->count = kept;
-}
-
-static void step_reset(model *m) {
-    check_contents(m);
-    tested->reset(&m->memory);
-    forget_scopes_from(m, 0);
-    lm_demand_reset(&m->demand);
-    m->scopes = 0;
-    lm_census census = walk(&m->memory);
-    require_that(reset, census.live_blocks, ==, 0);
-    require_that(reset, census.live_bytes, ==, 0);
-}
-
-void step_close_scope(model *m) {
-    tested->close_scope(&m->memory);
-    forget_scopes_from(m, m->scopes--);
-    lm_demand_closed(&m->demand);
-    check_contents(m);
-}
-
-static void step_open_scope(model *m) {
-    uint32_t pages = lm_memory_pages(&m->memory);
-    if (!tested->open_scope(&m->memory)) {
-        refused(m, 0, LM_BLOCK_ALIGNMENT, pages);
-        return;
-    }
-    m->scopes++;
-    lm_demand_opened(&m->demand, tested);
-}
-
-static void step_event(model *m, const world *w) {
-    if (w->refusing && random_below(&m->random, 40) == 0) {
-        m->growth_refused = random_below(&m->random, 2);
-        lm_memory_refuse(&m->memory, m->growth_refused ? 1 + random_below(&m->random, 4) : 0);
-    }
-    if (w->foreign && random_below(&m->random, 60) == 0) step_foreign(m);
-    if (w->copying && m->step == w->steps / 2) step_copy(m);
-    if (w->moving && random_below(&m->random, 1000) == 0) assert_true(lm_memory_move(&m->memory));
-}
-
-void step(model *m, const world *w) {
-    if (!m->pages_begun) m->pages_begun = lm_memory_pages(&m->memory);
-    if (!m->seed) m->seed = m->random;
+void model_step(model *m, const model_options *options) {
     at_operation(m->seed, m->step);
-    step_event(m, w);
-    uint32_t blocks = m->count - m->foreign, kind = random_below(&m->random, 100);
+    event(m, options);
+    uint32_t blocks = model_blocks(m), kind = random_below(&m->random, 100);
     // Tides: episodes fill and drain, so that the heap is seen both near empty and near full.
-    uint32_t appetite = w->hungry ? 85 : m->step / 512 % 2 ? 35 : 60;
-    bool full = blocks == w->slots && !can(LM_FREES_BLOCKS) && m->scopes == 0;
-    if (full || random_below(&m->random, 1000) < w->resets_in_1000) {
-        step_reset(m);
-    } else if (can(LM_NESTS_SCOPES) && random_below(&m->random, 12) == 0) {
-        // Scopes that were left open for long are closed when the slots are full.
-        if (m->scopes && (blocks == w->slots || random_below(&m->random, 2)))
-            step_close_scope(m);
-        else
-            step_open_scope(m);
-    } else if (blocks == 0 || (kind < appetite && blocks < w->slots)) {
-        step_allocate(m);
+    uint32_t appetite = options->hungry ? 85 : m->step / 512 % 2 ? 35 : 60;
+    bool full = blocks == options->blocks && !can(LM_FREES_BLOCKS) && m->heap.depth == 0;
+    if (full || random_below(&m->random, 1000) < options->resets_in_1000) {
+        check(m, checked_reset(&m->heap));
+    } else if (can(LM_NESTS_SCOPES) && chance(m, 12)) {
+        // A scope that was left open for long is closed when no further block is allowed.
+        bool closes = m->heap.depth && (blocks == options->blocks || chance(m, 2));
+        check(m, closes ? checked_close(&m->heap) : checked_open(&m->heap));
+    } else if (blocks == 0 || (kind < appetite && blocks < options->blocks)) {
+        allocate(m);
     } else {
-        uint32_t i = random_below(&m->random, m->count);
-        if (m->live[i].foreign) return;
-        if (kind % 3 == 0)
-            step_resize(m, i);
-        else if (can(LM_FREES_BLOCKS) || kind % 3 == 1)
-            step_free(m, i);
+        const oracle_extent *block = model_block(m);
+        if (block && kind % 3 == 0)
+            resize(m, block);
+        else if (block && (can(LM_FREES_BLOCKS) || kind % 3 == 1))
+            model_free(m, block);
     }
 }
 
-void free_all(model *m) {
-    for (uint32_t i = m->count; i-- > 0;)
-        if (!m->live[i].foreign) step_free(m, i);
-}
-
-static void play_episode(model *m, const world *w) {
-    static const uint32_t starts[] = {16, 1024, 60000 / 16 * 16, 65520, 65536, 3 * 65536 + 16};
-    uint32_t start = starts[random_below(&m->random, 6)], pages = random_below(&m->random, 7);
-    assert_true(lm_memory_create(&m->memory, &(lm_memory_options){.pages = pages,
-                                                                  .pages_max = w->pages_max,
-                                                                  .heap_start = start,
-                                                                  .moving = w->moving}));
-    require(start, tested->start(&m->memory));
-    for (m->step = 0; m->step < w->steps; m->step++) {
-        step(m, w);
-        if (m->step % w->walk_every == 0) check_census(m);
-        if (m->step % 256 == 0) check_contents(m);
-    }
-    check_contents(m);
-    while (m->scopes)
-        step_close_scope(m);
-    free_all(m);
-    check_census(m);
+void model_end(model *m) {
+    static const law of_the_oracle[] = {LAW_disjoint, LAW_gap}; // checked nowhere else in the suite
+    for (size_t i = 0; i < sizeof of_the_oracle / sizeof *of_the_oracle; i++)
+        law_checked(of_the_oracle[i], true);
+    model_check_contents(m);
+    check(m, checked_end(&m->heap));
     lm_memory_destroy(&m->memory);
 }
 
-static void play_world(void **state) {
-    static model m;
-    const world *w = *state;
-    for (unsigned episode = 0; episode < w->episodes; episode++) {
-        uint64_t seed = episode * 7919 + 1;
-        m = (model){.random = seed, .seed = seed, .episode = episode};
-        play_episode(&m, w);
+// ---- Episodes -----------------------------------------------------------------------------------
+
+static void play_episode(model *m, const model_options *options, uint64_t seed) {
+    static const uint32_t starts[] = {16, 1024, 60000 / 16 * 16, 65520, 65536, 3 * 65536 + 16};
+    uint64_t place = seed;
+    lm_memory memory;
+    assert_true(lm_memory_create(&memory,
+                                 &(lm_memory_options){.pages = random_below(&place, 7),
+                                                      .pages_max = options->pages_max,
+                                                      .heap_start = starts[random_below(&place, 6)],
+                                                      .moving = options->moving}));
+    model_start(m, memory, seed);
+    for (; m->step < options->steps; m->step++) {
+        model_step(m, options);
+        if (m->step % options->walk_every == 0) model_walk(m);
+        if (m->step % 256 == 0) model_check_contents(m);
     }
+    model_end(m);
 }
 
-static world small = {.episodes = 40,
-                      .steps = 4000,
-                      .walk_every = 2,
-                      .slots = 60,
-                      .pages_max = 40,
-                      .resets_in_1000 = 1,
-                      .copying = true};
-static world large = {.episodes = 2,
-                      .steps = 50000,
-                      .walk_every = 1000,
-                      .slots = SLOTS,
-                      .pages_max = 300,
-                      .copying = true};
-static world moving = {
-    .episodes = 20, .steps = 1000, .walk_every = 1, .slots = 80, .pages_max = 40, .moving = true};
-static world refusing = {.episodes = 20,
-                         .steps = 2000,
-                         .walk_every = 1,
-                         .slots = 100,
-                         .pages_max = 40,
-                         .refusing = true,
-                         .resets_in_1000 = 1};
-static world foreign = {.episodes = 30,
-                        .steps = 2000,
-                        .walk_every = 2,
-                        .slots = 100,
-                        .pages_max = 150,
-                        .foreign = true,
-                        .resets_in_1000 = 2};
-static world everything = {.episodes = 10,
-                           .steps = 2000,
-                           .walk_every = 1,
-                           .slots = 80,
-                           .pages_max = 45,
-                           .foreign = true,
-                           .moving = true,
-                           .refusing = true,
-                           .copying = true,
-                           .resets_in_1000 = 1};
+static void play_episodes(void **state) {
+    static model m;
+    const model_options *options = *state;
+    for (m.episode = 0; m.episode < options->episodes; m.episode++)
+        play_episode(&m, options, m.episode * 7919 + 1);
+}
+
+static model_options small = {.episodes = 40,
+                              .steps = 4000,
+                              .walk_every = 2,
+                              .blocks = 60,
+                              .pages_max = 40,
+                              .resets_in_1000 = 1,
+                              .copying = true};
+static model_options large = {.episodes = 2,
+                              .steps = 50000,
+                              .walk_every = 1000,
+                              .blocks = MODEL_BLOCKS_MAX,
+                              .pages_max = 300,
+                              .copying = true};
+static model_options moving = {
+    .episodes = 20, .steps = 1000, .walk_every = 1, .blocks = 80, .pages_max = 40, .moving = true};
+static model_options refusing = {.episodes = 20,
+                                 .steps = 2000,
+                                 .walk_every = 1,
+                                 .blocks = 100,
+                                 .pages_max = 40,
+                                 .refusing = true,
+                                 .resets_in_1000 = 1};
+static model_options foreign = {.episodes = 30,
+                                .steps = 2000,
+                                .walk_every = 2,
+                                .blocks = 100,
+                                .pages_max = 150,
+                                .foreign = true,
+                                .resets_in_1000 = 2};
+static model_options everything = {.episodes = 10,
+                                   .steps = 2000,
+                                   .walk_every = 1,
+                                   .blocks = 80,
+                                   .pages_max = 45,
+                                   .foreign = true,
+                                   .moving = true,
+                                   .refusing = true,
+                                   .copying = true,
+                                   .resets_in_1000 = 1};
 
 int run_model(void) {
     static const law_test tests[] = {
-        {"random_small", play_world, &small},     {"random_large", play_world, &large},
-        {"random_moving", play_world, &moving},   {"random_refused", play_world, &refusing},
-        {"random_foreign", play_world, &foreign}, {"random_everything", play_world, &everything},
+        {"random_small", play_episodes, &small},
+        {"random_large", play_episodes, &large},
+        {"random_moving", play_episodes, &moving},
+        {"random_refused", play_episodes, &refusing},
+        {"random_foreign", play_episodes, &foreign},
+        {"random_everything", play_episodes, &everything},
     };
     return run_law_tests("model", tests, sizeof tests / sizeof *tests);
 }

@@ -1,56 +1,47 @@
-// The model: a list of the live blocks by offset, kept independently of the strategy. It makes
-// random calls and checks every result against the list. Foreign pages are blocks in it that are
-// never freed.
+// Random calls on the strategy under test, each checked by the oracle
+// (alloc/conformance/checked_heap.h).
 #pragma once
 
-#include "alloc/conformance/demand.h"
+#include "alloc/conformance/checked_heap.h"
 #include "alloc/conformance/tested.h"
 
-enum { SLOTS = 512, FOREIGN_MAX = 64 };
-
-typedef struct extent {
-    uint64_t offset;
-    uint64_t room;   // bytes that no other extent may overlap: the usable ones, at least one
-    uint64_t usable; // bytes that keep their content
-    uint64_t cost_max;
-    uint64_t counts; // its share in the demand
-    size_t size, alignment;
-    uint32_t scope; // the one that it was allocated in
-    uint8_t mark;
-    bool foreign;
-} extent;
+enum { MODEL_BLOCKS_MAX = 512 };
 
 typedef struct model {
     lm_memory memory;
-    extent live[SLOTS + FOREIGN_MAX]; // in order of their offsets
-    uint32_t count, foreign, scopes, pages_begun;
-    lm_demand_meter demand; // on the heap
+    checked_heap heap;
     uint64_t random, seed;  // seed: the first value of random
-    bool growth_refused;    // growths may have been made to fail
-    unsigned refusals;      // the number of calls that failed
-    unsigned episode, step;
+    uint32_t number;        // of the next block
+    unsigned episode, step; // step: the calls and events so far
 } model;
 
-// The parameters of an episode.
-typedef struct world {
+typedef struct model_options {
     unsigned episodes, steps, walk_every, resets_in_1000;
-    uint32_t slots, pages_max;
+    uint32_t blocks, pages_max;
     bool moving, refusing, foreign, copying;
     bool hungry; // allocates more than it frees
-} world;
+} model_options;
+
+// Starts a heap in the memory, which the model owns from here on. Like all functions below, fails
+// the test if a law is broken.
+void model_start(model *m, lm_memory memory, uint64_t seed);
 
 // Makes one random call or event.
-void step(model *m, const world *w);
+void model_step(model *m, const model_options *options);
 
-// Make a given one.
-void step_free(model *m, uint32_t i);
-void step_foreign(model *m);
-void step_close_scope(model *m);
+// Other code grows the memory by one or two pages, up to ORACLE_FOREIGN_MAX times.
+void model_grow_foreign(model *m);
 
-// Check that the heap is sound and its census agrees with the model, and that every block has its
-// content.
-lm_census check_census(model *m);
-void check_contents(model *m);
+// Return and free a random block. model_block returns NULL if it chose a foreign extent.
+const oracle_extent *model_block(model *m);
+void model_free(model *m, const oracle_extent *block);
+static inline uint32_t model_blocks(const model *m) {
+    return m->heap.oracle.count - m->heap.oracle.foreign;
+}
 
-// Frees all blocks of the model, the last one first.
-void free_all(model *m);
+// Check the heap and its census, and the content of every block.
+void model_walk(model *m);
+void model_check_contents(model *m);
+
+// Frees everything, checks the empty heap and destroys the memory.
+void model_end(model *m);

@@ -8,14 +8,6 @@
 
 enum { LINES_KEPT = 40, LINE_BYTES = 500, TEST_SECONDS_MAX = 600 };
 
-static const struct {
-    const char *name, *statement;
-} laws[] = {
-#define LAW(name, claimed, statement) {#name, statement},
-#include "alloc/conformance/laws.def"
-#undef LAW
-};
-
 // Shared with the children of a test, so that the parent can print their lines once more.
 static struct {
     unsigned count;
@@ -48,9 +40,9 @@ static void print_line(law broken, const char *found, va_list arguments) {
         snprintf(where, sizeof where, ", seed %llu, operation %u", (unsigned long long)at_seed,
                  at_number);
     snprintf(line, sizeof line, "conformance: %s, level %d: law %s: %s: %s (test %s%s)",
-             tested->name, tested->check_level, laws[broken].name, last_call(), what, test_name,
+             tested->name, tested->check_level, law_names[broken], last_call(), what, test_name,
              where);
-    fprintf(stderr, "%s\n    law %s: %s\n", line, laws[broken].name, laws[broken].statement);
+    fprintf(stderr, "%s\n    law %s: %s\n", line, law_names[broken], law_texts[broken]);
     if (failures && failures->count < LINES_KEPT)
         memcpy(failures->lines[failures->count++], line, sizeof line);
     if (stop_at_first) _exit(1);
@@ -152,7 +144,7 @@ int print_failures(void) {
     for (int i = 0; i < LAWS && count == 0; i++) { // a test that failed has checked less
         if (!claimed[i] || checked[i]) continue;
         fprintf(stderr, "conformance: %s, level %d: law %s: no test has checked it\n", a->name,
-                a->check_level, laws[i].name);
+                a->check_level, law_names[i]);
         unchecked++;
     }
     if (count) fprintf(stderr, "\n%u failures:\n", count);

@@ -6,15 +6,9 @@
 #pragma once
 
 #include "alloc/allocator.h"
+#include "alloc/conformance/law.h"
 
 #include <stdio.h>
-
-typedef enum law {
-#define LAW(name, claimed, statement) LAW_##name,
-#include "alloc/conformance/laws.def"
-#undef LAW
-    LAWS
-} law;
 
 // The strategy under test: a copy of the table whose functions record their calls, so that a
 // failure can print the thread's last call.

@@ -94,13 +94,14 @@ static void a_memory_limit_is_said(void **state) {
     put_explorer("echo '{\"allocator\":\"one\",\"depth\":3,\"violations\":[],"
                  "\"ended_by\":\"memory limit of 64 MiB reached\"}' >&3");
     assert_says("--memory 64", 2, "  all hold, then: memory limit of 64 MiB reached\n");
-    put_explorer("echo '{\"allocator\":\"one\",\"depth\":3,\"violations\":[{\"law\":\"walk\","
+    put_explorer("echo '{\"allocator\":\"one\",\"depth\":3,\"violations\":[{\"law\":\"survives\","
                  "\"how\":\"x\",\"operations\":1}],\"ended_by\":\"y\"}' >&3; exit 1");
-    assert_says("--memory 64", 1, "broken walk: x");
+    assert_says("--memory 64", 1, "broken survives: x");
 }
 
 #define FOUND                                                                                      \
-    "echo '{\"allocator\":\"one\",\"depth\":1,\"violations\":[{\"law\":\"walk\",\"how\":\"x\","    \
+    "echo "                                                                                        \
+    "'{\"allocator\":\"one\",\"depth\":1,\"violations\":[{\"law\":\"survives\",\"how\":\"x\","     \
     "\"operations\":1}]}' >&3; exit 1"
 
 // A trace that breaks nothing, or is not there, is not shown as if it did.

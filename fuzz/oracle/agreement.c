@@ -24,16 +24,17 @@ static uint32_t alignment_of(oracle *o, const trace_operation *operation) {
 }
 
 static void note(agreement *a, heap_player *p, const trace_operation *operation, size_t index) {
-    if (p->answer == HEAP_NOT_ASKED || index >= AGREEMENT_OPERATIONS_MAX) return;
+    if (p->heap.answer == CHECKED_NOT_ASKED || index >= AGREEMENT_OPERATIONS_MAX) return;
     uint32_t bit = UINT32_C(1) << a->place;
     agreement_answers *answers = &a->answers[index];
-    if (p->answer == HEAP_SERVED) {
+    if (p->heap.answer == CHECKED_SERVED) {
         answers->served |= bit;
         return;
     }
     answers->refused |= bit;
     uint32_t size = operation->argument[1];
-    if (could_serve(&p->oracle, size, alignment_of(&p->oracle, operation))) answers->owed |= bit;
+    if (could_serve(&p->heap.oracle, size, alignment_of(&p->heap.oracle, operation)))
+        answers->owed |= bit;
 }
 
 // ---- Plays --------------------------------------------------------------------------------------
@@ -58,8 +59,8 @@ static bool play_on(agreement *a, heap_player *p, const heap_options *options,
     if (heap_player_start(p, &own, placed ? operations : NULL) &&
         play_all(a, p, operations, count, at))
         return true;
-    a->broken = p->oracle.broken;
-    snprintf(a->finding, sizeof a->finding, "%s: %s", own.allocator->name, p->oracle.finding);
+    a->broken = p->heap.oracle.broken;
+    snprintf(a->finding, sizeof a->finding, "%s: %s", own.allocator->name, p->heap.oracle.finding);
     return false;
 }
 

@@ -26,7 +26,7 @@ typedef struct agreement {
     size_t count;
     agreement_answers answers[AGREEMENT_OPERATIONS_MAX];
     size_t place;      // the index of the strategy that broke a law
-    oracle_law broken; // or LAW_NONE
+    law broken;        // or LAW_NONE
     char finding[240]; // which strategy, and how
 } agreement;
 

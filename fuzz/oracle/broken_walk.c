@@ -1,6 +1,6 @@
 #include "fuzz/oracle/broken_walk.h"
 
-#include "fuzz/oracle/heap_look.h"
+#include "alloc/conformance/heap_look.h"
 #include "fuzz/oracle/walk_guard.h"
 #include "fuzz/play/record_mutator.h"
 
@@ -51,7 +51,7 @@ static bool can_be_broken(const oracle *o) {
 static bool walk(oracle *o, uint32_t word, uint32_t value) {
     char how[160];
     return walk_guarded(o->allocator, o->memory, (walk_damage){4 * word, value}, how) ||
-           oracle_breaks(o, LAW_walk, "%s", how);
+           oracle_breaks(o, LAW_survives, "%s", how);
 }
 
 static uint32_t word_at(const oracle *o, uint32_t word) {
@@ -67,7 +67,7 @@ static bool walk_looked_at(oracle *o, uint64_t *seed, bool (*walks)(oracle *, ui
     heap_look after = heap_look_at(o);
     return holds &&
            (heap_look_same(&before, &after) ||
-            oracle_breaks(o, LAW_walk, "validate writes to a heap of which a word is damaged"));
+            oracle_breaks(o, LAW_survives, "validate writes to a heap of which a word is damaged"));
 }
 
 static bool walk_some(oracle *o, uint64_t *seed) {

@@ -2,7 +2,7 @@
 // nothing; its result is ignored. So validate can be called on a heap that may be damaged.
 #pragma once
 
-#include "fuzz/oracle/oracle.h"
+#include "alloc/conformance/oracle.h"
 
 enum { BROKEN_WALKS = 32 };
 

@@ -1,6 +1,6 @@
 #include "fuzz/oracle/wrong_call.h"
 
-#include "fuzz/oracle/heap_look.h"
+#include "alloc/conformance/heap_look.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -140,7 +140,7 @@ static bool is_seen(oracle *o, call made, const wrong_calls *w, const char *word
     sigaction(SIGTRAP, &other, NULL);
     uint64_t offset = (uintptr_t)w->pointer - (uintptr_t)lm_memory_base(o->memory);
     return caught ||
-           oracle_breaks(o, LAW_misuse, "%s: %s at %lld, %s, size %zu: not caught", word,
+           oracle_breaks(o, LAW_traps, "%s: %s at %lld, %s, size %zu: not caught", word,
                          call_names[made], (long long)offset, place_of(o, offset), w->size);
 }
 
@@ -154,5 +154,5 @@ bool wrong_call_make(oracle *o, const trace_operation *operation, bool scope_is_
         if (w.calls & BIT(made) && !is_seen(o, made, &w, word)) return false;
     heap_look after = heap_look_at(o);
     return heap_look_same(&before, &after) ||
-           oracle_breaks(o, LAW_misuse, "%s: it is caught too late: the heap has changed", word);
+           oracle_breaks(o, LAW_traps, "%s: it is caught too late: the heap has changed", word);
 }

@@ -7,8 +7,8 @@
 // at the ground either, only addresses in blocks that are cleared are tried.
 #pragma once
 
+#include "alloc/conformance/oracle.h"
 #include "corpus/trace/trace.h"
-#include "fuzz/oracle/oracle.h"
 
 // Told of each call before it is made, by its name in alloc/allocator.h, if it is not NULL.
 typedef void wrong_call_watcher(const char *name, const void *pointer, size_t size);

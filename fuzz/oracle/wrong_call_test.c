@@ -13,7 +13,7 @@
 
 static heap_player player;
 
-static oracle_law play(const lm_allocator *allocator, const char *text) {
+static law play(const lm_allocator *allocator, const char *text) {
     char whole[2000] = "linmem-trace 1\n";
     strcat(whole, text);
     trace trace;
@@ -23,7 +23,7 @@ static oracle_law play(const lm_allocator *allocator, const char *text) {
     size_t at;
     heap_player_run(&player, &options, trace.operations, trace.count, &at);
     trace_free(&trace);
-    return player.oracle.broken;
+    return player.heap.oracle.broken;
 }
 
 // Each word, with numbers that live, have ended and never were, in a heap that has all of them.
@@ -38,8 +38,8 @@ static void each_is_caught_by_all(void **state) {
     for (size_t i = 0; i < lm_strategy_count(); i++)
         for (int level = 1; level < LM_CHECK_LEVELS; level++)
             if (play(lm_strategy_at(i, level), text) != LAW_NONE)
-                fail_msg("%s at level %d: %s", player.oracle.allocator->name, level,
-                         player.oracle.finding);
+                fail_msg("%s at level %d: %s", player.heap.oracle.allocator->name, level,
+                         player.heap.oracle.finding);
 }
 
 // ---- Strategies that err ------------------------------------------------------------------------
@@ -76,8 +76,8 @@ static lm_allocator erring(void) {
 }
 
 static void assert_misuse(const lm_allocator *allocator, const char *text, const char *how) {
-    assert_int_equal(play(allocator, text), LAW_misuse);
-    if (!strstr(player.oracle.finding, how)) fail_msg("%s", player.oracle.finding);
+    assert_int_equal(play(allocator, text), LAW_traps);
+    if (!strstr(player.heap.oracle.finding, how)) fail_msg("%s", player.heap.oracle.finding);
     last = NULL;
 }
 

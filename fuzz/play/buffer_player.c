@@ -127,7 +127,7 @@ bool buffer_check_reference(buffer_player *p, uint32_t number) {
         info.size != buffer->size)
         return buffer_broken(p, "content", "a buffer lies elsewhere");
     if (info.start % buffer->alignment != 0)
-        return buffer_broken(p, "alignment", "a buffer is not aligned");
+        return buffer_broken(p, "aligned", "a buffer is not aligned");
     if (info.unique != (buffer->references == 1) || info.references != references)
         return buffer_broken(p, "count", "%u references%s, not %u of %u", info.references,
                              info.unique ? ", unique" : "", references, buffer->references);
@@ -178,7 +178,7 @@ static bool check_heap(buffer_player *p, uint32_t memory) {
     lm_census census = {0};
     if (!served->allocator->validate) return true;
     const char *law = served->allocator->validate(served->memory, &census);
-    if (law) return buffer_broken(p, "walk", "memory %u: %s", memory, law);
+    if (law) return buffer_broken(p, "sound", "memory %u: %s", memory, law);
     if (!(served->allocator->capabilities & LM_FREES_BLOCKS)) return true;
     return census.live_blocks == p->watch.live[memory] ||
            buffer_broken(p, "census", "%llu blocks live in memory %u, not %u",
@@ -191,7 +191,7 @@ static bool walk_tables(buffer_player *p) {
     uint32_t armed = 0;
     const char *law = lm_buffer_table_validate(&p->table, &census);
     if (!law) law = lm_finalizers_validate(&p->table, &armed);
-    if (law) return buffer_broken(p, "walk", "%s", law);
+    if (law) return buffer_broken(p, "sound", "%s", law);
     if (census.live_blocks != p->model.live_buffers || census.live_bytes != p->model.live_bytes)
         return buffer_broken(p, "count", "%llu buffers are counted, not %llu",
                              (unsigned long long)census.live_blocks,

@@ -2,7 +2,7 @@
 // alloc/buffers/{buffer,view,finalizer}.h, on any strategies, and holds it against the model
 // (corpus/trace/buffer_model.h) after each operation.
 //
-// It checks these laws of fuzz/oracle/laws.def:
+// It checks these laws of alloc/conformance/laws.def:
 //
 //     status      each call returns what its header's table says, handles and tokens mean what they
 //                 say (fuzz/oracle/handle_shadow.h), and LM_OUT_OF_MEMORY comes only if an

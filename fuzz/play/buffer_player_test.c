@@ -274,12 +274,12 @@ static void wrong_calls_that_pass_are_seen(void **state) {
     counts.share = any_owner_shares;
     start(&counts, false, 16);
     assert_breaks(HEADER "b 0 8\n! wrong_owner 0 2\n- 0\n",
-                  "operation 1 (!): misuse: wrong_owner is LM_OK, not LM_WRONG_OWNER");
+                  "operation 1 (!): status: wrong_owner is LM_OK, not LM_WRONG_OWNER");
     counts = lm_counts_plain;
     counts.retain = retain_anyway;
     start(&counts, false, 16);
     assert_breaks(HEADER "b 0 8\n! wrong_owner 0 1\n- 0\n",
-                  "operation 1 (!): misuse: wrong_owner changes the buffer table's records");
+                  "operation 1 (!): status: wrong_owner changes the buffer table's records");
 }
 
 // A release that frees the block of another buffer, or none.

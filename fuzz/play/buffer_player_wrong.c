@@ -242,7 +242,7 @@ static bool overflow(buffer_player *p, wrong_call *made, const lm_view *of) {
         if (!buffer_check_status(p, lm_buffer_release(&p->table, of->owner, of->handle), LM_OK))
             return false;
     made->before = hash_tables(p);
-    return same || buffer_broken(p, "misuse", "a count that overflows changes the tables");
+    return same || buffer_broken(p, "status", "a count that overflows changes the tables");
 }
 
 // Pressure may be told first.
@@ -303,9 +303,9 @@ bool buffer_wrong(buffer_player *p, const trace_operation *operation) {
     p->played.wrong++;
     const char *word = trace_wrong_calls[operation->argument[0]];
     if (made.got != made.expected)
-        return buffer_broken(p, "misuse", "%s is %s, not %s", word, lm_status_name(made.got),
+        return buffer_broken(p, "status", "%s is %s, not %s", word, lm_status_name(made.got),
                              lm_status_name(made.expected));
-    if (p->watch.calls) return buffer_broken(p, "misuse", "%s asks an allocator", word);
+    if (p->watch.calls) return buffer_broken(p, "status", "%s asks an allocator", word);
     return hash_tables(p) == made.before ||
-           buffer_broken(p, "misuse", "%s changes the buffer table's records", word);
+           buffer_broken(p, "status", "%s changes the buffer table's records", word);
 }

@@ -1,6 +1,6 @@
 #include "fuzz/play/dirty.h"
 
-#include "fuzz/oracle/pattern.h"
+#include "alloc/conformance/pattern.h"
 
 #include <string.h>
 #include <sys/mman.h>

@@ -37,8 +37,9 @@ static void assert_holds(const char *what, const trace_operation *operations, si
             size_t at;
             if (!heap_player_run(&player, &options, operations, count, &at))
                 fail_msg("%s, %s at level %d, operation %zu: %s: %s", what, options.allocator->name,
-                         level, at, law_names[player.oracle.broken], player.oracle.finding);
-            assert_int_equal(player.skipped, 0);
+                         level, at, law_names[player.heap.oracle.broken],
+                         player.heap.oracle.finding);
+            assert_int_equal(player.heap.skipped, 0);
         }
     }
 }
@@ -133,7 +134,7 @@ static void every_verb_plays(void **state) {
 static void what_was_refused_is_nothing(void **state) {
     (void)state;
     play_text("n *\na 0 100000\nr 0 5\nn 0\nr 0 50\nf 0\na 1 5\nf 1\n");
-    assert_int_equal(player.oracle.count, 0);
+    assert_int_equal(player.heap.oracle.count, 0);
 }
 
 static bool play_start(const char *strategy, uint32_t pages_max, bool wrong_calls) {
@@ -144,10 +145,10 @@ static bool play_start(const char *strategy, uint32_t pages_max, bool wrong_call
 }
 static void play_one(uint32_t verb, uint32_t first, uint32_t second) {
     const trace_operation operation = {verb, {first, second, TRACE_ALIGNMENT_DEFAULT}};
-    if (!heap_player_play(&player, &operation)) fail_msg("%s", player.oracle.finding);
+    if (!heap_player_play(&player, &operation)) fail_msg("%s", player.heap.oracle.finding);
 }
 static uint64_t offset_of(uint32_t number) {
-    oracle_extent *e = oracle_find(&player.oracle, number);
+    oracle_extent *e = oracle_find(&player.heap.oracle, number);
     assert_non_null(e);
     return e->offset;
 }
@@ -187,7 +188,7 @@ static void lanes_are_threads(void **state) {
     play_one(TRACE_LANE, 3, 0);
     play_one(TRACE_ALLOCATE, 2, 64);
     assert_true(offset_of(2) == first);
-    assert_int_equal(player.oracle.threads, 1 << 0 | 1 << 3);
+    assert_int_equal(player.heap.oracle.threads, 1 << 0 | 1 << 3);
     assert_true(heap_player_end(&player));
     play_text("a 0 64\nt 1\nf 0\nt 2\na 0 64\na 1 9\nx\na 0 7\nt 0\nf 0\na 0 40000\nt 3\nf 0\n");
     play_text("h 16 1 2\na 0 64\na 1 64\nt 1\nf 0\nn *\na 2 90000\nf 1\nt 2\na 0 5\nn 0\n"
@@ -282,12 +283,12 @@ static void too_many_blocks_are_skipped(void **state) {
     for (uint32_t i = 0; i < ORACLE_BLOCKS_MAX + 7; i++) // numbers whose places are taken, too
         assert_true(heap_player_play(
             &player, &(trace_operation){TRACE_ALLOCATE, {i % 2 ? i + 512 : i * 1024, 8, 16}}));
-    assert_int_equal(player.skipped, 7);
-    assert_int_equal(player.oracle.count, ORACLE_BLOCKS_MAX);
+    assert_int_equal(player.heap.skipped, 7);
+    assert_int_equal(player.heap.oracle.count, ORACLE_BLOCKS_MAX);
     for (uint32_t i = 0; i < ORACLE_BLOCKS_MAX; i++)
         assert_true(heap_player_play(&player,
                                      &(trace_operation){TRACE_FREE, {i % 2 ? i + 512 : i * 1024}}));
-    assert_int_equal(player.oracle.count, 0);
+    assert_int_equal(player.heap.oracle.count, 0);
     assert_true(heap_player_end(&player));
 }
 

@@ -43,7 +43,7 @@ static bool find_growths(heap_player *player, const heap_options *options,
 // The operation whose growth is refused, between two walks.
 static bool play_refused(heap_player *player, const trace_operation *operation,
                          out_of_memory *played) {
-    oracle *oracle = &player->oracle;
+    oracle *oracle = &player->heap.oracle;
     if (oracle_walks_cheaply(oracle) && !oracle_walk(oracle)) return false;
     lm_memory_refuse(&player->memory, played->count);
     uint32_t pages = lm_memory_pages(&player->memory);

@@ -2,10 +2,10 @@
 // memory, once with that growth failing and once with all growths failing from there on. If that
 // would be more than OUT_OF_MEMORY_OPERATIONS_MAX operations, only every n-th growth is tried.
 //
-// Besides the oracle's laws (fuzz/oracle/oracle.h), it walks the heap before the operation and, if
-// the operation fails, checks that the census is unchanged and that all live blocks keep their
-// content. Then play goes on. An operation `n 1` or `n *` before the growing one makes the growth
-// fail, so that a finding is a trace again.
+// Besides the oracle's laws (alloc/conformance/oracle.h), it walks the heap before the operation
+// and, if the operation fails, checks that the census is unchanged and that all live blocks keep
+// their content. Then play goes on. An operation `n 1` or `n *` before the growing one makes the
+// growth fail, so that a finding is a trace again.
 #pragma once
 
 #include "fuzz/play/heap_player.h"
@@ -16,7 +16,7 @@ typedef struct out_of_memory {
     size_t growths;        // operations that grow the memory
     size_t tried;          // those whose growth was made to fail
     size_t plays, refused; // plays; plays in which a growth failed
-    // The play that broke a law; player->oracle says which law.
+    // The play that broke a law; player->heap.oracle says which law.
     size_t operation; // the operation whose growth failed
     uint32_t count;   // growths that fail: 1, or TRACE_COUNT_ALL
     size_t at;        // the operation that broke it

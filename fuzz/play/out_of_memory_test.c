@@ -36,7 +36,7 @@ static size_t assert_holds(const lm_allocator *allocator, const trace_operation 
                  "%s",
                  allocator->name, allocator->check_level, name, played.operation,
                  played.count == 1 ? "once" : "for ever", played.at,
-                 law_names[player.oracle.broken], player.oracle.finding);
+                 law_names[player.heap.oracle.broken], player.heap.oracle.finding);
     return played.refused;
 }
 
@@ -118,7 +118,7 @@ static void broken_rollbacks_are_seen(void **state) {
     static const struct {
         void *(*allocate)(size_t, lm_memory *);
         void *(*resize)(void *, size_t, lm_memory *);
-        oracle_law law;
+        law law;
     } cases[] = {
         {NULL, NULL, LAW_NONE},
         {allocate_losing, NULL, LAW_census},
@@ -139,7 +139,7 @@ static void broken_rollbacks_are_seen(void **state) {
         out_of_memory played;
         bool holds = out_of_memory_run(&player, &options, t.operations, t.count, &played);
         assert_int_equal(holds, cases[i].law == LAW_NONE);
-        assert_string_equal(law_names[player.oracle.broken], law_names[cases[i].law]);
+        assert_string_equal(law_names[player.heap.oracle.broken], law_names[cases[i].law]);
         if (holds) {
             assert_int_equal(played.growths, 2);
             assert_int_equal(played.plays, 4);
@@ -152,7 +152,7 @@ static void broken_rollbacks_are_seen(void **state) {
         options.walk_every = 1;
         assert_int_equal(count, t.count + 1);
         assert_false(heap_player_run(&player, &options, refused, count, &at));
-        assert_string_equal(law_names[player.oracle.broken], law_names[cases[i].law]);
+        assert_string_equal(law_names[player.heap.oracle.broken], law_names[cases[i].law]);
         assert_int_equal(at, played.at + 1);
     }
     trace_free(&t);

@@ -30,11 +30,11 @@ static void play(const lm_allocator *allocator, bool counted, const trace *trace
     const char *way = counted ? "counted" : allocator->check_level ? "level 1" : "level 0";
     if (!heap_player_run(&player, &options, trace->operations, trace->count, &at))
         fail_msg("%s on %s, %s: operation %zu breaks %s: %s", name, allocator->name, way, at,
-                 law_names[player.oracle.broken], player.oracle.finding);
+                 law_names[player.heap.oracle.broken], player.heap.oracle.finding);
     if (!out_of_memory_run(&player, &options, trace->operations, trace->count, &played))
         fail_msg("%s on %s, %s, growth refused at operation %zu: operation %zu breaks %s: %s", name,
-                 allocator->name, way, played.operation, played.at, law_names[player.oracle.broken],
-                 player.oracle.finding);
+                 allocator->name, way, played.operation, played.at,
+                 law_names[player.heap.oracle.broken], player.heap.oracle.finding);
 }
 
 static bool has_wrong_calls(const trace *trace) {
@@ -48,7 +48,7 @@ static void play_wrongly(const lm_allocator *allocator, const trace *trace, cons
     size_t at;
     if (!heap_player_run(&player, &options, trace->operations, trace->count, &at))
         fail_msg("%s on %s: operation %zu breaks %s: %s", name, allocator->name, at,
-                 law_names[player.oracle.broken], player.oracle.finding);
+                 law_names[player.heap.oracle.broken], player.heap.oracle.finding);
 }
 
 static void play_together(const trace *trace, int level, const char *name) {

@@ -300,7 +300,7 @@ static void write_all(const request *request, const trial *trial, const trace *t
 
 // Where in the sources it is, if an oracle does not say what is wrong, but a stack where.
 static void locate(const trial *trial, const trace *trace, failure *failure) {
-    static const char *const located[] = {"crash", "hang", "memory", "trap"};
+    static const char *const located[] = {"crash", "hang", "memory", "returns"};
     bool wanted = finding_is_sanitizers(failure->law) && strcmp(failure->law, "ubsan") != 0;
     for (size_t i = 0; i < sizeof located / sizeof *located; i++)
         wanted |= strcmp(failure->law, located[i]) == 0;

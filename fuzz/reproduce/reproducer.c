@@ -3,8 +3,8 @@
 #include "cli/options.h"
 
 #include "alloc/buffers/view.h"
+#include "alloc/conformance/oracle.h"
 #include "cli/file.h"
-#include "fuzz/oracle/oracle.h"
 #include "fuzz/play/buffers_world.h"
 
 #include <errno.h>
@@ -108,13 +108,14 @@ static void print_wrong_call(const trial_wrong_call *made, const trace_operation
         snprintf(pointer, sizeof pointer, "no_block(0x%llx)", (unsigned long long)made->offset);
     }
     if (strcmp(made->name, "close_scope") == 0)
-        fputs("    WRONG(heap->close_scope(&memory));\n", stream);
+        fputs("    WRONG(allocator->close_scope(&memory));\n", stream);
     else if (strcmp(made->name, "usable_size") == 0)
-        fprintf(stream, "    WRONG(heap->usable_size(%s, &memory));\n", pointer);
+        fprintf(stream, "    WRONG(allocator->usable_size(%s, &memory));\n", pointer);
     else if (strcmp(made->name, "resize_aligned") == 0)
-        fprintf(stream, "    WRONG(heap->resize_aligned(%s, %s, 64, &memory));\n", pointer, size);
+        fprintf(stream, "    WRONG(allocator->resize_aligned(%s, %s, 64, &memory));\n", pointer,
+                size);
     else
-        fprintf(stream, "    WRONG(heap->%s(%s, %s, &memory));\n", made->name, pointer, size);
+        fprintf(stream, "    WRONG(allocator->%s(%s, %s, &memory));\n", made->name, pointer, size);
 }
 
 static void print_misuse_calls(const trial *trial, const trace *trace, const failure *failure,
@@ -130,7 +131,7 @@ static void print_misuse_calls(const trial *trial, const trace *trace, const fai
         fprintf(stream, "\n    look(); // %s\n", trace_wrong_calls[o[i].argument[0]]);
         for (; next < count && made[next].at == i; next++)
             print_wrong_call(&made[next], &o[i], stream);
-        fputs("    holds_look();\n\n", stream);
+        fputs("    check_look();\n\n", stream);
     }
 }
 
@@ -147,12 +148,12 @@ static void print_strategy(const char *name, FILE *stream) {
 
 static void print_heap_sources(const trial *trial, FILE *stream) {
     print_strategy(trial->allocator->name, stream);
-    fputs(" alloc/linear_memory.c", stream);
+    fputs(" alloc/linear_memory.c " LINMEM_ORACLE_SOURCES, stream);
 }
 
 static void print_heap_head(const trial *trial, const trace *trace, FILE *stream) {
-    fprintf(stream, "#define STRATEGY %s\nenum { BLOCKS = %u };\n\n", trial->allocator->name,
-            trace->blocks ? trace->blocks : 1);
+    (void)trace;
+    fprintf(stream, "#define STRATEGY %s\n\n", trial->allocator->name);
 }
 
 // ---- Buffers ------------------------------------------------------------------------------------
@@ -312,7 +313,7 @@ char *reproducer_command(const trial *trial, const char *path, const char *progr
 
 static bool print_head(const trial *trial, const trace *trace, const failure *failure,
                        const char *path, FILE *stream) {
-    oracle_law law = law_named(failure->law);
+    law law = law_named(failure->law);
     const char *slash = strrchr(path, '/');
     char *command = reproducer_command(trial, slash ? slash + 1 : path, "bug");
     if (!command) return false;

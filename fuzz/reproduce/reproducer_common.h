@@ -1,4 +1,4 @@
-// This part is the same in every reproducer: how it says what is broken.
+// This part is the same in every reproducer: how it reports what is broken.
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -13,8 +13,8 @@
 
 typedef unsigned long long ull;
 enum { SECONDS_MAX = 10 };
-static uint32_t call; // how many were made
-static bool damaged;  // the heap is, over which a walk goes
+static uint32_t call; // the number of calls made
+static bool damaged;  // a damaged heap is being walked
 
 _Noreturn static void broken(const char *law, const char *how, ...) {
     va_list arguments;
@@ -26,16 +26,17 @@ _Noreturn static void broken(const char *law, const char *how, ...) {
     va_end(arguments);
     _Exit(1);
 }
+
 #define HOLDS(law, holds, ...) ((holds) ? (void)0 : broken(#law, __VA_ARGS__))
 
 static void died_by(int number) {
-    if (damaged) broken("walk", "validate over a damaged heap: signal %d", number);
-    if (number == SIGILL || number == SIGTRAP) broken("trap", "a right call trapped");
+    if (damaged) broken("survives", "validate over a damaged heap: signal %d", number);
+    if (number == SIGILL || number == SIGTRAP) broken("returns", "a right call trapped");
     if (number == SIGPROF) broken("hang", "a call takes more than %d s", SECONDS_MAX);
     broken("crash", "signal %d", number);
 }
 
-// On a stack of their own: a call may have used up the other.
+// On a stack of their own, because a call may have overflowed the other.
 static void catch_signals(void) {
     static const int signals[] = {SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGABRT, SIGPROF};
     static unsigned char stack[1 << 16];

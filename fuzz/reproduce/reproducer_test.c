@@ -1,196 +1,50 @@
-// What stands in every reproducer says the same as the oracle: of all strategies on random inputs,
-// and of an allocator that breaks one law after the other. And what is written compiles, alone with
-// the strategy, and shows the bug of one that has one.
+// Runs of a trace in a child process find what breaks a law, hangs or crashes, and the C program
+// that is written shows the bug of a strategy that has one.
 #include "alloc/registry.h"
-#include "fuzz/oracle/oracle.h"
 #include "fuzz/oracle/steps.h"
-#include "fuzz/play/heap_input.h"
 #include "fuzz/reproduce/reproducer_program.h"
 
 #include <string.h>
 
-#define BLOCKS                   1024
-#define __sanitizer_cov_trace_pc unused // fuzz/oracle/steps.c counts
-static const lm_allocator *heap;
-#include "fuzz/reproduce/reproducer_heap.h"
-#undef __sanitizer_cov_trace_pc
-
-// ---- The reproducer's part, played from a trace -------------------------------------------------
-
-static void call_heap(const trace_operation *o) {
-    const uint32_t *a = o->argument;
-    switch (o->verb) {
-    case TRACE_ALLOCATE:
-    case TRACE_ZEROED:
-        allocate(a[0], a[1], a[2], o->verb == TRACE_ZEROED && a[2] == TRACE_ALIGNMENT_DEFAULT);
-        return;
-    case TRACE_RESIZE:
-        resize(a[0], a[1]);
-        return;
-    case TRACE_FREE:
-        release(a[0]);
-        return;
-    case TRACE_GROW:
-        grow(a[0]);
-        return;
-    case TRACE_REFUSE:
-        refuse(a[0]);
-        return;
-    case TRACE_LANE:
-        lane(a[0]);
-        return;
-    case TRACE_MOVE:
-        move();
-        return;
-    case TRACE_OPEN:
-        open_scope();
-        return;
-    case TRACE_CLOSE:
-        close_scope();
-        return;
-    case TRACE_RESET:
-        reset();
-        return;
-    default:
-        return;
-    }
-}
-
-typedef struct played {
-    const trace *trace;
-    int said; // a file for what is said
-} played;
-
-static int call_all(void *context) {
-    const played *p = context;
-    const trace_operation *o = p->trace->operations;
-    dup2(p->said, STDOUT_FILENO);
-    const uint32_t *world = o->verb == TRACE_HEAP ? o->argument : (uint32_t[]){16, 1, 65536};
-    start(world[0], world[1], world[2]);
-    for (size_t i = 0; i < p->trace->count && o[i].verb != TRACE_EXIT; i++)
-        call_heap(&o[i]);
-    return end();
-}
-
-// The law that the reproducer's part says is broken; "" for none.
-static void judge(const lm_allocator *allocator, const trace *trace, char law[48]) {
-    FILE *said = tmpfile();
-    played p = {trace, fileno(said)};
-    child_end end;
-    unsigned number;
-    heap = allocator;
-    child_wait(child_call(call_all, &p, false), 60, &end);
-    rewind(said);
-    law[0] = '\0';
-    if (fscanf(said, "call %u: broken %47[a-z]", &number, law) != 2 && !end.ok)
-        snprintf(law, 48, "%s", end.text);
-    fclose(said);
-}
-
-static void assert_same_counted(const lm_allocator *allocator, bool counted, const trace *trace,
-                                const char *expected) {
+static void assert_breaks_counted(const lm_allocator *allocator, bool counted, const trace *trace,
+                                  const char *law) {
     trial trial = {.target = trial_target_named("heap"),
                    .allocator = allocator,
                    .counted = counted,
                    .seconds = 60};
     failure failure;
-    char law[48];
     trial_run(&trial, trace, &failure);
-    judge(allocator, trace, law);
-    if (strcmp(failure.law, expected) != 0 || strcmp(law, expected) != 0)
-        fail_msg("%s: '%s' is expected; the oracle says '%s' (%s), the reproducer '%s'",
-                 allocator->name, expected, failure.law, failure.how, law);
+    if (strcmp(failure.law, law) != 0)
+        fail_msg("%s: '%s' is expected, found '%s' (%s)", allocator->name, law, failure.law,
+                 failure.how);
 }
 
-static void assert_same(const lm_allocator *allocator, const trace *trace, const char *expected) {
-    assert_same_counted(allocator, false, trace, expected);
-}
-
-static void both_hold_on_all_strategies(void **state) {
-    (void)state;
-    enum { INPUTS = 30, MUTATIONS = 100, BYTES_MAX = 1024 };
-    static uint8_t bytes[BYTES_MAX];
-    static trace_operation operations[HEAP_INPUT_OPERATIONS_MAX];
-    size_t bytes_used = 0;
-    for (unsigned seed = 0; seed < INPUTS; seed++) {
-        for (unsigned i = 0; i < MUTATIONS; i++)
-            bytes_used = heap_input_mutate(bytes, bytes_used, BYTES_MAX, seed * MUTATIONS + i);
-        size_t count = heap_input_decode(bytes, bytes_used, operations, HEAP_INPUT_OPERATIONS_MAX);
-        trace trace;
-        trace_error error;
-        assert_true(trace_make(operations, count, NULL, &trace, &error));
-        for (size_t i = 0; i < lm_strategy_count(); i++)
-            assert_same(lm_strategy_at(i, 1), &trace, "");
-        trace_free(&trace);
-    }
+static void assert_breaks(const lm_allocator *allocator, const trace *trace, const char *law) {
+    assert_breaks_counted(allocator, false, trace, law);
 }
 
 // ---- Broken laws --------------------------------------------------------------------------------
 
 static const lm_allocator *right; // what the broken ones are made of
-static void *first;               // block that was allocated
 
-static void *allocate_outside(size_t size, lm_memory *m) {
-    (void)size;
-    return lm_memory_base(m) + lm_memory_pages(m) * (size_t)LM_PAGE_BYTES;
-}
-static void *allocate_crooked(size_t size, lm_memory *m) {
-    return (char *)right->allocate(size + 8, m) + 8;
-}
-static void *allocate_twice(size_t size, lm_memory *m) {
-    return first ? first : (first = right->allocate(size, m));
-}
-static void *allocate_never(size_t size, lm_memory *m) {
-    (void)size, (void)m;
-    return NULL;
-}
-static void *allocate_and_grow(size_t size, lm_memory *m) {
-    lm_memory_grow(m, 100);
-    return right->allocate(size, m);
-}
-static void *allocate_beside(size_t size, lm_memory *m) {
-    if (size == 50000) lm_memory_grow(m, 1);
-    return right->allocate(size, m);
-}
-static void *allocate_and_spoil(size_t size, lm_memory *m) {
-    void *block = right->allocate(size, m);
-    if (first) memset(first, 7, 1);
-    return first = block;
-}
-static void *allocate_dirty(size_t size, lm_memory *m) {
-    return memset(right->allocate(size, m), 1, size);
-}
 static void *allocate_slowly(size_t size, lm_memory *m) {
     steps_taken += 10000;
-    steps += 10000;
     return right->allocate(size, m);
 }
 static uint32_t frees; // so far
 static void *search_block_by_block(size_t size, lm_memory *m) {
     steps_taken += frees;
-    steps += frees;
     return right->allocate(size, m);
 }
 static void count_free(void *block, size_t size, lm_memory *m) {
     frees++;
     right->free(block, size, m);
 }
-static void grow_later(void *block, size_t size, lm_memory *m) {
-    if (frees > 100) lm_memory_grow(m, 1);
-    count_free(block, size, m);
-}
-static void *allocate_trapping(size_t size, lm_memory *m) {
-    (void)size, (void)m;
-    __builtin_trap();
-}
 static void *allocate_for_ever(size_t size, lm_memory *m) {
     (void)size, (void)m;
     for (;;)
         pause();
     return NULL;
-}
-static void free_nothing(void *block, size_t size, lm_memory *m) {
-    (void)block, (void)size, (void)m;
 }
 static void *allocate_from_new_pages(size_t size, lm_memory *m) {
     if (size > 3000000) lm_memory_refuse(m, LM_REFUSE_ALL); // though a free end would be joined
@@ -201,23 +55,6 @@ static void *allocate_from_new_pages(size_t size, lm_memory *m) {
 static void free_by_its_thread(void *block, size_t size, lm_memory *m) {
     if (m->thread == 0 || size) right->free(block, size, m);
 }
-static size_t usable_too_little(const void *block, lm_memory *m) {
-    (void)block, (void)m;
-    return 1;
-}
-static size_t usable_too_much(const void *block, lm_memory *m) {
-    return right->usable_size(block, m) + 4096;
-}
-static const char *never_valid(lm_memory *m, lm_census *counted) {
-    (void)m, (void)counted;
-    return "some law";
-}
-static const char *count_one_more(lm_memory *m, lm_census *counted) {
-    const char *law = right->validate(m, counted);
-    counted->live_blocks++;
-    return law;
-}
-
 static trace parse(const char *text) {
     trace trace;
     trace_error error;
@@ -225,60 +62,21 @@ static trace parse(const char *text) {
     return trace;
 }
 
-#define BREAKS(law, member, function)                                                              \
-    { law, offsetof(lm_allocator, member), (void (*)(void))function }
-
-static void both_see_each_broken_law(void **state) {
-    (void)state;
-    static const struct {
-        const char *law;
-        size_t member;
-        void (*function)(void);
-    } cases[] = {
-        BREAKS("bounds", allocate, allocate_outside),
-        BREAKS("alignment", allocate, allocate_crooked),
-        BREAKS("overlap", allocate, allocate_twice),
-        BREAKS("refusal", allocate, allocate_never),
-        BREAKS("waste", allocate, allocate_and_grow),
-        BREAKS("reuse", allocate, allocate_beside),
-        BREAKS("content", allocate, allocate_and_spoil),
-        BREAKS("zero", allocate_zeroed, allocate_dirty),
-        BREAKS("trap", allocate, allocate_trapping),
-        BREAKS("usable", usable_size, usable_too_little),
-        BREAKS("waste", usable_size, usable_too_much),
-        BREAKS("walk", validate, never_valid),
-        BREAKS("census", validate, count_one_more),
-        BREAKS("census", free, free_nothing),
-        BREAKS("steady", free, grow_later),
-    };
-    trace t = parse("linmem-trace 1\na 0 100\na 1 100\nz 2 300\nf 0\nf 1\nf 2\n"
-                    "a 3 900000\nf 3\na 4 50000\nf 4\n");
-    right = lm_strategy_named("tlsf", 0);
-    assert_same(right, &t, "");
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        lm_allocator broken = *right;
-        memcpy((char *)&broken + cases[i].member, &cases[i].function, sizeof cases[i].function);
-        first = NULL;
-        assert_same(&broken, &t, cases[i].law);
-    }
-    trace_free(&t);
-}
-
-// Of few blocks a search takes few steps.
-static void both_count_checkerboards(void **state) {
+// A search among few blocks takes few steps.
+static void checkerboards_are_counted(void **state) {
     (void)state;
     trace t = parse("linmem-trace 1\na 0 100\na 1 100\nf 1\nr 0 200\nf 0\na 2 8\nf 2\n");
     right = lm_strategy_named("tlsf", 0);
     lm_allocator broken = *right;
     broken.free = count_free;
-    assert_same_counted(&broken, true, &t, "");
+    assert_breaks_counted(&broken, true, &t, "");
     broken.allocate = search_block_by_block;
-    assert_same_counted(&broken, true, &t, "steps");
+    assert_breaks_counted(&broken, true, &t, "steps");
     trace_free(&t);
 }
 
-// What no thread gets again, and what is refused beside a free end.
-static void both_see_what_is_not_used_again(void **state) {
+// Blocks that no thread gets again, and a request that fails beside a free end.
+static void memory_that_is_not_reused_is_seen(void **state) {
     (void)state;
     trace lanes = parse("linmem-trace 1\na 0 100\na 1 100\nf 0\nt 1\nf 1\n");
     trace end = parse("linmem-trace 1\nh 16 90 160\na 1 4000000\nf 1\n");
@@ -286,16 +84,16 @@ static void both_see_what_is_not_used_again(void **state) {
     right = lm_strategy_named("paged_shared", 0);
     lm_allocator broken = *right;
     broken.free = free_by_its_thread;
-    assert_same(right, &lanes, "");
-    assert_same(&broken, &lanes, "conservation");
+    assert_breaks(right, &lanes, "");
+    assert_breaks(&broken, &lanes, "threads");
     for (size_t i = 0; i < lm_strategy_count(); i++) {
-        assert_same(lm_strategy_at(i, 1), &end, "");
-        assert_same(lm_strategy_at(i, 1), &behind, "");
+        assert_breaks(lm_strategy_at(i, 1), &end, "");
+        assert_breaks(lm_strategy_at(i, 1), &behind, "");
     }
     right = lm_strategy_named("buddy", 0);
     broken = *right;
     broken.allocate = allocate_from_new_pages;
-    assert_same(&broken, &end, "refusal");
+    assert_breaks(&broken, &end, "served");
     trace_free(&lanes);
     trace_free(&end);
     trace_free(&behind);
@@ -317,12 +115,6 @@ static void a_trial_outlives_what_hangs(void **state) {
     trial.seconds = 60;
     assert_true(trial_run(&trial, &t, &failure));
     assert_string_equal(failure.law, "steps");
-    char law[48];
-    judge(&broken, &t, law); // the reproducer counts its own
-    assert_string_equal(law, "steps");
-    broken.allocate = right->allocate;
-    judge(&broken, &t, law);
-    assert_string_equal(law, "");
     trace_free(&t);
 }
 
@@ -378,7 +170,7 @@ static void a_walk_over_a_damaged_heap_is_blamed(void **state) {
     assert_false(trial_run(&trial, &t, &failure));
     trial.damaged = true;
     assert_true(trial_run(&trial, &t, &failure));
-    assert_string_equal(failure.law, "walk");
+    assert_string_equal(failure.law, "survives");
     assert_non_null(strstr(failure.how, "validate crashes (Segmentation fault), over a heap whose "
                                         "word at "));
     for (size_t i = 0; i < lm_strategy_count(); i++) {
@@ -391,7 +183,7 @@ static void a_walk_over_a_damaged_heap_is_blamed(void **state) {
 // ---- Programs -----------------------------------------------------------------------------------
 
 static int run_changed(const trial *trial, const trace *trace, const char *change) {
-    const failure failure = {.law = "overlap", .how = "so it was"};
+    const failure failure = {.law = "disjoint", .how = "so it was"};
     return run_reproducer(trial, trace, &failure, NULL, change);
 }
 
@@ -420,6 +212,7 @@ static void a_program_shows_the_bug(void **state) {
                     "sed -i 's/^static bool start.*/&\\n"
                     "for (volatile int i = 0; i < 9; i++);/' alloc/strategies/fit/tlsf.c"),
         0);
+    assert_int_equal(run_changed(&trial, &t, "patch -p1 <$mutants/tlsf-walks-its-bin.patch"), 1);
     trace_free(&t);
 }
 
@@ -451,7 +244,7 @@ static void a_program_walks_a_damaged_heap(void **state) {
     trial trial = {.target = trial_target_named("heap"),
                    .allocator = lm_strategy_named("tlsf", 1),
                    .damaged = true};
-    failure failure = {.law = "walk",
+    failure failure = {.law = "survives",
                        .how =
                            "validate crashes, over a heap whose word at 16 is 0xffffffff instead "
                            "of 0x1"};
@@ -510,10 +303,8 @@ static void a_program_shows_who_disagrees(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(both_hold_on_all_strategies),
-        cmocka_unit_test(both_see_each_broken_law),
-        cmocka_unit_test(both_see_what_is_not_used_again),
-        cmocka_unit_test(both_count_checkerboards),
+        cmocka_unit_test(memory_that_is_not_reused_is_seen),
+        cmocka_unit_test(checkerboards_are_counted),
         cmocka_unit_test(a_trial_outlives_what_hangs),
         cmocka_unit_test(a_trial_names_the_call_that_ends_it),
         cmocka_unit_test(a_walk_over_a_damaged_heap_is_blamed),

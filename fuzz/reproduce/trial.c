@@ -36,7 +36,7 @@ static void play_with(const heap_options *wanted, const trace *trace, failure *f
     if (options.counted) options.counted = options.allocator;
     if (!heap_player_create(&player)) return;
     if (!heap_player_run(&player, &options, trace->operations, trace->count, &failure->at))
-        fail(failure, law_names[player.oracle.broken], player.oracle.finding);
+        fail(failure, law_names[player.heap.oracle.broken], player.heap.oracle.finding);
     heap_player_destroy(&player);
 }
 
@@ -140,7 +140,7 @@ static void judge_end(const child_end *end, failure *failure) {
     else if (end->timed_out)
         fail(failure, "hang", end->text);
     else if (end->signal == SIGILL || end->signal == SIGTRAP)
-        fail(failure, law_names[LAW_trap], "a right call trapped");
+        fail(failure, law_names[LAW_returns], "a right call trapped");
     else if (end->signal)
         fail(failure, "crash", end->text);
 }
@@ -194,7 +194,7 @@ static void judge_remains(const child_end *end, const remains *left, failure *fa
     if (!ended || !failure->law[0] || !left->call.name) return;
     if (end->timed_out)
         strcat(how, end->text);
-    else if (strcmp(failure->law, law_names[LAW_trap]) == 0)
+    else if (strcmp(failure->law, law_names[LAW_returns]) == 0)
         snprintf(how, sizeof how, "traps");
     else
         snprintf(how, sizeof how, "%s%s", end->signal ? "is " : "", failure->how);

@@ -1,6 +1,6 @@
 #include "fuzz/run/finding.h"
 
-#include "fuzz/oracle/oracle.h"
+#include "alloc/conformance/oracle.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -63,13 +63,13 @@ static void a_sanitizer_is_named_with_file_and_line(void **state) {
 
 static void a_law_is_the_oracles_word(void **state) {
     (void)state;
-    assert_says("linmem-fuzz: broken overlap: operation 3 of 9: block 1 at 96 lies in block 0\n"
+    assert_says("linmem-fuzz: broken disjoint: operation 3 of 9: block 1 at 96 lies in block 0\n"
                 "==7== ERROR: libFuzzer: deadly signal\n"
                 "    #9 0x55 in target_fail /src/linmem/fuzz/targets/target.c:24:5\n",
-                "overlap", "operation 3 of 9: block 1 at 96 lies in block 0");
-    assert_says("linmem-fuzz: broken trap: a right call trapped\n"
+                "disjoint", "operation 3 of 9: block 1 at 96 lies in block 0");
+    assert_says("linmem-fuzz: broken returns: a right call trapped\n"
                 "    #8 0x55 in trapped /src/linmem/fuzz/targets/target.c:80:5\n" FRAMES,
-                "trap", "a right call trapped, in lay_out, alloc/strategies/fit/tlsf.c:310");
+                "returns", "a right call trapped, in lay_out, alloc/strategies/fit/tlsf.c:310");
 }
 
 static void libfuzzer_ends_what_hangs_or_eats_all_memory(void **state) {
@@ -89,7 +89,7 @@ static void what_only_a_sanitizer_sees_is_known(void **state) {
     assert_true(finding_is_sanitizers("asan:heap-buffer-overflow"));
     assert_true(finding_is_sanitizers("ubsan"));
     assert_false(finding_is_sanitizers("crash"));
-    assert_false(finding_is_sanitizers("overlap"));
+    assert_false(finding_is_sanitizers("disjoint"));
 }
 
 int main(void) {

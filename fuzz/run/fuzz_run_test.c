@@ -46,7 +46,7 @@ static void what_programs_say_is_counted(void **state) {
                         "echo 'linmem-fuzz: 400 operations'");
     char *bad = script(folder, "bad",
                        "echo '#9\tpulse  cov: 5 ft: 6 corp: 1/1b'\n"
-                       "echo 'linmem-fuzz: broken overlap: block 1 lies in block 0'\n"
+                       "echo 'linmem-fuzz: broken disjoint: block 1 lies in block 0'\n"
                        "echo 'ERROR: libFuzzer: deadly signal'\n"
                        "echo \"artifact_prefix='x'; Test unit written to x/bad-crash-1\"\nexit 77");
     char *mute = script(folder, "mute", "exit 3");
@@ -65,7 +65,7 @@ static void what_programs_say_is_counted(void **state) {
     assert_int_equal(units[0].kept, 7);
     assert_string_equal(units[0].broken, "");
     assert_int_equal(units[1].inputs, 18);
-    assert_string_equal(units[1].broken, "broken overlap: block 1 lies in block 0");
+    assert_string_equal(units[1].broken, "broken disjoint: block 1 lies in block 0");
     assert_string_equal(units[1].finding, "x/bad-crash-1");
     assert_string_equal(units[2].broken, "exit status 3");
     assert_null(units[2].finding);
@@ -157,13 +157,13 @@ static void paths_may_be_odd(void **state) {
                        "echo found >\"${prefix}crash-1\"\n"
                        "printf \"artifact_prefix='%s'; Test unit written to %s\\n\" "
                        "\"$prefix\" \"${prefix}crash-1\"\n"
-                       "echo 'linmem-fuzz: broken walk: x'\nexit 77");
+                       "echo 'linmem-fuzz: broken sound: x'\nexit 77");
     fuzz_unit unit = {.name = (char[]){"bad"}, .program = bad, .corpus = odd};
     fuzz_run run = {.units = &unit, .count = 1, .seconds = SECONDS, .jobs = 1, .findings = odd};
     assert_true(fuzz_run_all(&run));
     assert_non_null(unit.finding);
     assert_int_equal(access(unit.finding, F_OK), 0);
-    assert_string_equal(unit.broken, "broken walk: x");
+    assert_string_equal(unit.broken, "broken sound: x");
     free(unit.finding);
     free(bad);
     free(odd);

@@ -43,9 +43,9 @@ static void findings_are_known_by_who_reports_them(void **state) {
         const char *log, *oracle, *finding;
         uint64_t inputs;
     } cases[] = {
-        {"#2 INITED\nlinmem-fuzz: broken overlap: blocks 1 and 2\n==7== ERROR: libFuzzer: deadly "
+        {"#2 INITED\nlinmem-fuzz: broken disjoint: blocks 1 and 2\n==7== ERROR: libFuzzer: deadly "
          "signal\nstat::number_of_executed_units: 1234\n",
-         "overlap", "blocks 1 and 2", 1234},
+         "disjoint", "blocks 1 and 2", 1234},
         {"==7==ERROR: AddressSanitizer: use-after-poison on address "
          "1\nstat::number_of_executed_units:"
          " 5\n",
@@ -83,10 +83,10 @@ static void explored_runs_tell_what_was_found(void **state) {
         bool known;
     } cases[] = {
         {held, "", {.ok = true}, NULL, true},
-        {"{\"moves\":12,\"violations\":[{\"law\":\"walk\",\"how\":\"x\",\"operations\":2}]}",
+        {"{\"moves\":12,\"violations\":[{\"law\":\"sound\",\"how\":\"x\",\"operations\":2}]}",
          "",
          {.exit_status = 1},
-         "walk",
+         "sound",
          true},
         {"",
          "==1==ERROR: AddressSanitizer: memcpy-param-overlap: memory\n",
@@ -134,13 +134,13 @@ static score_entry entry_of(const mutant *mutant, score_run *runs, unsigned coun
 
 static void censored_runs_are_longer_than_any(void **state) {
     (void)state;
-    score_run runs[] = {found(4, 40, "walk"), in_vain, found(2, 20, "zero"), in_vain,
-                        found(1, 10, "walk")};
+    score_run runs[] = {found(4, 40, "sound"), in_vain, found(2, 20, "zero"), in_vain,
+                        found(1, 10, "sound")};
     score_entry e = entry_of(NULL, runs, 5);
     assert_true(score_median_seconds(&e) == 4);
     assert_true(score_median_inputs(&e) == 40);
     assert_true(score_detected(&e));
-    assert_string_equal(score_oracle(&e), "walk");
+    assert_string_equal(score_oracle(&e), "sound");
     e = entry_of(NULL, runs, 4); // two of four: the upper of the two in the middle
     assert_true(isinf(score_median_seconds(&e)));
     assert_false(score_detected(&e));
@@ -162,7 +162,7 @@ static mutant named(char *name) {
 static void trouble_comes_first(void **state) {
     (void)state;
     mutant slow = named("slow"), fast = named("fast"), hidden = named("hidden");
-    score_run quick_run = found(0.5, 3, "zero"), slow_run = found(9, 900, "walk"), none = in_vain;
+    score_run quick_run = found(0.5, 3, "zero"), slow_run = found(9, 900, "sound"), none = in_vain;
     score_entry entries[] = {entry_of(&fast, &quick_run, 1), entry_of(NULL, &none, 1),
                              entry_of(&slow, &slow_run, 1), entry_of(&hidden, &none, 1)};
     score s = {.options = {.seconds = 60}, .entries = entries, .count = 4, .seconds = 70};
@@ -200,7 +200,7 @@ static void explored_scores_are_of_two_worlds(void **state) {
     mutant heap = named("near"), deep = named("deep"), buffers = named("buffers");
     heap.target = deep.target = "heap";
     buffers.target = "buffers";
-    score_run quick_run = found(0.5, 3, "walk"), none = in_vain;
+    score_run quick_run = found(0.5, 3, "sound"), none = in_vain;
     score_entry entries[] = {entry_of(&heap, &quick_run, 1), entry_of(&deep, &none, 1),
                              entry_of(&buffers, &quick_run, 1), entry_of(NULL, &none, 1)};
     score s = {.options = {.seconds = 60, .depth = 4}, .entries = entries, .count = 4};

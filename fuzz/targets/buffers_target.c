@@ -75,7 +75,7 @@ void target_input(const uint8_t *bytes, size_t count) {
     size_t decoded =
         buffers_input_decode(bytes, count, &choice, operations, BUFFERS_INPUT_OPERATIONS_MAX);
     if (!buffers_world_start(&world, &choice, target.level, operations, decoded)) {
-        if (*world.finding) target_fail(LAW_refusal, world.finding);
+        if (*world.finding) target_fail(LAW_start, world.finding);
         return;
     }
     buffer_player_options options = {.counts = choice.atomic ? &lm_counts_atomic : &lm_counts_plain,

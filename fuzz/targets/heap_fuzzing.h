@@ -25,7 +25,7 @@ static inline void heap_fuzzing_begin(void) {
 }
 
 // Operation `at` of those `played` broke a law.
-_Noreturn static inline void heap_fuzzing_fail(size_t at, size_t played, oracle_law broken,
+_Noreturn static inline void heap_fuzzing_fail(size_t at, size_t played, law broken,
                                                const char *finding) {
     char how[300];
     snprintf(how, sizeof how, "operation %zu of %zu: %s", at, played, finding);
@@ -38,7 +38,7 @@ static inline void heap_fuzzing_play(const heap_options *options, const uint8_t 
     static trace_operation operations[HEAP_INPUT_OPERATIONS_MAX];
     size_t played = heap_input_decode(bytes, count, operations, HEAP_INPUT_OPERATIONS_MAX), at;
     if (!heap_player_run(&player, options, operations, played, &at))
-        heap_fuzzing_fail(at, played, player.oracle.broken, player.oracle.finding);
+        heap_fuzzing_fail(at, played, player.heap.oracle.broken, player.heap.oracle.finding);
     target_operations += played;
 }
 

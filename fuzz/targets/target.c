@@ -20,7 +20,7 @@ static void tell_counts(void) {
         fprintf(stderr, "linmem-fuzz: %llu operations\n", (unsigned long long)target_operations);
 }
 
-_Noreturn void target_fail(oracle_law law, const char *how) {
+_Noreturn void target_fail(law law, const char *how) {
     tell_counts();
     fprintf(stderr, "linmem-fuzz: broken %s: %s\n", law_names[law], how);
     abort();
@@ -66,7 +66,7 @@ static void read_option(const char *argument) {
 // ---- Traps --------------------------------------------------------------------------------------
 
 static void trapped(int signal) {
-    static const char line[] = "linmem-fuzz: broken trap: a right call trapped\n";
+    static const char line[] = "linmem-fuzz: broken returns: a right call trapped\n";
     (void)signal;
     ssize_t written = write(STDERR_FILENO, line, sizeof line - 1);
     (void)written;

@@ -14,7 +14,7 @@
 // run, and before a finding, a line says how many operations were played.
 #pragma once
 
-#include "fuzz/oracle/oracle.h"
+#include "alloc/conformance/oracle.h"
 
 typedef struct target_settings {
     int level;
@@ -36,7 +36,7 @@ void target_begin(int argc, char **argv);
 // does nothing.
 void target_measure(void);
 
-_Noreturn void target_fail(oracle_law law, const char *how);
+_Noreturn void target_fail(law law, const char *how);
 
 // Plays an input; each target defines it.
 void target_input(const uint8_t *bytes, size_t count);

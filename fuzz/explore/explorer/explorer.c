@@ -301,7 +301,7 @@ static void tell_trap(explorer_world *w, int signal) {
     char how[60] = "does not return";
     bool hangs = signal == SIGVTALRM, traps = signal == SIGILL || signal == SIGTRAP;
     if (!hangs) snprintf(how, sizeof how, traps ? "traps" : "crashes (%s)", strsignal(signal));
-    w->broken = hangs ? LAW_steps : LAW_trap;
+    w->broken = hangs ? LAW_steps : LAW_returns;
     if (w->notes)
         noted_print(noted, how, w->finding, sizeof w->finding);
     else

@@ -11,8 +11,8 @@
 // the graph of the states.
 #pragma once
 
+#include "alloc/conformance/oracle.h"
 #include "corpus/trace/trace.h"
-#include "fuzz/oracle/oracle.h"
 
 enum {
     EXPLORER_STATE_BYTES_MAX = 1 << 18,
@@ -54,9 +54,9 @@ struct explorer_world {
 
     uint64_t memory_bytes; // limit of what explorer_run keeps; 0: none
 
-    bool notes;        // the allocator's calls are noted (fuzz/oracle/noted.h)
-    size_t key_bytes;  // by which the state just written is told apart, its first; 0: all
-    oracle_law broken; // by begin, play or end
+    bool notes;       // the allocator's calls are noted (fuzz/oracle/noted.h)
+    size_t key_bytes; // by which the state just written is told apart, its first; 0: all
+    law broken;       // by begin, play or end
     char finding[200];
 };
 
@@ -67,7 +67,7 @@ struct exploration {
     uint64_t moves;     // played
     uint64_t sequences; // of 1 … depth operations
     double seconds;
-    oracle_law broken; // LAW_NONE: all laws hold in all of them
+    law broken; // LAW_NONE: all laws hold in all of them
     char finding[200];
     uint32_t moves_to[EXPLORER_DEPTH_MAX + 1]; // that lead to what was found
     uint32_t move_count;

@@ -239,7 +239,7 @@ static exploration explore_sick(trace *found) {
     return result;
 }
 
-static oracle_law played_on(const lm_allocator *allocator, const trace *trace) {
+static law played_on(const lm_allocator *allocator, const trace *trace) {
     exploration result;
     explorer_world *w = heap_of(allocator, false);
     explorer_play(w, trace, &result);
@@ -248,7 +248,7 @@ static oracle_law played_on(const lm_allocator *allocator, const trace *trace) {
 }
 
 // A trace that was found breaks the same law once more, and none on the sound one. Frees it.
-static void assert_plays(trace *found, oracle_law law) {
+static void assert_plays(trace *found, law law) {
     assert_string_equal(law_names[played_on(&sick, found)], law_names[law]);
     assert_int_equal(played_on(sound, found), LAW_NONE);
     trace_free(found);
@@ -260,13 +260,13 @@ static void bugs_are_found_by_the_shortest_trace(void **state) {
         void (*free)(void *, size_t, lm_memory *);
         void *(*allocate)(size_t, lm_memory *);
         void *(*resize)(void *, size_t, lm_memory *);
-        oracle_law law;
+        law law;
         uint32_t operations;
     } bugs[] = {
-        {.free = trap, .law = LAW_trap, .operations = 1},
+        {.free = trap, .law = LAW_returns, .operations = 1},
         {.free = hang, .law = LAW_steps, .operations = 1},
-        {.free = leak, .law = LAW_conservation, .operations = 1},
-        {.allocate = misplace, .law = LAW_overlap, .operations = 2},
+        {.free = leak, .law = LAW_frees, .operations = 1},
+        {.allocate = misplace, .law = LAW_disjoint, .operations = 2},
         {.resize = shrink_and_forget, .law = LAW_content, .operations = 2},
     };
     sound = explored_strategy_named("tlsf", 0)->allocator;
@@ -355,11 +355,11 @@ static void a_walk_survives_a_damaged_word(void **state) {
         exploration result = explore_world(w, 2, &found);
         assert_true(w->damages(w));
         heap_world_free(w);
-        assert_string_equal(law_names[result.broken], "walk");
+        assert_string_equal(law_names[result.broken], "survives");
         assert_non_null(strstr(result.finding, walks[i].how));
         assert_non_null(strstr(result.finding, "whose word at "));
         damaged = true;
-        assert_plays(&found, LAW_walk);
+        assert_plays(&found, LAW_survives);
         damaged = false;
     }
 }
@@ -417,9 +417,9 @@ static void a_crash_names_its_call(void **state) {
         if (with->validate) sick.validate = with->validate;
         if (with->reset) sick.reset = with->reset;
         exploration result = explore_sick(&found);
-        assert_string_equal(law_names[result.broken], "trap");
+        assert_string_equal(law_names[result.broken], "returns");
         if (!strstr(result.finding, crashes[i].how)) fail_msg("%s", result.finding);
-        assert_plays(&found, LAW_trap);
+        assert_plays(&found, LAW_returns);
     }
 }
 
@@ -429,7 +429,7 @@ static void where_blocks_lie_is_compared_when_played(void **state) {
     sound = explored_strategy_named("tlsf", 0)->allocator;
     sick = *sound;
     sick.allocate = look_before;
-    oracle_law law = explore_sick(&found).broken;
+    law law = explore_sick(&found).broken;
     assert_int_equal(law, LAW_content);
     assert_plays(&found, law);
 }
@@ -453,7 +453,7 @@ static void found_traces_of_buffers_are_played(void **state) {
         sick = *sound;
         sick.free = leak;
         explorer_world *w = buffers_of("resized", &sick, true);
-        oracle_law law = explore_world(w, 3, &found).broken;
+        law law = explore_world(w, 3, &found).broken;
         buffer_world_free(w);
         w = buffers_of("resized", home, false);
         explorer_play(w, &found, &result);

@@ -122,7 +122,7 @@ static void play_bare(heap_world *w, const trace_operation *o) {
 
 // Whether the blocks lie where they lie under the oracle: no strategy may care for their content.
 static bool same_places(heap_world *w) {
-    const oracle *o = &w->player.oracle;
+    const oracle *o = &w->player.heap.oracle;
     bool same = o->count == w->next.count && w->player.memory.pages == w->bare.pages;
     for (uint32_t i = 0; same && i < o->count; i++)
         same = o->extents[o->order[i]].offset == w->next.blocks[i].offset;

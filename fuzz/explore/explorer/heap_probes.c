@@ -20,7 +20,7 @@ static bool probe(heap_world *w, trace_verb verb, uint32_t number, uint32_t size
 static bool probe_largest(heap_world *w) {
     static const uint32_t sizes[] = {UINT32_MAX, UINT32_MAX - 12, UINT32_MAX - 20,
                                      UINT32_C(1) << 31};
-    const oracle *o = &w->player.oracle;
+    const oracle *o = &w->player.heap.oracle;
     for (uint32_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         if (!probe(w, TRACE_ALLOCATE, PROBE, sizes[i], LM_BLOCK_ALIGNMENT) ||
             !probe(w, TRACE_ZEROED, PROBE, sizes[i], LM_BLOCK_ALIGNMENT) ||
@@ -68,7 +68,7 @@ static bool walk_damaged(heap_world *w, walk_damage damage, const unsigned char 
     memcpy(m->base, pristine, bytes);
     if (survives) walk_guard_print(m, damage, "writes to the heap", how);
     w->damages = true;
-    return heap_world_breaks(w, LAW_walk, how);
+    return heap_world_breaks(w, LAW_survives, how);
 }
 
 // One word of the heap after the other is damaged: a walk must come to its end over any heap, and

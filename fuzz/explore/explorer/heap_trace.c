@@ -5,7 +5,7 @@
 
 // What each block is called, by its place.
 static void name_blocks(const heap_world *w, uint32_t *numbers) {
-    const oracle *o = &w->player.oracle;
+    const oracle *o = &w->player.heap.oracle;
     for (uint32_t i = 0; i < o->count && i < LIVE_MAX; i++)
         numbers[i] = o->extents[o->order[i]].number;
 }
@@ -28,7 +28,7 @@ static bool tell(telling *t, trace_operation operation) {
 // A move, which is then played where it broke nothing.
 static bool tell_move(telling *t, uint32_t move, bool play) {
     heap_world *w = t->world;
-    uint32_t refusals = heap_world_refusals(move), count = w->player.oracle.count;
+    uint32_t refusals = heap_world_refusals(move), count = w->player.heap.oracle.count;
     name_blocks(w, t->numbers);
     if (count < LIVE_MAX) t->numbers[count] = t->begun;
     trace_operation operation = heap_world_operation(w, move, t->numbers, t->begun);

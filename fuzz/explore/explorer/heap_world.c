@@ -1,8 +1,8 @@
 #include "fuzz/explore/explorer/heap_world_state.h"
 
+#include "alloc/conformance/pattern.h"
 #include "fuzz/explore/explorer/image.h"
 #include "fuzz/oracle/noted.h"
-#include "fuzz/oracle/pattern.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,13 +47,13 @@ uint32_t heap_world_refusals(uint32_t move) {
 
 static const uint32_t alignments[] = {64, LM_PAGE_BYTES};
 
-bool heap_world_breaks(heap_world *w, oracle_law law, const char *how) {
+bool heap_world_breaks(heap_world *w, law law, const char *how) {
     w->world.broken = law;
     snprintf(w->world.finding, sizeof w->world.finding, "%s", how);
     return false;
 }
 static bool told(heap_world *w) {
-    return heap_world_breaks(w, w->player.oracle.broken, w->player.oracle.finding);
+    return heap_world_breaks(w, w->player.heap.oracle.broken, w->player.heap.oracle.finding);
 }
 
 // ---- Moves as operations ------------------------------------------------------------------------
@@ -145,7 +145,7 @@ static void restore(const heap_world *w, lm_memory *memory, uint32_t *pages_writ
 }
 
 static void restore_extent(heap_world *w, const block *b, uint32_t place) {
-    oracle *o = &w->player.oracle;
+    oracle *o = &w->player.heap.oracle;
     bool foreign = b->alignment == 0;
     uint32_t index = foreign ? ORACLE_BLOCKS_MAX + o->foreign++ : place;
     oracle_extent *e = &o->extents[index];
@@ -179,7 +179,7 @@ static void restore_extent(heap_world *w, const block *b, uint32_t place) {
 // The player and its oracle are what they would be had they come here from the beginning.
 static void restore_player(heap_world *w) {
     heap_player *p = &w->player;
-    oracle *o = &p->oracle;
+    oracle *o = &p->heap.oracle;
     restore(w, &p->memory, &w->played_pages);
     memcpy(p->memory.base, w->below, HEAP_START);
     oracle_begin(o, w->allocator, &p->memory);
@@ -189,8 +189,8 @@ static void restore_player(heap_world *w) {
     o->pages_begun = PAGES_BEGUN;
     o->census = w->census;
     o->census_is_current = true;
-    p->opened = w->head.scopes_opened;
-    p->depth = w->head.depth;
+    p->heap.opened = w->head.scopes_opened;
+    p->heap.depth = w->head.depth;
     p->unwalked = 0;
     p->options.walk_every = 1;
 }
@@ -200,7 +200,7 @@ static bool nothing_beyond(heap_world *w) {
     if (m->pages > w->played_pages) w->played_pages = m->pages;
     if (m->pages == LM_PAGES_MAX) return true;
     return pattern_is_zero(m->base + (size_t)m->pages * LM_PAGE_BYTES, BEYOND_BYTES) ||
-           heap_world_breaks(w, LAW_bounds, "bytes behind the memory's end were written to");
+           heap_world_breaks(w, LAW_inside, "bytes behind the memory's end were written to");
 }
 
 bool heap_world_play(heap_world *w, const trace_operation *operation, uint32_t refusals) {
@@ -210,7 +210,7 @@ bool heap_world_play(heap_world *w, const trace_operation *operation, uint32_t r
     if (operation->verb == TRACE_LANE) p->memory.thread = operation->argument[0];
     if (!heap_player_play(p, operation)) return told(w);
     lm_memory_refuse(&p->memory, 0);
-    if (!oracle_contents(&p->oracle)) return told(w);
+    if (!oracle_contents(&p->heap.oracle)) return told(w);
     return nothing_beyond(w);
 }
 
@@ -285,9 +285,9 @@ trace_operation heap_world_heap(void) {
 // Both heaps, empty.
 bool heap_world_start(heap_world *w, const trace_operation *heap) {
     heap_options options = {.allocator = w->allocator, .walk_every = 1};
-    if (!heap_player_start(&w->player, &options, heap) || !oracle_walk(&w->player.oracle))
+    if (!heap_player_start(&w->player, &options, heap) || !oracle_walk(&w->player.heap.oracle))
         return told(w);
-    const lm_census *census = &w->player.oracle.census;
+    const lm_census *census = &w->player.heap.oracle.census;
     w->lost = census->heap_bytes - census->free_bytes;
     lm_memory_renew(&w->bare,
                     &(lm_memory_options){.heap_start = heap->argument[0],
@@ -315,14 +315,14 @@ static bool heap_begin(explorer_world *world, unsigned char *state, size_t *byte
 // When no block is live, all of the heap is free but for its tables, which have grown with it. At
 // this geometry paged's take most: 24 bytes for each page of 256, with room for twice the pages.
 static bool all_is_free(heap_world *w) {
-    const lm_census *c = &w->player.oracle.census;
+    const lm_census *c = &w->player.heap.oracle.census;
     uint64_t lost = c->heap_bytes - c->free_bytes;
     if (!heap_world_can(w, LM_MERGES) || heap_world_can(w, LM_SHARES_THREADS)) return true;
     if (lost <= w->lost + c->heap_bytes / 16 * 3 + LM_PAGE_BYTES) return true;
     char how[120];
-    snprintf(how, sizeof how, "all is freed, and %llu bytes of %llu are not free",
+    snprintf(how, sizeof how, "all blocks are freed, and %llu bytes of %llu are not free",
              (unsigned long long)lost, (unsigned long long)c->heap_bytes);
-    return heap_world_breaks(w, LAW_conservation, how);
+    return heap_world_breaks(w, LAW_merges, how);
 }
 
 static bool heap_damages(const explorer_world *world) {
@@ -342,7 +342,7 @@ static bool heap_end(explorer_world *world) {
 
 // The operation with the place of its block in place of the number. False: that does not live.
 static bool place_block(const heap_world *w, trace_operation *operation) {
-    const oracle *o = &w->player.oracle;
+    const oracle *o = &w->player.heap.oracle;
     trace_argument kind = trace_grammar[operation->verb].arguments[0];
     if (kind != TRACE_BLOCK_USE && kind != TRACE_BLOCK_END) return true;
     uint32_t place = 0;

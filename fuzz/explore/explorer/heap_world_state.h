@@ -59,7 +59,7 @@ static inline bool heap_world_can(const heap_world *w, lm_capability capability)
 }
 
 // A law does not hold: false.
-bool heap_world_breaks(heap_world *world, oracle_law law, const char *how);
+bool heap_world_breaks(heap_world *world, law law, const char *how);
 
 // Plays one operation where the player is, under the oracle.
 bool heap_world_play(heap_world *world, const trace_operation *operation, uint32_t refusals);

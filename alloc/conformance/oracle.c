@@ -1,36 +1,14 @@
-#include "fuzz/oracle/oracle.h"
+#include "alloc/conformance/oracle.h"
 
 #include "alloc/conformance/checkerboard.h"
+#include "alloc/conformance/circulation.h"
+#include "alloc/conformance/pattern.h"
 #include "alloc/conformance/room.h"
-#include "fuzz/oracle/circulation.h"
-#include "fuzz/oracle/pattern.h"
-#include "fuzz/oracle/steps.h"
-#include "fuzz/play/dirty.h"
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
-const char *const law_names[LAWS + 1] = {
-#define LAW(name, text) #name,
-#include "fuzz/oracle/laws.def"
-#undef LAW
-    "none",
-};
-
-const char *const law_texts[LAWS] = {
-#define LAW(name, text) text,
-#include "fuzz/oracle/laws.def"
-#undef LAW
-};
-
-oracle_law law_named(const char *name) {
-    for (oracle_law law = 0; law < LAWS; law++)
-        if (strcmp(law_names[law], name) == 0) return law;
-    return LAW_NONE;
-}
-
-bool oracle_breaks(oracle *o, oracle_law law, const char *how, ...) {
+bool oracle_breaks(oracle *o, law law, const char *how, ...) {
     va_list arguments;
     va_start(arguments, how);
     vsnprintf(o->finding, sizeof o->finding, how, arguments);
@@ -53,7 +31,7 @@ static uint64_t memory_end(const oracle *o) {
     return (uint64_t)lm_memory_pages(o->memory) * LM_PAGE_BYTES;
 }
 
-// ---- What lives ---------------------------------------------------------------------------------
+// ---- The record ---------------------------------------------------------------------------------
 
 static oracle_extent *at(oracle *o, uint32_t place) {
     return &o->extents[o->order[place]];
@@ -72,14 +50,15 @@ static uint32_t place_of(oracle *o, uint64_t offset) {
     return low;
 }
 
-// Whether `bytes` from the extent's offset on are nobody's. `place`: where it belongs in the order.
+// Checks that no other extent overlaps `bytes` from the extent's offset on. `place`: its place in
+// the order.
 static bool holds_alone(oracle *o, const oracle_extent *e, uint32_t place, uint64_t bytes) {
     const oracle_extent *before = place ? at(o, place - 1) : NULL;
     const oracle_extent *behind = place < o->count ? at(o, place) : NULL;
-    HOLDS(overlap, !before || before->room <= e->offset - before->offset,
+    HOLDS(disjoint, !before || before->room <= e->offset - before->offset,
           "block %u at %llu lies in %s %u", e->number, (ull)e->offset,
           before->foreign ? "foreign pages" : "block", before->number);
-    HOLDS(overlap, !behind || bytes <= behind->offset - e->offset,
+    HOLDS(disjoint, !behind || bytes <= behind->offset - e->offset,
           "block %u at %llu reaches into %s %u", e->number, (ull)e->offset,
           behind->foreign ? "foreign pages" : "block", behind->number);
     return true;
@@ -103,7 +82,7 @@ static void forget(oracle *o, oracle_extent *e) {
     o->cost -= e->cost_max;
 }
 
-// A block has its own place, by its number, or one a little behind where that is taken.
+// A block's record is at its number, or at the next free place if that was taken.
 oracle_extent *oracle_find(oracle *o, uint32_t number) {
     for (uint32_t i = 0; i <= o->reach; i++) {
         oracle_extent *e = &o->extents[(number + i) % ORACLE_BLOCKS_MAX];
@@ -141,14 +120,16 @@ static oracle_extent *vacant(oracle *o, uint32_t number) {
     return &o->extents[(number + i) % ORACLE_BLOCKS_MAX];
 }
 
-static void fill(unsigned char *block, uint32_t number, uint64_t usable, uint64_t from) {
+static void fill(const oracle *o, unsigned char *block, uint32_t number, uint64_t usable,
+                 uint64_t from) {
     uint64_t edge = usable - PATTERN_EDGE_BYTES;
     pattern_fill(block, number, usable, from);
+    if (!o->tracker) return;
     if (usable <= PATTERN_STRIDES_BYTES) {
-        dirty_mark(block, usable);
+        o->tracker->wrote(block, usable);
     } else {
-        dirty_mark(block, PATTERN_STRIDES_BYTES);
-        dirty_mark(block + edge - sizeof edge, PATTERN_EDGE_BYTES + sizeof edge);
+        o->tracker->wrote(block, PATTERN_STRIDES_BYTES);
+        o->tracker->wrote(block + edge - sizeof edge, PATTERN_EDGE_BYTES + sizeof edge);
     }
 }
 
@@ -160,11 +141,11 @@ static bool holds_content(oracle *o, const oracle_extent *e, uint64_t bytes) {
     return true;
 }
 
-// ---- The heap's beginning -----------------------------------------------------------------------
+// ---- Start --------------------------------------------------------------------------------------
 
 enum { BELOW_BYTES = 64, BELOW_NUMBER = UINT32_MAX };
 
-// What lies before the heap is not its own.
+// The bytes before the heap, which it must not write to.
 static uint64_t below(const oracle *o, unsigned char **from) {
     uint64_t start = o->memory->heap_start, end = memory_end(o);
     uint64_t bytes = start < BELOW_BYTES ? start : BELOW_BYTES;
@@ -177,7 +158,9 @@ void oracle_begin(oracle *o, const lm_allocator *allocator, lm_memory *memory) {
         at(o, i)->live = false;
     o->allocator = allocator;
     o->memory = memory;
-    o->counted = o->clears = o->reused = o->haunted = o->gave_back = false;
+    o->tracker = NULL;
+    o->steps = NULL;
+    o->clears = o->reused = o->haunted = o->gave_back = false;
     o->broken = LAW_NONE;
     o->finding[0] = '\0';
     o->count = o->foreign = o->reach = 0;
@@ -192,14 +175,14 @@ void oracle_begin(oracle *o, const lm_allocator *allocator, lm_memory *memory) {
 
 bool oracle_started(oracle *o, bool started) {
     bool due = lm_room_to_start(o->memory) && o->refusals == 0;
-    HOLDS(refusal, started || !due, "a heap at %u in %u pages does not start",
-          o->memory->heap_start, o->memory->pages_max);
-    HOLDS(refusal, started || lm_memory_pages(o->memory) == o->pages,
+    HOLDS(start, started || !due, "a heap at %u in %u pages does not start", o->memory->heap_start,
+          o->memory->pages_max);
+    HOLDS(start, started || lm_memory_pages(o->memory) == o->pages,
           "the memory has grown, but the heap did not start");
     o->pages_begun = lm_memory_pages(o->memory);
     unsigned char *from;
     uint64_t bytes = below(o, &from);
-    fill(from, BELOW_NUMBER, bytes, 0);
+    fill(o, from, BELOW_NUMBER, bytes, 0);
     return true;
 }
 
@@ -209,21 +192,22 @@ void oracle_before(oracle *o) {
     o->pages = lm_memory_pages(o->memory);
     o->refusals = o->memory->refusals;
     o->threads |= UINT64_C(1) << o->memory->thread;
-    steps_taken = 0;
+    if (o->steps) o->steps_before = *o->steps;
 }
 
 static bool holds_steps(oracle *o, bool resizes) {
+    if (!o->steps) return true;
+    uint32_t taken = *o->steps - o->steps_before;
     uint32_t most = lm_steps_max(o->allocator, resizes, o->pages, lm_memory_pages(o->memory));
-    HOLDS(steps, !o->counted || steps_taken <= most, "a call took %u steps, more than %u",
-          steps_taken, most);
+    HOLDS(steps, taken <= most, "a call took %u steps, more than %u", taken, most);
     return true;
 }
 
-// A call may grow the memory by what it needs, rounded up twice, and by what the heap keeps of it.
+// A call may grow the memory by the block's bytes, rounded up twice, and by the heap's own records.
 static bool holds_growth(oracle *o, uint64_t cost, uint32_t alignment) {
     uint64_t grown = memory_end(o) - (uint64_t)o->pages * LM_PAGE_BYTES;
     uint64_t most = 2 * cost + alignment + 4 * LM_PAGE_BYTES + memory_end(o) / 16;
-    HOLDS(waste, grown <= most, "the memory grew by %llu bytes for a block that takes %llu",
+    HOLDS(need, grown <= most, "the memory grew by %llu bytes for a block that takes %llu",
           (ull)grown, (ull)cost);
     return true;
 }
@@ -236,12 +220,13 @@ uint64_t oracle_left(const oracle *o) {
     return (uint64_t)(o->memory->pages_max - o->pages) * LM_PAGE_BYTES;
 }
 
-// Of refusals and resets some are followed by a walk; where one preceded, all.
+// Every fourth failed call or reset is followed by a walk; a failed call that follows a walk
+// always.
 enum { ENDS_A_WALK = 4 };
 
-// Of who rounds to powers of two: how much there is from the last place on at which the block may
-// begin, if nothing lives there; what the memory grows by joins it. Before the heap has grown what
-// is its own lies in front.
+// For strategies that round to powers of two: the bytes from the last multiple of the block's size
+// to the memory's end, if they are free; growth adds to them. Only before the heap has grown,
+// because its records are then at its start.
 static uint64_t free_end(const oracle *o, uint64_t block, uint64_t step, uint64_t own) {
     bool joins = can(o, LM_MERGES) && !oracle_sees_threads(o) && o->pages == o->pages_begun;
     if (!joins || step != block || !lm_room_rounds(o->allocator, block)) return 0;
@@ -259,8 +244,8 @@ bool oracle_had_room(const oracle *o, uint64_t block, uint64_t step) {
     return due <= left || (joined && due - step <= left + joined);
 }
 
-// The widest stretch of what the memory was before the call in which nothing lives.
-static uint64_t widest_stretch(oracle *o) {
+// The largest gap between live extents in the memory as it was before the call.
+static uint64_t largest_gap(oracle *o) {
     uint64_t widest = 0, from = o->memory->heap_start, end = (uint64_t)o->pages * LM_PAGE_BYTES;
     for (uint32_t i = 0; i < o->count && at(o, i)->offset < end; i++) {
         const oracle_extent *e = at(o, i);
@@ -270,62 +255,61 @@ static uint64_t widest_stretch(oracle *o) {
     return end > from && end - from > widest ? end - from : widest;
 }
 
-// Where free blocks merge, a stretch four times as wide as the block has room for it, wherever the
-// heap's own table lies in it, and though a search looks among larger ones only. What threads keep
-// for themselves is not to be had.
+// If free blocks merge, a gap of four times the block's size has room for it, wherever in it the
+// heap's own table is, and although a search may try only larger blocks. With several threads the
+// gap may be blocks that another thread caches.
 static bool holds_reuse(oracle *o, uint64_t block, uint32_t alignment, const char *what) {
     uint64_t end = (uint64_t)o->pages * LM_PAGE_BYTES;
     uint64_t due = 4 * block + 2 * (uint64_t)alignment + end / 16 + 4 * LM_PAGE_BYTES;
     if (!can(o, LM_MERGES) || oracle_sees_threads(o) || end < due) return true;
-    uint64_t widest = widest_stretch(o);
-    HOLDS(reuse, widest < due, "%llu bytes %s beside %llu where nothing lives", (ull)block, what,
+    uint64_t widest = largest_gap(o);
+    HOLDS(gap, widest < due, "%llu bytes %s beside a free gap of %llu", (ull)block, what,
           (ull)widest);
     return true;
 }
 
-// A call was refused: because a growth was, or because there was no room for a block as large as
-// the strategy states. Nothing changed.
+// A call failed: a growth has failed, or there is no room for a block of the stated size. Nothing
+// may have changed.
 static bool holds_refusal(oracle *o, uint64_t cost, uint32_t size, uint32_t alignment) {
     uint64_t block = cost > size ? cost : size;
-    HOLDS(refusal, !oracle_had_room(o, block, lm_room_step(o->allocator, block, alignment)),
-          "%u bytes aligned to %u are refused with %llu left", size, alignment,
-          (ull)oracle_left(o));
-    if (!holds_reuse(o, block, alignment, "are refused")) return false;
-    HOLDS(refusal, lm_memory_pages(o->memory) == o->pages,
-          "a refused call has grown the memory to %u pages", lm_memory_pages(o->memory));
+    HOLDS(served, !oracle_had_room(o, block, lm_room_step(o->allocator, block, alignment)),
+          "%u bytes aligned to %u fail with %llu left", size, alignment, (ull)oracle_left(o));
+    if (!holds_reuse(o, block, alignment, "fail")) return false;
+    HOLDS(refused, lm_memory_pages(o->memory) == o->pages,
+          "a failed call has grown the memory to %u pages", lm_memory_pages(o->memory));
     lm_census before = o->census;
     bool comparable = o->census_is_current;
     bool walks = comparable || o->ended++ % ENDS_A_WALK == 0;
     if (!walks || !oracle_walks_cheaply(o)) return true;
     if (!oracle_walk(o)) return false;
-    HOLDS(refusal,
+    HOLDS(refused,
           !comparable || (before.live_blocks == o->census.live_blocks &&
                           before.live_bytes == o->census.live_bytes &&
                           before.heap_bytes == o->census.heap_bytes),
-          "a refused call has changed what the heap counts from %llu blocks, %llu bytes of %llu to "
+          "a failed call has changed the census from %llu blocks, %llu bytes of %llu to "
           "%llu, %llu of %llu",
           (ull)before.live_blocks, (ull)before.live_bytes, (ull)before.heap_bytes,
           (ull)o->census.live_blocks, (ull)o->census.live_bytes, (ull)o->census.heap_bytes);
     return true;
 }
 
-// What the strategy says of the block.
+// Checks the block's usable size, and enters it.
 static bool holds_usable(oracle *o, oracle_extent *e, const void *block, uint64_t left) {
     e->usable = o->allocator->usable_size(block, o->memory);
     HOLDS(usable, e->usable >= e->size && e->usable <= left,
           "block %u of %u bytes at %llu has %llu usable", e->number, e->size, (ull)e->offset,
           (ull)e->usable);
-    HOLDS(waste, e->usable <= e->cost_max, "block %u of %u bytes has %llu, more than %llu",
+    HOLDS(cost, e->usable <= e->cost_max, "block %u of %u bytes has %llu, more than %llu",
           e->number, e->size, (ull)e->usable, (ull)e->cost_max);
     e->room = e->usable ? e->usable : 1;
     return true;
 }
 
-// Leaves no record of an ended block in one that is served, behind its first `kept` bytes.
+// Zeroes a served block behind its first `kept` bytes, so that no record of an ended block is left.
 static void clear_ground(oracle *o, const oracle_extent *e, uint64_t kept) {
     uint64_t first = (kept + 7) & ~UINT64_C(7), end = e->usable & ~UINT64_C(7);
     unsigned char *block = oracle_address(o, e);
-    if (first >= end || dirty_zero(block + first, end - first)) return;
+    if (first >= end || (o->tracker && o->tracker->zero(block + first, end - first))) return;
     if (e->usable > ORACLE_CLEARED_MAX) {
         o->haunted |= o->reused;
         return;
@@ -334,15 +318,15 @@ static void clear_ground(oracle *o, const oracle_extent *e, uint64_t kept) {
         ((uint64_t *)(void *)block)[i] = 0;
 }
 
-// Enters a block that was returned, which keeps `kept` bytes, the first `filled` of them filled.
+// Enters a returned block, which keeps `kept` bytes; the first `filled` of them have its pattern.
 static bool enter(oracle *o, oracle_extent *e, const void *block, uint64_t kept, uint64_t filled) {
     uint64_t end = memory_end(o);
     e->offset = (uint64_t)((uintptr_t)block - (uintptr_t)lm_memory_base(o->memory));
-    HOLDS(bounds,
+    HOLDS(inside,
           e->offset >= o->memory->heap_start && e->offset < end && e->size <= end - e->offset,
           "block %u, %u bytes, is at %lld in a memory of %llu", e->number, e->size,
           (long long)e->offset, (ull)end);
-    HOLDS(alignment, e->offset % LM_BLOCK_ALIGNMENT == 0 && e->offset % e->alignment == 0,
+    HOLDS(aligned, e->offset % LM_BLOCK_ALIGNMENT == 0 && e->offset % e->alignment == 0,
           "block %u at %llu is not aligned to %u", e->number, (ull)e->offset, e->alignment);
     uint32_t place = place_of(o, e->offset);
     if (!holds_alone(o, e, place, e->size ? e->size : 1)) return false;
@@ -352,14 +336,17 @@ static bool enter(oracle *o, oracle_extent *e, const void *block, uint64_t kept,
     o->usable += e->usable;
     o->cost += e->cost_max;
     if (o->clears) clear_ground(o, e, kept);
-    fill(oracle_address(o, e), e->number, e->usable, filled);
+    fill(o, oracle_address(o, e), e->number, e->usable, filled);
     return true;
 }
 
-static bool holds_zeroes(const unsigned char *block, uint64_t size) {
+static bool holds_zeroes(const oracle *o, const unsigned char *block, uint64_t size) {
     uint64_t ends = 2 * PATTERN_ZERO_BYTES;
-    return pattern_is_zero(block, size) &&
-           (size <= ends || dirty_is_zero(block + PATTERN_ZERO_BYTES, size - ends));
+    if (!pattern_is_zero(block, size)) return false;
+    if (size <= ends) return true;
+    const unsigned char *middle = block + PATTERN_ZERO_BYTES;
+    uint64_t bytes = size - ends < ORACLE_ZERO_BYTES_MAX ? size - ends : ORACLE_ZERO_BYTES_MAX;
+    return o->tracker ? o->tracker->is_zero(middle, bytes) : pattern_reads_as_zero(middle, bytes);
 }
 
 bool oracle_allocated(oracle *o, const oracle_request *request, void *block) {
@@ -379,7 +366,7 @@ bool oracle_allocated(oracle *o, const oracle_request *request, void *block) {
     e->foreign = false;
     uint64_t end = memory_end(o), offset = (uintptr_t)block - (uintptr_t)lm_memory_base(o->memory);
     if (request->zeroed && offset < end && request->size <= end - offset)
-        HOLDS(zero, holds_zeroes(block, request->size), "block %u of %u bytes is not zero",
+        HOLDS(zero, holds_zeroes(o, block, request->size), "block %u of %u bytes is not zero",
               request->number, request->size);
     if (!enter(o, e, block, 0, 0) || !holds_growth(o, cost, request->alignment)) return false;
     e->counts = lm_demand_allocated(&o->demand, o->allocator, e->size, e->alignment);
@@ -398,7 +385,7 @@ bool oracle_resized(oracle *o, oracle_extent *e, uint32_t size, uint32_t scope, 
     if (!holds_steps(o, true)) return false;
     if (!block) {
         uint64_t usable = o->allocator->usable_size(oracle_address(o, e), o->memory);
-        HOLDS(refusal, usable == e->usable, "block %u had %llu usable, after a failed resize %llu",
+        HOLDS(refused, usable == e->usable, "block %u had %llu usable, after a failed resize %llu",
               e->number, (ull)e->usable, (ull)usable);
         return holds_content(o, e, e->usable) && holds_refusal(o, cost, size, e->alignment);
     }
@@ -429,8 +416,8 @@ bool oracle_freeing(oracle *o, oracle_extent *e) {
 }
 
 bool oracle_freed(oracle *o) {
-    // A thread may begin with it.
-    HOLDS(waste, lm_memory_pages(o->memory) == o->pages || can(o, LM_SHARES_THREADS),
+    // A thread's first call may be a free.
+    HOLDS(need, lm_memory_pages(o->memory) == o->pages || can(o, LM_SHARES_THREADS),
           "a free has grown the memory");
     return holds_steps(o, false);
 }
@@ -457,14 +444,15 @@ bool oracle_foreign(oracle *o) {
     if (!holds_alone(o, e, place, bytes)) return false;
     insert(o, e, place);
     o->foreign_bytes += bytes;
-    fill(oracle_address(o, e), e->number, bytes, 0);
+    fill(o, oracle_address(o, e), e->number, bytes, 0);
     return true;
 }
 
 // ---- Walks --------------------------------------------------------------------------------------
 
-// The census against what is known to live.
-static bool holds_census(oracle *o, const lm_census *census) {
+// The census against the record.
+static bool holds_census(oracle *o) {
+    const lm_census *census = &o->census;
     uint64_t blocks = o->count - o->foreign;
     HOLDS(census,
           census->live_blocks >= blocks &&
@@ -472,8 +460,8 @@ static bool holds_census(oracle *o, const lm_census *census) {
           "%llu blocks live, the heap counts %llu", (ull)blocks, (ull)census->live_blocks);
     HOLDS(census, census->live_bytes >= o->usable, "%llu bytes live, the heap counts %llu",
           (ull)o->usable, (ull)census->live_bytes);
-    HOLDS(waste, !can(o, LM_FREES_BLOCKS) || census->live_bytes <= o->cost,
-          "blocks take %llu bytes, by what is stated %llu at most", (ull)census->live_bytes,
+    HOLDS(cost, !can(o, LM_FREES_BLOCKS) || census->live_bytes <= o->cost,
+          "blocks take %llu bytes, by block_bytes_max %llu at most", (ull)census->live_bytes,
           (ull)o->cost);
     HOLDS(census, census->live_bytes + census->free_bytes <= census->heap_bytes,
           "%llu live and %llu free are more than the heap's %llu bytes", (ull)census->live_bytes,
@@ -489,25 +477,21 @@ static bool holds_heap_bound(oracle *o) {
     if (!o->allocator->heap_bytes_max) return true;
     uint64_t most = o->allocator->heap_bytes_max(&o->demand.most);
     uint64_t begun = (uint64_t)o->pages_begun * LM_PAGE_BYTES;
-    HOLDS(waste, o->census.heap_bytes <= begun + most,
-          "the heap takes %llu bytes, by what is stated %llu at most", (ull)o->census.heap_bytes,
+    HOLDS(bound, o->census.heap_bytes <= begun + most,
+          "the heap takes %llu bytes, by heap_bytes_max %llu at most", (ull)o->census.heap_bytes,
           (ull)most);
     return true;
 }
 
-static bool walk(oracle *o) {
-    const char *law = o->allocator->validate(o->memory, &o->census);
-    HOLDS(walk, !law, "%s", law);
+static bool validates(oracle *o) {
+    const char *broken = o->allocator->validate(o->memory, &o->census);
+    HOLDS(sound, !broken, "validate returns \"%s\"", broken);
     o->census_is_current = true;
     return true;
 }
 
-static bool holds_count(oracle *o) {
-    return holds_census(o, &o->census) && holds_heap_bound(o);
-}
-
 bool oracle_walk(oracle *o) {
-    return walk(o) && holds_count(o);
+    return validates(o) && holds_census(o) && holds_heap_bound(o);
 }
 
 bool oracle_contents(oracle *o) {
@@ -520,12 +504,13 @@ bool oracle_contents(oracle *o) {
     return true;
 }
 
-static bool holds_nothing(oracle *o) {
-    if (!walk(o)) return false;
-    bool empty = o->census.live_blocks == 0 && o->census.live_bytes == 0;
-    HOLDS(conservation, empty, "all is freed, and %llu blocks of %llu bytes live",
-          (ull)o->census.live_blocks, (ull)o->census.live_bytes);
-    return holds_count(o);
+// Walks a heap in which `freed`, a free of each block or a reset, has left no block live.
+static bool holds_nothing(oracle *o, law freed) {
+    if (!validates(o)) return false;
+    if (o->census.live_blocks == 0 && o->census.live_bytes == 0)
+        return holds_census(o) && holds_heap_bound(o);
+    return oracle_breaks(o, freed, "all blocks are freed, and %llu of %llu bytes are live",
+                         (ull)o->census.live_blocks, (ull)o->census.live_bytes);
 }
 
 bool oracle_closed(oracle *o) {
@@ -541,12 +526,12 @@ bool oracle_reset(oracle *o) {
     o->largest = 0; // the memory may serve other sizes from here on
     bool walks = oracle_walks_cheaply(o) || o->ended++ % ENDS_A_WALK == 0;
     o->census_is_current = false;
-    return (!walks || holds_nothing(o)) && oracle_contents(o);
+    return (!walks || holds_nothing(o, LAW_reset)) && oracle_contents(o);
 }
 
 // ---- The end ------------------------------------------------------------------------------------
 
-// Of who does not merge the largest that lives last, for the others may have been split.
+// If free blocks do not merge, the largest block that is live last: others may have been split.
 bool oracle_ending(oracle *o) {
     if (!can(o, LM_FREES_BLOCKS) || can(o, LM_MERGES)) return oracle_contents(o);
     o->largest = 0;
@@ -558,22 +543,23 @@ bool oracle_ending(oracle *o) {
     return oracle_contents(o);
 }
 
-// What was served is served again without growth, or half of it, for who merges may look for it
-// among larger blocks only.
+// The largest request is served again without growth; or half of it, because a strategy that merges
+// may search among larger blocks only.
 static bool serves_again(oracle *o) {
     size_t size = o->largest;
     lm_memory_refuse(o->memory, LM_REFUSE_ALL);
     void *block = o->allocator->allocate(size, o->memory);
     if (!block && can(o, LM_MERGES)) block = o->allocator->allocate(size /= 2, o->memory);
-    HOLDS(conservation, block || o->largest == 0,
-          "all is freed, %llu bytes were served, %zu are not", (ull)o->largest, size);
-    if (block) o->allocator->free(block, size, o->memory);
     lm_memory_refuse(o->memory, 0);
-    return true;
+    if (block) o->allocator->free(block, size, o->memory);
+    if (block || o->largest == 0) return true;
+    return oracle_breaks(o, can(o, LM_MERGES) ? LAW_merges : LAW_reuse,
+                         "all blocks are freed; %llu bytes were served before, %zu are not",
+                         (ull)o->largest, size);
 }
 
-// A thread that gets no memory first gives back what it keeps; in the second round it gets what the
-// others kept of it. No request is larger than this one.
+// A failed request makes a thread give back its cached blocks; the second round collects the blocks
+// that others cached for it.
 static void threads_give_back(oracle *o) {
     uint32_t acting = o->memory->thread;
     lm_memory_refuse(o->memory, LM_REFUSE_ALL);
@@ -590,20 +576,20 @@ static void threads_give_back(oracle *o) {
 static bool circulates(oracle *o) {
     if (o->threads != 3) return true;
     uint32_t settled = circulate(o->allocator, o->memory), pages = lm_memory_pages(o->memory);
-    HOLDS(conservation, pages <= settled + CIRCULATION_PAGES_LATE,
+    HOLDS(threads, pages <= settled + CIRCULATION_PAGES_LATE,
           "one thread frees what another allocates, and the memory grows from %u to %u pages",
           settled, pages);
     return true;
 }
 
-// Of several threads, what one kept must reach the other whole. Where the largest block lay a
-// thread's heap may lie.
+// With several threads, cached blocks must become free again. A thread's heap may now be at the
+// largest block's place.
 static bool threads_conserve(oracle *o) {
     if (!oracle_sees_threads(o)) return true;
     if (!circulates(o)) return false;
     threads_give_back(o);
     o->largest = 0;
-    return holds_nothing(o);
+    return holds_nothing(o, LAW_threads);
 }
 
 bool oracle_rounds(oracle *o, const lm_round_call *calls, size_t count) {
@@ -618,30 +604,29 @@ bool oracle_rounds(oracle *o, const lm_round_call *calls, size_t count) {
 }
 
 bool oracle_checkerboard(oracle *o, uint32_t board) {
-    lm_board_finding found = lm_checkerboard(o->allocator, o->memory, board, &steps_taken);
+    lm_board_finding found = lm_checkerboard(o->allocator, o->memory, board, o->steps);
     HOLDS(steps, !found.most,
           "%zu bytes, while every second of %u blocks of %zu is free, took %u steps, more than %u",
           found.size, (unsigned)LM_BOARD_BLOCKS, lm_board_bytes(board), found.steps, found.most);
     return true;
 }
 
-// The heap as it is when all is freed, against the one that a reset makes of it.
+// The heap after all blocks were freed, against the heap after a reset.
 static bool holds_reset(oracle *o) {
     lm_census freed = o->census;
     if (!oracle_walks_cheaply(o)) return true;
     o->allocator->reset(o->memory);
-    if (!holds_nothing(o)) return false;
-    HOLDS(conservation, freed.heap_bytes == o->census.heap_bytes,
+    if (!holds_nothing(o, LAW_reset)) return false;
+    HOLDS(reset, freed.heap_bytes == o->census.heap_bytes,
           "a reset changed the heap's bytes from %llu to %llu", (ull)freed.heap_bytes,
           (ull)o->census.heap_bytes);
-    // What the heap keeps of itself and of each thread, and what does not fit between foreign
-    // pages.
+    // The heap's own records, each thread's, and remains between foreign pages.
     uint64_t threads = (uint64_t)__builtin_popcountll(o->threads);
     uint64_t lost = freed.heap_bytes / 8 + 16384 + o->foreign * LM_PAGE_BYTES / 2 +
                     (threads - 1) * LM_PAGE_BYTES / 16;
-    HOLDS(conservation, !can(o, LM_MERGES) || freed.free_bytes + lost >= o->census.free_bytes,
-          "all is freed, and %llu bytes are free, after a reset %llu", (ull)freed.free_bytes,
-          (ull)o->census.free_bytes);
+    HOLDS(merges, !can(o, LM_MERGES) || freed.free_bytes + lost >= o->census.free_bytes,
+          "all blocks are freed, and %llu bytes are free, after a reset %llu",
+          (ull)freed.free_bytes, (ull)o->census.free_bytes);
     return true;
 }
 
@@ -649,7 +634,7 @@ bool oracle_conserves(oracle *o) {
     bool freed = can(o, LM_FREES_BLOCKS);
     oracle_before(o);
     if (!freed) o->allocator->reset(o->memory);
-    if (!holds_nothing(o) || !threads_conserve(o)) return false;
+    if (!holds_nothing(o, freed ? LAW_frees : LAW_reset) || !threads_conserve(o)) return false;
     if ((freed || o->foreign == 0) && !serves_again(o)) return false;
     return (!freed || holds_reset(o)) && oracle_contents(o); // foreign, and before the heap
 }

@@ -1,26 +1,27 @@
 // The content that the oracle gives to blocks: 64-bit words that depend on the block's number and
-// on their place in it. Of a block of over 1 KiB its edges and single words of the first 16 KiB,
-// so that nothing touches all of a large one. The last four bytes of every 16 are all ones: there
-// most heaps have what is before a block, and content must not look like it. Nothing here is a
-// library call.
+// on their position in it. Of a block of over 1 KiB only the edges are filled, and single words of
+// the first 16 KiB, so that not all of a large block is touched. The last four bytes of every 16
+// are all ones: most heaps have a header there, and content must not look like one. Nothing here is
+// a library call.
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
 enum {
-    PATTERN_WHOLE_BYTES = 1024,    // blocks up to here are filled whole
+    PATTERN_WHOLE_BYTES = 1024,    // blocks up to this size are filled whole
     PATTERN_EDGE_BYTES = 256,      // larger ones at both ends, and
-    PATTERN_STRIDES_BYTES = 16384, // with single words in the first so many bytes
-    PATTERN_ZERO_BYTES = 16384,    // at each end that are looked at for zeroes
+    PATTERN_STRIDES_BYTES = 16384, // with single words in their first bytes
+    PATTERN_ZERO_BYTES = 16384,    // checked for zeroes at each end
 };
 
 #define PATTERN_HOLDS UINT64_MAX
 
-// Fills what is filled of a block of `usable` bytes, from byte `from` on. Blocks are 16-aligned.
+// Fills a 16-aligned block of `usable` bytes, from byte `from` on.
 void pattern_fill(unsigned char *block, uint32_t number, uint64_t usable, uint64_t from);
 
-// Where in its first `bytes` a block that was filled with `usable` differs, or PATTERN_HOLDS.
+// Checks the first `bytes` of a block that was filled with `usable`. Returns the offset of the
+// first wrong byte, or PATTERN_HOLDS.
 uint64_t pattern_check(const unsigned char *block, uint32_t number, uint64_t usable,
                        uint64_t bytes);
 

@@ -1,4 +1,4 @@
-#include "fuzz/oracle/pattern.h"
+#include "alloc/conformance/pattern.h"
 
 enum { STRIDE_BYTES = 1024, PAIR_BYTES = 16 };
 

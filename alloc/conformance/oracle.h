@@ -1,33 +1,21 @@
-// The oracle: checks from outside that a heap keeps the laws of laws.def.
+// The oracle: checks from outside that a heap keeps the laws of laws.def, call by call.
 //
 // It observes the calls on one heap, checks every result against its own record of live blocks, by
-// offset, and fills live blocks with a pattern. It stores nothing inside the heap and is a plain
-// struct: a copy of it works with a copy of the heap. It allocates nothing, and fuzz targets
-// compile it without instrumentation.
+// offset, and fills live blocks with a pattern. It stores nothing else in the memory and is a plain
+// struct: a copy of it works with a copy of the heap. It allocates nothing. The conformance suite,
+// the fuzz targets, the explorer and the C programs that reproduce findings use it.
 #pragma once
 
 #include "alloc/conformance/demand.h"
+#include "alloc/conformance/law.h"
 #include "alloc/conformance/rounds.h"
-
-typedef enum oracle_law {
-#define LAW(name, text) LAW_##name,
-#include "fuzz/oracle/laws.def"
-#undef LAW
-    LAWS,
-    LAW_NONE = LAWS,
-} oracle_law;
-
-extern const char *const law_names[LAWS + 1]; // "none" for LAW_NONE
-extern const char *const law_texts[LAWS];
-
-// Returns the law of that name, or LAW_NONE.
-oracle_law law_named(const char *name);
 
 enum {
     ORACLE_BLOCKS_MAX = 1024, // live at the same time
     ORACLE_FOREIGN_MAX = 64,
     ORACLE_EXTENTS_MAX = ORACLE_BLOCKS_MAX + ORACLE_FOREIGN_MAX,
-    ORACLE_CLEARED_MAX = 1 << 18, // bytes zeroed in a block if the written ones are not known
+    ORACLE_CLEARED_MAX = 1 << 18,    // bytes zeroed in a block without a tracker
+    ORACLE_ZERO_BYTES_MAX = 1 << 22, // bytes of a zeroed block that are checked
 };
 
 // A block, or the pages of one foreign growth: a growth by other code.
@@ -49,24 +37,35 @@ typedef struct oracle_request {
     bool zeroed;
 } oracle_request;
 
+// Optional hooks of a caller that tracks which bytes of the memory were written to, so that the
+// oracle need not touch all of a large block.
+typedef struct oracle_tracker {
+    void (*wrote)(const void *at, uint64_t bytes); // the oracle has written there
+    // Zeroes a range. Returns false, having done nothing, if the memory is not tracked.
+    bool (*zero)(void *at, uint64_t bytes);
+    // Whether the first ORACLE_ZERO_BYTES_MAX bytes of a range, which is 8-aligned, are zero.
+    bool (*is_zero)(const void *at, uint64_t bytes);
+} oracle_tracker;
+
 typedef struct oracle {
     const lm_allocator *allocator;
     lm_memory *memory;
-    bool counted;      // the allocator counts its steps
-    bool clears;       // zeroes served blocks, so that they contain no records of ended ones
-    bool reused;       // a block has ended, so that new ones may take its place
-    bool haunted;      // a block in a reused place was too large to be zeroed
-    bool gave_back;    // a reset or close_scope has freed the place of blocks
-    oracle_law broken; // the first law broken, or LAW_NONE
-    char finding[160]; // how, one line
+    const oracle_tracker *tracker; // or NULL
+    const uint32_t *steps; // the counter of the allocator's steps, or NULL if they are not counted
+    bool clears;           // zeroes served blocks, so that they contain no records of ended ones
+    bool reused;           // a block has ended, so that new ones may take its place
+    bool haunted;          // a block in a reused place was too large to be zeroed
+    bool gave_back;        // a reset or close_scope has freed the place of blocks
+    law broken;            // the first law broken, or LAW_NONE
+    char finding[160];     // how, one line
 
-    uint32_t pages, refusals; // of the memory before the call
-    uint32_t pages_begun;     // of the memory when the heap had started
-    uint64_t usable, cost;    // of all live blocks
-    uint64_t foreign_bytes;   // of all foreign extents
-    uint64_t largest;         // the largest size that was served
-    lm_demand_meter demand;   // on the heap
-    lm_census census;         // of the last walk
+    uint32_t pages, refusals, steps_before; // of the memory and the counter before the call
+    uint32_t pages_begun;                   // of the memory when the heap had started
+    uint64_t usable, cost;                  // of all live blocks
+    uint64_t foreign_bytes;                 // of all foreign extents
+    uint64_t largest;                       // the largest size that was served
+    lm_demand_meter demand;                 // on the heap
+    lm_census census;                       // of the last walk
     bool census_is_current;
     uint32_t ended;   // failed calls and resets so far
     uint64_t threads; // a bit for each thread that has called, by memory->thread
@@ -79,14 +78,15 @@ typedef struct oracle {
 } oracle;
 
 // Reports a broken law, with a printf format. Returns false.
-bool oracle_breaks(oracle *oracle, oracle_law law, const char *how, ...)
+bool oracle_breaks(oracle *oracle, law law, const char *how, ...)
     __attribute__((format(printf, 3, 4), cold, noinline));
 
 // The functions below that check laws return false if one is broken; `broken` and `finding` then
 // say which and how. Unless stated, they take O(log live), and time proportional to the filled
 // bytes of the block: all up to 1 KiB, else both ends and some words between (pattern.h).
 
-// oracle_begin is called before the heap starts, oracle_started after `start`.
+// oracle_begin is called before the heap starts, oracle_started after `start`; `tracker`, `steps`
+// and `clears` can be set between the two.
 void oracle_begin(oracle *oracle, const lm_allocator *allocator, lm_memory *memory);
 bool oracle_started(oracle *oracle, bool started);
 

@@ -1,5 +1,5 @@
-// Blocks that one thread allocates and another frees are served to the first thread again: checked
-// by the oracle and by the C programs that reproduce its findings.
+// Blocks that one thread allocates and another frees are served to the first thread again: part of
+// the law `threads`.
 #pragma once
 
 #include "alloc/allocator.h"

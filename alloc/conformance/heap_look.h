@@ -1,7 +1,7 @@
 // A checksum of a heap, taken before and after a call that must not change it.
 #pragma once
 
-#include "fuzz/oracle/oracle.h"
+#include "alloc/conformance/oracle.h"
 
 typedef struct heap_look {
     uint64_t sum;

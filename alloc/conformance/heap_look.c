@@ -1,4 +1,4 @@
-#include "fuzz/oracle/heap_look.h"
+#include "alloc/conformance/heap_look.h"
 
 enum { LOOKED_AT_BYTES = 1 << 17 }; // at each end of a heap
 
