@@ -1,63 +1,34 @@
-// Buffers: what alloc/buffers/buffer.h says of counts, owners and misuse, for both ways of
-// counting. Each row of its table of misuse shows the error, and that no byte of any memory has
-// changed.
+// Buffers, with both ways of counting: each row of the table of misuse in alloc/buffers/buffer.h
+// returns its status and changes no byte of any memory; counts, transfers, placement, growth,
+// budgets and the validator's laws.
 //
-// Compiled once more with narrow counts, generations and slots, whose ends are then in reach.
-#include "alloc/buffers/buffer_table_state.h"
+// Compiled twice: as every test, and with narrow counts, generations and slots, to reach their
+// limits.
 #include "alloc/buffers/imported_allocator.h"
-#include "alloc/cmocka.h"
+#include "alloc/buffers/table_fixture.h"
 
 #include <pthread.h>
 #include <sched.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { DART, SCRIPT, MODULE };
-enum { HOME, IMPORTED, ODD, MEMORIES };
+enum { IMPORTED = OTHER, ODD, MEMORIES };
 
 #define NARROW (LM_GENERATION_BITS < 24)
 
-#define OK(call)         assert_string_equal(lm_status_name(call), "LM_OK")
-#define FREES(call)      assert_string_equal(lm_status_name(call), "LM_FREED")
-#define IS(call, status) assert_string_equal(lm_status_name(call), lm_status_name(status))
-
-static lm_memory memories[MEMORIES];
 static lm_allocator imported, odd;
 static const lm_allocator *own;
-static lm_buffer_table table, *const r = &table;
 
 static int start(const lm_counts *counts) {
     const lm_allocator *tlsf = lm_strategy_named("tlsf", 2);
     own = lm_strategy_named("paged", 2);
-    imported = (lm_allocator){.allocate = tlsf->allocate, .resize = tlsf->resize};
-    imported.free = tlsf->free;
+    imported =
+        (lm_allocator){.allocate = tlsf->allocate, .resize = tlsf->resize, .free = tlsf->free};
     odd = (lm_allocator){
         .allocate = imported_allocate, .resize = imported_resize, .free = imported_free};
-    const lm_memory_options options = {.pages = 1, .pages_max = 4096, .moving = !counts->threads};
-    for (uint32_t i = 0; i < MEMORIES; i++)
-        assert_true(lm_memory_create(&memories[i], &options));
-    assert_true(own->start(&memories[HOME]) && tlsf->start(&memories[IMPORTED]));
-    assert_true(tlsf->start(&memories[ODD]));
-    assert_true(lm_buffer_table_start(r, counts, own, &memories[HOME]));
-    assert_int_equal(lm_buffer_table_add(r, &imported, &memories[IMPORTED]), IMPORTED);
-    assert_int_equal(lm_buffer_table_add(r, &odd, &memories[ODD]), ODD);
-    return 0;
+    return start_on(counts, MEMORIES, (const lm_allocator *[]){own, tlsf, tlsf},
+                    (const lm_allocator *[]){own, &imported, &odd});
 }
-static int start_plain(void **state) {
-    return start(&lm_counts_plain);
-}
-static int start_atomic(void **state) {
-    return start(&lm_counts_atomic);
-}
-static int end(void **state) {
-    for (uint32_t i = 0; i < MEMORIES; i++)
-        lm_memory_destroy(&memories[i]);
-    return 0;
-}
-
-// ---- What there is -----------------------------------------------------------------------------
 
 static lm_handle create_of(uint32_t owner, uint32_t memory, uint32_t size) {
     lm_handle handle = 0;
@@ -81,7 +52,7 @@ static unsigned char *bytes_of(lm_handle handle) {
     return lm_at(&memories[lm_handle_memory(handle)], info_of(handle).start);
 }
 
-// In home without the parts of slots.
+// The blocks of a memory's heap; in home without those of the slots.
 static uint64_t blocks_in(uint32_t memory) {
     lm_census census;
     const lm_allocator *a = memory == HOME ? own : imported_base();
@@ -98,45 +69,24 @@ static lm_census walk(void) {
     return census;
 }
 
-// All that may be seen of a buffer table, bytes included.
-typedef struct snapshot {
-    unsigned char *bytes[MEMORIES];
-    uint64_t ends[MEMORIES], blocks[MEMORIES];
+// What a call that fails for lack of memory leaves as it was; an allocator's own records may change.
+typedef struct figures {
+    uint64_t buffers, bytes, blocks[MEMORIES];
     lm_live live[MEMORIES];
-    lm_census census;
-} snapshot;
+} figures;
 
-static snapshot snap(void) {
-    snapshot s = {.census = walk()};
+static figures count_all(void) {
+    lm_census census = walk();
+    figures f = {.buffers = census.live_blocks, .bytes = census.live_bytes};
     for (uint32_t i = 0; i < MEMORIES; i++) {
-        s.ends[i] = lm_memory_end(&memories[i]);
-        s.bytes[i] = malloc(s.ends[i]);
-        assert_non_null(s.bytes[i]);
-        memcpy(s.bytes[i], lm_memory_base(&memories[i]), s.ends[i]);
-        s.blocks[i] = blocks_in(i);
-        s.live[i] = lm_buffer_table_live_in(r, i);
+        f.blocks[i] = blocks_in(i);
+        f.live[i] = lm_buffer_table_live_in(r, i);
     }
-    return s;
+    return f;
 }
-
-// `bytes`: each of them as well; where memory ran out, an allocator's own records may differ.
-static void assert_unchanged(const snapshot *before, bool bytes, const char *what) {
-    snapshot now = snap();
-    bool same = now.census.live_blocks == before->census.live_blocks &&
-                now.census.live_bytes == before->census.live_bytes;
-    for (uint32_t i = 0; i < MEMORIES; i++) {
-        same &= now.blocks[i] == before->blocks[i];
-        same &= memcmp(&now.live[i], &before->live[i], sizeof(lm_live)) == 0;
-        if (bytes)
-            same &= now.ends[i] == before->ends[i] &&
-                    memcmp(now.bytes[i], before->bytes[i], now.ends[i]) == 0;
-        free(now.bytes[i]);
-    }
-    if (!same) fail_msg("%s has changed something", what);
-}
-static void forget(snapshot *s) {
-    for (uint32_t i = 0; i < MEMORIES; i++)
-        free(s->bytes[i]);
+static void assert_counted(const figures *before) {
+    figures now = count_all();
+    assert_memory_equal(&now, before, sizeof now);
 }
 
 // ---- The table of misuse -----------------------------------------------------------------------
@@ -171,10 +121,9 @@ static lm_status play(enum call call, uint32_t owner, lm_handle handle) {
 }
 
 static void assert_misuse(enum call call, uint32_t owner, lm_handle handle, lm_status status) {
-    snapshot before = snap();
+    picture before = take_picture();
     IS(play(call, owner, handle), status);
-    assert_unchanged(&before, true, call_names[call]);
-    forget(&before);
+    if (!is_as_in(&before)) fail_msg("%s has changed something", call_names[call]);
 }
 static void assert_all_misuse(uint32_t owner, lm_handle handle, lm_status status) {
     for (int call = 0; call < CALLS; call++)
@@ -185,20 +134,19 @@ static lm_handle with_stamp(lm_handle handle, uint32_t owner, uint32_t generatio
     return (uint64_t)(owner << 24 | generation) << 32 | (uint32_t)handle;
 }
 
-// One row: a number that was never a handle.
-static void numbers_are_no_handles(void **state) {
+static void invalid_handles_are_rejected(void **state) {
     lm_handle a = create(IMPORTED, 40), dead = create(HOME, 40);
     FREES(lm_buffer_release(r, DART, dead));
     const lm_handle numbers[] = {
         0,
         1,
         UINT64_MAX,
-        a + 2,                    // a slot that was not taken yet
-        a + LM_SLOTS_MAX / 2,     // one far from those that were
-        a | (LM_SLOTS_MAX - 1),   // the last one
-        with_stamp(a, DART, 0),   // a generation that never is
-        with_stamp(a, DART, 2),   // one that has not come yet
-        with_stamp(a, SCRIPT, 1), // an owner that never had it
+        a + 2,                    // a slot not taken yet
+        a + LM_SLOTS_MAX / 2,     // one far above those taken
+        a | (LM_SLOTS_MAX - 1),   // the last slot
+        with_stamp(a, DART, 0),   // no generation
+        with_stamp(a, DART, 2),   // a later generation
+        with_stamp(a, SCRIPT, 1), // another owner
         a ^ (1u << 24),           // another memory
         a ^ (2u << 24),
         dead ^ (1u << 24),
@@ -210,20 +158,20 @@ static void numbers_are_no_handles(void **state) {
     }
 }
 
-static void stale_handles_are_seen(void **state) {
+static void stale_handles_are_rejected(void **state) {
     for (uint32_t memory = 0; memory < MEMORIES; memory++) {
         lm_handle old = create(memory, 40), moved = create(memory, 10), now;
         FREES(lm_buffer_release(r, DART, old));
         assert_int_equal(lm_handle_slot(create_of(SCRIPT, HOME, 9)), lm_handle_slot(old));
         assert_all_misuse(DART, old, LM_STALE_HANDLE);
         assert_all_misuse(SCRIPT, old, LM_STALE_HANDLE);
-        OK(lm_buffer_transfer(r, DART, moved, SCRIPT, &now)); // in its place
+        OK(lm_buffer_transfer(r, DART, moved, SCRIPT, &now)); // in the same slot
         assert_int_equal(lm_handle_slot(now), lm_handle_slot(moved));
         assert_all_misuse(DART, moved, LM_STALE_HANDLE);
     }
 }
 
-static void handles_are_their_owners(void **state) {
+static void handles_belong_to_their_owner(void **state) {
     lm_handle a = create(HOME, 40), b = share(create(ODD, 8), SCRIPT);
     assert_all_misuse(SCRIPT, a, LM_WRONG_OWNER);
     assert_all_misuse(254, a, LM_WRONG_OWNER);
@@ -233,7 +181,7 @@ static void handles_are_their_owners(void **state) {
 }
 
 // Also while another owner keeps the buffer alive.
-static void nothing_comes_back_from_zero(void **state) {
+static void a_released_share_is_not_revived(void **state) {
     for (uint32_t memory = 0; memory < MEMORIES; memory++) {
         lm_handle alone = create(memory, 40), shared = create(memory, 41);
         share(shared, SCRIPT);
@@ -249,7 +197,7 @@ static void nothing_comes_back_from_zero(void **state) {
     }
 }
 
-// The count is set to its end where it is too far to go there; the narrow build goes.
+// The narrow build counts to the maximum; else the count is set near it.
 static void counts_do_not_wrap(void **state) {
     lm_handle a = create(IMPORTED, 40);
     lm_slot *s = lm_slot_at(r, lm_handle_slot(a));
@@ -282,9 +230,9 @@ static lm_status adopt_with(uint32_t owner, uint32_t memory, uint32_t block, uin
     return status;
 }
 
-static void arguments_are_looked_at(void **state) {
+static void bad_arguments_change_nothing(void **state) {
     lm_handle a = create(HOME, 40), given = 42;
-    snapshot before = snap();
+    picture before = take_picture();
     static const uint32_t nobody[] = {255, 256, UINT32_MAX}, nowhere[] = {3, 254, 255, UINT32_MAX};
     for (int i = 0; i < 3; i++) {
         IS(create_with(nobody[i], HOME, 16), LM_NO_OWNER);
@@ -313,12 +261,11 @@ static void arguments_are_looked_at(void **state) {
         IS(adopt_with(DART, memory, UINT32_MAX, UINT32_MAX), LM_BAD_BLOCK);
     }
     assert_true(given == 42);
-    assert_unchanged(&before, true, "an argument");
-    forget(&before);
+    assert_as_in(&before);
 }
 
-// The head of a strategy's heap, and the records of the buffer table, from end to end.
-static void what_is_the_tables_is_not_adopted(void **state) {
+// The head of a strategy's heap, and the records of the buffer table, at both ends.
+static void own_records_are_not_adopted(void **state) {
     create(HOME, 40);
     const lm_buffer_table_state *s = lm_state_of(r);
     uint32_t part = lm_records_block(&s->slots, LM_RECORDS_FIRST, sizeof(lm_slot));
@@ -335,14 +282,13 @@ static void what_is_the_tables_is_not_adopted(void **state) {
         {part - 8, 16},
         {part + (sizeof(lm_slot) << LM_RECORDS_FIRST) - 1, 1000},
     };
-    snapshot before = snap();
+    picture before = take_picture();
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
         IS(adopt_with(DART, HOME, blocks[i].block, blocks[i].size), LM_BAD_BLOCK);
-    assert_unchanged(&before, true, "an adoption of the buffer table's own");
-    forget(&before);
+    assert_as_in(&before);
 }
 
-static void numbers_of_no_memory_have_nothing(void **state) {
+static void unknown_numbers_have_no_live_buffers(void **state) {
     static const uint32_t numbers[] = {3, 4, 254, 255, 256, 3000, 1u << 31, UINT32_MAX};
     static const lm_live nothing;
     create(HOME, 40);
@@ -354,7 +300,7 @@ static void numbers_of_no_memory_have_nothing(void **state) {
     }
 }
 
-static void what_cannot_serve_is_not_added(void **state) {
+static void incomplete_allocators_are_rejected(void **state) {
     lm_memory *memory = &memories[IMPORTED];
     lm_allocator lacks[3] = {imported, imported, imported};
     lacks[0].allocate = NULL, lacks[1].resize = NULL, lacks[2].free = NULL;
@@ -371,8 +317,8 @@ static void what_cannot_serve_is_not_added(void **state) {
     IS(lm_buffer_table_end(&other), LM_NOT_STARTED);
 }
 
-// Where threads may call, bytes are cleared and copied while others allocate.
-static void what_moves_serves_no_threads(void **state) {
+// With atomic counts bytes are cleared and copied while other threads allocate.
+static void moving_memories_are_rejected_with_atomic_counts(void **state) {
     bool refused = r->counts->threads;
     lm_memory moving;
     lm_buffer_table other;
@@ -386,7 +332,7 @@ static void what_moves_serves_no_threads(void **state) {
     lm_memory_destroy(&moving);
 }
 
-// Every call, of a buffer table that has ended, or did not start for want of memory.
+// Every call on a buffer table that has ended, or whose start was out of memory.
 static void assert_not_started(lm_buffer_table *ended) {
     lm_handle handle = 42;
     lm_buffer_info info = {.start = 42};
@@ -409,7 +355,7 @@ static void assert_not_started(lm_buffer_table *ended) {
     assert_true(handle == 42 && info.start == 42 && census.live_blocks == 0);
 }
 
-static void a_table_that_has_not_started_says_so(void **state) {
+static void a_table_not_started_returns_not_started(void **state) {
     lm_buffer_table other;
     lm_memory full;
     create(HOME, 40);
@@ -424,7 +370,7 @@ static void a_table_that_has_not_started_says_so(void **state) {
     lm_memory_destroy(&full);
 }
 
-static void what_is_shared_is_not_resized(void **state) {
+static void shared_buffers_are_not_resized(void **state) {
     lm_handle twice = create(IMPORTED, 40), both = create(HOME, 40), other = share(both, SCRIPT);
     OK(lm_buffer_retain(r, DART, twice));
     assert_misuse(RESIZE, DART, twice, LM_SHARED);
@@ -515,7 +461,7 @@ static void transfers_have_no_net_change(void **state) {
     walk();
 }
 
-static void release_all_takes_what_is_the_owners(void **state) {
+static void release_all_releases_one_owners_references(void **state) {
     lm_handle kept = create_of(SCRIPT, ODD, 5);
     share(kept, DART);
     for (uint32_t i = 0; i < 9; i++) {
@@ -524,7 +470,7 @@ static void release_all_takes_what_is_the_owners(void **state) {
             OK(lm_buffer_retain(r, DART, a));
         if (i % 3 == 0) share(a, DART);
     }
-    assert_int_equal(lm_buffer_table_live_of(r, DART).buffers, 13); // by its handles
+    assert_int_equal(lm_buffer_table_live_of(r, DART).buffers, 13); // one for each handle
     assert_int_equal(lm_buffer_table_release_all(r, DART), 9);
     assert_int_equal(lm_buffer_table_release_all(r, DART), 0);
     assert_int_equal(lm_buffer_table_live_of(r, DART).buffers, 0);
@@ -546,9 +492,9 @@ static void a_table_has_255_memories(void **state) {
     FREES(lm_buffer_release(r, LM_OWNERS_MAX - 1, a));
 }
 
-// ---- The ends of generations and slots ---------------------------------------------------------
+// ---- The limits of generations and slots -------------------------------------------------------
 
-// Its last reference goes: to another slot, where the slot has no generation left for a new stamp.
+// A transfer of the last reference takes another slot if this one has no generation left.
 static void used_up_slots_retire(void **state) {
     if (!NARROW) skip();
     enum { SERVED = NARROW ? LM_GENERATION_MAX : 1 };
@@ -559,10 +505,10 @@ static void used_up_slots_retire(void **state) {
         if (i + 1 < SERVED) FREES(lm_buffer_release(r, DART, handles[i]));
     }
     lm_handle last = handles[SERVED - 1];
-    uint32_t start_of_it = info_of(last).start;
+    uint32_t start_before = info_of(last).start;
     OK(lm_buffer_transfer(r, DART, last, SCRIPT, &moved));
     assert_true(lm_handle_slot(moved) != lm_handle_slot(last));
-    assert_true(info_of(moved).unique && info_of(moved).start == start_of_it);
+    assert_true(info_of(moved).unique && info_of(moved).start == start_before);
     assert_int_equal(lm_state_of(r)->retired, 1);
     assert_all_misuse(SCRIPT, last, LM_WRONG_OWNER);
     assert_misuse(RETAIN, DART, last, LM_USE_AFTER_ZERO);
@@ -570,25 +516,30 @@ static void used_up_slots_retire(void **state) {
     for (uint32_t i = 0; i + 1 < SERVED; i++)
         assert_all_misuse(DART, handles[i], LM_STALE_HANDLE);
     assert_all_misuse(DART, with_stamp(last, DART, LM_GENERATION_MAX + 1), LM_INVALID_HANDLE);
-    for (int i = 0; i < 5; i++) // it never serves again
+    for (int i = 0; i < 5; i++) // the slot is not reused
         assert_true(lm_handle_slot(create(HOME, 1)) != lm_handle_slot(last));
     walk();
 }
 
+// Each call that takes a slot, with a share of DART's that has two references.
+static void assert_no_slot(lm_handle a, uint32_t memory, lm_status status) {
+    lm_handle none = 42;
+    picture before = take_picture();
+    IS(lm_buffer_create(r, DART, memory, 20, 16, true, &none), status);
+    IS(lm_buffer_adopt(r, DART, memory, 64, 0, &none), status);
+    IS(lm_buffer_share(r, DART, a, SCRIPT, &none), status);
+    IS(lm_buffer_transfer(r, DART, a, SCRIPT, &none), status);
+    assert_true(none == 42);
+    assert_as_in(&before);
+}
+
 static void slots_run_out(void **state) {
     if (!NARROW) skip();
-    lm_handle a = create(ODD, 30), none = 42, b;
+    lm_handle a = create(ODD, 30), b;
     OK(lm_buffer_retain(r, DART, a));
     for (uint32_t i = 1; i < LM_SLOTS_MAX; i++)
         share(a, SCRIPT);
-    snapshot before = snap();
-    IS(lm_buffer_create(r, DART, HOME, 20, 16, true, &none), LM_OUT_OF_SLOTS);
-    IS(lm_buffer_adopt(r, DART, HOME, 64, 0, &none), LM_OUT_OF_SLOTS);
-    IS(lm_buffer_share(r, DART, a, SCRIPT, &none), LM_OUT_OF_SLOTS);
-    IS(lm_buffer_transfer(r, DART, a, SCRIPT, &none), LM_OUT_OF_SLOTS);
-    assert_true(none == 42);
-    assert_unchanged(&before, true, "a buffer table without slots");
-    forget(&before);
+    assert_no_slot(a, HOME, LM_OUT_OF_SLOTS);
     OK(lm_buffer_release(r, DART, a));
     OK(lm_buffer_transfer(r, DART, a, MODULE, &b)); // the last reference needs no slot
     assert_int_equal(lm_buffer_table_release_all(r, SCRIPT), 0);
@@ -599,7 +550,7 @@ static void slots_run_out(void **state) {
         FREES(lm_buffer_release(r, DART, a));
         served++;
     }
-    IS(status, LM_OUT_OF_SLOTS); // all have retired
+    IS(status, LM_OUT_OF_SLOTS); // all are retired
     assert_int_equal(served, LM_SLOTS_MAX * (LM_GENERATION_MAX - 1) - 1);
     assert_int_equal(lm_state_of(r)->retired, LM_SLOTS_MAX);
     walk();
@@ -635,7 +586,6 @@ static void keep_aligned(uint32_t memory, uint32_t alignment, uint32_t first) {
     FREES(lm_buffer_release(r, DART, h));
 }
 
-// Whatever the allocator aligns, and across resizes.
 static void assert_kept_aligned(uint32_t memory) {
     uint64_t blocks = blocks_in(memory);
     for (uint32_t alignment = 1; alignment <= LM_PAGE_BYTES; alignment *= 2)
@@ -648,13 +598,12 @@ static void assert_kept_aligned(uint32_t memory) {
 static void buffers_are_aligned_and_stay_so(void **state) {
     for (uint32_t memory = 0; memory < MEMORIES; memory++)
         assert_kept_aligned(memory);
-    odd.allocate_aligned =
-        imported_allocate_aligned; // what it resizes is aligned to 8 all the same
+    odd.allocate_aligned = imported_allocate_aligned; // its resize still aligns to 8 only
     assert_kept_aligned(ODD);
 }
 
 static void zeroed_buffers_are_zero(void **state) {
-    odd.allocate_zeroed = imported_allocate_zeroed; // whose blocks may have to be placed once more
+    odd.allocate_zeroed = imported_allocate_zeroed; // aligned to 8 only: may be placed again
     for (uint32_t memory = 0; memory < MEMORIES; memory++)
         for (uint32_t alignment = 1; alignment <= 4096; alignment *= 2)
             for (uint32_t round = 0; round < 8; round++) {
@@ -669,7 +618,6 @@ static void zeroed_buffers_are_zero(void **state) {
             }
 }
 
-// How many of the system's pages in a memory have been touched.
 static size_t resident_pages(const lm_memory *memory) {
     size_t pages = lm_memory_end(memory) / (size_t)sysconf(_SC_PAGESIZE), count = 0;
     unsigned char *resident = malloc(pages);
@@ -680,7 +628,7 @@ static size_t resident_pages(const lm_memory *memory) {
     return count;
 }
 
-// An eighth is left to a strategy's records, and to huge pages where the system makes some.
+// An eighth may be resident: a strategy's records, and huge pages.
 static void fresh_pages_are_not_cleared(void **state) {
     enum { BYTES = 64 << 20 };
     for (size_t i = 0; i < lm_strategy_count(); i++) {
@@ -704,7 +652,7 @@ static void *odd_counted_zeroed(size_t size, lm_memory *memory) {
     return imported_allocate_zeroed(size, memory);
 }
 
-// An imported calloc clears a large buffer unless other threads would wait for it.
+// An imported calloc clears a large buffer unless other threads would wait for the lock.
 static void no_thread_waits_for_a_large_buffer(void **state) {
     static const struct {
         uint32_t size;
@@ -722,8 +670,8 @@ static void no_thread_waits_for_a_large_buffer(void **state) {
     }
 }
 
-// Two buffers without bytes are two, in an allocator whose allocate(0) is NULL as well.
-static void nothing_is_a_buffer_too(void **state) {
+// Also on an allocator whose allocate(0) returns NULL.
+static void empty_buffers_are_distinct(void **state) {
     for (uint32_t memory = 0; memory < MEMORIES; memory++) {
         lm_handle a = create(memory, 0), b = create(memory, 0);
         assert_true(info_of(a).start != info_of(b).start);
@@ -738,7 +686,7 @@ static void nothing_is_a_buffer_too(void **state) {
     walk();
 }
 
-static void what_cannot_be_served_changes_nothing(void **state) {
+static void requests_too_large_change_nothing(void **state) {
     static const uint32_t sizes[] = {UINT32_MAX,      UINT32_MAX - 1, UINT32_MAX - 15,
                                      UINT32_MAX - 63, 0xFFFF0000u,    0xFFFEFFFFu,
                                      1u << 31,        1u << 29,       (1u << 28) + 1};
@@ -746,7 +694,7 @@ static void what_cannot_be_served_changes_nothing(void **state) {
         lm_handle a = create(memory, 99), wide, none = 42;
         OK(lm_buffer_create(r, DART, memory, 99, 4096, false, &wide));
         fill(a, 99), fill(wide, 99);
-        snapshot before = snap();
+        figures before = count_all();
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
             for (uint32_t alignment = 1; alignment <= LM_PAGE_BYTES; alignment *= 4)
                 IS(lm_buffer_create(r, DART, memory, sizes[i], alignment, i % 2, &none),
@@ -755,13 +703,12 @@ static void what_cannot_be_served_changes_nothing(void **state) {
             IS(lm_buffer_resize(r, DART, wide, sizes[i]), LM_OUT_OF_MEMORY);
         }
         assert_true(none == 42);
-        assert_unchanged(&before, false, "what cannot be served");
+        assert_counted(&before);
         assert_filled(a, 99), assert_filled(wide, 99);
-        forget(&before);
     }
 }
 
-// Whatever the alignment and the allocator, where no byte is to be had.
+// With any alignment and allocator, even if the memory is full.
 static void a_buffer_can_always_be_made_smaller(void **state) {
     static const uint32_t alignments[] = {1, 8, 16, 64, 4096, LM_PAGE_BYTES};
     for (uint32_t memory = 0; memory < MEMORIES; memory++)
@@ -772,7 +719,7 @@ static void a_buffer_can_always_be_made_smaller(void **state) {
             lm_memory_refuse(&memories[memory], LM_REFUSE_ALL);
             for (uint32_t size = 1u << 20; size > 0; size /= 2)
                 while (lm_buffer_create(r, SCRIPT, memory, size, 1, false, &none) == LM_OK)
-                    if (NARROW) break; // of slots there are fewer than of bytes
+                    if (NARROW) break; // slots would run out first
             OK(lm_buffer_resize(r, DART, h, 99990));
             OK(lm_buffer_resize(r, DART, h, 50000));
             OK(lm_buffer_resize(r, DART, h, 0));
@@ -815,7 +762,7 @@ static void imported_buffers_are_resized_by_their_allocator(void **state) {
 
 // ---- Growth ------------------------------------------------------------------------------------
 
-static void moved_homes_are_found_again(void **state) {
+static void moved_memories_keep_their_buffers(void **state) {
     lm_handle a = create(HOME, 64), b = share(a, SCRIPT), c = create(IMPORTED, 32);
     fill(a, 64), fill(c, 32);
     for (uint32_t i = 0; i < 20; i++) {
@@ -831,22 +778,20 @@ static void moved_homes_are_found_again(void **state) {
     OK(lm_buffer_release(r, SCRIPT, b));
 }
 
-// Plays all that may grow, against a memory that refuses to: out of memory, nothing changed.
 static void assert_refused(uint32_t memory) {
     lm_handle a = create(memory, 500), wide, none = 42;
     OK(lm_buffer_create(r, DART, memory, 500, 1024, false, &wide));
     fill(a, 500), fill(wide, 500);
     lm_memory_refuse(&memories[memory], LM_REFUSE_ALL);
-    snapshot before = snap();
-    uint32_t much = (uint32_t)before.ends[memory];
+    figures before = count_all();
+    uint32_t much = (uint32_t)lm_memory_end(&memories[memory]);
     IS(lm_buffer_create(r, DART, memory, much, 16, false, &none), LM_OUT_OF_MEMORY);
     IS(lm_buffer_create(r, DART, memory, much, 16, true, &none), LM_OUT_OF_MEMORY);
     IS(lm_buffer_create(r, DART, memory, much, 4096, true, &none), LM_OUT_OF_MEMORY);
     IS(lm_buffer_resize(r, DART, a, much), LM_OUT_OF_MEMORY);
     IS(lm_buffer_resize(r, DART, wide, much), LM_OUT_OF_MEMORY);
-    assert_unchanged(&before, false, "a refused growth");
+    assert_counted(&before);
     assert_filled(a, 500), assert_filled(wide, 500);
-    forget(&before);
     lm_memory_refuse(&memories[memory], 0);
     OK(lm_buffer_resize(r, DART, a, much));
     OK(lm_buffer_resize(r, DART, wide, much));
@@ -865,9 +810,9 @@ static bool slots_fill_their_parts(void) {
     return (n & (n - 1)) == 0;
 }
 
-// No room in home for more slots: what would take one fails, the rest works.
+// Home has no room for more slots.
 static void slots_need_home(void **state) {
-    lm_handle a = create(IMPORTED, 20), none = 42;
+    lm_handle a = create(IMPORTED, 20);
     OK(lm_buffer_retain(r, DART, a));
     while (lm_state_of(r)->free || !slots_fill_their_parts())
         share(a, SCRIPT);
@@ -875,14 +820,7 @@ static void slots_need_home(void **state) {
     for (size_t size = LM_PAGE_BYTES; size > 0; size /= 2)
         while (own->allocate(size, &memories[HOME]))
             ;
-    snapshot before = snap();
-    IS(lm_buffer_create(r, DART, ODD, 20, 16, true, &none), LM_OUT_OF_MEMORY);
-    IS(lm_buffer_adopt(r, DART, ODD, 64, 0, &none), LM_OUT_OF_MEMORY);
-    IS(lm_buffer_share(r, DART, a, SCRIPT, &none), LM_OUT_OF_MEMORY);
-    IS(lm_buffer_transfer(r, DART, a, SCRIPT, &none), LM_OUT_OF_MEMORY);
-    assert_true(none == 42);
-    assert_unchanged(&before, true, "a home without room");
-    forget(&before);
+    assert_no_slot(a, ODD, LM_OUT_OF_MEMORY);
 }
 
 // ---- Pressure ----------------------------------------------------------------------------------
@@ -902,7 +840,7 @@ static void note_pressure(void *context, lm_buffer_table *pressed, uint32_t memo
     pressure.bytes = bytes;
     if (pressure.victim) FREES(lm_buffer_release(r, DART, pressure.victim));
     pressure.victim = 0;
-    OK(lm_buffer_create(r, DART, memory, 1000, 16, false, &inner)); // presses nobody again
+    OK(lm_buffer_create(r, DART, memory, 1000, 16, false, &inner)); // no recursive call
     FREES(lm_buffer_release(r, DART, inner));
 }
 
@@ -925,7 +863,6 @@ static void budgets_press(void **state) {
     assert_int_equal(pressure.calls, 2);
 }
 
-// An adopted buffer counts as a created one does.
 static void adoptions_press(void **state) {
     memset(&pressure, 0, sizeof pressure);
     lm_buffer_table_set_pressure(r, note_pressure, &pressure);
@@ -938,7 +875,7 @@ static void adoptions_press(void **state) {
     assert_int_equal(lm_buffer_table_live_in(r, IMPORTED).bytes, 600);
 }
 
-// What an allocator calls back while it makes or resizes a buffer of 600 bytes.
+// What an allocator calls back while it allocates or resizes a buffer of 600 bytes.
 static lm_status (*nested)(void);
 static lm_handle small;
 
@@ -963,8 +900,8 @@ static void *nesting_resize(void *block, size_t size, lm_memory *memory) {
     return imported_base()->resize(block, size, memory);
 }
 
-// Two buffers that fit the budget one by one, and not together: one of them tells.
-static void what_is_being_made_counts_for_the_budget(void **state) {
+// Two buffers each fit the budget, but not together: the callback is called once.
+static void requests_in_progress_count_for_the_budget(void **state) {
     static const struct {
         lm_status (*outer)(void), (*inner)(void);
     } calls[] = {
@@ -972,7 +909,7 @@ static void what_is_being_made_counts_for_the_budget(void **state) {
         {make_another, resize_small},
         {resize_small, make_another},
     };
-    imported.capabilities = LM_SHARES_THREADS; // else nobody is told inside of it
+    imported.capabilities = LM_SHARES_THREADS; // else the callback is not called inside it
     imported.allocate = nesting_allocate;
     imported.resize = nesting_resize;
     lm_buffer_table_set_pressure(r, note_pressure, &pressure);
@@ -989,8 +926,8 @@ static void what_is_being_made_counts_for_the_budget(void **state) {
     }
 }
 
-// Out of memory: tried again when the callback has made room; once, where it has not.
-static void lack_of_memory_presses(void **state) {
+// Out of memory: the request is tried once more after the callback.
+static void out_of_memory_presses(void **state) {
     memset(&pressure, 0, sizeof pressure);
     uint32_t half = 1u << 27;
     lm_handle large = create(IMPORTED, half), again, none = 42;
@@ -1008,7 +945,7 @@ static void lack_of_memory_presses(void **state) {
 enum { ROUNDS = 50000 };
 
 static lm_handle raced;
-static uint32_t begun, ended; // rounds so far
+static uint32_t begun, ended; // rounds
 static uint32_t freed_by_release;
 
 static void wait_for(const uint32_t *rounds, uint32_t round) {
@@ -1025,7 +962,7 @@ static void *release_raced(void *nothing) {
     return nothing;
 }
 
-// Whoever of the two comes first frees, and the other does not.
+// One of the two calls frees, the other does not.
 static void release_all_races_with_release(void **state) {
     if (NARROW) skip();
     pthread_t thread;
@@ -1040,7 +977,7 @@ static void release_all_races_with_release(void **state) {
             ;
         uint64_t first = lm_buffer_table_release_all(r, DART);
         freed_by_all += first;
-        late = first ? (late + 1) % 4096 : late - (late > 0); // so that they meet
+        late = first ? (late + 1) % 4096 : late - (late > 0); // so that the calls overlap
         wait_for(&ended, round);
     }
     pthread_join(thread, NULL);
@@ -1049,29 +986,29 @@ static void release_all_races_with_release(void **state) {
     assert_int_equal(blocks_in(IMPORTED), 0);
 }
 
-// ---- The walk ----------------------------------------------------------------------------------
+// ---- Laws --------------------------------------------------------------------------------------
 
 // Two shares of one buffer, one of another, and free slots.
-static void a_broken_slot_is_seen(void **state) {
-    enum { FIRST, SECOND, OTHER, FREE };
+static void each_law_is_checked(void **state) {
+    enum { FIRST, SECOND, THIRD, FREE };
     enum { COUNT, STAMP, START, SIZE, NEXT, PREVIOUS, BLOCK, ALIGNMENT, WORDS };
     static const struct {
         int slot, word;
-        uint32_t value; // in place of what is there
+        uint32_t value; // written to it
         const char *law;
     } cases[] = {
         {FIRST, STAMP, 0xffffffff, "share"},
         {FIRST, NEXT, 9999, "ring"},
         {SECOND, NEXT, 9999, "ring"},
-        {SECOND, PREVIOUS, OTHER, "ring"},
+        {SECOND, PREVIOUS, THIRD, "ring"},
         {SECOND, SIZE, 25, "ring"},
-        {OTHER, SIZE, 0xffffffff, "block in memory"},
-        {OTHER, BLOCK, 0xffffffff, "block in memory"},
-        {OTHER, ALIGNMENT, 31, "block in memory"},
-        {OTHER, ALIGNMENT, 1 << 7, "share"},
-        {OTHER, ALIGNMENT, 1 << 8, "kept"},
+        {THIRD, SIZE, 0xffffffff, "block in memory"},
+        {THIRD, BLOCK, 0xffffffff, "block in memory"},
+        {THIRD, ALIGNMENT, 31, "block in memory"},
+        {THIRD, ALIGNMENT, 1 << 7, "share"},
+        {THIRD, ALIGNMENT, 1 << 8, "kept"},
         {FIRST, COUNT, LM_WORD_KEPT | 1, "kept"},
-        {OTHER, SIZE, 25, "bytes in memories"},
+        {THIRD, SIZE, 25, "bytes in memories"},
         {FREE, NEXT, 9999, "free slots"},
         {FREE, NEXT, FIRST + 1, "free slots"},
     };
@@ -1094,30 +1031,26 @@ static void a_broken_slot_is_seen(void **state) {
     walk();
 }
 
-#define BOTH(test)                                                                                 \
-    cmocka_unit_test_setup_teardown(test, start_plain, end),                                       \
-        cmocka_unit_test_setup_teardown(test, start_atomic, end)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        BOTH(numbers_are_no_handles),
-        BOTH(stale_handles_are_seen),
-        BOTH(handles_are_their_owners),
-        BOTH(nothing_comes_back_from_zero),
+        BOTH(invalid_handles_are_rejected),
+        BOTH(stale_handles_are_rejected),
+        BOTH(handles_belong_to_their_owner),
+        BOTH(a_released_share_is_not_revived),
         BOTH(counts_do_not_wrap),
-        BOTH(arguments_are_looked_at),
-        BOTH(what_is_the_tables_is_not_adopted),
-        BOTH(numbers_of_no_memory_have_nothing),
-        BOTH(what_cannot_serve_is_not_added),
-        BOTH(what_moves_serves_no_threads),
-        BOTH(a_table_that_has_not_started_says_so),
-        BOTH(what_is_shared_is_not_resized),
+        BOTH(bad_arguments_change_nothing),
+        BOTH(own_records_are_not_adopted),
+        BOTH(unknown_numbers_have_no_live_buffers),
+        BOTH(incomplete_allocators_are_rejected),
+        BOTH(moving_memories_are_rejected_with_atomic_counts),
+        BOTH(a_table_not_started_returns_not_started),
+        BOTH(shared_buffers_are_not_resized),
         cmocka_unit_test(statuses_have_names),
         BOTH(the_last_release_frees),
         BOTH(unique_means_the_only_one),
         BOTH(adopted_blocks_are_freed_by_their_allocator),
         BOTH(transfers_have_no_net_change),
-        BOTH(release_all_takes_what_is_the_owners),
+        BOTH(release_all_releases_one_owners_references),
         BOTH(a_table_has_255_memories),
         BOTH(used_up_slots_retire),
         BOTH(slots_run_out),
@@ -1125,18 +1058,18 @@ int main(void) {
         BOTH(zeroed_buffers_are_zero),
         BOTH(fresh_pages_are_not_cleared),
         BOTH(no_thread_waits_for_a_large_buffer),
-        BOTH(nothing_is_a_buffer_too),
-        BOTH(what_cannot_be_served_changes_nothing),
+        BOTH(empty_buffers_are_distinct),
+        BOTH(requests_too_large_change_nothing),
         BOTH(a_buffer_can_always_be_made_smaller),
         BOTH(imported_buffers_are_resized_by_their_allocator),
-        cmocka_unit_test_setup_teardown(moved_homes_are_found_again, start_plain, end),
+        cmocka_unit_test_setup_teardown(moved_memories_keep_their_buffers, start_plain, end),
         BOTH(refused_growth_changes_nothing),
         BOTH(slots_need_home),
         BOTH(budgets_press),
         BOTH(adoptions_press),
-        BOTH(what_is_being_made_counts_for_the_budget),
-        BOTH(lack_of_memory_presses),
-        BOTH(a_broken_slot_is_seen),
+        BOTH(requests_in_progress_count_for_the_budget),
+        BOTH(out_of_memory_presses),
+        BOTH(each_law_is_checked),
         cmocka_unit_test_setup_teardown(release_all_races_with_release, start_atomic, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,27 +1,20 @@
-// Finalizers: each row of alloc/buffers/finalizer.h's table, both disciplines, and a collector that
-// has stopped the world. Compiled twice: as every test, and with narrow generations and few
-// records.
-#include "alloc/buffers/buffer_table_state.h"
+// Finalizers: each row of the error table in alloc/buffers/finalizer.h, sibling tokens and replaced
+// registrations, budgets, starts and ends, and a collector that has stopped all threads. Compiled
+// twice: as every test, and with narrow generations and few records.
 #include "alloc/buffers/finalizer.h"
-#include "alloc/cmocka.h"
-#include "alloc/registry.h"
+#include "alloc/buffers/table_fixture.h"
 
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { DART, SCRIPT, MODULE };
-enum { HOME, OTHER, SIZE = 100 };
+enum { SIZE = 100 };
 
-static lm_memory memories[2];
-static lm_buffer_table table, *const r = &table;
-static bool collecting; // the world has stopped: nobody may allocate or free
+static bool collecting; // all threads are stopped: no allocator may be called
 
 static const lm_allocator *home_heap, *other_heap;
 
-// A heap whose functions end the program while the collector runs.
+// A heap whose functions abort while the collector runs.
 #define WATCHED(heap)                                                                              \
     static void *heap##_allocate(size_t size, lm_memory *memory) {                                 \
         if (collecting) abort();                                                                   \
@@ -40,49 +33,36 @@ static const lm_allocator *home_heap, *other_heap;
 WATCHED(home_heap);
 WATCHED(other_heap);
 
-static int start_on(const lm_counts *counts, const char *strategy) {
-    const lm_memory_options options = {
-        .pages = 1, .pages_max = 4096, .moving = counts == &lm_counts_plain};
+static int start_with(const lm_counts *counts, const char *strategy) {
     home_heap = lm_strategy_named(strategy, 1);
     other_heap = lm_strategy_named("tlsf", 1);
-    assert_true(lm_memory_create(&memories[HOME], &options));
-    assert_true(lm_memory_create(&memories[OTHER], &options));
-    assert_true(home_heap->start(&memories[HOME]) && other_heap->start(&memories[OTHER]));
-    assert_true(lm_buffer_table_start(r, counts, &home_heap_watched, &memories[HOME]));
-    assert_int_equal(lm_buffer_table_add(r, &other_heap_watched, &memories[OTHER]), OTHER);
+    start_on(counts, 2, (const lm_allocator *[]){home_heap, other_heap},
+             (const lm_allocator *[]){&home_heap_watched, &other_heap_watched});
     assert_true(lm_finalizers_start(r));
     collecting = false;
     return 0;
 }
 static int start(const lm_counts *counts) {
-    return start_on(counts, "paged");
-}
-static int start_plain(void **state) {
-    return start(&lm_counts_plain);
-}
-static int end(void **state) {
-    lm_memory_destroy(&memories[HOME]);
-    lm_memory_destroy(&memories[OTHER]);
-    return 0;
+    return start_with(counts, "paged");
 }
 
 static lm_handle create(uint32_t memory) {
     lm_handle handle;
-    assert_int_equal(lm_buffer_create(r, DART, memory, SIZE, 16, true, &handle), LM_OK);
+    OK(lm_buffer_create(r, DART, memory, SIZE, 16, true, &handle));
     return handle;
 }
 static lm_token attach(lm_handle handle, lm_token sibling) {
     lm_token token;
-    assert_int_equal(lm_finalizer_attach(r, DART, handle, sibling, &token), LM_OK);
+    OK(lm_finalizer_attach(r, DART, handle, sibling, &token));
     assert_true(token != 0 && token >> 48 == 0);
     return token;
 }
 static void retain(lm_handle handle, uint32_t times) {
     while (times--)
-        assert_int_equal(lm_buffer_retain(r, DART, handle), LM_OK);
+        OK(lm_buffer_retain(r, DART, handle));
 }
 static void enqueue(lm_token token) {
-    assert_int_equal(lm_finalizer_enqueue(r, token), LM_OK);
+    OK(lm_finalizer_enqueue(r, token));
 }
 
 static void assert_drained(uint32_t count, uint32_t released, uint32_t freed, uint32_t failed,
@@ -94,7 +74,7 @@ static void assert_drained(uint32_t count, uint32_t released, uint32_t freed, ui
     assert_int_equal(drained.more, more);
 }
 
-// The laws hold, so many tokens are armed and so many buffers live.
+// Also checks all laws.
 static void assert_holds(uint32_t armed_expected, uint64_t buffers) {
     uint32_t armed;
     const char *broken = lm_finalizers_validate(r, &armed);
@@ -106,77 +86,44 @@ static void assert_holds(uint32_t armed_expected, uint64_t buffers) {
                      buffers);
 }
 
-// All that a buffer table is: its record, and each byte of its memories.
-typedef struct picture {
-    lm_buffer_table table;
-    uint64_t bytes[2];
-    unsigned char *content[2];
-} picture;
-
-static picture take_picture(void) {
-    picture p = {.table = table};
-    for (int i = 0; i < 2; i++) {
-        p.bytes[i] = (uint64_t)lm_memory_pages(&memories[i]) * LM_PAGE_BYTES;
-        assert_non_null(p.content[i] = malloc(p.bytes[i]));
-        memcpy(p.content[i], lm_memory_base(&memories[i]), p.bytes[i]);
-    }
-    return p;
-}
-static void assert_as_in(const picture *p) {
-    assert_memory_equal(&p->table, &table, sizeof table);
-    for (int i = 0; i < 2; i++) {
-        assert_int_equal(p->bytes[i], (uint64_t)lm_memory_pages(&memories[i]) * LM_PAGE_BYTES);
-        assert_int_equal(memcmp(p->content[i], lm_memory_base(&memories[i]), p->bytes[i]), 0);
-    }
-}
-static void drop_picture(picture *p) {
-    free(p->content[0]);
-    free(p->content[1]);
-}
-
 #if LM_SLOT_BITS == 24
 
-static int start_atomic(void **state) {
-    return start(&lm_counts_atomic);
-}
-
-// Each call that takes a token refuses this one, and nothing changes.
+// Each call that takes a token returns `expected` for this one and changes nothing.
 static void assert_refused(lm_token token, lm_status expected, lm_handle good) {
-    retain(good, 1); // that no token keeps
+    retain(good, 1); // a reference that no token keeps
     picture before = take_picture();
     lm_token none = 77, replaced = token;
     lm_handle handle = 78;
     uint32_t freed = 79;
-    assert_int_equal(lm_finalizer_enqueue(r, token), expected);
-    assert_int_equal(lm_finalizer_detach(r, token, &handle), expected);
-    assert_int_equal(lm_finalizer_detach_all(r, token, &freed), expected);
-    assert_int_equal(lm_finalizer_close(r, token), expected);
+    IS(lm_finalizer_enqueue(r, token), expected);
+    IS(lm_finalizer_detach(r, token, &handle), expected);
+    IS(lm_finalizer_detach_all(r, token, &freed), expected);
+    IS(lm_finalizer_close(r, token), expected);
     if (token) {
-        assert_int_equal(lm_finalizer_attach(r, DART, good, token, &none), expected);
-        assert_int_equal(lm_finalizer_replace(r, DART, good, &replaced, &handle), expected);
+        IS(lm_finalizer_attach(r, DART, good, token, &none), expected);
+        IS(lm_finalizer_replace(r, DART, good, &replaced, &handle), expected);
     }
     assert_true(none == 77 && handle == 78 && freed == 79 && replaced == token);
     assert_as_in(&before);
-    drop_picture(&before);
-    assert_int_equal(lm_buffer_release(r, DART, good), LM_OK);
+    OK(lm_buffer_release(r, DART, good));
 }
 
-static void numbers_that_were_never_tokens(void **state) {
+static void invalid_tokens_are_rejected(void **state) {
     lm_handle handle = create(OTHER);
     lm_token token = attach(handle, 0);
     const lm_token never[] = {
         0,                           // none
-        1,                           // of generation 0
-        token + 1,                   // no record
-        token | 0xffffff,            // nor there
-        token + (1u << 24),          // a generation to come
+        1,                           // generation 0
+        token + 1,                   // no such record
+        token | 0xffffff,            // the same
+        token + (1u << 24),          // a later generation
         token | (uint64_t)1 << 48,   // too long
         token | (uint64_t)255 << 56, // the same
         UINT64_MAX,
     };
     for (size_t i = 0; i < sizeof never / sizeof *never; i++)
         assert_refused(never[i], LM_INVALID_TOKEN, handle);
-    assert_int_equal(lm_finalizer_close(r, token), LM_FREED);
+    FREES(lm_finalizer_close(r, token));
     assert_holds(0, 0);
 }
 
@@ -185,17 +132,16 @@ static void twice_is_once(void **state) {
     enqueue(token);
     enqueue(other);
     picture before = take_picture();
-    assert_int_equal(lm_finalizer_enqueue(r, token), LM_ENQUEUED);
-    assert_int_equal(lm_finalizer_enqueue(r, other), LM_ENQUEUED);
+    IS(lm_finalizer_enqueue(r, token), LM_ENQUEUED);
+    IS(lm_finalizer_enqueue(r, other), LM_ENQUEUED);
     assert_as_in(&before);
-    drop_picture(&before);
     assert_holds(2, 2);
     assert_drained(10, 2, 2, 0, false);
     assert_drained(10, 0, 0, 0, false);
     assert_holds(0, 0);
 }
 
-// However a token ends, whoever comes later finds nothing: not even when its record serves again.
+// However the token ended, and also after its record is reused.
 static void after_its_end_a_token_is_stale(void **state) {
     enum { DRAINED, DETACHED, CLOSED, ALL, REPLACED, ENDS };
     lm_handle good = create(OTHER), handle;
@@ -204,50 +150,48 @@ static void after_its_end_a_token_is_stale(void **state) {
         uint32_t freed;
         if (end == DRAINED) enqueue(token);
         if (end == DRAINED) assert_drained(1, 1, 1, 0, false);
-        if (end == DETACHED) assert_int_equal(lm_finalizer_detach(r, token, &handle), LM_OK);
-        if (end == CLOSED) assert_int_equal(lm_finalizer_close(r, token), LM_FREED);
-        if (end == ALL) assert_int_equal(lm_finalizer_detach_all(r, token, &freed), LM_OK);
-        if (end == REPLACED)
-            assert_int_equal(lm_finalizer_replace(r, DART, good, &now, &handle), LM_OK);
+        if (end == DETACHED) OK(lm_finalizer_detach(r, token, &handle));
+        if (end == CLOSED) FREES(lm_finalizer_close(r, token));
+        if (end == ALL) OK(lm_finalizer_detach_all(r, token, &freed));
+        if (end == REPLACED) OK(lm_finalizer_replace(r, DART, good, &now, &handle));
         assert_refused(token, LM_STALE_TOKEN, good);
-        if (end == DETACHED || end == REPLACED)
-            assert_int_equal(lm_buffer_release(r, DART, handle), LM_FREED);
-        if (end == REPLACED) assert_int_equal(lm_finalizer_detach(r, now, &good), LM_OK);
+        if (end == DETACHED || end == REPLACED) FREES(lm_buffer_release(r, DART, handle));
+        if (end == REPLACED) OK(lm_finalizer_detach(r, now, &good));
         now = attach(good, 0);
-        lm_token same = end == REPLACED ? now : token; // two records alternate there
+        lm_token same = end == REPLACED ? now : token; // replace alternates two records
         assert_int_equal(now & 0xffffff, same & 0xffffff);
         assert_refused(token, LM_STALE_TOKEN, good);
         assert_holds(1, 1);
-        assert_int_equal(lm_finalizer_detach(r, now, &good), LM_OK);
+        OK(lm_finalizer_detach(r, now, &good));
     }
-    assert_int_equal(lm_buffer_release(r, DART, good), LM_FREED);
+    FREES(lm_buffer_release(r, DART, good));
     assert_holds(0, 0);
 }
 
-static void detached_when_enqueued_it_is_passed_over(void **state) {
+static void a_token_detached_while_queued_is_skipped(void **state) {
     lm_handle a = create(HOME), handle = 0;
     lm_token token = attach(a, 0), next = attach(create(OTHER), 0);
     enqueue(token);
     enqueue(next);
-    assert_int_equal(lm_finalizer_detach(r, token, &handle), LM_OK);
+    OK(lm_finalizer_detach(r, token, &handle));
     assert_int_equal(handle, a);
-    assert_refused(token, LM_STALE_TOKEN, a); // though it is in the queue yet
-    lm_token other = attach(a, 0);            // of another record: that one is still queued
+    assert_refused(token, LM_STALE_TOKEN, a); // although it is still queued
+    lm_token other = attach(a, 0);            // another record: that one is still queued
     assert_int_not_equal(other & 0xffffff, token & 0xffffff);
     assert_holds(2, 2);
     assert_drained(1, 0, 0, 0, true);
     assert_drained(1, 1, 1, 0, false);
-    assert_int_equal(lm_finalizer_close(r, other), LM_FREED);
+    FREES(lm_finalizer_close(r, other));
     assert_holds(0, 0);
 }
 
-static void attaching_what_is_misused(void **state) {
+static void attach_rejects_misused_handles(void **state) {
     lm_handle zero = create(HOME), stale, live, reused;
-    assert_int_equal(lm_buffer_release(r, DART, zero), LM_FREED);
+    FREES(lm_buffer_release(r, DART, zero));
     live = create(HOME); // in the slot of zero
     stale = zero;
     reused = create(OTHER);
-    assert_int_equal(lm_buffer_release(r, DART, reused), LM_FREED);
+    FREES(lm_buffer_release(r, DART, reused));
     const struct {
         uint32_t owner;
         lm_handle handle;
@@ -263,129 +207,120 @@ static void attaching_what_is_misused(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         lm_token token = 77, replaced = old;
         lm_handle cancelled = 78;
-        assert_int_equal(lm_finalizer_attach(r, cases[i].owner, cases[i].handle, 0, &token),
-                         cases[i].status);
-        assert_int_equal(
-            lm_finalizer_replace(r, cases[i].owner, cases[i].handle, &replaced, &cancelled),
-            cases[i].status);
+        IS(lm_finalizer_attach(r, cases[i].owner, cases[i].handle, 0, &token), cases[i].status);
+        IS(lm_finalizer_replace(r, cases[i].owner, cases[i].handle, &replaced, &cancelled),
+           cases[i].status);
         assert_true(token == 77 && replaced == old && cancelled == 78);
     }
     assert_as_in(&before);
-    drop_picture(&before);
     assert_holds(1, 1);
 }
 
-// No call by hand takes from its token the reference that it keeps; the owner's others are its own.
-static void what_a_token_keeps_is_not_released_by_hand(void **state) {
+// Release and transfer take only references that no token keeps.
+static void kept_references_are_not_released(void **state) {
     for (uint32_t memory = 0; memory < 2; memory++) {
         lm_handle a = create(memory), to = 78, shared;
         lm_token token = attach(a, 0), none = 77;
         lm_buffer_info info;
         for (int queued = 0; queued < 2; queued++) {
             picture before = take_picture();
-            assert_int_equal(lm_buffer_release(r, DART, a), LM_KEPT);
-            assert_int_equal(lm_buffer_transfer(r, DART, a, SCRIPT, &to), LM_KEPT);
-            assert_int_equal(lm_finalizer_attach(r, DART, a, 0, &none), LM_KEPT);
+            IS(lm_buffer_release(r, DART, a), LM_KEPT);
+            IS(lm_buffer_transfer(r, DART, a, SCRIPT, &to), LM_KEPT);
+            IS(lm_finalizer_attach(r, DART, a, 0, &none), LM_KEPT);
             assert_true(to == 78 && none == 77);
             assert_as_in(&before);
-            drop_picture(&before);
             if (!queued) enqueue(token);
         }
-        retain(a, 2); // and two by hand
-        assert_int_equal(lm_buffer_describe(r, DART, a, &info), LM_OK);
+        retain(a, 2); // two that no token keeps
+        OK(lm_buffer_describe(r, DART, a, &info));
         assert_int_equal(info.references, 3);
-        assert_int_equal(lm_buffer_release(r, DART, a), LM_OK);
-        assert_int_equal(lm_buffer_transfer(r, DART, a, SCRIPT, &to), LM_OK);
-        assert_int_equal(lm_buffer_release(r, DART, a), LM_KEPT);
-        assert_int_equal(lm_buffer_share(r, DART, a, MODULE, &shared), LM_OK);
+        OK(lm_buffer_release(r, DART, a));
+        OK(lm_buffer_transfer(r, DART, a, SCRIPT, &to));
+        IS(lm_buffer_release(r, DART, a), LM_KEPT);
+        OK(lm_buffer_share(r, DART, a, MODULE, &shared));
         assert_drained(10, 1, 0, 0, false);
-        assert_int_equal(lm_buffer_release(r, DART, a), LM_RELEASE_AFTER_ZERO);
-        assert_int_equal(lm_buffer_release(r, SCRIPT, to), LM_OK);
-        assert_int_equal(lm_buffer_release(r, MODULE, shared), LM_FREED);
+        IS(lm_buffer_release(r, DART, a), LM_RELEASE_AFTER_ZERO);
+        OK(lm_buffer_release(r, SCRIPT, to));
+        FREES(lm_buffer_release(r, MODULE, shared));
         assert_holds(0, 0);
     }
 }
 
-// Of two references and three tokens, the third finds none that it could keep.
 static void there_are_no_more_tokens_than_references(void **state) {
     lm_handle a = create(HOME), back;
     retain(a, 1);
     lm_token first = attach(a, 0), none = 77;
-    picture before = take_picture();
     lm_token second = attach(a, first);
-    assert_int_equal(lm_finalizer_attach(r, DART, a, 0, &none), LM_KEPT);
-    assert_int_equal(lm_finalizer_attach(r, DART, a, second, &none), LM_KEPT);
+    IS(lm_finalizer_attach(r, DART, a, 0, &none), LM_KEPT);
+    IS(lm_finalizer_attach(r, DART, a, second, &none), LM_KEPT);
     assert_int_equal(none, 77);
-    assert_int_equal(lm_finalizer_detach(r, second, &back), LM_OK);
+    OK(lm_finalizer_detach(r, second, &back));
     assert_int_equal(back, a);
-    second = attach(a, 0); // what was detached can be kept again
+    second = attach(a, 0); // a detached reference can be kept again
     enqueue(first);
     enqueue(second);
     assert_drained(1, 1, 0, 0, true);
-    assert_int_equal(lm_finalizer_attach(r, DART, a, 0, &none), LM_KEPT);
+    IS(lm_finalizer_attach(r, DART, a, 0, &none), LM_KEPT);
     assert_drained(1, 1, 1, 0, false);
-    drop_picture(&before);
     assert_holds(0, 0);
 }
 
-// A resize of what a token keeps alone is its owner's to do; and so it is after the token's end.
+// The owner may resize a buffer that only a token keeps.
 static void a_kept_buffer_is_resized(void **state) {
     for (uint32_t memory = 0; memory < 2; memory++) {
         lm_handle a = create(memory), back;
         lm_token token = attach(a, 0);
-        assert_int_equal(lm_buffer_resize(r, DART, a, 100 * SIZE), LM_OK);
+        OK(lm_buffer_resize(r, DART, a, 100 * SIZE));
         assert_holds(1, 1);
-        assert_int_equal(lm_buffer_release(r, DART, a), LM_KEPT);
-        assert_int_equal(lm_finalizer_detach(r, token, &back), LM_OK);
-        assert_int_equal(lm_buffer_resize(r, DART, a, 1), LM_OK);
-        assert_int_equal(lm_buffer_release(r, DART, a), LM_FREED);
+        IS(lm_buffer_release(r, DART, a), LM_KEPT);
+        OK(lm_finalizer_detach(r, token, &back));
+        OK(lm_buffer_resize(r, DART, a, 1));
+        FREES(lm_buffer_release(r, DART, a));
         assert_holds(0, 0);
     }
 }
 
-// Where a call names the owner, the token must be of the same; the others act for the token's.
-static void tokens_of_another_owner(void **state) {
+// Attach and replace take an owner, which must be the token's.
+static void tokens_of_another_owner_are_rejected(void **state) {
     lm_handle a = create(HOME), b = create(OTHER), shared, cancelled = 78;
     lm_token token = attach(a, 0), none = 77, replaced = token;
-    assert_int_equal(lm_buffer_share(r, DART, b, SCRIPT, &shared), LM_OK);
+    OK(lm_buffer_share(r, DART, b, SCRIPT, &shared));
     picture before = take_picture();
-    assert_int_equal(lm_finalizer_attach(r, SCRIPT, shared, token, &none), LM_WRONG_OWNER);
-    assert_int_equal(lm_finalizer_replace(r, SCRIPT, shared, &replaced, &cancelled),
-                     LM_WRONG_OWNER);
+    IS(lm_finalizer_attach(r, SCRIPT, shared, token, &none), LM_WRONG_OWNER);
+    IS(lm_finalizer_replace(r, SCRIPT, shared, &replaced, &cancelled), LM_WRONG_OWNER);
     assert_true(none == 77 && replaced == token && cancelled == 78);
     assert_as_in(&before);
-    drop_picture(&before);
-    assert_int_equal(lm_finalizer_close(r, token), LM_FREED);
-    assert_int_equal(lm_buffer_release(r, SCRIPT, shared), LM_OK);
-    assert_int_equal(lm_buffer_release(r, DART, b), LM_FREED);
+    FREES(lm_finalizer_close(r, token));
+    OK(lm_buffer_release(r, SCRIPT, shared));
+    FREES(lm_buffer_release(r, DART, b));
     assert_holds(0, 0);
 }
 
-// When the finalizers end, each owner has what its tokens kept.
+// The end of the finalizers returns kept references to their owners.
 static void an_end_gives_references_back(void **state) {
     lm_handle a = create(HOME), b = create(OTHER);
     retain(a, 1);
     attach(a, 0);
     enqueue(attach(a, 0));
     attach(b, 0);
-    assert_int_equal(lm_buffer_release(r, DART, a), LM_KEPT);
+    IS(lm_buffer_release(r, DART, a), LM_KEPT);
     lm_finalizers_end(r);
     assert_holds(0, 2);
-    assert_int_equal(lm_buffer_release(r, DART, a), LM_OK);
-    assert_int_equal(lm_buffer_release(r, DART, a), LM_FREED);
-    assert_int_equal(lm_buffer_release(r, DART, b), LM_FREED);
+    OK(lm_buffer_release(r, DART, a));
+    FREES(lm_buffer_release(r, DART, a));
+    FREES(lm_buffer_release(r, DART, b));
     assert_holds(0, 0);
 }
 
-// A module is gone, its objects are not: their tokens go with it, and leave no record behind.
-static void a_gone_owners_tokens_go_with_it(void **state) {
+// release_all ends the owner's tokens and frees their records.
+static void release_all_ends_the_owners_tokens(void **state) {
     enum { EACH = 1000, QUEUED = 100 };
     static lm_token tokens[EACH];
     lm_handle kept = create(HOME), shared;
     lm_token others;
     uint32_t records = 0;
-    assert_int_equal(lm_buffer_share(r, DART, kept, SCRIPT, &shared), LM_OK);
-    assert_int_equal(lm_finalizer_attach(r, SCRIPT, shared, 0, &others), LM_OK);
+    OK(lm_buffer_share(r, DART, kept, SCRIPT, &shared));
+    OK(lm_finalizer_attach(r, SCRIPT, shared, 0, &others));
     for (int round = 0; round < 3; round++) {
         for (uint32_t i = 0; i < EACH; i++)
             tokens[i] = attach(create(i % 2), i % 3 == 1 ? tokens[i - 1] : 0);
@@ -393,11 +328,11 @@ static void a_gone_owners_tokens_go_with_it(void **state) {
             enqueue(tokens[i * 7]);
         assert_int_equal(lm_buffer_table_release_all(r, DART), EACH);
         assert_holds(1, 1);
-        for (uint32_t i = 0; i < EACH; i++) { // those that are queued too
-            assert_int_equal(lm_finalizer_enqueue(r, tokens[i]), LM_STALE_TOKEN);
-            assert_int_equal(lm_finalizer_close(r, tokens[i]), LM_STALE_TOKEN);
+        for (uint32_t i = 0; i < EACH; i++) { // queued ones too
+            IS(lm_finalizer_enqueue(r, tokens[i]), LM_STALE_TOKEN);
+            IS(lm_finalizer_close(r, tokens[i]), LM_STALE_TOKEN);
         }
-        assert_drained(EACH, 0, 0, 0, false); // and are passed over
+        assert_drained(EACH, 0, 0, 0, false); // skipped
         if (round == 0) records = lm_state_of(r)->finalizers.records.count;
         assert_int_equal(lm_state_of(r)->finalizers.records.count, records);
     }
@@ -406,8 +341,8 @@ static void a_gone_owners_tokens_go_with_it(void **state) {
     assert_holds(0, 0);
 }
 
-// There are no owners above 254: none of them takes anything from anybody.
-static void no_owner_has_no_tokens(void **state) {
+// release_all for an owner above 254.
+static void release_all_of_no_owner_changes_nothing(void **state) {
     static const uint32_t none[] = {LM_OWNERS_MAX, LM_OWNERS_MAX + 1, UINT32_MAX};
     lm_token token = attach(create(HOME), 0), queued = attach(create(OTHER), token);
     enqueue(queued);
@@ -415,7 +350,6 @@ static void no_owner_has_no_tokens(void **state) {
     for (size_t i = 0; i < sizeof none / sizeof *none; i++)
         assert_int_equal(lm_buffer_table_release_all(r, none[i]), 0);
     assert_as_in(&before);
-    drop_picture(&before);
     assert_holds(2, 2);
     enqueue(token);
     assert_drained(10, 2, 2, 0, false);
@@ -425,19 +359,19 @@ static void no_owner_has_no_tokens(void **state) {
 static void closed_by_hand(void **state) {
     lm_handle a = create(HOME), shared;
     lm_token before = attach(a, 0), after = attach(create(OTHER), 0);
-    assert_int_equal(lm_buffer_share(r, DART, a, SCRIPT, &shared), LM_OK);
-    assert_int_equal(lm_finalizer_close(r, before), LM_OK); // somebody else holds it
-    assert_int_equal(lm_finalizer_enqueue(r, before), LM_STALE_TOKEN);
+    OK(lm_buffer_share(r, DART, a, SCRIPT, &shared));
+    OK(lm_finalizer_close(r, before)); // SCRIPT has a reference
+    IS(lm_finalizer_enqueue(r, before), LM_STALE_TOKEN);
     enqueue(after);
-    assert_int_equal(lm_finalizer_close(r, after), LM_FREED);
-    assert_int_equal(lm_finalizer_enqueue(r, after), LM_STALE_TOKEN);
+    FREES(lm_finalizer_close(r, after));
+    IS(lm_finalizer_enqueue(r, after), LM_STALE_TOKEN);
     assert_holds(0, 1);
     assert_drained(10, 0, 0, 0, false);
-    assert_int_equal(lm_buffer_release(r, SCRIPT, shared), LM_FREED);
+    FREES(lm_buffer_release(r, SCRIPT, shared));
     assert_holds(0, 0);
 }
 
-// What was enqueued before a bounded drain's rest was done comes after that rest.
+// Tokens enqueued between bounded drains are drained after the rest.
 static void the_oldest_first_in_batches(void **state) {
     enum { TOKENS = 40 };
     lm_handle handles[TOKENS];
@@ -469,16 +403,16 @@ static uint32_t random_below(uint32_t n) {
     return (random_state >> 8) % n;
 }
 
-// A collector that comes late, in any order, twice, or never, and a model of it: each object's
+// A collector that enqueues late, in any order, twice, or never, against a model: each object's
 // token and the queue.
 typedef struct mourned {
     lm_token token;
     bool armed, enqueued;
 } mourned;
 
-static void a_careless_collector(void **state) {
+static void a_collector_may_enqueue_in_any_order(void **state) {
     enum { MOURNED = 300, STEPS = 30000 };
-    static mourned mourned_objects[MOURNED]; // a dead object's token stays with the collector
+    static mourned mourned_objects[MOURNED]; // the collector keeps a dead object's token
     static struct {
         mourned *object;
         lm_token token;
@@ -498,7 +432,7 @@ static void a_careless_collector(void **state) {
             assert_drained(batch, due, due, 0, first < last);
             armed -= due;
         } else if (o->armed && choice == 1) {
-            assert_int_equal(lm_finalizer_close(r, o->token), LM_FREED);
+            FREES(lm_finalizer_close(r, o->token));
             o->armed = false;
             armed--;
         } else if (!o->armed && choice < 8) {
@@ -517,7 +451,7 @@ static void a_careless_collector(void **state) {
     assert_holds(armed, armed);
 }
 
-// Discipline one: a FinalizationRegistry.
+// A FinalizationRegistry: tokens of one registration.
 static void siblings_leave_together(void **state) {
     lm_handle a = create(HOME), b = create(OTHER), c = create(HOME), d = create(OTHER);
     lm_handle e = create(HOME), back;
@@ -525,20 +459,20 @@ static void siblings_leave_together(void **state) {
     lm_token fourth = attach(d, first), alone = attach(e, 0);
     uint32_t freed;
     enqueue(third);
-    assert_drained(1, 1, 1, 0, false); // a ring is left one by one
+    assert_drained(1, 1, 1, 0, false); // only this one leaves the ring
     enqueue(second);
-    assert_int_equal(lm_finalizer_detach(r, fourth, &back), LM_OK);
+    OK(lm_finalizer_detach(r, fourth, &back));
     assert_int_equal(back, d);
     fourth = attach(d, second); // beside one that is enqueued
     assert_holds(4, 4);
-    assert_int_equal(lm_finalizer_detach_all(r, second, &freed), LM_OK);
+    OK(lm_finalizer_detach_all(r, second, &freed));
     assert_int_equal(freed, 3);
     assert_refused(first, LM_STALE_TOKEN, e);
     assert_refused(second, LM_STALE_TOKEN, e);
     assert_refused(fourth, LM_STALE_TOKEN, e);
     assert_holds(1, 1);
     assert_drained(10, 0, 0, 0, false);
-    assert_int_equal(lm_finalizer_close(r, alone), LM_FREED);
+    FREES(lm_finalizer_close(r, alone));
     assert_holds(0, 0);
 }
 
@@ -546,61 +480,60 @@ static void siblings_may_keep_one_buffer(void **state) {
     lm_handle a = create(HOME), b = create(OTHER);
     lm_token first = attach(a, 0), second = attach(b, first);
     uint32_t freed;
-    retain(b, 2); // two tokens for one buffer, and one reference by hand
+    retain(b, 2); // two tokens for one buffer, and one reference without a token
     attach(b, second);
-    assert_int_equal(lm_finalizer_detach_all(r, first, &freed), LM_OK);
+    OK(lm_finalizer_detach_all(r, first, &freed));
     assert_int_equal(freed, 1);
     assert_holds(0, 1);
-    assert_int_equal(lm_buffer_release(r, DART, b), LM_FREED);
+    FREES(lm_buffer_release(r, DART, b));
     assert_holds(0, 0);
 }
 
-// Discipline two: a host's collector.
-static void a_later_registration_hands_the_earlier_back(void **state) {
+// An embedder's collector: a new registration replaces the old one.
+static void replace_returns_the_earlier_reference(void **state) {
     lm_handle a = create(HOME), b = create(OTHER), c = create(HOME), cancelled = 77;
     lm_token token = 0;
-    assert_int_equal(lm_finalizer_replace(r, DART, a, &token, &cancelled), LM_OK);
+    OK(lm_finalizer_replace(r, DART, a, &token, &cancelled));
     assert_int_equal(cancelled, 0);
     lm_token first = token;
-    assert_int_equal(lm_finalizer_replace(r, DART, b, &token, &cancelled), LM_OK);
+    OK(lm_finalizer_replace(r, DART, b, &token, &cancelled));
     assert_int_equal(cancelled, a);
     assert_int_not_equal(token, first);
     lm_token second = token;
     enqueue(second);
-    assert_int_equal(lm_finalizer_replace(r, DART, c, &token, &cancelled), LM_OK);
+    OK(lm_finalizer_replace(r, DART, c, &token, &cancelled));
     assert_int_equal(cancelled, b);
     assert_holds(1, 3);
     assert_drained(10, 0, 0, 0, false); // b's was cancelled in the queue
     enqueue(token);
     assert_drained(10, 1, 1, 0, false);
-    assert_int_equal(lm_buffer_release(r, DART, a), LM_FREED);
-    assert_int_equal(lm_buffer_release(r, DART, b), LM_FREED);
+    FREES(lm_buffer_release(r, DART, a));
+    FREES(lm_buffer_release(r, DART, b));
     assert_holds(0, 0);
 }
 
-// Where tokens keep all that there is, the new one takes over, and its owner gets nothing back that
-// it could release.
-static void what_is_taken_over_is_not_handed_back(void **state) {
+// If tokens keep all references, the new token takes the reference over and none is returned.
+static void a_reference_taken_over_is_not_returned(void **state) {
     lm_handle a = create(HOME), cancelled = 77;
     lm_token first = attach(a, 0), token = first;
-    assert_int_equal(lm_finalizer_replace(r, DART, a, &token, &cancelled), LM_OK);
+    OK(lm_finalizer_replace(r, DART, a, &token, &cancelled));
     assert_int_equal(cancelled, 0);
     assert_int_not_equal(token, first);
-    assert_int_equal(lm_finalizer_enqueue(r, first), LM_STALE_TOKEN);
-    assert_int_equal(lm_buffer_release(r, DART, a), LM_KEPT);
+    IS(lm_finalizer_enqueue(r, first), LM_STALE_TOKEN);
+    IS(lm_buffer_release(r, DART, a), LM_KEPT);
     assert_holds(1, 1);
-    retain(a, 1); // one that no token keeps: the new one takes it, and the old one's is handed back
-    assert_int_equal(lm_finalizer_replace(r, DART, a, &token, &cancelled), LM_OK);
+    retain(a, 1); // one that no token keeps: the new token keeps it, the old one's is returned
+    OK(lm_finalizer_replace(r, DART, a, &token, &cancelled));
     assert_int_equal(cancelled, a);
-    assert_int_equal(lm_buffer_release(r, DART, cancelled), LM_OK);
-    assert_int_equal(lm_finalizer_close(r, token), LM_FREED);
+    OK(lm_buffer_release(r, DART, cancelled));
+    FREES(lm_finalizer_close(r, token));
     assert_holds(0, 0);
 }
 
 // Pressure.
 typedef struct pressed {
     uint32_t calls, batch, depth;
-    lm_token unread; // of an object that the collector finds when asked
+    lm_token unread; // to be enqueued by the callback
     lm_handle made;
 } pressed;
 
@@ -612,24 +545,23 @@ static void drain_under_pressure(void *context, lm_buffer_table *table_, uint32_
     p->calls++;
     if (p->unread) enqueue(p->unread);
     p->unread = 0;
-    if (p->made == 1)
-        assert_int_equal(lm_buffer_create(r, DART, OTHER, SIZE, 16, false, &p->made), LM_OK);
+    if (p->made == 1) OK(lm_buffer_create(r, DART, OTHER, SIZE, 16, false, &p->made));
     while (lm_finalizers_drain(r, p->batch).more)
         ;
     p->depth--;
 }
 
-// All but 20 buffers are dead and wait: what is live stays within the budget.
+// All but 20 buffers are dead and enqueued: live bytes stay within the budget.
 static void a_budget_is_kept(void **state) {
     enum { BUDGET = 64 * 1024, KEPT = 20 };
     pressed p = {.batch = 7};
     lm_token kept[KEPT] = {0};
     lm_buffer_table_set_pressure(r, drain_under_pressure, &p);
-    assert_int_equal(lm_buffer_table_set_budget(r, OTHER, BUDGET), LM_OK);
+    OK(lm_buffer_table_set_budget(r, OTHER, BUDGET));
     for (int step = 0; step < 20000; step++) {
         lm_handle handle;
         uint32_t size = 1 + random_below(2000), i = random_below(KEPT);
-        assert_int_equal(lm_buffer_create(r, DART, OTHER, size, 16, false, &handle), LM_OK);
+        OK(lm_buffer_create(r, DART, OTHER, size, 16, false, &handle));
         if (kept[i]) enqueue(kept[i]);
         kept[i] = attach(handle, 0);
     }
@@ -643,11 +575,11 @@ static void a_budget_is_kept(void **state) {
     assert_holds(0, 0);
 }
 
-// A budget below what is held: the peak is that, and what is asked for.
+// The peak is what is held plus the request.
 static void a_budget_below_what_is_held(void **state) {
     pressed p = {.batch = 1};
     lm_buffer_table_set_pressure(r, drain_under_pressure, &p);
-    assert_int_equal(lm_buffer_table_set_budget(r, OTHER, 3 * SIZE), LM_OK);
+    OK(lm_buffer_table_set_budget(r, OTHER, 3 * SIZE));
     for (int i = 0; i < 10; i++)
         create(OTHER);
     assert_int_equal(p.calls, 7);
@@ -658,7 +590,7 @@ static void a_budget_below_what_is_held(void **state) {
     assert_holds(1, 11);
 }
 
-// In the middle of a drain by batches, and with a create inside the callback.
+// Between bounded drains, and with a create inside the callback.
 static void a_drain_is_entered_from_the_callback(void **state) {
     pressed p = {.batch = 2, .made = 1};
     for (int i = 0; i < 10; i++)
@@ -666,70 +598,69 @@ static void a_drain_is_entered_from_the_callback(void **state) {
     p.unread = attach(create(OTHER), 0);
     assert_drained(3, 3, 3, 0, true);
     lm_buffer_table_set_pressure(r, drain_under_pressure, &p);
-    assert_int_equal(lm_buffer_table_set_budget(r, OTHER, 2 * SIZE), LM_OK);
+    OK(lm_buffer_table_set_budget(r, OTHER, 2 * SIZE));
     lm_handle handle = create(OTHER);
     assert_int_equal(p.calls, 1);
     assert_drained(3, 0, 0, 0, false);
     assert_holds(0, 2);
-    assert_int_equal(lm_buffer_release(r, DART, handle), LM_FREED);
-    assert_int_equal(lm_buffer_release(r, DART, p.made), LM_FREED);
+    FREES(lm_buffer_release(r, DART, handle));
+    FREES(lm_buffer_release(r, DART, p.made));
     assert_holds(0, 0);
 }
 
-// A memory that is full of the dead: the callback's drain makes room.
+// A memory full of dead buffers: the callback's drain makes room.
 static void no_memory_is_pressure_too(void **state) {
     pressed p = {.batch = 100};
     lm_handle handle;
     lm_memory_refuse(&memories[OTHER], LM_REFUSE_ALL);
     while (lm_buffer_create(r, DART, OTHER, 10 * SIZE, 16, false, &handle) == LM_OK)
         enqueue(attach(handle, 0));
-    assert_int_equal(lm_buffer_create(r, DART, OTHER, 10 * SIZE, 16, false, &handle),
-                     LM_OUT_OF_MEMORY);
+    IS(lm_buffer_create(r, DART, OTHER, 10 * SIZE, 16, false, &handle), LM_OUT_OF_MEMORY);
     lm_buffer_table_set_pressure(r, drain_under_pressure, &p);
-    assert_int_equal(lm_buffer_create(r, DART, OTHER, 10 * SIZE, 16, false, &handle), LM_OK);
+    OK(lm_buffer_create(r, DART, OTHER, 10 * SIZE, 16, false, &handle));
     assert_int_equal(p.calls, 1);
     assert_holds(0, 1);
 }
 
-// Growth by resize is charged, and pressed for, as a new buffer is; shrinking is not.
+// Growth by resize counts towards the budget; shrinking does not call the callback.
 static void a_resize_is_pressure_too(void **state) {
     pressed p = {.batch = 100};
     lm_handle handle = create(OTHER);
     lm_buffer_table_set_pressure(r, drain_under_pressure, &p);
-    assert_int_equal(lm_buffer_table_set_budget(r, OTHER, 3 * SIZE), LM_OK);
+    OK(lm_buffer_table_set_budget(r, OTHER, 3 * SIZE));
     enqueue(attach(create(OTHER), 0));
-    assert_int_equal(lm_buffer_resize(r, DART, handle, 2 * SIZE), LM_OK);
+    OK(lm_buffer_resize(r, DART, handle, 2 * SIZE));
     assert_int_equal(p.calls, 0);
-    assert_int_equal(lm_buffer_resize(r, DART, handle, 2 * SIZE + 1), LM_OK);
+    OK(lm_buffer_resize(r, DART, handle, 2 * SIZE + 1));
     assert_int_equal(p.calls, 1);
     assert_holds(0, 1);
-    assert_int_equal(lm_buffer_resize(r, DART, handle, 4 * SIZE), LM_OK);
-    assert_int_equal(p.calls, 2); // in vain
-    assert_int_equal(lm_buffer_resize(r, DART, handle, 3 * SIZE + 1), LM_OK);
-    assert_int_equal(lm_buffer_resize(r, SCRIPT, handle, 9 * SIZE), LM_WRONG_OWNER);
+    OK(lm_buffer_resize(r, DART, handle, 4 * SIZE));
+    assert_int_equal(p.calls, 2); // it frees nothing
+    OK(lm_buffer_resize(r, DART, handle, 3 * SIZE + 1));
+    IS(lm_buffer_resize(r, SCRIPT, handle, 9 * SIZE), LM_WRONG_OWNER);
     assert_int_equal(p.calls, 2);
-    assert_int_equal(lm_buffer_table_set_budget(r, OTHER, UINT64_MAX), LM_OK);
+    OK(lm_buffer_table_set_budget(r, OTHER, UINT64_MAX));
     lm_memory_refuse(&memories[OTHER], LM_REFUSE_ALL);
     lm_buffer_table_set_pressure(r, NULL, NULL);
     lm_handle fills;
     while (lm_buffer_create(r, DART, OTHER, 10 * SIZE, 16, false, &fills) == LM_OK)
         enqueue(attach(fills, 0));
-    assert_int_equal(lm_buffer_resize(r, DART, handle, 20 * SIZE), LM_OUT_OF_MEMORY);
+    IS(lm_buffer_resize(r, DART, handle, 20 * SIZE), LM_OUT_OF_MEMORY);
     lm_buffer_table_set_pressure(r, drain_under_pressure, &p);
-    assert_int_equal(lm_buffer_resize(r, DART, handle, 20 * SIZE), LM_OK);
+    OK(lm_buffer_resize(r, DART, handle, 20 * SIZE));
     assert_int_equal(p.calls, 3); // it made room
     assert_holds(0, 1);
 }
 
-// On a heap that a refusal leaves as it was to the byte.
+// tlsf: a failed allocate changes no byte.
 static int start_plain_on_tlsf(void **state) {
-    return start_on(&lm_counts_plain, "tlsf");
+    return start_with(&lm_counts_plain, "tlsf");
 }
 static int start_atomic_on_tlsf(void **state) {
-    return start_on(&lm_counts_atomic, "tlsf");
+    return start_with(&lm_counts_atomic, "tlsf");
 }
 
-// Wherever the records' growth is refused, nothing has changed, and the next attempt goes on.
+// A refused growth of the records changes nothing, and the next attempt succeeds.
 static void attach_out_of_memory(void **state) {
     enum { ATTACHED = 20000 };
     lm_handle handle = create(OTHER);
@@ -740,29 +671,30 @@ static void attach_out_of_memory(void **state) {
         lm_token token = 77, replaced = before;
         lm_handle cancelled = 78;
         lm_memory_refuse(&memories[HOME], LM_REFUSE_ALL);
-        bool edge = ((i + 64) & (i + 63)) == 0; // a new part is due
-        picture picture = {0};
-        if (edge) picture = take_picture();
+        bool edge = ((i + 64) & (i + 63)) == 0; // a new part is needed
+        picture before_it = {0};
+        if (edge) before_it = take_picture();
         lm_status status = lm_finalizer_attach(r, DART, handle, before, &token);
         if (status == LM_OUT_OF_MEMORY) {
             assert_true(edge && token == 77);
-            assert_int_equal(lm_finalizer_replace(r, DART, handle, &replaced, &cancelled), status);
+            IS(lm_finalizer_replace(r, DART, handle, &replaced, &cancelled), status);
             assert_true(replaced == before && cancelled == 78);
             memories[HOME].refusals = 0;
-            assert_as_in(&picture);
+            assert_as_in(&before_it);
+            edge = false;
             refused++;
             status = lm_finalizer_attach(r, DART, handle, before, &token);
         }
-        assert_int_equal(status, LM_OK);
-        if (edge) drop_picture(&picture);
+        OK(status);
+        if (edge) is_as_in(&before_it);
         before = token;
     }
-    assert_in_range(refused, 4, 9); // of the parts, the first fit into the page there is
+    assert_in_range(refused, 4, 9); // the first parts fit into the page
     assert_holds(ATTACHED, 1);
     uint32_t freed;
-    assert_int_equal(lm_finalizer_detach_all(r, before, &freed), LM_OK);
+    OK(lm_finalizer_detach_all(r, before, &freed));
     assert_int_equal(freed, 0);
-    assert_int_equal(lm_buffer_release(r, DART, handle), LM_FREED);
+    FREES(lm_buffer_release(r, DART, handle));
     assert_holds(0, 0);
 }
 
@@ -778,8 +710,7 @@ typedef enum stage {
     STAGES
 } stage;
 
-// What calls return at each stage, with a token that was armed at the first start, or a number that
-// looks like one.
+// What calls return at each stage, with a token armed at the first start, or a number like one.
 static const struct {
     lm_status token, attach, beside; // `beside`: attach, or replace, with that token
     bool starts;                     // what lm_finalizers_start returns
@@ -792,7 +723,7 @@ static const struct {
     [TABLE_ENDED] = {LM_NOT_STARTED, LM_NOT_STARTED, LM_NOT_STARTED, false},
 };
 
-// Goes there from the fixture's start, where `*token` is armed for `*handle`, on its way.
+// Brings a started table to a stage; `*token` was armed for `*handle` on the way.
 static void go_to(stage to, lm_handle *handle, lm_token *token) {
     const lm_counts *counts = r->counts;
     *handle = 1;
@@ -801,13 +732,12 @@ static void go_to(stage to, lm_handle *handle, lm_token *token) {
         lm_buffer_table_end(r);
         memset(r, 0, sizeof *r);
         if (to == NO_TABLE) return;
-        assert_true(lm_buffer_table_start(r, counts, &home_heap_watched, &memories[HOME]));
-        assert_int_equal(lm_buffer_table_add(r, &other_heap_watched, &memories[OTHER]), OTHER);
+        start_table(counts);
         *handle = create(OTHER);
         return;
     }
     *handle = create(OTHER);
-    assert_int_equal(lm_buffer_retain(r, DART, *handle), LM_OK);
+    OK(lm_buffer_retain(r, DART, *handle));
     *token = attach(*handle, 0);
     if (to >= ENDED) lm_finalizers_end(r);
     if (to == STARTED_AGAIN) assert_true(lm_finalizers_start(r));
@@ -838,7 +768,7 @@ static lm_status call(int which, lm_handle with, lm_token token) {
     }
 }
 
-// Every call at every stage: a defined status, and where it is an error, not a byte has changed.
+// Every call at every stage returns its status, and an error changes no byte.
 static void each_call_at_each_stage(const lm_counts *counts) {
     for (stage at = NO_TABLE; at < STAGES; at++) {
         for (int which = 0; which < TOKEN_CALLS; which++) {
@@ -854,8 +784,7 @@ static void each_call_at_each_stage(const lm_counts *counts) {
             if (status != expected)
                 fail_msg("call %d at stage %d: %s, not %s", which, (int)at, lm_status_name(status),
                          lm_status_name(expected));
-            if (expected != LM_OK) assert_as_in(&before);
-            drop_picture(&before);
+            assert_true(is_as_in(&before) || expected == LM_OK);
             end(NULL);
         }
     }
@@ -876,8 +805,7 @@ static void others_at_each_stage(const lm_counts *counts) {
         bool works = !at_stage[at].starts && at_stage[at].attach == LM_OK;
         if (!works) assert_drained(10, 0, 0, 0, false);
         if (!works) lm_finalizers_end(r);
-        if (!works) assert_as_in(&before);
-        drop_picture(&before);
+        assert_true(is_as_in(&before) || works);
         assert_int_equal(lm_finalizers_start(r), at_stage[at].starts);
         assert_false(lm_finalizers_start(r));
         if (works) assert_drained(10, at == STARTED_AGAIN, 0, 0, false);
@@ -897,21 +825,20 @@ static void a_status_for_every_call_at_every_stage(void **state) {
     others_at_each_stage(&lm_counts_atomic);
 }
 
-// A second start leaves what is armed as it was.
-static void started_twice_nothing_is_lost(void **state) {
+// A second start changes nothing.
+static void a_second_start_changes_nothing(void **state) {
     lm_token token = attach(create(HOME), 0), queued = attach(create(OTHER), 0);
     enqueue(queued);
     picture before = take_picture();
     assert_false(lm_finalizers_start(r));
     assert_as_in(&before);
-    drop_picture(&before);
     enqueue(token);
     assert_drained(10, 2, 2, 0, false);
     assert_holds(0, 0);
 }
 
-// A runtime that ends tells of all its objects: the heap has given the tables' blocks to others.
-static void a_collector_outlives_finalizers_and_table(void **state) {
+// A collector enqueues after both have ended and the heap has reused the records' blocks.
+static void enqueue_after_the_end_changes_nothing(void **state) {
     enum { TOKENS = 200 };
     lm_token tokens[TOKENS];
     for (uint32_t i = 0; i < TOKENS; i++)
@@ -920,7 +847,7 @@ static void a_collector_outlives_finalizers_and_table(void **state) {
         enqueue(tokens[i]);
     lm_finalizers_end(r);
     for (int i = 0; i < TOKENS; i++)
-        assert_int_equal(lm_finalizer_enqueue(r, tokens[i]), LM_NOT_STARTED);
+        IS(lm_finalizer_enqueue(r, tokens[i]), LM_NOT_STARTED);
     assert_int_equal(lm_buffer_table_release_all(r, DART),
                      TOKENS); // the references are their owner's
     lm_buffer_table_end(r);
@@ -932,12 +859,10 @@ static void a_collector_outlives_finalizers_and_table(void **state) {
         }
     picture before = take_picture();
     for (int i = 0; i < TOKENS; i++)
-        assert_int_equal(lm_finalizer_enqueue(r, tokens[i]), LM_NOT_STARTED);
+        IS(lm_finalizer_enqueue(r, tokens[i]), LM_NOT_STARTED);
     assert_as_in(&before);
-    drop_picture(&before);
 }
 
-// However often they start: a token of an earlier start is never one of a later one.
 static void tokens_of_earlier_starts_are_stale(void **state) {
     enum { STARTS = 20, EACH = 30 };
     static lm_token tokens[STARTS * EACH];
@@ -947,17 +872,17 @@ static void tokens_of_earlier_starts_are_stale(void **state) {
     for (int now = 0, told = 0; now < STARTS; now++) {
         for (int i = 0; i < EACH; i++)
             tokens[told++] = attach(handles[(i * 7 + now) % EACH], 0);
-        for (int i = now % 2; i < EACH; i += 2) // some are queued when it ends
+        for (int i = now % 2; i < EACH; i += 2) // some are queued at the end
             enqueue(tokens[told - 1 - i]);
         lm_finalizers_end(r);
         assert_holds(0, EACH);
         assert_true(lm_finalizers_start(r));
         for (int i = 0; i < told; i++)
-            assert_int_equal(lm_finalizer_enqueue(r, tokens[i]), LM_STALE_TOKEN);
+            IS(lm_finalizer_enqueue(r, tokens[i]), LM_STALE_TOKEN);
         assert_drained(EACH, 0, 0, 0, false);
     }
     for (int i = 0; i < EACH; i++)
-        assert_int_equal(lm_buffer_release(r, DART, handles[i]), LM_FREED);
+        FREES(lm_buffer_release(r, DART, handles[i]));
     assert_holds(0, 0);
 }
 
@@ -970,11 +895,11 @@ static void a_start_takes_no_memory(void **state) {
     assert_true(lm_finalizers_start(r));
 }
 
-static void ended_it_leaves_nothing_in_home(void **state) {
+static void the_end_frees_all_records(void **state) {
     lm_census census;
     lm_handle handle = create(OTHER);
     for (uint32_t i = 0; i < 100; i++) { // more than a part of records
-        assert_int_equal(lm_buffer_retain(r, DART, handle), LM_OK);
+        OK(lm_buffer_retain(r, DART, handle));
         attach(handle, 0);
     }
     assert_int_equal(lm_buffer_table_release_all(r, DART), 1);
@@ -986,8 +911,8 @@ static void ended_it_leaves_nothing_in_home(void **state) {
 
 // ---- The collector -----------------------------------------------------------------------------
 
-// A host's collector: while it collects, the world has stopped, it holds the heap's lock, and it
-// calls a finalizer for each object that it finds dead.
+// An embedder's collector: it stops all threads, holds the table's lock, and calls a finalizer for
+// each dead object.
 typedef void finalize(lm_token token);
 enum { OBJECTS = 200 };
 static struct object {
@@ -1029,7 +954,7 @@ static void only_locks(lm_token token) {
     if (live.buffers) lm_finalizer_enqueue(r, token);
 }
 
-// The program, which the collector interrupts between two steps. The latest registration counts.
+// A program that the collector interrupts between two steps.
 static void run_under(finalize *finalizer, bool locks, int steps) {
     lm_handle cancelled;
     memset(objects, 0, sizeof objects);
@@ -1041,16 +966,16 @@ static void run_under(finalize *finalizer, bool locks, int steps) {
         }
         lm_status status =
             lm_finalizer_replace(r, DART, create(random_below(2)), &o->token, &cancelled);
-        assert_int_equal(status, LM_OK);
-        if (cancelled) assert_int_equal(lm_buffer_release(r, DART, cancelled), LM_FREED);
+        OK(status);
+        if (cancelled) FREES(lm_buffer_release(r, DART, cancelled));
         o->reachable = true;
         if (step % 50 == 49) collect(finalizer, locks);
         if (step % 7 == 0) lm_finalizers_drain(r, 3);
     }
 }
 
-static void the_world_has_stopped(void **state) {
-    alarm(60); // whoever takes the lock waits for ever
+static void enqueue_works_while_all_threads_are_stopped(void **state) {
+    alarm(60); // taking the lock would block for ever
     run_under(enqueues, true, 20000);
     for (int i = 0; i < OBJECTS; i++)
         objects[i].reachable = false;
@@ -1060,8 +985,8 @@ static void the_world_has_stopped(void **state) {
     assert_holds(0, 0);
 }
 
-// Finalizers that do more than enqueue do not get through: the heap is watched, the lock is held.
-static void a_finalizer_that_does_more_is_caught(void **state) {
+// The heap is watched and the lock is held, so other calls than enqueue are caught.
+static void other_calls_in_a_finalizer_are_caught(void **state) {
     const struct {
         finalize *finalizer;
         bool locks;
@@ -1087,10 +1012,10 @@ static void a_finalizer_that_does_more_is_caught(void **state) {
     }
 }
 
-// ---- The walk ----------------------------------------------------------------------------------
+// ---- Laws --------------------------------------------------------------------------------------
 
 // Records are 24 bytes: handle, word, behind, next, previous.
-static void a_broken_record_is_seen(void **state) {
+static void each_law_is_checked(void **state) {
     enum { HANDLE, WORD = 2, BEHIND, NEXT, PREVIOUS, WORDS };
     enum { ARMED, QUEUED, FREE };
     static const struct {
@@ -1111,7 +1036,7 @@ static void a_broken_record_is_seen(void **state) {
     retain(a, 1);
     attach(a, 0);
     enqueue(attach(create(HOME), 0));
-    assert_int_equal(lm_finalizer_detach(r, attach(a, 0), &freed), LM_OK);
+    OK(lm_finalizer_detach(r, attach(a, 0), &freed));
     assert_holds(2, 2);
     const lm_records *records = &lm_state_of(r)->finalizers.records;
     uint32_t armed, *part = lm_record_at(&memories[HOME], records, sizeof(lm_finalizer), 0);
@@ -1127,29 +1052,26 @@ static void a_broken_record_is_seen(void **state) {
     assert_holds(2, 2);
 }
 
-#define BOTH(test)                                                                                 \
-    cmocka_unit_test_setup_teardown(test, start_plain, end),                                       \
-        cmocka_unit_test_setup_teardown(test, start_atomic, end)
 static const struct CMUnitTest tests[] = {
-    BOTH(numbers_that_were_never_tokens),
+    BOTH(invalid_tokens_are_rejected),
     BOTH(twice_is_once),
     BOTH(after_its_end_a_token_is_stale),
-    BOTH(detached_when_enqueued_it_is_passed_over),
-    BOTH(attaching_what_is_misused),
-    BOTH(what_a_token_keeps_is_not_released_by_hand),
+    BOTH(a_token_detached_while_queued_is_skipped),
+    BOTH(attach_rejects_misused_handles),
+    BOTH(kept_references_are_not_released),
     BOTH(there_are_no_more_tokens_than_references),
     BOTH(a_kept_buffer_is_resized),
-    BOTH(tokens_of_another_owner),
+    BOTH(tokens_of_another_owner_are_rejected),
     BOTH(an_end_gives_references_back),
-    BOTH(a_gone_owners_tokens_go_with_it),
-    BOTH(no_owner_has_no_tokens),
+    BOTH(release_all_ends_the_owners_tokens),
+    BOTH(release_all_of_no_owner_changes_nothing),
     BOTH(closed_by_hand),
     BOTH(the_oldest_first_in_batches),
-    BOTH(a_careless_collector),
+    BOTH(a_collector_may_enqueue_in_any_order),
     BOTH(siblings_leave_together),
     BOTH(siblings_may_keep_one_buffer),
-    BOTH(a_later_registration_hands_the_earlier_back),
-    BOTH(what_is_taken_over_is_not_handed_back),
+    BOTH(replace_returns_the_earlier_reference),
+    BOTH(a_reference_taken_over_is_not_returned),
     BOTH(a_budget_is_kept),
     BOTH(a_budget_below_what_is_held),
     BOTH(a_drain_is_entered_from_the_callback),
@@ -1158,19 +1080,19 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(attach_out_of_memory, start_plain_on_tlsf, end),
     cmocka_unit_test_setup_teardown(attach_out_of_memory, start_atomic_on_tlsf, end),
     cmocka_unit_test(a_status_for_every_call_at_every_stage),
-    BOTH(started_twice_nothing_is_lost),
-    BOTH(a_collector_outlives_finalizers_and_table),
+    BOTH(a_second_start_changes_nothing),
+    BOTH(enqueue_after_the_end_changes_nothing),
     BOTH(tokens_of_earlier_starts_are_stale),
     BOTH(a_start_takes_no_memory),
-    BOTH(the_world_has_stopped),
-    BOTH(a_finalizer_that_does_more_is_caught),
-    BOTH(a_broken_record_is_seen),
-    BOTH(ended_it_leaves_nothing_in_home),
+    BOTH(enqueue_works_while_all_threads_are_stopped),
+    BOTH(other_calls_in_a_finalizer_are_caught),
+    BOTH(each_law_is_checked),
+    BOTH(the_end_frees_all_records),
 };
 
 #else
 
-// After its last generation a record serves no more, whether or not its token was enqueued.
+// A record is not reused after its last generation, whether or not its token was enqueued.
 static void a_record_retires(void **state) {
     lm_handle handle = create(HOME), same;
     lm_token token = 0;
@@ -1181,7 +1103,7 @@ static void a_record_retires(void **state) {
         assert_int_equal(record, i / LM_GENERATION_MAX);
         assert_int_equal(token >> 24, ++used[record]);
         if (record) enqueue(token);
-        assert_int_equal(lm_finalizer_detach(r, token, &same), LM_OK);
+        OK(lm_finalizer_detach(r, token, &same));
         assert_drained(1, 0, 0, 0, false);
         assert_holds(0, 1);
     }
@@ -1190,7 +1112,6 @@ static void a_record_retires(void **state) {
         assert_int_equal(lm_finalizer_enqueue(r, generation << 24),
                          generation ? LM_STALE_TOKEN : LM_INVALID_TOKEN);
     assert_as_in(&before);
-    drop_picture(&before);
     assert_int_equal(attach(handle, 0), 1u << 24 | 2);
 }
 
@@ -1201,15 +1122,14 @@ static void no_records_are_left(void **state) {
     for (uint32_t i = 0; i < LM_SLOTS_MAX; i++)
         last = attach(handle, last);
     picture before = take_picture();
-    assert_int_equal(lm_finalizer_attach(r, DART, handle, 0, &token), LM_OUT_OF_SLOTS);
-    assert_int_equal(lm_finalizer_attach(r, DART, handle, last, &token), LM_OUT_OF_SLOTS);
+    IS(lm_finalizer_attach(r, DART, handle, 0, &token), LM_OUT_OF_SLOTS);
+    IS(lm_finalizer_attach(r, DART, handle, last, &token), LM_OUT_OF_SLOTS);
     assert_int_equal(token, 77);
     token = last;
-    assert_int_equal(lm_finalizer_replace(r, DART, handle, &token, &cancelled), LM_OUT_OF_SLOTS);
+    IS(lm_finalizer_replace(r, DART, handle, &token, &cancelled), LM_OUT_OF_SLOTS);
     assert_true(token == last && cancelled == 78);
     assert_as_in(&before);
-    drop_picture(&before);
-    assert_int_equal(lm_finalizer_detach(r, last, &cancelled), LM_OK);
+    OK(lm_finalizer_detach(r, last, &cancelled));
     attach(handle, 0);
     assert_holds(LM_SLOTS_MAX, 1);
 }
