@@ -40,6 +40,7 @@ static inline int start_on(const lm_counts *counts, uint32_t count,
     return 0;
 }
 static inline int end(void **state) {
+    assert_null(lm_buffer_table_validate(r, NULL));
     for (uint32_t i = 0; i < memory_count; i++)
         lm_memory_destroy(&memories[i]);
     return 0;

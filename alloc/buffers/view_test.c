@@ -1,65 +1,30 @@
-// Views: each row of the error table in alloc/buffers/view.h, conversions held against JavaScript's
-// own (alloc/buffers/view_conversions.def), copies against a model that reads all before it writes.
+// Views: each row of the error table in alloc/buffers/view.h, conversions as JavaScript makes them
+// (alloc/buffers/view_conversions.def), copies against a model that reads all before it writes.
 #define LM_CHECK_LEVEL 1 // lm_pointer_use is compiled here
 
-#include "alloc/buffers/buffer_table_state.h"
 #include "alloc/buffers/view.h"
-#include "alloc/cmocka.h"
-#include "alloc/registry.h"
+
+#include "alloc/buffers/table_fixture.h"
 
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-enum { DART, SCRIPT, HOME = 0, OTHER = 1 };
-
-typedef struct world {
-    lm_memory memories[2];
-    lm_buffer_table table;
-} world;
-
-static world w;
-static lm_buffer_table *const r = &w.table;
 
 static int start(const lm_counts *counts) {
     static lm_allocator imported;
     const lm_allocator *own = lm_strategy_named("paged", 1), *tlsf = lm_strategy_named("tlsf", 1);
     imported =
         (lm_allocator){.allocate = tlsf->allocate, .resize = tlsf->resize, .free = tlsf->free};
-    const lm_memory_options options = {.pages = 1, .pages_max = 4096, .moving = !counts->threads};
-    for (int i = 0; i < 2; i++)
-        assert_true(lm_memory_create(&w.memories[i], &options));
-    assert_true(own->start(&w.memories[HOME]) && tlsf->start(&w.memories[OTHER]));
-    assert_true(lm_buffer_table_start(r, counts, own, &w.memories[HOME]));
-    assert_int_equal(lm_buffer_table_add(r, &imported, &w.memories[OTHER]), OTHER);
-    return 0;
+    return start_on(counts, 2, (const lm_allocator *[]){own, tlsf},
+                    (const lm_allocator *[]){own, &imported});
 }
-static int start_plain(void **state) {
-    return start(&lm_counts_plain);
-}
-static int start_atomic(void **state) {
-    return start(&lm_counts_atomic);
-}
-
-// All that a test began is over.
-static int end(void **state) {
-    assert_null(lm_buffer_table_validate(r, NULL));
-    for (int i = 0; i < 2; i++)
-        lm_memory_destroy(&w.memories[i]);
-    return 0;
-}
-static void assert_nothing_lives(void) {
+static void assert_none_live(void) {
     assert_int_equal(lm_buffer_table_live_in(r, HOME).buffers, 0);
     assert_int_equal(lm_buffer_table_live_in(r, OTHER).buffers, 0);
 }
-
-#define OK(call)    assert_int_equal(call, LM_OK)
-#define FREES(call) assert_int_equal(call, LM_FREED)
 
 static lm_handle create(uint32_t memory, uint32_t size) {
     lm_handle handle;
@@ -74,7 +39,7 @@ static lm_view make(lm_handle handle, lm_kind kind, uint32_t offset, uint32_t le
 static unsigned char *bytes_of(lm_handle handle) {
     lm_buffer_info info;
     OK(lm_buffer_describe(r, DART, handle, &info));
-    return lm_memory_base(&w.memories[info.memory]) + info.start;
+    return lm_memory_base(&memories[info.memory]) + info.start;
 }
 static uint32_t references(lm_handle handle) {
     lm_buffer_info info;
@@ -82,7 +47,7 @@ static uint32_t references(lm_handle handle) {
     return info.references;
 }
 
-// Errors: each is provoked in this scene, and all bytes of both memories are as they were.
+// Errors: each call below returns its status in this scene, and changes nothing.
 
 typedef struct scene {
     lm_handle a, b;                      // 64 bytes, in home and in the other memory
@@ -90,14 +55,14 @@ typedef struct scene {
     lm_view i64, u8;                     // of b, whole
     lm_view bytes;                       // of a, 10 of them from 3 on
     lm_view part;                        // of b: i16, 4 of them from 8 on
-    lm_view shrunk;                      // u32, 4, of a buffer of 10 bytes by now
+    lm_view shrunk;                      // u32, 4, of a buffer that has only 10 bytes left
     lm_view askew;                       // u16 of a buffer that begins at an odd address
-    lm_view ended, stale, foreign, dead; // stale and dead: copies of what has ended
+    lm_view ended, stale, foreign, dead; // stale, dead: copies of views that have ended
     lm_view wrong;                       // of no kind
     lm_pointer grown, moved;
 } scene;
 
-typedef struct answers { // none of which an error may give
+typedef struct answers { // what an error must not write
     lm_view view;
     lm_pointer pointer;
     int64_t integer;
@@ -139,41 +104,9 @@ static void set_scene(void) {
         bytes_of(s.a)[i] = bytes_of(s.b)[i] = (unsigned char)(i + 1);
     OK(lm_view_point(r, &s.f64, &s.grown));
     OK(lm_view_point(r, &s.i64, &s.moved));
-    assert_true(lm_memory_grow_foreign(&w.memories[HOME], 1));
-    assert_true(lm_memory_move(&w.memories[OTHER]));
+    assert_true(lm_memory_grow_foreign(&memories[HOME], 1));
+    assert_true(lm_memory_move(&memories[OTHER]));
     memset(&out, 0xa5, sizeof out);
-}
-
-typedef struct picture {
-    uint64_t ends[2];
-    unsigned char *bytes[2];
-    world world;
-    scene scene;
-    answers out;
-} picture;
-
-static picture take_picture(void) {
-    picture p;
-    memset(&p, 0, sizeof p);
-    memcpy(&p.world, &w, sizeof w);
-    memcpy(&p.scene, &s, sizeof s);
-    memcpy(&p.out, &out, sizeof out);
-    for (int i = 0; i < 2; i++) {
-        p.ends[i] = lm_memory_end(&w.memories[i]);
-        p.bytes[i] = malloc(p.ends[i]);
-        memcpy(p.bytes[i], lm_memory_base(&w.memories[i]), p.ends[i]);
-    }
-    return p;
-}
-
-static bool is_as_in(const picture *p) {
-    bool same = memcmp(&p->world, &w, sizeof w) == 0 && memcmp(&p->scene, &s, sizeof s) == 0 &&
-                memcmp(&p->out, &out, sizeof out) == 0;
-    for (int i = 0; i < 2; i++) {
-        same = same && memcmp(p->bytes[i], lm_memory_base(&w.memories[i]), p->ends[i]) == 0;
-        free(p->bytes[i]);
-    }
-    return same;
 }
 
 // Rows of the header's table that were shown.
@@ -183,13 +116,17 @@ static size_t shown_count;
 #define REFUSES(row, status, call)                                                                 \
     do {                                                                                           \
         picture before = take_picture();                                                           \
+        unsigned char same_scene[sizeof s], same_out[sizeof out];                                  \
+        memcpy(same_scene, &s, sizeof s), memcpy(same_out, &out, sizeof out);                      \
         assert_int_equal(call, status);                                                            \
-        assert_true(is_as_in(&before));                                                            \
+        assert_as_in(&before);                                                                     \
+        assert_memory_equal(same_scene, &s, sizeof s);                                             \
+        assert_memory_equal(same_out, &out, sizeof out);                                           \
         if (shown_count == 0 || strcmp(shown[shown_count - 1], row) != 0)                          \
             shown[shown_count++] = row;                                                            \
     } while (0)
 
-static void refuse_what_lies_outside(void) {
+static void refuse_out_of_range(void) {
     const char *row = "elements outside the buffer or the view";
     const struct {
         lm_kind kind;
@@ -232,7 +169,7 @@ static void refuse_what_lies_outside(void) {
     REFUSES(row, LM_OUT_OF_RANGE, lm_view_point(r, &s.shrunk, &out.pointer));
 }
 
-static void refuse_what_lies_askew(void) {
+static void refuse_misaligned(void) {
     const char *row = "multiple of its element size";
     for (lm_kind kind = 0; kind < LM_KINDS; kind++)
         for (uint32_t offset = 1; offset < lm_kind_bytes(kind); offset++) {
@@ -285,7 +222,7 @@ static void refuse_other_kinds(void) {
     REFUSES(row, LM_WRONG_KIND, lm_view_store(r, &s.bytes, 0, LM_KINDS, true, 9));
 }
 
-// All that a view is good for, with one that is good for nothing.
+// Each use of a view.
 static void refuse_all_uses(const char *row, lm_view *view, lm_status use, lm_status ends) {
     REFUSES(row, use, lm_view_make(r, view->owner, view->handle, LM_U8, 0, 1, &out.view));
     REFUSES(row, use, lm_view_sub(r, view, LM_U8, 0, 1, &out.view));
@@ -307,7 +244,7 @@ static void refuse_misused_handles(void) {
     refuse_all_uses(row, &s.foreign, LM_WRONG_OWNER, LM_WRONG_OWNER);
     never.handle ^= 0x7fff; // no such slot
     refuse_all_uses(row, &never, LM_INVALID_HANDLE, LM_INVALID_HANDLE);
-    never.handle = s.u8.handle ^ 0x600000; // nor memory where it would lie
+    never.handle = s.u8.handle ^ 0x600000; // beyond the slots' memory
     refuse_all_uses(row, &never, LM_INVALID_HANDLE, LM_INVALID_HANDLE);
     never.handle = s.u8.handle ^ 1u << 24; // the buffer lies in another memory
     refuse_all_uses(row, &never, LM_INVALID_HANDLE, LM_INVALID_HANDLE);
@@ -321,7 +258,7 @@ static void refuse_misused_handles(void) {
 }
 
 // As if all slots were in use.
-static void refuse_one_more(void) {
+static void refuse_without_slots(void) {
     const char *row = "a view made when home is out of memory or slots";
     lm_buffer_table_state *state = lm_state_of(r), were = *state;
     state->free = 0;
@@ -339,7 +276,7 @@ static void refuse_old_pointers(void) {
     REFUSES(row, LM_OLD_POINTER, lm_pointer_check(r, &none));
 }
 
-static void refuse_all_of_a_table_that_has_ended(void) {
+static void refuse_after_the_tables_end(void) {
     const char *row = "is in the view alone (its kind, its range)";
     lm_pointer pointer;
     OK(lm_view_point(r, &s.u8, &pointer));
@@ -382,17 +319,17 @@ static void assert_all_rows_shown(void) {
 static void an_error_changes_nothing(void **state) {
     shown_count = 0;
     set_scene();
-    refuse_what_lies_outside();
-    refuse_what_lies_askew();
+    refuse_out_of_range();
+    refuse_misaligned();
     refuse_other_kinds();
     refuse_misused_handles();
-    refuse_one_more();
+    refuse_without_slots();
     refuse_old_pointers();
-    refuse_all_of_a_table_that_has_ended();
+    refuse_after_the_tables_end();
     assert_all_rows_shown();
 }
 
-// Conversions, as JavaScript makes them. Each element has neighbours, which stay.
+// Conversions, as JavaScript makes them. The bytes beside an element must not change.
 
 typedef struct element {
     lm_handle handle;
@@ -473,7 +410,7 @@ static void numbers_are_stored_as_in_javascript(void **state) {
             assert_bits(&e, number_rows[i].stored[kind]);
             end_element(&e);
         }
-    assert_nothing_lives();
+    assert_none_live();
 }
 
 static void integers_are_stored_as_in_javascript(void **state) {
@@ -496,10 +433,10 @@ static void integers_are_stored_as_in_javascript(void **state) {
             }
             end_element(&e);
         }
-    assert_nothing_lives();
+    assert_none_live();
 }
 
-// What an element reads as is what a list of doubles gets.
+// Copying to f64 stores the element as get_number reads it.
 static void elements_are_copied_as_in_javascript(void **state) {
     for (size_t i = 0; i < sizeof copy_rows / sizeof *copy_rows; i++) {
         const struct copy_row *row = &copy_rows[i];
@@ -517,11 +454,11 @@ static void elements_are_copied_as_in_javascript(void **state) {
         assert_bits(&from, row->bits);
         end_element(&from);
     }
-    assert_nothing_lives();
+    assert_none_live();
 }
 
-// A NaN that is stored is the one NaN; one that is copied within its kind keeps its bits.
-static void nans_are_one(void **state) {
+// A stored NaN is the canonical NaN; a copy within one kind keeps its bits.
+static void nans_are_canonical(void **state) {
     lm_handle handle = create(HOME, 32);
     lm_view f64 = make(handle, LM_F64, 0, 2), f32 = make(handle, LM_F32, 16, 2);
     uint64_t bits;
@@ -537,7 +474,7 @@ static void nans_are_one(void **state) {
     assert_int_equal(bits, 0xff812345);
 }
 
-static void bytes_have_the_order_asked_for(void **state) {
+static void bytes_have_the_requested_order(void **state) {
     const uint64_t stored = 0xf1f2f3f4f5f6f7f8;
     for (lm_kind kind = 0; kind < LM_BYTES; kind++)
         for (uint32_t at = 0; at <= 11; at++)
@@ -556,7 +493,7 @@ static void bytes_have_the_order_asked_for(void **state) {
                 OK(lm_buffer_release(r, DART, handle));
                 FREES(lm_view_end(r, &view));
             }
-    assert_nothing_lives();
+    assert_none_live();
 }
 
 // Views share bytes and hold references.
@@ -571,7 +508,7 @@ static void a_view_of_a_view_is_one_of_the_buffer(void **state) {
         OK(lm_view_sub(r, &part, LM_U8, 1, 6, &deep));
         assert_int_equal(deep.offset, 18);
         assert_int_equal(deep.length, 6);
-        assert_true(deep.handle != handle && deep.handle != part.handle); // each has its own
+        assert_true(deep.handle != handle && deep.handle != part.handle);
         assert_int_equal(references(handle), 1);
         OK(lm_view_set_integer(r, &whole, 3, 0x44332211));
         OK(lm_view_get_integer(r, &deep, 1, &value));
@@ -584,11 +521,11 @@ static void a_view_of_a_view_is_one_of_the_buffer(void **state) {
         OK(lm_view_get_integer(r, &deep, 5, &value));
         assert_int_equal(value, 7);
         FREES(lm_view_end(r, &deep));
-        assert_nothing_lives();
+        assert_none_live();
     }
 }
 
-static void views_of_nothing_lie_anywhere_even_at_the_end(void **state) {
+static void empty_views_may_be_at_the_end(void **state) {
     lm_handle handle = create(HOME, 64), empty = create(OTHER, 0);
     for (lm_kind kind = 0; kind < LM_KINDS; kind++) {
         lm_view at_end = make(handle, kind, 64, 0), none = make(empty, kind, 0, 0), sub;
@@ -608,7 +545,7 @@ static void views_of_nothing_lie_anywhere_even_at_the_end(void **state) {
     }
     FREES(lm_buffer_release(r, DART, handle));
     FREES(lm_buffer_release(r, DART, empty));
-    assert_nothing_lives();
+    assert_none_live();
 }
 
 static void *no_block(size_t size, lm_memory *memory) {
@@ -645,8 +582,8 @@ static void a_buffer_may_end_at_2_to_the_32(void **state) {
     OK(lm_view_copy(r, &none, 0, &none, 0, 0));
     OK(lm_view_point(r, &none, &pointer));
     assert_ptr_equal(pointer.address, base + ((uint64_t)1 << 32));
-    assert_int_equal(lm_view_store(r, &all, size - 7, LM_F64, true, 1), LM_OUT_OF_RANGE);
-    assert_int_equal(lm_view_copy(r, &few, 0, &all, 0, 1u << 29), LM_OUT_OF_RANGE);
+    IS(lm_view_store(r, &all, size - 7, LM_F64, true, 1), LM_OUT_OF_RANGE);
+    IS(lm_view_copy(r, &few, 0, &all, 0, 1u << 29), LM_OUT_OF_RANGE);
     lm_view *views[] = {&all, &longs, &none, &few};
     for (int i = 0; i < 4; i++)
         OK(lm_view_end(r, views[i]));
@@ -660,24 +597,24 @@ static void a_view_keeps_its_buffers_size(void **state) {
     lm_handle handle = create(HOME, 64);
     lm_view view = make(handle, LM_U8, 0, 64);
     int64_t value;
-    assert_int_equal(lm_buffer_resize(r, DART, handle, 8), LM_SHARED);
+    IS(lm_buffer_resize(r, DART, handle, 8), LM_SHARED);
     OK(lm_view_set_integer(r, &view, 7, 70));
     OK(lm_buffer_release(r, DART, handle));
     OK(lm_buffer_resize(r, DART, view.handle, 8));
     OK(lm_view_get_integer(r, &view, 7, &value));
     assert_int_equal(value, 70);
-    assert_int_equal(lm_view_get_integer(r, &view, 8, &value), LM_OUT_OF_RANGE);
-    OK(lm_buffer_resize(r, DART, view.handle, 5000)); // elsewhere
+    IS(lm_view_get_integer(r, &view, 8, &value), LM_OUT_OF_RANGE);
+    OK(lm_buffer_resize(r, DART, view.handle, 5000)); // the block moves
     OK(lm_view_get_integer(r, &view, 7, &value));
     assert_int_equal(value, 70);
     OK(lm_view_set_integer(r, &view, 63, 1));
     FREES(lm_view_end(r, &view));
-    assert_nothing_lives();
+    assert_none_live();
 }
 
 // Pointers.
 
-// How a child ends that uses the pointer: 0, or by a signal.
+// The wait status of a child that uses the pointer.
 static int status_of_use(const lm_pointer *pointer) {
     pid_t child = fork();
     assert_true(child >= 0);
@@ -699,16 +636,16 @@ static bool trapped(int status) {
 
 typedef void make_old(uint32_t memory);
 static void by_foreign_growth(uint32_t memory) {
-    assert_true(lm_memory_grow_foreign(&w.memories[memory], 1));
+    assert_true(lm_memory_grow_foreign(&memories[memory], 1));
 }
 static void by_own_growth(uint32_t memory) {
-    assert_int_not_equal(lm_memory_grow(&w.memories[memory], 2), LM_GROW_REFUSED);
+    assert_int_not_equal(lm_memory_grow(&memories[memory], 2), LM_GROW_REFUSED);
 }
 static void by_a_move(uint32_t memory) {
-    assert_true(lm_memory_move(&w.memories[memory]));
+    assert_true(lm_memory_move(&memories[memory]));
 }
 
-static void an_old_pointer_is_seen_and_trapped(void **state) {
+static void an_old_pointer_traps(void **state) {
     static make_old *const ways[] = {by_foreign_growth, by_own_growth, by_a_move};
     for (uint32_t memory = 0; memory < 2; memory++) {
         lm_handle handle = create(memory, 64);
@@ -718,33 +655,33 @@ static void an_old_pointer_is_seen_and_trapped(void **state) {
             lm_pointer pointer;
             OK(lm_view_point(r, &view, &pointer));
             assert_ptr_equal(pointer.address, bytes_of(handle) + 6);
-            lm_memory_refuse(&w.memories[memory], 1); // a growth that fails makes nothing old
-            assert_int_equal(lm_memory_grow(&w.memories[memory], 1), LM_GROW_REFUSED);
-            by_foreign_growth(1 - memory); // nor does one elsewhere
+            lm_memory_refuse(&memories[memory], 1); // a failed growth invalidates nothing
+            assert_int_equal(lm_memory_grow(&memories[memory], 1), LM_GROW_REFUSED);
+            by_foreign_growth(1 - memory); // nor does growth of the other memory
             OK(lm_pointer_check(r, &pointer));
             assert_int_equal(status_of_use(&pointer), 0);
             ways[i](memory);
-            assert_int_equal(lm_pointer_check(r, &pointer), LM_OLD_POINTER);
+            IS(lm_pointer_check(r, &pointer), LM_OLD_POINTER);
             assert_true(trapped(status_of_use(&pointer)));
             int64_t value;
-            OK(lm_view_get_integer(r, &view, 0, &value)); // the view stays good
+            OK(lm_view_get_integer(r, &view, 0, &value)); // the view is still valid
             assert_int_equal(value, 77);
         }
     }
 }
 
 static void assert_old(const lm_pointer *pointer) {
-    assert_int_equal(lm_pointer_check(r, pointer), LM_OLD_POINTER);
+    IS(lm_pointer_check(r, pointer), LM_OLD_POINTER);
     assert_true(trapped(status_of_use(pointer)));
 }
 
-// The buffer goes elsewhere, or away, and no memory grows: its bytes may be another owner's by now.
-static void a_pointer_is_old_when_its_bytes_may_be_others(void **state) {
+// The buffer moves or is freed while no memory grows: its bytes may belong to another buffer.
+static void a_pointer_is_old_after_its_buffer_moved(void **state) {
     enum { GROWN, SHRUNK, ENDED, TRANSFERRED, RELEASED_ALL, WAYS };
     for (uint32_t memory = 0; memory < 2; memory++) {
         FREES(lm_buffer_release(r, DART, create(memory, 200000))); // there is room
         for (int way = 0; way < WAYS; way++) {
-            lm_handle owns, next, to; // aligned so that a resize may leave them in place
+            lm_handle owns, next, to; // alignment 8: a resize may leave them in place
             OK(lm_buffer_create(r, DART, memory, 64, 8, true, &owns));
             OK(lm_buffer_create(r, DART, memory, 64, 8, true, &next));
             lm_view view = make(owns, LM_U8, 8, 52);
@@ -752,28 +689,28 @@ static void a_pointer_is_old_when_its_bytes_may_be_others(void **state) {
             OK(lm_view_set_integer(r, &view, 0, 77));
             OK(lm_buffer_release(r, DART, owns));
             OK(lm_view_point(r, &view, &pointer));
-            OK(lm_buffer_resize(r, DART, view.handle, 60)); // the view fits as it did
+            OK(lm_buffer_resize(r, DART, view.handle, 60)); // the view still fits
             OK(lm_pointer_check(r, &pointer));
             assert_int_equal(status_of_use(&pointer), 0);
-            uint32_t pages = lm_memory_pages(&w.memories[memory]);
+            uint32_t pages = lm_memory_pages(&memories[memory]);
             if (way == GROWN) OK(lm_buffer_resize(r, DART, view.handle, 50000));
             if (way == SHRUNK) OK(lm_buffer_resize(r, DART, view.handle, 59));
             if (way == ENDED) FREES(lm_view_end(r, &(lm_view){view.handle, DART, 0, 0, LM_U8}));
             if (way == TRANSFERRED) OK(lm_buffer_transfer(r, DART, view.handle, SCRIPT, &to));
             FREES(lm_buffer_release(r, DART, next));
             if (way == RELEASED_ALL) assert_int_equal(lm_buffer_table_release_all(r, DART), 1);
-            assert_int_equal(lm_memory_pages(&w.memories[memory]), pages);
+            assert_int_equal(lm_memory_pages(&memories[memory]), pages);
             assert_old(&pointer);
             lm_buffer_table_release_all(r, SCRIPT);
             lm_buffer_table_release_all(r, DART);
         }
     }
-    assert_nothing_lives();
+    assert_none_live();
 }
 
-// Another view's end, or its owner's release, leaves a pointer good; its own end does not, though
-// the bytes are still there.
-static void a_pointer_goes_with_its_view(void **state) {
+// The end of another view, or its owner's release, leaves a pointer valid; the end of its own view
+// does not, although the bytes are still there.
+static void a_pointer_is_old_after_its_views_end(void **state) {
     lm_handle owns = create(OTHER, 64);
     lm_view view = make(owns, LM_U8, 0, 64), other = make(owns, LM_U8, 0, 64), sub;
     lm_pointer pointer, of_sub;
@@ -792,7 +729,7 @@ static void a_pointer_goes_with_its_view(void **state) {
     assert_old(&of_sub);
 }
 
-// However often its copies are ended: no other reference of its owner's goes with them.
+// Ending a copy again releases no other reference.
 static void a_view_ends_once(void **state) {
     for (uint32_t memory = 0; memory < 2; memory++) {
         lm_handle owns = create(memory, 64);
@@ -800,20 +737,20 @@ static void a_view_ends_once(void **state) {
         int64_t value;
         OK(lm_view_sub(r, &view, LM_U16, 0, 4, &sub));
         OK(lm_view_end(r, &view));
-        assert_int_equal(lm_view_end(r, &copy), LM_RELEASE_AFTER_ZERO);
+        IS(lm_view_end(r, &copy), LM_RELEASE_AFTER_ZERO);
         assert_int_equal(copy.handle, kept.handle);
-        assert_int_equal(lm_view_end(r, &view), LM_INVALID_HANDLE);
-        assert_int_equal(lm_view_get_integer(r, &copy, 0, &value), LM_USE_AFTER_ZERO);
-        lm_view next = make(owns, LM_U8, 0, 64); // in the slot of the one that has ended
+        IS(lm_view_end(r, &view), LM_INVALID_HANDLE);
+        IS(lm_view_get_integer(r, &copy, 0, &value), LM_USE_AFTER_ZERO);
+        lm_view next = make(owns, LM_U8, 0, 64); // in the slot of the ended view
         assert_int_equal(lm_handle_slot(next.handle), lm_handle_slot(kept.handle));
-        assert_int_equal(lm_view_end(r, &copy), LM_STALE_HANDLE);
-        assert_int_equal(lm_view_get_integer(r, &copy, 0, &value), LM_STALE_HANDLE);
+        IS(lm_view_end(r, &copy), LM_STALE_HANDLE);
+        IS(lm_view_get_integer(r, &copy, 0, &value), LM_STALE_HANDLE);
         assert_int_equal(references(owns), 1);
         OK(lm_view_end(r, &next));
         OK(lm_view_end(r, &sub));
         FREES(lm_buffer_release(r, DART, owns));
     }
-    assert_nothing_lives();
+    assert_none_live();
 }
 
 // Copies, against a model that reads all elements and then writes them, in plain arithmetic.
@@ -902,7 +839,7 @@ static void assert_as_modelled(void) {
         assert_memory_equal(bytes_of(buffers[i]), models[i], BUFFER_BYTES);
 }
 
-// Random bytes, or doubles and floats of all magnitudes from a half on.
+// Random bytes, doubles or floats.
 static void refill(uint32_t buffer) {
     uint32_t what = below(3);
     for (uint32_t i = 0; i < BUFFER_BYTES; i += 8)
@@ -925,7 +862,7 @@ static void begin_buffers(void) {
 static void end_buffers(void) {
     for (uint32_t i = 0; i < BUFFERS; i++)
         FREES(lm_buffer_release(r, DART, buffers[i]));
-    assert_nothing_lives();
+    assert_none_live();
 }
 
 static lm_view random_view(uint32_t buffer, lm_kind kind) {
@@ -946,7 +883,7 @@ static void copy_at_random(void) {
         expected = LM_WRONG_KIND;
     else if (length > room || length > most)
         expected = LM_OUT_OF_RANGE;
-    assert_int_equal(lm_view_copy(r, &to, at, &from, from_at, length), expected);
+    IS(lm_view_copy(r, &to, at, &from, from_at, length), expected);
     if (expected == LM_OK)
         modelled_copy(to.kind, models[t] + to.offset + at * lm_kind_bytes(to.kind), from.kind,
                       models[f] + from.offset + from_at * lm_kind_bytes(from.kind), length);
@@ -958,7 +895,7 @@ static void random_copies_are_as_modelled(void **state) {
     begin_buffers();
     for (int i = 0; i < 100000; i++) {
         if (i % 8 == 0) refill(below(BUFFERS));
-        if (i % 2048 == 0) assert_true(lm_memory_move(&w.memories[i / 2048 % 2]));
+        if (i % 2048 == 0) assert_true(lm_memory_move(&memories[i / 2048 % 2]));
         copy_at_random();
         assert_as_modelled();
     }
@@ -987,7 +924,7 @@ static void copy_every_overlap(lm_kind to_kind, lm_kind from_kind) {
     OK(lm_view_end(r, &from));
 }
 
-static void overlapping_copies_are_as_if_all_were_read_first(void **state) {
+static void overlapping_copies_are_as_modelled(void **state) {
     begin_buffers();
     for (lm_kind to = 0; to < LM_KINDS; to++)
         for (lm_kind from = 0; from < LM_KINDS; from++)
@@ -995,28 +932,24 @@ static void overlapping_copies_are_as_if_all_were_read_first(void **state) {
     end_buffers();
 }
 
-#define BOTH(test)                                                                                 \
-    cmocka_unit_test_setup_teardown(test, start_plain, end),                                       \
-        cmocka_unit_test_setup_teardown(test, start_atomic, end)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         BOTH(an_error_changes_nothing),
         BOTH(numbers_are_stored_as_in_javascript),
         BOTH(integers_are_stored_as_in_javascript),
         BOTH(elements_are_copied_as_in_javascript),
-        BOTH(nans_are_one),
-        BOTH(bytes_have_the_order_asked_for),
+        BOTH(nans_are_canonical),
+        BOTH(bytes_have_the_requested_order),
         BOTH(a_view_of_a_view_is_one_of_the_buffer),
-        BOTH(views_of_nothing_lie_anywhere_even_at_the_end),
+        BOTH(empty_views_may_be_at_the_end),
         BOTH(a_buffer_may_end_at_2_to_the_32),
         BOTH(a_view_keeps_its_buffers_size),
-        BOTH(an_old_pointer_is_seen_and_trapped),
-        BOTH(a_pointer_is_old_when_its_bytes_may_be_others),
-        BOTH(a_pointer_goes_with_its_view),
+        BOTH(an_old_pointer_traps),
+        BOTH(a_pointer_is_old_after_its_buffer_moved),
+        BOTH(a_pointer_is_old_after_its_views_end),
         BOTH(a_view_ends_once),
         BOTH(random_copies_are_as_modelled),
-        BOTH(overlapping_copies_are_as_if_all_were_read_first),
+        BOTH(overlapping_copies_are_as_modelled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
