@@ -1,12 +1,11 @@
-// Foreign code that calls back: each call of the buffer table, made from inside of each foreign
-// call that the buffer table makes, for both ways of counting. All of them work, but for two that
-// are refused:
+// Foreign code that calls back: each function of the buffer table, called from inside each call of
+// foreign code that the buffer table makes, with both ways of counting. All succeed except two,
+// which return LM_BUSY:
 //
-//     lm_buffer_table_end, from any foreign code      LM_BUSY
-//     a use of the buffer that is resized,     LM_BUSY
-//       from inside of its resize
+//     lm_buffer_table_end, from any foreign code
+//     a use of the buffer being resized, from inside its resize
 //
-// After each of them all laws hold, all is released, and nothing is left in any memory.
+// After each of them all laws hold, and everything can be released.
 #include "alloc/buffers/finalizer.h"
 #include "alloc/buffers/view.h"
 #include "alloc/cmocka.h"
@@ -22,6 +21,12 @@
 enum { HOME, FOREIGN, MEMORIES };
 enum { OWNER, OTHER, OWNERS };
 
+// A function of one expression, of type lm_status.
+#define CALL(name, ...)                                                                            \
+    static lm_status name(void) {                                                                  \
+        return __VA_ARGS__;                                                                        \
+    }
+
 #define OK(call)         assert_string_equal(lm_status_name(call), "LM_OK")
 #define IS(call, status) assert_string_equal(lm_status_name(call), lm_status_name(status))
 
@@ -33,11 +38,17 @@ static const lm_allocator *strategy;
 
 typedef enum point { NOWHERE, IN_ALLOCATE, IN_ZEROED, IN_RESIZE, IN_FREE, IN_PRESSURE } point;
 
-static point armed; // here the call is made, once
+static point armed; // where the_call is made, once
 static lm_status (*the_call)(void);
 static lm_status expected;
 static uint32_t made;
 
+static void arm(point point, lm_status (*call)(void), lm_status status) {
+    the_call = call;
+    expected = status;
+    made = 0;
+    armed = point;
+}
 static void reach(point here) {
     if (here != armed) return;
     armed = NOWHERE;
@@ -65,10 +76,10 @@ static void pressure(void *context, lm_buffer_table *pressed, uint32_t memory, u
     reach(IN_PRESSURE);
 }
 
-// ---- The world ---------------------------------------------------------------------------------
+// ---- The table ---------------------------------------------------------------------------------
 
 static lm_allocator foreign;
-static lm_handle held, twice, victim; // the last one is what a foreign call is about
+static lm_handle held, twice, victim; // victim: of the foreign call
 static lm_token token, dead;
 
 static lm_handle create_of(uint32_t owner, uint32_t memory) {
@@ -129,19 +140,16 @@ static void end(void) {
     }
 }
 
-// Handles and tokens that a release_all has ended are not there any more.
+// LM_OK for the statuses that a release_all before may cause.
 static lm_status any_status(lm_status status) {
     bool gone = status == LM_USE_AFTER_ZERO || status == LM_RELEASE_AFTER_ZERO ||
                 status == LM_STALE_HANDLE || status == LM_STALE_TOKEN || status == LM_FREED;
     return gone ? LM_OK : status;
 }
 
-// ---- What reaches foreign code -----------------------------------------------------------------
+// ---- Calls that call foreign code --------------------------------------------------------------
 
-static lm_status by_create(void) {
-    create(FOREIGN);
-    return LM_OK;
-}
+CALL(by_create, (create(FOREIGN), LM_OK));
 static lm_status by_zeroed(void) {
     lm_handle handle;
     return lm_buffer_create(r, OWNER, FOREIGN, 100, 16, true, &handle);
@@ -150,21 +158,11 @@ static lm_status by_aligned(void) {
     lm_handle handle;
     return lm_buffer_create(r, OWNER, FOREIGN, 100, 4096, true, &handle);
 }
-static lm_status by_resize(void) {
-    return lm_buffer_resize(r, OWNER, victim, 5000);
-}
-static lm_status by_release(void) {
-    return lm_buffer_release(r, OWNER, victim);
-}
-static lm_status by_release_all(void) {
-    return lm_buffer_table_release_all(r, OWNER) > 0 ? LM_OK : LM_INVALID_HANDLE;
-}
-static lm_status by_drain(void) {
-    return lm_finalizers_drain(r, 1).freed == 1 ? LM_OK : LM_INVALID_TOKEN;
-}
-static lm_status by_close(void) {
-    return lm_finalizer_close(r, attach(FOREIGN));
-}
+CALL(by_resize, lm_buffer_resize(r, OWNER, victim, 5000));
+CALL(by_release, lm_buffer_release(r, OWNER, victim));
+CALL(by_release_all, lm_buffer_table_release_all(r, OWNER) > 0 ? LM_OK : LM_INVALID_HANDLE);
+CALL(by_drain, lm_finalizers_drain(r, 1).freed == 1 ? LM_OK : LM_INVALID_TOKEN);
+CALL(by_close, lm_finalizer_close(r, attach(FOREIGN)));
 static lm_status by_detach_all(void) { // of three, at the first
     uint32_t freed;
     lm_token sibling = attach(FOREIGN), other;
@@ -218,32 +216,22 @@ static const struct trigger {
     {"pressure, by lack of memory", IN_PRESSURE, by_lack_of_memory},
 };
 
-// ---- What is called back -----------------------------------------------------------------------
+// ---- Calls from foreign code -------------------------------------------------------------------
 
-static lm_status call_create(void) {
-    create(HOME);
-    return LM_OK;
-}
+CALL(call_create, (create(HOME), LM_OK));
 static lm_status call_create_many(void) { // the tables grow
     for (uint32_t i = 0; i < 200; i++)
         create(HOME);
     return LM_OK;
 }
-static lm_status call_create_foreign(void) {
-    create(FOREIGN);
-    return LM_OK;
-}
+CALL(call_create_foreign, (create(FOREIGN), LM_OK));
 static lm_status call_adopt(void) {
     lm_handle handle;
     uint32_t block = lm_offset(&memories[FOREIGN], strategy->allocate(64, &memories[FOREIGN]));
     return lm_buffer_adopt(r, OWNER, FOREIGN, block, 64, &handle);
 }
-static lm_status call_retain(void) {
-    return any_status(lm_buffer_retain(r, OWNER, held));
-}
-static lm_status call_release(void) {
-    return any_status(lm_buffer_release(r, OWNER, held));
-}
+CALL(call_retain, any_status(lm_buffer_retain(r, OWNER, held)));
+CALL(call_release, any_status(lm_buffer_release(r, OWNER, held)));
 static lm_status call_release_foreign(void) {
     lm_handle handle = create(FOREIGN);
     return any_status(lm_buffer_release(r, OWNER, handle));
@@ -256,31 +244,20 @@ static lm_status call_transfer(void) {
     lm_handle moved;
     return any_status(lm_buffer_transfer(r, OWNER, twice, OTHER, &moved));
 }
-static lm_status call_resize(void) {
-    return any_status(lm_buffer_resize(r, OWNER, held, 3000));
-}
-static lm_status call_resize_foreign(void) {
-    return lm_buffer_resize(r, OWNER, create(FOREIGN), 3000);
-}
+CALL(call_resize, any_status(lm_buffer_resize(r, OWNER, held, 3000)));
+CALL(call_resize_foreign, lm_buffer_resize(r, OWNER, create(FOREIGN), 3000));
 static lm_status call_describe(void) {
     lm_buffer_info info;
     return any_status(lm_buffer_describe(r, OWNER, held, &info));
 }
-static lm_status call_release_all(void) {
-    lm_buffer_table_release_all(r, OWNER);
-    return LM_OK;
-}
+CALL(call_release_all, (lm_buffer_table_release_all(r, OWNER), LM_OK));
 static lm_status call_live(void) {
     lm_buffer_table_live_of(r, OWNER);
     return lm_buffer_table_live_in(r, FOREIGN).buffers < 1000 ? LM_OK : LM_INVALID_HANDLE;
 }
-static lm_status call_add(void) {
-    return lm_buffer_table_add(r, &foreign, &memories[FOREIGN]) < LM_MEMORIES_MAX ? LM_OK
-                                                                                  : LM_NO_MEMORY;
-}
-static lm_status call_set_budget(void) {
-    return lm_buffer_table_set_budget(r, FOREIGN, 100000);
-}
+CALL(call_add,
+     lm_buffer_table_add(r, &foreign, &memories[FOREIGN]) < LM_MEMORIES_MAX ? LM_OK : LM_NO_MEMORY);
+CALL(call_set_budget, lm_buffer_table_set_budget(r, FOREIGN, 100000));
 static lm_status call_attach(void) {
     for (uint32_t i = 0; i < 200; i++)
         attach(HOME);
@@ -291,13 +268,8 @@ static lm_status call_replace(void) {
     lm_handle cancelled;
     return lm_finalizer_replace(r, OWNER, create(HOME), &replaced, &cancelled);
 }
-static lm_status call_enqueue(void) {
-    return lm_finalizer_enqueue(r, attach(FOREIGN));
-}
-static lm_status call_drain(void) {
-    lm_finalizers_drain(r, 100);
-    return LM_OK;
-}
+CALL(call_enqueue, lm_finalizer_enqueue(r, attach(FOREIGN)));
+CALL(call_drain, (lm_finalizers_drain(r, 100), LM_OK));
 static lm_status call_detach(void) {
     lm_handle handle;
     return lm_finalizer_detach(r, attach(HOME), &handle);
@@ -306,9 +278,7 @@ static lm_status call_detach_all(void) {
     uint32_t freed;
     return lm_finalizer_detach_all(r, attach(FOREIGN), &freed);
 }
-static lm_status call_close(void) {
-    return any_status(lm_finalizer_close(r, token));
-}
+CALL(call_close, any_status(lm_finalizer_close(r, token)));
 static lm_status call_restart(void) {
     lm_finalizers_end(r);
     return lm_finalizers_start(r) ? LM_OK : LM_NOT_STARTED;
@@ -329,9 +299,7 @@ static lm_status call_validate_tokens(void) {
     assert_null(lm_finalizers_validate(r, &tokens));
     return LM_OK;
 }
-static lm_status call_end(void) {
-    return lm_buffer_table_end(r);
-}
+CALL(call_end, lm_buffer_table_end(r));
 
 static const struct callback {
     const char *name;
@@ -376,17 +344,14 @@ enum {
 static void call_back(const lm_counts *counts, const struct trigger *t, const struct callback *c) {
     begin(counts);
     print_message("%s: %s, inside of %s\n", counts->name, c->name, t->name);
-    the_call = c->call;
-    expected = c->expected;
-    made = 0;
-    armed = t->point;
+    arm(t->point, c->call, c->expected);
     lm_status status = t->by();
     assert_false(status != LM_FREED && lm_failed(status));
     assert_int_equal(made, 1);
     end();
 }
 
-static void each_call_works_inside_of_each(void **state) {
+static void each_call_works_inside_each(void **state) {
     for (uint32_t atomic = 0; atomic < 2; atomic++)
         for (uint32_t t = 0; t < TRIGGERS; t++)
             for (uint32_t c = 0; c < CALLBACKS; c++)
@@ -394,7 +359,7 @@ static void each_call_works_inside_of_each(void **state) {
                           &callbacks[c]);
 }
 
-// ---- The buffer that is resized ----------------------------------------------------------------
+// ---- The buffer being resized ------------------------------------------------------------------
 
 static lm_status use_victim(void) {
     lm_handle given = 42;
@@ -412,7 +377,7 @@ static lm_status use_victim(void) {
     IS(lm_buffer_retain(r, OTHER, victim), LM_WRONG_OWNER);
     assert_int_equal(given, 42);
     assert_int_equal(lm_buffer_table_live_in(r, FOREIGN).buffers, 3);
-    lm_buffer_table_release_all(r, OWNER); // passes it over
+    lm_buffer_table_release_all(r, OWNER); // skips it
     assert_int_equal(lm_buffer_table_live_of(r, OWNER).buffers, 1);
     return LM_OK;
 }
@@ -421,9 +386,7 @@ static void a_buffer_that_is_resized_is_busy(void **state) {
     for (uint32_t atomic = 0; atomic < 2; atomic++) {
         lm_buffer_info info;
         begin(atomic ? &lm_counts_atomic : &lm_counts_plain);
-        the_call = use_victim;
-        expected = LM_OK;
-        armed = IN_RESIZE;
+        arm(IN_RESIZE, use_victim, LM_OK);
         OK(lm_buffer_resize(r, OWNER, victim, 5000));
         OK(lm_buffer_describe(r, OWNER, victim, &info));
         assert_int_equal(info.size, 5000);
@@ -432,8 +395,7 @@ static void a_buffer_that_is_resized_is_busy(void **state) {
     }
 }
 
-// What tokens keep of it is its owner's when they end meanwhile, however they end; and each call
-// tells.
+// If its tokens end meanwhile, the calls return LM_BUSY and the owner has the references.
 static lm_token first, second; // siblings: of the victim, and of another buffer
 
 static lm_status detach_all_of_victim(void) {
@@ -442,9 +404,7 @@ static lm_status detach_all_of_victim(void) {
     assert_int_equal(freed, 1); // the other one
     return status;
 }
-static lm_status close_victims(void) {
-    return lm_finalizer_close(r, first);
-}
+CALL(close_victims, lm_finalizer_close(r, first));
 static lm_status drain_victims(void) {
     OK(lm_finalizer_enqueue(r, first));
     lm_drained drained = lm_finalizers_drain(r, 10); // `dead` is there too
@@ -452,17 +412,14 @@ static lm_status drain_victims(void) {
     return drained.failed == 1 ? LM_BUSY : LM_OK;
 }
 
-static void no_token_of_a_busy_buffer_ends_in_silence(void **state) {
+static void ending_a_token_of_a_busy_buffer_returns_busy(void **state) {
     static lm_status (*const ends[])(void) = {detach_all_of_victim, close_victims, drain_victims};
     for (uint32_t way = 0; way < 6; way++) {
         uint32_t tokens;
         begin(way % 2 ? &lm_counts_atomic : &lm_counts_plain);
         OK(lm_finalizer_attach(r, OWNER, victim, 0, &first));
         OK(lm_finalizer_attach(r, OWNER, create(FOREIGN), first, &second));
-        the_call = ends[way / 2];
-        expected = LM_BUSY;
-        made = 0;
-        armed = IN_RESIZE;
+        arm(IN_RESIZE, ends[way / 2], LM_BUSY);
         OK(lm_buffer_resize(r, OWNER, victim, 5000));
         assert_int_equal(made, 1);
         IS(lm_finalizer_enqueue(r, first), LM_STALE_TOKEN);
@@ -472,26 +429,21 @@ static void no_token_of_a_busy_buffer_ends_in_silence(void **state) {
     }
 }
 
-// ---- Tokens that are being attached ------------------------------------------------------------
+// ---- Tokens being attached ---------------------------------------------------------------------
 
-// Home's allocator is foreign, and is asked for records in the middle of an attach or a replace.
-// What it calls back decides what comes of them: what is wrong afterwards is returned.
+// Home's allocator is foreign and allocates records inside an attach or a replace, which returns
+// what is wrong after that.
 static lm_token beside; // a token of the owner's
 
-static lm_status end_finalizers(void) {
-    lm_finalizers_end(r);
-    return LM_OK;
-}
+CALL(end_finalizers, (lm_finalizers_end(r), LM_OK));
 static lm_status release_victim(void) {
-    return lm_buffer_release(r, OWNER, victim); // no token keeps it yet
+    return lm_buffer_release(r, OWNER, victim);
 }
 static lm_status transfer_victim(void) {
     lm_handle moved;
     return lm_buffer_transfer(r, OWNER, victim, OTHER, &moved);
 }
-static lm_status close_beside(void) {
-    return any_status(lm_finalizer_close(r, beside));
-}
+CALL(close_beside, any_status(lm_finalizer_close(r, beside)));
 
 static const struct meanwhile {
     const char *name;
@@ -519,10 +471,7 @@ static void attach_meanwhile(const lm_counts *counts, const struct meanwhile *m,
                   replaces ? "replace" : "attach", other ? " beside a token" : "");
     for (uint32_t i = 2; i < FIRST_PART; i++)
         beside = attach(FOREIGN);
-    the_call = m->call;
-    expected = m->expected;
-    made = 0;
-    armed = IN_ALLOCATE;
+    arm(IN_ALLOCATE, m->call, m->expected);
     lm_token got = replaces && other ? beside : 0, was = got;
     lm_status status = replaces ? lm_finalizer_replace(r, OWNER, victim, &got, &cancelled)
                                 : lm_finalizer_attach(r, OWNER, victim, other ? beside : 0, &got);
@@ -534,26 +483,21 @@ static void attach_meanwhile(const lm_counts *counts, const struct meanwhile *m,
     end();
 }
 
-static void what_foreign_code_calls_in_an_attach_counts(void **state) {
+static void attach_checks_again_after_foreign_code(void **state) {
     for (uint32_t way = 0; way < 8; way++)
         for (uint32_t m = 0; m < sizeof meanwhiles / sizeof *meanwhiles; m++)
             attach_meanwhile(way & 4 ? &lm_counts_atomic : &lm_counts_plain, &meanwhiles[m],
                              way & 2, way & 1);
 }
 
-// What a token keeps that is attached while a release_all frees, the token keeps: an armed token's
-// reference is always there.
-static lm_status attach_victim(void) {
-    return lm_finalizer_attach(r, OWNER, victim, 0, &beside);
-}
+// A token attached while a release_all frees keeps its reference.
+CALL(attach_victim, lm_finalizer_attach(r, OWNER, victim, 0, &beside));
 
 static void a_token_attached_in_a_release_all_keeps(void **state) {
     for (uint32_t atomic = 0; atomic < 2; atomic++) {
         uint32_t tokens;
         begin(atomic ? &lm_counts_atomic : &lm_counts_plain);
-        the_call = attach_victim;
-        expected = LM_OK;
-        armed = IN_FREE; // of `twice`, whose slot comes before
+        arm(IN_FREE, attach_victim, LM_OK); // of `twice`, whose slot comes before
         assert_int_equal(lm_buffer_table_release_all(r, OWNER), 4);
         assert_null(lm_finalizers_validate(r, &tokens));
         assert_int_equal(tokens, 1);
@@ -575,7 +519,7 @@ static void set(uint32_t *flag) {
     __atomic_store_n(flag, 1, __ATOMIC_RELEASE);
 }
 
-// What another thread does while foreign code runs in this one. None of it waits for that.
+// What another thread does while foreign code runs in this one: no call waits for it.
 static void *act_meanwhile(void *nothing) {
     lm_handle shared, moved;
     lm_buffer_info info;
@@ -595,27 +539,24 @@ static lm_status wait_for_the_other(void) {
     return LM_OK;
 }
 
-static void nobody_waits_for_foreign_code(void **state) {
+static void no_thread_waits_for_foreign_code(void **state) {
     for (uint32_t t = 0; t < TRIGGERS; t++) {
-        if (triggers[t].by == by_release_all) continue; // which takes what the other thread holds
+        if (triggers[t].by == by_release_all) continue; // it would release the other's references
         pthread_t thread;
         begin(&lm_counts_atomic);
         inside = done = 0;
-        the_call = wait_for_the_other;
-        expected = LM_OK;
+        arm(triggers[t].point, wait_for_the_other, LM_OK);
         assert_int_equal(pthread_create(&thread, NULL, act_meanwhile, NULL), 0);
-        armed = triggers[t].point;
-        made = 0;
         triggers[t].by();
-        set(&inside); // if foreign code was not reached
+        set(&inside); // in case foreign code was not called
         pthread_join(thread, NULL);
         assert_int_equal(made, 1);
         end();
     }
 }
 
-// Two threads want memory at once, and one buffer takes it all. Each of them is told, and neither
-// fails while the other one is in the callback.
+// Two threads request memory at once, of which one buffer has all: the callback is called for each,
+// and neither request fails while the other thread is in the callback.
 static lm_handle large;
 static uint32_t told;
 
@@ -624,9 +565,9 @@ static void release_large(void *context, lm_buffer_table *pressed, uint32_t memo
     lm_handle none;
     IS(lm_buffer_create(pressed, OTHER, HOME, 1u << 30, 16, false, &none), LM_OUT_OF_MEMORY);
     __atomic_add_fetch(&told, 1, __ATOMIC_ACQ_REL);
-    while (__atomic_load_n(&told, __ATOMIC_ACQUIRE) < 2) // both are in it
+    while (__atomic_load_n(&told, __ATOMIC_ACQUIRE) < 2) // both threads are here
         sched_yield();
-    lm_buffer_release(pressed, OWNER, large); // the first one frees it
+    lm_buffer_release(pressed, OWNER, large); // one of them frees it
 }
 static void *want_memory(void *nothing) {
     lm_handle handle;
@@ -634,7 +575,7 @@ static void *want_memory(void *nothing) {
     return nothing;
 }
 
-static void each_thread_is_told_for_itself(void **state) {
+static void the_callback_is_called_for_each_thread(void **state) {
     pthread_t threads[2];
     begin(&lm_counts_atomic);
     OK(lm_buffer_create(r, OWNER, HOME, 900000, 16, false, &large));
@@ -648,8 +589,8 @@ static void each_thread_is_told_for_itself(void **state) {
     end();
 }
 
-// A callback may wait for a thread that allocates and frees: what an allocator calls back that is
-// called under the allocators' lock tells nobody.
+// The callback may wait for a thread that allocates and frees, because it is not called from inside
+// an allocator that is called under the allocators' lock.
 static void *free_one(void *nothing) {
     OK(any_status(lm_buffer_release(r, OTHER, create_of(OTHER, FOREIGN))));
     return nothing;
@@ -667,14 +608,12 @@ static void a_callback_may_wait_for_other_threads(void **state) {
     lm_buffer_table_set_pressure(r, wait_for_a_free, NULL);
     OK(lm_buffer_table_set_budget(r, HOME, 1));
     told = 0;
-    the_call = call_create;
-    expected = LM_OK;
-    armed = IN_ALLOCATE;
+    arm(IN_ALLOCATE, call_create, LM_OK);
     create(FOREIGN);
     assert_int_equal(told, 0);
     create(HOME);
     assert_int_equal(told, 1);
-    foreign.capabilities = LM_SHARES_THREADS; // it is called without the lock
+    foreign.capabilities = LM_SHARES_THREADS; // called without the lock
     armed = IN_ALLOCATE;
     create(FOREIGN);
     assert_int_equal(told, 2);
@@ -682,15 +621,15 @@ static void a_callback_may_wait_for_other_threads(void **state) {
 }
 
 int main(void) {
-    alarm(600); // threads that wait for each other may wait for ever
+    alarm(600); // a deadlock ends the test
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_call_works_inside_of_each),
+        cmocka_unit_test(each_call_works_inside_each),
         cmocka_unit_test(a_buffer_that_is_resized_is_busy),
-        cmocka_unit_test(no_token_of_a_busy_buffer_ends_in_silence),
-        cmocka_unit_test(what_foreign_code_calls_in_an_attach_counts),
+        cmocka_unit_test(ending_a_token_of_a_busy_buffer_returns_busy),
+        cmocka_unit_test(attach_checks_again_after_foreign_code),
         cmocka_unit_test(a_token_attached_in_a_release_all_keeps),
-        cmocka_unit_test(nobody_waits_for_foreign_code),
-        cmocka_unit_test(each_thread_is_told_for_itself),
+        cmocka_unit_test(no_thread_waits_for_foreign_code),
+        cmocka_unit_test(the_callback_is_called_for_each_thread),
         cmocka_unit_test(a_callback_may_wait_for_other_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
