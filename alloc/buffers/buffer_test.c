@@ -69,7 +69,7 @@ static lm_census walk(void) {
     return census;
 }
 
-// What a call that fails for lack of memory leaves as it was; an allocator's own records may change.
+// What a call that is out of memory leaves unchanged; an allocator's own records may change.
 typedef struct figures {
     uint64_t buffers, bytes, blocks[MEMORIES];
     lm_live live[MEMORIES];
