@@ -24,7 +24,7 @@ enum {
     // With LM_CONSTANT_TIME: a call; a call that resizes, because it may split, merge and move, or
     // that grows the memory, because it may make free blocks of every order; and, if the memory
     // has grown, each of its pages, because it may be entered in a table.
-    LM_STEPS_MAX = 160 * LM_STEPS_SCALE,
+    LM_STEPS_MAX = 190 * LM_STEPS_SCALE, // buddy, 2^18 blocks in 2^15 pages: 351 by gcc
     LM_STEPS_RESIZE_MAX = 600 * LM_STEPS_SCALE,
     LM_STEPS_A_NEW_PAGE_MAX = 4,
 
