@@ -23,9 +23,9 @@
 
 enum { FIRST_DESCRIPTOR = 3 };
 
-// Our environment with `set` on top. The strings stay theirs; the array is to be freed. NULL: no
-// memory.
-static char **merge_environment(const char *const *set) {
+// Returns this process's environment with `set` added or replaced, as an array to be freed of
+// strings that are not; NULL if out of memory.
+static char **child_merge_environment(const char *const *set) {
     size_t inherited = 0, added = 0, count = 0;
     while (environ && environ[inherited])
         inherited++;
@@ -48,7 +48,7 @@ static char **merge_environment(const char *const *set) {
 char *child_beside(const char *name) {
     char path[PATH_MAX] = "";
     ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
-    const char *started = (const char *)getauxval(AT_EXECFN); // without a /proc
+    const char *started = (const char *)getauxval(AT_EXECFN); // if there is no /proc
     if (length > 0)
         path[length] = '\0';
     else if (started)
@@ -57,11 +57,11 @@ char *child_beside(const char *name) {
     return text_format("%.*s%s", slash ? (int)(slash + 1 - path) : 0, path, name);
 }
 
-// The functions from here to child_start run in the child between fork and exec, and call only what
-// is async-signal-safe. They return false with errno.
+// The functions from here to child_start run in the child between fork and exec and are
+// async-signal-safe. They return false with errno set on failure.
 
-static bool move_descriptors(const child_options *options) {
-    // First out of each other's way, then into place: dup2 also takes close-on-exec off.
+static bool child_move_descriptors(const child_options *options) {
+    // First above all targets, then into place: dup2 also clears close-on-exec.
     int count = options->descriptor_count, end = FIRST_DESCRIPTOR + count;
     int moved[count + 1];
     for (int i = 0; i < count; i++)
@@ -71,21 +71,22 @@ static bool move_descriptors(const child_options *options) {
     return close_range((unsigned)end, ~0U, CLOSE_RANGE_CLOEXEC) == 0;
 }
 
-// Standard output or error of a child that is not a user's own: never closed, so that no file that
-// the child opens takes its place (cli/streams.h holds ours, closed in programs that are started).
-static bool set_output(const child_options *options, int stream, int null) {
+// Replaces standard output or error by /dev/null if it is to be discarded, or closed (or replaced
+// by streams_guard), so that no file that the child opens takes its number.
+static bool child_set_output(const child_options *options, int stream, int null) {
     int flags = fcntl(stream, F_GETFD);
     bool closed = !options->foreground && (flags < 0 || flags & FD_CLOEXEC);
     return !(options->quiet || closed) || dup2(null, stream) >= 0;
 }
 
-static bool set_standard_streams(const child_options *options) {
+static bool child_set_standard_streams(const child_options *options) {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     return null >= 0 && (options->foreground || dup2(null, STDIN_FILENO) >= 0) &&
-           set_output(options, STDOUT_FILENO, null) && set_output(options, STDERR_FILENO, null);
+           child_set_output(options, STDOUT_FILENO, null) &&
+           child_set_output(options, STDERR_FILENO, null);
 }
 
-static bool set_limits(const child_options *options) {
+static bool child_set_limits(const child_options *options) {
     struct rlimit no_core = {0, 0};
     if (!options->foreground && setrlimit(RLIMIT_CORE, &no_core) != 0) return false;
     struct rlimit space = {options->address_space_bytes, options->address_space_bytes};
@@ -98,23 +99,23 @@ static bool set_limits(const child_options *options) {
     return sched_setaffinity(0, sizeof cpus, &cpus) == 0;
 }
 
-_Noreturn static void become(const child_options *options, char **environment, pid_t parent,
-                             int failure) {
+_Noreturn static void child_become(const child_options *options, char **environment, pid_t parent,
+                                   int failure) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) _exit(127); // it was gone before it could be watched
+    if (getppid() != parent) _exit(127); // the parent ended before prctl
     if (!options->foreground) setpgid(0, 0);
-    // The failure pipe must survive the moving: it goes above all that is moved.
+    // The pipe's number must be above the targets of move_descriptors.
     int high = fcntl(failure, F_DUPFD_CLOEXEC, FIRST_DESCRIPTOR + options->descriptor_count);
-    if (high >= 0 && set_standard_streams(options) && move_descriptors(options) &&
-        set_limits(options))
+    if (high >= 0 && child_set_standard_streams(options) && child_move_descriptors(options) &&
+        child_set_limits(options))
         execvpe(options->argv[0], (char **)options->argv, environment);
     int error = errno;
     if (write(high >= 0 ? high : failure, &error, sizeof error) < 0) _exit(126);
     _exit(127);
 }
 
-// Whether the child got through exec: the pipe then closes without a word. Else its errno.
-static int read_failure(int descriptor) {
+// Returns the errno that the child wrote, or 0 if exec closed the pipe.
+static int child_read_failure(int descriptor) {
     int error = 0;
     ssize_t count;
     do
@@ -124,18 +125,18 @@ static int read_failure(int descriptor) {
 }
 
 pid_t child_start(const child_options *options) {
-    char **environment = merge_environment(options->environment);
+    char **environment = child_merge_environment(options->environment);
     int failure[2];
     if (!environment || pipe2(failure, O_CLOEXEC) != 0) {
         free(environment);
         return -1;
     }
     pid_t parent = getpid(), pid = fork();
-    if (pid == 0) become(options, environment, parent, failure[1]);
+    if (pid == 0) child_become(options, environment, parent, failure[1]);
     int error = pid < 0 ? errno : 0;
     free(environment);
     close(failure[1]);
-    if (pid > 0) error = read_failure(failure[0]);
+    if (pid > 0) error = child_read_failure(failure[0]);
     close(failure[0]);
     if (!error) return pid;
     if (pid > 0) waitpid(pid, NULL, 0);
@@ -145,24 +146,25 @@ pid_t child_start(const child_options *options) {
 
 pid_t child_call(int (*run)(void *context), void *context, bool quiet) {
     child_options options = {.cpu = -1, .quiet = quiet};
-    fflush(NULL); // else both would write what is in the buffers
+    fflush(NULL); // else both processes would write the buffers
     pid_t parent = getpid(), pid = fork();
-    if (pid > 0) setpgid(pid, pid); // whoever is first
+    if (pid > 0) setpgid(pid, pid); // in both processes, because either may run first
     if (pid != 0) return pid;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     setpgid(0, 0);
     for (int number = 1; number < NSIG; number++)
         signal(number, SIG_DFL); // as exec does with handlers
-    if (getppid() != parent || !set_standard_streams(&options) || !set_limits(&options)) _exit(127);
+    if (getppid() != parent || !child_set_standard_streams(&options) || !child_set_limits(&options))
+        _exit(127);
     int status = run(context);
     fflush(NULL);
     _exit(status);
 }
 
-// Waits until the process has ended, the time is over or, where `heed` is set, the user interrupts;
-// the latter two are noted in `end`.
-static void await_end(int descriptor, double seconds, bool heed, child_end *end) {
-    // The signals are blocked but while ppoll sleeps: none slips in between the look and the sleep.
+// Waits until the process has ended, the time limit is reached or, if `heed` is set, the user
+// interrupts; sets timed_out or interrupted in `end`.
+static void child_await(int descriptor, double seconds, bool heed, child_end *end) {
+    // Signals are blocked except in ppoll, so that none is missed between interrupted() and ppoll.
     sigset_t signals, before;
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
@@ -172,11 +174,11 @@ static void await_end(int descriptor, double seconds, bool heed, child_end *end)
     double deadline = clock_seconds() + seconds;
     for (bool ended = false; !ended && !end->timed_out && !end->interrupted;) {
         double left = seconds > 0 ? deadline - clock_seconds() : 3600;
-        if (left > 1) left = 1; // the signal may have come to another thread
+        if (left > 1) left = 1; // another thread may have received the signal
         if (left < 0) left = 0;
         struct timespec timeout = {(time_t)left, (long)((left - (double)(time_t)left) * 1e9)};
         struct pollfd watched = {.fd = descriptor, .events = POLLIN};
-        if (heed && interrupted()) timeout = (struct timespec){0}; // before we came here
+        if (heed && interrupted()) timeout = (struct timespec){0}; // before they were blocked
         ended = ppoll(&watched, 1, &timeout, &before) == 1;
         end->interrupted = !ended && heed && interrupted();
         end->timed_out = !ended && !end->interrupted && seconds > 0 && clock_seconds() >= deadline;
@@ -184,7 +186,7 @@ static void await_end(int descriptor, double seconds, bool heed, child_end *end)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-static void explain(child_end *end, double seconds) {
+static void child_explain(child_end *end, double seconds) {
     const char *name = sigabbrev_np(end->signal);
     if (end->interrupted)
         snprintf(end->text, sizeof end->text, "interrupted");
@@ -203,10 +205,10 @@ void child_wait(pid_t pid, double seconds, child_end *end) {
     bool own_group = getpgid(pid) == pid;
     int descriptor = pidfd_open(pid, 0);
     if (descriptor >= 0) {
-        await_end(descriptor, seconds, own_group, end);
+        child_await(descriptor, seconds, own_group, end);
         close(descriptor);
     }
-    // The pid is still the child's, even if it is dead: it has not been waited for.
+    // The pid is not reused, because the child has not been waited for.
     if (end->timed_out || end->interrupted) kill(pid, SIGKILL);
     if (own_group && descriptor >= 0) kill(-pid, SIGKILL);
     int status = 0;
@@ -217,5 +219,5 @@ void child_wait(pid_t pid, double seconds, child_end *end) {
     else
         end->exit_status = WEXITSTATUS(status);
     end->ok = end->exit_status == 0 && !end->timed_out && !end->interrupted;
-    explain(end, seconds);
+    child_explain(end, seconds);
 }

@@ -14,7 +14,7 @@ typedef struct child_options {
     uint64_t address_space_bytes; // limit; 0: none
     bool no_huge_pages;           // no transparent huge pages, through prctl
     bool quiet;                   // standard output and error are discarded
-    bool foreground;              // a user's own program, shares the terminal: see child_start
+    bool foreground;              // shares the terminal with the user: see child_start
 } child_options;
 
 // How a child ended. `text` is one line for messages: "exit status 1", "killed by SIGSEGV", "timed

@@ -11,39 +11,39 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-// The files that are open, newest first. A signal handler walks the list: it is changed by single
-// stores, with signals blocked where a temporary comes to be, so that none exists unlisted.
-static whole_file *volatile open_files;
+// The open files, newest first. Signal handlers read the list, so it is changed by single stores,
+// and signals are blocked while a temporary is created and added.
+static whole_file *volatile file_open_files;
 
-static void enlist(whole_file *file) {
-    file->next = open_files;
-    open_files = file;
+static void file_enlist(whole_file *file) {
+    file->next = file_open_files;
+    file_open_files = file;
 }
 
-static void delist(whole_file *file) {
-    whole_file *volatile *link = &open_files;
+static void file_delist(whole_file *file) {
+    whole_file *volatile *link = &file_open_files;
     while (*link && *link != file)
         link = &(*link)->next;
     if (*link) *link = file->next;
 }
 
-static void release(whole_file *file) {
-    delist(file);
+static void file_release(whole_file *file) {
+    file_delist(file);
     free(file->path);
     free(file->temporary);
     *file = (whole_file){0};
 }
 
-// Creates the temporary with the mode that the umask asks for (mkstemp would give 0600), or with
-// that of the file that it replaces. Returns a descriptor, or −1 with errno.
-static int create_temporary(whole_file *file, const struct stat *replaced) {
+// Creates the temporary with the mode of the file that it replaces, or that of the umask (mkstemp
+// would set 0600). Returns a descriptor, or −1 with errno set.
+static int file_create_temporary(whole_file *file, const struct stat *replaced) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
     int descriptor = -1;
     for (unsigned attempt = 0; descriptor < 0; attempt++) {
         free(file->temporary);
-        // Not named after the target, whose name may be as long as a name can be.
+        // Not named after the target, whose name may have the maximum length.
         const char *slash = strrchr(file->path, '/');
         int folder = slash ? (int)(slash + 1 - file->path) : 0;
         if (asprintf(&file->temporary, "%.*s.linmem-%d-%u.part", folder, file->path, getpid(),
@@ -55,7 +55,7 @@ static int create_temporary(whole_file *file, const struct stat *replaced) {
         if (descriptor < 0 && errno != EEXIST) break;
     }
     if (descriptor >= 0) {
-        enlist(file);
+        file_enlist(file);
         if (replaced) fchmod(descriptor, replaced->st_mode & 07777);
     }
     int error = errno;
@@ -64,9 +64,9 @@ static int create_temporary(whole_file *file, const struct stat *replaced) {
     return descriptor;
 }
 
-// Whether a path stands for a descriptor (/dev/stdout, /dev/fd/3), whose file is not to be replaced
-// by another.
-static bool is_descriptor(const char *path) {
+// Returns whether a path names a descriptor (/dev/stdout, /dev/fd/3), whose file must not be
+// replaced.
+static bool file_is_descriptor(const char *path) {
     return strncmp(path, "/dev/", 5) == 0 && strncmp(path, "/dev/shm/", 9) != 0;
 }
 
@@ -74,7 +74,7 @@ bool file_is_standard(const char *path) {
     return strcmp(path, "-") == 0;
 }
 
-static int open_standard_output(void) {
+static int file_open_standard_output(void) {
     return fflush(stdout) == 0 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0) : -1;
 }
 
@@ -82,15 +82,14 @@ bool whole_file_open(whole_file *file, const char *path) {
     *file = (whole_file){0};
     struct stat target;
     bool standard = file_is_standard(path), exists = !standard && stat(path, &target) == 0;
-    // A pipe, a terminal or /dev/stdout is written to, never replaced.
-    bool direct = standard || (exists && (!S_ISREG(target.st_mode) || is_descriptor(path)));
+    bool direct = standard || (exists && (!S_ISREG(target.st_mode) || file_is_descriptor(path)));
     if (exists && access(path, W_OK) != 0) return false;
-    // What a symbolic link points to is replaced, not the link.
+    // The target of a symbolic link is replaced, not the link.
     file->path = exists && !direct ? realpath(path, NULL) : strdup(path);
     if (!file->path) return false;
-    int descriptor = standard ? open_standard_output()
+    int descriptor = standard ? file_open_standard_output()
                      : direct ? open(path, O_WRONLY | O_TRUNC | O_CLOEXEC)
-                              : create_temporary(file, exists ? &target : NULL);
+                              : file_create_temporary(file, exists ? &target : NULL);
     if (descriptor >= 0) {
         file->stream = fdopen(descriptor, "w");
         if (file->stream) return true;
@@ -98,7 +97,7 @@ bool whole_file_open(whole_file *file, const char *path) {
         if (!direct) unlink(file->temporary);
     }
     int error = errno;
-    release(file);
+    file_release(file);
     errno = error;
     return false;
 }
@@ -106,9 +105,8 @@ bool whole_file_open(whole_file *file, const char *path) {
 bool whole_file_commit(whole_file *file) {
     errno = 0;
     bool written = fflush(file->stream) == 0 && !ferror(file->stream);
-    // What is no file of its own has nothing to be synced.
     if (written && file->temporary) written = fsync(fileno(file->stream)) == 0;
-    int error = errno ? errno : EIO; // a stream remembers that a write failed, but not why
+    int error = errno ? errno : EIO; // a stream stores that a write failed, but not why
     if (fclose(file->stream) != 0 && written) {
         written = false;
         error = errno;
@@ -118,7 +116,7 @@ bool whole_file_commit(whole_file *file) {
         error = errno;
     }
     if (!written && file->temporary) unlink(file->temporary);
-    release(file);
+    file_release(file);
     if (!written) errno = error;
     return written;
 }
@@ -126,18 +124,18 @@ bool whole_file_commit(whole_file *file) {
 void whole_file_abandon(whole_file *file) {
     if (file->temporary) unlink(file->temporary);
     fclose(file->stream);
-    release(file);
+    file_release(file);
 }
 
 void whole_file_abandon_all(void) {
-    for (whole_file *file = open_files; file; file = file->next)
+    for (whole_file *file = file_open_files; file; file = file->next)
         unlink(file->temporary);
 }
 
 bool file_is_writable(const char *path) {
     struct stat target;
     if (file_is_standard(path)) return fcntl(STDOUT_FILENO, F_GETFD) >= 0;
-    // To open a pipe and to close it would tell its reader that this was all.
+    // Opening and closing a pipe would signal the end to its reader.
     if (stat(path, &target) == 0 && !S_ISREG(target.st_mode) && !S_ISDIR(target.st_mode))
         return access(path, W_OK) == 0;
     whole_file file;
@@ -146,8 +144,8 @@ bool file_is_writable(const char *path) {
     return true;
 }
 
-// A file for reading, or standard input. NULL: with errno.
-static FILE *open_to_read(const char *path) {
+// Opens a file or standard input for reading. Returns NULL with errno set on failure.
+static FILE *file_open_to_read(const char *path) {
     if (!file_is_standard(path)) return fopen(path, "re");
     int descriptor = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
     FILE *stream = descriptor < 0 ? NULL : fdopen(descriptor, "r");
@@ -157,7 +155,7 @@ static FILE *open_to_read(const char *path) {
 
 char *file_read(const char *path, size_t *count) {
     char *text = NULL;
-    FILE *from = open_to_read(path);
+    FILE *from = file_open_to_read(path);
     if (!from) return NULL;
     FILE *to = open_memstream(&text, count);
     for (int byte; to && (byte = getc(from)) != EOF;)
@@ -175,11 +173,11 @@ char *file_read(const char *path, size_t *count) {
 bool file_write_json(const char *path, const json_t *json) {
     whole_file file;
     if (!whole_file_open(&file, path)) return false;
-    // 15 digits are what every decimal survives: 0.1 stays 0.1.
+    // With 15 digits every decimal number is kept: 0.1 is written as 0.1.
     int bad = json_dumpf(json, file.stream, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
     if (bad && !ferror(file.stream)) {
         whole_file_abandon(&file);
-        errno = EINVAL; // no array or object, or one that holds itself
+        errno = EINVAL; // not an array or object, or one that contains itself
         return false;
     }
     fputc('\n', file.stream);
@@ -187,7 +185,7 @@ bool file_write_json(const char *path, const json_t *json) {
 }
 
 json_t *file_read_json(const char *path, char *error) {
-    FILE *stream = open_to_read(path);
+    FILE *stream = file_open_to_read(path);
     if (!stream) {
         snprintf(error, 200, "%s", strerror(errno));
         return NULL;
@@ -197,7 +195,7 @@ json_t *file_read_json(const char *path, char *error) {
     json_t *json = json_loadf(stream, JSON_REJECT_DUPLICATES, &reason);
     if (!json && ferror(stream))
         snprintf(error, 200, "%s", strerror(errno));
-    else if (!json) { // the reason quotes the file
+    else if (!json) { // the message quotes the file
         char *printable = text_printable(reason.text);
         snprintf(error, 200, "line %d: %s", reason.line, printable);
         free(printable);
@@ -229,12 +227,13 @@ bool file_make_writable_directory(const char *path) {
     return file_make_directory(path) && access(path, W_OK | X_OK) == 0;
 }
 
-static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *where) {
+static int file_remove_entry(const char *path, const struct stat *status, int kind,
+                             struct FTW *where) {
     (void)status, (void)kind, (void)where;
     return remove(path);
 }
 
 bool file_remove_tree(const char *path) {
     enum { DESCRIPTORS = 16 };
-    return nftw(path, remove_entry, DESCRIPTORS, FTW_DEPTH | FTW_PHYS) == 0 || errno == ENOENT;
+    return nftw(path, file_remove_entry, DESCRIPTORS, FTW_DEPTH | FTW_PHYS) == 0 || errno == ENOENT;
 }

@@ -1,31 +1,24 @@
+#include "cli/cmocka.h"
 #include "cli/file.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-// Each test has an empty folder, which is also where it runs.
+// Each test runs in an empty folder of its own.
 static int enter_folder(void **state) {
     *state = strdup("/tmp/linmem-file-test-XXXXXX");
     return mkdtemp(*state) && chdir(*state) == 0 ? 0 : -1;
 }
 
 static int leave_folder(void **state) {
-    char command[100];
-    snprintf(command, sizeof command, "rm -rf '%s'", (char *)*state);
-    int status = chdir("/") || system(command);
+    int status = chdir("/") || !file_remove_tree(*state);
     free(*state);
     return status;
 }
@@ -61,14 +54,28 @@ static mode_t mode(const char *path) {
     return found.st_mode;
 }
 
-static void a_committed_file_is_there_whole(void **state) {
-    (void)state;
+// Makes a file a standard stream. Returns a descriptor for restore().
+static int redirect(int stream, const char *path) {
+    int saved = dup(stream), file = open(path, O_RDWR | O_CREAT, 0600);
+    fflush(stdout);
+    dup2(file, stream);
+    close(file);
+    return saved;
+}
+
+static void restore(int stream, int saved) {
+    fflush(stdout);
+    dup2(saved, stream);
+    close(saved);
+}
+
+static void a_committed_file_is_complete(void **state) {
     mode_t before = umask(027);
     whole_file file;
     assert_true(whole_file_open(&file, "new"));
     umask(before);
     fputs("text", file.stream);
-    assert_int_equal(access("new", F_OK), -1); // not before it is whole
+    assert_int_equal(access("new", F_OK), -1); // not before it is complete
     assert_true(whole_file_commit(&file));
     assert_holds("new", "text");
     assert_int_equal(mode("new"), S_IFREG | 0640);
@@ -76,7 +83,6 @@ static void a_committed_file_is_there_whole(void **state) {
 }
 
 static void a_replaced_file_keeps_its_mode_and_its_link(void **state) {
-    (void)state;
     put("target", "old");
     chmod("target", 0604);
     assert_int_equal(symlink("target", "link"), 0);
@@ -92,7 +98,6 @@ static void a_replaced_file_keeps_its_mode_and_its_link(void **state) {
 }
 
 static void an_abandoned_file_leaves_nothing(void **state) {
-    (void)state;
     put("target", "old");
     whole_file files[3];
     assert_true(whole_file_open(&files[0], "target"));
@@ -105,16 +110,15 @@ static void an_abandoned_file_leaves_nothing(void **state) {
     whole_file_abandon_all();
     assert_int_equal(entries(), 1);
     assert_holds("target", "old");
-    assert_false(whole_file_commit(&files[0])); // nothing to be renamed is left
+    assert_false(whole_file_commit(&files[0])); // the temporary is gone
     whole_file_abandon(&files[2]);
     assert_holds("target", "old");
     put("other", "later");
-    whole_file_abandon_all(); // knows of no file any more
+    whole_file_abandon_all(); // no file is open
     assert_int_equal(entries(), 2);
 }
 
 static void a_failure_keeps_the_target(void **state) {
-    (void)state;
     whole_file file;
     assert_false(whole_file_open(&file, "no-such-folder/file"));
     assert_int_equal(errno, ENOENT);
@@ -132,7 +136,7 @@ static void a_failure_keeps_the_target(void **state) {
     fputs("longer than four", file.stream);
     assert_false(whole_file_commit(&file));
     assert_int_equal(errno, EFBIG);
-    // Also where the stream failed earlier, and the last flush has nothing left to fail with.
+    // Also if an earlier write failed and the last flush has nothing to write.
     assert_true(whole_file_open(&file, "target"));
     setvbuf(file.stream, NULL, _IONBF, 0);
     fputs("longer than four", file.stream);
@@ -143,8 +147,7 @@ static void a_failure_keeps_the_target(void **state) {
     assert_int_equal(entries(), 1);
 }
 
-static void what_is_no_file_is_written_to(void **state) {
-    (void)state;
+static void a_target_that_is_no_regular_file_is_written_to(void **state) {
     assert_int_equal(mkfifo("fifo", 0600), 0);
     int reader = open("fifo", O_RDONLY | O_NONBLOCK);
     whole_file file;
@@ -166,61 +169,46 @@ static void what_is_no_file_is_written_to(void **state) {
     assert_true(whole_file_commit(&file));
     assert_true(S_ISCHR(mode("/dev/null")));
 
-    // Standard output that is a file stays that file.
-    int output = dup(STDOUT_FILENO), redirected = open("output", O_RDWR | O_CREAT, 0600);
-    fflush(stdout);
-    dup2(redirected, STDOUT_FILENO);
+    // If standard output is a file, that file is written to.
+    int saved = redirect(STDOUT_FILENO, "redirected");
     bool opened = whole_file_open(&file, "/dev/stdout");
     if (opened) fputs("text", file.stream);
     bool written = opened && whole_file_commit(&file);
-    dup2(output, STDOUT_FILENO);
-    close(output);
+    restore(STDOUT_FILENO, saved);
     assert_true(written);
-    assert_int_equal(pread(redirected, found, sizeof found, 0), 4);
-    close(redirected);
+    assert_holds("redirected", "text");
     assert_int_equal(entries(), 2);
 }
 
 // "-" is standard input and output; "./-" is a file.
 static void a_dash_is_a_standard_stream(void **state) {
-    (void)state;
-    int output = dup(STDOUT_FILENO), redirected = open("output", O_RDWR | O_CREAT, 0600);
-    int input = dup(STDIN_FILENO);
-    fflush(stdout);
-    dup2(redirected, STDOUT_FILENO);
+    json_t *json = json_pack("[i]", 7);
+    int saved = redirect(STDOUT_FILENO, "redirected");
     printf("before ");
-    json_t *json = json_pack("[i]", 7), *again = NULL;
     bool written = file_write_json("-", json);
-    printf("behind\n");
-    fflush(stdout);
-    dup2(output, STDOUT_FILENO);
-    close(output);
+    printf("after\n");
+    restore(STDOUT_FILENO, saved);
     assert_true(written);
-    assert_holds("output", "before [\n  7\n]\nbehind\n");
+    assert_holds("redirected", "before [\n  7\n]\nafter\n");
 
     char error[200];
     put("input", "[7]");
-    int file = open("input", O_RDONLY);
-    dup2(file, STDIN_FILENO);
-    again = file_read_json("-", error);
-    assert_true(json_equal(json, again));
-    lseek(file, 0, SEEK_SET);
+    saved = redirect(STDIN_FILENO, "input");
+    json_t *again = file_read_json("-", error);
+    lseek(STDIN_FILENO, 0, SEEK_SET);
     size_t count;
     char *text = file_read("-", &count);
-    dup2(input, STDIN_FILENO);
-    close(input);
-    close(file);
+    restore(STDIN_FILENO, saved);
+    assert_true(json_equal(json, again));
     assert_string_equal(text, "[7]");
     free(text);
     assert_true(file_write_json("./-", json));
     assert_holds("-", "[\n  7\n]\n");
     json_decref(json);
     json_decref(again);
-    close(redirected);
 }
 
 static void the_longest_name_and_odd_ones_are_written(void **state) {
-    (void)state;
     char longest[256];
     memset(longest, 'x', 255);
     longest[255] = '\0';
@@ -235,9 +223,8 @@ static void the_longest_name_and_odd_ones_are_written(void **state) {
     }
 }
 
-// Two at once: the last one stands, whole.
-static void writers_at_once_do_not_mix(void **state) {
-    (void)state;
+// The last one to commit replaces the file.
+static void concurrent_writers_do_not_mix(void **state) {
     whole_file one, two;
     assert_true(whole_file_open(&one, "file") && whole_file_open(&two, "file"));
     fputs("one", one.stream);
@@ -248,7 +235,6 @@ static void writers_at_once_do_not_mix(void **state) {
 }
 
 static void json_is_written_in_order_and_read_back(void **state) {
-    (void)state;
     json_t *json = json_pack("{s:i, s:f, s:[n], s:s}", "z", 1, "a", 0.1, "list", "text", "é\n");
     assert_true(file_write_json("file.json", json));
     assert_holds("file.json", "{\n  \"z\": 1,\n  \"a\": 0.1,\n  \"list\": [\n    null\n  ],\n"
@@ -267,7 +253,6 @@ static void json_is_written_in_order_and_read_back(void **state) {
 }
 
 static void bad_json_is_explained_in_one_line(void **state) {
-    (void)state;
     static const struct {
         const char *text, *error;
     } cases[] = {
@@ -293,7 +278,6 @@ static void bad_json_is_explained_in_one_line(void **state) {
 }
 
 static void directories_are_made_with_their_parents(void **state) {
-    (void)state;
     assert_true(file_make_directory("a/b/c"));
     assert_true(S_ISDIR(mode("a/b/c")));
     assert_true(file_make_directory("a/b"));
@@ -312,7 +296,6 @@ static void directories_are_made_with_their_parents(void **state) {
 }
 
 static void what_can_be_written_is_known_before(void **state) {
-    (void)state;
     assert_true(file_is_writable("new"));
     assert_int_equal(access("new", F_OK), -1);
     put("old", "kept");
@@ -331,7 +314,6 @@ static void what_can_be_written_is_known_before(void **state) {
 }
 
 static void a_tree_is_removed_whole(void **state) {
-    (void)state;
     assert_true(file_make_directory("tree/-odd 'name'/below"));
     put("tree/file", "");
     put("kept", "");
@@ -347,14 +329,14 @@ static void a_tree_is_removed_whole(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        IN_FOLDER(a_committed_file_is_there_whole),
+        IN_FOLDER(a_committed_file_is_complete),
         IN_FOLDER(a_replaced_file_keeps_its_mode_and_its_link),
         IN_FOLDER(an_abandoned_file_leaves_nothing),
         IN_FOLDER(a_failure_keeps_the_target),
-        IN_FOLDER(what_is_no_file_is_written_to),
+        IN_FOLDER(a_target_that_is_no_regular_file_is_written_to),
         IN_FOLDER(a_dash_is_a_standard_stream),
         IN_FOLDER(the_longest_name_and_odd_ones_are_written),
-        IN_FOLDER(writers_at_once_do_not_mix),
+        IN_FOLDER(concurrent_writers_do_not_mix),
         IN_FOLDER(json_is_written_in_order_and_read_back),
         IN_FOLDER(bad_json_is_explained_in_one_line),
         IN_FOLDER(directories_are_made_with_their_parents),

@@ -6,24 +6,24 @@
 #include <signal.h>
 #include <stddef.h>
 
-static volatile sig_atomic_t caught;
+static volatile sig_atomic_t interrupt_caught;
 
-static void on_signal(int signal_number) {
+static void interrupt_on_signal(int signal_number) {
     int saved_errno = errno;
-    if (caught) {
-        // The first was not heeded. Nobody cleans up after us, so what is half-written goes here.
+    if (interrupt_caught) {
+        // A second signal ends the process, so half-written files are removed here.
         whole_file_abandon_all();
         signal(signal_number, SIG_DFL);
         raise(signal_number); // delivered when this handler returns
     }
-    caught = 1;
+    interrupt_caught = 1;
     errno = saved_errno;
 }
 
 void interrupt_catch(void) {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-    // No SA_RESTART: what waits is to be woken. Each signal waits while another is handled.
-    struct sigaction action = {.sa_handler = on_signal}, before;
+    // No SA_RESTART, so that system calls return. Each signal is blocked while another is handled.
+    struct sigaction action = {.sa_handler = interrupt_on_signal}, before;
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         sigaddset(&action.sa_mask, signals[i]);
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
@@ -34,5 +34,5 @@ void interrupt_catch(void) {
 }
 
 bool interrupted(void) {
-    return caught;
+    return interrupt_caught;
 }

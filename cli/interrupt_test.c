@@ -1,21 +1,15 @@
+#include "cli/cmocka.h"
+#include "cli/file.h"
 #include "cli/interrupt.h"
 
-#include "cli/file.h"
-
 #include <errno.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-// Says on `talk` how far it is, and reads what never comes.
+// Writes its state to `talk`, and reads from a pipe that is never written to.
 _Noreturn static void be_interrupted(int talk, int silence, const char *path) {
     interrupt_catch();
     whole_file file;
@@ -31,7 +25,6 @@ _Noreturn static void be_interrupted(int talk, int silence, const char *path) {
 }
 
 static void the_first_is_noted_and_the_second_ends(void **state) {
-    (void)state;
     static const int signals[][2] = {
         {SIGINT, SIGINT}, {SIGTERM, SIGINT}, {SIGINT, SIGTERM}, {SIGHUP, SIGHUP}};
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
@@ -44,7 +37,7 @@ static void the_first_is_noted_and_the_second_ends(void **state) {
         if (pid == 0) be_interrupted(talk[1], silence[0], path);
         close(talk[1]);
         assert_int_equal(read(talk[0], &byte, 1), 1);
-        usleep(50000); // it sleeps in read by now, or has not begun to: then a wakeup is owed
+        usleep(50000); // it is in read by now, or just before it
         while (waitpid(pid, &status, WNOHANG) == 0 && kill(pid, signals[i][0]) == 0 &&
                read(talk[0], &byte, 1) == 1 && byte != 'b')
             ;
@@ -62,7 +55,6 @@ static void the_first_is_noted_and_the_second_ends(void **state) {
 }
 
 static void a_hangup_that_nohup_ignores_is_ignored(void **state) {
-    (void)state;
     pid_t pid = fork();
     if (pid == 0) {
         signal(SIGHUP, SIG_IGN);

@@ -1,17 +1,11 @@
+#include "cli/cmocka.h"
 #include "cli/json.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 
-#include <cmocka.h>
-
-// What jansson's own constructors drop.
+// jansson's own constructors drop these.
 static void nothing_that_is_put_in_is_lost(void **state) {
-    (void)state;
     json_t *list = json_array();
     json_add(list, json_text("\xd0\x96\xd0"));
     json_t *object = json_fields("bytes", json_text("caf\xe9"), "none", json_text(NULL), "nan",

@@ -6,35 +6,35 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct asked {
+typedef struct list_request {
     const list_kind *kinds;
     size_t count;
     bool json, any, *wanted; // by kind
-} asked;
+} list_request;
 
-static void want(asked *asked, const char *name) {
-    const char *names[asked->count];
-    for (size_t i = 0; i < asked->count; i++) {
-        names[i] = asked->kinds[i].name;
+static void list_add_kind(list_request *request, const char *name) {
+    const char *names[request->count];
+    for (size_t i = 0; i < request->count; i++) {
+        names[i] = request->kinds[i].name;
         if (strcmp(name, names[i]) != 0) continue;
-        asked->any = asked->wanted[i] = true;
+        request->any = request->wanted[i] = true;
         return;
     }
-    options_unknown("kind", name, names, asked->count);
+    options_unknown("kind", name, names, request->count);
 }
 
-static error_t parse(int key, char *value, struct argp_state *state) {
-    asked *asked = state->input;
+static error_t list_parse(int key, char *value, struct argp_state *state) {
+    list_request *request = state->input;
     if (key == 'j')
-        asked->json = true;
+        request->json = true;
     else if (key == ARGP_KEY_ARG)
-        want(asked, value);
+        list_add_kind(request, value);
     else
         return ARGP_ERR_UNKNOWN;
     return 0;
 }
 
-static const struct argp_option arguments[] = {
+static const struct argp_option list_options[] = {
     {"json", 'j', NULL, 0, "Print a JSON array of objects, each with a name", 0}, {0}};
 
 exit_status list_command(const list_kind *kinds, size_t count, int argc, char **argv) {
@@ -43,24 +43,26 @@ exit_status list_command(const list_kind *kinds, size_t count, int argc, char **
         snprintf(usage + strlen(usage), sizeof usage - strlen(usage), "%s[%s]", i ? " " : "",
                  kinds[i].name);
     const struct argp argp = {
-        arguments, parse, usage, "Lists everything of the kinds named (default: all kinds).",
-        NULL,      NULL,  NULL};
-    asked asked = {.kinds = kinds, .count = count, .wanted = calloc(count, sizeof(bool))};
-    if (!asked.wanted) options_fail("out of memory");
-    options_parse(&argp, argc, argv, &asked);
+        list_options, list_parse,
+        usage,        "Lists everything of the kinds named (default: all kinds).",
+        NULL,         NULL,
+        NULL};
+    list_request request = {.kinds = kinds, .count = count, .wanted = calloc(count, sizeof(bool))};
+    if (!request.wanted) options_fail("out of memory");
+    options_parse(&argp, argc, argv, &request);
     json_t *found = json_array();
     for (size_t i = 0; i < count; i++) {
-        if (asked.any && !asked.wanted[i]) continue;
+        if (request.any && !request.wanted[i]) continue;
         json_t *list = kinds[i].list();
-        if (!asked.json) kinds[i].print(list);
+        if (!request.json) kinds[i].print(list);
         json_array_extend(found, list);
         json_decref(list);
     }
-    if (asked.json) {
+    if (request.json) {
         json_dumpf(found, stdout, JSON_INDENT(2));
         putchar('\n');
     }
     json_decref(found);
-    free(asked.wanted);
+    free(request.wanted);
     return EXIT_HELD;
 }

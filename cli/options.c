@@ -15,36 +15,36 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *program = "linmem"; // "linmem VERB" once a verb's options are parsed
+static const char *options_program = "linmem"; // "linmem VERB" once a verb's options are parsed
 
 void options_fail(const char *message, ...) {
-    static bool failing; // out of memory, perhaps
+    static bool failing; // the second call is for lack of memory
     bool again = failing;
     failing = true;
     whole_file_abandon_all();
     fflush(stdout);
-    char *said = NULL;
+    char *text = NULL;
     va_list arguments;
     va_start(arguments, message);
-    if (again || vasprintf(&said, message, arguments) < 0) said = NULL;
+    if (again || vasprintf(&text, message, arguments) < 0) text = NULL;
     va_end(arguments);
-    // Messages quote what users typed, and files.
-    char *shown = said ? text_printable(said) : NULL;
-    fprintf(stderr, "%s: %s\nTry '%s --help'.\n", program, shown ? shown : message, program);
+    char *shown = text ? text_printable(text) : NULL;
+    fprintf(stderr, "%s: %s\nTry '%s --help'.\n", options_program, shown ? shown : message,
+            options_program);
     exit(EXIT_USAGE);
 }
 
-static void *allocate(size_t count, size_t size) {
+static void *options_allocate(size_t count, size_t size) {
     void *block = calloc(count, size);
     if (!block) options_fail("out of memory");
     return block;
 }
 
-// The optimal string alignment distance: insertions, deletions, replacements and transpositions of
-// neighbours count one each. Letters are compared without their case.
-static size_t distance(const char *a, const char *b) {
+// Returns the optimal string alignment distance: insertions, deletions, replacements and
+// transpositions of neighbours count one each. Case is ignored.
+static size_t options_distance(const char *a, const char *b) {
     size_t rows = strlen(a) + 1, columns = strlen(b) + 1;
-    size_t *cells = allocate(rows * columns, sizeof *cells);
+    size_t *cells = options_allocate(rows * columns, sizeof *cells);
     for (size_t i = 0; i < rows; i++) {
         for (size_t j = 0; j < columns; j++) {
             size_t *here = &cells[i * columns + j];
@@ -72,8 +72,8 @@ const char *options_nearest(const char *word, const char *const *names, size_t c
     size_t least = SIZE_MAX, length = strlen(word);
     for (size_t i = 0; i < count && length < 100; i++) {
         size_t longer = strlen(names[i]) > length ? strlen(names[i]) : length;
-        size_t found = distance(word, names[i]);
-        // One slip in every four characters can be a slip; more is another word.
+        size_t found = options_distance(word, names[i]);
+        // More than one error in four characters makes another word.
         if (found > (longer + 2) / 4 || found >= least) continue;
         least = found;
         nearest = names[i];
@@ -94,15 +94,15 @@ void options_unknown(const char *kind, const char *word, const char *const *name
     options_fail("unknown %s '%s'; there are: %s", kind, word, all);
 }
 
-// What an argp and its children take, as getopt knows it. argp's own answers to bad usage are brief
-// and of its own wording, so getopt looks at each argument before argp does, and we answer.
+// The options of an argp and its children, for getopt. Each argument is checked with getopt before
+// argp parses it, because argp's own messages cannot be changed.
 typedef struct option_table {
     struct option *options; // ends with an empty one
     size_t count;
     char letters[2 + 3 * UCHAR_MAX + 1]; // "+:a:b"
 } option_table;
 
-static void table_add(option_table *table, const char *name, int key, int takes) {
+static void option_table_add(option_table *table, const char *name, int key, int takes) {
     if (name) {
         struct option *grown = reallocarray(table->options, table->count + 2, sizeof *grown);
         if (!grown) options_fail("out of memory");
@@ -118,28 +118,28 @@ static void table_add(option_table *table, const char *name, int key, int takes)
                                           : "");
 }
 
-static void table_add_argp(option_table *table, const struct argp *argp) {
+static void option_table_add_argp(option_table *table, const struct argp *argp) {
     const struct argp_option *option = argp->options;
-    int takes = no_argument; // an alias takes what the option before it takes
+    int takes = no_argument; // an alias takes a value if the option before it does
     for (; option && (option->name || option->key || option->doc || option->group); option++) {
         if (option->flags & OPTION_DOC || (!option->name && !option->key)) continue;
         if (!(option->flags & OPTION_ALIAS))
             takes = !option->arg                                 ? no_argument
                     : (option->flags & OPTION_ARG_OPTIONAL) != 0 ? optional_argument
                                                                  : required_argument;
-        table_add(table, option->name, option->key, takes);
+        option_table_add(table, option->name, option->key, takes);
     }
     for (const struct argp_child *child = argp->children; child && child->argp; child++)
-        table_add_argp(table, child->argp);
+        option_table_add_argp(table, child->argp);
 }
 
-// Says what is wrong with a word that starts with "--", as it was typed.
-_Noreturn static void fail_long(const option_table *table, const char *word) {
+// Fails with what is wrong with a word that starts with "--", as typed.
+_Noreturn static void options_fail_long(const option_table *table, const char *word) {
     int length = (int)strcspn(word, "=");
-    const char **names = allocate(table->count + 1, sizeof *names);
+    const char **names = options_allocate(table->count + 1, sizeof *names);
     size_t starting = 0;
     for (size_t i = 0; i < table->count; i++) {
-        char *name = allocate(strlen(table->options[i].name) + 3, 1);
+        char *name = options_allocate(strlen(table->options[i].name) + 3, 1);
         sprintf(name, "--%s", table->options[i].name);
         names[i] = name;
         starting += strncmp(name, word, (size_t)length) == 0;
@@ -147,18 +147,18 @@ _Noreturn static void fail_long(const option_table *table, const char *word) {
             options_fail("option '%s' takes no value", name);
     }
     if (starting == 1) options_fail("option '%.*s' takes no value", length, word);
-    if (starting > 1) options_fail("option '%.*s' is short for more than one", length, word);
+    if (starting > 1) options_fail("option '%.*s' is ambiguous", length, word);
     char *typed = strndup(word, (size_t)length);
     const char *nearest = options_nearest(typed ? typed : word, names, table->count);
     if (nearest) options_fail("unknown option '%s'; did you mean '%s'?", typed, nearest);
     options_fail("unknown option '%.*s'", length, word);
 }
 
-// Checks the options from argv[from] to the first argument that is none.
-static void check_options(const option_table *table, int argc, char **argv, int from) {
+// Checks the options from argv[from] to the first argument that is not an option.
+static void options_check(const option_table *table, int argc, char **argv, int from) {
     if (from >= argc) return;
-    char **words = argv + from - 1; // getopt skips the first
-    optind = 0;                     // starts anew
+    char **words = argv + from - 1; // getopt skips the first word
+    optind = 0;                     // restarts getopt
     opterr = optopt = 0;
     for (int found = 0; found != -1;) {
         const char *word = words[optind > 0 ? optind : 1];
@@ -166,8 +166,8 @@ static void check_options(const option_table *table, int argc, char **argv, int 
         bool is_long = found != -1 && strncmp(word, "--", 2) == 0;
         if (found == ':' && is_long) options_fail("option '%s' needs a value", word);
         if (found == ':') options_fail("option '-%c' needs a value", optopt);
-        if (found == '?' && is_long) fail_long(table, word);
-        if (found != '?' || !optopt) continue; // where optopt is not set it is -?
+        if (found == '?' && is_long) options_fail_long(table, word);
+        if (found != '?' || !optopt) continue; // without optopt it is the option -?
         if (isprint(optopt)) options_fail("unknown option '-%c'", optopt);
         options_fail("unknown option '%s'", word);
     }
@@ -179,31 +179,30 @@ typedef struct checked_parse {
     option_table table;
 } checked_parse;
 
-// Stands before the verb's own parser: what comes next is checked where options are still looked
-// for.
-static error_t check_and_parse(int key, char *argument, struct argp_state *state) {
+// Calls the verb's own parser, and checks options before argp parses them.
+static error_t options_check_and_parse(int key, char *argument, struct argp_state *state) {
     checked_parse *parse = state->input;
-    if (key == ARGP_KEY_INIT) check_options(&parse->table, state->argc, state->argv, 1);
+    if (key == ARGP_KEY_INIT) options_check(&parse->table, state->argc, state->argv, 1);
     state->input = parse->input;
     error_t error =
         parse->argp->parser ? parse->argp->parser(key, argument, state) : ARGP_ERR_UNKNOWN;
     state->input = parse;
     if (key == ARGP_KEY_ARG && !error && !state->quoted)
-        check_options(&parse->table, state->argc, state->argv, state->next);
+        options_check(&parse->table, state->argc, state->argv, state->next);
     return error;
 }
 
 void options_parse(const struct argp *argp, int argc, char **argv, void *input) {
-    program = argv[0];
+    options_program = argv[0];
     argp_err_exit_status = EXIT_USAGE;
     checked_parse parse = {.argp = argp, .input = input, .table = {.letters = "+:?"}};
-    table_add(&parse.table, "help", 0, no_argument);
-    table_add(&parse.table, "usage", 0, no_argument);
+    option_table_add(&parse.table, "help", 0, no_argument);
+    option_table_add(&parse.table, "usage", 0, no_argument);
     if (argp_program_version || argp_program_version_hook)
-        table_add(&parse.table, "version", 'V', no_argument);
-    table_add_argp(&parse.table, argp);
+        option_table_add(&parse.table, "version", 'V', no_argument);
+    option_table_add_argp(&parse.table, argp);
     struct argp checked = *argp;
-    checked.parser = check_and_parse;
+    checked.parser = options_check_and_parse;
     error_t error = argp_parse(&checked, argc, argv, ARGP_IN_ORDER, NULL, &parse);
     free(parse.table.options);
     if (error) options_fail("%s", strerror(error));
@@ -220,8 +219,8 @@ unsigned long long options_number(const char *what, const char *text, unsigned l
     return number;
 }
 
-// Where the next part begins; NULL: this was the last. Ends this one, without "\\" before a comma.
-static char *split_next(char *text) {
+// Ends a part, without "\\" before commas. Returns the next part, or NULL after the last.
+static char *options_split_next(char *text) {
     char *to = text;
     for (; *text && *text != ','; text++) {
         if (text[0] == '\\' && text[1] == ',') text++;
@@ -232,7 +231,7 @@ static char *split_next(char *text) {
     return next;
 }
 
-static char *trim(char *text) {
+static char *options_trim(char *text) {
     text += strspn(text, " ");
     for (size_t length = strlen(text); length && text[length - 1] == ' '; length--)
         text[length - 1] = '\0';
@@ -241,10 +240,10 @@ static char *trim(char *text) {
 
 char **options_split(char *text) {
     size_t count = 0;
-    char **parts = allocate(strlen(text) / 2 + 2, sizeof *parts);
+    char **parts = options_allocate(strlen(text) / 2 + 2, sizeof *parts);
     for (char *next; text; text = next) {
-        next = split_next(text);
-        text = trim(text);
+        next = options_split_next(text);
+        text = options_trim(text);
         if (*text) parts[count++] = text;
     }
     return parts;

@@ -16,7 +16,7 @@ struct progress {
     double started_s, drawn_s;
 };
 
-static const double interval_s = 0.1;
+static const double progress_interval_s = 0.1;
 
 progress *progress_start(const char *what, size_t total) {
     const char *terminal = getenv("TERM");
@@ -29,13 +29,13 @@ progress *progress_start(const char *what, size_t total) {
     return begun;
 }
 
-// The columns of the terminal, asked each time: it may have been resized.
-static size_t terminal_columns(void) {
+// Returns the terminal's columns. Not cached, because it may be resized.
+static size_t progress_terminal_columns(void) {
     struct winsize size;
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col : 80;
 }
 
-static void describe_time(char *text, size_t size, double seconds) {
+static void progress_describe_time(char *text, size_t size, double seconds) {
     if (seconds < 90)
         snprintf(text, size, ", %.0f s left", seconds);
     else if (seconds < 90 * 60)
@@ -47,17 +47,18 @@ static void describe_time(char *text, size_t size, double seconds) {
 void progress_show(progress *shown, size_t done, const char *now) {
     if (!shown) return;
     double now_s = clock_seconds();
-    if (now_s - shown->drawn_s < interval_s) return;
+    if (now_s - shown->drawn_s < progress_interval_s) return;
     shown->drawn_s = now_s;
     char left[40] = "";
     if (done > 0 && done <= shown->total)
-        describe_time(left, sizeof left,
-                      (now_s - shown->started_s) / (double)done * (double)(shown->total - done));
+        progress_describe_time(left, sizeof left,
+                               (now_s - shown->started_s) / (double)done *
+                                   (double)(shown->total - done));
     char *line = text_format("%s: %zu of %zu%s: %s", shown->what ? shown->what : "", done,
                              shown->total, left, now);
     char *printable = text_printable(line);
-    // The last column stays free: some terminals wrap as soon as it is written to.
-    size_t fitting = text_within(printable, terminal_columns() - 1);
+    // The last column stays empty, because some terminals wrap as soon as it is written.
+    size_t fitting = text_within(printable, progress_terminal_columns() - 1);
     fprintf(stderr, "\r%.*s\033[K", (int)fitting, printable);
     free(printable);
     free(line);

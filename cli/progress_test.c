@@ -1,22 +1,18 @@
-// In processes of their own, whose standard error is a pseudo-terminal.
+// Progress is drawn in processes whose standard error is a pseudo-terminal.
+#include "cli/cmocka.h"
 #include "cli/progress.h"
 
 #include <pty.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 enum { COLUMNS = 40, SHOWN = 3000 };
 
 static void work(const char *now) {
-    progress *shown = progress_start("playing", SHOWN);
+    progress *shown = progress_start("running", SHOWN);
     for (size_t done = 0; done < SHOWN; done++) {
         progress_show(shown, done, now);
         usleep(100);
@@ -24,7 +20,7 @@ static void work(const char *now) {
     progress_end(shown);
 }
 
-// What the work draws on a terminal of that kind, and on none where it is NULL.
+// Returns what is drawn on a terminal of that kind; NULL: on a pipe.
 static char *draw(const char *terminal, const char *now) {
     int ends[2], status;
     struct winsize size = {.ws_row = 10, .ws_col = COLUMNS};
@@ -48,7 +44,6 @@ static char *draw(const char *terminal, const char *now) {
 }
 
 static void elsewhere_it_is_silent(void **state) {
-    (void)state;
     char *dumb = draw("dumb", "now"), *none = draw(NULL, "now");
     assert_string_equal(dumb, "");
     assert_string_equal(none, "");
@@ -57,11 +52,10 @@ static void elsewhere_it_is_silent(void **state) {
 }
 
 static void a_line_is_redrawn_within_the_terminal(void **state) {
-    (void)state;
     static const char end[] = "\033[K";
     // é is two bytes of one column.
     char *drawn = draw("xterm", "éééééééééééééééééééééééééééééééé"), *at = drawn;
-    assert_int_equal(strncmp(drawn, "\rplaying: 0 of 3000: é", strlen("\rplaying: 0 of 3000: é")),
+    assert_int_equal(strncmp(drawn, "\rrunning: 0 of 3000: é", strlen("\rrunning: 0 of 3000: é")),
                      0);
     assert_null(strchr(drawn, '\n'));
     size_t lines = 0, columns = 0;

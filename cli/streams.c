@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t reader_gone;
+static volatile sig_atomic_t streams_reader_gone;
 
 static void streams_die(int number) {
     whole_file_abandon_all();
@@ -21,10 +21,10 @@ static void streams_die(int number) {
 }
 
 static void streams_ignore(int number) {
-    if (number == SIGPIPE) reader_gone = 1;
+    if (number == SIGPIPE) streams_reader_gone = 1;
 }
 
-// A handler, not SIG_IGN: programs that are started from here get the default again.
+// Sets a handler, not SIG_IGN, so that child processes start with the default.
 static void streams_on(int number, void (*handler)(int)) {
     struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART}, before;
     if (sigaction(number, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
@@ -36,7 +36,7 @@ static void streams_close_output(void) {
     errno = 0;
     failed |= fclose(stdout) != 0;
     if (!failed) return;
-    if (reader_gone) streams_die(SIGPIPE);
+    if (streams_reader_gone) streams_die(SIGPIPE);
     const char *why = errno ? strerror(errno) : "a write failed";
     fprintf(stderr, "linmem: standard output: %s\n", why);
     _exit(EXIT_USAGE);
@@ -45,7 +45,7 @@ static void streams_close_output(void) {
 void streams_guard(void) {
     for (int number = 0; number <= STDERR_FILENO; number++) {
         if (fcntl(number, F_GETFD) >= 0 || errno != EBADF) continue;
-        // The lowest descriptor that is free is this one.
+        // open returns the lowest free descriptor, which is this one.
         open("/dev/null", (number == STDIN_FILENO ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
     }
     atexit(streams_close_output);

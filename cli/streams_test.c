@@ -1,17 +1,13 @@
-// In processes of their own, whose standard streams are closed, full, or pipes that nobody reads.
-#include "cli/streams.h"
-
+// Runs programs whose standard streams are closed, full, or pipes without readers.
+#include "cli/cmocka.h"
 #include "cli/file.h"
+#include "cli/streams.h"
 #include "cli/verb.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -19,12 +15,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+static char errors[1000]; // standard error of the last program
 
-static char said[1000]; // on standard error
-
-// Runs a program's main behind streams_guard and returns how it ended, as waitpid has it. Standard
-// output is `output`, or closed where that is −1.
+// Runs a program after streams_guard in a process whose standard output is `output`, or closed if
+// −1. Returns its status from waitpid.
 static int run(int (*program)(void), int output) {
     int talk[2], status;
     assert_int_equal(pipe2(talk, O_CLOEXEC), 0);
@@ -37,8 +31,8 @@ static int run(int (*program)(void), int output) {
         exit(program());
     }
     close(talk[1]);
-    ssize_t count = read(talk[0], said, sizeof said - 1);
-    said[count > 0 ? count : 0] = '\0';
+    ssize_t count = read(talk[0], errors, sizeof errors - 1);
+    errors[count > 0 ? count : 0] = '\0';
     close(talk[0]);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     return status;
@@ -69,13 +63,12 @@ static int open_and_say(void) {
 static void assert_failed(int status, const char *why) {
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), EXIT_USAGE);
-    assert_non_null(strstr(said, "standard output: "));
-    assert_non_null(strstr(said, why));
-    assert_ptr_equal(strchr(said, '\n'), said + strlen(said) - 1); // one line
+    assert_non_null(strstr(errors, "standard output: "));
+    assert_non_null(strstr(errors, why));
+    assert_ptr_equal(strchr(errors, '\n'), errors + strlen(errors) - 1); // one line
 }
 
 static void output_that_is_lost_is_told(void **state) {
-    (void)state;
     int full = open("/dev/full", O_WRONLY | O_CLOEXEC),
         null = open("/dev/null", O_WRONLY | O_CLOEXEC);
     assert_failed(run(say_little, full), strerror(ENOSPC));
@@ -85,7 +78,7 @@ static void output_that_is_lost_is_told(void **state) {
     assert_int_equal(WEXITSTATUS(run(say_nothing, -1)), EXIT_BROKEN); // nothing was lost
     assert_int_equal(WEXITSTATUS(run(say_nothing, full)), EXIT_BROKEN);
     assert_int_equal(WEXITSTATUS(run(say_much, null)), EXIT_BROKEN);
-    assert_string_equal(said, "");
+    assert_string_equal(errors, "");
     close(full);
     close(null);
 }
@@ -98,10 +91,9 @@ static int say_much_and_go_on(void) {
 }
 
 static void a_reader_that_leaves_ends_it_quietly(void **state) {
-    (void)state;
     static const struct {
         int (*program)(void);
-        const char *said;
+        const char *errors;
     } rows[] = {{say_much, ""}, {say_much_and_go_on, "done"}};
     for (size_t i = 0; i < 2; i++) {
         int ends[2];
@@ -109,7 +101,7 @@ static void a_reader_that_leaves_ends_it_quietly(void **state) {
         close(ends[0]);
         int status = run(rows[i].program, ends[1]);
         assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE);
-        assert_string_equal(said, rows[i].said);
+        assert_string_equal(errors, rows[i].errors);
         close(ends[1]);
     }
 }
@@ -125,7 +117,6 @@ static int write_half_a_file(void) {
 }
 
 static void a_signal_leaves_no_half_written_file(void **state) {
-    (void)state;
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
     char folder[] = "/tmp/linmem-streams-test-XXXXXX", number[12];
     assert_true(mkdtemp(folder) && chdir(folder) == 0);
@@ -154,7 +145,6 @@ static int write_too_much(void) {
 }
 
 static void a_limit_on_files_is_an_error(void **state) {
-    (void)state;
     int status = run(write_too_much, STDOUT_FILENO);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), EXIT_HELD);

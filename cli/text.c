@@ -20,21 +20,27 @@ char *text_format(const char *format, ...) {
     return made;
 }
 
-// A text that is being made.
-typedef struct sheet {
+void text_list_add(char **list, const char *item) {
+    char *longer = text_format("%s%s%s", *list ? *list : "", *list ? ", " : "", item);
+    free(*list);
+    *list = longer;
+}
+
+// A text under construction.
+typedef struct text_builder {
     FILE *stream;
     char *text;
     size_t bytes;
-} sheet;
+} text_builder;
 
-static void sheet_open(sheet *sheet) {
-    sheet->stream = open_memstream(&sheet->text, &sheet->bytes);
-    if (!sheet->stream) options_fail("out of memory");
+static void text_builder_open(text_builder *builder) {
+    builder->stream = open_memstream(&builder->text, &builder->bytes);
+    if (!builder->stream) options_fail("out of memory");
 }
 
-static char *sheet_close(sheet *sheet) {
-    if (fclose(sheet->stream) != 0) options_fail("out of memory");
-    return sheet->text;
+static char *text_builder_close(text_builder *builder) {
+    if (fclose(builder->stream) != 0) options_fail("out of memory");
+    return builder->text;
 }
 
 // ---- Characters: the C library's, in UTF-8 whatever the user's locale is ------------------------
@@ -46,15 +52,15 @@ static void text_make_utf8(void) {
     text_utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", NULL);
 }
 
-// The thread's locale before it was set to UTF-8. Without C.UTF-8 on the system, only ASCII is
-// printable.
+// Sets the thread's locale to UTF-8 and returns the previous one. If the system has no C.UTF-8,
+// only ASCII is printable.
 static locale_t text_enter_utf8(void) {
     pthread_once(&text_utf8_made, text_make_utf8);
     return uselocale(text_utf8);
 }
 
-// The character at the start of a text that is not empty, and its bytes. False: the first byte
-// belongs to none.
+// Decodes the first character of a text that is not empty. Returns false if its first byte is not
+// part of a character.
 static bool text_decode(const char *text, wchar_t *code, size_t *bytes) {
     mbstate_t state = {0};
     *bytes = mbrtowc(code, text, strnlen(text, 4), &state);
@@ -63,7 +69,7 @@ static bool text_decode(const char *text, wchar_t *code, size_t *bytes) {
     return good;
 }
 
-// Characters that turn the direction of what follows, or that show nothing.
+// Returns whether a character changes the direction of text or is invisible.
 static bool text_is_invisible(wchar_t code) {
     static const struct {
         wchar_t first, last;
@@ -84,8 +90,8 @@ static void text_put_escaped(FILE *stream, wchar_t code) {
 }
 
 static char *text_escape(const char *bytes, bool printable) {
-    sheet made;
-    sheet_open(&made);
+    text_builder made;
+    text_builder_open(&made);
     locale_t before = text_enter_utf8();
     for (size_t length; *bytes; bytes += length) {
         wchar_t code;
@@ -97,7 +103,7 @@ static char *text_escape(const char *bytes, bool printable) {
             fwrite(bytes, 1, length, made.stream);
     }
     uselocale(before);
-    return sheet_close(&made);
+    return text_builder_close(&made);
 }
 
 char *text_valid(const char *bytes) {
@@ -110,7 +116,7 @@ char *text_printable(const char *bytes) {
 
 // ---- Columns ------------------------------------------------------------------------------------
 
-// How many columns the character at the start of the text needs, and its bytes.
+// Returns the columns of the first character, and its bytes.
 static size_t text_width(const char *text, size_t *bytes) {
     wchar_t code;
     int width = text_decode(text, &code, bytes) ? wcwidth(code) : 1;
@@ -135,14 +141,14 @@ size_t text_within(const char *text, size_t columns) {
     return bytes;
 }
 
-// Where the text's end begins that needs no more than so many columns.
+// Returns the longest end of the text that fits into the columns.
 static const char *text_end_within(const char *text, size_t columns) {
     size_t all = text_columns(text);
     locale_t before = text_enter_utf8();
     for (size_t length; all > columns; text += length)
         all -= text_width(text, &length);
     for (size_t length; *text && text_width(text, &length) == 0; text += length)
-        ; // marks of a character that is gone
+        ; // combining marks of a character before the end
     uselocale(before);
     return text;
 }
@@ -155,14 +161,14 @@ char *text_shorten(const char *text, size_t columns) {
 
 // ---- The shell ----------------------------------------------------------------------------------
 
-// Between $' and ': what is not printable by its bytes.
+// Writes a word between $' and ', characters that are not printable as their bytes.
 static void text_put_bytes(FILE *stream, const char *word) {
     fputs("$'", stream);
     for (size_t length; *word; word += length) {
         wchar_t code;
         bool shown = text_decode(word, &code, &length) && !text_is_invisible(code);
         for (size_t i = 0; i < length; i++)
-            if (!shown) // in octal, where no digit that follows is taken for a part of it
+            if (!shown) // three octal digits: a digit that follows is not part of them
                 fprintf(stream, "\\%03o", (unsigned char)word[i]);
             else
                 fprintf(stream, strchr("\\'", word[i]) ? "\\%c" : "%c", word[i]);
@@ -177,8 +183,8 @@ char *text_shell_word(const char *word) {
     char *printable = text_printable(word);
     bool same = strcmp(printable, word) == 0;
     free(printable);
-    sheet made;
-    sheet_open(&made);
+    text_builder made;
+    text_builder_open(&made);
     if (same) {
         fputc('\'', made.stream);
         for (; *word; word++)
@@ -189,16 +195,16 @@ char *text_shell_word(const char *word) {
         text_put_bytes(made.stream, word);
         uselocale(before);
     }
-    return sheet_close(&made);
+    return text_builder_close(&made);
 }
 
 char *text_shell_command(int argc, char *const *argv) {
-    sheet made;
-    sheet_open(&made);
+    text_builder made;
+    text_builder_open(&made);
     for (int i = 0; i < argc; i++) {
         char *word = text_shell_word(argv[i]);
         fprintf(made.stream, i ? " %s" : "%s", word);
         free(word);
     }
-    return sheet_close(&made);
+    return text_builder_close(&made);
 }

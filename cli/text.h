@@ -10,6 +10,9 @@
 // sprintf into a new string.
 char *text_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+// Appends an item to a list, after a comma and a space. *list is NULL or a string to be freed.
+void text_list_add(char **list, const char *item);
+
 // Returns a copy in valid UTF-8: each byte that is not part of a character becomes \xNN.
 char *text_valid(const char *bytes);
 

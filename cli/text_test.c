@@ -1,16 +1,12 @@
+#include "cli/cmocka.h"
 #include "cli/text.h"
 
 #include <locale.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 static void is(char *made, const char *wanted) {
     assert_string_equal(made, wanted);
@@ -18,7 +14,6 @@ static void is(char *made, const char *wanted) {
 }
 
 static void bytes_that_are_no_character_are_escaped(void **state) {
-    (void)state;
     static const struct {
         const char *bytes, *valid;
     } rows[] = {
@@ -30,9 +25,9 @@ static void bytes_that_are_no_character_are_escaped(void **state) {
         {"cut \xf0\x9f\x98", "cut \\xf0\\x9f\\x98"},
         {"\xd0\xd0\x96", "\\xd0Ж"},
         {"\x80", "\\x80"},
-        {"\xc0\xaf\xe0\x80\xaf", "\\xc0\\xaf\\xe0\\x80\\xaf"}, // '/', longer than needed
-        {"\xed\xa0\x80", "\\xed\\xa0\\x80"},                   // half a pair of UTF-16
-        {"\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"},          // behind the last
+        {"\xc0\xaf\xe0\x80\xaf", "\\xc0\\xaf\\xe0\\x80\\xaf"}, // '/' in too many bytes
+        {"\xed\xa0\x80", "\\xed\\xa0\\x80"},                   // a UTF-16 surrogate
+        {"\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"},          // above the last
         {"\xff\xfe", "\\xff\\xfe"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -40,7 +35,6 @@ static void bytes_that_are_no_character_are_escaped(void **state) {
 }
 
 static void what_is_shown_stays_on_its_line(void **state) {
-    (void)state;
     static const struct {
         const char *bytes, *printable;
     } rows[] = {
@@ -63,7 +57,6 @@ static void what_is_shown_stays_on_its_line(void **state) {
 }
 
 static void columns_are_a_terminals(void **state) {
-    (void)state;
     assert_int_equal(text_columns(""), 0);
     assert_int_equal(text_columns("größe"), 5);
     assert_int_equal(text_columns("漢字"), 4);
@@ -75,7 +68,6 @@ static void columns_are_a_terminals(void **state) {
 }
 
 static void what_is_too_wide_loses_its_middle(void **state) {
-    (void)state;
     is(text_shorten("abcdef", 6), "abcdef");
     is(text_shorten("abcdefg", 6), "abc…fg");
     is(text_shorten("漢字漢字", 6), "漢…字");
@@ -89,7 +81,7 @@ static void what_is_too_wide_loses_its_middle(void **state) {
     free(long_name);
 }
 
-// The words as a shell reads them, each with a NUL behind it.
+// Returns the words as a shell reads them, a NUL after each.
 static char *read_by_a_shell(const char *words) {
     setenv("LINMEM_WORDS", words, 1);
     FILE *stream = popen("bash -c 'eval \"printf %s\\\\\\\\0 $LINMEM_WORDS\"'", "r");
@@ -101,7 +93,6 @@ static char *read_by_a_shell(const char *words) {
 }
 
 static void a_command_can_be_pasted(void **state) {
-    (void)state;
     static const char *const words[] = {
         "plain-1.lmt", "",      "two words",   "it's",  "$HOME `x` \"y\" \\ | & ; * ? ~ # !",
         "tab\tline\n", "\0331", "caf\xe9\xd0", "größe", "\u202e\u200bx'\\",
@@ -111,7 +102,7 @@ static void a_command_can_be_pasted(void **state) {
     for (size_t i = 0; i < COUNT; i++)
         argv[i] = (char *)(uintptr_t)words[i];
     char *command = text_shell_command(COUNT, argv);
-    is(text_printable(command), command); // shown as it is
+    is(text_printable(command), command); // is printed unchanged
     char *read = read_by_a_shell(command), *at = read;
     for (size_t i = 0; i < COUNT; i++, at += strlen(at) + 1)
         assert_string_equal(at, words[i]);
@@ -121,9 +112,7 @@ static void a_command_can_be_pasted(void **state) {
     is(text_shell_word("a b"), "'a b'");
 }
 
-// Nobody's locale changes what is printable.
 static void the_users_locale_does_not_matter(void **state) {
-    (void)state;
     assert_non_null(setlocale(LC_ALL, "C"));
     is(text_printable("größe"), "größe");
     is(text_format("%.1f", 1.5), "1.5");
