@@ -7,104 +7,105 @@
 
 enum { BUFFERS_MAX = 1024, SIZE = 64, ROUND = 64, OWNER = 1 };
 
-struct buffer_world {
+struct buffer_set {
     lm_memory memory;
     const lm_allocator *allocator;
     lm_buffer_table table;
-    uint64_t last; // of the buffers, whose number is a power of two
+    uint64_t last; // buffer's index: a mask, because their number is a power of two
     lm_handle handles[BUFFERS_MAX];
     uint64_t counters[BUFFERS_MAX];
 };
 
-// A value that the compiler has to have computed.
-static inline void use(uint64_t value) {
+// Forces the compiler to compute a value.
+static inline void loop_use(uint64_t value) {
     __asm__ volatile("" : : "r"(value) : "memory");
 }
 
-buffer_world *buffer_world_start(const char *strategy, bool atomic, uint32_t buffers) {
-    buffer_world *w = calloc(1, sizeof *w);
+buffer_set *buffer_set_new(const char *strategy, bool atomic, uint32_t buffers) {
+    buffer_set *set = calloc(1, sizeof *set);
     const lm_allocator *a = lm_strategy_named(strategy, 0);
-    if (!w || !a || buffers & (buffers - 1) || buffers > BUFFERS_MAX) abort();
-    w->allocator = a;
-    w->last = buffers - 1;
+    if (!set || !a || buffers & (buffers - 1) || buffers > BUFFERS_MAX) abort();
+    set->allocator = a;
+    set->last = buffers - 1;
     const lm_counts *counts = atomic ? &lm_counts_atomic : &lm_counts_plain;
-    if (!lm_memory_create(&w->memory, &(lm_memory_options){.pages = 16, .pages_max = 1024}) ||
-        !a->start(&w->memory) || !lm_buffer_table_start(&w->table, counts, a, &w->memory))
+    if (!lm_memory_create(&set->memory, &(lm_memory_options){.pages = 16, .pages_max = 1024}) ||
+        !a->start(&set->memory) || !lm_buffer_table_start(&set->table, counts, a, &set->memory))
         abort();
     for (uint32_t i = 0; i < buffers; i++)
-        if (lm_buffer_create(&w->table, OWNER, LM_HOME, SIZE, LM_BLOCK_ALIGNMENT, false,
-                             &w->handles[i]))
+        if (lm_buffer_create(&set->table, OWNER, LM_HOME, SIZE, LM_BLOCK_ALIGNMENT, false,
+                             &set->handles[i]))
             abort();
-    return w;
+    return set;
 }
 
-void buffer_world_end(buffer_world *world) {
-    lm_memory_destroy(&world->memory);
-    free(world);
+void buffer_set_free(buffer_set *set) {
+    lm_memory_destroy(&set->memory);
+    free(set);
 }
 
-void loop_retain_release(buffer_world *world, uint64_t count) {
+void loop_retain_release(buffer_set *set, uint64_t count) {
     for (uint64_t n = 0; n < count; n++) {
-        uint64_t i = n & world->last;
-        use(lm_buffer_retain(&world->table, OWNER, world->handles[i]));
-        use(lm_buffer_release(&world->table, OWNER, world->handles[i]));
+        uint64_t i = n & set->last;
+        loop_use(lm_buffer_retain(&set->table, OWNER, set->handles[i]));
+        loop_use(lm_buffer_release(&set->table, OWNER, set->handles[i]));
     }
 }
 
-void loop_bare_counter(buffer_world *world, uint64_t count) {
+void loop_bare_counter(buffer_set *set, uint64_t count) {
     for (uint64_t n = 0; n < count; n++) {
-        uint64_t i = n & world->last;
-        volatile uint64_t *counter = &world->counters[i];
+        uint64_t i = n & set->last;
+        volatile uint64_t *counter = &set->counters[i];
         ++*counter;
         --*counter;
     }
 }
 
-// In the weakest orders that are right: relaxed up, release down.
-void loop_bare_atomic(buffer_world *world, uint64_t count) {
+// With the weakest correct memory orders: relaxed up, release down.
+void loop_bare_atomic(buffer_set *set, uint64_t count) {
     for (uint64_t n = 0; n < count; n++) {
-        uint64_t i = n & world->last;
-        use(__atomic_add_fetch(&world->counters[i], 1, __ATOMIC_RELAXED));
-        use(__atomic_sub_fetch(&world->counters[i], 1, __ATOMIC_RELEASE));
+        uint64_t i = n & set->last;
+        loop_use(__atomic_add_fetch(&set->counters[i], 1, __ATOMIC_RELAXED));
+        loop_use(__atomic_sub_fetch(&set->counters[i], 1, __ATOMIC_RELEASE));
     }
 }
 
-static inline lm_handle create(buffer_world *w) {
+static inline lm_handle loop_create(buffer_set *set) {
     lm_handle handle = 0;
-    use(lm_buffer_create(&w->table, OWNER, LM_HOME, SIZE, LM_BLOCK_ALIGNMENT, false, &handle));
+    loop_use(
+        lm_buffer_create(&set->table, OWNER, LM_HOME, SIZE, LM_BLOCK_ALIGNMENT, false, &handle));
     return handle;
 }
 
-void loop_create_release(buffer_world *world, uint64_t count) {
+void loop_create_release(buffer_set *set, uint64_t count) {
     while (count--)
-        use(lm_buffer_release(&world->table, OWNER, create(world)));
+        loop_use(lm_buffer_release(&set->table, OWNER, loop_create(set)));
 }
 
-void loop_create_release_rounds(buffer_world *world, uint64_t count) {
+void loop_create_release_rounds(buffer_set *set, uint64_t count) {
     lm_handle made[ROUND];
     for (uint64_t n = 0; n < count; n += ROUND) {
         for (uint32_t i = 0; i < ROUND; i++)
-            made[i] = create(world);
+            made[i] = loop_create(set);
         for (uint32_t i = 0; i < ROUND; i++)
-            use(lm_buffer_release(&world->table, OWNER, made[i]));
+            loop_use(lm_buffer_release(&set->table, OWNER, made[i]));
     }
 }
 
-// Freed without a size, as buffers are.
-void loop_allocate_free(buffer_world *world, uint64_t count) {
+// Frees without a size, as buffers do.
+void loop_allocate_free(buffer_set *set, uint64_t count) {
     while (count--) {
-        void *block = world->allocator->allocate(SIZE, &world->memory);
-        use((uintptr_t)block);
-        world->allocator->free(block, 0, &world->memory);
+        void *block = set->allocator->allocate(SIZE, &set->memory);
+        loop_use((uintptr_t)block);
+        set->allocator->free(block, 0, &set->memory);
     }
 }
 
-void loop_allocate_free_rounds(buffer_world *world, uint64_t count) {
+void loop_allocate_free_rounds(buffer_set *set, uint64_t count) {
     void *made[ROUND];
     for (uint64_t n = 0; n < count; n += ROUND) {
         for (uint32_t i = 0; i < ROUND; i++)
-            made[i] = world->allocator->allocate(SIZE, &world->memory);
+            made[i] = set->allocator->allocate(SIZE, &set->memory);
         for (uint32_t i = 0; i < ROUND; i++)
-            world->allocator->free(made[i], 0, &world->memory);
+            set->allocator->free(made[i], 0, &set->memory);
     }
 }

@@ -1,13 +1,15 @@
-// What counting costs: a reference taken and given back, beside a bare counter and
-// std::shared_ptr, and a buffer made and ended, beside its allocator's allocate and free.
+// The cost of reference counts: retain and release compared with a bare counter and
+// std::shared_ptr, and create and release compared with the allocator's allocate and free.
 //
 //     build/bench/buffers_benchmark --benchmark_repetitions=9
 //         --benchmark_enable_random_interleaving=true --benchmark_report_aggregates_only=true
 //
-// Repetitions are interleaved and the median of their CPU times is what counts: others may use the
-// machine meanwhile.
+// Compare the medians of the CPU times: repetitions are interleaved, because other programs may use
+// the machine at the same time.
 
+extern "C" {
 #include "bench/buffer_loops.h"
+}
 
 #include <benchmark/benchmark.h>
 #include <cstdint>
@@ -17,17 +19,17 @@
 
 namespace {
 
-void play(benchmark::State &state, void (*loop)(buffer_world *, uint64_t), bool atomic,
+void loop(benchmark::State &state, void (*run)(buffer_set *, uint64_t), bool atomic,
           const char *strategy, uint32_t buffers) {
     constexpr uint64_t batch = 1024;
-    buffer_world *world = buffer_world_start(strategy, atomic, buffers);
+    buffer_set *set = buffer_set_new(strategy, atomic, buffers);
     while (state.KeepRunningBatch(batch))
-        loop(world, batch);
-    buffer_world_end(world);
+        run(set, batch);
+    buffer_set_free(set);
 }
 
-// Copies a shared pointer and ends the copy. std::shared_ptr has the policy of threads, and counts
-// without atomics only in a process that never started one; the other is for one thread.
+// Copies and destroys a shared pointer. std::shared_ptr counts atomically once the process has
+// started a thread; the other policy never does.
 template <__gnu_cxx::_Lock_policy policy> void copy_shared(benchmark::State &state, size_t count) {
     using pointer = std::__shared_ptr<int, policy>;
     if (policy == __gnu_cxx::_S_atomic) std::thread([] {}).join();
@@ -49,25 +51,25 @@ void shared_pointer(benchmark::State &state, bool threads, size_t count) {
         copy_shared<__gnu_cxx::_S_single>(state, count);
 }
 
-BENCHMARK_CAPTURE(play, bare_counter, loop_bare_counter, false, "paged", 1);
-BENCHMARK_CAPTURE(play, bare_counter_64, loop_bare_counter, false, "paged", 64);
-BENCHMARK_CAPTURE(play, retain_release, loop_retain_release, false, "paged", 1);
-BENCHMARK_CAPTURE(play, retain_release_64, loop_retain_release, false, "paged", 64);
-BENCHMARK_CAPTURE(play, retain_release_1024, loop_retain_release, false, "paged", 1024);
-BENCHMARK_CAPTURE(play, bare_atomic, loop_bare_atomic, true, "paged", 1);
-BENCHMARK_CAPTURE(play, bare_atomic_64, loop_bare_atomic, true, "paged", 64);
-BENCHMARK_CAPTURE(play, retain_release_atomic, loop_retain_release, true, "paged", 1);
-BENCHMARK_CAPTURE(play, retain_release_atomic_64, loop_retain_release, true, "paged", 64);
-BENCHMARK_CAPTURE(play, allocate_free_paged, loop_allocate_free, false, "paged", 1);
-BENCHMARK_CAPTURE(play, create_release_paged, loop_create_release, false, "paged", 1);
-BENCHMARK_CAPTURE(play, create_release_atomic_paged, loop_create_release, true, "paged", 1);
-BENCHMARK_CAPTURE(play, allocate_free_paged_rounds, loop_allocate_free_rounds, false, "paged", 1);
-BENCHMARK_CAPTURE(play, create_release_paged_rounds, loop_create_release_rounds, false, "paged", 1);
-BENCHMARK_CAPTURE(play, allocate_free_tlsf_rounds, loop_allocate_free_rounds, false, "tlsf", 1);
-BENCHMARK_CAPTURE(play, create_release_tlsf_rounds, loop_create_release_rounds, false, "tlsf", 1);
-BENCHMARK_CAPTURE(play, allocate_free_tlsf, loop_allocate_free, false, "tlsf", 1);
-BENCHMARK_CAPTURE(play, create_release_tlsf, loop_create_release, false, "tlsf", 1);
-BENCHMARK_CAPTURE(play, create_release_atomic_tlsf, loop_create_release, true, "tlsf", 1);
+BENCHMARK_CAPTURE(loop, bare_counter, loop_bare_counter, false, "paged", 1);
+BENCHMARK_CAPTURE(loop, bare_counter_64, loop_bare_counter, false, "paged", 64);
+BENCHMARK_CAPTURE(loop, retain_release, loop_retain_release, false, "paged", 1);
+BENCHMARK_CAPTURE(loop, retain_release_64, loop_retain_release, false, "paged", 64);
+BENCHMARK_CAPTURE(loop, retain_release_1024, loop_retain_release, false, "paged", 1024);
+BENCHMARK_CAPTURE(loop, bare_atomic, loop_bare_atomic, true, "paged", 1);
+BENCHMARK_CAPTURE(loop, bare_atomic_64, loop_bare_atomic, true, "paged", 64);
+BENCHMARK_CAPTURE(loop, retain_release_atomic, loop_retain_release, true, "paged", 1);
+BENCHMARK_CAPTURE(loop, retain_release_atomic_64, loop_retain_release, true, "paged", 64);
+BENCHMARK_CAPTURE(loop, allocate_free_paged, loop_allocate_free, false, "paged", 1);
+BENCHMARK_CAPTURE(loop, create_release_paged, loop_create_release, false, "paged", 1);
+BENCHMARK_CAPTURE(loop, create_release_atomic_paged, loop_create_release, true, "paged", 1);
+BENCHMARK_CAPTURE(loop, allocate_free_paged_rounds, loop_allocate_free_rounds, false, "paged", 1);
+BENCHMARK_CAPTURE(loop, create_release_paged_rounds, loop_create_release_rounds, false, "paged", 1);
+BENCHMARK_CAPTURE(loop, allocate_free_tlsf_rounds, loop_allocate_free_rounds, false, "tlsf", 1);
+BENCHMARK_CAPTURE(loop, create_release_tlsf_rounds, loop_create_release_rounds, false, "tlsf", 1);
+BENCHMARK_CAPTURE(loop, allocate_free_tlsf, loop_allocate_free, false, "tlsf", 1);
+BENCHMARK_CAPTURE(loop, create_release_tlsf, loop_create_release, false, "tlsf", 1);
+BENCHMARK_CAPTURE(loop, create_release_atomic_tlsf, loop_create_release, true, "tlsf", 1);
 BENCHMARK_CAPTURE(shared_pointer, one_thread, false, 1);
 BENCHMARK_CAPTURE(shared_pointer, one_thread_64, false, 64);
 BENCHMARK_CAPTURE(shared_pointer, threads, true, 1);

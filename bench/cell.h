@@ -1,14 +1,10 @@
 // A cell: one allocator on one workload in one fresh process, the runner.
 //
-// The comparison and the runner share this memory: the comparison writes the order, the runner the
-// outcome. If the runner crashes, what it has written so far remains.
+// The comparison and the runner share this memory: the comparison writes the request, the runner
+// the outcome. If the runner crashes, what it has written so far remains.
 #pragma once
 
 #include <stdint.h>
-
-#ifdef __cplusplus
-extern "C" {
-#endif
 
 enum {
     CELL_PASSES_MAX = 256,
@@ -18,7 +14,7 @@ enum {
     CELL_STEPS_MIN = 1000,  // steps of the clock in a timed pass: an error of 0.1 % at most
 };
 
-typedef struct cell_order {
+typedef struct cell_request {
     char allocator[32]; // a strategy, a yardstick or a system malloc
     int32_t check_level;
     uint32_t verify;      // run once with all checks and heap walks, without timing
@@ -29,7 +25,7 @@ typedef struct cell_order {
     uint32_t commit;     // an lm_memory_commit
     uint32_t heap_start; // varied from process to process, because one layout is one sample
     double handicap;     // fraction of a pass's time added to it by waiting: a known slowdown
-} cell_order;
+} cell_request;
 
 typedef struct cell_outcome {
     uint32_t done;     // the runner has finished
@@ -48,10 +44,6 @@ typedef struct cell_outcome {
 } cell_outcome;
 
 typedef struct cell {
-    cell_order order;
+    cell_request request;
     cell_outcome outcome;
 } cell;
-
-#ifdef __cplusplus
-}
-#endif

@@ -4,7 +4,7 @@
 #include "bench/comparison.h"
 
 typedef struct compare_options {
-    comparison comparison; // contestants, workloads and profile filled in
+    comparison comparison; // candidates, workloads and profile filled in
     const char *directory; // for results.json and report.md; NULL: a new folder
 } compare_options;
 

@@ -1,18 +1,18 @@
-// A comparison: runs every contestant on every workload, each time in a fresh process, in blocks.
+// A comparison: runs every candidate on every workload, each time in a fresh process, in blocks.
 //
-// A block runs every cell once: workload after workload, and within a workload the contestants in
+// A block runs every cell once: workload after workload, and within a workload the candidates in
 // random order, close together in time, so that ratios can be taken within the block. Before
 // anything is timed, a verified run checks every cell. A cell that fails is not run again.
 #pragma once
 
 #include "alloc/linear_memory.h"
-#include "bench/contestant.h"
+#include "bench/candidate.h"
 #include "bench/workload.h"
 
 #include <stdbool.h>
 
-typedef enum play_pass { PASS_WARM, PASS_COLD, PASSES } play_pass;
-extern const char *const play_pass_names[PASSES];
+typedef enum pass_kind { PASS_WARM, PASS_COLD, PASSES } pass_kind;
+extern const char *const pass_names[PASSES];
 
 // Page size and commit policy, by lm_memory_commit: "4k" (the default), "2m", "huge".
 enum { MEMORY_OPTIONS = LM_COMMIT_HUGE + 1 };
@@ -25,26 +25,34 @@ typedef struct profile {
     uint32_t warm_passes_min;
     double warm_seconds_max;
     size_t workloads_max;
-    const char *summary;
 } profile;
 
 extern const profile profiles[];
 extern const size_t profile_count;
 
+// What a cell measures in each block: the time of both passes, and the memory of the cold one.
+typedef enum metric {
+    METRIC_WARM_NS = PASS_WARM, // per operation
+    METRIC_COLD_NS = PASS_COLD,
+    METRIC_PEAK_RSS_BYTES,
+    METRIC_PEAK_HEAP_BYTES,
+    METRIC_PAGE_FAULTS,
+    METRIC_HUGE_BYTES,
+    METRICS
+} metric;
+
 enum { STATUS_BYTES = 200 };
 
 typedef struct cell_record {
     char status[STATUS_BYTES]; // "ok", or why there is no time
-    double *ns_per_op[PASSES]; // by block; NaN if the cell was not run in it
+    double *by_block[METRICS]; // NaN if the cell was not run in the block
     bool too_short[PASSES];    // in some block the pass was too short for the clock
-    // By block, of the cold pass:
-    double *peak_rss_bytes, *page_faults, *peak_heap_bytes, *huge_bytes;
-    char proof[128]; // version and file of the library, see cell_outcome
+    char proof[128];           // version and file of the library, see cell_outcome
 } cell_record;
 
 typedef struct comparison {
-    contestant *contestants;
-    size_t contestant_count, baseline; // the baseline's index
+    candidate *candidates;
+    size_t candidate_count, baseline; // the baseline's index
     const char *left_out; // system mallocs of the standard comparison that are not installed
     workload *workloads;
     size_t workload_count;
@@ -57,10 +65,11 @@ typedef struct comparison {
     double cell_seconds; // time limit of a process; 0: set by the number of operations
     bool interrupted;
     double seconds, verify_seconds;
-    cell_record *cells; // contestant × workload_count + workload
+    cell_record *cells; // candidate × workload_count + workload
+    double *values;     // of all cells
 } comparison;
 
-cell_record *comparison_cell(const comparison *comparison, size_t contestant, size_t workload);
+cell_record *comparison_cell(const comparison *comparison, size_t candidate, size_t workload);
 
 // Exits (options_fail) if linmem-runner, which comparison_run starts for each cell, is missing. The
 // caller calls this before it writes anything.
@@ -73,7 +82,7 @@ void comparison_need_runner(void);
 bool comparison_run(comparison *comparison);
 void comparison_free(comparison *comparison);
 
-// Returns the environment variable, NAME=VALUE, that sets a commit policy in a contestant's
-// library, or "". System mallocs have one for huge pages at most, and none that commits memory
-// before it is touched.
-const char *comparison_setting(const contestant *contestant, lm_memory_commit commit);
+// Returns the environment variable, NAME=VALUE, that sets a commit policy in a candidate's library,
+// or "". System mallocs have one for huge pages at most, and none that commits memory before it is
+// touched.
+const char *comparison_setting(const candidate *candidate, lm_memory_commit commit);

@@ -3,10 +3,6 @@
 
 #include "alloc/allocator.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 typedef struct finalizer_lag {
     uint32_t pages;           // the memory's size at the end, which is its maximum
     uint64_t peak_live_bytes; // the buffers' sizes as asked for, with the dead that still wait
@@ -16,9 +12,5 @@ typedef struct finalizer_lag {
 // token of one of 1,000 live buffers, drains the oldest token if more than `lag` wait, and creates
 // another buffer. The steps are the same for every allocator and lag. Returns false if out of
 // memory. O(steps + lag).
-bool finalizer_lag_play(const lm_allocator *allocator, uint32_t lag, uint32_t steps,
-                        finalizer_lag *measured);
-
-#ifdef __cplusplus
-}
-#endif
+bool finalizer_lag_measure(const lm_allocator *allocator, uint32_t lag, uint32_t steps,
+                           finalizer_lag *measured);

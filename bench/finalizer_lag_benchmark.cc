@@ -1,4 +1,4 @@
-// Peak pages against finalizer lag, a row for each strategy that frees blocks and each lag:
+// Peak pages by finalizer lag, for each strategy that frees blocks:
 //
 //     build/bench/finalizer_lag --benchmark_counters_tabular=true
 //
@@ -8,13 +8,12 @@
 //     paged               15   16    16      24       89
 //     segregated          20   20    21      34      105
 //
-// `pages` is what the memory has grown to, `live_pages` how many the buffers' bytes alone would
-// fill at their peak, the dead that wait included.
-
-#include "bench/finalizer_lag.h"
+// `pages` is the size that the memory grew to; `live_pages` the peak of the buffers' bytes,
+// including dead buffers that wait to be drained.
 
 extern "C" {
 #include "alloc/registry.h"
+#include "bench/finalizer_lag.h"
 }
 
 #include <benchmark/benchmark.h>
@@ -26,11 +25,11 @@ namespace {
 
 constexpr std::uint32_t steps = 100000;
 
-void play(benchmark::State &state, const lm_allocator *allocator) {
+void measure(benchmark::State &state, const lm_allocator *allocator) {
     finalizer_lag measured{};
     for (auto _ : state)
-        if (!finalizer_lag_play(allocator, static_cast<std::uint32_t>(state.range(0)), steps,
-                                &measured))
+        if (!finalizer_lag_measure(allocator, static_cast<std::uint32_t>(state.range(0)), steps,
+                                   &measured))
             std::abort();
     state.counters["pages"] = measured.pages;
     state.counters["live_pages"] =
@@ -46,7 +45,7 @@ int main(int argc, char **argv) {
         if (!(allocator->capabilities & LM_FREES_BLOCKS)) continue;
         std::string name = std::string(allocator->name) + "/lag";
         auto *registered = benchmark::RegisterBenchmark(
-            name.c_str(), [allocator](benchmark::State &state) { play(state, allocator); });
+            name.c_str(), [allocator](benchmark::State &state) { measure(state, allocator); });
         registered->Iterations(1)->Unit(benchmark::kMillisecond);
         for (int lag : {0, 10, 100, 1000, 10000})
             registered->Arg(lag);

@@ -7,17 +7,17 @@
 #include <string.h>
 #include <sys/mman.h>
 
-// All of it static: nothing here may use the heap that is measured.
+// Static, because nothing here may use the measured heap.
 static struct {
     uint32_t count;
-    pthread_barrier_t gate; // twice a pass: all begin, all have ended
+    pthread_barrier_t gate; // twice a pass: at the common start, and when all lanes have ended
     player players[LM_THREADS_MAX];
     lm_memory views[LM_THREADS_MAX];
     uint32_t *turns;
     size_t turns_bytes;
 } lanes;
 
-static void *play_passes(void *player) {
+static void *lanes_run_passes(void *player) {
     uint32_t lane = (uint32_t)((struct player *)player - lanes.players);
     for (;;) {
         pthread_barrier_wait(&lanes.gate);
@@ -40,14 +40,14 @@ bool lanes_start(const player *player) {
             lanes.players[i].memory = &lanes.views[i];
             if (!lm_memory_share(player->memory, &lanes.views[i], i)) return false;
         }
-        pthread_t thread; // it ends with the process; the first lane is the caller's
-        errno = i ? pthread_create(&thread, NULL, play_passes, &lanes.players[i]) : 0;
+        pthread_t thread; // ends with the process; the caller runs the first lane
+        errno = i ? pthread_create(&thread, NULL, lanes_run_passes, &lanes.players[i]) : 0;
         if (errno) return false;
     }
     return true;
 }
 
-double lanes_play(uint64_t *failures) {
+double lanes_run(uint64_t *failures) {
     memset(lanes.turns, 0, lanes.turns_bytes);
     pthread_barrier_wait(&lanes.gate);
     double start = meter_now_ns();

@@ -10,4 +10,4 @@ bool lanes_start(const player *player);
 
 // Runs a pass, the timed steps of all lanes. Returns the nanoseconds from the common start to the
 // end of the last lane. Adds the number of failed calls to *failures.
-double lanes_play(uint64_t *failures);
+double lanes_run(uint64_t *failures);

@@ -6,20 +6,14 @@
 #include "bench/wasm_module.h"
 #include "bench/workload.h"
 #include "cli/child.h"
+#include "cli/file.h"
 #include "cli/json.h"
-#include "cli/options.h"
 #include "cli/text.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-static json_t *capabilities_json(unsigned capabilities) {
+static json_t *list_capabilities_json(unsigned capabilities) {
     static const struct {
         lm_capability bit;
         const char *name;
@@ -34,43 +28,37 @@ static json_t *capabilities_json(unsigned capabilities) {
     return list;
 }
 
-// The code's size in the module that was built beside this program, wasm32/NAME.wasm; null where
-// none was.
-static json_t *wasm32_code_bytes(const char *name) {
+// Returns the code size of wasm32/NAME.wasm in this program's folder, or null if there is none.
+static json_t *list_wasm32_code_bytes(const char *name) {
     char *file_name = text_format("wasm32/%s.wasm", name), *path = child_beside(file_name);
-    struct stat status;
-    int file = open(path, O_RDONLY | O_CLOEXEC);
+    size_t bytes;
+    uint32_t code_bytes;
+    char *module = file_read(path, &bytes);
+    bool read = module && wasm_code_bytes((unsigned char *)module, bytes, &code_bytes);
+    free(module);
     free(path);
     free(file_name);
-    if (file < 0) return json_null();
-    size_t bytes = fstat(file, &status) == 0 ? (size_t)status.st_size : 0;
-    void *module = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, file, 0);
-    close(file);
-    if (module == MAP_FAILED) return json_null();
-    uint32_t code_bytes;
-    bool read = wasm_code_bytes(module, bytes, &code_bytes);
-    munmap(module, bytes);
     return read ? json_integer(code_bytes) : json_null();
 }
 
-static void add_allocator(json_t *list, const lm_allocator *allocator, const char *kind) {
-    bool strategy = lm_strategy_named(allocator->name, 0);
-    json_t *code = strategy ? wasm32_code_bytes(allocator->name) : json_null();
+static void list_add_allocator(json_t *list, const lm_allocator *allocator, const char *kind) {
+    const char *name = allocator->name;
+    json_t *code = lm_strategy_named(name, 0) ? list_wasm32_code_bytes(name) : json_null();
     json_add(list,
-             json_fields("name", json_text(allocator->name), "kind", json_text(kind), //
+             json_fields("name", json_text(name), "kind", json_text(kind), //
                          "about", json_text(allocator->idea), "bound", json_text(allocator->bound),
-                         "capabilities", capabilities_json(allocator->capabilities),
+                         "capabilities", list_capabilities_json(allocator->capabilities),
                          "wasm32_code_bytes", code, "available", json_true(), NULL));
 }
 
-// Tells which of its libraries would play, or that none is there.
-static void add_system_malloc(json_t *list, const lm_system_malloc *system_malloc) {
+// Adds the library that a comparison would use, or that none is installed.
+static void list_add_system_malloc(json_t *list, const lm_system_malloc *system_malloc) {
     lm_allocator table = lm_system_malloc_table(system_malloc);
     const char *library = system_library(system_malloc);
     char *about = library ? text_format("%s%s%s", table.idea, *library ? ", " : "", library)
-                          : text_format("not on this system: %s", system_malloc->libraries);
+                          : text_format("not installed: %s", system_malloc->libraries);
     table.idea = about;
-    add_allocator(list, &table, "host");
+    list_add_allocator(list, &table, "host");
     free(about);
     json_t *entry = json_array_get(list, json_array_size(list) - 1);
     json_set(entry, "available", json_boolean(library));
@@ -79,11 +67,11 @@ static void add_system_malloc(json_t *list, const lm_system_malloc *system_mallo
 json_t *list_allocators(void) {
     json_t *list = json_array();
     for (size_t i = 0; i < lm_strategy_count(); i++)
-        add_allocator(list, lm_strategy_at(i, 0), "strategy");
+        list_add_allocator(list, lm_strategy_at(i, 0), "strategy");
     for (size_t i = 0; i < lm_system_malloc_count(); i++)
-        add_system_malloc(list, lm_system_malloc_at(i));
-    add_allocator(list, &lm_floor, "yardstick");
-    add_allocator(list, &lm_ideal, "yardstick");
+        list_add_system_malloc(list, lm_system_malloc_at(i));
+    list_add_allocator(list, &lm_floor, "yardstick");
+    list_add_allocator(list, &lm_ideal, "yardstick");
     return list;
 }
 
@@ -105,17 +93,18 @@ json_t *list_workloads(void) {
     return list;
 }
 
-// Lists for people: one entry a line, in 80 columns.
-static const char *text_of(const json_t *entry, const char *key) {
+// ---- As text: an entry a line, in 80 columns ----------------------------------------------------
+
+static const char *list_text_of(const json_t *entry, const char *key) {
     return json_string_value(json_object_get(entry, key));
 }
 
-static void print_padded(const char *text, size_t columns) {
+static void list_print_padded(const char *text, size_t columns) {
     size_t needed = text_columns(text);
     printf("  %s%*s", text, needed < columns ? (int)(columns - needed) : 0, "");
 }
 
-static void print_allocator(const json_t *entry) {
+static void list_print_allocator(const json_t *entry) {
     const json_t *code = json_object_get(entry, "wasm32_code_bytes");
     long long bytes = json_integer_value(code);
     char size[32] = "";
@@ -123,14 +112,13 @@ static void print_allocator(const json_t *entry) {
         snprintf(size, sizeof size, "%lld,%03lld B", bytes / 1000, bytes % 1000);
     else if (json_is_integer(code))
         snprintf(size, sizeof size, "%lld B", bytes);
-    else if (strcmp(text_of(entry, "kind"), "strategy") == 0)
+    else if (strcmp(list_text_of(entry, "kind"), "strategy") == 0)
         strcpy(size, "-");
-    const char *about = text_of(entry, "about");
-    print_padded(text_of(entry, "name"), 12);
+    const char *about = list_text_of(entry, "about");
+    list_print_padded(list_text_of(entry, "name"), 12);
     printf(" %8s %.*s\n", size, (int)text_within(about, 56), about);
 }
 
-// Under a heading for each kind.
 void print_allocators(const json_t *list) {
     static const struct {
         const char *kind, *heading;
@@ -144,7 +132,8 @@ void print_allocators(const json_t *list) {
     for (size_t i = 0; i < sizeof headings / sizeof *headings; i++) {
         puts(headings[i].heading);
         json_array_foreach(list, index, entry) {
-            if (strcmp(text_of(entry, "kind"), headings[i].kind) == 0) print_allocator(entry);
+            if (strcmp(list_text_of(entry, "kind"), headings[i].kind) == 0)
+                list_print_allocator(entry);
         }
     }
 }
@@ -155,8 +144,8 @@ void print_workloads(const json_t *list) {
     json_t *entry;
     json_array_foreach(list, index, entry) {
         double live = (double)json_integer_value(json_object_get(entry, "peak_live_bytes"));
-        const char *about = text_of(entry, "about");
-        print_padded(text_of(entry, "name"), 10);
+        const char *about = list_text_of(entry, "about");
+        list_print_padded(list_text_of(entry, "name"), 10);
         printf(" %7lld operations, %6.1f MiB live  %.*s\n",
                json_integer_value(json_object_get(entry, "operations")), live / (1 << 20),
                (int)text_within(about, 30), about);

@@ -1,4 +1,4 @@
-// Allocators and workloads for the verb list (cli/list.h).
+// Allocators and workloads for `linmem list` (cli/list.h).
 #pragma once
 
 #include <jansson.h>

@@ -9,8 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-// The number behind `name` in a file of /proc, which is in KiB. False: there is none.
-static bool find_bytes(const char *path, const char *name, uint64_t *bytes) {
+// Finds the number after `name` in a file of /proc, in KiB. Returns false if there is none.
+static bool meter_find_bytes(const char *path, const char *name, uint64_t *bytes) {
     char text[4096];
     int descriptor = open(path, O_RDONLY | O_CLOEXEC);
     if (descriptor < 0) return false;
@@ -23,33 +23,32 @@ static bool find_bytes(const char *path, const char *name, uint64_t *bytes) {
     return found;
 }
 
-static uint64_t status_bytes(const char *name) {
+static uint64_t meter_status_bytes(const char *name) {
     uint64_t bytes = 0;
-    find_bytes("/proc/self/status", name, &bytes);
+    meter_find_bytes("/proc/self/status", name, &bytes);
     return bytes;
 }
 
 uint64_t meter_rss_bytes(void) {
-    return status_bytes("\nVmRSS:");
+    return meter_status_bytes("\nVmRSS:");
 }
 
 uint64_t meter_peak_rss_bytes(void) {
-    uint64_t peak = status_bytes("\nVmHWM:"), now = meter_rss_bytes();
+    uint64_t peak = meter_status_bytes("\nVmHWM:"), now = meter_rss_bytes();
     return peak > now ? peak : now;
 }
 
 void meter_peak_clear(void) {
     int descriptor = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
     if (descriptor < 0) return;
-    ssize_t written =
-        write(descriptor, "5", 1); // where it is refused the peak is that of the start
-    (void)written;
+    ssize_t written = write(descriptor, "5", 1);
+    (void)written; // if refused, the peak is that since the start of the process
     close(descriptor);
 }
 
 double meter_huge_bytes(void) {
     uint64_t bytes;
-    bool known = find_bytes("/proc/self/smaps_rollup", "\nAnonHugePages:", &bytes);
+    bool known = meter_find_bytes("/proc/self/smaps_rollup", "\nAnonHugePages:", &bytes);
     return known ? (double)bytes : NAN;
 }
 

@@ -3,10 +3,6 @@
 
 #include <stdint.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 // Resident memory in bytes: now, and the peak since meter_peak_clear or the process's start.
 // Linux's peak may lag behind, so the peak is the larger of it and the present value.
 uint64_t meter_rss_bytes(void);
@@ -17,7 +13,3 @@ double meter_huge_bytes(void); // in transparent huge pages now; NaN: unknown
 
 uint64_t meter_page_faults(void); // minor and major, so far
 double meter_now_ns(void);        // CLOCK_MONOTONIC
-
-#ifdef __cplusplus
-}
-#endif

@@ -5,14 +5,14 @@
 
 enum { VALUES_MAX = 1024 };
 
-static int compare(const void *a, const void *b) {
+static int estimate_compare(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-// The rank (from 0) of the lower bound: the largest k for which fewer than k of n values fall below
-// the median with a probability of at most 2.5 %. −1: there is none.
-static long rank_of_bound(size_t n) {
+// Returns the rank (from 0) of the lower bound: the largest k for which fewer than k of n values
+// are below the median with a probability of at most 2.5 %. −1: there is none.
+static long estimate_rank_of_bound(size_t n) {
     double tail = 0, term = pow(0.5, (double)n); // P(exactly k of n below the median)
     long rank = -1;
     for (size_t k = 0; k < n; k++) {
@@ -26,7 +26,7 @@ static long rank_of_bound(size_t n) {
 
 size_t estimate_blocks_needed(void) {
     size_t count = 1;
-    while (rank_of_bound(count) < 0)
+    while (estimate_rank_of_bound(count) < 0)
         count++;
     return count;
 }
@@ -37,8 +37,8 @@ estimate estimate_median(const double *values, size_t count) {
     for (size_t i = 0; i < count && n < VALUES_MAX; i++)
         if (!isnan(values[i])) sorted[n++] = values[i];
     if (n == 0) return (estimate){NAN, NAN, NAN, 0, false};
-    qsort(sorted, n, sizeof *sorted, compare);
-    long rank = rank_of_bound(n);
+    qsort(sorted, n, sizeof *sorted, estimate_compare);
+    long rank = estimate_rank_of_bound(n);
     size_t low = rank < 0 ? 0 : (size_t)rank;
     return (estimate){(sorted[(n - 1) / 2] + sorted[n / 2]) / 2, sorted[low], sorted[n - 1 - low],
                       n, rank >= 0};

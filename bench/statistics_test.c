@@ -1,13 +1,9 @@
+#include "alloc/cmocka.h"
 #include "bench/statistics.h"
 #include "cli/random.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdlib.h>
-
-#include <cmocka.h>
 
 static uint64_t random_state;
 
@@ -15,14 +11,13 @@ static double uniform(void) {
     return (double)(random_next(&random_state) >> 11) / 0x1p53;
 }
 
-// Noise as machines have it: skewed, now and then far off.
+// Noise like that of real machines: skewed, with outliers.
 static double noisy(double time) {
     double z = time * (1 + 0.03 * uniform() * uniform());
     return uniform() < 0.05 ? z * (1 + uniform()) : z;
 }
 
 static void median_and_its_bounds(void **state) {
-    (void)state;
     double nine[] = {9, 1, 8, 2, 7, 3, 6, 4, 5};
     estimate e = estimate_median(nine, 9);
     assert_true(e.bounded && e.count == 9);
@@ -34,7 +29,6 @@ static void median_and_its_bounds(void **state) {
 }
 
 static void too_few_values_bound_nothing(void **state) {
-    (void)state;
     double values[] = {1, 1, 1, 1, 1, NAN, NAN};
     estimate e = estimate_median(values, 7);
     assert_false(e.bounded);
@@ -46,7 +40,6 @@ static void too_few_values_bound_nothing(void **state) {
 }
 
 static void ratio_is_paired(void **state) {
-    (void)state;
     // b takes half as long in each block, whatever the blocks take
     double a[12], b[12];
     for (int i = 0; i < 12; i++)
@@ -62,15 +55,18 @@ static void ratio_is_paired(void **state) {
 }
 
 static void verdicts(void **state) {
-    (void)state;
     static const struct {
         double low, high;
         verdict verdict;
     } rows[] = {
-        {1.02, 1.05, VERDICT_FASTER},  {0.95, 0.98, VERDICT_SLOWER},
-        {0.995, 1.005, VERDICT_SAME},  {1.001, 1.005, VERDICT_SAME}, // told apart, and no matter
-        {0.98, 1.02, VERDICT_UNCLEAR}, {0.995, 1.02, VERDICT_UNCLEAR},
-        {1.005, 1.02, VERDICT_FASTER}, {0.97, 0.995, VERDICT_SLOWER},
+        {1.02, 1.05, VERDICT_FASTER},
+        {0.95, 0.98, VERDICT_SLOWER},
+        {0.995, 1.005, VERDICT_SAME},
+        {1.001, 1.005, VERDICT_SAME}, // a difference, but a small one
+        {0.98, 1.02, VERDICT_UNCLEAR},
+        {0.995, 1.02, VERDICT_UNCLEAR},
+        {1.005, 1.02, VERDICT_FASTER},
+        {0.97, 0.995, VERDICT_SLOWER},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         estimate e = {1, rows[i].low, rows[i].high, 20, true};
@@ -80,7 +76,6 @@ static void verdicts(void **state) {
 }
 
 static void geometric_mean_over_what_both_have(void **state) {
-    (void)state;
     double a0[] = {1, 1, 1, 1, 1, 1}, b0[] = {4, 4, 4, 4, 4, 4};
     double a1[] = {2, 2, 2, 2, 2, 2}, b1[] = {2, 2, 2, 2, 2, 2};
     double none[] = {NAN, NAN, NAN, NAN, NAN, NAN};
@@ -93,9 +88,9 @@ static void geometric_mean_over_what_both_have(void **state) {
     assert_true(used == 0 && isnan(e.median));
 }
 
-// The interval holds what it says: under the same noise, 25 blocks, few verdicts are false.
+// The interval's confidence: with the same noise on both sides and 25 blocks, few verdicts are
+// false.
 static void false_verdicts_are_rare(void **state) {
-    (void)state;
     random_state = 1;
     int wrong = 0;
     enum { TRIALS = 4000 };
@@ -110,7 +105,6 @@ static void false_verdicts_are_rare(void **state) {
 }
 
 static void three_percent_are_seen(void **state) {
-    (void)state;
     random_state = 2;
     int seen = 0;
     for (int trial = 0; trial < 100; trial++) {

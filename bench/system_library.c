@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-// The dynamic linker says what it cannot preload, and goes on without.
-static bool can_preload(const char *file) {
+// The dynamic linker prints a message about a library that it cannot preload, and continues.
+static bool system_library_can_preload(const char *file) {
     const char *const argv[] = {
         "sh", "-c", "case $(LD_PRELOAD=$0 /bin/true 2>&1) in *LD_PRELOAD*) exit 1 ;; esac", file,
         NULL};
@@ -32,7 +32,7 @@ const char *system_library(const lm_system_malloc *system_malloc) {
     if (answers[i].system_malloc != system_malloc) answers[i].found = false;
     while (answers[i].system_malloc != system_malloc && !answers[i].found &&
            lm_system_malloc_next_library(&rest, answers[i].file))
-        answers[i].found = can_preload(answers[i].file);
+        answers[i].found = system_library_can_preload(answers[i].file);
     answers[i].system_malloc = system_malloc;
     return answers[i].found ? answers[i].file : NULL;
 }

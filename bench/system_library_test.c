@@ -1,15 +1,9 @@
+#include "alloc/cmocka.h"
 #include "bench/system_library.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 static void the_first_library_that_is_there_is_found(void **state) {
-    (void)state;
     static const lm_system_malloc first = {"first", "libm.so.6|libc.so.6", ""},
                                   second = {"second", "libnone.so.3|libm.so.6", ""},
                                   none = {"none", "libnone.so.3|libnone.so.2", ""},
@@ -22,9 +16,8 @@ static void the_first_library_that_is_there_is_found(void **state) {
     }
 }
 
-// More system mallocs than answers are kept for.
-static void many_hosts_are_told_apart(void **state) {
-    (void)state;
+// More system mallocs than are remembered.
+static void many_system_mallocs_are_told_apart(void **state) {
     static lm_system_malloc system_mallocs[40];
     for (size_t i = 0; i < 40; i++)
         system_mallocs[i] = (lm_system_malloc){"x",
@@ -44,7 +37,7 @@ static void many_hosts_are_told_apart(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_library_that_is_there_is_found),
-        cmocka_unit_test(many_hosts_are_told_apart),
+        cmocka_unit_test(many_system_mallocs_are_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,9 +4,10 @@
 
 enum { CODE_SECTION = 10, LEB128_BYTES_MAX = 5 };
 
-// Reads a LEB128 of 32 bits, which may be padded to five bytes. NULL: it is longer, larger, or cut.
-static const unsigned char *read_u32(const unsigned char *at, const unsigned char *end,
-                                     uint32_t *value) {
+// Reads a LEB128 of 32 bits, which may be padded to five bytes. Returns NULL if it is longer,
+// larger or incomplete.
+static const unsigned char *wasm_read_u32(const unsigned char *at, const unsigned char *end,
+                                          uint32_t *value) {
     *value = 0;
     for (unsigned i = 0; i < LEB128_BYTES_MAX && at < end; i++) {
         unsigned char byte = *at++;
@@ -27,7 +28,7 @@ bool wasm_code_bytes(const unsigned char *module, size_t bytes, uint32_t *code_b
     while (at < end) {
         unsigned char section = *at++;
         uint32_t content;
-        at = read_u32(at, end, &content);
+        at = wasm_read_u32(at, end, &content);
         if (!at || content > (size_t)(end - at)) return false;
         at += content;
         if (section != CODE_SECTION) continue;

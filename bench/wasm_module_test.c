@@ -1,15 +1,12 @@
+#include "alloc/cmocka.h"
 #include "bench/wasm_module.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #define HEAD "\0asm\1\0\0\0"
 
-// The bytes lie in a block of their own, so that a sanitizer sees who reads behind them.
+// Reads a copy in a block of its own, so that a sanitizer detects reads after its end.
 static int64_t code_bytes(const char *text, size_t bytes) {
     unsigned char *module = malloc(bytes);
     assert_true(module || bytes == 0);
@@ -23,7 +20,6 @@ static int64_t code_bytes(const char *text, size_t bytes) {
 #define CODE_BYTES(text) code_bytes(text, sizeof(text) - 1)
 
 static void code_is_found(void **state) {
-    (void)state;
     assert_int_equal(CODE_BYTES(HEAD "\12\3abc"), 3);
     assert_int_equal(CODE_BYTES(HEAD "\12\0"), 0);
     assert_int_equal(CODE_BYTES(HEAD "\1\2\12\7\0\1x\12\3abc\13\0"), 3); // among others
@@ -32,7 +28,6 @@ static void code_is_found(void **state) {
 }
 
 static void what_is_no_module_has_no_size(void **state) {
-    (void)state;
     assert_int_equal(CODE_BYTES(""), -1);
     assert_int_equal(CODE_BYTES("\0asm\1\0\0"), -1);
     assert_int_equal(CODE_BYTES("\0ASM\1\0\0\0\12\3abc"), -1);
@@ -41,13 +36,11 @@ static void what_is_no_module_has_no_size(void **state) {
 }
 
 static void no_code_no_size(void **state) {
-    (void)state;
     assert_int_equal(CODE_BYTES(HEAD), -1);
     assert_int_equal(CODE_BYTES(HEAD "\1\3abc"), -1);
 }
 
 static void every_cut_is_seen(void **state) {
-    (void)state;
     static const char module[] = HEAD "\1\2xy\12\203\0abc\13\1z";
     assert_int_equal(code_bytes(module, sizeof module - 1), 3);
     for (size_t bytes = 0; bytes < sizeof module - 1; bytes++) {
@@ -58,7 +51,6 @@ static void every_cut_is_seen(void **state) {
 }
 
 static void sizes_have_32_bits(void **state) {
-    (void)state;
     assert_int_equal(CODE_BYTES(HEAD "\12\203\200\200\200\0abc"), 3); // padded, as linkers do
     assert_int_equal(CODE_BYTES(HEAD "\12\203\200\200\200\20abc"), -1);
     assert_int_equal(CODE_BYTES(HEAD "\12\203\200\200\200\200\0abc"), -1);

@@ -14,15 +14,15 @@
 
 #define TRACES LINMEM_SOURCE_DIR "/corpus/traces/"
 
-static const char *const ends[] = {".lmt.zst", ".lmt"};
+static const char *const workload_extensions[] = {".lmt.zst", ".lmt"};
 
-// The name of a trace in its path, without its folder and its end.
-static const char *name_in(const char *path, size_t *bytes) {
+// Returns the name of a trace in its path, without its folder and extension.
+static const char *workload_name_in(const char *path, size_t *bytes) {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     *bytes = strlen(name);
-    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-        size_t end = strlen(ends[i]);
-        if (*bytes <= end || strcmp(name + *bytes - end, ends[i]) != 0) continue;
+    for (size_t i = 0; i < sizeof workload_extensions / sizeof *workload_extensions; i++) {
+        size_t end = strlen(workload_extensions[i]);
+        if (*bytes <= end || strcmp(name + *bytes - end, workload_extensions[i]) != 0) continue;
         *bytes -= end;
         break;
     }
@@ -39,7 +39,7 @@ char **workload_names(size_t *count) {
     if (!names) options_fail("%s", strerror(errno));
     char *text = (char *)(names + found.gl_pathc + 1);
     for (size_t i = 0; i < found.gl_pathc; i++, text += bytes + 1) {
-        const char *name = name_in(found.gl_pathv[i], &bytes);
+        const char *name = workload_name_in(found.gl_pathv[i], &bytes);
         names[i] = memcpy(text, name, bytes);
     }
     *count = found.gl_pathc;
@@ -47,14 +47,14 @@ char **workload_names(size_t *count) {
     return names;
 }
 
-static bool is_path(const char *text) {
+static bool workload_is_path(const char *text) {
     size_t bytes;
-    name_in(text, &bytes);
+    workload_name_in(text, &bytes);
     return file_is_standard(text) || strchr(text, '/') || bytes < strlen(text);
 }
 
-static char *find(const char *name_or_path) {
-    if (is_path(name_or_path)) return text_format("%s", name_or_path);
+static char *workload_find(const char *name_or_path) {
+    if (workload_is_path(name_or_path)) return text_format("%s", name_or_path);
     char *path = text_format(TRACES "%s.lmt.zst", name_or_path);
     if (access(path, R_OK) == 0) return path;
     free(path);
@@ -63,28 +63,28 @@ static char *find(const char *name_or_path) {
     options_unknown("workload", name_or_path, (const char *const *)names, count);
 }
 
-// A part of a text, printable.
-static char *printable_part(const char *text, size_t bytes) {
+static char *workload_printable_part(const char *text, size_t bytes) {
     char *part = text_format("%.*s", (int)bytes, text), *printable = text_printable(part);
     free(part);
     return printable;
 }
 
-static char *name_of(const char *path) {
+static char *workload_name_of(const char *path) {
     size_t bytes;
-    const char *name = name_in(path, &bytes);
-    return file_is_standard(path) ? text_format("standard input") : printable_part(name, bytes);
+    const char *name = workload_name_in(path, &bytes);
+    return file_is_standard(path) ? text_format("standard input")
+                                  : workload_printable_part(name, bytes);
 }
 
 void workload_load(workload *workload, const char *name_or_path) {
     trace trace;
     trace_error error;
-    workload->path = find(name_or_path);
+    workload->path = workload_find(name_or_path);
     if (!trace_read_hashed(workload->path, &trace, &workload->hash, &error))
         options_fail("%s: %s", name_or_path, error.text);
-    workload->name = name_of(workload->path);
+    workload->name = workload_name_of(workload->path);
     const char *comment = trace.preamble + strspn(trace.preamble, "# ");
-    workload->about = printable_part(comment, strcspn(comment, "\n"));
+    workload->about = workload_printable_part(comment, strcspn(comment, "\n"));
     workload->program = program_compile(&trace, &error);
     trace_free(&trace);
     if (workload->program < 0) options_fail("%s: %s", name_or_path, error.text);

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -19,10 +18,10 @@
 
 static const char results_name[] = "results.json", report_name[] = "report.md";
 
-// ---- Before ------------------------------------------------------------------------------------
+// ---- Before the comparison ----------------------------------------------------------------------
 
-// A folder that was not there before, named after the time (UTC).
-static char *new_folder(void) {
+// Makes a folder named after the time (UTC). Returns NULL with errno set on failure.
+static char *output_new_folder(void) {
     char stamp[32];
     time_t now = time(NULL);
     strftime(stamp, sizeof stamp, "%Y-%m-%d-%H%M%S", gmtime(&now));
@@ -36,14 +35,15 @@ static char *new_folder(void) {
     }
 }
 
-static bool lock_folder(report_output *output) {
+static bool output_lock_folder(report_output *output) {
     output->lock = open(output->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (output->lock < 0) return false;
-    return flock(output->lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK; // not all can lock
+    return flock(output->lock, LOCK_EX | LOCK_NB) == 0 ||
+           errno != EWOULDBLOCK; // not all file systems can lock
 }
 
-// Whether so many bytes can be written to a file, which stays as it is.
-static bool has_room(const char *path, size_t bytes) {
+// Returns whether so many bytes can be written to a file, without changing it.
+static bool output_has_room(const char *path, size_t bytes) {
     whole_file file;
     if (!whole_file_open(&file, path)) return false;
     while (bytes-- > 0 && putc('\n', file.stream) != EOF)
@@ -55,9 +55,9 @@ static bool has_room(const char *path, size_t bytes) {
     return written;
 }
 
-static void need_room(const report_output *output, const char *name, size_t bytes) {
+static void output_need_room(const report_output *output, const char *name, size_t bytes) {
     char *path = text_format("%s/%s", output->folder, name);
-    if (!has_room(path, bytes)) options_fail("%s: %s", path, strerror(errno));
+    if (!output_has_room(path, bytes)) options_fail("%s: %s", path, strerror(errno));
     free(path);
 }
 
@@ -67,30 +67,32 @@ void report_output_open(report_output *output, const char *folder, size_t bytes)
         output->table = stderr;
         return;
     }
-    output->folder = folder ? text_format("%s", folder) : new_folder();
-    if (!output->folder) options_fail(FOLDERS ": %s; --out names another place", strerror(errno));
+    output->folder = folder ? text_format("%s", folder) : output_new_folder();
+    if (!output->folder)
+        options_fail(FOLDERS ": %s; choose another folder with --out", strerror(errno));
     if (folder && !file_make_directory(folder)) options_fail("%s: %s", folder, strerror(errno));
-    if (!lock_folder(output))
+    if (!output_lock_folder(output))
         options_fail("%s: %s", output->folder,
-                     output->lock < 0 ? strerror(errno) : "another comparison writes there");
-    need_room(output, results_name, bytes);
-    need_room(output, report_name, bytes / 8);
+                     output->lock < 0 ? strerror(errno) : "another comparison is writing there");
+    output_need_room(output, results_name, bytes);
+    output_need_room(output, report_name, bytes / 8);
 }
 
-// ---- After -------------------------------------------------------------------------------------
+// ---- After the comparison -----------------------------------------------------------------------
 
-static bool write_report(const char *path, const json_t *results) {
+static bool output_write_report(const char *path, const json_t *results) {
     whole_file file;
     if (!whole_file_open(&file, path)) return false;
     report_print(results, TABLE_MARKDOWN, file.stream);
     return whole_file_commit(&file);
 }
 
-// False: with errno.
-static bool write_files(const char *folder, const json_t *results) {
+// Returns false with errno set on failure.
+static bool output_write_files(const char *folder, const json_t *results) {
     char *results_path = text_format("%s/%s", folder, results_name);
     char *report_path = text_format("%s/%s", folder, report_name);
-    bool written = file_write_json(results_path, results) && write_report(report_path, results);
+    bool written =
+        file_write_json(results_path, results) && output_write_report(report_path, results);
     int error = errno;
     free(results_path);
     free(report_path);
@@ -98,7 +100,7 @@ static bool write_files(const char *folder, const json_t *results) {
     return written;
 }
 
-static char *fallback_folder(void) {
+static char *output_fallback_folder(void) {
     const char *folder = getenv("TMPDIR");
     char *made = text_format("%s/linmem-results-XXXXXX", folder && *folder ? folder : "/tmp");
     if (mkdtemp(made)) return made;
@@ -106,30 +108,28 @@ static char *fallback_folder(void) {
     return NULL;
 }
 
-__attribute__((format(printf, 1, 2))) static void say(const char *format, ...) {
-    char *line;
-    va_list arguments;
-    va_start(arguments, format);
-    if (vasprintf(&line, format, arguments) < 0) abort();
-    va_end(arguments);
-    char *printable = text_printable(line);
+// Prints a message, made by text_format, and frees it.
+static void output_warn(char *message) {
+    char *printable = text_printable(message);
     fprintf(stderr, "linmem compare: %s\n", printable);
     free(printable);
-    free(line);
+    free(message);
 }
 
-// The folder asked for failed for this reason.
-static void write_elsewhere(report_output *output, const json_t *results, const char *reason) {
-    char *instead = fallback_folder();
-    if (instead && write_files(instead, results)) {
-        say("%s: %s; %s and %s are in %s instead", output->folder, reason, results_name,
-            report_name, instead);
+// Called when the output's folder failed for this reason.
+static void output_write_elsewhere(report_output *output, const json_t *results,
+                                   const char *reason) {
+    char *instead = output_fallback_folder();
+    if (instead && output_write_files(instead, results)) {
+        output_warn(text_format("%s: %s; %s and %s are written to %s", output->folder, reason,
+                                results_name, report_name, instead));
         free(output->folder);
         output->folder = instead;
         return;
     }
-    say("%s: %s; %s: %s; %s follows on standard output", output->folder, reason,
-        instead ? instead : "no temporary folder", strerror(errno), results_name);
+    output_warn(text_format("%s: %s; %s: %s; %s follows on standard output", output->folder, reason,
+                            instead ? instead : "no temporary folder", strerror(errno),
+                            results_name));
     if (instead) rmdir(instead);
     free(instead);
     free(output->folder);
@@ -140,8 +140,8 @@ bool report_output_write(report_output *output, const json_t *results, const cha
     bool to_stream = !output->folder;
     report_print(results, TABLE_TERMINAL, output->table);
     fflush(output->table);
-    bool written = to_stream || write_files(output->folder, results);
-    if (!written) write_elsewhere(output, results, strerror(errno));
+    bool written = to_stream || output_write_files(output->folder, results);
+    if (!written) output_write_elsewhere(output, results, strerror(errno));
     if (output->folder) {
         char *folder = text_printable(output->folder);
         fprintf(output->table, "\n%s. Full results: %s/%s, %s/%s\n", summary, folder, report_name,
@@ -150,7 +150,7 @@ bool report_output_write(report_output *output, const json_t *results, const cha
     } else {
         fprintf(output->table, "\n%s.\n", summary);
         if (!file_write_json("-", results)) {
-            say("standard output: %s", strerror(errno));
+            output_warn(text_format("standard output: %s", strerror(errno)));
             written = false;
         }
     }

@@ -15,31 +15,31 @@ typedef struct report {
     FILE *stream;
 } report;
 
-__attribute__((format(printf, 2, 3))) static void heading(const report *r, const char *format,
-                                                          ...) {
+typedef enum line_kind { HEADING, ITEM, PARAGRAPH } line_kind;
+
+// Prints a text of this kind, escaped.
+__attribute__((format(printf, 3, 4))) static void report_line(const report *r, line_kind kind,
+                                                              const char *format, ...) {
+    static const struct {
+        const char *before, *after;
+    } marks[][2] = {
+        [HEADING] = {[TABLE_TERMINAL] = {"\n", "\n"}, [TABLE_MARKDOWN] = {"\n## ", "\n\n"}},
+        [ITEM] = {[TABLE_TERMINAL] = {"  ", "\n"}, [TABLE_MARKDOWN] = {"- ", "\n"}},
+        [PARAGRAPH] = {[TABLE_TERMINAL] = {"\n", "\n"}, [TABLE_MARKDOWN] = {"\n", "\n"}},
+    };
     char *text;
     va_list arguments;
     va_start(arguments, format);
     if (vasprintf(&text, format, arguments) < 0) abort();
     va_end(arguments);
-    bool markdown = r->form == TABLE_MARKDOWN;
-    fputs(markdown ? "\n## " : "\n", r->stream);
+    fputs(marks[kind][r->form].before, r->stream);
     table_print_text(r->form, text, r->stream);
-    fputs(markdown ? "\n\n" : "\n", r->stream);
+    fputs(marks[kind][r->form].after, r->stream);
     free(text);
 }
 
-static const char *bullet(const report *r) {
-    return r->form == TABLE_MARKDOWN ? "- " : "  ";
-}
-
-// A text that is not the report's own.
-static void put(const report *r, const char *text) {
-    table_print_text(r->form, text, r->stream);
-}
-
-// A mean over fewer workloads than the others' is not comparable with theirs: there is none then.
-static view_ratio mean_ratio(const report *r, const char *allocator, const char *pass) {
+// Returns the mean over all workloads, or none if a cell failed: it would not be comparable.
+static view_ratio report_mean_ratio(const report *r, const char *allocator, const char *pass) {
     for (size_t w = 0; w < r->view.workload_count; w++)
         if (!view_ok(view_cell(&r->view, allocator, r->view.workloads[w], pass)))
             return view_no_ratio;
@@ -47,13 +47,13 @@ static view_ratio mean_ratio(const report *r, const char *allocator, const char 
     return view_compare(&r->view, allocator, r->view.baseline, VIEW_GEOMETRIC_MEAN, pass);
 }
 
-// Slowest first on the warm passes; what has no mean comes before all.
-static void sort_rows(report *r) {
+// Sorts by the warm mean: first the allocators without one, then the slowest.
+static void report_sort_rows(report *r) {
     double *keys = calloc(r->view.allocator_count + 1, sizeof *keys);
     if (!keys) abort();
     for (size_t i = 0; i < r->view.allocator_count; i++) {
         const char *name = r->view.allocators[i];
-        double ratio = mean_ratio(r, name, "warm").ratio, key = isnan(ratio) ? -1 : ratio;
+        double ratio = report_mean_ratio(r, name, "warm").ratio, key = isnan(ratio) ? -1 : ratio;
         size_t at = i;
         for (; at > 0 && keys[at - 1] > key; at--) {
             keys[at] = keys[at - 1];
@@ -65,16 +65,16 @@ static void sort_rows(report *r) {
     free(keys);
 }
 
-static bool is_kind(const report *r, const char *allocator, const char *kind) {
+static bool report_is_kind(const report *r, const char *allocator, const char *kind) {
     return strcmp(view_allocator_text(&r->view, allocator, "kind"), kind) == 0;
 }
 
 // ---- Tables: a row for each allocator, a column for each workload -------------------------------
 
-static table *workload_table(const report *r, const char *corner, const char *last) {
+static table *report_workload_table(const report *r, const char *last) {
     const char **headers = calloc(r->view.workload_count + 2, sizeof *headers);
     if (!headers) abort();
-    headers[0] = corner;
+    headers[0] = "allocator";
     memcpy(headers + 1, r->view.workloads, r->view.workload_count * sizeof *headers);
     headers[r->view.workload_count + 1] = last;
     table *t = table_new(r->view.workload_count + 1 + (last != NULL), headers);
@@ -82,30 +82,30 @@ static table *workload_table(const report *r, const char *corner, const char *la
     return t;
 }
 
-// Without blocks enough for a verdict there is no mark.
-static const char *mark_of(const view_ratio *ratio) {
+// There is no mark if the blocks are too few for a verdict.
+static const char *report_mark_of(const view_ratio *ratio) {
     if (!ratio->bounded) return " ";
     if (strcmp(ratio->verdict, "faster") == 0) return "+";
     if (strcmp(ratio->verdict, "slower") == 0) return "-";
     return strcmp(ratio->verdict, "same") == 0 ? "=" : "?";
 }
 
-// Two decimals, or as many as a small ratio needs.
-static int decimals(double ratio) {
+static int report_decimals(double ratio) {
     return ratio < 0.01 ? 4 : ratio < 0.1 ? 3 : 2;
 }
 
-static void set_ratio(table *t, size_t row, size_t column, const view_ratio *ratio) {
+static void report_set_ratio(table *t, size_t row, size_t column, const view_ratio *ratio) {
     if (isnan(ratio->ratio))
         table_set(t, row, column, "fail");
     else if (ratio->too_short)
         table_set(t, row, column, "short");
     else
-        table_set(t, row, column, "%.*f%s", decimals(ratio->ratio), ratio->ratio, mark_of(ratio));
+        table_set(t, row, column, "%.*f%s", report_decimals(ratio->ratio), ratio->ratio,
+                  report_mark_of(ratio));
 }
 
-static void print_ratios(const report *r, const char *pass) {
-    table *t = workload_table(r, "allocator", "mean");
+static void report_print_ratios(const report *r, const char *pass) {
+    table *t = report_workload_table(r, "mean");
     for (size_t i = 0; i < r->view.allocator_count; i++) {
         const char *name = r->rows[i];
         size_t row = table_row(t);
@@ -114,20 +114,21 @@ static void print_ratios(const report *r, const char *pass) {
         for (size_t w = 0; w <= r->view.workload_count; w++) {
             view_ratio ratio =
                 w == r->view.workload_count
-                    ? mean_ratio(r, name, pass)
+                    ? report_mean_ratio(r, name, pass)
                     : view_compare(&r->view, name, r->view.baseline, r->view.workloads[w], pass);
             if (baseline)
                 table_set(t, row, w + 1, "1 ");
             else
-                set_ratio(t, row, w + 1, &ratio);
+                report_set_ratio(t, row, w + 1, &ratio);
         }
     }
     table_print(t, r->form, r->stream);
     table_free(t);
 }
 
-// Whether an allocator has such a number anywhere, or failed, which is to be seen.
-static bool has_numbers(const report *r, const char *name, const char *pass, const char *key) {
+// Returns whether an allocator has such a number for any workload, or failed.
+static bool report_has_numbers(const report *r, const char *name, const char *pass,
+                               const char *key) {
     for (size_t w = 0; w < r->view.workload_count; w++) {
         const json_t *cell = view_cell(&r->view, name, r->view.workloads[w], pass);
         if (!isnan(view_number(cell, key)) || !view_ok(cell)) return true;
@@ -135,12 +136,13 @@ static bool has_numbers(const report *r, const char *name, const char *pass, con
     return false;
 }
 
-// A number of each cell of a pass, divided by `unit`. Hosts have no linear memory, so no row there.
-static void print_numbers(const report *r, const char *pass, const char *key, double unit,
-                          int decimals) {
-    table *t = workload_table(r, "allocator", NULL);
+// Prints a number of each cell of a pass, divided by `unit`; no row for allocators without one, as
+// system mallocs have no linear memory.
+static void report_print_numbers(const report *r, const char *pass, const char *key, double unit,
+                                 int decimals) {
+    table *t = report_workload_table(r, NULL);
     for (size_t i = 0; i < r->view.allocator_count; i++) {
-        if (!has_numbers(r, r->rows[i], pass, key)) continue;
+        if (!report_has_numbers(r, r->rows[i], pass, key)) continue;
         size_t row = table_row(t);
         table_set(t, row, 0, "%s", r->rows[i]);
         for (size_t w = 0; w < r->view.workload_count; w++) {
@@ -160,13 +162,14 @@ static void print_numbers(const report *r, const char *pass, const char *key, do
 
 // ---- Sections -----------------------------------------------------------------------------------
 
-// Whether there are blocks enough for verdicts at all. Older results don't say how many are needed.
-static bool has_verdicts(const report *r) {
+// Returns whether there are enough blocks for verdicts. Older results do not say how many are
+// needed.
+static bool report_has_verdicts(const report *r) {
     return r->view.blocks >= r->view.blocks_needed;
 }
 
-// What a strategy lost in a pass against the baseline, a line. Returns on how many workloads.
-static size_t print_losses_of(const report *r, const char *name, const char *pass) {
+// Prints the workloads on which a strategy is slower than the baseline. Returns their number.
+static size_t report_print_losses_of(const report *r, const char *name, const char *pass) {
     size_t losses = 0;
     for (size_t w = 0; w < r->view.workload_count; w++) {
         const char *workload = r->view.workloads[w];
@@ -174,141 +177,133 @@ static size_t print_losses_of(const report *r, const char *name, const char *pas
         if (strcmp(ratio.verdict, "slower") != 0) continue;
         if (losses++ == 0) {
             size_t columns = text_columns(name);
-            fputs(bullet(r), r->stream);
-            put(r, name);
+            fputs(r->form == TABLE_MARKDOWN ? "- " : "  ", r->stream);
+            table_print_text(r->form, name, r->stream);
             fprintf(r->stream, "%*s %s:", columns < 9 ? (int)(9 - columns) : 0, "", pass);
         } else if (losses % 4 == 1 && r->form == TABLE_TERMINAL) {
             fprintf(r->stream, "\n%*s", 17, "");
         }
         fputc(' ', r->stream);
-        put(r, workload);
-        fprintf(r->stream, " %.*f", decimals(ratio.ratio), ratio.ratio);
+        table_print_text(r->form, workload, r->stream);
+        fprintf(r->stream, " %.*f", report_decimals(ratio.ratio), ratio.ratio);
     }
     if (losses) fputc('\n', r->stream);
     return losses;
 }
 
-// Where strategies lose against the baseline, before anything else.
-static void print_losses(const report *r) {
-    if (!has_verdicts(r)) return;
-    heading(r, "Losses: where a strategy is slower than %s", r->view.baseline);
+static void report_print_losses(const report *r) {
+    if (!report_has_verdicts(r)) return;
+    report_line(r, HEADING, "Losses: strategies slower than %s", r->view.baseline);
     size_t losses = 0;
     for (size_t i = 0; i < r->view.allocator_count; i++) {
-        if (!is_kind(r, r->rows[i], "strategy")) continue;
-        losses += print_losses_of(r, r->rows[i], "warm");
-        losses += print_losses_of(r, r->rows[i], "cold");
+        if (!report_is_kind(r, r->rows[i], "strategy")) continue;
+        losses += report_print_losses_of(r, r->rows[i], "warm");
+        losses += report_print_losses_of(r, r->rows[i], "cold");
     }
-    if (!losses) fprintf(r->stream, "  none\n");
+    if (!losses) report_line(r, ITEM, "none");
 }
 
-static const char *context_text(const report *r, const char *key) {
+static const char *report_context_text(const report *r, const char *key) {
     const char *value = json_string_value(json_object_get(r->view.context, key));
     return value ? value : "unknown";
 }
 
-// The memory options, as results.json names them. Results without one are older than the choice.
+static double report_context_number(const report *r, const char *key) {
+    return json_number_value(json_object_get(r->view.context, key));
+}
+
+static bool report_context_flag(const report *r, const char *key) {
+    return json_is_true(json_object_get(r->view.context, key));
+}
+
+// By their names in results.json; older results have none.
 static const struct memory_option {
-    const char *name, *title, *asked, *pages;
+    const char *name, *title, *strategies, *method;
 } memory_options[] = {
-    {"4k", NULL, NULL, "on 4 KiB pages, and nothing is prefaulted"},
-    {"2m", "Memory: 2m, present in steps of 2 MiB (the headline: 4k, page by page)",
-     "linear memory grows by 2 MiB at once",
-     "on 4 KiB pages; linear memory is prefaulted by 2 MiB at a time as it grows, inside of the "
-     "pass (`ideal`'s and `floor`'s before it), a host's not at all"},
-    {"huge", "Memory: huge pages where the system gives them (the headline: 4k)",
-     "linear memory asks for huge pages",
-     "on transparent huge pages where they were asked for and given, and nothing is prefaulted"},
+    {"4k", NULL, NULL, "4 KiB pages, none prefaulted"},
+    {"2m", "Memory: 2m, committed in steps of 2 MiB (default: 4k, page by page)",
+     "strategies: linear memory grows by 2 MiB at a time",
+     "4 KiB pages; linear memory is prefaulted 2 MiB at a time as it grows, within the pass (that "
+     "of `ideal` and `floor` before it), memory of system mallocs is not"},
+    {"huge", "Memory: huge pages if the system has them (default: 4k)",
+     "strategies: linear memory is advised to use huge pages",
+     "transparent huge pages where requested and available, none prefaulted"},
 };
 
-static const struct memory_option *memory_option_of(const report *r) {
-    const char *name = context_text(r, "memory_options");
+static const struct memory_option *report_memory_option_of(const report *r) {
+    const char *name = report_context_text(r, "memory_options");
     for (size_t i = 1; i < sizeof memory_options / sizeof *memory_options; i++)
         if (strcmp(name, memory_options[i].name) == 0) return &memory_options[i];
     return &memory_options[0];
 }
 
-// Another memory than the headline's is said before all, and who got what.
-static void print_memory_option(const report *r) {
-    const struct memory_option *option = memory_option_of(r);
+// Prints a memory option other than the default, with what it sets in each system malloc.
+static void report_print_memory_option(const report *r) {
+    const struct memory_option *option = report_memory_option_of(r);
     if (!option->title) return;
-    heading(r, "%s", option->title);
-    fprintf(r->stream, "%s%s\n", bullet(r), option->asked);
+    report_line(r, HEADING, "%s", option->title);
+    report_line(r, ITEM, "%s", option->strategies);
     for (size_t i = 0; i < r->view.allocator_count; i++) {
         const char *name = r->view.allocators[i];
         const char *setting = view_allocator_text(&r->view, name, "environment");
-        if (!is_kind(r, name, "host")) continue;
-        fputs(bullet(r), r->stream);
-        put(r, name);
-        fputs(": ", r->stream);
-        put(r, *setting ? setting : "has no setting for it");
-        fputc('\n', r->stream);
+        if (report_is_kind(r, name, "host"))
+            report_line(r, ITEM, "%s: %s", name, *setting ? setting : "no such setting");
     }
 }
 
-// What was asked for and is not here: said before all figures.
-static void print_shortfall(const report *r) {
-    const json_t *context = r->view.context;
+// Prints in what the measurement is incomplete.
+static void report_print_shortfall(const report *r) {
     long long blocks = r->view.blocks, needed = r->view.blocks_needed;
-    long long asked = json_integer_value(json_object_get(context, "blocks_asked"));
-    if (json_is_true(json_object_get(context, "interrupted")) && blocks == 0)
-        heading(r, "Interrupted before the first block: nothing was measured");
-    else if (json_is_true(json_object_get(context, "interrupted")))
-        heading(r, "Interrupted in block %lld of %lld", blocks, asked);
-    if (has_verdicts(r)) return;
-    heading(r, "%lld block%s: no verdicts (%lld needed)", blocks, blocks == 1 ? "" : "s", needed);
-    fprintf(r->stream,
-            "%sRatios are medians, beside the whole range. What differs may be chance.\n"
-            "%s'--blocks %lld' or '--profile standard' measures enough.\n",
-            bullet(r), bullet(r), needed);
+    if (report_context_flag(r, "interrupted") && blocks == 0)
+        report_line(r, HEADING, "Interrupted before the first block: nothing was measured");
+    else if (report_context_flag(r, "interrupted"))
+        report_line(r, HEADING, "Interrupted in block %lld of %.0f", blocks,
+                    report_context_number(r, "blocks_asked"));
+    if (report_has_verdicts(r)) return;
+    report_line(r, HEADING, "%lld block%s: no verdicts (%lld needed)", blocks,
+                blocks == 1 ? "" : "s", needed);
+    report_line(r, ITEM, "Ratios are medians, with their whole range; differences may be chance.");
+    report_line(r, ITEM, "Measure more with '--blocks %lld' or '--profile standard'.", needed);
 }
 
-static void print_failures(const report *r) {
+static void report_print_failures(const report *r) {
     bool any = false;
     for (size_t i = 0; i < r->view.allocator_count; i++)
         for (size_t w = 0; w < r->view.workload_count; w++) {
-            const json_t *cell =
-                view_cell(&r->view, r->view.allocators[i], r->view.workloads[w], "warm");
+            const char *name = r->view.allocators[i], *workload = r->view.workloads[w];
+            const json_t *cell = view_cell(&r->view, name, workload, "warm");
             if (view_ok(cell)) continue;
-            if (!any) heading(r, "Failed: these cells have no time");
+            if (!any) report_line(r, HEADING, "Failed cells");
             any = true;
             const char *status = json_string_value(json_object_get(cell, "status"));
-            fputs(bullet(r), r->stream);
-            put(r, r->view.allocators[i]);
-            fputs(" on ", r->stream);
-            put(r, r->view.workloads[w]);
-            fputs(": ", r->stream);
-            put(r, status ? status : "not measured");
-            fputc('\n', r->stream);
+            report_line(r, ITEM, "%s on %s: %s", name, workload, status ? status : "not measured");
         }
 }
 
-// Passes that the clock cannot resolve: a line for each workload and pass, with the allocators.
-static void print_short(const report *r) {
-    static const char *const passes[] = {"warm", "cold"};
+// Prints the passes that the clock cannot resolve: an item for each pass of a workload.
+static void report_print_short(const report *r) {
     bool any = false;
     for (size_t w = 0; w < 2 * r->view.workload_count; w++) {
-        const char *workload = r->view.workloads[w / 2], *comma = ": ";
+        const char *workload = r->view.workloads[w / 2], *pass = w % 2 ? "cold" : "warm";
+        char *names = NULL;
         for (size_t i = 0; i < r->view.allocator_count; i++) {
             const char *name = r->view.allocators[i];
-            if (!view_too_short(view_cell(&r->view, name, workload, passes[w % 2]))) continue;
-            if (!any) heading(r, "Too short to tell: passes of under 1,000 steps of the clock");
-            any = true;
-            if (*comma == ':') {
-                fprintf(r->stream, "%s%s, ", bullet(r), passes[w % 2]);
-                put(r, workload);
-            }
-            fputs(comma, r->stream);
-            put(r, name);
-            comma = ", ";
+            if (view_too_short(view_cell(&r->view, name, workload, pass)))
+                text_list_add(&names, name);
         }
-        if (*comma == ',') fputc('\n', r->stream);
+        if (names && !any)
+            report_line(r, HEADING,
+                        "Too short to time: passes of less than 1,000 steps of the clock");
+        if (names) report_line(r, ITEM, "%s, %s: %s", pass, workload, names);
+        any |= names != NULL;
+        free(names);
     }
 }
 
-static void print_means(const report *r) {
+static void report_print_means(const report *r) {
     char *base = text_format("warm, x %s", r->view.baseline);
     char *memory = text_format("memory, x %s", r->view.baseline);
-    const char *interval = has_verdicts(r) ? "95 %" : "range";
+    const char *interval = report_has_verdicts(r) ? "95 %" : "range";
     const char *headers[] = {"allocator", base, interval, "cold", interval, memory};
     table *t = table_new(6, headers);
     free(base);
@@ -318,15 +313,16 @@ static void print_means(const report *r) {
         size_t row = table_row(t);
         table_set(t, row, 0, "%s", name);
         for (size_t p = 0; p < 2; p++) {
-            view_ratio ratio = mean_ratio(r, name, p ? "cold" : "warm");
+            view_ratio ratio = report_mean_ratio(r, name, p ? "cold" : "warm");
             if (strcmp(name, r->view.baseline) == 0) {
                 table_set(t, row, 1 + 2 * p, isnan(ratio.ratio) ? "fail" : "1 ");
                 continue;
             }
-            set_ratio(t, row, 1 + 2 * p, &ratio);
+            report_set_ratio(t, row, 1 + 2 * p, &ratio);
             if (isnan(ratio.ratio) || ratio.too_short) continue;
             table_set(t, row, 2 + 2 * p, "%s%.3f-%.3f",
-                      has_verdicts(r) && !ratio.bounded ? "range " : "", ratio.low, ratio.high);
+                      report_has_verdicts(r) && !ratio.bounded ? "range " : "", ratio.low,
+                      ratio.high);
         }
         double mean = view_mean_of(&r->view, name, r->view.baseline, "peak_rss_bytes");
         if (isfinite(mean)) table_set(t, row, 5, "%.2f", mean);
@@ -335,41 +331,24 @@ static void print_means(const report *r) {
     table_free(t);
 }
 
-// Who may be called by several threads: the others are spared what that costs.
-static void print_threads(const report *r) {
-    const char *comma =
-        r->form == TABLE_MARKDOWN ? "\nSeveral threads may call " : "Several threads may call ";
-    size_t others = 0;
+static void report_print_threads(const report *r) {
+    char *names = NULL;
+    bool others = false;
     for (size_t i = 0; i < r->view.allocator_count; i++) {
         const char *name = r->view.allocators[i];
-        if (is_kind(r, name, "yardstick") || strpbrk(name, "#+")) continue;
-        if (view_allocator_can(&r->view, name, "shares_threads")) {
-            fputs(comma, r->stream);
-            put(r, name);
-            comma = ", ";
-        } else {
-            others++;
-        }
+        if (report_is_kind(r, name, "yardstick") || strpbrk(name, "#+")) continue;
+        bool shared = view_allocator_can(&r->view, name, "shares_threads");
+        if (shared) text_list_add(&names, name);
+        others |= !shared;
     }
-    if (*comma == ',')
-        fprintf(r->stream, others ? ";\nthe other strategies serve one thread.\n" : ".\n");
+    if (!names) return;
+    report_line(r, PARAGRAPH, "Thread-safe: %s.", names);
+    if (others) fputs("The other strategies serve one thread.\n", r->stream);
+    free(names);
 }
 
-static void print_control(const report *r, const char *a, const char *b, size_t wrong,
-                          size_t cells) {
-    if (cells == 0 || !has_verdicts(r)) return; // nothing could have been told apart
-    fputs("\nControl: ", r->stream);
-    put(r, a);
-    fputs(" against itself (", r->stream);
-    put(r, b);
-    fprintf(r->stream,
-            ") gave %zu false verdicts in %zu cells;\n"
-            "95 %% intervals give up to 5 in 100.\n",
-            wrong, cells);
-}
-
-// Whether the same allocator under two names was told apart: every such verdict is a false one.
-static void print_controls(const report *r) {
+// Prints how often two entries of the same allocator differ: each such verdict is false.
+static void report_print_controls(const report *r) {
     const results_view *v = &r->view;
     for (size_t i = 0; i < v->allocator_count; i++)
         for (size_t j = 0; j < i; j++) {
@@ -387,12 +366,15 @@ static void print_controls(const report *r) {
                 wrong +=
                     strcmp(ratio.verdict, "faster") == 0 || strcmp(ratio.verdict, "slower") == 0;
             }
-            print_control(r, a, b, wrong, cells);
+            if (cells && report_has_verdicts(r))
+                report_line(r, PARAGRAPH,
+                            "Control: %s and %s differ in %zu of %zu cells (expected: up to 5 %%).",
+                            a, b, wrong, cells);
         }
 }
 
-static void print_context(const report *r) {
-    heading(r, "Measured on");
+static void report_print_environment(const report *r) {
+    report_line(r, HEADING, "Environment");
     const char *const keys[] = {"date",
                                 "commit",
                                 "processor",
@@ -404,82 +386,68 @@ static void print_context(const report *r) {
                                 "compiler",
                                 "flags",
                                 "google_benchmark",
-                                "command",
                                 "profile",
                                 "memory_options",
                                 "seed"};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        fprintf(r->stream, "- %s: ", keys[i]);
-        bool command = strcmp(keys[i], "command") == 0;
-        (command ? table_print_code : table_print_text)(r->form, context_text(r, keys[i]),
-                                                        r->stream);
-        fputc('\n', r->stream);
-    }
-    fprintf(r->stream, "- blocks: %lld, in %.0f s (%.0f s of them verifying)\n",
-            json_integer_value(json_object_get(r->view.context, "blocks")),
-            json_number_value(json_object_get(r->view.context, "seconds")),
-            json_number_value(json_object_get(r->view.context, "verify_seconds")));
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        report_line(r, ITEM, "%s: %s", keys[i], report_context_text(r, keys[i]));
+    report_line(r, ITEM, "blocks: %lld, in %.0f s (%.0f s of it for verification)",
+                (long long)r->view.blocks, report_context_number(r, "seconds"),
+                report_context_number(r, "verify_seconds"));
     const char *left_out = json_string_value(json_object_get(r->view.context, "left_out"));
-    if (left_out && *left_out) {
-        fputs("- left out, as the system had no library of it: ", r->stream);
-        put(r, left_out);
-        fputc('\n', r->stream);
-    }
+    if (left_out && *left_out) report_line(r, ITEM, "left out because not installed: %s", left_out);
     for (size_t i = 0; i < r->view.allocator_count; i++) {
-        const char *proof = view_allocator_text(&r->view, r->view.allocators[i], "answered_by");
-        if (!*proof) continue;
-        fputs(bullet(r), r->stream);
-        put(r, r->view.allocators[i]);
-        fputs(" was answered by ", r->stream);
-        put(r, proof);
-        fputc('\n', r->stream);
+        const char *name = r->view.allocators[i];
+        const char *proof = view_allocator_text(&r->view, name, "answered_by");
+        if (*proof) report_line(r, ITEM, "%s: %s", name, proof);
     }
 }
 
-static void print_method(const report *r) {
-    double effect = json_number_value(json_object_get(r->view.context, "minimum_effect"));
-    heading(r, "How to read this, and what it favours");
-    fputs("- A ratio is ", r->stream);
-    put(r, r->view.baseline);
+// Prints own texts, which are Markdown, between those of the results.
+static void report_print_method(const report *r) {
+    report_line(r, HEADING, "Method and biases");
+    fputs("- A ratio is the time of ", r->stream);
+    table_print_text(r->form, r->view.baseline, r->stream);
     fprintf(
         r->stream,
-        "'s time divided by the allocator's: above 1 is faster. It is the "
-        "median over blocks, each of which played every allocator once, in random order, in "
-        "a fresh process. `+` faster and `-` slower: the 95 %% interval (sign test) lies on "
-        "one side of 1; `=` same: it lies within %.0f %%; `?`: unclear. Fewer than 6 blocks have "
-        "no such interval, and no mark. A pass of less than 1,000 steps of the clock is too "
-        "short to be timed. Short warm passes are repeated until they are long enough, if the "
-        "replay frees every block.\n"
-        "- Everyone is called through one table of function pointers (the system's own malloc "
-        "stands in it, without a wrapper), by one thread, frees without a size, %s. Blocks "
-        "are touched once in every 4 KiB.\n"
-        "- Before it was timed each cell was played once verified: content, alignment and "
-        "bounds of every block, and of a strategy (at check level 2) a walk over the heap "
-        "every 4,096 calls. The times are of check level 0.\n"
-        "- warm: the same program played again in the same heap. cold: the first pass of a "
-        "fresh process, dominated by page faults.\n"
-        "- `floor` hands out one address: it is what the harness costs. `ideal` places "
-        "blocks where a first fit without headers would, computed before the run; a strategy "
-        "may take less memory, but no less than the peak of live bytes. Neither "
-        "is an allocator. Strategies without single frees (",
-        effect * 100, memory_option_of(r)->pages);
+        " divided by the time of the allocator: above 1 is faster. It is the median over "
+        "blocks; a block runs every allocator once, in random order, each in a fresh process. "
+        "`+` faster and `-` slower: the 95 %% confidence interval (sign test) is on one side "
+        "of 1. `=` same: the interval is within %.0f %%. `?`: unclear. With fewer than 6 "
+        "blocks there is no such interval, and no mark.\n"
+        "- A pass of less than 1,000 steps of the clock is too short to time. Short warm passes "
+        "are repeated until they are long enough, if the replay frees every block.\n"
+        "- All allocators are called through one table of function pointers, which holds the "
+        "functions of a system malloc without wrappers; by %s; without sizes in frees; in %s. "
+        "Each block is touched once in every 4 KiB.\n"
+        "- Before a cell is timed, a verified run checks content, alignment and bounds of every "
+        "block, and walks the heap of a strategy (at check level 2) every 4,096 calls. "
+        "Strategies are timed at check level 0.\n"
+        "- Warm: the replay runs again in the same heap. Cold: the first pass of a fresh "
+        "process, dominated by page faults.\n"
+        "- `floor` returns one address for every block: its time is the cost of the harness. "
+        "`ideal` places blocks by first fit without headers, computed before the run; a "
+        "strategy may take less memory, but not less than the peak of live bytes. Neither is an "
+        "allocator. Strategies that do not free single blocks (",
+        report_context_number(r, "minimum_effect") * 100,
+        report_context_flag(r, "threads") ? "one thread for each lane" : "one thread",
+        report_memory_option_of(r)->method);
     const char *comma = "";
-    for (size_t i = 0; i < r->view.allocator_count; i++)
-        if (!view_allocator_can(&r->view, r->view.allocators[i], "frees_blocks")) {
-            fputs(comma, r->stream);
-            table_print_code(r->form, r->view.allocators[i], r->stream);
-            comma = ", ";
-        }
-    fprintf(r->stream,
-            ") are reset between passes: they are bounds as well.\n"
-            "- Bias: strategies serve one thread, over one range that is reserved beforehand; "
-            "system mallocs are ready for threads and are charged for it; strategies align every "
-            "block to 16 bytes, hosts may align small ones to 8. Replays repeat exactly and do "
-            "nothing but allocate, which flatters whoever has the smallest tables. What "
-            "programs do between the calls, and what they lose to a bad layout there, is not "
-            "seen.\n"
-            "- Debian's Google Benchmark calls itself a debug build; only its loop around whole "
-            "passes is in the library, and a pass takes its own time.\n");
+    for (size_t i = 0; i < r->view.allocator_count; i++) {
+        if (view_allocator_can(&r->view, r->view.allocators[i], "frees_blocks")) continue;
+        fputs(comma, r->stream);
+        table_print_code(r->form, r->view.allocators[i], r->stream);
+        comma = ", ";
+    }
+    fputs(") are reset between passes.\n"
+          "- Biases: strategies serve one thread, in one range that is reserved beforehand; system "
+          "mallocs are thread-safe, which costs time. Strategies align every block to 16 bytes; "
+          "system mallocs may align small blocks to 8. Replays repeat exactly and only allocate, "
+          "which favours allocators with small tables. What a program does between its calls, and "
+          "what a poor layout costs it there, is not measured.\n"
+          "- Debian's Google Benchmark calls itself a debug build. Only its loop around the passes "
+          "is in that library; each pass reads the clock itself.\n",
+          r->stream);
 }
 
 bool report_print(const json_t *results, table_form form, FILE *stream) {
@@ -487,49 +455,50 @@ bool report_print(const json_t *results, table_form form, FILE *stream) {
     if (results_view_open(&r.view, results)) return false;
     r.rows = calloc(r.view.allocator_count + 1, sizeof *r.rows);
     if (!r.rows) abort();
-    sort_rows(&r);
+    report_sort_rows(&r);
     bool all = form == TABLE_MARKDOWN;
     if (all) {
         fputs("# Allocators compared on recorded workloads\n\n", stream);
-        table_print_code(form, context_text(&r, "command"), stream);
+        table_print_code(form, report_context_text(&r, "command"), stream);
         fputc('\n', stream);
     }
-    print_shortfall(&r);
-    if (json_is_true(json_object_get(r.view.context, "threads")))
-        heading(&r, "Threads: one for each lane of a workload, all at once");
-    print_memory_option(&r);
-    print_failures(&r);
-    print_short(&r);
-    print_losses(&r);
-    heading(&r, "Warm: speed relative to %s (above 1 is faster), slowest first", r.view.baseline);
-    print_ratios(&r, "warm");
-    heading(&r, "Cold: the same for the first pass of a fresh process");
-    print_ratios(&r, "cold");
-    heading(&r, "Geometric means, and peak resident memory in the cold pass");
-    print_means(&r);
-    print_threads(&r);
+    report_print_shortfall(&r);
+    if (report_context_flag(&r, "threads"))
+        report_line(&r, HEADING, "Threads: one for each lane of a workload, concurrently");
+    report_print_memory_option(&r);
+    report_print_failures(&r);
+    report_print_short(&r);
+    report_print_losses(&r);
+    report_line(&r, HEADING, "Warm: speed relative to %s (above 1 is faster), slowest first",
+                r.view.baseline);
+    report_print_ratios(&r, "warm");
+    report_line(&r, HEADING, "Cold: the same in the first pass of a fresh process");
+    report_print_ratios(&r, "cold");
+    report_line(&r, HEADING, "Geometric means, and peak resident memory in the cold pass");
+    report_print_means(&r);
+    report_print_threads(&r);
     if (all) {
-        heading(&r, "Warm: ns an operation");
-        print_numbers(&r, "warm", "ns_per_op", 1, 2);
-        heading(&r, "Cold: ns an operation");
-        print_numbers(&r, "cold", "ns_per_op", 1, 1);
-        heading(&r, "Peak resident memory above the baseline, KiB");
-        print_numbers(&r, "cold", "peak_rss_bytes", 1024, 0);
+        report_line(&r, HEADING, "Warm: ns per operation");
+        report_print_numbers(&r, "warm", "ns_per_op", 1, 2);
+        report_line(&r, HEADING, "Cold: ns per operation");
+        report_print_numbers(&r, "cold", "ns_per_op", 1, 1);
+        report_line(&r, HEADING, "Peak resident memory in the cold pass, without the harness, KiB");
+        report_print_numbers(&r, "cold", "peak_rss_bytes", 1024, 0);
     }
-    heading(&r, "Linear memory, pages of 64 KiB");
-    print_numbers(&r, "cold", "peak_heap_bytes", 65536, 0);
+    report_line(&r, HEADING, "Linear memory after the cold pass, in pages of 64 KiB");
+    report_print_numbers(&r, "cold", "peak_heap_bytes", 65536, 0);
     if (all) {
-        heading(&r, "Page faults in the cold pass");
-        print_numbers(&r, "cold", "page_faults", 1, 0);
+        report_line(&r, HEADING, "Page faults in the cold pass");
+        report_print_numbers(&r, "cold", "page_faults", 1, 0);
     }
-    if (strcmp(memory_option_of(&r)->name, "huge") == 0) {
-        heading(&r, "Huge pages of 2 MiB after the cold pass, of the whole process");
-        print_numbers(&r, "cold", "huge_bytes", 2 << 20, 0);
+    if (strcmp(report_memory_option_of(&r)->name, "huge") == 0) {
+        report_line(&r, HEADING, "Huge pages of 2 MiB after the cold pass, of the whole process");
+        report_print_numbers(&r, "cold", "huge_bytes", 2 << 20, 0);
     }
-    print_controls(&r);
+    report_print_controls(&r);
     if (all) {
-        print_method(&r);
-        print_context(&r);
+        report_print_method(&r);
+        report_print_environment(&r);
     }
     free(r.rows);
     results_view_close(&r.view);

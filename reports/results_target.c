@@ -1,6 +1,6 @@
-// Fuzz target: the reader of results.json, and the report of what it takes. What it takes is the
-// same again when it is written, and each of its comparisons has an ordered interval either way
-// round; why it takes nothing else is one line.
+// Fuzz target: the reader of results.json, and the report. Results that the reader accepts are
+// equal after they are written and read again, and each of their comparisons has an ordered
+// interval in both directions. The reason for refusing others is one line.
 #include "cli/file.h"
 #include "fuzz/targets/target.h"
 #include "reports/report.h"
@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-static int file; // in memory: files are what the reader reads
+static int file; // in memory, for the reader
 
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
     target_begin(*argc, *argv);
@@ -29,7 +29,7 @@ static void fail(const char *how) {
     target_fail(LAW_reader, how);
 }
 
-static void hold_reason(const char *reason) {
+static void check_reason(const char *reason) {
     if (!reason[0]) fail("refused without a reason");
     for (const char *c = reason; *c; c++)
         if ((unsigned char)*c < ' ') fail("a reason of several lines");
@@ -40,32 +40,32 @@ static json_t *read_bytes(const void *bytes, size_t count) {
     snprintf(path, sizeof path, "/proc/self/fd/%d", file);
     if (ftruncate(file, 0) != 0 || pwrite(file, bytes, count, 0) != (ssize_t)count) abort();
     json_t *json = file_read_json(path, reason);
-    if (!json) hold_reason(reason);
+    if (!json) check_reason(reason);
     return json;
 }
 
-// Returns whether its texts have the C library's word for one that is missing.
-static bool hold_written(const json_t *json) {
+// Returns whether the text contains what printf prints for NULL.
+static bool check_written(const json_t *json) {
     char *text = json_dumps(json, JSON_INDENT(2) | JSON_ENCODE_ANY);
     if (!text) abort();
     bool has_null = strstr(text, "(null)");
     json_t *again = read_bytes(text, strlen(text));
-    if (!again || !json_equal(json, again)) fail("what was written is not read again");
+    if (!again || !json_equal(json, again)) fail("what was written cannot be read again");
     json_decref(again);
     free(text);
     return has_null;
 }
 
-static void hold_report(const json_t *json, table_form form, bool taken, bool has_null) {
+static void check_report(const json_t *json, table_form form, bool accepted, bool has_null) {
     char *text = NULL;
     size_t count;
     FILE *stream = open_memstream(&text, &count);
     if (!stream) abort();
     bool printed = report_print(json, form, stream);
     if (fclose(stream) != 0) abort();
-    if (printed != taken) fail("the report takes what its reader does not, or the other way round");
-    if (!taken && count) fail("refused, and printed");
-    if (!has_null && strstr(text, "(null)")) fail("a text that is missing is printed");
+    if (printed != accepted) fail("the report and its reader do not accept the same results");
+    if (!accepted && count) fail("refused but printed");
+    if (!has_null && strstr(text, "(null)")) fail("a missing text is printed");
     free(text);
 }
 
@@ -74,18 +74,19 @@ static const char *text_of(const json_t *row, const char *key) {
     return text ? text : "";
 }
 
-static void hold_interval(view_ratio r) {
-    if (r.low > r.ratio || r.ratio > r.high || r.low > r.high) fail("an interval is upside down");
+static void check_interval(view_ratio r) {
+    if (r.low > r.ratio || r.ratio > r.high || r.low > r.high)
+        fail("an interval that is not ordered");
 }
 
-static void hold_intervals(const results_view *view) {
+static void check_intervals(const results_view *view) {
     size_t i;
     json_t *row;
     json_array_foreach(json_object_get(view->results, "comparisons"), i, row) {
         const char *a = text_of(row, "a"), *b = text_of(row, "b");
         const char *workload = text_of(row, "workload"), *pass = text_of(row, "pass");
-        hold_interval(view_compare(view, a, b, workload, pass));
-        hold_interval(view_compare(view, b, a, workload, pass));
+        check_interval(view_compare(view, a, b, workload, pass));
+        check_interval(view_compare(view, b, a, workload, pass));
     }
 }
 
@@ -95,14 +96,14 @@ void target_input(const uint8_t *bytes, size_t count) {
     results_view view;
     const char *reason = results_view_open(&view, json);
     if (reason) {
-        hold_reason(reason);
+        check_reason(reason);
     } else {
-        hold_intervals(&view);
+        check_intervals(&view);
         results_view_close(&view);
     }
-    bool has_null = hold_written(json);
-    hold_report(json, TABLE_TERMINAL, !reason, has_null);
-    hold_report(json, TABLE_MARKDOWN, !reason, has_null);
+    bool has_null = check_written(json);
+    check_report(json, TABLE_TERMINAL, !reason, has_null);
+    check_report(json, TABLE_MARKDOWN, !reason, has_null);
     json_decref(json);
     target_operations++;
 }

@@ -15,7 +15,7 @@ struct table {
     char **cells;         // printable, or NULL
 };
 
-static char **at(const table *t, size_t row, size_t column) {
+static char **table_at(const table *t, size_t row, size_t column) {
     return &t->cells[row * t->columns + column];
 }
 
@@ -25,14 +25,14 @@ table *table_new(size_t columns, const char *const *headers) {
     t->columns = columns;
     table_row(t);
     for (size_t i = 0; i < columns; i++)
-        *at(t, 0, i) = text_printable(headers[i]);
+        *table_at(t, 0, i) = text_printable(headers[i]);
     return t;
 }
 
 size_t table_row(table *t) {
     t->cells = reallocarray(t->cells, (t->rows + 1) * t->columns, sizeof *t->cells);
     if (!t->cells) abort();
-    memset(at(t, t->rows, 0), 0, t->columns * sizeof *t->cells);
+    memset(table_at(t, t->rows, 0), 0, t->columns * sizeof *t->cells);
     return t->rows++;
 }
 
@@ -42,35 +42,36 @@ void table_set(table *t, size_t row, size_t column, const char *format, ...) {
     va_start(arguments, format);
     if (vasprintf(&text, format, arguments) < 0) abort();
     va_end(arguments);
-    free(*at(t, row, column));
-    *at(t, row, column) = text_printable(text);
+    free(*table_at(t, row, column));
+    *table_at(t, row, column) = text_printable(text);
     free(text);
 }
 
 // ---- Escaping -----------------------------------------------------------------------------------
 
-// Whether Markdown (CommonMark, with tables) could take a character for more than itself. An
-// underscore within a word is none: paged_shared.
-static bool is_markup(const char *text, size_t i) {
+// Returns whether a character is syntax in Markdown (CommonMark, with tables). An underscore within
+// a word is not: paged_shared.
+static bool table_is_markup(const char *text, size_t i) {
     if (text[i] == '_')
         return i == 0 || !isalnum((unsigned char)text[i - 1]) ||
                !isalnum((unsigned char)text[i + 1]);
     return strchr("\\`*[]<>&|~$", text[i]) != NULL;
 }
 
-// Whether a character makes a heading or a list of the line that it begins: "#", "-", "1.".
-static bool is_line_markup(const char *text, size_t i) {
+// Returns whether a character is syntax at the beginning of a line: "#", "-", "1.".
+static bool table_is_line_markup(const char *text, size_t i) {
     return i == 0 ? strchr("-+#", text[0]) != NULL
                   : strchr(".)", text[i]) && strspn(text, "0123456789") == i;
 }
 
-static char *escape(table_form form, const char *text, bool begins_line) {
+static char *table_escape(table_form form, const char *text, bool begins_line) {
     char *printable = text_printable(text);
     if (form == TABLE_TERMINAL) return printable;
     char *escaped = calloc(2, strlen(printable) + 1), *to = escaped;
     if (!escaped) abort();
     for (size_t i = 0; printable[i]; i++) {
-        if (is_markup(printable, i) || (begins_line && is_line_markup(printable, i))) *to++ = '\\';
+        if (table_is_markup(printable, i) || (begins_line && table_is_line_markup(printable, i)))
+            *to++ = '\\';
         *to++ = printable[i];
     }
     free(printable);
@@ -78,12 +79,12 @@ static char *escape(table_form form, const char *text, bool begins_line) {
 }
 
 void table_print_text(table_form form, const char *text, FILE *stream) {
-    char *escaped = escape(form, text, true);
+    char *escaped = table_escape(form, text, true);
     fputs(escaped, stream);
     free(escaped);
 }
 
-static void print_ticks(size_t count, FILE *stream) {
+static void table_print_ticks(size_t count, FILE *stream) {
     while (count--)
         fputc('`', stream);
 }
@@ -94,44 +95,45 @@ void table_print_code(table_form form, const char *text, FILE *stream) {
     for (const char *tick = printable; (tick = strchr(tick, '`')); tick += strspn(tick, "`"))
         if (strspn(tick, "`") > longest) longest = strspn(tick, "`");
     bool markdown = form == TABLE_MARKDOWN;
-    const char *apart = markdown && longest ? " " : ""; // a tick at an end belongs to the text
-    print_ticks(markdown ? longest + 1 : 0, stream);
+    const char *apart =
+        markdown && longest ? " " : ""; // so that the text may begin or end with a tick
+    table_print_ticks(markdown ? longest + 1 : 0, stream);
     fprintf(stream, "%s%s%s", apart, printable, apart);
-    print_ticks(markdown ? longest + 1 : 0, stream);
+    table_print_ticks(markdown ? longest + 1 : 0, stream);
     free(printable);
 }
 
 // ---- Printing -----------------------------------------------------------------------------------
 
-// A cell as it is shown, to be freed.
-static char *shown(const table *t, size_t row, size_t column, table_form form) {
-    const char *text = *at(t, row, column) ? *at(t, row, column) : "";
+// Returns a cell's text as printed, to be freed.
+static char *table_cell_text(const table *t, size_t row, size_t column, table_form form) {
+    const char *text = *table_at(t, row, column) ? *table_at(t, row, column) : "";
     return form == TABLE_TERMINAL ? text_shorten(text, CELL_COLUMNS_MAX)
-                                  : escape(form, text, false);
+                                  : table_escape(form, text, false);
 }
 
-static size_t width(const table *t, size_t column, table_form form) {
+static size_t table_width(const table *t, size_t column, table_form form) {
     size_t widest = 0;
     for (size_t row = 0; row < t->rows; row++) {
-        char *text = shown(t, row, column, form);
+        char *text = table_cell_text(t, row, column, form);
         if (text_columns(text) > widest) widest = text_columns(text);
         free(text);
     }
     return widest;
 }
 
-// The widths of all columns, to be freed.
-static size_t *widths_of(const table *t, table_form form) {
+// Returns the widths of all columns, to be freed.
+static size_t *table_widths_of(const table *t, table_form form) {
     size_t *widths = calloc(t->columns, sizeof *widths);
     if (!widths) abort();
     for (size_t column = 0; column < t->columns; column++)
-        widths[column] = width(t, column, form);
+        widths[column] = table_width(t, column, form);
     return widths;
 }
 
-static void print_cell(const table *t, size_t row, size_t column, table_form form, size_t columns,
-                       FILE *stream) {
-    char *text = shown(t, row, column, form);
+static void table_print_cell(const table *t, size_t row, size_t column, table_form form,
+                             size_t columns, FILE *stream) {
+    char *text = table_cell_text(t, row, column, form);
     int fill = (int)(columns - text_columns(text));
     if (column == 0)
         fprintf(stream, "%s%*s", text, fill, "");
@@ -141,19 +143,19 @@ static void print_cell(const table *t, size_t row, size_t column, table_form for
 }
 
 // Prints the first column and those from `first` to `end`.
-static void print_part(const table *t, const size_t *widths, size_t first, size_t end,
-                       FILE *stream) {
+static void table_print_part(const table *t, const size_t *widths, size_t first, size_t end,
+                             FILE *stream) {
     for (size_t row = 0; row < t->rows; row++) {
-        print_cell(t, row, 0, TABLE_TERMINAL, widths[0], stream);
+        table_print_cell(t, row, 0, TABLE_TERMINAL, widths[0], stream);
         for (size_t column = first; column < end; column++) {
             fputc(' ', stream);
-            print_cell(t, row, column, TABLE_TERMINAL, widths[column], stream);
+            table_print_cell(t, row, column, TABLE_TERMINAL, widths[column], stream);
         }
         fputc('\n', stream);
     }
 }
 
-static void print_terminal(const table *t, const size_t *widths, FILE *stream) {
+static void table_print_terminal(const table *t, const size_t *widths, FILE *stream) {
     for (size_t first = 1, end; first < t->columns; first = end) {
         size_t used = widths[0];
         for (end = first; end < t->columns; end++) {
@@ -162,15 +164,15 @@ static void print_terminal(const table *t, const size_t *widths, FILE *stream) {
             used += more;
         }
         if (first > 1) fputc('\n', stream);
-        print_part(t, widths, first, end, stream);
+        table_print_part(t, widths, first, end, stream);
     }
 }
 
-static void print_markdown(const table *t, const size_t *widths, FILE *stream) {
+static void table_print_markdown(const table *t, const size_t *widths, FILE *stream) {
     for (size_t row = 0; row < t->rows; row++) {
         for (size_t column = 0; column < t->columns; column++) {
             fputs("| ", stream);
-            print_cell(t, row, column, TABLE_MARKDOWN, widths[column], stream);
+            table_print_cell(t, row, column, TABLE_MARKDOWN, widths[column], stream);
             fputc(' ', stream);
         }
         fputs("|\n", stream);
@@ -181,8 +183,8 @@ static void print_markdown(const table *t, const size_t *widths, FILE *stream) {
 }
 
 void table_print(const table *t, table_form form, FILE *stream) {
-    size_t *widths = widths_of(t, form);
-    (form == TABLE_TERMINAL ? print_terminal : print_markdown)(t, widths, stream);
+    size_t *widths = table_widths_of(t, form);
+    (form == TABLE_TERMINAL ? table_print_terminal : table_print_markdown)(t, widths, stream);
     free(widths);
 }
 

@@ -1,4 +1,4 @@
-// A contestant: one entry in the list of allocators that a comparison measures.
+// A candidate: one entry in the list of allocators that a comparison measures.
 //
 // NAME[#N][+P%]: an allocator may be listed several times with different numbers (a control: any
 // difference found between them is false), and may be slowed down by P percent (a control too: the
@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-typedef struct contestant {
+typedef struct candidate {
     char name[48];          // as typed, and as in the results
     char allocator[32];     // name of a strategy, a system malloc or a yardstick
     const char *library;    // to preload, or ""
@@ -16,27 +16,25 @@ typedef struct contestant {
     double handicap;
     bool yardstick, system_malloc;
     bool shares_threads;
+    bool frees_blocks;  // single ones; else it is reset between passes
     bool holds_content; // and so can be verified: all except the floor
-} contestant;
+} candidate;
 
 // Parses one. Exits (options_fail) if the allocator is unknown, if it is a system malloc whose
 // library is not installed, or if the text after its name is wrong.
-contestant contestant_parse(const char *text);
-
-// Returns whether it frees single blocks. If not, it is reset between passes, and labelled.
-bool contestant_frees(const contestant *contestant);
+candidate candidate_parse(const char *text);
 
 // Returns the names of all yardsticks, strategies and system mallocs. Ends with NULL; static.
-const char *const *contestant_names(size_t *count);
+const char *const *candidate_names(size_t *count);
 
-// Returns the list for the standard comparison, "A,B,…", with the baseline a second time at the end
-// as a control and without system mallocs that are not installed; if `threads`, only allocators
+// Returns the list for the standard comparison, "A, B, …", with the baseline a second time at the
+// end as a control and without system mallocs that are not installed; if `threads`, only allocators
 // that threads may share. The caller frees it.
-char *contestant_standard(bool threads);
+char *candidate_standard(bool threads);
 
 // Returns the system mallocs that are not installed, "mimalloc (libmimalloc.so.3|…), …", or "" if
 // all are. Static.
-const char *contestant_left_out(void);
+const char *candidate_left_out(void);
 
 // Returns the default baseline allocator: jemalloc, or glibc if jemalloc is not installed.
-const char *contestant_baseline(void);
+const char *candidate_baseline(void);

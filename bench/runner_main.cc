@@ -1,9 +1,10 @@
-// The runner: one process that plays one cell. Google Benchmark drives the passes and takes their
-// times; the stage does the rest. What C++ needs of memory comes from an arena of our own, so that
-// the measured heap sees the program's calls and no others.
+// The runner: a process that measures one cell. Google Benchmark runs the passes and times them;
+// runner.h does the rest. C++ allocates from an arena, so that the measured heap receives the calls
+// of the replay and no others.
 
-#include "bench/cell.h"
-#include "bench/stage.h"
+extern "C" {
+#include "bench/runner.h"
+}
 
 #include <algorithm>
 #include <benchmark/benchmark.h>
@@ -19,9 +20,9 @@ namespace arena {
 
 constexpr std::size_t capacity_bytes = std::size_t{64} << 20;
 char *next, *end;
-bool closed; // while a pass is timed
+bool closed; // while a pass is timed, nothing may be allocated
 
-// Nothing is given back: a runner lives for seconds and needs a few KiB for each pass.
+// Nothing is freed: a runner runs for seconds and needs a few KiB for each pass.
 void *take(std::size_t bytes, std::size_t alignment) {
     if (closed) {
         std::fputs("linmem-runner: the harness allocates inside a timed pass\n", stderr);
@@ -43,26 +44,17 @@ void *take(std::size_t bytes, std::size_t alignment) {
 
 } // namespace arena
 
+// The array forms call these.
 void *operator new(std::size_t bytes) {
-    return arena::take(bytes, alignof(std::max_align_t));
-}
-void *operator new[](std::size_t bytes) {
     return arena::take(bytes, alignof(std::max_align_t));
 }
 void *operator new(std::size_t bytes, std::align_val_t alignment) {
     return arena::take(bytes, static_cast<std::size_t>(alignment));
 }
-void *operator new[](std::size_t bytes, std::align_val_t alignment) {
-    return arena::take(bytes, static_cast<std::size_t>(alignment));
-}
 void operator delete(void *) noexcept {}
-void operator delete[](void *) noexcept {}
 void operator delete(void *, std::size_t) noexcept {}
-void operator delete[](void *, std::size_t) noexcept {}
 void operator delete(void *, std::align_val_t) noexcept {}
-void operator delete[](void *, std::align_val_t) noexcept {}
 void operator delete(void *, std::size_t, std::align_val_t) noexcept {}
-void operator delete[](void *, std::size_t, std::align_val_t) noexcept {}
 
 namespace {
 
@@ -73,8 +65,9 @@ class CellReporter : public benchmark::BenchmarkReporter {
     bool ReportContext(const Context &) override { return true; }
     void ReportRuns(const std::vector<Run> &runs) override {
         for (const Run &run : runs) {
-            if (run.run_type != Run::RT_Iteration) continue; // aggregates: the statistics are ours
-            double ns = run.GetAdjustedRealTime();           // manual time, in the unit asked for
+            if (run.run_type != Run::RT_Iteration)
+                continue;                          // no aggregates: bench/statistics.h has them
+            double ns = run.GetAdjustedRealTime(); // the manual time, in the unit set below
             if (run.run_name.function_name == "cold")
                 outcome->cold_ns = ns;
             else if (outcome->warm_passes < CELL_PASSES_MAX)
@@ -89,7 +82,7 @@ class CellReporter : public benchmark::BenchmarkReporter {
 void pass(benchmark::State &state) {
     for (auto _ : state) {
         arena::closed = true;
-        double ns = stage_pass();
+        double ns = runner_pass();
         arena::closed = false;
         state.SetIterationTime(ns * 1e-9);
     }
@@ -106,9 +99,9 @@ void run(const char *name, std::uint32_t passes, CellReporter *reporter) {
 }
 
 std::uint32_t warm_passes(const cell &cell) {
-    double fit = cell.order.warm_ns_max / cell.outcome.cold_ns;
-    if (fit >= cell.order.warm_passes) return cell.order.warm_passes;
-    return std::max(static_cast<std::uint32_t>(fit), cell.order.warm_passes_min);
+    double fit = cell.request.warm_ns_max / cell.outcome.cold_ns;
+    if (fit >= cell.request.warm_passes) return cell.request.warm_passes;
+    return std::max(static_cast<std::uint32_t>(fit), cell.request.warm_passes_min);
 }
 
 void measure(cell *cell) {
@@ -118,36 +111,31 @@ void measure(cell *cell) {
     benchmark::Initialize(&count, arguments);
     CellReporter reporter(&cell->outcome);
     run("cold", 1, &reporter);
-    stage_fit_passes();
+    runner_fit_passes();
     run("warm", warm_passes(*cell), &reporter);
-    stage_judge_passes();
-}
-
-// Whether the shared piece is what this build takes it for.
-bool is_of_this_build() {
-    struct stat status;
-    return fstat(CELL_DESCRIPTOR, &status) != 0 || status.st_size == sizeof(cell);
+    runner_flag_short_passes();
 }
 
 } // namespace
 
 int main() {
-    if (!is_of_this_build()) {
-        std::fputs("linmem-runner: it is of another build than linmem\n", stderr);
+    struct stat status;
+    if (fstat(CELL_DESCRIPTOR, &status) == 0 && status.st_size != sizeof(cell)) {
+        std::fputs("linmem-runner: not of the same build as linmem\n", stderr);
         return 2;
     }
     void *shared =
         mmap(nullptr, sizeof(cell), PROT_READ | PROT_WRITE, MAP_SHARED, CELL_DESCRIPTOR, 0);
     if (shared == MAP_FAILED) {
-        std::fputs("linmem-runner: 'linmem compare' starts this\n", stderr);
+        std::fputs("linmem-runner: only 'linmem compare' can start this\n", stderr);
         return 2;
     }
-    auto *ordered = static_cast<cell *>(shared);
-    if (!stage_set(ordered)) return 1;
-    if (ordered->order.verify)
-        stage_verify();
+    auto *requested = static_cast<cell *>(shared);
+    if (!runner_set_up(requested)) return 1;
+    if (requested->request.verify)
+        runner_verify();
     else
-        measure(ordered);
-    ordered->outcome.done = 1;
-    return *ordered->outcome.failure ? 1 : 0;
+        measure(requested);
+    requested->outcome.done = 1;
+    return *requested->outcome.failure ? 1 : 0;
 }
