@@ -1,5 +1,5 @@
-// linmem: the command. One table of verbs; each is implemented in its room, and only here do rooms
-// meet.
+// The command: a table of verbs. Each verb is implemented in a room; only this file includes
+// several.
 #include "alloc/registry.h"
 #include "bench/compare_options.h"
 #include "bench/lists.h"
@@ -24,7 +24,6 @@
 #include <string.h>
 #include <unistd.h>
 
-// compare = measure, then render.
 static exit_status compare(int argc, char **argv) {
     compare_options options;
     char *words = text_shell_command(argc - 1, argv + 1);
@@ -58,28 +57,22 @@ static exit_status list(int argc, char **argv) {
     return list_command(kinds, sizeof kinds / sizeof *kinds, argc, argv);
 }
 
-// Runs the targets, or, told to score, tells what they would find.
 static exit_status fuzz(int argc, char **argv) {
     if (argc < 2 || strcmp(argv[1], "score") != 0) return fuzz_command(argc, argv);
     argv[1] = (char[]){"linmem fuzz score"};
     return score_command(argc - 1, argv + 1);
 }
 
-// ./linmem, which has the sources at hand, runs the tests; the built command knows only their help.
+// The script ./linmem runs the tests; this command has only their help.
 static exit_status test(int argc, char **argv) {
     static const struct argp argp = {
-        NULL,
-        NULL,
-        "[--all] [CTEST OPTION…]",
-        "Builds linmem with gcc and with clang, with warnings as errors, and runs every test. "
-        "Options "
-        "are ctest's, as -R PATTERN, which runs the tests whose name matches, and --all: record "
-        "every program that the recorder's test knows, and list those that are not installed. The "
-        "last lines name the tests that failed and count the rest. Exit status: 0 all passed, 1 "
-        "a test failed, 2 bad usage or a missing package.",
-        NULL,
-        NULL,
-        NULL,
+        .args_doc = "[--all] [CTEST OPTION…]",
+        .doc = "Builds linmem with gcc and with clang, with warnings as errors, and runs every "
+               "test. Options are those of ctest, such as -R PATTERN, which runs the tests whose "
+               "names match, and --all: record every program that the recorder's test knows, and "
+               "list those that are not installed. The last lines name the tests that failed and "
+               "count the others. Exit status: 0 all passed, 1 a test failed, 2 bad usage or a "
+               "missing package.",
     };
     if (argc == 2 && strcmp(argv[1], "--help") == 0) options_parse(&argp, argc, argv, NULL);
     options_fail("test needs the sources: run ./linmem test in the repository");
@@ -101,13 +94,12 @@ enum { VERB_COUNT = sizeof verbs / sizeof *verbs };
 
 static void print_help(FILE *stream) {
     fputs("Usage: linmem VERB [OPTION…]\n"
-          "Tests and compares allocators for linear memories on traces of recorded programs.\n\n",
+          "Tests and compares allocators for linear memories with traces of real programs.\n\n",
           stream);
     for (size_t i = 0; i < VERB_COUNT; i++)
         fprintf(stream, "  %-9s  %s\n", verbs[i].name, verbs[i].summary);
-    fputs("\n'linmem VERB --help' describes a verb. Exit status: 0 no failure, 1 a failure was "
-          "found, 2 "
-          "bad usage or input.\n",
+    fputs("\n'linmem VERB --help' describes a verb. Exit status: 0 no failure, 1 a failure\n"
+          "was found, 2 bad usage or input.\n",
           stream);
 }
 
@@ -120,8 +112,8 @@ static const verb *find_verb(const char *name) {
     options_unknown("verb", name, names, VERB_COUNT);
 }
 
-// "help VERB…" is "VERB… --help".
-static void help_last(int argc, char **argv) {
+// Makes "help VERB…" into "VERB… --help".
+static void move_help(int argc, char **argv) {
     static char help[] = "--help";
     for (int i = 1; i < argc - 1; i++)
         argv[i] = argv[i + 1];
@@ -138,7 +130,7 @@ int main(int argc, char **argv) {
         puts("linmem " LINMEM_VERSION);
         return EXIT_HELD;
     }
-    if (strcmp(argv[1], "help") == 0) help_last(argc, argv);
+    if (strcmp(argv[1], "help") == 0) move_help(argc, argv);
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-?") == 0) {
         print_help(stdout);
         return EXIT_HELD;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What ./linmem does itself, in a copy of it where the commands it calls are fakes, each of which
-# writes its arguments to `calls`.
+# Tests of ./linmem, in a copy of it where the commands that it calls are replaced by fakes, which
+# append their arguments to `calls`.
 # shellcheck disable=SC2016 # the fakes are scripts
 set -euo pipefail
 here=$(dirname -- "$(realpath -- "$0")")
@@ -12,13 +12,13 @@ fakes=$folder/fakes calls=$folder/calls failed=0
 
 wrong() { printf '%s: %s\n' "$test" "$*" && failed=1; }
 
-# fake NAME SCRIPT: a command of this name.
+# fake NAME SCRIPT: makes a command of this name.
 fake() {
     printf '#!/bin/sh\necho "%s $*" >>%q\n%s\n' "$1" "$calls" "$2" >"$fakes/$1"
     chmod +x "$fakes/$1"
 }
 
-# start: a clean copy. Every package is there, and all builds and passes.
+# start TEST: makes a clean copy. All packages are installed, builds succeed and tests pass.
 start() {
     test=$1
     rm -rf "$copy" "$fakes"
@@ -26,11 +26,11 @@ start() {
     cp "$here"/{linmem,packages,CMakePresets.json} "$copy"
     cp -r "$here/cli/help" "$copy/cli"
     : >"$calls"
-    for command in sudo npm; do fake "$command" 'exit 1'; done
+    fake sudo 'exit 1'
     fake id 'echo 0'
     fake apt-cache 'echo "  Candidate: 1.0"; seq 100000' # more than a pipe holds
     fake apt-get ''
-        fake dpkg-query 'shift 3; for name; do echo "installed $name"; done'
+    fake dpkg-query 'shift 3; for name; do echo "installed $name"; done'
     fake npm ''
     fake cmake 'mkdir -p "build/$2"
         echo "CMAKE_HOME_DIRECTORY:INTERNAL=$PWD" >"build/$2/CMakeCache.txt"
@@ -42,14 +42,14 @@ start() {
     fake ctest 'echo "100% tests passed, 0 tests failed out of 2"'
 }
 
-# expect STATUS OUTPUT COMMAND…: how it ends, and a pattern of what it says on both streams.
+# expect STATUS PATTERN COMMAND…: tests its exit status and its output on both streams.
 expect() {
-    local status=$1 pattern=$2 said ended=0
+    local status=$1 pattern=$2 output ended=0
     shift 2
-    said=$(PATH=$fakes:$PATH "$@" 2>&1) || ended=$?
-    [ "$ended" = "$status" ] || wrong "$* ended with $ended, not $status, saying: $said"
+    output=$(PATH=$fakes:$PATH "$@" 2>&1) || ended=$?
+    [ "$ended" = "$status" ] || wrong "$*: status $ended, not $status: $output"
     # shellcheck disable=SC2053
-    [[ $said == $pattern ]] || wrong "$* said: $said"
+    [[ $output == $pattern ]] || wrong "$* printed: $output"
 }
 called() { grep -qx -- "$1" "$calls" || wrong "not called: $1, but: $(cat "$calls")"; }
 not_called() { ! grep -q -- "$1" "$calls" || wrong "called: $(grep -- "$1" "$calls")"; }
@@ -72,14 +72,16 @@ expect 0 "$(text fuzz)" "$copy/linmem" fuzz heap --help
 expect 0 "$(text trace)" "$copy/linmem" trace generate '-?'
 expect 0 "$(text fuzz-score)" "$copy/linmem" fuzz score --help
 expect 0 "$(text fuzz-score)" "$copy/linmem" help fuzz score
-expect 2 "linmem: unknown verb 'comapre'; did you mean 'compare'?*--help*" "$copy/linmem" comapre
+expect 2 "linmem: unknown verb 'comapre'; there are: compare, explore, *--help*" "$copy/linmem" comapre
 expect 2 "cat: *" sh -c '"$0" --help >/dev/full' "$copy/linmem"
 expect 2 "cat: *" sh -c '"$0" --help <&- >&-' "$copy/linmem"
 [ ! -s "$calls" ] || wrong "called: $(cat "$calls")"
 [ ! -e "$copy/build" ] || wrong "there is a build folder"
 
-test="wrong verbs are answered as the command itself does"
-for word in comapre COMPARE fuz lsit listt recrod tset x '' 'list list' --hlep -h comparecompare; do
+test="the built command answers unknown verbs"
+mkdir -p "$copy/build/bench"
+ln -s "$LINMEM" "$copy/build/bench/linmem"
+for word in comapre COMPARE x '' 'list list' --hlep -h; do
     expect 2 "$("$LINMEM" "$word" 2>&1 || true)" "$copy/linmem" "$word"
 done
 
@@ -96,10 +98,10 @@ test="a call without /proc"
 without_proc() { unshare -rm sh -c 'mount -t tmpfs none /proc && "$@"' sh "$@"; }
 if without_proc true 2>/dev/null; then
     expect 0 "$(text version)" without_proc "$copy/linmem" --version
-    expect 2 "linmem: unknown verb 'x'*" without_proc "$copy/linmem" x
+    expect 0 'it runs: x' without_proc "$copy/linmem" x
     expect 0 'it runs: list' without_proc "$copy/linmem" list
 else
-    echo "skipped: $test (this user may not mount)"
+    echo "skipped: $test (no permission to mount)"
 fi
 
 test="a call through a link, from elsewhere, with odd variables"
@@ -108,7 +110,7 @@ export CDPATH=/ GREP_OPTIONS=--color=always MAKEFLAGS=-n POSIXLY_CORRECT=1 NINJA
 (cd / && expect 0 'it runs: list' "$folder/link" list)
 unset CDPATH GREP_OPTIONS MAKEFLAGS POSIXLY_CORRECT NINJA_STATUS
 
-test="the command has the streams of the call"
+test="the command has the streams of the caller"
 expect 0 'it runs: list' "$copy/linmem" list <&-
 expect 3 '*' sh -c "'$folder/link' list >&-"
 expect 0 'it runs: list' sh -c "'$folder/link' list 2>&-"
@@ -116,7 +118,7 @@ rm "$copy/build/bench/build.ninja" # with a build to do
 expect 0 'it runs: list' sh -c "'$folder/link' list <&- 2>&-"
 expect 3 '*' sh -c "'$folder/link' list <&- >&- 2>&-"
 
-test="the command has the environment of the call"
+test="the command has the environment of the caller"
 printf '#!/bin/sh\necho "$CC $CFLAGS $MAKEFLAGS"' >"$copy/build/bench/linmem"
 fake ninja 'echo "env ${CC-none} ${CFLAGS-none}" >>'"$calls"'; echo "ninja: no work to do."'
 CC=tcc CFLAGS=-O0 MAKEFLAGS=-k expect 0 'tcc -O0 -k' "$copy/linmem" list
@@ -130,7 +132,7 @@ expect 0 '*it runs:*' moved/linmem list
 rm -rf moved
 [ "$(grep -c ^cmake "$calls")" = 2 ] || wrong "$(cat "$calls")"
 
-start "a path that CMake or the loader would take apart"
+start "a path with syntax of CMake, shells or the dynamic linker"
 for character in : ';' '"' \\ '$' '#' '[' ']' '*' '`' '|'; do
     mkdir "a${character}b"
     cp -r "$copy/." "a${character}b"
@@ -145,11 +147,11 @@ expect 2 "linmem: cannot write to $copy/build*" "$copy/linmem" list
 
 # ---- Packages ------------------------------------------------------------------------------------
 
-start "what is missing is installed, by the name that the system has"
+start "missing packages are installed, by the name that the system has"
 printf 'build one two|three\npeer four five|six\n' >"$copy/packages"
 fake dpkg-query 'echo "installed one"; exit 1'
 fake apt-cache 'case $2 in three | four) echo "  Candidate: 1.0" ;; two) echo "  Candidate: (none)" ;; esac'
-expect 0 '*left out: five|six (to compare with); this system has no such package*it runs:*' \
+expect 0 '*left out: five|six (to compare with): this system has no such package*it runs:*' \
     "$copy/linmem" list
 called "apt-get .*install -y --no-install-recommends three"
 called "apt-get .*install -y --no-install-recommends four"
@@ -157,16 +159,16 @@ called "apt-get .*install -y --no-install-recommends four"
 expect 0 "it runs: list" "$copy/linmem" list
 not_called apt-get
 
-start "a package that has to be there, and is not"
+start "a required package that is not available"
 fake dpkg-query 'exit 1'
 fake apt-cache ''
-expect 2 "linmem: this system has no package gcc g++ *" "$copy/linmem" list
+expect 2 "linmem: cannot install gcc g++ *: this system has no such package" "$copy/linmem" list
 not_called ^ninja
 
 start "a failed installation"
 fake dpkg-query 'exit 1'
 fake apt-get 'echo no network; exit 100'
-expect 2 "*no network*linmem: apt-get could not install gcc *" "$copy/linmem" list
+expect 2 "*no network*linmem: cannot install gcc *: apt-get failed *" "$copy/linmem" list
 printf 'build gcc\npeer four\n' >"$copy/packages"
 fake dpkg-query 'echo "installed gcc"; exit 1'
 expect 0 "*linmem: left out: four (*it runs: list" "$copy/linmem" list
@@ -176,13 +178,13 @@ fake id 'echo 1000'
 rm "$fakes/sudo"
 fake dpkg-query 'exit 1'
 cp "$(command -v bash)" "$(command -v env)" "$fakes" 2>/dev/null || true
-expect 2 "linmem: missing: gcc *As root: apt-get install gcc *" "$copy/linmem" list
+expect 2 "linmem: cannot install gcc *: run as root: apt-get install gcc *" "$copy/linmem" list
 printf 'build\npeer four\n' >"$copy/packages"
-expect 0 "linmem: left out: four (to compare with). As root: apt-get install four*" "$copy/linmem" list
+expect 0 "linmem: left out: four (to compare with): run as root: apt-get install four*" "$copy/linmem" list
 
 # ---- Building ------------------------------------------------------------------------------------
 
-start "a warning is shown once, and the verb runs"
+start "a warning is printed once, and the verb runs"
 fake ninja 'for object in one two; do
         echo "[1/9] Building C object $object.o"; echo "mine.c:1:1: warning: unused"
     done
@@ -192,7 +194,7 @@ fake ninja 'for object in one two; do
     printf "#!/bin/sh\necho it runs" >"$2/linmem"; chmod +x "$2/linmem"'
 expect 0 $'linmem: building…\nmine.c:1:1: warning: unused\nit runs' "$copy/linmem" list
 
-start "an error stops it"
+start "an error ends the launcher"
 fake ninja 'echo "[1/9] Building C object mine.o"; echo "FAILED: mine.o"; echo "cc -c mine.c"
     echo "mine.c:1:1: error: expected a declaration"
     echo "ninja: build stopped: subcommand failed."; exit 1'
@@ -205,7 +207,7 @@ start "tests are counted"
 printf 'build\n' >"$copy/packages"
 expect 0 $'*\n9 passed, 0 failed' "$copy/linmem" test # with one a preset: nothing is dirty
 
-test="the last lines say what failed"
+test="the last lines list the failed tests"
 fake ctest 'echo "50% tests passed, 1 tests failed out of 4"; echo; echo "The following tests FAILED:"
     printf "\t  3 - alloc.mine (Failed)\n"; echo "Errors while running CTest"
     printf "\t  4 - other (Skipped)\n"; exit 8'
@@ -224,12 +226,12 @@ failed in gcc: nothing is dirty after a build
 failed in fuzz: nothing is dirty after a build
 6 passed, 3 failed' "$copy/linmem" test
 
-test="what does not build has failed"
+test="a failed build counts as a failed test"
 fake ninja 'echo "ninja: error: no rule"; exit 1'
 expect 1 $'*ninja: error: no rule*
-failed in dev: it does not build
-failed in gcc: it does not build
-failed in fuzz: it does not build
+failed in dev: the build failed
+failed in gcc: the build failed
+failed in fuzz: the build failed
 0 passed, 3 failed' "$copy/linmem" test
 
 start "options of tests"
@@ -240,7 +242,7 @@ fake ctest 'case $* in --help) echo "  -R <regex>, --tests-regex <regex> = Run t
 expect 2 "*linmem: no test matches '-R' 'x y'" "$copy/linmem" test -R 'x y'
 expect 2 "*linmem: ctest has no option --al" "$copy/linmem" test --al
 expect 2 "*linmem: ctest has no option -Q" "$copy/linmem" test -j4 -Q
-expect 2 "*linmem: test takes options only, as -R mine *" "$copy/linmem" test mine
+expect 2 "*linmem: test takes options only; -R mine *" "$copy/linmem" test mine
 
 test="--all"
 fake ctest 'case $* in *--all*) exit 9 ;; --help) echo "  -R <regex>" ;; *)
@@ -254,28 +256,28 @@ called "ctest --preset gcc .* --output-on-failure -R mine"
 
 # ---- Interrupts ----------------------------------------------------------------------------------
 
-# interrupted SIGNAL STATUS WHOM ARGUMENT…: while a fake works, which writes its pid to `started`. WHOM:
-# the whole process `group`, as a terminal does it, or linmem `alone`.
+# interrupted SIGNAL STATUS WHOM ARGUMENT…: sends a signal while a fake runs, which wrote its pid to
+# `started`. WHOM: the process `group`, as a terminal does, or linmem `alone`.
 interrupted() {
     local signal=$1 status=$2 whom=$3 ended=0 process
     shift 3
     rm -f started
     set -m # a process group of its own, as a terminal gives it, where SIGINT is not ignored
-    PATH=$fakes:$PATH "$copy/linmem" "$@" >said 2>&1 &
+    PATH=$fakes:$PATH "$copy/linmem" "$@" >output 2>&1 &
     process=$!
     set +m
     for ((i = 0; i < 600; i++)); do [ ! -s started ] || break; sleep 0.1; done
     [ "$whom" = alone ] || process=-$process
     kill "-$signal" -- "$process"
-    # What does not end by itself is killed, and its status tells.
+    # A process that does not end is killed, which changes its status.
     for ((i = 0; i < 200; i++)); do [ -n "$(jobs -pr)" ] || break; sleep 0.1; done
     kill -KILL -- "-${process#-}" 2>/dev/null || true
     wait "${process#-}" || ended=$?
-    [ "$ended" = "$status" ] || wrong "$signal, $whom: $ended, $(cat said)"
-    ! grep -q "failed\|passed\|it runs" said || wrong "$signal, $whom: went on: $(cat said)"
-    ! kill -0 "$(cat started)" 2>/dev/null || wrong "$signal, $whom: its command goes on"
+    [ "$ended" = "$status" ] || wrong "$signal, $whom: $ended, $(cat output)"
+    ! grep -q "failed\|passed\|it runs" output || wrong "$signal, $whom: continued: $(cat output)"
+    ! kill -0 "$(cat started)" 2>/dev/null || wrong "$signal, $whom: its command still runs"
 }
-start "an interrupted build ends, and the next goes on"
+start "an interrupted build ends, and the next one works"
 works="echo \$\$ >$folder/started; trap 'exit 1' INT TERM; while :; do sleep 0.1; done"
 cp "$fakes/ninja" ninja
 fake ninja "$works"
