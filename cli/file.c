@@ -104,21 +104,16 @@ bool whole_file_open(whole_file *file, const char *path) {
 
 bool whole_file_commit(whole_file *file) {
     errno = 0;
-    bool written = fflush(file->stream) == 0 && !ferror(file->stream);
-    if (written && file->temporary) written = fsync(fileno(file->stream)) == 0;
-    int error = errno ? errno : EIO; // a stream stores that a write failed, but not why
-    if (fclose(file->stream) != 0 && written) {
-        written = false;
-        error = errno;
-    }
-    if (written && file->temporary && rename(file->temporary, file->path) != 0) {
-        written = false;
-        error = errno;
-    }
-    if (!written && file->temporary) unlink(file->temporary);
+    bool written = fflush(file->stream) == 0 && !ferror(file->stream) &&
+                   (!file->temporary || fsync(fileno(file->stream)) == 0);
+    // A stream stores that a write failed, but not why.
+    int error = written ? 0 : errno ? errno : EIO;
+    if (fclose(file->stream) != 0 && !error) error = errno;
+    if (!error && file->temporary && rename(file->temporary, file->path) != 0) error = errno;
+    if (error && file->temporary) unlink(file->temporary);
     file_release(file);
-    if (!written) errno = error;
-    return written;
+    errno = error;
+    return !error;
 }
 
 void whole_file_abandon(whole_file *file) {

@@ -3,13 +3,13 @@
 #include "cli/options.h"
 
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct list_request {
     const list_kind *kinds;
     size_t count;
-    bool json, any, *wanted; // by kind
+    bool json;
+    unsigned wanted; // a bit for each kind
 } list_request;
 
 static void list_add_kind(list_request *request, const char *name) {
@@ -17,7 +17,7 @@ static void list_add_kind(list_request *request, const char *name) {
     for (size_t i = 0; i < request->count; i++) {
         names[i] = request->kinds[i].name;
         if (strcmp(name, names[i]) != 0) continue;
-        request->any = request->wanted[i] = true;
+        request->wanted |= 1u << i;
         return;
     }
     options_unknown("kind", name, names, request->count);
@@ -47,12 +47,11 @@ exit_status list_command(const list_kind *kinds, size_t count, int argc, char **
         usage,        "Lists everything of the kinds named (default: all kinds).",
         NULL,         NULL,
         NULL};
-    list_request request = {.kinds = kinds, .count = count, .wanted = calloc(count, sizeof(bool))};
-    if (!request.wanted) options_fail("out of memory");
+    list_request request = {.kinds = kinds, .count = count};
     options_parse(&argp, argc, argv, &request);
     json_t *found = json_array();
     for (size_t i = 0; i < count; i++) {
-        if (request.any && !request.wanted[i]) continue;
+        if (request.wanted && !(request.wanted & 1u << i)) continue;
         json_t *list = kinds[i].list();
         if (!request.json) kinds[i].print(list);
         json_array_extend(found, list);
@@ -63,6 +62,5 @@ exit_status list_command(const list_kind *kinds, size_t count, int argc, char **
         putchar('\n');
     }
     json_decref(found);
-    free(request.wanted);
     return EXIT_HELD;
 }

@@ -11,6 +11,7 @@
 static const char *const names[] = {"tlsf", "bump", "first_fit", "jemalloc", "ab", "paged"};
 enum { NAMES = sizeof names / sizeof *names };
 
+// A transposition counts once, else "ba" would be too far from "ab".
 static void nearest_is_found(void **state) {
     static const struct {
         const char *word, *nearest;
@@ -26,7 +27,7 @@ static void nearest_is_found(void **state) {
         {"jemall", "jemalloc"},
         {"bunp", "bump"},
         {"pagde", "paged"},
-        {"ba", "ab"}, // a transposition counts once, else this would be too far
+        {"ba", "ab"},
         {"", NULL},
         {"x", NULL},
         {"flst", NULL},

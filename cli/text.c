@@ -176,7 +176,7 @@ static void text_put_bytes(FILE *stream, const char *word) {
     fputc('\'', stream);
 }
 
-char *text_shell_word(const char *word) {
+static char *text_shell_word(const char *word) {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                                 "%+,-./:=@_";
     if (*word && !word[strspn(word, plain)]) return text_format("%s", word);

@@ -30,8 +30,6 @@ size_t text_within(const char *text, size_t columns);
 // if the text is longer.
 char *text_shorten(const char *text, size_t columns);
 
-// Returns the word quoted for a shell (bash, ksh, zsh), printable.
-char *text_shell_word(const char *word);
-
-// Returns the words of a command, quoted for a shell and separated by spaces.
+// Returns the words of a command, quoted for a shell (bash, ksh, zsh) and separated
+// by spaces; printable.
 char *text_shell_command(int argc, char *const *argv);

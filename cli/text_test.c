@@ -108,8 +108,8 @@ static void a_command_can_be_pasted(void **state) {
         assert_string_equal(at, words[i]);
     free(read);
     free(command);
-    is(text_shell_word("--seed=3"), "--seed=3");
-    is(text_shell_word("a b"), "'a b'");
+    char *simple[] = {(char[]){"--seed=3"}, (char[]){"a b"}};
+    is(text_shell_command(2, simple), "--seed=3 'a b'");
 }
 
 static void the_users_locale_does_not_matter(void **state) {
