@@ -66,8 +66,8 @@ char *candidate_standard(bool threads) {
     return list;
 }
 
-candidate candidate_parse(const char *text) {
-    candidate c = {.library = "", .huge_pages = ""};
+candidate candidate_parse(const char *text, lm_memory_commit commit) {
+    candidate c = {.library = "", .setting = ""};
     size_t length = strcspn(text, "#+");
     if (length >= sizeof c.allocator || strlen(text) >= sizeof c.name)
         options_fail("the name of the allocator '%.60s…' is too long", text);
@@ -86,24 +86,23 @@ candidate candidate_parse(const char *text) {
         rest = end + 1;
     }
     if (*rest) options_fail("'%s': only #NUMBER or +PERCENT%% may follow the allocator", text);
-    size_t count;
-    const char *const *names = candidate_names(&count);
-    bool known = false;
-    for (size_t i = 0; i < count; i++)
-        known |= strcmp(names[i], c.allocator) == 0;
-    if (!known) options_unknown("allocator", c.allocator, names, count);
     const lm_system_malloc *system_malloc = lm_system_malloc_named(c.allocator);
     const lm_allocator *strategy = lm_strategy_named(c.allocator, 0);
+    c.holds_content = strcmp(c.allocator, lm_floor.name) != 0;
+    c.yardstick = !c.holds_content || strcmp(c.allocator, lm_ideal.name) == 0;
+    if (!system_malloc && !strategy && !c.yardstick) {
+        size_t count;
+        const char *const *names = candidate_names(&count);
+        options_unknown("allocator", c.allocator, names, count);
+    }
     if (system_malloc) {
         c.library = system_library(system_malloc);
         if (!c.library)
             options_fail("%s is not installed (%s)", c.allocator, system_malloc->libraries);
-        c.huge_pages = system_malloc->huge_pages;
+        if (commit == LM_COMMIT_HUGE) c.setting = system_malloc->huge_pages;
     }
     c.system_malloc = system_malloc != NULL;
-    c.yardstick = !system_malloc && !strategy;
     c.shares_threads = candidate_shares_threads(c.allocator);
     c.frees_blocks = !strategy || strategy->capabilities & LM_FREES_BLOCKS;
-    c.holds_content = strcmp(c.allocator, lm_floor.name) != 0;
     return c;
 }

@@ -5,14 +5,16 @@
 // comparison must find it).
 #pragma once
 
+#include "alloc/linear_memory.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
 typedef struct candidate {
-    char name[48];          // as typed, and as in the results
-    char allocator[32];     // name of a strategy, a system malloc or a yardstick
-    const char *library;    // to preload, or ""
-    const char *huge_pages; // environment variable that enables huge pages, or ""
+    char name[48];       // as typed, and as in the results
+    char allocator[32];  // name of a strategy, a system malloc or a yardstick
+    const char *library; // to preload, or ""
+    const char *setting; // environment variable, NAME=VALUE, for the commit policy, or ""
     double handicap;
     bool yardstick, system_malloc;
     bool shares_threads;
@@ -20,9 +22,11 @@ typedef struct candidate {
     bool holds_content; // and so can be verified: all except the floor
 } candidate;
 
-// Parses one. Exits (options_fail) if the allocator is unknown, if it is a system malloc whose
-// library is not installed, or if the text after its name is wrong.
-candidate candidate_parse(const char *text);
+// Parses one, to be measured with a commit policy. System mallocs have a setting for huge pages at
+// most, and none that commits memory before it is touched. Exits (options_fail) if the allocator is
+// unknown, if it is a system malloc whose library is not installed, or if the text after its name
+// is wrong.
+candidate candidate_parse(const char *text, lm_memory_commit commit);
 
 // Returns the names of all yardsticks, strategies and system mallocs. Ends with NULL; static.
 const char *const *candidate_names(size_t *count);

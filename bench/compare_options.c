@@ -120,7 +120,7 @@ static size_t compare_find(const comparison *c, const char *name) {
 }
 
 static void compare_add(comparison *c, const char *name) {
-    candidate added = candidate_parse(name);
+    candidate added = candidate_parse(name, c->commit);
     if (compare_find(c, added.name) == c->candidate_count)
         c->candidates[c->candidate_count++] = added;
 }
@@ -141,7 +141,7 @@ static void compare_take_candidates(comparison *c, char *list, const char *basel
         compare_add(c, lm_ideal.name);
         compare_add(c, lm_floor.name);
     }
-    if (baseline) candidate_parse(baseline); // fails if there is no such allocator
+    if (baseline) candidate_parse(baseline, c->commit); // fails if there is no such allocator
     c->baseline = compare_find(c, baseline ? baseline : candidate_baseline());
     if (c->baseline == c->candidate_count) {
         if (baseline) options_fail("the baseline '%s' is not among the allocators", baseline);

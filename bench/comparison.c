@@ -84,10 +84,6 @@ static void process_free(process *p) {
     free(p);
 }
 
-const char *comparison_setting(const candidate *candidate, lm_memory_commit commit) {
-    return commit == LM_COMMIT_HUGE ? candidate->huge_pages : "";
-}
-
 // Starts a runner. The size of its environment varies, and with it the address of the stack.
 static void process_start(process *p, const candidate *candidate, const workload *workload,
                           const cell_request *request, int cpu, size_t pad_bytes) {
@@ -101,11 +97,10 @@ static void process_start(process *p, const candidate *candidate, const workload
              p->path); // LD_PRELOAD takes no path with spaces
     snprintf(p->pad, sizeof p->pad, "LINMEM_PAD=%0*d", (int)pad_bytes, 0);
     const char *argv[] = {p->path, NULL};
-    const char *setting = comparison_setting(candidate, (lm_memory_commit)request->commit);
     const char *environment[5] = {p->library, p->pad};
     size_t variables = 2;
     if (counted) environment[variables++] = p->libraries;
-    if (*setting) environment[variables++] = setting;
+    if (*candidate->setting) environment[variables++] = candidate->setting;
     int descriptors[] = {p->descriptor, workload->program};
     child_options options = {.argv = argv,
                              .environment = environment,

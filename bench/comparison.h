@@ -5,7 +5,6 @@
 // anything is timed, a verified run checks every cell. A cell that fails is not run again.
 #pragma once
 
-#include "alloc/linear_memory.h"
 #include "bench/candidate.h"
 #include "bench/workload.h"
 
@@ -58,7 +57,7 @@ typedef struct comparison {
     size_t workload_count;
     const profile *profile;
     bool threads;            // a thread runs each lane; else one runs all, in recorded order
-    lm_memory_commit commit; // of linear memories; for system mallocs see comparison_setting
+    lm_memory_commit commit; // of linear memories; for system mallocs see candidate_parse
     size_t blocks;           // completed, or begun when the comparison was interrupted
     uint64_t seed;           // of the random order, heap starts and environment sizes
     double minimum_effect;
@@ -81,8 +80,3 @@ void comparison_need_runner(void);
 // (options_fail) only before anything is measured.
 bool comparison_run(comparison *comparison);
 void comparison_free(comparison *comparison);
-
-// Returns the environment variable, NAME=VALUE, that sets a commit policy in a candidate's library,
-// or "". System mallocs have one for huge pages at most, and none that commits memory before it is
-// touched.
-const char *comparison_setting(const candidate *candidate, lm_memory_commit commit);

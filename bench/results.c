@@ -109,7 +109,7 @@ static json_t *results_candidate(const comparison *c, size_t index) {
                        "frees_blocks", json_boolean(candidate->frees_blocks),                 //
                        "shares_threads", json_boolean(candidate->shares_threads),             //
                        "answered_by", json_text(proof),                                       //
-                       "environment", json_text(comparison_setting(candidate, c->commit)), NULL);
+                       "environment", json_text(candidate->setting), NULL);
 }
 
 static json_t *results_workload(const workload *w) {

@@ -375,27 +375,15 @@ static void report_print_controls(const report *r) {
 
 static void report_print_environment(const report *r) {
     report_line(r, HEADING, "Environment");
-    const char *const keys[] = {"date",
-                                "commit",
-                                "processor",
-                                "kernel",
-                                "governor",
-                                "transparent_huge_pages",
-                                "address_space_randomised",
-                                "cgroup_memory_max",
-                                "compiler",
-                                "flags",
-                                "google_benchmark",
-                                "profile",
-                                "memory_options",
-                                "seed"};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        report_line(r, ITEM, "%s: %s", keys[i], report_context_text(r, keys[i]));
+    const char *key;
+    json_t *value;
+    json_object_foreach(json_object_get(r->view.results, "context"), key, value) {
+        const char *text = json_is_null(value) ? "unknown" : json_string_value(value);
+        if (text && *text) report_line(r, ITEM, "%s: %s", key, text);
+    }
     report_line(r, ITEM, "blocks: %lld, in %.0f s (%.0f s of it for verification)",
                 (long long)r->view.blocks, report_context_number(r, "seconds"),
                 report_context_number(r, "verify_seconds"));
-    const char *left_out = json_string_value(json_object_get(r->view.context, "left_out"));
-    if (left_out && *left_out) report_line(r, ITEM, "left out because not installed: %s", left_out);
     for (size_t i = 0; i < r->view.allocator_count; i++) {
         const char *name = r->view.allocators[i];
         const char *proof = view_allocator_text(&r->view, name, "answered_by");
@@ -417,9 +405,11 @@ static void report_print_method(const report *r) {
         "blocks there is no such interval, and no mark.\n"
         "- A pass of less than 1,000 steps of the clock is too short to time. Short warm passes "
         "are repeated until they are long enough, if the replay frees every block.\n"
-        "- All allocators are called through one table of function pointers, which holds the "
-        "functions of a system malloc without wrappers; by %s; without sizes in frees; in %s. "
-        "Each block is touched once in every 4 KiB.\n"
+        "- All allocators are called through one table of function pointers (system mallocs "
+        "without "
+        "wrappers), by %s, without a size in free, with memory in %s. Each block is touched once "
+        "in "
+        "every 4 KiB.\n"
         "- Before a cell is timed, a verified run checks content, alignment and bounds of every "
         "block, and walks the heap of a strategy (at check level 2) every 4,096 calls. "
         "Strategies are timed at check level 0.\n"
@@ -440,7 +430,8 @@ static void report_print_method(const report *r) {
         comma = ", ";
     }
     fputs(") are reset between passes.\n"
-          "- Biases: strategies serve one thread, in one range that is reserved beforehand; system "
+          "- Biases: most strategies serve one thread, in one range that is reserved beforehand; "
+          "system "
           "mallocs are thread-safe, which costs time. Strategies align every block to 16 bytes; "
           "system mallocs may align small blocks to 8. Replays repeat exactly and only allocate, "
           "which favours allocators with small tables. What a program does between its calls, and "

@@ -277,6 +277,8 @@ static void a_pass_too_short_has_no_figure(void **state) {
     assert_null(strstr(text, "warm, one: base"));
     assert_non_null(strstr(text, "quick     short short short\n"));
     assert_non_null(strstr(text, "quick     2.00+ 2.00+ 2.00+\n"));
+    const char *interval = strstr(text, "1.818-2.222"); // of the warm mean
+    assert_true(interval && !strstr(interval + 1, "1.818-2.222"));
 }
 
 // Sets every text in the results that a user, a machine or another program chose.
