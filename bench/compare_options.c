@@ -101,7 +101,7 @@ static const profile *compare_profile(const char *name, const char *blocks) {
 }
 
 // Returns an array of `size` bytes for each name and each of `more` further entries.
-static void *compare_array(char **names, size_t more, size_t size) {
+static void *compare_array(const char *const *names, size_t more, size_t size) {
     size_t count = 0;
     while (names[count])
         count++;
@@ -128,7 +128,7 @@ static void compare_add(comparison *c, const char *name) {
 // Takes the allocators that are named, and the yardsticks: every table has them, except of threads.
 static void compare_take_candidates(comparison *c, char *list, const char *baseline) {
     char **names = options_split(list);
-    c->candidates = compare_array(names, YARDSTICKS, sizeof *c->candidates);
+    c->candidates = compare_array((const char *const *)names, YARDSTICKS, sizeof *c->candidates);
     for (size_t i = 0; names[i]; i++) {
         compare_add(c, names[i]);
         if (c->candidate_count == i)
@@ -173,7 +173,8 @@ static void compare_tell_workloads_apart(comparison *c) {
 
 static void compare_take_workloads(comparison *c, char *list) {
     size_t count, most = c->profile->workloads_max;
-    char **names = list ? options_split(list) : workload_names(&count);
+    char **split = list ? options_split(list) : NULL;
+    const char *const *names = split ? (const char *const *)split : workload_names(&count);
     c->workloads = compare_array(names, 0, sizeof *c->workloads);
     for (size_t i = 0; names[i] && (list || !most || i < most); i++) {
         workload_load(&c->workloads[i], names[i]);
@@ -183,7 +184,7 @@ static void compare_take_workloads(comparison *c, char *list) {
                          "workload that has)",
                          c->workloads[i].name);
     }
-    free(names);
+    free(split);
     compare_tell_workloads_apart(c);
 }
 

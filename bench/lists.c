@@ -77,7 +77,7 @@ json_t *list_allocators(void) {
 
 json_t *list_workloads(void) {
     size_t count;
-    char **names = workload_names(&count);
+    const char *const *names = workload_names(&count);
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++) {
         workload w;
@@ -89,7 +89,6 @@ json_t *list_workloads(void) {
                              json_integer(w.summary.lanes), NULL));
         workload_unload(&w);
     }
-    free(names);
     return list;
 }
 

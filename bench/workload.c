@@ -29,22 +29,18 @@ static const char *workload_name_in(const char *path, size_t *bytes) {
     return name;
 }
 
-char **workload_names(size_t *count) {
-    glob_t found;
-    if (glob(TRACES "*.lmt.zst", 0, NULL, &found) != 0) found.gl_pathc = 0;
-    size_t total = 0, bytes;
-    for (size_t i = 0; i < found.gl_pathc; i++)
-        total += strlen(found.gl_pathv[i]) + 1;
-    char **names = calloc(1, (found.gl_pathc + 1) * sizeof *names + total);
-    if (!names) options_fail("%s", strerror(errno));
-    char *text = (char *)(names + found.gl_pathc + 1);
-    for (size_t i = 0; i < found.gl_pathc; i++, text += bytes + 1) {
+const char *const *workload_names(size_t *count) {
+    static glob_t found; // its paths are cut to names
+    static const char *const none[1];
+    if (!found.gl_pathc && glob(TRACES "*.lmt.zst", 0, NULL, &found) != 0) found.gl_pathc = 0;
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        size_t bytes;
         const char *name = workload_name_in(found.gl_pathv[i], &bytes);
-        names[i] = memcpy(text, name, bytes);
+        found.gl_pathv[i] += name - found.gl_pathv[i];
+        found.gl_pathv[i][bytes] = '\0';
     }
     *count = found.gl_pathc;
-    if (found.gl_pathc) globfree(&found);
-    return names;
+    return *count ? (const char *const *)found.gl_pathv : none;
 }
 
 static bool workload_is_path(const char *text) {
@@ -59,8 +55,8 @@ static char *workload_find(const char *name_or_path) {
     if (access(path, R_OK) == 0) return path;
     free(path);
     size_t count;
-    char **names = workload_names(&count);
-    options_unknown("workload", name_or_path, (const char *const *)names, count);
+    const char *const *names = workload_names(&count);
+    options_unknown("workload", name_or_path, names, count);
 }
 
 static char *workload_printable_part(const char *text, size_t bytes) {

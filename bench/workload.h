@@ -15,9 +15,9 @@ typedef struct workload {
     uint64_t hash;          // of the trace file (FNV-1a, 64 bits)
 } workload;
 
-// Returns the names of the shipped workloads, the traces in corpus/traces, sorted, ending with
-// NULL. The caller frees them with one free().
-char **workload_names(size_t *count);
+// Returns the names of the shipped workloads, the traces in corpus/traces, sorted. Ends with NULL;
+// static.
+const char *const *workload_names(size_t *count);
 
 // Loads a shipped workload by its name, a trace file by its path (any text with a '/' or the
 // extension .lmt or .lmt.zst), or the trace on standard input ("-"). Exits with one line and status

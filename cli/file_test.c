@@ -48,10 +48,14 @@ static void assert_holds(const char *path, const char *text) {
     assert_string_equal(found, text);
 }
 
-static mode_t mode(const char *path) {
+static struct stat status_of(const char *path) {
     struct stat found;
     assert_int_equal(lstat(path, &found), 0);
-    return found.st_mode;
+    return found;
+}
+
+static mode_t mode(const char *path) {
+    return status_of(path).st_mode;
 }
 
 // Makes a file a standard stream. Returns a descriptor for restore().
@@ -169,14 +173,16 @@ static void a_target_that_is_no_regular_file_is_written_to(void **state) {
     assert_true(whole_file_commit(&file));
     assert_true(S_ISCHR(mode("/dev/null")));
 
-    // If standard output is a file, that file is written to.
+    // If standard output is a file, that file is written to, not replaced.
     int saved = redirect(STDOUT_FILENO, "redirected");
+    ino_t inode = status_of("redirected").st_ino;
     bool opened = whole_file_open(&file, "/dev/stdout");
     if (opened) fputs("text", file.stream);
     bool written = opened && whole_file_commit(&file);
     restore(STDOUT_FILENO, saved);
     assert_true(written);
     assert_holds("redirected", "text");
+    assert_int_equal(status_of("redirected").st_ino, inode);
     assert_int_equal(entries(), 2);
 }
 
