@@ -180,7 +180,8 @@ static bool is_file_named(const char *path, const char *word) {
 
 // Returns whether a word is the name of a source file, or the path of another file of the tree.
 static bool is_name(const char *word) {
-    static const char *const sources_end[] = {".c", ".h", ".def", ".cc", ".mjs", ".wat", ".sh"};
+    static const char *const sources_end[] = {".c",   ".h",   ".def", ".cc",
+                                              ".mjs", ".wat", ".sh",  ".py"};
     static const char *const others_end[] = {".json", ".md", ".txt", ".cmake", ".dict"};
     for (const char *c = word; *c; c++)
         if (isupper((unsigned char)*c) && !ends_with(word, ".md")) return false;

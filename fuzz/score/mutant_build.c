@@ -24,7 +24,7 @@ bool run_logged(const char *const *argv, const char *log, double seconds, child_
     return end->ok;
 }
 
-// The first line of a log that says what failed, or how the child ended.
+// Writes to `error` how the child ended and the log's first line with "error: ", or its first line.
 static void explain(char *error, const char *what, const char *log, const child_end *end) {
     size_t size;
     char *text = file_read(log, &size), *line = text ? strstr(text, "error: ") : NULL;
@@ -36,7 +36,7 @@ static void explain(char *error, const char *what, const char *log, const child_
 
 // ---- What ninja knows ---------------------------------------------------------------------------
 
-// What a ninja of the build folder prints; NULL: `error` says why.
+// Returns the output of a ninja tool in the build folder, or NULL with the reason in `error`.
 static char *ask_ninja(const mutant_builder *b, const char *tool, const char *name, char *error) {
     char *log = text_format("%s/mutants/ninja-%s-%s", b->build, tool, name ? name : "all");
     const char *const argv[] = {"ninja", "-C", b->build, "-t", tool, name, NULL};
@@ -52,7 +52,8 @@ static char *ask_ninja(const mutant_builder *b, const char *tool, const char *na
     return said;
 }
 
-// Commands are read, and written, word by word as ninja prints them.
+// Commands are split at spaces, as ninja prints them, so that a path must not contain characters
+// that a shell interprets.
 static bool is_plain(const char *root) {
     return root[strspn(root, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+,"
                              "@%=")] == '\0';
@@ -61,7 +62,7 @@ static bool is_plain(const char *root) {
 bool mutant_builder_open(mutant_builder *b, const char *root, char *error) {
     if (!is_plain(root)) {
         snprintf(error, ERROR_BYTES,
-                 "%.200s: mutants are built only in a path without spaces and quotes", root);
+                 "%.200s: mutants cannot be built in a path with spaces or quotes", root);
         *b = (mutant_builder){0};
         return false;
     }
@@ -70,7 +71,7 @@ bool mutant_builder_open(mutant_builder *b, const char *root, char *error) {
          *own = text_format("%s/mutants", b->build);
     bool there = access(ninja, R_OK) == 0, made = there && file_make_directory(own);
     if (!there)
-        snprintf(error, ERROR_BYTES, "there is no build of preset fuzz: cmake --preset fuzz");
+        snprintf(error, ERROR_BYTES, "preset fuzz is not configured; run: cmake --preset fuzz");
     else if (!made)
         snprintf(error, ERROR_BYTES, "%s: %s", own, strerror(errno));
     free(ninja);
@@ -84,7 +85,7 @@ void mutant_builder_close(mutant_builder *b) {
     *b = (mutant_builder){0};
 }
 
-// Builds the right program, so that its objects are there and ninja knows what they are made of.
+// Builds the original program, so that its objects exist and ninja knows their dependencies.
 static bool build_right(const mutant_builder *b, const char *name, char *error) {
     char *log = text_format("%s/mutants/ninja-build-%s", b->build, name);
     const char *const argv[] = {"ninja", "-C", b->build, name, "mutant_counts", NULL};
@@ -96,8 +97,8 @@ static bool build_right(const mutant_builder *b, const char *name, char *error) 
     return built;
 }
 
-// Whether an object is made of a file: "OBJECT: #deps …", then a line "    FILE" each, then an
-// empty one.
+// Whether an object depends on a file. ninja prints "OBJECT: #deps …", a line "    FILE" for each
+// dependency, and an empty line.
 static bool is_made_of(const program_build *p, const char *object, const char *file) {
     size_t length = strlen(object);
     for (const char *at = p->objects; (at = strstr(at, object)); at++) {
@@ -111,7 +112,7 @@ static bool is_made_of(const program_build *p, const char *object, const char *f
     return false;
 }
 
-// The word behind " -o " or, of an archiver, " qc "; NULL: the command makes nothing of ours.
+// Returns the word after " -o " or, for an archiver, " qc "; NULL if the command has no output.
 static char *output_of(const char *command, size_t length) {
     static const char *const options[] = {" -o ", " qc "};
     for (size_t i = 0; i < 2; i++) {
@@ -121,7 +122,7 @@ static char *output_of(const char *command, size_t length) {
     return NULL;
 }
 
-// A word of a command, as the shell splits it: not a part of another path.
+// Returns the place of a word in a command, not of a part of a longer word; or NULL.
 static const char *find_word(const char *command, const char *word) {
     size_t length = strlen(word);
     for (const char *at = command; (at = strstr(at, word)); at++)
@@ -129,7 +130,7 @@ static const char *find_word(const char *command, const char *word) {
     return NULL;
 }
 
-// Keeps the steps that the last one needs, and those that these need.
+// Keeps the last step and all that it depends on, directly or not.
 static void keep_needed(program_build *p) {
     bool *needed = calloc(p->count + 1, sizeof *needed);
     if (!needed) options_fail("out of memory");
@@ -201,7 +202,15 @@ static bool write_text(const char *path, const char *text, char *error) {
     return written;
 }
 
-// Runs a line of the shell, with arguments $1 …, where it says what fails into FOLDER/build.log.
+static char *read_text(const char *path, char *error) {
+    size_t size;
+    char *text = file_read(path, &size);
+    if (!text) snprintf(error, ERROR_BYTES, "%s: %s", path, strerror(errno));
+    return text;
+}
+
+// Runs a shell command with the arguments $1 (FOLDER), $2 and $3. On failure, `error` has the first
+// error of its output.
 static bool shell(const char *line, const char *folder, const char *what, char *error,
                   const char *one, const char *two) {
     char *log = text_format("%s.log", folder);
@@ -214,8 +223,7 @@ static bool shell(const char *line, const char *folder, const char *what, char *
     return ok;
 }
 
-bool mutant_prepare(const mutant_builder *b, const mutant_list *list, const mutant *m,
-                    const char *folder, char *error) {
+bool mutant_prepare(const mutant_builder *b, const mutant *m, const char *folder, char *error) {
     if (!shell("rm -rf \"$1\"; mkdir -p \"$1\"; cp -r \"$2/alloc\" \"$1\"", folder, m->name, error,
                b->root, ""))
         return false;
@@ -227,17 +235,19 @@ bool mutant_prepare(const mutant_builder *b, const mutant_list *list, const muta
     if (m->patch)
         return shell("patch -d \"$1\" -p1 -s -f --fuzz=0 -i \"$2/$3\"", folder, m->name, error,
                      b->root, m->patch);
-    char *path = text_format("%s/%s", folder, m->files[0]), *text = mutant_text(list, m);
-    bool written = write_text(path, text, error);
+    char *path = text_format("%s/%s", folder, m->files[0]), *text = read_text(path, error);
+    char *mutated = text ? mutant_apply(m, text) : NULL;
+    bool written = mutated && write_text(path, mutated, error);
     free(path);
     free(text);
+    free(mutated);
     return written;
 }
 
 // ---- Building -----------------------------------------------------------------------------------
 
-// How a program's steps become a mutant's: where sources of alloc/ and the changed files are read
-// and outputs go, and what is said to the compiler first and last.
+// How a program's steps are rewritten to build a mutant: the directories of copied sources and of
+// outputs, and the options added before and after the compiler's own.
 typedef struct rewriting {
     const program_build *program;
     const bool *touched; // by step
@@ -247,7 +257,7 @@ typedef struct rewriting {
     const char *linked; // an object more
 } rewriting;
 
-// The touched step that makes this word: an object, or the list of what it is made of.
+// Whether the word is an output of a touched step, or the dependency file of one.
 static bool is_touched(const rewriting *r, const char *word, size_t length) {
     for (size_t i = 0; i < r->program->count; i++) {
         const char *output = r->program->steps[i].output;
@@ -258,7 +268,7 @@ static bool is_touched(const rewriting *r, const char *word, size_t length) {
     return false;
 }
 
-// Whether the mutant's folder has a file of its own.
+// Whether the mutant's folder has a copy of the file.
 static bool is_copied(char *const *files, const char *path, size_t length) {
     bool copied = strncmp(path, "alloc/", 6) == 0;
     for (; *files && !copied; files++)
@@ -298,8 +308,8 @@ static void print_step(FILE *to, const rewriting *r, size_t step) {
     fprintf(to, "%s\n", compiles ? r->last : "");
 }
 
-// Targets, and the explorer for a score, play at check level 1 unless they are told; what is
-// compiled for another is not played, nor is what the explorer has of other strategies.
+// Whether the program runs the step's code: a score runs targets and the explorer at check level 1,
+// so that code compiled for other levels is not used, nor the explorer's code of other strategies.
 static bool is_played(const program_build *p, const build_step *step) {
     static const char explores[] = " -DEXPLORED=";
     const char *level = strstr(step->command, "-DLM_CHECK_LEVEL=");
@@ -313,8 +323,9 @@ static bool is_played(const program_build *p, const build_step *step) {
            strstr(step->command, "-DLM_VARIANT=");
 }
 
-// Whether the step compiles, for an archive, what the program links an object of by itself: then it
-// is not taken from there. Nor are strategies where the program links one.
+// Whether the step compiles an archive member that the linker does not take, because the program
+// links an object of the same source directly. The same holds for all strategies in archives if the
+// program links one directly.
 static bool is_spare(const program_build *p, size_t step) {
     static const char strategies[] = "/alloc/strategies/";
     const char *link = p->steps[p->count - 1].command;
@@ -330,13 +341,13 @@ static bool is_spare(const program_build *p, size_t step) {
     return spare;
 }
 
-// Which steps a mutant's files reach, the ones before them included. NULL: not the program.
+// Returns which steps depend on the mutant's files, directly or not; NULL if the program does not.
 static bool *touch(const mutant_builder *b, const program_build *p, const mutant *m, char *error) {
     bool *touched = calloc(p->count + 1, sizeof *touched);
     if (!touched) options_fail("out of memory");
     for (size_t i = 0; i < p->count; i++) {
         for (char **file = m->files; *file; file++) {
-            // A compiler's launcher may tell paths from the build folder, build/fuzz, on.
+            // A compiler launcher may report paths relative to the build folder, build/fuzz.
             char *path = text_format("%s/%s", b->root, *file),
                  *beside = text_format("../../%s", *file);
             touched[i] |= is_made_of(p, p->steps[i].output, path) ||
@@ -350,12 +361,13 @@ static bool *touch(const mutant_builder *b, const program_build *p, const mutant
                 touched[before] && find_word(p->steps[i].command, p->steps[before].output);
     }
     if (touched[p->count - 1]) return touched;
-    snprintf(error, ERROR_BYTES, "%s: %s is not built of what it changes", m->name, p->name);
+    snprintf(error, ERROR_BYTES, "%s: %s does not depend on the files that it changes", m->name,
+             p->name);
     free(touched);
     return NULL;
 }
 
-// Writes FOLDER/build.sh by `print` and runs it.
+// Writes the text to FOLDER/build.sh and runs it.
 static bool run_script(const mutant *m, const char *folder, const char *text, char *error) {
     char *path = text_format("%s/build.sh", folder);
     bool ran = write_text(path, text, error) &&
@@ -389,8 +401,8 @@ bool mutant_build(const mutant_builder *b, const program_build *p, const mutant 
     return built;
 }
 
-// Prints the compilations alone, plain: in the directory of the sources, whose names the objects
-// would hold else.
+// Prints the compilations without linking. They run in the sources' directory with relative paths,
+// because object files may contain the paths.
 static void print_plain(FILE *to, rewriting *r, const char *sources, const char *outputs,
                         const char *first) {
     r->outputs = outputs;

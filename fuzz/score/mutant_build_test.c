@@ -1,4 +1,4 @@
-// Mutants of a small repository: listed, built and told apart.
+// Lists and builds mutants of a small repository, and compares their code.
 #include "fuzz/score/mutant_build.h"
 
 #include "cli/file.h"
@@ -38,7 +38,7 @@ static void put(const char *path, const char *text) {
     free(full);
 }
 
-// A program of two objects, one of them from an archive, and a header.
+// Programs of objects and archives.
 static void put_build(void) {
     char ninja[5000];
     snprintf(
@@ -120,11 +120,16 @@ static int tear_down(void **state) {
     return system(command);
 }
 
+static void read_all(mutant_list *list, const char *from) {
+    char error[300];
+    if (!mutant_list_read(list, from, error) || !mutant_list_generate(list, from, 1, error))
+        fail_msg("%s", error);
+}
+
 static void named_and_generated_mutants_are_listed(void **state) {
     (void)state;
     mutant_list list;
-    char error[300];
-    assert_true(mutant_list_read(&list, root, 1, error));
+    read_all(&list, root);
     assert_int_equal(list.named, 2);
     assert_string_equal(list.at[0].name, "half-is-a-third");
     assert_string_equal(list.at[0].what, "a third");
@@ -151,15 +156,14 @@ static void survivors_have_reasons(void **state) {
                                             "    Nobody counts\n    so far.\n\n"
                                             "shared.h: return a / 2;\n    too short\n");
     mutant_list list;
-    char error[300];
-    assert_true(mutant_list_read(&list, root, 1, error));
+    read_all(&list, root);
     assert_string_equal(mutant_named(&list, "one.c:4:constant")->reason, "Nobody counts so far.");
     assert_null(mutant_named(&list, "one.c:4:constant-2")->reason);
     assert_null(mutant_named(&list, "shared.h:2:operands")->reason);
     mutant_list_free(&list);
 }
 
-// Whether a key of survivors.txt is what a generated mutant of the list changes.
+// Whether a key of survivors.txt is the change of a generated mutant.
 static bool is_generated(const mutant_list *list, const char *key) {
     for (size_t i = list->named; i < list->count; i++) {
         char *its = text_format("%s: %s", strrchr(list->at[i].files[0], '/') + 1, list->at[i].what);
@@ -170,14 +174,14 @@ static bool is_generated(const mutant_list *list, const char *key) {
     return false;
 }
 
-// In this repository, where ctest runs the tests: a reason whose source has moved or changed would
-// say nothing more, silently.
+// In this repository, where ctest runs the tests: a reason whose source has changed would be
+// ignored silently.
 static void every_reason_is_of_a_mutant(void **state) {
     (void)state;
     mutant_list list;
-    char error[300], *line = NULL;
+    char *line = NULL;
     size_t room = 0, reasons = 0, stray = 0;
-    if (!mutant_list_read(&list, ".", 1, error)) fail_msg("%s", error);
+    read_all(&list, ".");
     FILE *file = fopen("fuzz/score/mutants/survivors.txt", "r");
     assert_non_null(file);
     while (getline(&line, &room, file) > 0) {
@@ -195,28 +199,84 @@ static void every_reason_is_of_a_mutant(void **state) {
     assert_int_equal(stray, 0);
 }
 
+// Returns the order in which a seed shuffles the mutants of a small and a large file.
+static char *order(uint64_t seed, size_t *first_of_small) {
+    enum { SMALL = 3, ALL = 123 };
+    mutant mutants[ALL];
+    char *list = NULL;
+    size_t size;
+    for (size_t i = 0; i < ALL; i++)
+        mutants[i] = (mutant){
+            .files = (char *[]){i < SMALL ? (char[]){"small.c"} : (char[]){"large.c"}, NULL},
+            .from = i};
+    mutants_shuffle(mutants, ALL, seed);
+    FILE *stream = open_memstream(&list, &size);
+    *first_of_small = ALL;
+    for (size_t i = ALL; i-- > 0;) {
+        fprintf(stream, "%zu\n", mutants[i].from);
+        if (mutants[i].from < SMALL) *first_of_small = i;
+    }
+    fclose(stream);
+    return list;
+}
+
+static void samples_are_seeded_and_spread(void **state) {
+    size_t first, other_first;
+    char *one = order(1, &first), *again = order(1, &other_first), *other = order(2, &other_first);
+    assert_string_equal(one, again);
+    assert_string_not_equal(one, other);
+    // The first of three is in the first third.
+    assert_in_range(first, 0, 41);
+    assert_in_range(other_first, 0, 41);
+    free(one);
+    free(again);
+    free(other);
+}
+
+// Without libclang's binding, and without Python.
+static void a_generator_that_fails_says_why(void **state) {
+    mutant_list list;
+    char error[300], *path = text_format("%s/bin:/usr/bin:/bin", root),
+                     *python = path_of("bin/python3"), *before = strdup(getenv("PATH"));
+    put("bin/python3", "#!/bin/sh\nset -e\necho Warning >&2\necho no binding >&2\nexit 1\n");
+    assert_int_equal(chmod(python, 0700), 0);
+    setenv("PATH", path, 1);
+    assert_true(mutant_list_read(&list, root, error));
+    assert_false(mutant_list_generate(&list, root, 1, error));
+    assert_string_equal(error, "no binding");
+    put("bin/python3", "#!/bin/sh\nexit 127\n");
+    assert_false(mutant_list_generate(&list, root, 1, error));
+    assert_string_equal(
+        error, "generated mutants need python3 and libclang's binding (Debian: python3-clang-19)");
+    setenv("PATH", before, 1);
+    mutant_list_free(&list);
+    free(path);
+    free(python);
+    free(before);
+}
+
 static void heads_must_be_complete(void **state) {
     (void)state;
     put("fuzz/score/mutants/headless.patch",
         "Allocator: one\nClass: arithmetic\n\nSource: too late\n");
     mutant_list list;
     char error[300];
-    assert_false(mutant_list_read(&list, root, 1, error));
-    assert_string_equal(error, "fuzz/score/mutants/headless.patch: there is no line 'Target'");
+    assert_false(mutant_list_read(&list, root, error));
+    assert_string_equal(error, "fuzz/score/mutants/headless.patch: no line 'Target'");
     mutant_list_free(&list);
     char *path = path_of("fuzz/score/mutants/headless.patch");
     unlink(path);
     free(path);
 }
 
-// Builds a mutant of a program; returns with what that ends, −1 where it was not built.
+// Builds a mutant of a program; returns the program's exit status, or −1 if it was not built.
 static int built_of(const char *of, const char *explored, const char *name, build_form form,
                     bool *same, char *error) {
     mutant_list list;
     mutant_builder builder;
     program_build program;
     char *folder = path_of("build/fuzz/mutants/m"), *path = text_format("%s/%s", folder, of);
-    assert_true(mutant_list_read(&list, root, 1, error));
+    read_all(&list, root);
     const mutant *m = mutant_named(&list, name);
     assert_non_null(m);
     assert_true(mutant_builder_open(&builder, root, error));
@@ -224,7 +284,7 @@ static int built_of(const char *of, const char *explored, const char *name, buil
     int status = -1;
     child_end end;
     const char *const argv[] = {path, NULL};
-    bool prepared = mutant_prepare(&builder, &list, m, folder, error);
+    bool prepared = mutant_prepare(&builder, m, folder, error);
     if (prepared) put("build/fuzz/mutants/m/same", ""); // as of a program before this one
     if (prepared && mutant_is_same_code(&builder, &program, m, folder, same, error) &&
         mutant_build(&builder, &program, m, folder, form, error)) {
@@ -243,7 +303,7 @@ static int built(const char *name, build_form form, bool *same, char *error) {
     return built_of("heap-one", NULL, name, form, same, error);
 }
 
-// As with ccache: it stands before the compiler, and may tell what is included from elsewhere.
+// A launcher, such as ccache, precedes the compiler and may report relative dependencies.
 static void a_compiler_may_be_launched(void **state) {
     (void)state;
     bool same;
@@ -254,7 +314,7 @@ static void a_compiler_may_be_launched(void **state) {
     assert_false(same);
 }
 
-// All strategies are in the explorer's program, made of one source, and one is played.
+// The explorer contains all strategies, compiled from one source, and runs one.
 static void of_the_explorer_one_strategy_is_built(void **state) {
     (void)state;
     bool same;
@@ -344,7 +404,7 @@ static void without_a_build_there_is_no_score(void **state) {
     free(ninja);
     mutant_builder builder;
     assert_false(mutant_builder_open(&builder, root, error));
-    assert_string_equal(error, "there is no build of preset fuzz: cmake --preset fuzz");
+    assert_string_equal(error, "preset fuzz is not configured; run: cmake --preset fuzz");
 }
 
 static void an_odd_path_is_refused(void **state) {
@@ -352,7 +412,7 @@ static void an_odd_path_is_refused(void **state) {
     mutant_builder b;
     char error[300];
     assert_false(mutant_builder_open(&b, "/tmp/my repository", error));
-    assert_non_null(strstr(error, "without spaces"));
+    assert_non_null(strstr(error, "with spaces"));
     assert_false(mutant_builder_open(&b, "/tmp/it's", error));
 }
 
@@ -361,6 +421,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(named_and_generated_mutants_are_listed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(survivors_have_reasons, set_up, tear_down),
         cmocka_unit_test(every_reason_is_of_a_mutant),
+        cmocka_unit_test(samples_are_seeded_and_spread),
+        cmocka_unit_test_setup_teardown(a_generator_that_fails_says_why, set_up, tear_down),
         cmocka_unit_test_setup_teardown(heads_must_be_complete, set_up, tear_down),
         cmocka_unit_test_setup_teardown(of_the_explorer_one_strategy_is_built, set_up, tear_down),
         cmocka_unit_test_setup_teardown(mutants_are_built_beside_the_right_code, set_up, tear_down),

@@ -1,8 +1,10 @@
 #include "fuzz/score/mutant_list.h"
 
+#include "cli/child.h"
 #include "cli/file.h"
 #include "cli/json.h"
 #include "cli/options.h"
+#include "cli/random.h"
 #include "cli/text.h"
 
 #include <errno.h>
@@ -11,14 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { USERS_MAX = 64, ERROR_BYTES = 300 };
+enum { ERROR_BYTES = 300 };
 
 static void *or_fail(void *block) {
     if (!block) options_fail("out of memory");
     return block;
 }
 
-// NULL: with errno.
+// Returns NULL with errno set on failure.
 static char *read_text(const char *root, const char *path) {
     size_t size;
     char *full = text_format("%s/%s", root, path), *text = file_read(full, &size);
@@ -30,7 +32,8 @@ static char *read_text(const char *root, const char *path) {
 
 // ---- Named ones ---------------------------------------------------------------------------------
 
-// What stands behind "KEY: " in the head lines, which end with the first empty one; to be freed.
+// Returns the value of "KEY: VALUE" in the header, which ends at the first empty line, or NULL; the
+// caller frees it.
 static char *head_value(const char *text, const char *key) {
     size_t length = strlen(key);
     for (const char *line = text; *line && *line != '\n'; line += strcspn(line, "\n") + 1) {
@@ -94,11 +97,11 @@ static bool read_patch(mutant *m, const char *root, const char *path, char *erro
                           : !*m->allocators ? "Allocator"
                           : !*m->files      ? "+++ b/"
                                             : NULL;
-    if (missing) snprintf(error, ERROR_BYTES, "%s: there is no line '%s'", path, missing);
+    if (missing) snprintf(error, ERROR_BYTES, "%s: no line '%s'", path, missing);
     return !missing;
 }
 
-// The paths from the root that match; to be freed with globfree.
+// Returns the matching paths below the root, to be freed with globfree.
 static glob_t matching(const char *root, const char *pattern) {
     glob_t found = {0};
     char *full = NULL;
@@ -124,75 +127,50 @@ static bool read_named(mutant_list *list, const char *root, char *error) {
 
 // ---- Generated ones -----------------------------------------------------------------------------
 
-// A source of what is fuzzed, and who is built of it: strategies, or "buffers".
-typedef struct part {
-    char *path;
-    char *users[USERS_MAX + 1];
-    size_t user_count;
-} part;
-
-typedef struct parts {
-    part *at;
-    size_t count;
-} parts;
-
-static bool same(const char *text, size_t length, const char *word) {
-    return strlen(word) == length && memcmp(text, word, length) == 0;
+// Returns the stream's last line that is not empty, which says why a program failed; the caller
+// frees it.
+static char *last_line(FILE *stream) {
+    char *line = NULL, *last = or_fail(strdup(""));
+    size_t room = 0;
+    rewind(stream);
+    while (getline(&line, &room, stream) > 0) {
+        line[strcspn(line, "\n")] = '\0';
+        if (!*line) continue;
+        free(last);
+        last = or_fail(strdup(line));
+    }
+    free(line);
+    return last;
 }
 
-// The memory that heaps lie in, and the contract, are what is watched with, not what is watched.
-static bool is_watched(const char *path, size_t length) {
-    return strncmp(path, "alloc/", 6) == 0 && !same(path, length, "alloc/allocator.h") &&
-           !same(path, length, "alloc/linear_memory.h");
-}
-
-// Adds a source and all that it includes to what the user is built of.
-static bool add_part(parts *all, mutant_list *list, const char *root, const char *path,
-                     const char *user, char *error) {
-    size_t i = 0;
-    while (i < all->count && strcmp(all->at[i].path, path) != 0)
-        i++;
-    if (i == all->count) {
-        all->at = or_fail(realloc(all->at, (i + 1) * sizeof *all->at));
-        list->sources = or_fail(realloc(list->sources, (i + 1) * sizeof *list->sources));
-        char *text = read_text(root, path);
-        if (!text) {
-            snprintf(error, ERROR_BYTES, "%s: %s", path, strerror(errno));
-            return false;
-        }
-        all->at[all->count++] = (part){.path = or_fail(strdup(path))};
-        list->sources[list->source_count++] = (mutate_source){all->at[i].path, text};
-    }
-    part *p = &all->at[i];
-    if (p->user_count == USERS_MAX) options_fail("too many strategies");
-    if (p->user_count > 0 && strcmp(p->users[p->user_count - 1], user) == 0) return true;
-    p->users[p->user_count++] = or_fail(strdup(user));
-    bool added = true;
-    for (const char *at = list->sources[i].text; added && (at = strstr(at, "#include \"")); at++) {
-        size_t length = strcspn(at + 10, "\"");
-        if (!is_watched(at + 10, length)) continue;
-        char *included = or_fail(strndup(at + 10, length));
-        added = add_part(all, list, root, included, user, error);
-        free(included);
-    }
-    return added;
-}
-
-static bool find_parts(parts *all, mutant_list *list, const char *root, char *error) {
-    static const char *const buffers[] = {"alloc/buffers/counts.c", "alloc/buffers/buffer_table.c",
-                                          "alloc/buffers/finalizer.c", "alloc/buffers/view.c"};
-    glob_t paths = matching(root, "alloc/strategies/{,*/}*.c");
-    bool found = true;
-    for (size_t i = 0; found && i < paths.gl_pathc; i++) {
-        const char *path = paths.gl_pathv[i] + strlen(root) + 1, *file = strrchr(path, '/') + 1;
-        if (strlen(file) > 7 && strcmp(file + strlen(file) - 7, "_test.c") == 0) continue;
-        char *user = or_fail(strndup(file, strlen(file) - 2));
-        found = add_part(all, list, root, path, user, error);
-        free(user);
-    }
-    for (size_t i = 0; found && i < sizeof buffers / sizeof *buffers; i++)
-        found = add_part(all, list, root, buffers[i], "buffers", error);
-    globfree(&paths);
+// Runs mutate.py; returns what it prints, or NULL with the reason in `error`.
+static json_t *run_generator(const char *root, char *error) {
+    FILE *output = or_fail(tmpfile()), *errors = or_fail(tmpfile());
+    const char *const argv[] = {"sh",
+                                "-c",
+                                "exec python3 \"$0\" \"$1\" >&3 2>&4",
+                                LINMEM_SOURCE_DIR "/fuzz/score/mutate.py",
+                                root,
+                                NULL};
+    const int descriptors[] = {fileno(output), fileno(errors)};
+    child_options options = {
+        .argv = argv, .descriptors = descriptors, .descriptor_count = 2, .cpu = -1};
+    child_end end = {.text = "cannot be started"};
+    pid_t pid = child_start(&options);
+    if (pid > 0) child_wait(pid, 0, &end);
+    json_error_t wrong = {.text = ""};
+    rewind(output);
+    json_t *found = end.ok ? json_loadf(output, 0, &wrong) : NULL;
+    char *line = last_line(errors);
+    if (end.exit_status == 127)
+        snprintf(
+            error, ERROR_BYTES,
+            "generated mutants need python3 and libclang's binding (Debian: python3-clang-19)");
+    else if (!found)
+        snprintf(error, ERROR_BYTES, "%s", *line ? line : *end.text ? end.text : wrong.text);
+    free(line);
+    fclose(output);
+    fclose(errors);
     return found;
 }
 
@@ -204,65 +182,76 @@ static uint32_t hash(const char *text) {
     return value;
 }
 
-// All users, and first one that is drawn by the mutant's name.
-static char **users_from(const part *p, const char *name) {
-    char **users = or_fail(calloc(1, sizeof *users));
-    uint32_t first = hash(name);
-    for (size_t i = 0; i < p->user_count; i++)
-        users = append(users, i, strdup(p->users[(first + i) % p->user_count]));
-    return users;
+// Returns the file's users, beginning with one chosen by a hash of the mutant's name.
+static char **users_from(const json_t *users, const char *name) {
+    char **words = or_fail(calloc(1, sizeof *words));
+    size_t count = json_array_size(users), first = hash(name);
+    for (size_t i = 0; i < count; i++)
+        words =
+            append(words, i, strdup(json_string_value(json_array_get(users, (first + i) % count))));
+    return words;
 }
 
-static char *describe(const mutation *m, const char *text) {
-    char *before, *after, *what = NULL;
-    mutate_show(m, text, &before, &after);
-    for (char *c = before; *c; c++)
-        if (*c == '\n') *c = ' ';
-    for (char *c = after; *c; c++)
-        if (*c == '\n') *c = ' ';
-    if (asprintf(&what, "%s  =>  %s", before, after) < 0) options_fail("out of memory");
-    free(before);
-    free(after);
-    return what;
-}
-
-static void add_generated(mutant_list *list, const parts *all, const mutation *m) {
-    const part *p = &all->at[m->source];
+static void add_generated(mutant_list *list, json_t *entry) {
+    const char *name, *class, *file, *text, *what;
+    json_t *users;
+    json_int_t from, to;
+    if (json_unpack(entry, "{s:s, s:s, s:s, s:o, s:I, s:I, s:s, s:s}", "name", &name, "class",
+                    &class, "file", &file, "users", &users, "from", &from, "to", &to, "text", &text,
+                    "what", &what) != 0)
+        options_fail("mutate.py: a mutant without all fields");
     mutant made = {
-        .name = or_fail(strdup(m->name)),
-        .class = or_fail(strdup(mutation_kinds[m->kind])),
+        .name = or_fail(strdup(name)),
+        .class = or_fail(strdup(class)),
         .source = or_fail(strdup("generated")),
-        .what = describe(m, list->sources[m->source].text),
-        .allocators = users_from(p, m->name),
-        .files = append(NULL, 0, strdup(p->path)),
-        .mutation = m,
+        .what = or_fail(strdup(what)),
+        .allocators = users_from(users, name),
+        .files = append(NULL, 0, strdup(file)),
+        .from = (size_t)from,
+        .to = (size_t)to,
+        .text = or_fail(strdup(text)),
     };
     bool buffers = strcmp(made.allocators[0], "buffers") == 0;
     made.target = or_fail(strdup(buffers ? "buffers" : "heap"));
     list->at[list->count++] = made;
 }
 
-static bool read_generated(mutant_list *list, const char *root, uint64_t seed, char *error) {
-    parts all = {0};
-    bool read = find_parts(&all, list, root, error) &&
-                mutate_find(&list->mutations, list->sources, list->source_count, error);
-    if (read) {
-        mutate_shuffle(&list->mutations, seed);
-        size_t count = list->named + list->mutations.count;
-        list->at = or_fail(realloc(list->at, (count + 1) * sizeof *list->at));
-        for (size_t i = 0; i < list->mutations.count; i++)
-            add_generated(list, &all, &list->mutations.at[i]);
+typedef struct ticket {
+    double place;
+    mutant mutant;
+} ticket;
+
+static int by_place(const void *a, const void *b) {
+    double one = ((const ticket *)a)->place, other = ((const ticket *)b)->place;
+    return (one > other) - (one < other);
+}
+
+// The r-th of a file's n mutants, shuffled, is placed in the r-th n-th of the whole.
+void mutants_shuffle(mutant *at, size_t count, uint64_t seed) {
+    ticket *tickets = or_fail(calloc(count + 1, sizeof *tickets));
+    for (size_t first = 0, end; first < count; first = end) {
+        for (end = first; end < count && strcmp(at[end].files[0], at[first].files[0]) == 0;)
+            end++;
+        for (size_t i = end - 1; i > first; i--) {
+            size_t other = first + random_next(&seed) % (i - first + 1);
+            mutant m = at[i];
+            at[i] = at[other];
+            at[other] = m;
+        }
+        for (size_t i = first; i < end; i++) {
+            double within = (double)(random_next(&seed) >> 11) * 0x1p-53;
+            tickets[i] = (ticket){((double)(i - first) + within) / (double)(end - first), at[i]};
+        }
     }
-    for (size_t i = 0; i < all.count; i++)
-        for (size_t u = 0; u < all.at[i].user_count; u++)
-            free(all.at[i].users[u]);
-    free(all.at); // the paths are the sources' now
-    return read;
+    qsort(tickets, count, sizeof *tickets, by_place);
+    for (size_t i = 0; i < count; i++)
+        at[i] = tickets[i].mutant;
+    free(tickets);
 }
 
 // ---- Reasons ------------------------------------------------------------------------------------
 
-// Where a key begins a line and ends it, the lines behind it that are indented, as one; or NULL.
+// Returns the indented lines after the line that is the key, joined; or NULL. The caller frees it.
 static char *find_reason(const char *text, const char *key) {
     size_t length = strlen(key);
     const char *line = text;
@@ -284,7 +273,7 @@ static char *find_reason(const char *text, const char *key) {
     return reason;
 }
 
-// "FILE: BEFORE  =>  AFTER", then the reason, indented. No file: no reasons.
+// A reason follows a line "FILE: BEFORE  =>  AFTER", indented. The file may be missing.
 static void read_reasons(mutant_list *list, const char *root) {
     char *text = read_text(root, "fuzz/score/mutants/survivors.txt");
     for (size_t i = list->named; text && i < list->count; i++) {
@@ -300,11 +289,21 @@ static void read_reasons(mutant_list *list, const char *root) {
 
 // ---- The list -----------------------------------------------------------------------------------
 
-bool mutant_list_read(mutant_list *list, const char *root, uint64_t seed, char *error) {
+bool mutant_list_read(mutant_list *list, const char *root, char *error) {
     *list = (mutant_list){0};
-    bool read = read_named(list, root, error) && read_generated(list, root, seed, error);
-    if (read) read_reasons(list, root);
-    return read;
+    return read_named(list, root, error);
+}
+
+bool mutant_list_generate(mutant_list *list, const char *root, uint64_t seed, char *error) {
+    json_t *found = run_generator(root, error), *entry;
+    if (!found) return false;
+    size_t index, count = json_array_size(found);
+    list->at = or_fail(realloc(list->at, (list->count + count + 1) * sizeof *list->at));
+    json_array_foreach(found, index, entry) add_generated(list, entry);
+    json_decref(found);
+    mutants_shuffle(list->at + list->named, count, seed);
+    read_reasons(list, root);
+    return true;
 }
 
 static void free_words(char **words) {
@@ -316,18 +315,13 @@ static void free_words(char **words) {
 void mutant_list_free(mutant_list *list) {
     for (size_t i = 0; i < list->count; i++) {
         mutant *m = &list->at[i];
-        char *texts[] = {m->name, m->class, m->target, m->source, m->what, m->reason, m->patch};
+        char *texts[] = {m->name, m->class,  m->target, m->source,
+                         m->what, m->reason, m->patch,  m->text};
         for (size_t t = 0; t < sizeof texts / sizeof *texts; t++)
             free(texts[t]);
         free_words(m->allocators);
         free_words(m->files);
     }
-    for (size_t i = 0; i < list->source_count; i++) {
-        free((char *)list->sources[i].path);
-        free((char *)list->sources[i].text);
-    }
-    mutations_free(&list->mutations);
-    free(list->sources);
     free(list->at);
     *list = (mutant_list){0};
 }
@@ -338,9 +332,8 @@ const mutant *mutant_named(const mutant_list *list, const char *name) {
     return NULL;
 }
 
-char *mutant_text(const mutant_list *list, const mutant *m) {
-    // Counted: what counts is empty in builds that do not.
-    return mutate_apply(m->mutation, list->sources[m->mutation->source].text, true);
+char *mutant_apply(const mutant *m, const char *text) {
+    return text_format("%.*s%s%s", (int)m->from, text, m->text, text + m->to);
 }
 
 json_t *mutant_json(const mutant *m) {

@@ -18,22 +18,22 @@
 
 enum { ERROR_BYTES = 300, HANG_SECONDS = 5, PROGRAMS_MAX = 100 };
 
-// What the workers share, under one lock.
-typedef struct workshop {
+// The workers' shared state, under one lock.
+typedef struct shared_state {
     pthread_mutex_t lock;
     score *score;
     const mutant_list *list;
     mutant_builder builder;
-    program_build *programs[PROGRAMS_MAX]; // as they were asked for
-    char *allocators[PROGRAMS_MAX];        // for which
+    program_build *programs[PROGRAMS_MAX]; // in the order of their first use
+    char *allocators[PROGRAMS_MAX];        // of each program
     size_t program_count;
-    size_t next_named, next_generated, wanted; // wanted: generated ones that are still to be taken
+    size_t next_named, next_generated, wanted; // wanted: generated ones still to take
     size_t next_control, done, total;
     progress *progress;
-} workshop;
+} shared_state;
 
 typedef struct worker {
-    workshop *shop;
+    shared_state *shared;
     pthread_t thread;
     int cpu;
 } worker;
@@ -88,17 +88,17 @@ void score_read_log(score_run *run, const char *log) {
     if (stream) fclose(stream);
 }
 
-// What a program begins with besides its corpus; NULL: nothing. To be freed.
+// Returns the folder of the target's seeds, or NULL; the caller frees it.
 static char *seeds_of(const score_options *o, const char *program) {
     const fuzz_target *known = fuzz_target_named(program);
     return known && known->seeded ? text_format("%s/corpus/fuzz/%s", o->root, program) : NULL;
 }
 
-// The program of FOLDER on an empty corpus, or its seeds. False: it was interrupted, or did not
-// work.
+// Runs the program on an empty corpus, or on the target's seeds. Returns false if it was
+// interrupted or failed without a finding.
 static bool run_seed(const worker *w, score_entry *e, const char *program, const char *folder,
                      unsigned seed) {
-    const score_options *o = &w->shop->score->options;
+    const score_options *o = &w->shared->score->options;
     char *corpus = text_format("%s/corpus-%u", folder, seed),
          *log = text_format("%s/seed-%u.log", folder, seed);
     char *artifacts = text_format("-artifact_prefix=%s/seed-%u-", folder, seed);
@@ -135,10 +135,10 @@ static bool run_seed(const worker *w, score_entry *e, const char *program, const
     return run->ran;
 }
 
-// The explorer's program, which needs no seed.
+// Runs the explorer, which is deterministic.
 static bool run_explorer(const worker *w, score_entry *e, const char *program, const char *folder,
                          const char *counts) {
-    const score_options *o = &w->shop->score->options;
+    const score_options *o = &w->shared->score->options;
     const explored_run wanted = {program,  e->allocator, folder, counts,
                                  o->depth, o->seconds,   w->cpu};
     score_run counted = {0}; // which is the same run again
@@ -157,7 +157,7 @@ static bool run_explorer(const worker *w, score_entry *e, const char *program, c
 
 static void run_seeds(const worker *w, score_entry *e, const char *program, const char *folder,
                       unsigned seeds) {
-    bool explores = w->shop->score->options.depth > 0;
+    bool explores = w->shared->score->options.depth > 0;
     for (unsigned seed = 1; seed <= seeds; seed++)
         if (interrupted() || !(explores ? run_explorer(w, e, program, folder, NULL)
                                         : run_seed(w, e, program, folder, seed)))
@@ -169,7 +169,7 @@ static void run_seeds(const worker *w, score_entry *e, const char *program, cons
 // ---- What was reached ---------------------------------------------------------------------------
 
 static void add_counts(score_entry *e, const char *path) {
-    enum { PAGE = 4096 }; // as fuzz/score/mutants/counts.c lays them out
+    enum { PAGE = 4096 }; // the layout of fuzz/score/mutants/counts.c
     unsigned long long reached = 0, triggered = 0;
     FILE *stream = fopen(path, "r");
     if (!stream) return;
@@ -181,7 +181,7 @@ static void add_counts(score_entry *e, const char *path) {
     fclose(stream);
 }
 
-// Plays inputs, which a pattern in the folder names, on the program that counts.
+// Replays the inputs that match a pattern in the folder on the counting build.
 static void play_counted(const worker *w, score_entry *e, const char *folder, const char *pattern) {
     char *program = text_format("%s/%s", folder, e->program),
          *counts = text_format("%s/counts", folder);
@@ -222,16 +222,16 @@ static void explore_counted(const worker *w, score_entry *e, const char *folder)
 static void count_reached(const worker *w, const program_build *program, score_entry *e,
                           const char *folder) {
     if (interrupted()) return;
-    if (!mutant_build(&w->shop->builder, program, e->mutant, folder, BUILD_COUNTED, e->error)) {
+    if (!mutant_build(&w->shared->builder, program, e->mutant, folder, BUILD_COUNTED, e->error)) {
         e->state = SCORE_FAILED;
         return;
     }
-    if (w->shop->score->options.depth > 0) {
+    if (w->shared->score->options.depth > 0) {
         explore_counted(w, e, folder);
         return;
     }
     play_counted(w, e, folder, "corpus-*");
-    for (unsigned seed = 1; seed <= w->shop->score->options.seeds && !e->triggered; seed++) {
+    for (unsigned seed = 1; seed <= w->shared->score->options.seeds && !e->triggered; seed++) {
         char *found = text_format("seed-%u-[a-z]*-*", seed); // crash-, leak-, timeout-, oom-
         if (e->runs[seed - 1].found) play_counted(w, e, folder, found);
         free(found);
@@ -240,65 +240,68 @@ static void count_reached(const worker *w, const program_build *program, score_e
 
 // ---- One mutant ---------------------------------------------------------------------------------
 
-// What a target is built as where it fuzzes this allocator; to be freed.
+// Returns the name of the target's program for this allocator; the caller frees it.
 static char *program_name(const char *target, const char *allocator) {
     const fuzz_target *known = fuzz_target_named(target);
     bool each = known && known->per_strategy && strcmp(allocator, "buffers") != 0;
     return each ? text_format("%s-%s", target, allocator) : text_format("%s", target);
 }
 
-// The allocator for which a program is run: the target's name tells it, but for the explorer's.
-static const char *allocator_of(const workshop *shop, const char *name, const char *allocator) {
+// Returns the allocator in the program's name (TARGET-ALLOCATOR); `allocator` for the explorer.
+static const char *allocator_of(const shared_state *shared, const char *name,
+                                const char *allocator) {
     const char *dash = strchr(name, '-');
-    if (shop->score->options.depth > 0) return allocator;
+    if (shared->score->options.depth > 0) return allocator;
     return dash ? dash + 1 : name;
 }
 
-// NULL: `error` says why. The lock is held.
-static const program_build *find_program(workshop *shop, const char *name, const char *allocator,
-                                         char *error) {
-    bool explores = shop->score->options.depth > 0;
-    allocator = allocator_of(shop, name, allocator);
-    for (size_t i = 0; i < shop->program_count; i++)
-        if (strcmp(shop->programs[i]->name, name) == 0 &&
-            strcmp(shop->allocators[i], allocator) == 0)
-            return shop->programs[i];
+// Returns NULL with the reason in `error` on failure. The lock is held.
+static const program_build *find_program(shared_state *shared, const char *name,
+                                         const char *allocator, char *error) {
+    bool explores = shared->score->options.depth > 0;
+    allocator = allocator_of(shared, name, allocator);
+    for (size_t i = 0; i < shared->program_count; i++)
+        if (strcmp(shared->programs[i]->name, name) == 0 &&
+            strcmp(shared->allocators[i], allocator) == 0)
+            return shared->programs[i];
     program_build *made = calloc(1, sizeof *made);
-    if (!made || shop->program_count == PROGRAMS_MAX) options_fail("too many programs");
+    if (!made || shared->program_count == PROGRAMS_MAX) options_fail("too many programs");
     const char *explored = explores && strcmp(allocator, "buffers") != 0 ? allocator : NULL;
-    if (program_build_read(made, &shop->builder, name, explored, error)) {
-        shop->allocators[shop->program_count] = text_format("%s", allocator);
-        return shop->programs[shop->program_count++] = made;
+    if (program_build_read(made, &shared->builder, name, explored, error)) {
+        shared->allocators[shared->program_count] = text_format("%s", allocator);
+        return shared->programs[shared->program_count++] = made;
     }
     free(made);
     return NULL;
 }
 
-static const program_build *program_for(workshop *shop, score_entry *e, const char *allocator) {
+static const program_build *program_for(shared_state *shared, score_entry *e,
+                                        const char *allocator) {
     free(e->allocator);
     free(e->program);
     e->allocator = text_format("%s", allocator);
-    e->program = shop->score->options.depth > 0 ? text_format("linmem-explorer")
-                                                : program_name(e->mutant->target, allocator);
-    pthread_mutex_lock(&shop->lock);
-    const program_build *program = find_program(shop, e->program, allocator, e->error);
-    pthread_mutex_unlock(&shop->lock);
+    e->program = shared->score->options.depth > 0 ? text_format("linmem-explorer")
+                                                  : program_name(e->mutant->target, allocator);
+    pthread_mutex_lock(&shared->lock);
+    const program_build *program = find_program(shared, e->program, allocator, e->error);
+    pthread_mutex_unlock(&shared->lock);
     return program;
 }
 
-// The first allocator whose program differs from the right one; only generated ones are compared.
-// NULL: the entry's state says why.
-static const program_build *choose_program(workshop *shop, score_entry *e, const char *folder) {
+// Returns the program of the mutant's first allocator; for a generated mutant, of the first one
+// whose code differs from the original. NULL: the entry's state says why.
+static const program_build *choose_program(shared_state *shared, score_entry *e,
+                                           const char *folder) {
     const mutant *m = e->mutant;
     for (char **allocator = m->allocators; *allocator && !interrupted(); allocator++) {
-        const program_build *program = program_for(shop, e, *allocator);
+        const program_build *program = program_for(shared, e, *allocator);
         bool same;
         if (!program) {
             e->state = SCORE_FAILED;
             return NULL;
         }
         if (m->patch) return program;
-        if (!mutant_is_same_code(&shop->builder, program, m, folder, &same, e->error)) {
+        if (!mutant_is_same_code(&shared->builder, program, m, folder, &same, e->error)) {
             e->state = interrupted() ? SCORE_WAITING : SCORE_NO_CODE;
             return NULL;
         }
@@ -308,7 +311,7 @@ static const program_build *choose_program(workshop *shop, score_entry *e, const
     return NULL;
 }
 
-// Removes what is large. Keeps logs, findings and the shell script of the build.
+// Removes large files. Keeps logs, findings and the build's shell script.
 static void clean(const char *folder, const char *program) {
     const char *const argv[] = {"sh",
                                 "-c",
@@ -324,16 +327,16 @@ static void clean(const char *folder, const char *program) {
 }
 
 static void measure(const worker *w, score_entry *e) {
-    workshop *shop = w->shop;
-    unsigned seeds = shop->score->options.seeds;
-    char *folder = text_format("%s/mutants/%s", shop->builder.build, e->mutant->name);
+    shared_state *shared = w->shared;
+    unsigned seeds = shared->score->options.seeds;
+    char *folder = text_format("%s/mutants/%s", shared->builder.build, e->mutant->name);
     const program_build *program = NULL;
-    if (mutant_prepare(&shop->builder, shop->list, e->mutant, folder, e->error))
-        program = choose_program(shop, e, folder);
+    if (mutant_prepare(&shared->builder, e->mutant, folder, e->error))
+        program = choose_program(shared, e, folder);
     else
         e->state = SCORE_FAILED;
     if (program &&
-        !mutant_build(&shop->builder, program, e->mutant, folder, BUILD_SILENT, e->error)) {
+        !mutant_build(&shared->builder, program, e->mutant, folder, BUILD_SILENT, e->error)) {
         e->state = SCORE_FAILED;
         program = NULL;
     }
@@ -343,7 +346,7 @@ static void measure(const worker *w, score_entry *e) {
         free(path);
         if (e->run_count > 0) count_reached(w, program, e, folder);
     }
-    // What was interrupted says nothing of the mutant.
+    // An interrupted build says nothing about the mutant.
     if (interrupted() && e->state == SCORE_FAILED)
         e->state = e->run_count == seeds ? SCORE_MEASURED
                    : e->run_count        ? SCORE_PARTLY
@@ -353,11 +356,11 @@ static void measure(const worker *w, score_entry *e) {
 }
 
 static void measure_control(const worker *w, score_entry *e) {
-    workshop *shop = w->shop;
+    shared_state *shared = w->shared;
     char *folder =
-        text_format("%s/mutants/none-%s-%s", shop->builder.build, e->program, e->allocator);
-    char *path = text_format("%s/%s", shop->builder.build, e->program);
-    run_seeds(w, e, path, folder, shop->score->options.control);
+        text_format("%s/mutants/none-%s-%s", shared->builder.build, e->program, e->allocator);
+    char *path = text_format("%s/%s", shared->builder.build, e->program);
+    run_seeds(w, e, path, folder, shared->score->options.control);
     clean(folder, "");
     free(folder);
     free(path);
@@ -365,8 +368,8 @@ static void measure_control(const worker *w, score_entry *e) {
 
 // ---- The workers --------------------------------------------------------------------------------
 
-static score_entry *new_entry(workshop *shop, const mutant *m, unsigned runs) {
-    score *s = shop->score;
+static score_entry *new_entry(shared_state *shared, const mutant *m, unsigned runs) {
+    score *s = shared->score;
     score_entry *e = &s->entries[s->count++];
     *e = (score_entry){.mutant = m, .runs = calloc(runs + 1, sizeof *e->runs)};
     if (!e->runs) options_fail("out of memory");
@@ -385,48 +388,48 @@ static bool is_chosen(const score_options *o, const mutant *m) {
     return false;
 }
 
-// The next one to be measured, named before generated; or NULL. The lock is held.
-static score_entry *take(workshop *shop) {
-    const score_options *o = &shop->score->options;
-    const mutant_list *list = shop->list;
+// Returns the next mutant to measure, named before generated; or NULL. The lock is held.
+static score_entry *take(shared_state *shared) {
+    const score_options *o = &shared->score->options;
+    const mutant_list *list = shared->list;
     size_t end = o->chosen ? list->count : list->named;
-    while (shop->next_named < end) {
-        const mutant *m = &list->at[shop->next_named++];
-        if (is_chosen(o, m)) return new_entry(shop, m, o->seeds);
+    while (shared->next_named < end) {
+        const mutant *m = &list->at[shared->next_named++];
+        if (is_chosen(o, m)) return new_entry(shared, m, o->seeds);
     }
-    while (shop->wanted > 0 && shop->next_generated < list->count) {
-        const mutant *m = &list->at[shop->next_generated++];
+    while (shared->wanted > 0 && shared->next_generated < list->count) {
+        const mutant *m = &list->at[shared->next_generated++];
         if (o->chosen && is_chosen(o, m)) continue; // it was taken
-        shop->wanted--;
-        return new_entry(shop, m, o->seeds);
+        shared->wanted--;
+        return new_entry(shared, m, o->seeds);
     }
     return NULL;
 }
 
-// A generated one that does not compile, or is no change, gives its place to the next.
-static void note(workshop *shop, const score_entry *e) {
-    bool sampled = !e->mutant->patch && !is_chosen(&shop->score->options, e->mutant);
+// A sampled mutant that does not compile, or compiles to the same code, is replaced by the next.
+static void note(shared_state *shared, const score_entry *e) {
+    bool sampled = !e->mutant->patch && !is_chosen(&shared->score->options, e->mutant);
     bool dropped = e->state == SCORE_SAME_CODE || e->state == SCORE_NO_CODE;
     if (sampled && dropped)
-        shop->wanted++;
+        shared->wanted++;
     else
-        shop->done++;
+        shared->done++;
 }
 
 static bool is_measured(const score_entry *e) {
     return e->state != SCORE_WAITING && e->state != SCORE_NO_CODE;
 }
 
-// What is measured is told, so that it is kept however all ends. The lock is held.
-static void tell(const workshop *shop, score_entry *measured) {
-    score so_far = *shop->score;
+// Reports the results so far, so that they are kept if the process dies. The lock is held.
+static void tell(const shared_state *shared, score_entry *measured) {
+    score so_far = *shared->score;
     measured->done = true;
     if (!so_far.options.told) return;
     so_far.entries = calloc(so_far.count + 1, sizeof *so_far.entries);
     if (!so_far.entries) options_fail("out of memory");
     so_far.count = 0;
-    for (size_t i = 0; i < shop->score->count; i++) {
-        const score_entry *e = &shop->score->entries[i];
+    for (size_t i = 0; i < shared->score->count; i++) {
+        const score_entry *e = &shared->score->entries[i];
         if (e->done && is_measured(e)) so_far.entries[so_far.count++] = *e;
     }
     so_far.options.told(&so_far, so_far.options.context);
@@ -435,42 +438,42 @@ static void tell(const workshop *shop, score_entry *measured) {
 
 static void *work(void *context) {
     worker *w = context;
-    workshop *shop = w->shop;
-    pthread_mutex_lock(&shop->lock);
-    for (score_entry *e; !interrupted() && (e = take(shop));) {
-        progress_show(shop->progress, shop->done, e->mutant->name);
-        pthread_mutex_unlock(&shop->lock);
+    shared_state *shared = w->shared;
+    pthread_mutex_lock(&shared->lock);
+    for (score_entry *e; !interrupted() && (e = take(shared));) {
+        progress_show(shared->progress, shared->done, e->mutant->name);
+        pthread_mutex_unlock(&shared->lock);
         measure(w, e);
-        pthread_mutex_lock(&shop->lock);
-        note(shop, e);
-        tell(shop, e);
+        pthread_mutex_lock(&shared->lock);
+        note(shared, e);
+        tell(shared, e);
     }
-    pthread_mutex_unlock(&shop->lock);
+    pthread_mutex_unlock(&shared->lock);
     return NULL;
 }
 
 static void *work_on_control(void *context) {
     worker *w = context;
-    workshop *shop = w->shop;
-    pthread_mutex_lock(&shop->lock);
-    while (!interrupted() && shop->next_control < shop->program_count) {
-        const char *allocator = shop->allocators[shop->next_control];
-        const char *program = shop->programs[shop->next_control++]->name;
-        score_entry *e = new_entry(shop, NULL, shop->score->options.control);
+    shared_state *shared = w->shared;
+    pthread_mutex_lock(&shared->lock);
+    while (!interrupted() && shared->next_control < shared->program_count) {
+        const char *allocator = shared->allocators[shared->next_control];
+        const char *program = shared->programs[shared->next_control++]->name;
+        score_entry *e = new_entry(shared, NULL, shared->score->options.control);
         e->program = text_format("%s", program);
         e->allocator = text_format("%s", allocator);
-        progress_show(shop->progress, shop->done, program);
-        pthread_mutex_unlock(&shop->lock);
+        progress_show(shared->progress, shared->done, program);
+        pthread_mutex_unlock(&shared->lock);
         measure_control(w, e);
-        pthread_mutex_lock(&shop->lock);
-        shop->done++;
-        tell(shop, e);
+        pthread_mutex_lock(&shared->lock);
+        shared->done++;
+        tell(shared, e);
     }
-    pthread_mutex_unlock(&shop->lock);
+    pthread_mutex_unlock(&shared->lock);
     return NULL;
 }
 
-// The n-th of the processors that we may run on; −1: where they are fewer than jobs.
+// Returns the n-th processor that the process may run on, or −1 if they are fewer than jobs.
 static int own_cpu(unsigned n, unsigned jobs) {
     cpu_set_t allowed;
     CPU_ZERO(&allowed);
@@ -481,15 +484,15 @@ static int own_cpu(unsigned n, unsigned jobs) {
     return -1;
 }
 
-static void run_workers(workshop *shop, void *(*run)(void *)) {
-    unsigned jobs = shop->score->options.jobs, started = 0;
+static void run_workers(shared_state *shared, void *(*run)(void *)) {
+    unsigned jobs = shared->score->options.jobs, started = 0;
     worker *workers = calloc(jobs, sizeof *workers);
     if (!workers) options_fail("out of memory");
     for (; started < jobs; started++) {
-        workers[started] = (worker){.shop = shop, .cpu = own_cpu(started, jobs)};
+        workers[started] = (worker){.shared = shared, .cpu = own_cpu(started, jobs)};
         if (pthread_create(&workers[started].thread, NULL, run, &workers[started]) != 0) break;
     }
-    if (started == 0) options_fail("no thread can be started");
+    if (started == 0) options_fail("cannot start a thread");
     for (unsigned i = 0; i < started; i++)
         pthread_join(workers[i].thread, NULL);
     free(workers);
@@ -519,34 +522,34 @@ static void drop_unmeasured(score *s) {
 
 bool score_take(score *s, const score_options *options, const mutant_list *list, char *error) {
     *s = (score){.options = *options};
-    workshop shop = {.lock = PTHREAD_MUTEX_INITIALIZER,
-                     .score = s,
-                     .list = list,
-                     .next_generated = list->named,
-                     .wanted = options->generated};
-    if (!mutant_builder_open(&shop.builder, options->root, error)) return false;
+    shared_state shared = {.lock = PTHREAD_MUTEX_INITIALIZER,
+                           .score = s,
+                           .list = list,
+                           .next_generated = list->named,
+                           .wanted = options->generated};
+    if (!mutant_builder_open(&shared.builder, options->root, error)) return false;
     s->entries = calloc(list->count + PROGRAMS_MAX, sizeof *s->entries);
     if (!s->entries) options_fail("out of memory");
-    shop.total = count_chosen(options, list) + options->generated;
+    shared.total = count_chosen(options, list) + options->generated;
     double start = clock_seconds();
-    shop.progress = progress_start("mutants", shop.total);
-    run_workers(&shop, work);
-    progress_end(shop.progress);
+    shared.progress = progress_start("mutants", shared.total);
+    run_workers(&shared, work);
+    progress_end(shared.progress);
     if (options->control > 0) {
-        shop.done = 0;
-        shop.progress = progress_start("the right code", shop.program_count);
-        run_workers(&shop, work_on_control);
-        progress_end(shop.progress);
+        shared.done = 0;
+        shared.progress = progress_start("original code", shared.program_count);
+        run_workers(&shared, work_on_control);
+        progress_end(shared.progress);
     }
     s->seconds = clock_seconds() - start;
     s->interrupted = interrupted();
     drop_unmeasured(s);
-    for (size_t i = 0; i < shop.program_count; i++) {
-        program_build_free(shop.programs[i]);
-        free(shop.allocators[i]);
-        free(shop.programs[i]);
+    for (size_t i = 0; i < shared.program_count; i++) {
+        program_build_free(shared.programs[i]);
+        free(shared.allocators[i]);
+        free(shared.programs[i]);
     }
-    mutant_builder_close(&shop.builder);
+    mutant_builder_close(&shared.builder);
     return true;
 }
 

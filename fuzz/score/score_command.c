@@ -11,8 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-// Where nothing is said: mutants that are generated; runs; how deep is explored.
-enum { SAMPLE = 200, SAMPLE_SEED = 1, SEEDS = 10, DEPTH = 4 };
+enum { SAMPLE_SEED = 1, SEEDS = 10, DEPTH = 4 }; // the defaults
 
 typedef struct request {
     score_options options;
@@ -40,7 +39,8 @@ static const struct argp_option arguments[] = {
     {"jobs", 'j', "N", 0,
      "Mutants to run in parallel, one core each (default: the number of processors)", 0},
     {"json", 'o', "FILE", 0, "Write all measurements to FILE, as a JSON array of objects", 0},
-    {"programs", KEY_PROGRAMS, NULL, OPTION_HIDDEN, "Instead, print what ./linmem has to build", 0},
+    {"programs", KEY_PROGRAMS, NULL, OPTION_HIDDEN,
+     "Print what ./linmem has to build and install, and exit", 0},
     {0},
 };
 
@@ -97,8 +97,9 @@ static void check_chosen(const score_options *options, const mutant_list *list) 
     for (char **name = options->chosen; name && *name; name++) {
         const mutant *m = mutant_named(list, *name);
         if (m && !score_plays(options, m))
-            options_fail("mutant '%s' is for %s, which is %s", *name, m->target,
-                         options->depth ? "not explored" : "a test and no fuzz target");
+            options_fail(options->depth ? "mutant '%s' is for %s, which the explorer cannot run"
+                                        : "mutant '%s' is for %s, which is not a fuzz target",
+                         *name, m->target);
         if (m) continue;
         const char *nearest = options_nearest(*name, names, list->count);
         options_fail("unknown mutant '%s'%s%s%s (linmem list mutants names them)", *name,
@@ -113,14 +114,22 @@ static void write_json(const char *path, json_t *json) {
     json_decref(json);
 }
 
-// Mutants are built as they are needed, and so are the right programs: of what the preset fuzz
-// builds only what counts is asked for here, so that there is a build.
-static exit_status print_programs(void) {
+// Whether generated mutants are asked for, by number or by name (FILE:LINE:OPERATOR).
+static bool needs_generated(const score_options *options) {
+    bool named = false;
+    for (char **name = options->chosen; name && *name; name++)
+        named |= strchr(*name, ':') != NULL;
+    return named || options->generated > 0;
+}
+
+// The programs are built later, when a mutant needs them; mutant_counts is the part that all need.
+static exit_status print_programs(const request *r) {
     puts("program mutant_counts");
+    if (needs_generated(&r->options)) puts("packages generate");
     return EXIT_HELD;
 }
 
-// Hours may be in it: each mutant's result is written when it is there.
+// A score may take hours: each result is written when it is known.
 static void write_so_far(const score *so_far, void *path) {
     json_t *json = score_json(so_far);
     if (!file_write_json(path, json)) fprintf(stderr, "%s: %s\n", (char *)path, strerror(errno));
@@ -141,7 +150,7 @@ static exit_status take(const request *r, const mutant_list *list) {
     return held ? EXIT_HELD : EXIT_BROKEN;
 }
 
-// The explorer plays the same each time, holds all laws, and finds each bug's shortest trace.
+// The explorer is deterministic, so one run is enough.
 static void choose_explorer(request *r) {
     if (r->options.seeds) options_fail("--explorer does not combine with --seeds");
     r->options.depth = r->depth;
@@ -155,8 +164,7 @@ exit_status score_command(int argc, char **argv) {
         parse,
         NULL,
         "Mutation testing: builds each mutant of the allocators, runs the fuzz targets on it from "
-        "an "
-        "empty corpus, and reports which mutants are found, by which oracle and after how long.",
+        "an empty corpus, and reports which mutants are found, by which oracle and after how long.",
         NULL,
         NULL,
         NULL};
@@ -172,11 +180,15 @@ exit_status score_command(int argc, char **argv) {
     if (!r.options.seeds) r.options.seeds = SEEDS;
     mutant_list list;
     char error[300];
-    if (!mutant_list_read(&list, r.options.root, r.sample_seed, error)) options_fail("%s", error);
+    if (r.programs && needs_generated(&r.options)) return print_programs(&r);
+    if (!mutant_list_read(&list, r.options.root, error)) options_fail("%s", error);
+    if (needs_generated(&r.options) &&
+        !mutant_list_generate(&list, r.options.root, r.sample_seed, error))
+        options_fail("%s", error);
     check_chosen(&r.options, &list);
     if (r.json && !file_is_writable(r.json)) options_fail("%s: %s", r.json, strerror(errno));
     interrupt_catch();
-    exit_status status = r.programs ? print_programs() : take(&r, &list);
+    exit_status status = r.programs ? print_programs(&r) : take(&r, &list);
     mutant_list_free(&list);
     free(r.options.chosen);
     return status;
@@ -185,9 +197,9 @@ exit_status score_command(int argc, char **argv) {
 json_t *list_mutants(void) {
     mutant_list list;
     char error[300];
-    if (!mutant_list_read(&list, LINMEM_SOURCE_DIR, SAMPLE_SEED, error)) options_fail("%s", error);
+    if (!mutant_list_read(&list, LINMEM_SOURCE_DIR, error)) options_fail("%s", error);
     json_t *array = json_array();
-    for (size_t i = 0; i < list.count && i < list.named + SAMPLE; i++)
+    for (size_t i = 0; i < list.count; i++)
         json_add(array, mutant_json(&list.at[i]));
     mutant_list_free(&list);
     return array;
@@ -200,15 +212,8 @@ static const char *text_of(const json_t *entry, const char *key) {
 void print_mutants(const json_t *list) {
     size_t index;
     json_t *entry;
-    bool generated = true;
+    puts("mutants: fuzz/score/mutants/NAME.patch");
     json_array_foreach(list, index, entry) {
-        bool own = json_is_true(json_object_get(entry, "generated"));
-        if (index == 0 || own != generated)
-            puts(
-                own ? "mutants, generated: the sample that is drawn by seed 1, of which those that "
-                      "do not\ncompile, or change no code, give their places to the next"
-                    : "mutants, named: fuzz/score/mutants/NAME.patch");
-        generated = own;
         const char *allocator =
             json_string_value(json_array_get(json_object_get(entry, "allocators"), 0));
         printf("  %-39s %-12s %-17s %.60s\n", text_of(entry, "name"), allocator,

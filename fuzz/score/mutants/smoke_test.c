@@ -1,5 +1,5 @@
-// Smoke scores: ten bugs that fuzzing finds soon, one or more for each kind of oracle, and six that
-// the explorer finds. All must be found; the time is generous.
+// Smoke scores: ten bugs that fuzzing finds within seconds, at least one for each kind of oracle,
+// and six that the explorer finds. All must be found.
 #include "cli/interrupt.h"
 #include "fuzz/score/score.h"
 
@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-// Takes a score of the mutants with these names, which end with NULL: each is found.
+// Scores the mutants of these names, ended by NULL; each must be found.
 static void all_are_found(const char *const *names, score_options options) {
     char *chosen[20] = {NULL};
     size_t count = 0, control = 0;
@@ -21,7 +21,7 @@ static void all_are_found(const char *const *names, score_options options) {
     mutant_list list;
     score score;
     char error[300] = "";
-    if (!mutant_list_read(&list, LINMEM_SOURCE_DIR, 1, error)) fail_msg("%s", error);
+    if (!mutant_list_read(&list, LINMEM_SOURCE_DIR, error)) fail_msg("%s", error);
     options.root = LINMEM_SOURCE_DIR;
     options.seconds = 120;
     options.seeds = 1;
@@ -59,8 +59,8 @@ static void ten_mutants_are_found(void **state) {
     all_are_found(names, (score_options){0});
 }
 
-// By the explorer, of heaps and of buffers; one is found by a sanitizer that the program is linked
-// with. The right code is silent.
+// Mutants of heaps and of buffers, one of them found by a sanitizer. The original code has no
+// finding.
 static void mutants_are_found_by_the_explorer(void **state) {
     (void)state;
     static const char *const names[] = {
