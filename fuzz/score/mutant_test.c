@@ -1,4 +1,4 @@
-// What a mutant counts.
+// The counts of a mutant.
 #include "fuzz/score/mutants/mutant.h"
 
 #include <setjmp.h>
@@ -23,7 +23,7 @@ static void reached_is_not_triggered(void **state) {
     assert_int_equal(lm_mutant_triggered, 2);
 }
 
-// Conditions as patches have them: flags, pointers, and sizes of more than 32 bits.
+// Conditions may be flags, pointers, and sizes of more than 32 bits.
 static void whatever_is_not_zero_triggers(void **state) {
     (void)state;
     LM_MUTANT(6 & 4);

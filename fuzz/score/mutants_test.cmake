@@ -1,11 +1,10 @@
-# The named mutants, held against today's sources: cmake -P fuzz/score/mutants_test.cmake, from the root.
+# Checks the named mutants: cmake -P fuzz/score/mutants_test.cmake, from the root.
 #
-#   head       five lines, of words that are known
-#   patch      it applies without fuzz, changes alloc/, a reader or the statistics only, and says where
-#              it is reached
-#   different  no two mutants are the same, nor say the same of themselves
-#   list       there are enough of them, of every strategy, the buffers, the readers and every class;
-#              most of them after bugs that others had
+#   head       has five lines with known words
+#   patch      applies without fuzz, changes alloc/, a reader or the statistics only, and has LM_MUTANT
+#   different  no two patches have the same change or the same line What
+#   list       has enough mutants in all, of every strategy, the buffers, the readers and every class;
+#              most of them are modelled on bugs of other projects
 cmake_minimum_required(VERSION 3.25)
 
 set(classes arithmetic split-merge-bins alignment resize-zero-oom misuse references finalizers views
@@ -24,8 +23,7 @@ function(expect_one_of path key word)
   endif()
 endfunction()
 
-# A fuzz target; or, where none plays what is changed, the test that should find it, by its name in
-# ctest.
+# A fuzz target; or the ctest name of the test that should find the mutant, if no target can.
 function(expect_target path target)
   if(target MATCHES "^([a-z]+)\\.([a-z0-9_]+_test)$")
     file(GLOB_RECURSE found ${CMAKE_MATCH_1}/${CMAKE_MATCH_2}.c)
@@ -45,7 +43,7 @@ function(expect_target path target)
   endif()
 endfunction()
 
-# count(what): one more of these. at_least(what number).
+# count(what) adds one; at_least(what number) checks the count.
 function(count what)
   get_property(counted GLOBAL PROPERTY "count of ${what}")
   if(NOT counted)
@@ -62,7 +60,7 @@ function(at_least what number)
   endif()
 endfunction()
 
-# What another one has said already is no mutant of its own.
+# Offends if another patch has the same text.
 function(expect_new path what said)
   string(SHA256 hash "${said}")
   get_property(other GLOBAL PROPERTY "${what} ${hash}")

@@ -1,4 +1,4 @@
-// What a score comes to: medians, JSON, the table.
+// The results of a score: medians, JSON, the table.
 #include "fuzz/score/score.h"
 
 #include "cli/json.h"
@@ -13,7 +13,7 @@ static int by_value(const void *a, const void *b) {
     return (one > other) - (one < other);
 }
 
-// The upper median of what is in `values`, which are sorted by it.
+// Returns the upper median, and sorts the values.
 static double median(double *values, size_t count) {
     if (count == 0) return INFINITY;
     qsort(values, count, sizeof *values, by_value);
@@ -103,7 +103,7 @@ json_t *score_json(const score *s) {
 
 // ---- The table ----------------------------------------------------------------------------------
 
-// Mutants before the control, not detected before slow before fast.
+// Mutants before the original code; undetected, then slow, then fast ones.
 static int by_trouble(const void *a, const void *b) {
     const score_entry *one = *(score_entry *const *)a, *other = *(score_entry *const *)b;
     if (!one->mutant != !other->mutant) return !one->mutant - !other->mutant;
@@ -129,7 +129,7 @@ static void print_entry(FILE *to, const score *s, const score_entry *e) {
         fprintf(to, " %9.0f %6.1f\n", inputs, seconds);
     else if (s->options.depth == 0)
         fprintf(to, " %9s >%5.0f\n", "", s->options.seconds);
-    else // all there is to that depth
+    else // the explorer: all moves up to its depth
         fprintf(to, " %9llu %6.1f\n", e->run_count ? (unsigned long long)e->runs->inputs : 0,
                 e->run_count ? e->runs->seconds : 0);
     if (m && !m->patch && !isfinite(seconds))
@@ -142,7 +142,7 @@ typedef struct summary {
     double median_seconds;
 } summary;
 
-// `target`: NULL for all of them.
+// Counts the named or the generated mutants; `target`: only those for this target, or NULL.
 static summary summarise(const score *s, bool generated, const char *target) {
     summary sum = {0};
     double *seconds = calloc(s->count + 1, sizeof *seconds);
@@ -165,7 +165,7 @@ static summary summarise(const score *s, bool generated, const char *target) {
     return sum;
 }
 
-// Rounded down: 100 % are all of them.
+// Percentages are rounded down, so that 100 % means all.
 static void print_summary(FILE *to, const char *what, const summary *sum) {
     if (sum->mutants + sum->same + sum->failed == 0) return;
     fprintf(to, "%s: %zu of %zu detected", what, sum->detected, sum->mutants);
@@ -174,13 +174,13 @@ static void print_summary(FILE *to, const char *what, const summary *sum) {
                 floor(1000.0 * (double)sum->detected / (double)sum->mutants) / 10, sum->found,
                 sum->runs);
     if (isfinite(sum->median_seconds)) fprintf(to, ", median %.1f s", sum->median_seconds);
-    if (sum->explained) fprintf(to, "; %zu of the others are no bugs", sum->explained);
-    if (sum->same) fprintf(to, "; %zu more are the same code", sum->same);
+    if (sum->explained) fprintf(to, "; %zu of the others are not bugs", sum->explained);
+    if (sum->same) fprintf(to, "; %zu more compile to the same code", sum->same);
     if (sum->failed) fprintf(to, "; %zu failed", sum->failed);
     fputc('\n', to);
 }
 
-// The explorer's worlds are two, of which it knows one much better.
+// The explorer's scores of heaps and of buffers differ much, so that they are counted separately.
 static void print_summaries(FILE *to, const score *s) {
     static const struct {
         const char *what, *target;
@@ -212,11 +212,11 @@ static void print_control(FILE *to, const score *s) {
     }
     if (programs == 0) return;
     if (s->options.depth > 0)
-        fprintf(to, "the right code: %zu allocators to depth %u: ", programs, s->options.depth);
+        fprintf(to, "original code: %zu allocators to depth %u: ", programs, s->options.depth);
     else
-        fprintf(to, "the right code: %zu programs, %u runs of %.0f s: ", programs, runs,
+        fprintf(to, "original code: %zu programs, %u runs of %.0f s: ", programs, runs,
                 s->options.seconds);
-    fprintf(to, found ? "%u FOUND SOMETHING\n" : "silent\n", found);
+    fprintf(to, found ? "%u HAVE A FINDING\n" : "no finding\n", found);
 }
 
 void score_print(const score *s, FILE *to) {
@@ -230,12 +230,12 @@ void score_print(const score *s, FILE *to) {
     for (size_t i = 0; i < s->count; i++)
         print_entry(to, s, sorted[i]);
     free(sorted);
-    fputs(
-        s->options.depth > 0
-            ? "\nr reached, t triggered, in one run of the explorer; inputs are its moves.\n"
-            : "\nr reached, t triggered; found: runs of those with other seeds; medians, in which "
-              "a run that\nfound nothing is longer than any.\n",
-        to);
+    fputs(s->options.depth > 0
+              ? "\nr reached, t triggered; one run of the explorer, whose moves are the inputs.\n"
+              : "\nr reached, t triggered; found: runs with a finding, of all; inputs and s: "
+                "medians, "
+                "in which a run\nwithout a finding counts as infinite.\n",
+          to);
     print_summaries(to, s);
     print_control(to, s);
     fprintf(to, "%s%.0f s\n", s->interrupted ? "Interrupted after " : "All in ", s->seconds);

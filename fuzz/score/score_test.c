@@ -1,4 +1,4 @@
-// What runs say, and what they come to.
+// Logs of runs, and the results of a score.
 #include "cli/file.h"
 #include "cli/interrupt.h"
 #include "cli/text.h"
@@ -72,7 +72,7 @@ static void findings_are_known_by_who_reports_them(void **state) {
     assert_int_equal(none.inputs, 9);
 }
 
-// What the explorer says, and its log, and how it ends.
+// By the explorer's result, its log and its exit status.
 static void explored_runs_tell_what_was_found(void **state) {
     (void)state;
     static const char held[] = "{\"moves\":12,\"violations\":[]}";
@@ -176,7 +176,7 @@ static void trouble_comes_first(void **state) {
                            "\nfast ",
                            "\nheap-bump ",
                            "\nnamed: 2 of 3 detected (66.6 %), in 2 of 3 runs, median 9.0 s\n",
-                           "\nthe right code: 1 programs, 1 runs of 60 s: silent\n"};
+                           "\noriginal code: 1 programs, 1 runs of 60 s: no finding\n"};
     const char *at = text;
     for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
         at = strstr(at, order[i]);
@@ -184,17 +184,17 @@ static void trouble_comes_first(void **state) {
         assert_non_null(at);
     }
     free(text);
-    assert_false(score_holds(&s)); // one was not detected
+    assert_false(score_holds(&s)); // one is undetected
     s.count = 3;
     assert_true(score_holds(&s));
-    entries[1] = entry_of(NULL, &quick_run, 1); // the right code was not silent
+    entries[1] = entry_of(NULL, &quick_run, 1); // a finding in the original code
     assert_false(score_holds(&s));
     s.count = 1;
     entries[0].state = SCORE_FAILED;
     assert_false(score_holds(&s));
 }
 
-// Heaps and buffers are counted apart, and a mutant that lies deeper is no failure.
+// Heaps and buffers are counted separately, and an undetected mutant is no failure.
 static void explored_scores_are_of_two_worlds(void **state) {
     (void)state;
     mutant heap = named("near"), deep = named("deep"), buffers = named("buffers");
@@ -211,7 +211,7 @@ static void explored_scores_are_of_two_worlds(void **state) {
     fclose(stream);
     assert_non_null(strstr(text, "\nnamed, of heaps: 1 of 2 detected (50.0 %)"));
     assert_non_null(strstr(text, "\nnamed, of buffers: 1 of 1 detected (100.0 %)"));
-    assert_non_null(strstr(text, "\nthe right code: 1 allocators to depth 4: silent\n"));
+    assert_non_null(strstr(text, "\noriginal code: 1 allocators to depth 4: no finding\n"));
     assert_null(strstr(text, "\nnamed: "));
     free(text);
     assert_true(score_holds(&s));
@@ -262,8 +262,8 @@ static void count_told(const score *so_far, void *told) {
     ++*(size_t *)told;
 }
 
-// A repository whose program's build is interrupted, as by Ctrl-C; the last test, for what was
-// interrupted stays so.
+// The program's build interrupts the process, as Ctrl-C does. The last test, because the process
+// stays interrupted.
 static void what_was_interrupted_is_not_called_failed(void **state) {
     (void)state;
     char root[] = "/tmp/linmem-score-test-XXXXXX", error[300];

@@ -1,7 +1,8 @@
-// What a mutant counts (mutant.h), kept in the file that LINMEM_MUTANT_COUNTS names, so that it
-// outlives the program however that ends. Two pages: reached begins the one, triggered the other.
+// A mutant's counts (mutant.h) in a shared mapping of the file LINMEM_MUTANT_COUNTS, so that they
+// are kept however the program ends. The file has two pages: `reached` begins the first one,
+// `triggered` the second.
 //
-// Linked into mutants only: these definitions take precedence over the weak ones.
+// Linked into mutants only: these definitions replace the weak ones.
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -12,7 +13,7 @@ enum { PAGE = 4096 };
 __attribute__((aligned(PAGE))) unsigned long long lm_mutant_reached;
 __attribute__((aligned(PAGE))) unsigned long long lm_mutant_triggered;
 
-// The page becomes the file's, with what else lies in it.
+// Replaces the page, with all its content, by a shared mapping of the file.
 static int share(void *page, int file, off_t offset) {
     return pwrite(file, page, PAGE, offset) == PAGE &&
            mmap(page, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, offset) == page;
