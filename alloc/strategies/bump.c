@@ -56,31 +56,31 @@ typedef struct region {
 enum { FIRST = sizeof(region) };
 _Static_assert(sizeof(region) == LM_BLOCK_ALIGNMENT, "the heap's own bytes lie in one page");
 
-static inline region *region_at(const lm_memory *memory, uint32_t offset) {
+static inline region *bump_region_at(const lm_memory *memory, uint32_t offset) {
     return lm_at(memory, offset);
 }
-static inline region *current(const lm_memory *memory) {
-    return region_at(memory, memory->heap_start);
+static inline region *bump_current(const lm_memory *memory) {
+    return bump_region_at(memory, memory->heap_start);
 }
-static inline word *tag(const lm_memory *memory, uint32_t block) {
+static inline word *bump_tag(const lm_memory *memory, uint32_t block) {
     return lm_at(memory, block - LM_WORD_BYTES);
 }
-static inline uint32_t bytes_of(const lm_memory *memory, uint32_t block) {
-    return *tag(memory, block) & ~(word)FLAGS;
+static inline uint32_t bump_bytes(const lm_memory *memory, uint32_t block) {
+    return *bump_tag(memory, block) & ~(word)FLAGS;
 }
-static inline uint32_t first_of(const region *r) {
+static inline uint32_t bump_first(const region *r) {
     return r->is.start + FIRST;
 }
 
 // The offset of a block that the caller says is live.
-static inline uint32_t live(const void *address, const lm_memory *memory) {
+static inline uint32_t bump_live(const void *address, const lm_memory *memory) {
     uint32_t block = lm_offset(memory, address);
     LM_CHECK(lm_holds(memory, address) && block % LM_BLOCK_ALIGNMENT == 0);
     LM_CHECK(block >= memory->heap_start + FIRST);
 #if LM_CHECK_LEVEL >= 1
-    const region *r = current(memory);
-    uint32_t bytes = bytes_of(memory, block), first = first_of(r);
-    LM_CHECK((*tag(memory, block) & FLAGS) == 0 && bytes != 0 &&
+    const region *r = bump_current(memory);
+    uint32_t bytes = bump_bytes(memory, block), first = bump_first(r);
+    LM_CHECK((*bump_tag(memory, block) & FLAGS) == 0 && bytes != 0 &&
              bytes <= lm_memory_end(memory) - block);
     // In the current region blocks end at next.
     LM_CHECK(block - first >= r->is.end - first ||
@@ -93,7 +93,7 @@ static bool bump_start(lm_memory *memory) {
     uint32_t at = memory->heap_start;
     int32_t missing = (int32_t)(at / LM_PAGE_BYTES + 1 - lm_memory_pages(memory));
     if (missing > 0 && lm_memory_grow(memory, (uint32_t)missing) == LM_GROW_REFUSED) return false;
-    region *r = current(memory);
+    region *r = bump_current(memory);
     r->next = at + FIRST;
     r->is.end = (uint32_t)lm_memory_end(memory);
     r->is.start = at;
@@ -102,14 +102,14 @@ static bool bump_start(lm_memory *memory) {
 
 // Grows by as much as a region needs that has room for `bytes`; `next` moves to the new one, if it
 // is one. False: refused, and nothing has changed. Cold, so that lay is small enough to be inlined.
-static __attribute__((cold)) bool grow(uint32_t bytes, uint32_t *next, uint32_t heap,
-                                       lm_memory *memory) {
+static __attribute__((cold)) bool bump_grow(uint32_t bytes, uint32_t *next, uint32_t heap,
+                                            lm_memory *memory) {
     uint32_t pages = bytes / LM_PAGE_BYTES + 1, before = lm_memory_grow(memory, pages);
     if (before == LM_GROW_REFUSED) return false;
     uint32_t at = before * LM_PAGE_BYTES;
-    region *r = region_at(memory, heap);
+    region *r = bump_region_at(memory, heap);
     if (at != r->is.end) {
-        region *left = region_at(memory, at);
+        region *left = bump_region_at(memory, at);
         left->next = *next;
         left->is = r->is;
         r->is.start = at;
@@ -121,40 +121,40 @@ static __attribute__((cold)) bool grow(uint32_t bytes, uint32_t *next, uint32_t 
 
 // Lays a block at `next` in the current region, or in what a growth adds. NULL: refused, and
 // nothing has changed.
-static inline void *lay(size_t size, uint32_t next, lm_memory *memory) {
+static inline void *bump_lay(size_t size, uint32_t next, lm_memory *memory) {
     uint32_t heap = memory->heap_start, bytes = lm_block_bytes(size);
     bytes |= -(uint32_t)(size > LM_SIZE_MAX); // which no room is enough for, and no growth
-    if (LM_UNLIKELY(bytes > region_at(memory, heap)->is.end - next)) {
+    if (LM_UNLIKELY(bytes > bump_region_at(memory, heap)->is.end - next)) {
         uint32_t begin = next;
-        if (!grow(bytes, &begin, heap, memory)) return NULL;
+        if (!bump_grow(bytes, &begin, heap, memory)) return NULL;
         next = begin;
     }
-    region_at(memory, heap)->next = next + bytes;
-    *tag(memory, next) = bytes;
+    bump_region_at(memory, heap)->next = next + bytes;
+    *bump_tag(memory, next) = bytes;
     return lm_at(memory, next);
 }
 
 // Takes what any alignment may need, and gives back what is behind the block.
-static void *lay_aligned(size_t alignment, size_t size, uint32_t next, lm_memory *memory) {
-    if (alignment <= LM_BLOCK_ALIGNMENT) return lay(size, next, memory);
+static void *bump_lay_aligned(size_t alignment, size_t size, uint32_t next, lm_memory *memory) {
+    if (alignment <= LM_BLOCK_ALIGNMENT) return bump_lay(size, next, memory);
     if (size > LM_SIZE_MAX - alignment) return NULL;
-    void *room = lay(size + alignment - LM_BLOCK_ALIGNMENT, next, memory);
+    void *room = bump_lay(size + alignment - LM_BLOCK_ALIGNMENT, next, memory);
     if (!room) return NULL;
     uint32_t block = lm_offset(memory, room), bytes = lm_block_bytes(size);
     uint32_t skipped = -block & ((uint32_t)alignment - 1);
-    if (skipped) *tag(memory, block) = skipped | SKIPPED;
+    if (skipped) *bump_tag(memory, block) = skipped | SKIPPED;
     block += skipped;
-    *tag(memory, block) = bytes;
-    current(memory)->next = block + bytes;
+    *bump_tag(memory, block) = bytes;
+    bump_current(memory)->next = block + bytes;
     return lm_at(memory, block);
 }
 
 static void *bump_allocate(size_t size, lm_memory *memory) {
-    return lay(size, current(memory)->next, memory);
+    return bump_lay(size, bump_current(memory)->next, memory);
 }
 
 static void *bump_allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
-    return lay_aligned(alignment, size, current(memory)->next, memory);
+    return bump_lay_aligned(alignment, size, bump_current(memory)->next, memory);
 }
 
 // What the allocation itself has added to the memory is zero.
@@ -172,14 +172,14 @@ static void *bump_allocate_zeroed(size_t size, lm_memory *memory) {
 
 static void bump_free(void *address, size_t size, lm_memory *memory) {
     if (LM_CHECK_LEVEL == 0 || !address) return;
-    uint32_t block = live(address, memory);
-    LM_CHECK(size <= bytes_of(memory, block) - LM_WORD_BYTES);
+    uint32_t block = bump_live(address, memory);
+    LM_CHECK(size <= bump_bytes(memory, block) - LM_WORD_BYTES);
     (void)size;
-    *tag(memory, block) |= FREED; // for the second free to trap
+    *bump_tag(memory, block) |= FREED; // for the second free to trap
 }
 
 static size_t bump_usable_size(const void *address, lm_memory *memory) {
-    return *tag(memory, live(address, memory)) - LM_WORD_BYTES;
+    return *bump_tag(memory, bump_live(address, memory)) - LM_WORD_BYTES;
 }
 
 static uint64_t bump_block_bytes_max(size_t size, size_t alignment) {
@@ -189,16 +189,17 @@ static uint64_t bump_block_bytes_max(size_t size, size_t alignment) {
 
 // The last block is laid again where it lies, if there is room or the region grows.
 static void *bump_resize_aligned(void *address, size_t size, size_t alignment, lm_memory *memory) {
-    uint32_t block = live(address, memory), had = *tag(memory, block), next = current(memory)->next;
+    uint32_t block = bump_live(address, memory), had = *bump_tag(memory, block),
+             next = bump_current(memory)->next;
     size_t kept = had - LM_WORD_BYTES;
     if (block + had == next)
         next = block;
     else if (kept - size <= kept / 2) // not where size is larger: that wraps
         return address;
-    void *to = lay_aligned(alignment, size, next, memory), *from = lm_at(memory, block);
+    void *to = bump_lay_aligned(alignment, size, next, memory), *from = lm_at(memory, block);
     if (to && to != from) {
         memcpy(to, from, kept < size ? kept : size);
-        if (LM_CHECK_LEVEL >= 1) *tag(memory, block) |= FREED;
+        if (LM_CHECK_LEVEL >= 1) *bump_tag(memory, block) |= FREED;
     }
     return to;
 }
@@ -209,24 +210,24 @@ static void *bump_resize(void *address, size_t size, lm_memory *memory) {
 
 // At check level 1, no block of the region looks live any more: what is laid over it later may
 // leave its tag as it is. O(blocks).
-static void mark_freed(const lm_memory *memory, const region *r) {
+static void bump_mark_freed(const lm_memory *memory, const region *r) {
     if (LM_CHECK_LEVEL == 0) return;
-    for (uint32_t block = first_of(r); block != r->next; block += bytes_of(memory, block))
-        *tag(memory, block) |= FREED;
+    for (uint32_t block = bump_first(r); block != r->next; block += bump_bytes(memory, block))
+        *bump_tag(memory, block) |= FREED;
 }
 
 static void bump_reset(lm_memory *memory) {
-    region *r = current(memory);
-    for (;; r = region_at(memory, r->is.start)) {
-        mark_freed(memory, r);
-        r->next = first_of(r);
+    region *r = bump_current(memory);
+    for (;; r = bump_region_at(memory, r->is.start)) {
+        bump_mark_freed(memory, r);
+        r->next = bump_first(r);
         if (r->is.start == memory->heap_start) return;
     }
 }
 
 // Walks a region, from its first block to `next`. Returns a broken law or NULL.
-static const char *region_law(const lm_memory *memory, const region *r, lm_census *census) {
-    uint32_t at = r->is.start, first = first_of(r);
+static const char *bump_region_law(const lm_memory *memory, const region *r, lm_census *census) {
+    uint32_t at = r->is.start, first = bump_first(r);
     if (at != memory->heap_start && (at % LM_PAGE_BYTES || at < memory->heap_start))
         return "regions";
     uint64_t end = at + (uint64_t)(uint32_t)(r->is.end - at);
@@ -234,9 +235,9 @@ static const char *region_law(const lm_memory *memory, const region *r, lm_censu
     if (r->next - first > r->is.end - first || r->next % LM_BLOCK_ALIGNMENT)
         return "next in region";
     for (uint32_t block = first, bytes; block != r->next; block += bytes) {
-        bytes = bytes_of(memory, block);
+        bytes = bump_bytes(memory, block);
         if (bytes == 0 || bytes > r->next - block) return "block in region";
-        if (*tag(memory, block) & SKIPPED) continue;
+        if (*bump_tag(memory, block) & SKIPPED) continue;
         census->live_blocks++;
         census->live_bytes += bytes;
     }
@@ -245,13 +246,13 @@ static const char *region_law(const lm_memory *memory, const region *r, lm_censu
 }
 
 static const char *bump_validate(lm_memory *memory, lm_census *census) {
-    const region *r = current(memory);
+    const region *r = bump_current(memory);
     lm_census seen = {0};
-    const char *broken = region_law(memory, r, &seen);
+    const char *broken = bump_region_law(memory, r, &seen);
     while (!broken && r->is.start != memory->heap_start) {
         uint32_t above = r->is.start;
-        r = region_at(memory, above);
-        broken = r->is.start < above ? region_law(memory, r, &seen) : "regions";
+        r = bump_region_at(memory, above);
+        broken = r->is.start < above ? bump_region_law(memory, r, &seen) : "regions";
     }
     if (!broken && census) *census = seen;
     return broken;

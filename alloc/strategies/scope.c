@@ -71,25 +71,25 @@ _Static_assert(offsetof(heap, bottom_end) == BOTTOM + offsetof(region, end), "th
 
 typedef uint32_t __attribute__((may_alias)) word;
 
-static inline heap *heap_of(const lm_memory *memory) {
+static inline heap *scope_heap(const lm_memory *memory) {
     return lm_at(memory, memory->heap_start);
 }
-static inline region *region_at(const lm_memory *memory, uint32_t offset) {
+static inline region *scope_region_at(const lm_memory *memory, uint32_t offset) {
     return lm_at(memory, offset);
 }
-static inline word *tag(const lm_memory *memory, uint32_t block) {
+static inline word *scope_tag(const lm_memory *memory, uint32_t block) {
     return lm_at(memory, block - LM_WORD_BYTES);
 }
-static inline uint32_t bytes_of(const lm_memory *memory, uint32_t block) {
-    return *tag(memory, block) & ~(word)FLAGS;
+static inline uint32_t scope_bytes(const lm_memory *memory, uint32_t block) {
+    return *scope_tag(memory, block) & ~(word)FLAGS;
 }
-static inline uint32_t memory_end(const lm_memory *memory) { // modulo 2^32
+static inline uint32_t scope_memory_end(const lm_memory *memory) { // modulo 2^32
     return (uint32_t)lm_memory_end(memory);
 }
-static inline uint32_t first_of(const region *r) {
+static inline uint32_t scope_first(const region *r) {
     return r->start + LM_BLOCK_ALIGNMENT;
 }
-static inline uint32_t bottom_of(const lm_memory *memory) {
+static inline uint32_t scope_bottom(const lm_memory *memory) {
     return memory->heap_start + BOTTOM;
 }
 
@@ -97,12 +97,12 @@ static inline uint32_t bottom_of(const lm_memory *memory) {
 // somebody else's pages lie between. False: refused, or somebody else grew at the same time, and
 // nothing has changed. All are multiples of 16, and as many of a region are its record's: one of
 // more than `bytes` has room for them.
-static inline bool make_room(lm_memory *memory, uint32_t bytes) {
+static inline bool scope_make_room(lm_memory *memory, uint32_t bytes) {
     uint32_t at = memory->heap_start;
     heap *h = lm_at(memory, at);
-    uint32_t start = h->idle, end = region_at(memory, start)->end;
+    uint32_t start = h->idle, end = scope_region_at(memory, start)->end;
     if (end - start > bytes) {
-        h->idle = region_at(memory, start)->start;
+        h->idle = scope_region_at(memory, start)->start;
         h->dirty = end;
     } else {
         uint32_t before = lm_memory_pages(memory), has = 0;
@@ -114,7 +114,7 @@ static inline bool make_room(lm_memory *memory, uint32_t bytes) {
         h = lm_at(memory, at);
     }
     if (start != h->top.end) {
-        region *record = region_at(memory, start);
+        region *record = scope_region_at(memory, start);
         record->next = h->top.next;
         record->end = h->top.end;
         record->start = h->top.start;
@@ -126,15 +126,15 @@ static inline bool make_room(lm_memory *memory, uint32_t bytes) {
 }
 
 // The offset of a block that the caller says is live.
-static inline uint32_t live(const void *address, const lm_memory *memory) {
+static inline uint32_t scope_live(const void *address, const lm_memory *memory) {
     uint32_t block = lm_offset(memory, address);
     LM_CHECK(lm_holds(memory, address) && block % LM_BLOCK_ALIGNMENT == 0);
     LM_CHECK(block >= memory->heap_start + FIRST);
 #if LM_CHECK_LEVEL >= 1
-    const region *top = &heap_of(memory)->top;
-    uint32_t bytes = bytes_of(memory, block), first = first_of(top);
-    LM_CHECK((*tag(memory, block) & FLAGS) == 0 && bytes != 0 &&
-             bytes <= memory_end(memory) - block);
+    const region *top = &scope_heap(memory)->top;
+    uint32_t bytes = scope_bytes(memory, block), first = scope_first(top);
+    LM_CHECK((*scope_tag(memory, block) & FLAGS) == 0 && bytes != 0 &&
+             bytes <= scope_memory_end(memory) - block);
     // In the current region blocks end at next.
     LM_CHECK(block - first >= top->end - first ||
              (block - first < top->next - first && bytes <= top->next - block));
@@ -149,7 +149,7 @@ static bool scope_start(lm_memory *memory) {
         return false;
     heap *h = lm_at(memory, at);
     h->top.next = at + FIRST;
-    h->top.end = h->dirty = memory_end(memory);
+    h->top.end = h->dirty = scope_memory_end(memory);
     h->top.start = h->idle = h->bottom_end = at + BOTTOM;
     h->scope = 0;
     return true;
@@ -158,24 +158,25 @@ static bool scope_start(lm_memory *memory) {
 static void *scope_allocate(size_t size, lm_memory *memory);
 
 // Apart, so that the common way through allocate saves no registers.
-static __attribute__((noinline)) void *allocate_elsewhere(size_t size, lm_memory *memory) {
-    return make_room(memory, lm_block_bytes(size)) ? scope_allocate(size, memory) : NULL;
+static __attribute__((noinline)) void *scope_allocate_elsewhere(size_t size, lm_memory *memory) {
+    return scope_make_room(memory, lm_block_bytes(size)) ? scope_allocate(size, memory) : NULL;
 }
 
 static void *scope_allocate(size_t size, lm_memory *memory) {
     if (LM_UNLIKELY(size > LM_SIZE_MAX)) return NULL;
     uint32_t bytes = lm_block_bytes(size);
-    heap *h = heap_of(memory);
-    if (LM_UNLIKELY(bytes > h->top.end - h->top.next)) return allocate_elsewhere(size, memory);
+    heap *h = scope_heap(memory);
+    if (LM_UNLIKELY(bytes > h->top.end - h->top.next))
+        return scope_allocate_elsewhere(size, memory);
     uint32_t block = h->top.next;
-    *tag(memory, block) = bytes;
+    *scope_tag(memory, block) = bytes;
     h->top.next = block + bytes;
     return lm_at(memory, block);
 }
 
 static inline void *scope_allocate_dirty(size_t size, size_t *dirty, lm_memory *memory) {
     void *block = scope_allocate(size, memory);
-    uint32_t offset = lm_offset(memory, block), end = heap_of(memory)->dirty;
+    uint32_t offset = lm_offset(memory, block), end = scope_heap(memory)->dirty;
     *dirty = end - 1 >= offset ? end - offset : 0; // an end of 2^32 is 0
     return block;
 }
@@ -192,23 +193,23 @@ static void *scope_allocate_aligned(size_t alignment, size_t size, lm_memory *me
     if (!room) return NULL;
     uint32_t block = lm_offset(memory, room), bytes = lm_block_bytes(size);
     uint32_t skipped = -block & ((uint32_t)alignment - 1);
-    if (skipped) *tag(memory, block) = skipped | SKIPPED;
+    if (skipped) *scope_tag(memory, block) = skipped | SKIPPED;
     block += skipped;
-    *tag(memory, block) = bytes;
-    heap_of(memory)->top.next = block + bytes;
+    *scope_tag(memory, block) = bytes;
+    scope_heap(memory)->top.next = block + bytes;
     return lm_at(memory, block);
 }
 
 static void scope_free(void *address, size_t size, lm_memory *memory) {
     if (LM_CHECK_LEVEL == 0 || !address) return;
-    uint32_t block = live(address, memory);
-    LM_CHECK(size <= bytes_of(memory, block) - LM_WORD_BYTES);
+    uint32_t block = scope_live(address, memory);
+    LM_CHECK(size <= scope_bytes(memory, block) - LM_WORD_BYTES);
     (void)size;
-    *tag(memory, block) |= FREED; // for the second free to trap
+    *scope_tag(memory, block) |= FREED; // for the second free to trap
 }
 
 static size_t scope_usable_size(const void *address, lm_memory *memory) {
-    return bytes_of(memory, live(address, memory)) - LM_WORD_BYTES;
+    return scope_bytes(memory, scope_live(address, memory)) - LM_WORD_BYTES;
 }
 
 static uint64_t scope_block_bytes_max(size_t size, size_t alignment) {
@@ -219,9 +220,9 @@ static uint64_t scope_block_bytes_max(size_t size, size_t alignment) {
 // The last block is taken back and laid again, where it lies if there is room or the region grows.
 // What is free of the region then counts as dirty.
 static void *scope_resize_aligned(void *address, size_t size, size_t alignment, lm_memory *memory) {
-    uint32_t block = live(address, memory);
-    heap *h = heap_of(memory);
-    uint32_t had = bytes_of(memory, block), next = h->top.next;
+    uint32_t block = scope_live(address, memory);
+    heap *h = scope_heap(memory);
+    uint32_t had = scope_bytes(memory, block), next = h->top.next;
     size_t kept = had - LM_WORD_BYTES;
     bool last = block + had == next;
     if (last) {
@@ -232,10 +233,11 @@ static void *scope_resize_aligned(void *address, size_t size, size_t alignment, 
     }
     void *to = scope_allocate_aligned(alignment, size, memory), *from = lm_at(memory, block);
     if (!to) {
-        heap_of(memory)->top.next = next;
+        scope_heap(memory)->top.next = next;
     } else if (to != from) {
         memcpy(to, from, kept < size ? kept : size);
-        if (LM_CHECK_LEVEL >= 1) *tag(memory, block) |= FREED; // also behind its region's last
+        if (LM_CHECK_LEVEL >= 1)
+            *scope_tag(memory, block) |= FREED; // also behind its region's last
     }
     return to;
 }
@@ -246,21 +248,22 @@ static void *scope_resize(void *address, size_t size, lm_memory *memory) {
 
 // At check level 1, no block from `from` on looks live any more: what is laid over it later may
 // leave its tag as it is. O(1) amortised over the blocks.
-static void mark_freed(const lm_memory *memory, uint32_t from) {
+static void scope_mark_freed(const lm_memory *memory, uint32_t from) {
     if (LM_CHECK_LEVEL == 0) return;
-    for (uint32_t next = heap_of(memory)->top.next; from != next; from += bytes_of(memory, from))
-        *tag(memory, from) |= FREED;
+    for (uint32_t next = scope_heap(memory)->top.next; from != next;
+         from += scope_bytes(memory, from))
+        *scope_tag(memory, from) |= FREED;
 }
 
 // The current region becomes idle, and the one below it current again; what is free of it counts as
 // dirty.
-static void leave(lm_memory *memory) {
-    heap *h = heap_of(memory);
+static void scope_leave(lm_memory *memory) {
+    heap *h = scope_heap(memory);
     uint32_t start = h->top.start, bytes = h->top.end - start, *link = &h->idle;
-    while (region_at(memory, *link)->end - *link > bytes)
-        link = &region_at(memory, *link)->start;
-    mark_freed(memory, first_of(&h->top));
-    region *record = region_at(memory, start), below = *record;
+    while (scope_region_at(memory, *link)->end - *link > bytes)
+        link = &scope_region_at(memory, *link)->start;
+    scope_mark_freed(memory, scope_first(&h->top));
+    region *record = scope_region_at(memory, start), below = *record;
     *record = (region){.end = h->top.end, .start = *link};
     *link = start;
     h->top = below;
@@ -269,12 +272,12 @@ static void leave(lm_memory *memory) {
 
 // Goes back to where top.next was when the current region was the one that starts at `start`. All
 // that was laid since is gone.
-static void go_back(lm_memory *memory, uint32_t start, uint32_t next) {
-    heap *h = heap_of(memory);
+static void scope_go_back(lm_memory *memory, uint32_t start, uint32_t next) {
+    heap *h = scope_heap(memory);
     while (h->top.start != start)
-        leave(memory);
+        scope_leave(memory);
     if (h->dirty - 1 < h->top.next - 1) h->dirty = h->top.next;
-    mark_freed(memory, next);
+    scope_mark_freed(memory, next);
     h->top.next = next;
 }
 
@@ -285,49 +288,49 @@ typedef struct record {
     uint32_t next;  // as it was
 } record;
 
-static inline record *record_at(const lm_memory *memory, uint32_t offset) {
+static inline record *scope_record_at(const lm_memory *memory, uint32_t offset) {
     return lm_at(memory, offset);
 }
 
 static bool scope_open(lm_memory *memory) {
-    const heap *h = heap_of(memory);
+    const heap *h = scope_heap(memory);
     record r = {h->scope, h->top.start, h->top.next};
     void *block = scope_allocate(sizeof r, memory);
     if (!block) return false;
     uint32_t offset = lm_offset(memory, block);
-    *tag(memory, offset) |= RECORD;
-    *record_at(memory, offset) = r;
-    heap_of(memory)->scope = offset;
+    *scope_tag(memory, offset) |= RECORD;
+    *scope_record_at(memory, offset) = r;
+    scope_heap(memory)->scope = offset;
     return true;
 }
 
 static void scope_close(lm_memory *memory) {
-    heap *h = heap_of(memory);
+    heap *h = scope_heap(memory);
     LM_CHECK(h->scope != 0);
     if (!h->scope) return; // misuse, and nothing to go back to
-    LM_CHECK(*tag(memory, h->scope) & RECORD);
-    const record r = *record_at(memory, h->scope);
+    LM_CHECK(*scope_tag(memory, h->scope) & RECORD);
+    const record r = *scope_record_at(memory, h->scope);
     h->scope = r.outer;
-    go_back(memory, r.start, r.next);
+    scope_go_back(memory, r.start, r.next);
 }
 
 static void scope_reset(lm_memory *memory) {
-    uint32_t bottom = bottom_of(memory);
-    heap_of(memory)->scope = 0;
-    go_back(memory, bottom, bottom + LM_BLOCK_ALIGNMENT);
+    uint32_t bottom = scope_bottom(memory);
+    scope_heap(memory)->scope = 0;
+    scope_go_back(memory, bottom, bottom + LM_BLOCK_ALIGNMENT);
 }
 
 // Walks a region, from its first block to `next`. Returns a broken law or NULL.
-static const char *region_law(const lm_memory *memory, const region *r, lm_census *census) {
-    uint32_t bottom = bottom_of(memory), first = first_of(r);
+static const char *scope_region_law(const lm_memory *memory, const region *r, lm_census *census) {
+    uint32_t bottom = scope_bottom(memory), first = scope_first(r);
     if (r->start != bottom && (r->start % LM_PAGE_BYTES || r->start < bottom)) return "regions";
     uint64_t end = r->start + (uint64_t)(uint32_t)(r->end - r->start);
     if (end % LM_PAGE_BYTES || end == r->start || end > lm_memory_end(memory)) return "regions";
     if (r->next - first > r->end - first || r->next % LM_BLOCK_ALIGNMENT) return "next in region";
     for (uint32_t block = first, bytes; block != r->next; block += bytes) {
-        bytes = bytes_of(memory, block);
+        bytes = scope_bytes(memory, block);
         if (bytes == 0 || bytes > r->next - block) return "block in region";
-        if (*tag(memory, block) & (SKIPPED | RECORD)) continue;
+        if (*scope_tag(memory, block) & (SKIPPED | RECORD)) continue;
         census->live_blocks++;
         census->live_bytes += bytes;
     }
@@ -336,12 +339,13 @@ static const char *region_law(const lm_memory *memory, const region *r, lm_censu
 }
 
 // From the first idle region on, adding up what they hold.
-static const char *idle_law(const lm_memory *memory, uint32_t most, lm_census *census) {
-    uint32_t bottom = bottom_of(memory), bytes = UINT32_MAX;
-    for (uint32_t at = heap_of(memory)->idle; at != bottom; at = region_at(memory, at)->start) {
+static const char *scope_idle_law(const lm_memory *memory, uint32_t most, lm_census *census) {
+    uint32_t bottom = scope_bottom(memory), bytes = UINT32_MAX;
+    for (uint32_t at = scope_heap(memory)->idle; at != bottom;
+         at = scope_region_at(memory, at)->start) {
         if (most-- == 0 || at % LM_PAGE_BYTES || at >= lm_memory_end(memory)) return "regions";
-        region r = {at + LM_BLOCK_ALIGNMENT, region_at(memory, at)->end, at};
-        const char *broken = region_law(memory, &r, census);
+        region r = {at + LM_BLOCK_ALIGNMENT, scope_region_at(memory, at)->end, at};
+        const char *broken = scope_region_law(memory, &r, census);
         if (broken) return broken;
         if (r.end - at > bytes) return "idle regions";
         bytes = r.end - at;
@@ -350,25 +354,26 @@ static const char *idle_law(const lm_memory *memory, uint32_t most, lm_census *c
 }
 
 // The open scopes, from the innermost on.
-static const char *scopes_law(const lm_memory *memory) {
+static const char *scope_scopes_law(const lm_memory *memory) {
     uint64_t end = lm_memory_end(memory);
     uint32_t most = (uint32_t)(end / LM_BLOCK_ALIGNMENT);
-    for (uint32_t at = heap_of(memory)->scope; at; at = record_at(memory, at)->outer)
+    for (uint32_t at = scope_heap(memory)->scope; at; at = scope_record_at(memory, at)->outer)
         if (at % LM_BLOCK_ALIGNMENT || at < memory->heap_start + FIRST || at >= end ||
-            !(*tag(memory, at) & RECORD) || !most--)
+            !(*scope_tag(memory, at) & RECORD) || !most--)
             return "scopes";
     return NULL;
 }
 
 static const char *scope_validate(lm_memory *memory, lm_census *census) {
-    const heap *h = heap_of(memory);
+    const heap *h = scope_heap(memory);
     lm_census seen = {.heap_bytes = BOTTOM};
-    uint32_t bottom = bottom_of(memory), most = lm_memory_pages(memory);
-    const char *broken = region_law(memory, &h->top, &seen);
-    for (uint32_t at = h->top.start; at != bottom && !broken; at = region_at(memory, at)->start)
-        broken = most-- ? region_law(memory, region_at(memory, at), &seen) : "regions";
-    if (!broken) broken = idle_law(memory, lm_memory_pages(memory), &seen);
-    if (!broken) broken = scopes_law(memory);
+    uint32_t bottom = scope_bottom(memory), most = lm_memory_pages(memory);
+    const char *broken = scope_region_law(memory, &h->top, &seen);
+    for (uint32_t at = h->top.start; at != bottom && !broken;
+         at = scope_region_at(memory, at)->start)
+        broken = most-- ? scope_region_law(memory, scope_region_at(memory, at), &seen) : "regions";
+    if (!broken) broken = scope_idle_law(memory, lm_memory_pages(memory), &seen);
+    if (!broken) broken = scope_scopes_law(memory);
     if (!broken && census) *census = seen;
     return broken;
 }

@@ -89,146 +89,153 @@ _Static_assert(sizeof(region) + LM_WORD_BYTES <= FIRST_BYTES, "the first block's
 
 typedef uint32_t __attribute__((may_alias)) word;
 
-static inline heap *heap_of(const lm_memory *memory) {
+static inline heap *segregated_heap(const lm_memory *memory) {
     return lm_at(memory, memory->heap_start);
 }
-static inline void *address_of(heap *h, uint32_t offset) {
+static inline void *segregated_address(heap *h, uint32_t offset) {
     return (unsigned char *)h + offset;
 }
-static inline word *word_at(heap *h, uint32_t offset) {
-    return address_of(h, offset);
+static inline word *segregated_word(heap *h, uint32_t offset) {
+    return segregated_address(h, offset);
 }
-static inline word *tag(heap *h, uint32_t block) {
-    return word_at(h, block - LM_WORD_BYTES);
+static inline word *segregated_tag(heap *h, uint32_t block) {
+    return segregated_word(h, block - LM_WORD_BYTES);
 }
-static inline word *asked(heap *h, uint32_t payload) { // of an aligned one
-    return word_at(h, payload - 2 * LM_WORD_BYTES);
+static inline word *segregated_asked(heap *h, uint32_t payload) { // of an aligned one
+    return segregated_word(h, payload - 2 * LM_WORD_BYTES);
 }
-static inline word *skipped(heap *h, uint32_t payload) {
-    return word_at(h, payload - 3 * LM_WORD_BYTES);
+static inline word *segregated_skipped(heap *h, uint32_t payload) {
+    return segregated_word(h, payload - 3 * LM_WORD_BYTES);
 }
-static inline region *region_of(heap *h, uint32_t offset) {
-    return address_of(h, offset);
+static inline region *segregated_region(heap *h, uint32_t offset) {
+    return segregated_address(h, offset);
 }
-static inline uint32_t memory_end(const lm_memory *memory) { // from the heap, modulo 2^32
+static inline uint32_t
+segregated_memory_end(const lm_memory *memory) { // from the heap, modulo 2^32
     return (uint32_t)lm_memory_end(memory) - memory->heap_start;
 }
-static inline uint32_t sealed(const heap *h, uint32_t block, uint32_t class) {
+static inline uint32_t segregated_sealed(const heap *h, uint32_t block, uint32_t class) {
     return (h->seal + (block << 2)) | class;
 }
-static inline uint32_t class_bytes(uint32_t class) {
+static inline uint32_t segregated_class_bytes(uint32_t class) {
     return (uint32_t)LM_BLOCK_ALIGNMENT << class;
 }
 
 // The class whose blocks have at least `bytes`.
-static inline uint32_t class_of(uint32_t bytes) {
+static inline uint32_t segregated_class(uint32_t bytes) {
     return 28 - (uint32_t)__builtin_clz((bytes - 1) | (LM_BLOCK_ALIGNMENT - 1));
 }
 
 // The same for a size with its word and all that its alignment may skip. CLASSES: there is none.
-static inline uint32_t class_for(size_t size, size_t alignment) {
+static inline uint32_t segregated_class_for(size_t size, size_t alignment) {
     if (alignment <= LM_BLOCK_ALIGNMENT) alignment = 0;
     if (size > SIZE_LIMIT || alignment > SIZE_LIMIT - size) return CLASSES;
-    return class_of((uint32_t)(size + alignment) + LM_WORD_BYTES);
+    return segregated_class((uint32_t)(size + alignment) + LM_WORD_BYTES);
 }
 
 // Whether an offset may be a block's.
-static inline bool holds(const lm_memory *memory, uint32_t block) {
+static inline bool segregated_holds(const lm_memory *memory, uint32_t block) {
     const uint32_t first = OLDEST + FIRST_BYTES;
-    return block % LM_BLOCK_ALIGNMENT == 0 && block - first < memory_end(memory) - first;
+    return block % LM_BLOCK_ALIGNMENT == 0 && block - first < segregated_memory_end(memory) - first;
 }
 
 // Grows the memory until the newest region, or a new one, has room for `bytes`, and makes it the
 // current one. False: refused, nothing has changed.
-static bool grow(lm_memory *memory, uint32_t bytes) {
-    heap *h = heap_of(memory);
-    const region *newest = region_of(h, h->newest);
+static bool segregated_grow(lm_memory *memory, uint32_t bytes) {
+    heap *h = segregated_heap(memory);
+    const region *newest = segregated_region(h, h->newest);
     uint64_t missing = (uint64_t)bytes + FIRST_BYTES;
-    if (memory_end(memory) == newest->end) missing = bytes - (newest->end - newest->next);
+    if (segregated_memory_end(memory) == newest->end)
+        missing = bytes - (newest->end - newest->next);
     uint32_t pages = (uint32_t)((missing + LM_PAGE_BYTES - 1) / LM_PAGE_BYTES);
     uint32_t before = lm_memory_grow(memory, pages);
     if (before == LM_GROW_REFUSED) return false;
     uint32_t start = before * LM_PAGE_BYTES - memory->heap_start; // modulo 2^32
-    h = heap_of(memory);
-    if (start != region_of(h, h->newest)->end) {
+    h = segregated_heap(memory);
+    if (start != segregated_region(h, h->newest)->end) {
         uint32_t first = start + FIRST_BYTES;
-        *region_of(h, start) = (region){.link = h->newest, .next = first, .clean = first};
+        *segregated_region(h, start) = (region){.link = h->newest, .next = first, .clean = first};
         h->newest = start;
     }
     h->current = h->newest;
-    region_of(h, h->newest)->end = start + pages * LM_PAGE_BYTES;
+    segregated_region(h, h->newest)->end = start + pages * LM_PAGE_BYTES;
     return true;
 }
 
 // Makes a region with room for `bytes` the current one. False: growth was refused.
-static bool make_room(lm_memory *memory, uint32_t bytes) {
-    heap *h = heap_of(memory);
-    if (bytes <= region_of(h, h->current)->end - region_of(h, h->current)->next) return true;
-    for (uint32_t at = h->newest; at; at = region_of(h, at)->link) {
-        if (bytes > region_of(h, at)->end - region_of(h, at)->next) continue;
+static bool segregated_make_room(lm_memory *memory, uint32_t bytes) {
+    heap *h = segregated_heap(memory);
+    if (bytes <= segregated_region(h, h->current)->end - segregated_region(h, h->current)->next)
+        return true;
+    for (uint32_t at = h->newest; at; at = segregated_region(h, at)->link) {
+        if (bytes > segregated_region(h, at)->end - segregated_region(h, at)->next) continue;
         h->current = at;
         return true;
     }
-    return grow(memory, bytes);
+    return segregated_grow(memory, bytes);
 }
 
 // Carves a block of the class, of which the first `dirty` bytes may not be zero. 0: no memory.
-static __attribute__((noinline)) uint32_t carve(lm_memory *memory, uint32_t class, size_t *dirty) {
-    uint32_t bytes = class_bytes(class);
-    if (!make_room(memory, bytes)) return 0;
-    heap *h = heap_of(memory);
-    region *r = region_of(h, h->current);
+static __attribute__((noinline)) uint32_t segregated_carve(lm_memory *memory, uint32_t class,
+                                                           size_t *dirty) {
+    uint32_t bytes = segregated_class_bytes(class);
+    if (!segregated_make_room(memory, bytes)) return 0;
+    heap *h = segregated_heap(memory);
+    region *r = segregated_region(h, h->current);
     uint32_t block = r->next, written = r->clean - block;
     r->next = block + bytes;
     *dirty = written < bytes ? written : bytes;
     if (written < bytes) r->clean = r->next;
-    *tag(h, block) = sealed(h, block, class);
+    *segregated_tag(h, block) = segregated_sealed(h, block, class);
     return block;
 }
 
 // A live block of the class. 0: no memory.
-static inline uint32_t claim(lm_memory *memory, uint32_t class, size_t *dirty) {
-    heap *h = heap_of(memory);
+static inline uint32_t segregated_claim(lm_memory *memory, uint32_t class, size_t *dirty) {
+    heap *h = segregated_heap(memory);
     uint32_t block = h->free[class];
-    if (LM_UNLIKELY(!block)) return carve(memory, class, dirty);
-    LM_CHECK(holds(memory, block) && *tag(h, block) == (sealed(h, block, class) | FREE));
-    h->free[class] = *word_at(h, block);
-    *tag(h, block) &= ~(word)FREE;
+    if (LM_UNLIKELY(!block)) return segregated_carve(memory, class, dirty);
+    LM_CHECK(segregated_holds(memory, block) &&
+             *segregated_tag(h, block) == (segregated_sealed(h, block, class) | FREE));
+    h->free[class] = *segregated_word(h, block);
+    *segregated_tag(h, block) &= ~(word)FREE;
     *dirty = SIZE_MAX;
     return block;
 }
 
 // The block that holds the payload that a caller says is live.
-static inline uint32_t live(const void *address, const lm_memory *memory) {
-    heap *h = heap_of(memory);
+static inline uint32_t segregated_live(const void *address, const lm_memory *memory) {
+    heap *h = segregated_heap(memory);
     uint32_t payload = (uint32_t)((uintptr_t)address - (uintptr_t)h), block = payload;
-    LM_CHECK(lm_holds(memory, address) && holds(memory, payload));
-    if (LM_UNLIKELY((*tag(h, payload) & CLASS) == ALIGNED)) {
-        LM_CHECK(*tag(h, payload) == sealed(h, payload, ALIGNED));
-        block -= *skipped(h, payload);
-        LM_CHECK(holds(memory, block) && block < payload);
+    LM_CHECK(lm_holds(memory, address) && segregated_holds(memory, payload));
+    if (LM_UNLIKELY((*segregated_tag(h, payload) & CLASS) == ALIGNED)) {
+        LM_CHECK(*segregated_tag(h, payload) == segregated_sealed(h, payload, ALIGNED));
+        block -= *segregated_skipped(h, payload);
+        LM_CHECK(segregated_holds(memory, block) && block < payload);
     }
-    LM_CHECK((*tag(h, block) & CLASS) < CLASSES);
-    LM_CHECK(*tag(h, block) ==
-             (sealed(h, block, *tag(h, block) & CLASS) ^ (block == payload ? 0 : HOLDER)));
+    LM_CHECK((*segregated_tag(h, block) & CLASS) < CLASSES);
+    LM_CHECK(*segregated_tag(h, block) ==
+             (segregated_sealed(h, block, *segregated_tag(h, block) & CLASS) ^
+              (block == payload ? 0 : HOLDER)));
     return block;
 }
 
 static bool segregated_start(lm_memory *memory) {
     if (!lm_reach(memory, (uint64_t)memory->heap_start + OLDEST + FIRST_BYTES)) return false;
-    heap *h = heap_of(memory);
+    heap *h = segregated_heap(memory);
     memset(h, 0, sizeof *h);
     h->current = h->newest = OLDEST;
     h->seal = SEAL_STEP;
     h->oldest.next = OLDEST + FIRST_BYTES;
-    h->oldest.clean = h->oldest.end = memory_end(memory);
+    h->oldest.clean = h->oldest.end = segregated_memory_end(memory);
     return true;
 }
 
 static inline void *segregated_allocate_dirty(size_t size, size_t *dirty, lm_memory *memory) {
     if (LM_UNLIKELY(size > SIZE_LIMIT)) return NULL;
-    uint32_t block = claim(memory, class_of((uint32_t)size + LM_WORD_BYTES), dirty);
-    return LM_LIKELY(block) ? address_of(heap_of(memory), block) : NULL;
+    uint32_t block =
+        segregated_claim(memory, segregated_class((uint32_t)size + LM_WORD_BYTES), dirty);
+    return LM_LIKELY(block) ? segregated_address(segregated_heap(memory), block) : NULL;
 }
 
 static void *segregated_allocate(size_t size, lm_memory *memory) {
@@ -242,82 +249,85 @@ static void *segregated_allocate_zeroed(size_t size, lm_memory *memory) {
 
 static void *segregated_allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
     if (alignment <= LM_BLOCK_ALIGNMENT) return segregated_allocate(size, memory);
-    uint32_t class = class_for(size, alignment), step = (uint32_t)alignment;
+    uint32_t class = segregated_class_for(size, alignment), step = (uint32_t)alignment;
     size_t dirty;
-    uint32_t block = class < CLASSES ? claim(memory, class, &dirty) : 0;
+    uint32_t block = class < CLASSES ? segregated_claim(memory, class, &dirty) : 0;
     if (!block) return NULL;
-    heap *h = heap_of(memory);
+    heap *h = segregated_heap(memory);
     uint32_t over = (memory->heap_start + block) & (step - 1);
     uint32_t payload = block + step - over;
-    *tag(h, block) ^= HOLDER;
-    *skipped(h, payload) = step - over;
-    *asked(h, payload) = (uint32_t)size;
-    *tag(h, payload) = sealed(h, payload, ALIGNED);
-    return address_of(h, payload);
+    *segregated_tag(h, block) ^= HOLDER;
+    *segregated_skipped(h, payload) = step - over;
+    *segregated_asked(h, payload) = (uint32_t)size;
+    *segregated_tag(h, payload) = segregated_sealed(h, payload, ALIGNED);
+    return segregated_address(h, payload);
 }
 
 static size_t segregated_usable_size(const void *address, lm_memory *memory) {
-    heap *h = heap_of(memory);
-    uint32_t payload = (uint32_t)((uintptr_t)address - (uintptr_t)h), block = live(address, memory);
-    if (block != payload) return *asked(h, payload);
-    return class_bytes(*tag(h, block) & CLASS) - LM_WORD_BYTES;
+    heap *h = segregated_heap(memory);
+    uint32_t payload = (uint32_t)((uintptr_t)address - (uintptr_t)h),
+             block = segregated_live(address, memory);
+    if (block != payload) return *segregated_asked(h, payload);
+    return segregated_class_bytes(*segregated_tag(h, block) & CLASS) - LM_WORD_BYTES;
 }
 
 static void segregated_free(void *address, size_t size, lm_memory *memory) {
     if (LM_UNLIKELY(!address)) return;
-    heap *h = heap_of(memory);
-    uint32_t payload = (uint32_t)((uintptr_t)address - (uintptr_t)h), block = live(address, memory);
+    heap *h = segregated_heap(memory);
+    uint32_t payload = (uint32_t)((uintptr_t)address - (uintptr_t)h),
+             block = segregated_live(address, memory);
     LM_CHECK(size <= segregated_usable_size(address, memory));
     (void)size;
     if (block != payload) {
-        *tag(h, payload) = 0; // no payload begins here any more
-        *tag(h, block) ^= HOLDER;
+        *segregated_tag(h, payload) = 0; // no payload begins here any more
+        *segregated_tag(h, block) ^= HOLDER;
     }
-    uint32_t class = *tag(h, block) & CLASS;
-    *tag(h, block) |= FREE;
-    *word_at(h, block) = h->free[class];
+    uint32_t class = *segregated_tag(h, block) & CLASS;
+    *segregated_tag(h, block) |= FREE;
+    *segregated_word(h, block) = h->free[class];
     h->free[class] = block;
 }
 
 static uint64_t segregated_block_bytes_max(size_t size, size_t alignment) {
-    uint32_t class = class_for(size, alignment);
-    return class < CLASSES ? class_bytes(class) : (uint64_t)UINT32_MAX + 1;
+    uint32_t class = segregated_class_for(size, alignment);
+    return class < CLASSES ? segregated_class_bytes(class) : (uint64_t)UINT32_MAX + 1;
 }
 
 // The last block of the current region becomes one of another class, for which the region may grow;
 // but only where that class has no free block, or each turn of allocate, resize and free would make
 // one more of it.
-static bool resize_last(uint32_t block, uint32_t class, lm_memory *memory) {
-    heap *h = heap_of(memory);
-    const region *r = region_of(h, h->current);
+static bool segregated_resize_last(uint32_t block, uint32_t class, lm_memory *memory) {
+    heap *h = segregated_heap(memory);
+    const region *r = segregated_region(h, h->current);
     if (h->free[class]) return false;
-    if (block + class_bytes(*tag(h, block) & CLASS) != r->next) return false;
-    uint32_t had = r->next - block, bytes = class_bytes(class);
+    if (block + segregated_class_bytes(*segregated_tag(h, block) & CLASS) != r->next) return false;
+    uint32_t had = r->next - block, bytes = segregated_class_bytes(class);
     if (bytes > had && bytes - had > r->end - r->next) {
-        if (memory_end(memory) != r->end) return false; // of the newest only
-        if (!grow(memory, bytes - had)) return false;
+        if (segregated_memory_end(memory) != r->end) return false; // of the newest only
+        if (!segregated_grow(memory, bytes - had)) return false;
     }
-    h = heap_of(memory);
-    region *now = region_of(h, h->current);
+    h = segregated_heap(memory);
+    region *now = segregated_region(h, h->current);
     now->next = block + bytes;
     if (bytes > had && now->clean - block < bytes) now->clean = now->next;
-    *tag(h, block) += class - (*tag(h, block) & CLASS);
+    *segregated_tag(h, block) += class - (*segregated_tag(h, block) & CLASS);
     return true;
 }
 
 // A block stays where at least a quarter of it is needed, counting what its alignment may skip.
 static void *segregated_resize_aligned(void *address, size_t size, size_t alignment,
                                        lm_memory *memory) {
-    heap *h = heap_of(memory);
-    uint32_t payload = (uint32_t)((uintptr_t)address - (uintptr_t)h), block = live(address, memory);
-    uint32_t had = *tag(h, block) & CLASS, class = class_for(size, alignment);
+    heap *h = segregated_heap(memory);
+    uint32_t payload = (uint32_t)((uintptr_t)address - (uintptr_t)h),
+             block = segregated_live(address, memory);
+    uint32_t had = *segregated_tag(h, block) & CLASS, class = segregated_class_for(size, alignment);
     if (class == CLASSES) return NULL;
-    uint32_t need = class_of((uint32_t)size + (payload - block) + LM_WORD_BYTES);
+    uint32_t need = segregated_class((uint32_t)size + (payload - block) + LM_WORD_BYTES);
     if ((need <= had && had <= class + 1) ||
-        (need < CLASSES && need <= class + 1 && resize_last(block, need, memory))) {
-        h = heap_of(memory);
-        if (block != payload) *asked(h, payload) = (uint32_t)size;
-        return address_of(h, payload);
+        (need < CLASSES && need <= class + 1 && segregated_resize_last(block, need, memory))) {
+        h = segregated_heap(memory);
+        if (block != payload) *segregated_asked(h, payload) = (uint32_t)size;
+        return segregated_address(h, payload);
     }
     return lm_resize_by_copy(address, segregated_usable_size(address, memory), size, alignment,
                              memory, segregated_allocate_aligned, segregated_free);
@@ -328,21 +338,22 @@ static void *segregated_resize(void *address, size_t size, lm_memory *memory) {
 }
 
 static void segregated_reset(lm_memory *memory) {
-    heap *h = heap_of(memory);
+    heap *h = segregated_heap(memory);
     memset(h->free, 0, sizeof h->free);
-    for (uint32_t at = h->newest; at; at = region_of(h, at)->link)
-        region_of(h, at)->next = at + FIRST_BYTES;
+    for (uint32_t at = h->newest; at; at = segregated_region(h, at)->link)
+        segregated_region(h, at)->next = at + FIRST_BYTES;
     h->current = OLDEST;
     h->seal += SEAL_STEP; // what was a block's word is none any more
 }
 
 // Walks a region's blocks.
-static const char *region_law(heap *h, const region *r, uint32_t first, lm_census *census) {
+static const char *segregated_region_law(heap *h, const region *r, uint32_t first,
+                                         lm_census *census) {
     for (uint32_t block = first, bytes; block != r->next; block += bytes) {
-        uint32_t own = *tag(h, block), class = own & CLASS;
-        uint32_t flags = own ^ sealed(h, block, class); // free, a holder, or neither
+        uint32_t own = *segregated_tag(h, block), class = own & CLASS;
+        uint32_t flags = own ^ segregated_sealed(h, block, class); // free, a holder, or neither
         if (class >= CLASSES || (flags && flags != FREE && flags != HOLDER)) return "words";
-        bytes = class_bytes(class);
+        bytes = segregated_class_bytes(class);
         if (bytes > r->next - block) return "blocks in region";
         *(own & FREE ? &census->free_blocks : &census->live_blocks) += 1;
         *(own & FREE ? &census->free_bytes : &census->live_bytes) += bytes;
@@ -350,13 +361,14 @@ static const char *region_law(heap *h, const region *r, uint32_t first, lm_censu
     return NULL;
 }
 
-static const char *regions_law(lm_memory *memory, lm_census *census) {
-    heap *h = heap_of(memory);
+static const char *segregated_regions_law(lm_memory *memory, lm_census *census) {
+    heap *h = segregated_heap(memory);
     uint32_t most = lm_memory_pages(memory), at = h->newest;
-    for (bool current = false; at; at = region_of(h, at)->link) {
-        if (most-- == 0 || at % LM_BLOCK_ALIGNMENT || at - OLDEST >= memory_end(memory) - OLDEST)
+    for (bool current = false; at; at = segregated_region(h, at)->link) {
+        if (most-- == 0 || at % LM_BLOCK_ALIGNMENT ||
+            at - OLDEST >= segregated_memory_end(memory) - OLDEST)
             return "regions";
-        const region *r = region_of(h, at);
+        const region *r = segregated_region(h, at);
         uint32_t first = at + FIRST_BYTES;
         uint64_t bytes = (uint32_t)(r->end - first), end = memory->heap_start + first + bytes;
         if (end % LM_PAGE_BYTES != 0 || end > lm_memory_end(memory)) return "regions";
@@ -364,27 +376,29 @@ static const char *regions_law(lm_memory *memory, lm_census *census) {
         current |= at == h->current;
         if (at == OLDEST ? !current || r->link : !r->link) return "regions";
         census->heap_bytes += bytes + FIRST_BYTES + (at == OLDEST ? OLDEST : 0);
-        const char *broken = region_law(h, r, first, census);
+        const char *broken = segregated_region_law(h, r, first, census);
         if (broken) return broken;
     }
     return NULL;
 }
 
 static const char *segregated_validate(lm_memory *memory, lm_census *census) {
-    heap *h = heap_of(memory);
+    heap *h = segregated_heap(memory);
     lm_census seen = {0};
-    const char *broken = regions_law(memory, &seen);
+    const char *broken = segregated_regions_law(memory, &seen);
     if (broken) return broken;
     uint64_t listed = 0;
     for (uint32_t class = 0; class < CLASSES; class ++)
-        for (uint32_t block = h->free[class]; block; block = *word_at(h, block)) {
-            if (!holds(memory, block) || *tag(h, block) != (sealed(h, block, class) | FREE))
+        for (uint32_t block = h->free[class]; block; block = *segregated_word(h, block)) {
+            if (!segregated_holds(memory, block) ||
+                *segregated_tag(h, block) != (segregated_sealed(h, block, class) | FREE))
                 return "lists";
             if (++listed > seen.free_blocks) return "free is listed";
         }
     if (listed != seen.free_blocks) return "free is listed";
-    for (uint32_t at = h->newest; at; at = region_of(h, at)->link) { // what is not carved is free
-        uint32_t left = region_of(h, at)->end - region_of(h, at)->next;
+    for (uint32_t at = h->newest; at;
+         at = segregated_region(h, at)->link) { // what is not carved is free
+        uint32_t left = segregated_region(h, at)->end - segregated_region(h, at)->next;
         seen.free_blocks += left != 0;
         seen.free_bytes += left;
     }

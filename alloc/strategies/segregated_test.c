@@ -15,10 +15,10 @@ static const lm_allocator *const tiny = &LM_TABLE(segregated);
 
 static void classes_are_powers_of_two(void **state) {
     (void)state;
-    for (uint32_t bytes = 1; bytes <= class_bytes(CLASSES - 1); bytes++) {
-        uint32_t class = class_of(bytes);
-        assert_true(class_bytes(class) >= bytes);
-        assert_true(class == 0 || class_bytes(class - 1) < bytes);
+    for (uint32_t bytes = 1; bytes <= segregated_class_bytes(CLASSES - 1); bytes++) {
+        uint32_t class = segregated_class(bytes);
+        assert_true(segregated_class_bytes(class) >= bytes);
+        assert_true(class == 0 || segregated_class_bytes(class - 1) < bytes);
     }
     lm_memory m = heap_started(tiny, 1, 10);
     assert_int_equal(tiny->block_bytes_max(SIZE_LIMIT, 1), 1 << 17);
@@ -148,7 +148,7 @@ static void fresh_memory_is_not_cleared(void **state) {
                 assert_int_equal(block[i], 0);
             memset(block, 0xee, size);
             if (round == 0 && size == 64000) { // the first that lies in new memory
-                carve(&m, 10, &dirty);
+                segregated_carve(&m, 10, &dirty);
                 assert_int_equal(dirty, 0);
             }
         }
@@ -186,8 +186,8 @@ static void laws_are_seen_when_broken(void **state) {
         unsigned char *live_one = tiny->allocate(60, &m), *free_one = tiny->allocate(20, &m);
         tiny->free(free_one, 0, &m);
         heap_walk(tiny, &m);
-        heap *h = heap_of(&m);
-        assert_ptr_equal(free_one, address_of(h, OLDEST + FIRST_BYTES + 64));
+        heap *h = segregated_heap(&m);
+        assert_ptr_equal(free_one, segregated_address(h, OLDEST + FIRST_BYTES + 64));
         unsigned char *of = cases[i].of == 0 ? (void *)h : cases[i].of == 1 ? live_one : free_one;
         *(word *)(void *)(of + cases[i].at) = cases[i].value;
         const char *seen = tiny->validate(&m, NULL);

@@ -45,236 +45,237 @@
 //     uint32_t groups[GROUPS]                  of GROUP buckets each: none is larger
 //     uint32_t largest[BUCKETS], roots[BUCKETS]
 // and defines index_find of boundary_tags.inc.h.
-#if !defined(ADDRESS_GROUPS) || !defined(ADDRESS_GROUP)
-#error "ADDRESS_GROUPS, ADDRESS_GROUP: how many groups there are, and buckets in each"
+#if !defined(ADDRESS_GROUPS) || !defined(ADDRESS_GROUP) || !defined(ADDRESS_BUCKETS)
+#error "ADDRESS_GROUPS, of ADDRESS_GROUP buckets each, ADDRESS_BUCKETS of them together"
 #endif
 #ifndef INDEX_MOVES
 #error "INDEX_MOVES: boundary_tags.inc.h must call index_move"
 #endif
 
-enum {
-    GROUPS = ADDRESS_GROUPS,
-    GROUP = ADDRESS_GROUP,
-    BUCKETS = GROUPS * GROUP,
-    BUCKET_LOG2_MIN = 8,
-};
-_Static_assert(BLOCK_BYTES_MIN >= 2 * LM_BLOCK_ALIGNMENT, "links and the last word fit");
+enum { ADDRESS_BUCKET_LOG2_MIN = 8 };
+_Static_assert(BOUNDARY_BYTES_MIN >= 2 * LM_BLOCK_ALIGNMENT, "links and the last word fit");
 
-static inline uint32_t child_of(uint32_t node, uint32_t bit) { // the word's offset
+static inline uint32_t address_child(uint32_t node, uint32_t bit) { // the word's offset
     return node + bit * LM_WORD_BYTES;
 }
-static inline word *link_of(heap *h, uint32_t block) {
-    return word_at(h, block + 2 * LM_WORD_BYTES);
+static inline word *address_link(heap *h, uint32_t block) {
+    return boundary_word(h, block + 2 * LM_WORD_BYTES);
 }
-static inline word *largest_of(heap *h, uint32_t block) {
-    return word_at(h, block + 3 * LM_WORD_BYTES);
+static inline word *address_largest(heap *h, uint32_t block) {
+    return boundary_word(h, block + 3 * LM_WORD_BYTES);
 }
-static inline uint32_t largest_below(heap *h, uint32_t block) {
-    return block ? *largest_of(h, block) : 0;
+static inline uint32_t address_largest_below(heap *h, uint32_t block) {
+    return block ? *address_largest(h, block) : 0;
 }
-static inline uint32_t root_of(heap *h, uint32_t bucket) { // the word's offset
-    return offset_of(h, &h->index.roots[bucket]);
+static inline uint32_t address_root(heap *h, uint32_t bucket) { // the word's offset
+    return boundary_offset(h, &h->index.roots[bucket]);
 }
-static inline uint32_t bucket_log2(heap *h) {
-    return BUCKET_LOG2_MIN + h->index.folds;
+static inline uint32_t address_bucket_log2(heap *h) {
+    return ADDRESS_BUCKET_LOG2_MIN + h->index.folds;
 }
 
 // Whose a link is: 0: it is a root.
-static inline uint32_t holder_of(uint32_t link) {
-    return link < FIRST ? 0 : link & BYTES;
+static inline uint32_t address_holder(uint32_t link) {
+    return link < BOUNDARY_FIRST ? 0 : link & TAG_BYTES;
 }
 
-static inline void link_to(heap *h, uint32_t link, uint32_t block) {
-    *word_at(h, link) = block;
-    if (block) *link_of(h, block) = link;
+static inline void address_link_to(heap *h, uint32_t link, uint32_t block) {
+    *boundary_word(h, link) = block;
+    if (block) *address_link(h, block) = link;
 }
 
 // What a block of `bytes` tells of its subtree.
-static inline uint32_t largest_with(heap *h, uint32_t block, uint32_t bytes) {
-    uint32_t largest = bytes | FREE, left = largest_below(h, *word_at(h, child_of(block, 0))),
-             right = largest_below(h, *word_at(h, child_of(block, 1)));
+static inline uint32_t address_largest_with(heap *h, uint32_t block, uint32_t bytes) {
+    uint32_t largest = bytes | TAG_FREE,
+             left = address_largest_below(h, *boundary_word(h, address_child(block, 0))),
+             right = address_largest_below(h, *boundary_word(h, address_child(block, 1)));
     if (left > largest) largest = left;
     return right > largest ? right : largest;
 }
 
-static inline uint32_t largest_in_group(heap *h, uint32_t group) {
-    const uint32_t *of = &h->index.largest[group * GROUP];
+static inline uint32_t address_largest_in_group(heap *h, uint32_t group) {
+    const uint32_t *of = &h->index.largest[group * ADDRESS_GROUP];
     uint32_t largest = 0;
-    for (uint32_t i = 0; i < GROUP; i++)
+    for (uint32_t i = 0; i < ADDRESS_GROUP; i++)
         largest = of[i] > largest ? of[i] : largest;
     return largest;
 }
 
-static inline void set_bucket(heap *h, uint32_t bucket, uint32_t largest) {
-    uint32_t *group = &h->index.groups[bucket / GROUP];
+static inline void address_set_bucket(heap *h, uint32_t bucket, uint32_t largest) {
+    uint32_t *group = &h->index.groups[bucket / ADDRESS_GROUP];
     h->index.largest[bucket] = largest;
     if (largest > *group) *group = largest;
 }
 
 // From a link's holder up to the first block of which nothing changes, and no less than to `heir`.
-static inline void refresh_up(heap *h, uint32_t link, uint32_t heir) {
-    for (uint32_t node; (node = holder_of(link)) != 0; link = *link_of(h, node)) {
-        uint32_t before = *largest_of(h, node), now = largest_with(h, node, bytes_of(h, node));
-        *largest_of(h, node) = now;
+static inline void address_refresh(heap *h, uint32_t link, uint32_t heir) {
+    for (uint32_t node; (node = address_holder(link)) != 0; link = *address_link(h, node)) {
+        uint32_t before = *address_largest(h, node),
+                 now = address_largest_with(h, node, boundary_bytes(h, node));
+        *address_largest(h, node) = now;
         if (node == heir) heir = 0;
         if (now == before && !heir) return;
     }
-    set_bucket(h, (link - root_of(h, 0)) / LM_WORD_BYTES, largest_below(h, *word_at(h, link)));
+    address_set_bucket(h, (link - address_root(h, 0)) / LM_WORD_BYTES,
+                       address_largest_below(h, *boundary_word(h, link)));
 }
 
-static inline uint32_t leaf_below(heap *h, uint32_t node) {
+static inline uint32_t address_leaf(heap *h, uint32_t node) {
     for (uint32_t below = node; below; node = below) {
-        below = *word_at(h, child_of(node, 0));
-        if (!below) below = *word_at(h, child_of(node, 1));
+        below = *boundary_word(h, address_child(node, 0));
+        if (!below) below = *boundary_word(h, address_child(node, 1));
         if (!below) break;
     }
     return node;
 }
 
 // Two buckets become one, whose root decides by the bit that told them apart.
-static __attribute__((noinline)) void fold(heap *h) {
+static __attribute__((noinline)) void address_fold(heap *h) {
     uint32_t *roots = h->index.roots;
-    for (uint32_t i = 0; i < BUCKETS / 2; i++) {
+    for (uint32_t i = 0; i < ADDRESS_BUCKETS / 2; i++) {
         uint32_t leaf = roots[2 * i] ? roots[2 * i] : roots[2 * i + 1];
         if (leaf) {
-            leaf = leaf_below(h, leaf);
-            uint32_t link = *link_of(h, leaf);
-            *word_at(h, link) = 0;
-            refresh_up(h, link, 0);
-            link_to(h, child_of(leaf, 0), roots[2 * i]);
-            link_to(h, child_of(leaf, 1), roots[2 * i + 1]);
-            *largest_of(h, leaf) = largest_with(h, leaf, bytes_of(h, leaf));
+            leaf = address_leaf(h, leaf);
+            uint32_t link = *address_link(h, leaf);
+            *boundary_word(h, link) = 0;
+            address_refresh(h, link, 0);
+            address_link_to(h, address_child(leaf, 0), roots[2 * i]);
+            address_link_to(h, address_child(leaf, 1), roots[2 * i + 1]);
+            *address_largest(h, leaf) = address_largest_with(h, leaf, boundary_bytes(h, leaf));
         }
-        link_to(h, root_of(h, i), leaf);
+        address_link_to(h, address_root(h, i), leaf);
     }
-    memset(&roots[BUCKETS / 2], 0, BUCKETS / 2 * sizeof *roots);
-    for (uint32_t i = 0; i < BUCKETS; i++)
-        h->index.largest[i] = largest_below(h, roots[i]);
-    for (uint32_t i = 0; i < GROUPS; i++)
-        h->index.groups[i] = largest_in_group(h, i);
+    memset(&roots[ADDRESS_BUCKETS / 2], 0, ADDRESS_BUCKETS / 2 * sizeof *roots);
+    for (uint32_t i = 0; i < ADDRESS_BUCKETS; i++)
+        h->index.largest[i] = address_largest_below(h, roots[i]);
+    for (uint32_t i = 0; i < ADDRESS_GROUPS; i++)
+        h->index.groups[i] = address_largest_in_group(h, i);
     h->index.folds++;
 }
 
 static void index_insert(heap *h, uint32_t block, uint32_t bytes) {
-    while (LM_UNLIKELY(block >> bucket_log2(h) >= BUCKETS))
-        fold(h);
-    uint32_t log2 = bucket_log2(h), bucket = block >> log2, path = block << (32 - log2);
-    uint32_t largest = bytes | FREE, link = root_of(h, bucket);
-    if (h->index.largest[bucket] < largest) set_bucket(h, bucket, largest);
-    for (uint32_t node; (node = *word_at(h, link)) != 0; path <<= 1) {
-        if (*largest_of(h, node) < largest) *largest_of(h, node) = largest;
-        link = child_of(node, path >> 31);
+    while (LM_UNLIKELY(block >> address_bucket_log2(h) >= ADDRESS_BUCKETS))
+        address_fold(h);
+    uint32_t log2 = address_bucket_log2(h), bucket = block >> log2, path = block << (32 - log2);
+    uint32_t largest = bytes | TAG_FREE, link = address_root(h, bucket);
+    if (h->index.largest[bucket] < largest) address_set_bucket(h, bucket, largest);
+    for (uint32_t node; (node = *boundary_word(h, link)) != 0; path <<= 1) {
+        if (*address_largest(h, node) < largest) *address_largest(h, node) = largest;
+        link = address_child(node, path >> 31);
     }
-    link_to(h, link, block);
-    *word_at(h, child_of(block, 0)) = *word_at(h, child_of(block, 1)) = 0;
-    *largest_of(h, block) = largest;
+    address_link_to(h, link, block);
+    *boundary_word(h, address_child(block, 0)) = *boundary_word(h, address_child(block, 1)) = 0;
+    *address_largest(h, block) = largest;
 }
 
 // A block's place is taken by some leaf below it: any shares its bits.
 static void index_remove(heap *h, uint32_t block) {
-    uint32_t link = *link_of(h, block), heir = leaf_below(h, block);
-    LM_CHECK(*word_at(h, link) == block);
-    uint32_t from = *link_of(h, heir);
-    *word_at(h, from) = 0;
+    uint32_t link = *address_link(h, block), heir = address_leaf(h, block);
+    LM_CHECK(*boundary_word(h, link) == block);
+    uint32_t from = *address_link(h, heir);
+    *boundary_word(h, from) = 0;
     if (heir != block) {
         for (uint32_t bit = 0; bit < 2; bit++)
-            link_to(h, child_of(heir, bit), *word_at(h, child_of(block, bit)));
-        *largest_of(h, heir) = *largest_of(h, block);
-        link_to(h, link, heir);
-        if (holder_of(from) == block) from = heir;
+            address_link_to(h, address_child(heir, bit),
+                            *boundary_word(h, address_child(block, bit)));
+        *address_largest(h, heir) = *address_largest(h, block);
+        address_link_to(h, link, heir);
+        if (address_holder(from) == block) from = heir;
     }
-    refresh_up(h, from, heir == block ? 0 : heir);
+    address_refresh(h, from, heir == block ? 0 : heir);
 }
 
 // Whether another offset's bits lead to a block's place.
-static inline bool same_place(heap *h, uint32_t block, uint32_t other) {
-    uint32_t differ = block ^ other, left = bucket_log2(h);
+static inline bool address_same_place(heap *h, uint32_t block, uint32_t other) {
+    uint32_t differ = block ^ other, left = address_bucket_log2(h);
     for (uint32_t node = block; differ >> left == 0; left--)
-        if ((node = holder_of(*link_of(h, node))) == 0) return true;
+        if ((node = address_holder(*address_link(h, node))) == 0) return true;
     return false;
 }
 
 // A free block is from here on at `to` and has `bytes`; its tag comes afterwards.
 static void index_move(heap *h, uint32_t from, uint32_t to, uint32_t bytes) {
-    if (to != from && !same_place(h, from, to)) {
+    if (to != from && !address_same_place(h, from, to)) {
         index_remove(h, from);
         index_insert(h, to, bytes);
         return;
     }
-    uint32_t before = *largest_of(h, from);
+    uint32_t before = *address_largest(h, from);
     if (to != from) {
-        LM_CHECK(*word_at(h, *link_of(h, from)) == from);
-        link_to(h, *link_of(h, from), to);
+        LM_CHECK(*boundary_word(h, *address_link(h, from)) == from);
+        address_link_to(h, *address_link(h, from), to);
         for (uint32_t bit = 0; bit < 2; bit++)
-            link_to(h, child_of(to, bit), *word_at(h, child_of(from, bit)));
+            address_link_to(h, address_child(to, bit), *boundary_word(h, address_child(from, bit)));
     }
-    uint32_t now = *largest_of(h, to) = largest_with(h, to, bytes);
-    if (now != before) refresh_up(h, *link_of(h, to), 0);
+    uint32_t now = *address_largest(h, to) = address_largest_with(h, to, bytes);
+    if (now != before) address_refresh(h, *address_link(h, to), 0);
 }
 
 // The first bucket of a group from here on that has a block of `bytes`, or the group's end.
-static inline uint32_t bucket_in_group(heap *h, uint32_t bucket, uint32_t bytes) {
-    uint32_t end = (bucket | (GROUP - 1)) + 1;
+static inline uint32_t address_bucket_in_group(heap *h, uint32_t bucket, uint32_t bytes) {
+    uint32_t end = (bucket | (ADDRESS_GROUP - 1)) + 1;
     while (bucket < end && h->index.largest[bucket] < bytes)
         bucket++;
     return bucket;
 }
 
 // The first bucket from here on that has a block of `bytes`; BUCKETS: none has.
-static inline uint32_t bucket_that_fits(heap *h, uint32_t bucket, uint32_t bytes) {
-    if (bucket % GROUP != 0) {
-        bucket = bucket_in_group(h, bucket, bytes);
-        if (bucket % GROUP != 0) return bucket;
+static inline uint32_t address_bucket_that_fits(heap *h, uint32_t bucket, uint32_t bytes) {
+    if (bucket % ADDRESS_GROUP != 0) {
+        bucket = address_bucket_in_group(h, bucket, bytes);
+        if (bucket % ADDRESS_GROUP != 0) return bucket;
     }
-    for (uint32_t group = bucket / GROUP; group < GROUPS; group++) {
+    for (uint32_t group = bucket / ADDRESS_GROUP; group < ADDRESS_GROUPS; group++) {
         if (h->index.groups[group] < bytes) continue;
-        bucket = bucket_in_group(h, group * GROUP, bytes);
-        if (bucket / GROUP == group) return bucket;
-        h->index.groups[group] = largest_in_group(h, group);
+        bucket = address_bucket_in_group(h, group * ADDRESS_GROUP, bytes);
+        if (bucket / ADDRESS_GROUP == group) return bucket;
+        h->index.groups[group] = address_largest_in_group(h, group);
     }
-    return BUCKETS;
+    return ADDRESS_BUCKETS;
 }
 
 // The first block of a subtree that has one of at least `bytes`. Whoever is met on the way may be
 // anywhere in its own subtree.
-static inline uint32_t first_that_fits(heap *h, uint32_t node, uint32_t bytes) {
+static inline uint32_t address_first_that_fits(heap *h, uint32_t node, uint32_t bytes) {
     uint32_t first = UINT32_MAX;
     for (;;) {
-        if (node < first && bytes_of(h, node) >= bytes) first = node;
-        uint32_t left = *word_at(h, child_of(node, 0)), right = *word_at(h, child_of(node, 1));
-        if (largest_below(h, left) >= bytes)
+        if (node < first && boundary_bytes(h, node) >= bytes) first = node;
+        uint32_t left = *boundary_word(h, address_child(node, 0)),
+                 right = *boundary_word(h, address_child(node, 1));
+        if (address_largest_below(h, left) >= bytes)
             node = left;
-        else if (largest_below(h, right) >= bytes)
+        else if (address_largest_below(h, right) >= bytes)
             node = right;
         else
             return first;
     }
 }
 
-static inline uint32_t first_from_bucket(heap *h, uint32_t bucket, uint32_t bytes) {
-    bucket = bucket_that_fits(h, bucket, bytes);
-    return bucket < BUCKETS ? first_that_fits(h, h->index.roots[bucket], bytes) : 0;
+static inline uint32_t address_first_from_bucket(heap *h, uint32_t bucket, uint32_t bytes) {
+    bucket = address_bucket_that_fits(h, bucket, bytes);
+    return bucket < ADDRESS_BUCKETS ? address_first_that_fits(h, h->index.roots[bucket], bytes) : 0;
 }
 
-static bool in_heap(heap *h, uint32_t block) {
-    return block % LM_BLOCK_ALIGNMENT == 0 && block - FIRST < h->last - FIRST;
+static bool address_in_heap(heap *h, uint32_t block) {
+    return block % LM_BLOCK_ALIGNMENT == 0 && block - BOUNDARY_FIRST < h->last - BOUNDARY_FIRST;
 }
 
 static bool index_holds(heap *h, uint32_t block) {
-    uint32_t link = *link_of(h, block), node = holder_of(link);
-    if (node ? !in_heap(h, node) || (link != child_of(node, 0) && link != child_of(node, 1))
-             : link % LM_WORD_BYTES || link - root_of(h, 0) >= sizeof h->index.roots)
+    uint32_t link = *address_link(h, block), node = address_holder(link);
+    if (node ? !address_in_heap(h, node) ||
+                   (link != address_child(node, 0) && link != address_child(node, 1))
+             : link % LM_WORD_BYTES || link - address_root(h, 0) >= sizeof h->index.roots)
         return false;
-    return *word_at(h, link) == block;
+    return *boundary_word(h, link) == block;
 }
 
-static bool in_place(heap *h, uint32_t block) {
-    uint32_t path = 0, depth = 0, link = *link_of(h, block), log2 = bucket_log2(h);
-    for (uint32_t node; (node = holder_of(link)) != 0; link = *link_of(h, node)) {
-        if (depth == log2 || !in_heap(h, node)) return false;
+static bool address_in_place(heap *h, uint32_t block) {
+    uint32_t path = 0, depth = 0, link = *address_link(h, block), log2 = address_bucket_log2(h);
+    for (uint32_t node; (node = address_holder(link)) != 0; link = *address_link(h, node)) {
+        if (depth == log2 || !address_in_heap(h, node)) return false;
         path |= (link - node) / LM_WORD_BYTES << depth++;
     }
-    path |= (link - root_of(h, 0)) / LM_WORD_BYTES << depth;
+    path |= (link - address_root(h, 0)) / LM_WORD_BYTES << depth;
     return block >> (log2 - depth) == path;
 }
 
@@ -282,22 +283,24 @@ static bool in_place(heap *h, uint32_t block) {
 // their number is right, none is there besides.
 static const char *index_law(heap *h, uint64_t free_blocks) {
     uint64_t links = 0;
-    if (bucket_log2(h) >= 32) return "place";
-    for (uint32_t block = FIRST; block != h->last; block += bytes_of(h, block)) {
-        if (!(*tag(h, block) & FREE)) continue;
-        if (!in_place(h, block)) return "place";
+    if (address_bucket_log2(h) >= 32) return "place";
+    for (uint32_t block = BOUNDARY_FIRST; block != h->last; block += boundary_bytes(h, block)) {
+        if (!(*boundary_tag(h, block) & TAG_FREE)) continue;
+        if (!address_in_place(h, block)) return "place";
         for (uint32_t bit = 0; bit < 2; bit++) {
-            uint32_t child = *word_at(h, child_of(block, bit));
-            if (child && !in_heap(h, child)) return "index holds free blocks only";
+            uint32_t child = *boundary_word(h, address_child(block, bit));
+            if (child && !address_in_heap(h, child)) return "index holds free blocks only";
             links += child != 0;
         }
-        if (*largest_of(h, block) != largest_with(h, block, bytes_of(h, block))) return "largest";
+        if (*address_largest(h, block) != address_largest_with(h, block, boundary_bytes(h, block)))
+            return "largest";
     }
-    for (uint32_t i = 0; i < BUCKETS; i++) {
+    for (uint32_t i = 0; i < ADDRESS_BUCKETS; i++) {
         uint32_t root = h->index.roots[i];
-        if (root && !in_heap(h, root)) return "index holds free blocks only";
-        if (h->index.largest[i] != largest_below(h, root)) return "largest";
-        if (h->index.groups[i / GROUP] < largest_in_group(h, i / GROUP)) return "largest";
+        if (root && !address_in_heap(h, root)) return "index holds free blocks only";
+        if (h->index.largest[i] != address_largest_below(h, root)) return "largest";
+        if (h->index.groups[i / ADDRESS_GROUP] < address_largest_in_group(h, i / ADDRESS_GROUP))
+            return "largest";
         links += root != 0;
     }
     return links == free_blocks ? NULL : "index holds free blocks only";

@@ -36,29 +36,29 @@ typedef struct block_index {
 
 #include "alloc/strategies/fit/boundary_tags.inc.h"
 
-#define BIN_OF     bin_of
-#define BIN_MARK   bin_mark
-#define BIN_MARKED bin_marked
+#define BIN_OF     tries_bin
+#define BIN_MARK   tries_mark
+#define BIN_MARKED tries_marked
 #define BINS_AND_MORE
 #include "alloc/strategies/fit/size_bins.inc.h"
 
 #include "alloc/strategies/fit/size_tries.inc.h"
 
 static void index_remove(heap *h, uint32_t block) {
-    size_remove(h, block);
+    tries_remove_any(h, block);
 }
 
 static inline uint32_t index_find(heap *h, uint32_t bytes) {
-    if (bytes >> TRIE_LOG2 == 0) {
+    if (bytes >> TRIES_LOG2 == 0) {
         uint32_t lists = h->index.map[0] & ~0u << (bytes >> 4);
         if (lists) return h->index.heads[__builtin_ctz(lists)];
     }
-    return h->index.map[1] ? trie_find(h, bytes, -bytes) : 0;
+    return h->index.map[1] ? tries_find(h, bytes, -bytes) : 0;
 }
 
 static uint64_t best_fit_heap_bytes_max(const lm_demand *demand) {
     uint64_t fit = demand->block_bytes + demand->alignment;
-    return lm_heap_bytes(lm_gaps_bound(demand, fit), FIRST);
+    return lm_heap_bytes(lm_gaps_bound(demand, fit), BOUNDARY_FIRST);
 }
 
 LM_STRATEGY(best_fit, boundary, .idea = "the smallest free block that fits: bins and tries",

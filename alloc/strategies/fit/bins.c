@@ -36,57 +36,57 @@ typedef struct block_index {
 #include "alloc/strategies/fit/boundary_tags.inc.h"
 
 #define BIN_OF_ANY VICTIM
-#define BIN_OF     bin_of
-#define BIN_MARK   bin_mark
-#define BIN_MARKED bin_marked
+#define BIN_OF     tries_bin
+#define BIN_MARK   tries_mark
+#define BIN_MARKED tries_marked
 #define BINS_AND_MORE
 #include "alloc/strategies/fit/size_bins.inc.h"
 
 #include "alloc/strategies/fit/size_tries.inc.h"
 
-_Static_assert((uint32_t)VICTIM == (uint32_t)BESIDES, "the victim's is the bin behind the tries");
+_Static_assert((uint32_t)VICTIM == (uint32_t)TRIES_END, "the victim's is the bin behind the tries");
 
 // A victim may be of a trie's size, and is on a list for itself.
 static void index_remove(heap *h, uint32_t block) {
     if (block == h->index.heads[VICTIM])
-        bin_remove(h, block);
+        bins_remove(h, block);
     else
-        size_remove(h, block);
+        tries_remove_any(h, block);
 }
 
 static inline void index_insert_rest(heap *h, uint32_t block, uint32_t bytes, uint32_t taken) {
     uint32_t victim = h->index.heads[VICTIM];
-    if (victim && taken >> TRIE_LOG2) {
+    if (victim && taken >> TRIES_LOG2) {
         index_insert(h, block, bytes);
         return;
     }
     if (victim) {
-        bin_remove(h, victim);
-        index_insert(h, victim, bytes_of(h, victim));
+        bins_remove(h, victim);
+        index_insert(h, victim, boundary_bytes(h, victim));
     }
-    bin_insert(h, block, VICTIM);
+    bins_insert(h, block, VICTIM);
 }
 
 static inline uint32_t index_find(heap *h, uint32_t bytes) {
     uint32_t victim = h->index.heads[VICTIM],
              most = -bytes; // less than what is too small leaves, modulo 2^32
-    bool small = bytes >> TRIE_LOG2 == 0;
-    if (small && bin_marked(&h->index, bytes >> 4)) return h->index.heads[bytes >> 4];
-    if (victim && bytes_of(h, victim) >= bytes) {
+    bool small = bytes >> TRIES_LOG2 == 0;
+    if (small && tries_marked(&h->index, bytes >> 4)) return h->index.heads[bytes >> 4];
+    if (victim && boundary_bytes(h, victim) >= bytes) {
         if (small) return victim;
-        most = bytes_of(h, victim) - bytes;
+        most = boundary_bytes(h, victim) - bytes;
     } else {
         victim = 0;
         uint32_t lists = small ? h->index.map[0] & ~0u << (bytes >> 4) : 0;
         if (lists) return h->index.heads[__builtin_ctz(lists)];
     }
-    uint32_t best = h->index.map[1] ? trie_find(h, bytes, most) : 0;
+    uint32_t best = h->index.map[1] ? tries_find(h, bytes, most) : 0;
     return best ? best : victim;
 }
 
 static uint64_t bins_heap_bytes_max(const lm_demand *demand) {
     uint64_t fit = demand->block_bytes + demand->alignment;
-    return lm_heap_bytes(lm_gaps_bound(demand, fit), FIRST);
+    return lm_heap_bytes(lm_gaps_bound(demand, fit), BOUNDARY_FIRST);
 }
 
 LM_STRATEGY(bins, boundary, .idea = "small bins, tree bins, a victim, a top (dlmalloc's)",

@@ -362,16 +362,16 @@ static void laws_are_seen_when_broken(void **state) {
         *tag(h.blocks[2]) &= 15;
         assert_broken(a, &h, "block in heap");
         h = make_holes(a);
-        *tag(h.blocks[2]) &= ~(uint32_t)PREVIOUS_FREE;
+        *tag(h.blocks[2]) &= ~(uint32_t)TAG_PREVIOUS_FREE;
         assert_broken(a, &h, "previous flag");
         h = make_holes(a);
         *word(h.blocks[1], 64 - 8) += 16;
         assert_broken(a, &h, "repeated bytes");
         h = make_holes(a);
-        *tag(h.blocks[2]) |= FREE;
+        *tag(h.blocks[2]) |= TAG_FREE;
         assert_broken(a, &h, "coalesced");
         h = make_holes(a);
-        *tag(h.blocks[0]) |= GAP;
+        *tag(h.blocks[0]) |= TAG_GAP;
         assert_broken(a, &h, "gap");
         h = make_holes(a);
         *tag(h.blocks[8] + 64) = 0; // where the wilderness begins
@@ -381,15 +381,15 @@ static void laws_are_seen_when_broken(void **state) {
             65536; // clean before it begins
         assert_broken(a, &h, "wilderness");
         h = make_holes(a); // a free block in front of the wilderness
-        *tag(h.blocks[8]) |= FREE;
+        *tag(h.blocks[8]) |= TAG_FREE;
         *word(h.blocks[8], 64 - 8) = 64;
         assert_broken(a, &h, "coalesced");
         h = make_holes(a); // a block that is free and in no index
-        *tag(h.blocks[7]) |= FREE;
+        *tag(h.blocks[7]) |= TAG_FREE;
         memset(h.blocks[7], 0, 8);
         *word(h.blocks[7], 64 - 8) = 64;
-        *tag(h.blocks[7] + 64) &= ~(uint32_t)FREE;
-        *tag(h.blocks[7] + 64) |= PREVIOUS_FREE;
+        *tag(h.blocks[7] + 64) &= ~(uint32_t)TAG_FREE;
+        *tag(h.blocks[7] + 64) |= TAG_PREVIOUS_FREE;
         assert_broken(a, &h, "free blocks in the index");
     }
 }

@@ -37,18 +37,18 @@ typedef struct block_index {
     uint32_t roots[ADDRESS_BUCKETS];
 } block_index;
 
-#define BLOCK_BYTES_MIN (2 * LM_BLOCK_ALIGNMENT)
+#define BOUNDARY_BYTES_MIN (2 * LM_BLOCK_ALIGNMENT)
 #define INDEX_MOVES
 #include "alloc/strategies/fit/boundary_tags.inc.h"
 
 #include "alloc/strategies/fit/address_tries.inc.h"
 
 static inline uint32_t index_find(heap *h, uint32_t bytes) {
-    return first_from_bucket(h, 0, bytes);
+    return address_first_from_bucket(h, 0, bytes);
 }
 
 static uint64_t first_fit_heap_bytes_max(const lm_demand *demand) {
-    return lm_heap_bytes(lm_first_fit_bound(demand), FIRST);
+    return lm_heap_bytes(lm_first_fit_bound(demand), BOUNDARY_FIRST);
 }
 
 LM_STRATEGY(first_fit, boundary, .idea = "the lowest free block that fits, by a table and tries",

@@ -38,37 +38,38 @@ typedef struct block_index {
 
 #include "alloc/strategies/fit/boundary_tags.inc.h"
 
-static inline uint32_t bin_of(uint32_t bytes) {
+static inline uint32_t half_fit_bin(uint32_t bytes) {
     return 31 - (uint32_t)__builtin_clz(bytes);
 }
-static inline bool bin_marked(const block_index *index, uint32_t bin) {
+static inline bool half_fit_marked(const block_index *index, uint32_t bin) {
     return index->map >> bin & 1;
 }
-static inline void bin_mark(block_index *index, uint32_t bin, bool holds) {
+static inline void half_fit_mark(block_index *index, uint32_t bin, bool holds) {
     index->map = (index->map & ~(1u << bin)) | (uint32_t)holds << bin;
 }
 
-#define BIN_OF     bin_of
-#define BIN_MARK   bin_mark
-#define BIN_MARKED bin_marked
+#define BIN_OF     half_fit_bin
+#define BIN_MARK   half_fit_mark
+#define BIN_MARKED half_fit_marked
 #include "alloc/strategies/fit/size_bins.inc.h"
 
 // The first block of the bin that a size falls in, if it fits; else 0. A call, so that allocations
 // that find a larger block pay nothing for it.
-static __attribute__((noinline)) uint32_t first_of_its_bin(heap *h, uint32_t bytes) {
-    uint32_t block = h->index.heads[bin_of(bytes)];
-    return block && bytes_of(h, block) >= bytes ? block : 0;
+static __attribute__((noinline)) uint32_t half_fit_first_of_its_bin(heap *h, uint32_t bytes) {
+    uint32_t block = h->index.heads[half_fit_bin(bytes)];
+    return block && boundary_bytes(h, block) >= bytes ? block : 0;
 }
 
 static inline uint32_t index_find(heap *h, uint32_t bytes) {
-    uint32_t below = bin_of(bytes - 1); // all blocks fit in the bins above it
+    uint32_t below = half_fit_bin(bytes - 1); // all blocks fit in the bins above it
     uint32_t bins = h->index.map & ~1u << below;
-    return LM_LIKELY(bins) ? h->index.heads[__builtin_ctz(bins)] : first_of_its_bin(h, bytes);
+    return LM_LIKELY(bins) ? h->index.heads[__builtin_ctz(bins)]
+                           : half_fit_first_of_its_bin(h, bytes);
 }
 
 static uint64_t half_fit_heap_bytes_max(const lm_demand *demand) {
     uint64_t fit = 2 * (demand->block_bytes + demand->alignment);
-    return lm_heap_bytes(lm_gaps_bound(demand, fit), FIRST);
+    return lm_heap_bytes(lm_gaps_bound(demand, fit), BOUNDARY_FIRST);
 }
 
 LM_STRATEGY(half_fit, boundary, .idea = "bins by powers of two, the first where all fit: O(1)",

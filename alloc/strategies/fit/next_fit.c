@@ -34,7 +34,7 @@ typedef struct block_index {
     uint32_t roots[ADDRESS_BUCKETS];
 } block_index;
 
-#define BLOCK_BYTES_MIN (2 * LM_BLOCK_ALIGNMENT)
+#define BOUNDARY_BYTES_MIN (2 * LM_BLOCK_ALIGNMENT)
 #define INDEX_MOVES
 #include "alloc/strategies/fit/boundary_tags.inc.h"
 
@@ -42,36 +42,36 @@ typedef struct block_index {
 
 // The first block of a bucket at `from`, which lies in it, or above; 0: none has `bytes`. Down the
 // path of `from`: what branches off to the right of it comes later, all of it.
-static uint32_t first_in_bucket(heap *h, uint32_t from, uint32_t bytes) {
-    uint32_t log2 = bucket_log2(h), later = 0, first = UINT32_MAX;
+static uint32_t next_fit_in_bucket(heap *h, uint32_t from, uint32_t bytes) {
+    uint32_t log2 = address_bucket_log2(h), later = 0, first = UINT32_MAX;
     uint32_t node = h->index.roots[from >> log2], path = from << (32 - log2);
     for (; node; path <<= 1) {
-        if (node >= from && node < first && bytes_of(h, node) >= bytes) first = node;
-        uint32_t right = *word_at(h, child_of(node, 1));
-        if (!(path >> 31) && largest_below(h, right) >= bytes) later = right;
-        node = *word_at(h, child_of(node, path >> 31));
+        if (node >= from && node < first && boundary_bytes(h, node) >= bytes) first = node;
+        uint32_t right = *boundary_word(h, address_child(node, 1));
+        if (!(path >> 31) && address_largest_below(h, right) >= bytes) later = right;
+        node = *boundary_word(h, address_child(node, path >> 31));
     }
     if (later) {
-        uint32_t found = first_that_fits(h, later, bytes);
+        uint32_t found = address_first_that_fits(h, later, bytes);
         if (found < first) first = found;
     }
     return first == UINT32_MAX ? 0 : first;
 }
 
 static inline uint32_t index_find(heap *h, uint32_t bytes) {
-    uint32_t bucket = h->index.rover >> bucket_log2(h), block = 0;
-    if (bucket < BUCKETS) {
-        if (h->index.largest[bucket] >= bytes) block = first_in_bucket(h, h->index.rover, bytes);
-        if (!block) block = first_from_bucket(h, bucket + 1, bytes);
+    uint32_t bucket = h->index.rover >> address_bucket_log2(h), block = 0;
+    if (bucket < ADDRESS_BUCKETS) {
+        if (h->index.largest[bucket] >= bytes) block = next_fit_in_bucket(h, h->index.rover, bytes);
+        if (!block) block = address_first_from_bucket(h, bucket + 1, bytes);
     }
-    if (!block) block = first_from_bucket(h, 0, bytes);
+    if (!block) block = address_first_from_bucket(h, 0, bytes);
     if (block) h->index.rover = block;
     return block;
 }
 
 static uint64_t next_fit_heap_bytes_max(const lm_demand *demand) {
     uint64_t fit = demand->block_bytes + demand->alignment;
-    return lm_heap_bytes(lm_gaps_bound(demand, fit), FIRST);
+    return lm_heap_bytes(lm_gaps_bound(demand, fit), BOUNDARY_FIRST);
 }
 
 LM_STRATEGY(next_fit, boundary, .idea = "first fit from where the last search ended",

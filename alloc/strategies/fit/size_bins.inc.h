@@ -31,7 +31,7 @@
 // Optional:
 //     BIN_OF_ANY       a bin that holds blocks of any size
 //     BINS_AND_MORE    the rest of the index of boundary_tags.inc.h is defined elsewhere, on
-//                      bin_insert, bin_remove and bin_law
+//                      bins_insert, bins_remove and bins_law
 #ifndef BIN_OF_ANY
 #define BIN_OF_ANY BINS // none
 #endif
@@ -40,54 +40,55 @@ static inline uint32_t BIN_OF(uint32_t bytes);
 static inline bool BIN_MARKED(const block_index *index, uint32_t bin);
 static inline void BIN_MARK(block_index *index, uint32_t bin, bool holds);
 
-static inline word *next_of(heap *h, uint32_t block) {
-    return word_at(h, block);
+static inline word *bins_next(heap *h, uint32_t block) {
+    return boundary_word(h, block);
 }
-static inline word *link_of(heap *h, uint32_t block) {
-    return word_at(h, block + LM_WORD_BYTES);
+static inline word *bins_link(heap *h, uint32_t block) {
+    return boundary_word(h, block + LM_WORD_BYTES);
 }
-static inline uint32_t head_of(heap *h, uint32_t bin) {
-    return offset_of(h, &h->index.heads[bin]);
+static inline uint32_t bins_head(heap *h, uint32_t bin) {
+    return boundary_offset(h, &h->index.heads[bin]);
 }
 
-static inline void bin_insert(heap *h, uint32_t block, uint32_t bin) {
+static inline void bins_insert(heap *h, uint32_t block, uint32_t bin) {
     uint32_t next = h->index.heads[bin];
-    *next_of(h, block) = next;
-    *link_of(h, block) = head_of(h, bin);
+    *bins_next(h, block) = next;
+    *bins_link(h, block) = bins_head(h, bin);
     h->index.heads[bin] = block;
     if (next)
-        *link_of(h, next) = block;
+        *bins_link(h, next) = block;
     else
         BIN_MARK(&h->index, bin, true);
 }
 
-static inline void bin_remove(heap *h, uint32_t block) {
-    uint32_t next = *next_of(h, block), link = *link_of(h, block);
-    LM_CHECK(*word_at(h, link) == block);
-    LM_CHECK(!next || *link_of(h, next) == block);
-    *word_at(h, link) = next;
+static inline void bins_remove(heap *h, uint32_t block) {
+    uint32_t next = *bins_next(h, block), link = *bins_link(h, block);
+    LM_CHECK(*boundary_word(h, link) == block);
+    LM_CHECK(!next || *bins_link(h, next) == block);
+    *boundary_word(h, link) = next;
     if (next)
-        *link_of(h, next) = link;
-    else if (link < FIRST) // the bin's head: the bin is empty
-        BIN_MARK(&h->index, (link - head_of(h, 0)) / LM_WORD_BYTES, false);
+        *bins_link(h, next) = link;
+    else if (link < BOUNDARY_FIRST) // the bin's head: the bin is empty
+        BIN_MARK(&h->index, (link - bins_head(h, 0)) / LM_WORD_BYTES, false);
 }
 
 static bool index_holds(heap *h, uint32_t block) {
-    uint32_t link = *link_of(h, block);
-    return link % LM_WORD_BYTES == 0 && link - head_of(h, 0) < h->last - head_of(h, 0) &&
-           *word_at(h, link) == block;
+    uint32_t link = *bins_link(h, block);
+    return link % LM_WORD_BYTES == 0 && link - bins_head(h, 0) < h->last - bins_head(h, 0) &&
+           *boundary_word(h, link) == block;
 }
 
 // Walks one bin, adding to *found; stops beyond `most`, so that a ring ends.
-static const char *bin_law(heap *h, uint32_t bin, uint64_t most, uint64_t *found) {
-    uint32_t link = head_of(h, bin), block = h->index.heads[bin];
+static const char *bins_law(heap *h, uint32_t bin, uint64_t most, uint64_t *found) {
+    uint32_t link = bins_head(h, bin), block = h->index.heads[bin];
     if (!!block != BIN_MARKED(&h->index, bin)) return "map";
-    for (; block; link = block, block = *next_of(h, block)) {
+    for (; block; link = block, block = *bins_next(h, block)) {
         if (++*found > most) return "index holds free blocks only";
-        if (block % LM_BLOCK_ALIGNMENT || block - FIRST >= h->last - FIRST ||
-            !(*tag(h, block) & FREE) || (bin != BIN_OF_ANY && BIN_OF(bytes_of(h, block)) != bin))
+        if (block % LM_BLOCK_ALIGNMENT || block - BOUNDARY_FIRST >= h->last - BOUNDARY_FIRST ||
+            !(*boundary_tag(h, block) & TAG_FREE) ||
+            (bin != BIN_OF_ANY && BIN_OF(boundary_bytes(h, block)) != bin))
             return "bins hold their size";
-        if (*link_of(h, block) != link) return "links";
+        if (*bins_link(h, block) != link) return "links";
     }
     return NULL;
 }
@@ -95,17 +96,17 @@ static const char *bin_law(heap *h, uint32_t bin, uint64_t most, uint64_t *found
 #ifndef BINS_AND_MORE
 
 static void index_insert(heap *h, uint32_t block, uint32_t bytes) {
-    bin_insert(h, block, BIN_OF(bytes));
+    bins_insert(h, block, BIN_OF(bytes));
 }
 
 static void index_remove(heap *h, uint32_t block) {
-    bin_remove(h, block);
+    bins_remove(h, block);
 }
 
 static const char *index_law(heap *h, uint64_t free_blocks) {
     uint64_t found = 0;
     for (uint32_t bin = 0; bin < BINS; bin++) {
-        const char *broken = bin_law(h, bin, free_blocks, &found);
+        const char *broken = bins_law(h, bin, free_blocks, &found);
         if (broken) return broken;
     }
     return found == free_blocks ? NULL : "index holds free blocks only";

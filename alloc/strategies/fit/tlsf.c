@@ -33,63 +33,70 @@
 #include "alloc/strategies/strategy.h"
 
 enum {
-    COLUMN_BITS = LM_GEOMETRY(5, 2),
-    COLUMNS = 1 << COLUMN_BITS,   // the bits of a word
-    FIRST_LOG2 = COLUMN_BITS + 4, // of row 1: rows 0 and 1 step by 16 bytes
-    ROWS = 32 - FIRST_LOG2 + 1,
+    SLI = LM_GEOMETRY(5, 2), // second level index: log2 of the lists of each first level
+    SL_COUNT = 1 << SLI,     // the bits of a word
+    FL_SHIFT = SLI + 4,      // log2 of the sizes of first level 1; 0 and 1 step by 16 bytes
+    FL_COUNT = 32 - FL_SHIFT + 1,
 };
-#define BINS (ROWS * COLUMNS)
+#define BINS (FL_COUNT * SL_COUNT)
 
 typedef struct block_index {
-    uint32_t rows;
-    uint32_t columns[ROWS + 1]; // one more, always empty: a search may begin behind the last bin
+    uint32_t fl_bitmap; // which first levels have a list that is not empty
+    uint32_t
+        sl_bitmap[FL_COUNT + 1]; // which lists; one more, always empty: a search may begin there
     uint32_t heads[BINS];
 } block_index;
 
 #include "alloc/strategies/fit/boundary_tags.inc.h"
 
-static inline uint32_t bin_of(uint32_t bytes) {
-    uint32_t log2 = 31 - (uint32_t)__builtin_clz(bytes | 1 << FIRST_LOG2);
-    return ((log2 - FIRST_LOG2) << COLUMN_BITS) + (bytes >> (log2 - COLUMN_BITS));
+// The list of a size: first level (row) and second level (column) in one number.
+static inline uint32_t tlsf_mapping_insert(uint32_t bytes) {
+    uint32_t log2 = 31 - (uint32_t)__builtin_clz(bytes | 1 << FL_SHIFT);
+    return ((log2 - FL_SHIFT) << SLI) + (bytes >> (log2 - SLI));
 }
 
-static inline bool bin_marked(const block_index *index, uint32_t bin) {
-    uint32_t row = bin / COLUMNS;
-    return (index->rows >> row & 1) && (index->columns[row] >> bin % COLUMNS & 1);
+// The first list whose blocks all have a size.
+static inline uint32_t tlsf_mapping_search(uint32_t bytes) {
+    return tlsf_mapping_insert(bytes - 1) + 1;
 }
 
-static inline void bin_mark(block_index *index, uint32_t bin, bool holds) {
-    uint32_t row = bin / COLUMNS;
-    index->columns[row] ^= 1u << bin % COLUMNS;
-    if (holds || !index->columns[row])
-        index->rows = (index->rows & ~(1u << row)) | (uint32_t)holds << row;
+static inline bool tlsf_marked(const block_index *index, uint32_t bin) {
+    uint32_t fl = bin / SL_COUNT;
+    return (index->fl_bitmap >> fl & 1) && (index->sl_bitmap[fl] >> bin % SL_COUNT & 1);
 }
 
-#define BIN_OF     bin_of
-#define BIN_MARK   bin_mark
-#define BIN_MARKED bin_marked
+static inline void tlsf_mark(block_index *index, uint32_t bin, bool holds) {
+    uint32_t fl = bin / SL_COUNT;
+    index->sl_bitmap[fl] ^= 1u << bin % SL_COUNT;
+    if (holds || !index->sl_bitmap[fl])
+        index->fl_bitmap = (index->fl_bitmap & ~(1u << fl)) | (uint32_t)holds << fl;
+}
+
+#define BIN_OF     tlsf_mapping_insert
+#define BIN_MARK   tlsf_mark
+#define BIN_MARKED tlsf_marked
 #include "alloc/strategies/fit/size_bins.inc.h"
 
 static inline uint32_t index_find(heap *h, uint32_t bytes) {
     const block_index *index = &h->index;
-    uint32_t bin = bin_of(bytes - 1) + 1; // the first whose blocks all fit
-    uint32_t row = bin / COLUMNS, columns = index->columns[row] & ~0u << bin % COLUMNS;
-    if (LM_UNLIKELY(!columns)) {
-        uint32_t rows = index->rows & ~1u << row;
-        if (LM_UNLIKELY(!rows)) { // a block of the bin before may fit
-            uint32_t block = index->heads[bin_of(bytes)];
-            return block && bytes_of(h, block) >= bytes ? block : 0;
+    uint32_t bin = tlsf_mapping_search(bytes), fl = bin / SL_COUNT;
+    uint32_t sl_map = index->sl_bitmap[fl] & ~0u << bin % SL_COUNT;
+    if (LM_UNLIKELY(!sl_map)) {
+        uint32_t fl_map = index->fl_bitmap & ~1u << fl;
+        if (LM_UNLIKELY(!fl_map)) { // a block of the bin before may fit
+            uint32_t block = index->heads[tlsf_mapping_insert(bytes)];
+            return block && boundary_bytes(h, block) >= bytes ? block : 0;
         }
-        row = (uint32_t)__builtin_ctz(rows);
-        columns = index->columns[row];
+        fl = (uint32_t)__builtin_ctz(fl_map);
+        sl_map = index->sl_bitmap[fl];
     }
-    return index->heads[row * COLUMNS + (uint32_t)__builtin_ctz(columns)];
+    return index->heads[fl * SL_COUNT + (uint32_t)__builtin_ctz(sl_map)];
 }
 
 static uint64_t tlsf_heap_bytes_max(const lm_demand *demand) {
     uint64_t fit = demand->block_bytes + demand->alignment;
-    fit += fit / COLUMNS + LM_BLOCK_ALIGNMENT;
-    return lm_heap_bytes(lm_gaps_bound(demand, fit), FIRST);
+    fit += fit / SL_COUNT + LM_BLOCK_ALIGNMENT;
+    return lm_heap_bytes(lm_gaps_bound(demand, fit), BOUNDARY_FIRST);
 }
 
 LM_STRATEGY(tlsf, boundary, .idea = "bins by size in two levels, bitmaps, merging: all O(1)",

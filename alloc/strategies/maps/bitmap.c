@@ -53,7 +53,7 @@
 // read and written for a block that others find at the head of a list: 544 instructions for each
 // operation of lua and 481 in jq, against 76 and 51 of paged (callgrind). It must be the lowest
 // run, so an allocation cannot take what was freed last, nor look at one place only.
-#define WORD_HINTS
+#define MAPS_HINTS
 #include "alloc/strategies/maps/page_maps.inc.h"
 
 enum { // in a page's note
@@ -78,50 +78,50 @@ typedef struct heap {
     uint8_t groups[GROUPS];
 } heap;
 
-static inline heap *heap_of(const lm_memory *m) {
+static inline heap *bitmap_heap(const lm_memory *m) {
     return lm_at(m, m->heap_start);
 }
 
 // The bits from … to - 1 that lie in the first one's word.
-static inline uint64_t mask_of(uint32_t from, uint32_t to) {
+static inline uint64_t bitmap_mask(uint32_t from, uint32_t to) {
     uint32_t word = from & ~(uint32_t)(WORD_GRANULES - 1), count = to - word;
     uint64_t below = count < WORD_GRANULES ? ((uint64_t)1 << count) - 1 : UINT64_MAX;
     return below & UINT64_MAX << from % WORD_GRANULES;
 }
-static inline uint32_t next_word(uint32_t granule) {
+static inline uint32_t bitmap_next_word(uint32_t granule) {
     return (granule | (WORD_GRANULES - 1)) + 1;
 }
 
 // The free bits of the granules from … to - 1.
-static void set_free(const lm_memory *m, uint32_t from, uint32_t to, bool free) {
-    map_word *word = map_word_of(m, from), *last = map_word_of(m, to - 1);
-    uint64_t mask = mask_of(from, to), all = free ? UINT64_MAX : 0;
+static void bitmap_set_free(const lm_memory *m, uint32_t from, uint32_t to, bool free) {
+    map_word *word = maps_word(m, from), *last = maps_word(m, to - 1);
+    uint64_t mask = bitmap_mask(from, to), all = free ? UINT64_MAX : 0;
     word->free = (word->free & ~mask) | (all & mask);
     if (word == last) return;
     while (++word < last)
         word->free = all;
-    mask = mask_of((to - 1) & ~(uint32_t)(WORD_GRANULES - 1), to);
+    mask = bitmap_mask((to - 1) & ~(uint32_t)(WORD_GRANULES - 1), to);
     word->free = (word->free & ~mask) | (all & mask);
 }
 
 // Where granules free from `at` on end, or `most`.
-static uint32_t run_end(const lm_memory *m, uint32_t at, uint32_t most) {
+static uint32_t bitmap_run_end(const lm_memory *m, uint32_t at, uint32_t most) {
     while (at < most) {
-        uint64_t taken = ~map_word_of(m, at)->free >> at % WORD_GRANULES;
+        uint64_t taken = ~maps_word(m, at)->free >> at % WORD_GRANULES;
         if (taken) {
             at += (uint32_t)__builtin_ctzll(taken);
             break;
         }
-        at = next_word(at);
+        at = bitmap_next_word(at);
     }
     return at < most ? at : most;
 }
 
 // Where granules free up to `at` begin, or `least`.
-static uint32_t run_start(const lm_memory *m, uint32_t at, uint32_t least) {
+static uint32_t bitmap_run_start(const lm_memory *m, uint32_t at, uint32_t least) {
     while (at > least) {
         uint32_t last = (at - 1) % WORD_GRANULES;
-        uint64_t taken = ~map_word_of(m, at - 1)->free << (WORD_GRANULES - 1 - last);
+        uint64_t taken = ~maps_word(m, at - 1)->free << (WORD_GRANULES - 1 - last);
         if (taken) {
             at -= (uint32_t)__builtin_clzll(taken);
             break;
@@ -132,61 +132,61 @@ static uint32_t run_start(const lm_memory *m, uint32_t at, uint32_t least) {
 }
 
 // Where something begins or is free behind a granule: the end of the block that it lies in.
-static uint32_t block_end(const lm_memory *m, uint32_t granule) {
+static uint32_t bitmap_block_end(const lm_memory *m, uint32_t granule) {
     uint32_t at = granule + 1, end = maps_end(m);
     while (at < end) {
-        if (at % PAGE_GRANULES == 0 && (*note_of(m, at / PAGE_GRANULES) & INSIDE)) {
+        if (at % PAGE_GRANULES == 0 && (*maps_note(m, at / PAGE_GRANULES) & INSIDE)) {
             at += PAGE_GRANULES;
             continue;
         }
-        const map_word *word = map_word_of(m, at);
+        const map_word *word = maps_word(m, at);
         uint64_t stop = (word->begins | word->free) >> at % WORD_GRANULES;
         if (stop) return at + (uint32_t)__builtin_ctzll(stop);
-        at = next_word(at);
+        at = bitmap_next_word(at);
     }
     return end;
 }
 
 // Hints. Words are counted from the table's first here.
 
-static inline uint32_t class_of(uint32_t count) {
+static inline uint32_t bitmap_class(uint32_t count) {
     if (count >> CLASS_LOG2 == 0) return count;
     uint32_t log2 = 31 - (uint32_t)__builtin_clz(count);
     return (1 << CLASS_LOG2) + 2 * (log2 - CLASS_LOG2) + (count >> (log2 - 1) & 1);
 }
 
-static inline uint64_t free_in(const lm_memory *m, uint32_t word) {
+static inline uint64_t bitmap_free_in(const lm_memory *m, uint32_t word) {
     return ((const map_word *)lm_at(m, maps_of(m)->table))[word].free;
 }
-static inline uint32_t words_end(const lm_memory *m) {
+static inline uint32_t bitmap_words_end(const lm_memory *m) {
     return (maps_of(m)->end - maps_of(m)->first) * PAGE_WORDS;
 }
 
 // How many ones follow each other from the lowest bit up, from the highest one down.
-static inline uint32_t ones_up(uint64_t bits) {
+static inline uint32_t bitmap_ones_up(uint64_t bits) {
     return ~bits ? (uint32_t)__builtin_ctzll(~bits) : WORD_GRANULES;
 }
-static inline uint32_t ones_down(uint64_t bits) {
+static inline uint32_t bitmap_ones_down(uint64_t bits) {
     return ~bits ? (uint32_t)__builtin_clzll(~bits) : WORD_GRANULES;
 }
 
 // All words from … to - 1, and the pages and groups that have no others, get the same hint.
-static void set_hints(const lm_memory *m, uint32_t from, uint32_t to, uint32_t class) {
+static void bitmap_set_hints(const lm_memory *m, uint32_t from, uint32_t to, uint32_t class) {
     if (from >= to) return;
-    memset(hints_of(m, 1) + from, (int)class, to - from);
+    memset(maps_hints(m, 1) + from, (int)class, to - from);
     uint32_t page = (from + PAGE_WORDS - 1) / PAGE_WORDS, end = to / PAGE_WORDS;
     if (page >= end) return;
-    memset(hints_of(m, 0) + page, (int)class, end - page);
+    memset(maps_hints(m, 0) + page, (int)class, end - page);
     uint32_t group = (page + GROUP_PAGES - 1) / GROUP_PAGES;
     if (group < end / GROUP_PAGES)
-        memset(heap_of(m)->groups + group, (int)class, end / GROUP_PAGES - group);
+        memset(bitmap_heap(m)->groups + group, (int)class, end / GROUP_PAGES - group);
 }
 
-static inline void raise_hint(const lm_memory *m, uint32_t word, uint32_t run) {
-    uint32_t page = word / PAGE_WORDS, class = class_of(run);
-    uint8_t *of_word = hints_of(m, 1) + word, *of_page = hints_of(m, 0) + page;
-    uint8_t *of_group = &heap_of(m)->groups[page / GROUP_PAGES];
-    page_note *note = note_of(m, maps_of(m)->first + page);
+static inline void bitmap_raise_hint(const lm_memory *m, uint32_t word, uint32_t run) {
+    uint32_t page = word / PAGE_WORDS, class = bitmap_class(run);
+    uint8_t *of_word = maps_hints(m, 1) + word, *of_page = maps_hints(m, 0) + page;
+    uint8_t *of_group = &bitmap_heap(m)->groups[page / GROUP_PAGES];
+    page_note *note = maps_note(m, maps_of(m)->first + page);
     if ((*note & LONGEST) < run) *note = (*note & ~(page_note)LONGEST) | run;
     if (*of_word < class) *of_word = (uint8_t) class;
     if (*of_page < class) *of_page = (uint8_t) class;
@@ -196,51 +196,52 @@ static inline void raise_hint(const lm_memory *m, uint32_t word, uint32_t run) {
 // Granules from … to - 1 became free: raises the hints of the words that their run lies in, from
 // its end down, if that is near, else from `to`. Where a word that is all free is unbounded, all
 // before it in its run are: so those that have come to be in a shorter run must not be.
-static void raise_run(const lm_memory *m, uint32_t from, uint32_t to) {
+static void bitmap_raise_run(const lm_memory *m, uint32_t from, uint32_t to) {
     uint32_t base = maps_of(m)->first * PAGE_WORDS, first = from / WORD_GRANULES - base;
-    uint32_t most = maps_end(m) - to < LONG ? maps_end(m) : to + LONG, end = run_end(m, to, most);
+    uint32_t most = maps_end(m) - to < LONG ? maps_end(m) : to + LONG,
+             end = bitmap_run_end(m, to, most);
     for (uint32_t at = end - to < LONG ? end : to; at > base * WORD_GRANULES;) {
         uint32_t word = (at - 1) / WORD_GRANULES - base, bit = (at - 1) % WORD_GRANULES;
-        uint64_t bits = free_in(m, word);
-        uint32_t down = ones_down(bits << (WORD_GRANULES - 1 - bit));
-        uint8_t *hint = hints_of(m, 1) + word;
+        uint64_t bits = bitmap_free_in(m, word);
+        uint32_t down = bitmap_ones_down(bits << (WORD_GRANULES - 1 - bit));
+        uint8_t *hint = maps_hints(m, 1) + word;
         at -= down;
         bool is_long = end - at >= LONG;
         if (!down || (is_long && word < first && *hint == UNBOUNDED)) return;
         if (!is_long && !~bits && *hint == UNBOUNDED) *hint = 0;
-        raise_hint(m, word, is_long ? LONGEST : end - at);
+        bitmap_raise_hint(m, word, is_long ? LONGEST : end - at);
         if (down <= bit) return; // it begins here
         if (is_long && word > first + 1) {
-            set_hints(m, first + 1, word, UNBOUNDED);
+            bitmap_set_hints(m, first + 1, word, UNBOUNDED);
             for (uint32_t page = first / PAGE_WORDS; page < word / PAGE_WORDS; page++)
-                *note_of(m, maps_of(m)->first + page) |= LONGEST;
+                *maps_note(m, maps_of(m)->first + page) |= LONGEST;
             at = (base + first + 1) * WORD_GRANULES;
         }
     }
 }
 
 // Granules from … to - 1 become part of a block, all of which is in use then.
-static void take(const lm_memory *m, uint32_t block, uint32_t from, uint32_t to) {
-    set_free(m, from, to, false);
+static void bitmap_take(const lm_memory *m, uint32_t block, uint32_t from, uint32_t to) {
+    bitmap_set_free(m, from, to, false);
     uint32_t base = maps_of(m)->first * PAGE_WORDS;
     if (to - from >= WORD_GRANULES)
-        set_hints(m, (from + WORD_GRANULES - 1) / WORD_GRANULES - base, to / WORD_GRANULES - base,
-                  0);
+        bitmap_set_hints(m, (from + WORD_GRANULES - 1) / WORD_GRANULES - base,
+                         to / WORD_GRANULES - base, 0);
     for (uint32_t page = from / PAGE_GRANULES; (page + 1) * PAGE_GRANULES <= to; page++)
-        if (block < page * PAGE_GRANULES) *note_of(m, page) |= INSIDE;
+        if (block < page * PAGE_GRANULES) *maps_note(m, page) |= INSIDE;
 }
 
 // They become free; a block's begin among them is gone.
 static void open_range(lm_memory *m, uint32_t from, uint32_t to) {
-    map_word_of(m, from)->begins &= ~map_bit(from);
-    set_free(m, from, to, true);
+    maps_word(m, from)->begins &= ~maps_bit(from);
+    bitmap_set_free(m, from, to, true);
     for (uint32_t page = from / PAGE_GRANULES; page * PAGE_GRANULES < to; page++)
-        *note_of(m, page) &= ~(page_note)INSIDE;
-    raise_run(m, from, to);
+        *maps_note(m, page) &= ~(page_note)INSIDE;
+    bitmap_raise_run(m, from, to);
 }
 
 // The bits from which on `count` ones, at most 64, follow each other.
-static inline uint64_t runs_in(uint64_t bits, uint32_t count) {
+static inline uint64_t bitmap_runs_in(uint64_t bits, uint32_t count) {
     for (uint32_t have = 1; have < count;) {
         uint32_t step = have < count - have ? have : count - have;
         bits &= bits >> step;
@@ -251,8 +252,8 @@ static inline uint64_t runs_in(uint64_t bits, uint32_t count) {
 
 // The first hint of from … to - 1 that is no less than a class; or `to`. `from` may lie anywhere
 // before it, `to` is a multiple of HINTS, or what lies behind is no matter.
-static inline uint32_t first_hint(const uint8_t *hints, uint32_t from, uint32_t to,
-                                  uint32_t class) {
+static inline uint32_t bitmap_first_hint(const uint8_t *hints, uint32_t from, uint32_t to,
+                                         uint32_t class) {
     const uint64_t ones = UINT64_MAX / UINT8_MAX, high = ones << 7;
     uint64_t some = UINT64_MAX << from % HINTS * 8; // a byte's highest bit: its hint is enough
     for (from -= from % HINTS; from < to; from += HINTS, some = UINT64_MAX) {
@@ -268,25 +269,26 @@ static inline uint32_t first_hint(const uint8_t *hints, uint32_t from, uint32_t 
 
 // The first page from here on that may have a run of `count`; a group that was looked through in
 // vain is told so.
-static uint32_t page_that_may(const lm_memory *m, uint32_t page, uint32_t count) {
-    heap *h = heap_of(m);
+static uint32_t bitmap_page_that_may(const lm_memory *m, uint32_t page, uint32_t count) {
+    heap *h = bitmap_heap(m);
     uint32_t pages = h->maps.end - h->maps.first, groups = (pages - 1) / GROUP_PAGES + 1;
-    uint32_t class = class_of(count);
+    uint32_t class = bitmap_class(count);
     while (page < pages) {
         bool whole = page % GROUP_PAGES == 0;
-        if (whole) page = first_hint(h->groups, page / GROUP_PAGES, groups, class) * GROUP_PAGES;
+        if (whole)
+            page = bitmap_first_hint(h->groups, page / GROUP_PAGES, groups, class) * GROUP_PAGES;
         if (page >= pages) return pages;
         uint32_t group = page / GROUP_PAGES, end = (group + 1) * GROUP_PAGES;
         if (end > pages) end = pages;
-        for (; (page = first_hint(hints_of(m, 0), page, end, class)) < end; page++)
-            if ((*note_of(m, h->maps.first + page) & LONGEST) >= count) return page;
-        if (whole) h->groups[group] = (uint8_t)class_of(count - 1);
+        for (; (page = bitmap_first_hint(maps_hints(m, 0), page, end, class)) < end; page++)
+            if ((*maps_note(m, h->maps.first + page) & LONGEST) >= count) return page;
+        if (whole) h->groups[group] = (uint8_t)bitmap_class(count - 1);
     }
     return pages;
 }
 
 // How many ones in a word follow each other at most.
-static inline uint32_t longest_in(uint64_t bits) {
+static inline uint32_t bitmap_longest_in(uint64_t bits) {
     uint32_t longest = 0;
     for (; bits; bits &= bits >> 1)
         longest++;
@@ -295,80 +297,82 @@ static inline uint32_t longest_in(uint64_t bits) {
 
 // Where a run of `count` granules begins in a word, from its bit 0 on. WORD_GRANULES: none does;
 // the hints of all words that have been seen to their end are right then, *next is the one behind.
-static inline uint32_t run_in_word(const lm_memory *m, uint32_t word, uint32_t count,
-                                   uint32_t *next) {
-    uint64_t bits = free_in(m, word), starts = count <= WORD_GRANULES ? runs_in(bits, count) : 0;
+static inline uint32_t bitmap_run_in_word(const lm_memory *m, uint32_t word, uint32_t count,
+                                          uint32_t *next) {
+    uint64_t bits = bitmap_free_in(m, word),
+             starts = count <= WORD_GRANULES ? bitmap_runs_in(bits, count) : 0;
     if (starts) return (uint32_t)__builtin_ctzll(starts);
-    uint32_t have = ones_down(bits), start = WORD_GRANULES - have, left = have, end = word + 1;
+    uint32_t have = bitmap_ones_down(bits), start = WORD_GRANULES - have, left = have,
+             end = word + 1;
     if (left) {
-        uint32_t all = words_end(m);
+        uint32_t all = bitmap_words_end(m);
         const map_word *words = lm_at(m, maps_of(m)->table);
         for (; have < count && end < all && !~words[end].free; end++)
             have += WORD_GRANULES;
-        if (have < count && end < all) have += ones_up(words[end].free);
+        if (have < count && end < all) have += bitmap_ones_up(words[end].free);
     }
     if (have >= count) return start;
-    uint32_t longest = longest_in(bits);
-    uint8_t *hints = hints_of(m, 1);
-    hints[word] = (uint8_t)class_of(have > longest ? have : longest);
+    uint32_t longest = bitmap_longest_in(bits);
+    uint8_t *hints = maps_hints(m, 1);
+    hints[word] = (uint8_t)bitmap_class(have > longest ? have : longest);
     for (*next = word + 1; *next < end; ++*next)
-        hints[*next] = (uint8_t)class_of(have -= *next == word + 1 ? left : WORD_GRANULES);
+        hints[*next] = (uint8_t)bitmap_class(have -= *next == word + 1 ? left : WORD_GRANULES);
     return WORD_GRANULES;
 }
 
 // A page has no run of `count`.
-static inline void lower_page(const lm_memory *m, uint32_t page, uint32_t count) {
-    page_note *note = note_of(m, maps_of(m)->first + page);
-    hints_of(m, 0)[page] = (uint8_t)class_of(count - 1);
+static inline void bitmap_lower_page(const lm_memory *m, uint32_t page, uint32_t count) {
+    page_note *note = maps_note(m, maps_of(m)->first + page);
+    maps_hints(m, 0)[page] = (uint8_t)bitmap_class(count - 1);
     *note = (*note & ~(page_note)LONGEST) | (count - 1);
 }
 
 // The lowest run of at least `count` granules. 0: there is none.
-static uint32_t find(const lm_memory *m, uint32_t count) {
-    uint32_t class = class_of(count), all = words_end(m), word = 0, page = 0;
-    while ((page = page_that_may(m, page, count)) * PAGE_WORDS < all) {
+static uint32_t bitmap_find(const lm_memory *m, uint32_t count) {
+    uint32_t class = bitmap_class(count), all = bitmap_words_end(m), word = 0, page = 0;
+    while ((page = bitmap_page_that_may(m, page, count)) * PAGE_WORDS < all) {
         uint32_t end = (page + 1) * PAGE_WORDS;
         if (word < page * PAGE_WORDS) word = page * PAGE_WORDS;
-        while (word < end && (word = first_hint(hints_of(m, 1), word, end, class)) < end) {
-            uint32_t start = run_in_word(m, word, count, &word);
+        while (word < end && (word = bitmap_first_hint(maps_hints(m, 1), word, end, class)) < end) {
+            uint32_t start = bitmap_run_in_word(m, word, count, &word);
             if (start < WORD_GRANULES)
                 return (maps_of(m)->first * PAGE_WORDS + word) * WORD_GRANULES + start;
         }
-        lower_page(m, page++, count);
+        bitmap_lower_page(m, page++, count);
     }
     return 0;
 }
 
 // A live block of `count` granules at a multiple of `step`, of which the first *dirty bytes may not
 // be zero. 0: no memory.
-static uint32_t claim(lm_memory *m, uint32_t count, uint32_t step, size_t *dirty) {
-    uint32_t found = find(m, count + step - 1);
-    if (LM_UNLIKELY(!found)) found = maps_grow(m, run_start(m, maps_end(m), 0), count, step);
+static uint32_t bitmap_claim(lm_memory *m, uint32_t count, uint32_t step, size_t *dirty) {
+    uint32_t found = bitmap_find(m, count + step - 1);
+    if (LM_UNLIKELY(!found)) found = maps_grow(m, bitmap_run_start(m, maps_end(m), 0), count, step);
     if (LM_UNLIKELY(!found)) return 0;
     uint32_t block = lm_round_up(found, step);
-    take(m, block, block, block + count);
-    map_word_of(m, block)->begins |= map_bit(block);
-    *dirty = mark_dirty(m, block, block + count);
+    bitmap_take(m, block, block, block + count);
+    maps_word(m, block)->begins |= maps_bit(block);
+    *dirty = maps_mark_dirty(m, block, block + count);
     return block;
 }
 
-static inline uint32_t count_for(size_t size) {
-    return size ? granules_for(size) : 1;
+static inline uint32_t bitmap_count_for(size_t size) {
+    return size ? maps_granules_for(size) : 1;
 }
 
 static bool bitmap_start(lm_memory *m) {
     return maps_start(m, sizeof(heap));
 }
 
-static inline void *allocate_at(size_t alignment, size_t size, size_t *dirty, lm_memory *m) {
+static inline void *bitmap_allocate_at(size_t alignment, size_t size, size_t *dirty, lm_memory *m) {
     if (LM_UNLIKELY(size > LM_SIZE_MAX)) return NULL;
-    uint32_t block = claim(m, count_for(size), granules_for(alignment), dirty);
+    uint32_t block = bitmap_claim(m, bitmap_count_for(size), maps_granules_for(alignment), dirty);
     return LM_LIKELY(block) ? lm_at(m, block << GRANULE_SHIFT) : NULL;
 }
 
 static void *bitmap_allocate_aligned(size_t alignment, size_t size, lm_memory *m) {
     size_t dirty;
-    return allocate_at(alignment, size, &dirty, m);
+    return bitmap_allocate_at(alignment, size, &dirty, m);
 }
 
 static void *bitmap_allocate(size_t size, lm_memory *m) {
@@ -376,7 +380,7 @@ static void *bitmap_allocate(size_t size, lm_memory *m) {
 }
 
 static inline void *bitmap_allocate_dirty(size_t size, size_t *dirty, lm_memory *m) {
-    return allocate_at(LM_BLOCK_ALIGNMENT, size, dirty, m);
+    return bitmap_allocate_at(LM_BLOCK_ALIGNMENT, size, dirty, m);
 }
 
 static void *bitmap_allocate_zeroed(size_t size, lm_memory *m) {
@@ -386,42 +390,42 @@ static void *bitmap_allocate_zeroed(size_t size, lm_memory *m) {
 // What was asked for tells the end, as blocks have no granule too many.
 static void bitmap_free(void *address, size_t size, lm_memory *m) {
     if (LM_UNLIKELY(!address)) return;
-    uint32_t block = live(m, address);
-    LM_CHECK(!size || block + (uint64_t)count_for(size) == block_end(m, block));
-    open_range(m, block, size ? block + count_for(size) : block_end(m, block));
+    uint32_t block = maps_live(m, address);
+    LM_CHECK(!size || block + (uint64_t)bitmap_count_for(size) == bitmap_block_end(m, block));
+    open_range(m, block, size ? block + bitmap_count_for(size) : bitmap_block_end(m, block));
 }
 
 static size_t bitmap_usable_size(const void *address, lm_memory *m) {
-    uint32_t block = live(m, address);
-    return (size_t)(block_end(m, block) - block) << GRANULE_SHIFT;
+    uint32_t block = maps_live(m, address);
+    return (size_t)(bitmap_block_end(m, block) - block) << GRANULE_SHIFT;
 }
 
 static uint64_t bitmap_block_bytes_max(size_t size, size_t alignment) {
     (void)alignment;
-    return (uint64_t)count_for(size) << GRANULE_SHIFT;
+    return (uint64_t)bitmap_count_for(size) << GRANULE_SHIFT;
 }
 
 // Takes what is free behind the block, or new.
-static bool expand(lm_memory *m, uint32_t block, uint32_t end, uint32_t target) {
-    uint32_t free_end = run_end(m, end, target), ours = maps_end(m);
+static bool bitmap_expand(lm_memory *m, uint32_t block, uint32_t end, uint32_t target) {
+    uint32_t free_end = bitmap_run_end(m, end, target), ours = maps_end(m);
     if (target > ours) {
         if (free_end < ours || lm_memory_pages(m) != maps_of(m)->end) return false;
         if (!maps_grow(m, block, target - block, 1)) return false;
     } else if (free_end < target) {
         return false;
     }
-    take(m, block, end, target);
-    mark_dirty(m, block, target);
+    bitmap_take(m, block, end, target);
+    maps_mark_dirty(m, block, target);
     return true;
 }
 
 static void *bitmap_resize_aligned(void *address, size_t size, size_t alignment, lm_memory *m) {
-    uint32_t block = live(m, address), end = block_end(m, block);
+    uint32_t block = maps_live(m, address), end = bitmap_block_end(m, block);
     if (size > LM_SIZE_MAX) return NULL;
-    uint32_t target = block + count_for(size);
+    uint32_t target = block + bitmap_count_for(size);
     if (target < end)
         open_range(m, target, end);
-    else if (target > end && !expand(m, block, end, target))
+    else if (target > end && !bitmap_expand(m, block, end, target))
         return lm_resize_by_copy(lm_at(m, block << GRANULE_SHIFT),
                                  (size_t)(end - block) << GRANULE_SHIFT, size, alignment, m,
                                  bitmap_allocate_aligned, bitmap_free);
@@ -433,51 +437,53 @@ static void *bitmap_resize(void *address, size_t size, lm_memory *m) {
 }
 
 static void bitmap_reset(lm_memory *m) {
-    memset(heap_of(m)->groups, 0, GROUPS);
+    memset(bitmap_heap(m)->groups, 0, GROUPS);
     maps_reset(m, sizeof(heap));
 }
 
 // ---- The walk ----------------------------------------------------------------------------------
 
-static const char *note_law(const lm_memory *m, uint32_t page) {
-    page_note note = *note_of(m, page);
-    if (note & CLOSED) return note & ~(page_note)CLOSED ? "notes" : NULL;
-    const map_word *word = map_word_of(m, page * PAGE_GRANULES);
+static const char *bitmap_note_law(const lm_memory *m, uint32_t page) {
+    page_note note = *maps_note(m, page);
+    if (note & PAGE_CLOSED) return note & ~(page_note)PAGE_CLOSED ? "notes" : NULL;
+    const map_word *word = maps_word(m, page * PAGE_GRANULES);
     for (uint32_t i = 0; i < PAGE_WORDS && (note & INSIDE); i++)
         if (word[i].begins | word[i].free) return "notes";
     return NULL;
 }
 
 // From the last word down: what is free at the beginning of the one behind is known then.
-static const char *hints_law(const lm_memory *m) {
+static const char *bitmap_hints_law(const lm_memory *m) {
     uint32_t behind = 0;
-    for (uint32_t word = words_end(m); word-- > 0;) {
-        uint64_t bits = free_in(m, word);
-        uint32_t page = word / PAGE_WORDS, hint = hints_of(m, 1)[word], tail = ones_down(bits);
-        uint32_t longest = *note_of(m, maps_of(m)->first + page) & LONGEST;
-        if (hint < WORD_GRANULES && runs_in(bits, hint + 1)) return "hints";
-        if (tail && class_of(tail + behind) > hint) return "hints";
-        if (longest < WORD_GRANULES && runs_in(bits, longest + 1)) return "notes";
+    for (uint32_t word = bitmap_words_end(m); word-- > 0;) {
+        uint64_t bits = bitmap_free_in(m, word);
+        uint32_t page = word / PAGE_WORDS, hint = maps_hints(m, 1)[word],
+                 tail = bitmap_ones_down(bits);
+        uint32_t longest = *maps_note(m, maps_of(m)->first + page) & LONGEST;
+        if (hint < WORD_GRANULES && bitmap_runs_in(bits, hint + 1)) return "hints";
+        if (tail && bitmap_class(tail + behind) > hint) return "hints";
+        if (longest < WORD_GRANULES && bitmap_runs_in(bits, longest + 1)) return "notes";
         if (tail && tail + behind > longest) return "notes";
-        if (hint > hints_of(m, 0)[page]) return "hints";
-        if (hints_of(m, 0)[page] > heap_of(m)->groups[page / GROUP_PAGES]) return "hints";
-        behind = ~bits ? ones_up(bits) : behind + WORD_GRANULES;
+        if (hint > maps_hints(m, 0)[page]) return "hints";
+        if (maps_hints(m, 0)[page] > bitmap_heap(m)->groups[page / GROUP_PAGES]) return "hints";
+        behind = ~bits ? bitmap_ones_up(bits) : behind + WORD_GRANULES;
     }
     return NULL;
 }
 
 // Adds what begins at a granule to the census; *end is where it ends.
-static const char *block_law(const lm_memory *m, uint32_t at, uint32_t *end, lm_census *census) {
-    if (is_free(m, at)) {
-        *end = run_end(m, at, maps_end(m));
+static const char *bitmap_block_law(const lm_memory *m, uint32_t at, uint32_t *end,
+                                    lm_census *census) {
+    if (maps_is_free(m, at)) {
+        *end = bitmap_run_end(m, at, maps_end(m));
         census->free_blocks++;
         census->free_bytes += (uint64_t)(*end - at) << GRANULE_SHIFT;
-        return begins(m, at) ? "blocks" : NULL;
+        return maps_begins(m, at) ? "blocks" : NULL;
     }
-    *end = block_end(m, at);
+    *end = bitmap_block_end(m, at);
     census->live_blocks++;
     census->live_bytes += (uint64_t)(*end - at) << GRANULE_SHIFT;
-    if (!begins(m, at)) return "blocks";
+    if (!maps_begins(m, at)) return "blocks";
     return *end > maps_of(m)->clean ? "clean" : NULL;
 }
 
@@ -485,16 +491,16 @@ static const char *bitmap_validate(lm_memory *m, lm_census *out) {
     lm_census census = {0};
     const page_maps *maps = maps_of(m);
     uint32_t from;
-    const char *broken = page_maps_law(m, sizeof(heap), &from, &census);
+    const char *broken = maps_law(m, sizeof(heap), &from, &census);
     if (broken) return broken;
     for (uint32_t page = maps->first; page < maps->end; page++)
-        if ((broken = note_law(m, page))) return broken;
-    if ((broken = hints_law(m))) return broken;
-    if (block_end(m, maps->first * PAGE_GRANULES - 1) < from) return "blocks";
+        if ((broken = bitmap_note_law(m, page))) return broken;
+    if ((broken = bitmap_hints_law(m))) return broken;
+    if (bitmap_block_end(m, maps->first * PAGE_GRANULES - 1) < from) return "blocks";
     for (uint32_t at = from, end; at < maps_end(m); at = end) {
         end = at + PAGE_GRANULES;
-        if (*note_of(m, at / PAGE_GRANULES) & CLOSED) continue;
-        if ((broken = block_law(m, at, &end, &census))) return broken;
+        if (*maps_note(m, at / PAGE_GRANULES) & PAGE_CLOSED) continue;
+        if ((broken = bitmap_block_law(m, at, &end, &census))) return broken;
     }
     if (out) *out = census;
     return NULL;

@@ -5,9 +5,9 @@
 #include <stddef.h>
 #include <string.h>
 
-#define TABLE_PAGES_MIN 1
-#define LM_CHECK_LEVEL  2
-#define bitmap          tested_bitmap
+#define MAPS_PAGES_MIN 1
+#define LM_CHECK_LEVEL 2
+#define bitmap         tested_bitmap
 #include "alloc/strategies/maps/bitmap.c"
 
 static const lm_allocator *const tested = &LM_TABLE(bitmap);
@@ -29,13 +29,13 @@ static void bits_by_the_word(void **state) {
                 run = bits >> at & 1 ? run + 1 : 0;
                 if (run >= count) expected |= (uint64_t)1 << (at + 1 - count);
             }
-            assert_true(runs_in(bits, count) == expected);
+            assert_true(bitmap_runs_in(bits, count) == expected);
         }
     }
     for (uint32_t from = 0; from < 64; from++)
         for (uint32_t to = from + 1; to < 200; to++)
             for (uint32_t at = 0; at < 64; at++)
-                assert_int_equal(mask_of(from, to) >> at & 1, at >= from && at < to);
+                assert_int_equal(bitmap_mask(from, to) >> at & 1, at >= from && at < to);
 }
 
 // Holes of 1 … 100 granules in falling order: each request takes the lowest hole that it fits.
@@ -99,7 +99,7 @@ static void runs_cross_pages(void **state) {
 // By one bit after the other, where the lowest run begins. 0: there is none.
 static uint32_t lowest_run(const lm_memory *m, uint32_t count) {
     for (uint32_t at = maps_of(m)->first * PAGE_GRANULES, run = 0; at < maps_end(m); at++) {
-        run = is_free(m, at) ? run + 1 : 0;
+        run = maps_is_free(m, at) ? run + 1 : 0;
         if (run == count) return at + 1 - count;
     }
     return 0;
@@ -145,25 +145,25 @@ static void hints_learn(void **state) {
     while (tested->allocate(16, &m))
         continue;
     assert_null(tested->allocate(16, &m)); // the pages have been told, now the group is
-    assert_int_equal(heap_of(&m)->groups[0], 0);
-    assert_int_equal(hints_of(&m, 0)[1], 0);
+    assert_int_equal(bitmap_heap(&m)->groups[0], 0);
+    assert_int_equal(maps_hints(&m, 0)[1], 0);
     for (uint32_t i = 0; i < count; i += 2)
         tested->free(blocks[i], 64, &m);
-    assert_int_equal(heap_of(&m)->groups[0], 4);
-    assert_int_equal(hints_of(&m, 0)[1], 4);
-    assert_int_equal(hints_of(&m, 1)[PAGE_WORDS + 5], 4);
-    heap_of(&m)->groups[0] = hints_of(&m, 0)[1] = UNBOUNDED; // as after a run was used up
-    memset(hints_of(&m, 1) + PAGE_WORDS, UNBOUNDED, PAGE_WORDS);
+    assert_int_equal(bitmap_heap(&m)->groups[0], 4);
+    assert_int_equal(maps_hints(&m, 0)[1], 4);
+    assert_int_equal(maps_hints(&m, 1)[PAGE_WORDS + 5], 4);
+    bitmap_heap(&m)->groups[0] = maps_hints(&m, 0)[1] = UNBOUNDED; // as after a run was used up
+    memset(maps_hints(&m, 1) + PAGE_WORDS, UNBOUNDED, PAGE_WORDS);
     heap_walk(tested, &m);
     assert_null(tested->allocate(80, &m)); // the page's note knows better still
-    assert_int_equal(hints_of(&m, 1)[PAGE_WORDS + 5], UNBOUNDED);
-    *note_of(&m, 1) |= LONGEST;
-    heap_of(&m)->groups[0] = hints_of(&m, 0)[1] = UNBOUNDED;
+    assert_int_equal(maps_hints(&m, 1)[PAGE_WORDS + 5], UNBOUNDED);
+    *maps_note(&m, 1) |= LONGEST;
+    bitmap_heap(&m)->groups[0] = maps_hints(&m, 0)[1] = UNBOUNDED;
     heap_walk(tested, &m);
     assert_null(tested->allocate(80, &m));
-    assert_int_equal(hints_of(&m, 1)[PAGE_WORDS + 5], 4);
+    assert_int_equal(maps_hints(&m, 1)[PAGE_WORDS + 5], 4);
     assert_null(tested->allocate(80, &m));
-    assert_int_equal(heap_of(&m)->groups[0], 4);
+    assert_int_equal(bitmap_heap(&m)->groups[0], 4);
     tested->free(blocks[count / 2 | 1], 64, &m);
     assert_ptr_equal(tested->allocate(80, &m), blocks[(count / 2 | 1) - 1]);
     heap_walk(tested, &m);
@@ -178,9 +178,9 @@ static void large_blocks_end_where_they_end(void **state) {
     uint32_t first = granule_of(&m, block), inside = 0;
     assert_ptr_equal(behind, block + 1000000);
     for (uint32_t page = 0; page < maps_of(&m)->end; page++)
-        inside += !!(*note_of(&m, page) & INSIDE);
+        inside += !!(*maps_note(&m, page) & INSIDE);
     assert_int_equal(inside, 1000000 / LM_PAGE_BYTES - 1);
-    assert_int_equal(block_end(&m, first) - first, 1000000 / 16);
+    assert_int_equal(bitmap_block_end(&m, first) - first, 1000000 / 16);
     for (size_t size = 900000; size > 0; size = size / 3 * 2) {
         assert_ptr_equal(tested->resize(block, size, &m), block);
         assert_int_equal(tested->usable_size(block, &m), (size + 15) / 16 * 16);
@@ -238,7 +238,7 @@ static void fresh_memory_is_not_cleared(void **state) {
             if (i % 3) tested->free(block, size, &m);
         }
         for (uint32_t i = 0; i < 40; i++) {
-            assert_true(claim(&m, 2000, 1, &dirty) != 0);
+            assert_true(bitmap_claim(&m, 2000, 1, &dirty) != 0);
             sum += dirty < 2000 * 16 ? dirty : 2000 * 16;
         }
         assert_true((sum < 20 * 2000 * 16) == (round == 0));
@@ -283,7 +283,7 @@ typedef struct scene {
 } scene;
 
 static map_word *word_of(scene *s, uint32_t granule) {
-    return map_word_of(&s->memory, granule);
+    return maps_word(&s->memory, granule);
 }
 static void break_table_end(scene *s) {
     s->h->maps.end++;
@@ -292,41 +292,41 @@ static void break_table_place(scene *s) {
     s->h->maps.table = 0;
 }
 static void break_table_note(scene *s) {
-    *note_of(&s->memory, 1) = TABLE;
+    *maps_note(&s->memory, 1) = PAGE_TABLE;
 }
 static void break_clean(scene *s) {
     s->h->maps.clean = s->live;
 }
 static void break_blocks_lost(scene *s) {
-    word_of(s, s->live)->begins ^= map_bit(s->live);
+    word_of(s, s->live)->begins ^= maps_bit(s->live);
 }
 static void break_blocks_neither(scene *s) {
-    word_of(s, s->live + 4)->free ^= map_bit(s->live + 4);
-    word_of(s, s->live + 6)->free ^= map_bit(s->live + 6);
+    word_of(s, s->live + 4)->free ^= maps_bit(s->live + 4);
+    word_of(s, s->live + 6)->free ^= maps_bit(s->live + 6);
 }
 static void break_blocks_both(scene *s) {
-    word_of(s, s->live - 4)->begins ^= map_bit(s->live - 4);
+    word_of(s, s->live - 4)->begins ^= maps_bit(s->live - 4);
 }
 static void break_blocks_in_the_state(scene *s) {
-    word_of(s, 2)->begins |= map_bit(2);
+    word_of(s, 2)->begins |= maps_bit(2);
 }
 static void break_hint_of_a_word(scene *s) {
-    hints_of(&s->memory, 1)[(s->live - 1) / WORD_GRANULES] = 3;
+    maps_hints(&s->memory, 1)[(s->live - 1) / WORD_GRANULES] = 3;
 }
 static void break_hint_of_a_page(scene *s) {
-    hints_of(&s->memory, 0)[0] = 3;
+    maps_hints(&s->memory, 0)[0] = 3;
 }
 static void break_note(scene *s) {
-    *note_of(&s->memory, 0) = 3;
+    *maps_note(&s->memory, 0) = 3;
 }
 static void break_hint_of_a_group(scene *s) {
     s->h->groups[0] = 3;
 }
 static void break_hint_across(scene *s) { // the last page is free
-    hints_of(&s->memory, 1)[words_end(&s->memory) - 2] = WORD_GRANULES;
+    maps_hints(&s->memory, 1)[bitmap_words_end(&s->memory) - 2] = WORD_GRANULES;
 }
 static void break_notes_inside(scene *s) {
-    *note_of(&s->memory, 0) |= INSIDE;
+    *maps_note(&s->memory, 0) |= INSIDE;
 }
 static void break_notes_begin_inside(scene *s) {
     word_of(s, s->inner * PAGE_GRANULES + 9)->begins = 1;
@@ -355,8 +355,8 @@ static void each_broken_law_is_seen(void **state) {
         tested->free(before, 0, m);
         tested->free(behind, 0, m);
         s.live = granule_of(m, live_one);
-        s.h = heap_of(m);
-        assert_true(*note_of(m, s.inner) & INSIDE);
+        s.h = bitmap_heap(m);
+        assert_true(*maps_note(m, s.inner) & INSIDE);
         heap_walk(tested, m);
         cases[i].damage(&s);
         const char *seen = tested->validate(m, NULL);

@@ -73,131 +73,131 @@ typedef struct links {
     uint32_t next, prev; // 0: none
 } __attribute__((may_alias)) links;
 
-static inline heap *heap_of(const lm_memory *m) {
+static inline heap *buddy_heap(const lm_memory *m) {
     return lm_at(m, m->heap_start);
 }
-static inline links *links_of(const lm_memory *m, uint32_t block) {
+static inline links *buddy_links(const lm_memory *m, uint32_t block) {
     return lm_at(m, block << GRANULE_SHIFT);
 }
-static inline uint32_t granules(uint32_t order) {
+static inline uint32_t buddy_granules(uint32_t order) {
     return (uint32_t)1 << order;
 }
 
 // The least order that serves a size up to SIZE_LIMIT.
-static inline uint32_t order_for(size_t size, size_t alignment) {
+static inline uint32_t buddy_order_for(size_t size, size_t alignment) {
     uint32_t bytes = (uint32_t)(size < alignment ? alignment : size);
     if (bytes <= LM_BLOCK_ALIGNMENT) return 0;
     return 32 - GRANULE_SHIFT - (uint32_t)__builtin_clz(bytes - 1);
 }
 
-static inline uint32_t order_of(const lm_memory *m, uint32_t block) {
+static inline uint32_t buddy_order(const lm_memory *m, uint32_t block) {
     uint32_t order = 0, end = maps_end(m);
-    while (order < ORDERS - 1 && !(block >> order & 1) && block + granules(order) < end &&
-           !begins(m, block + granules(order)))
+    while (order < ORDERS - 1 && !(block >> order & 1) && block + buddy_granules(order) < end &&
+           !maps_begins(m, block + buddy_granules(order)))
         order++;
     return order;
 }
 
 // ---- Free blocks -------------------------------------------------------------------------------
 
-static void list_insert(const lm_memory *m, uint32_t block, uint32_t order) {
-    heap *h = heap_of(m);
-    map_word *word = map_word_of(m, block);
-    word->begins |= map_bit(block);
-    word->free |= map_bit(block);
+static void buddy_list_insert(const lm_memory *m, uint32_t block, uint32_t order) {
+    heap *h = buddy_heap(m);
+    map_word *word = maps_word(m, block);
+    word->begins |= maps_bit(block);
+    word->free |= maps_bit(block);
     uint32_t next = h->free[order];
-    *links_of(m, block) = (links){.next = next};
-    if (next) links_of(m, next)->prev = block;
+    *buddy_links(m, block) = (links){.next = next};
+    if (next) buddy_links(m, next)->prev = block;
     h->free[order] = block;
     h->orders |= 1u << order;
 }
 
-static void list_remove(const lm_memory *m, uint32_t block, uint32_t order) {
-    heap *h = heap_of(m);
-    links *l = links_of(m, block), old = *l;
-    LM_CHECK(begins(m, block) && is_free(m, block));
-    LM_CHECK(old.prev ? links_of(m, old.prev)->next == block : h->free[order] == block);
-    LM_CHECK(!old.next || links_of(m, old.next)->prev == block);
+static void buddy_list_remove(const lm_memory *m, uint32_t block, uint32_t order) {
+    heap *h = buddy_heap(m);
+    links *l = buddy_links(m, block), old = *l;
+    LM_CHECK(maps_begins(m, block) && maps_is_free(m, block));
+    LM_CHECK(old.prev ? buddy_links(m, old.prev)->next == block : h->free[order] == block);
+    LM_CHECK(!old.next || buddy_links(m, old.next)->prev == block);
     *l = (links){0};
-    map_word_of(m, block)->free ^= map_bit(block);
-    if (old.next) links_of(m, old.next)->prev = old.prev;
+    maps_word(m, block)->free ^= maps_bit(block);
+    if (old.next) buddy_links(m, old.next)->prev = old.prev;
     if (old.prev)
-        links_of(m, old.prev)->next = old.next;
+        buddy_links(m, old.prev)->next = old.next;
     else if (!(h->free[order] = old.next))
         h->orders ^= 1u << order;
 }
 
 // Whether the block at a position is free and of the order, and not split.
-static bool is_whole(const lm_memory *m, uint32_t block, uint32_t order) {
+static bool buddy_is_whole(const lm_memory *m, uint32_t block, uint32_t order) {
     if (block / PAGE_GRANULES < maps_of(m)->first) return false;
-    if (block + granules(order) > maps_end(m)) return false;
-    if (!begins(m, block) || !is_free(m, block)) return false;
-    return order == 0 || !begins(m, block + granules(order - 1));
+    if (block + buddy_granules(order) > maps_end(m)) return false;
+    if (!maps_begins(m, block) || !maps_is_free(m, block)) return false;
+    return order == 0 || !maps_begins(m, block + buddy_granules(order - 1));
 }
 
 // Frees a block that is in no list, merged with its buddies:
 //     [ this ][ free ]  =>  [ --- this --- ]
 //     [ free ][ this ]  =>  [ --- free --- ]
-static void release(const lm_memory *m, uint32_t block, uint32_t order) {
+static void buddy_release(const lm_memory *m, uint32_t block, uint32_t order) {
     for (; order < ORDERS - 1; order++) {
-        uint32_t buddy = block ^ granules(order);
-        if (!is_whole(m, buddy, order)) break;
-        list_remove(m, buddy, order);
+        uint32_t buddy = block ^ buddy_granules(order);
+        if (!buddy_is_whole(m, buddy, order)) break;
+        buddy_list_remove(m, buddy, order);
         uint32_t middle = block | buddy;
-        map_word_of(m, middle)->begins &= ~map_bit(middle);
+        maps_word(m, middle)->begins &= ~maps_bit(middle);
         block &= buddy;
     }
-    list_insert(m, block, order);
+    buddy_list_insert(m, block, order);
 }
 
 // The order of the largest block that may begin at `from` and ends at `to` or before.
-static uint32_t order_within(uint32_t from, uint32_t to) {
+static uint32_t buddy_order_within(uint32_t from, uint32_t to) {
     uint32_t order = 31 - (uint32_t)__builtin_clz(to - from);
-    uint32_t at_most = (uint32_t)__builtin_ctz(from | granules(ORDERS - 1));
+    uint32_t at_most = (uint32_t)__builtin_ctz(from | buddy_granules(ORDERS - 1));
     return order < at_most ? order : at_most;
 }
 
 // As large blocks as lie there.
 static void open_range(lm_memory *m, uint32_t from, uint32_t to) {
-    for (uint32_t order; from < to; from += granules(order)) {
-        order = order_within(from, to);
-        release(m, from, order);
+    for (uint32_t order; from < to; from += buddy_granules(order)) {
+        order = buddy_order_within(from, to);
+        buddy_release(m, from, order);
     }
 }
 
 // Whether all of a range that no free block reaches out of is free. No two buddies are free, so it
 // is, if each of the largest blocks that can lie in it is there whole: O(orders).
-static bool all_free(const lm_memory *m, uint32_t from, uint32_t to) {
-    for (uint32_t order; from < to; from += granules(order)) {
-        order = order_within(from, to);
-        if (!is_whole(m, from, order)) return false;
+static bool buddy_all_free(const lm_memory *m, uint32_t from, uint32_t to) {
+    for (uint32_t order; from < to; from += buddy_granules(order)) {
+        order = buddy_order_within(from, to);
+        if (!buddy_is_whole(m, from, order)) return false;
     }
     return true;
 }
 
 // Halves a block that is in no list until it is of an order; what is behind becomes free.
-static void split(const lm_memory *m, uint32_t block, uint32_t order, uint32_t to) {
+static void buddy_split(const lm_memory *m, uint32_t block, uint32_t order, uint32_t to) {
     while (order > to) {
         order--;
-        list_insert(m, block + granules(order), order);
+        buddy_list_insert(m, block + buddy_granules(order), order);
     }
 }
 
 // The memory grows until a block of the order is free: one that begins in the free end, or behind.
-static bool grow(lm_memory *m, uint32_t order) {
-    uint32_t end = maps_end(m), tail = end & ~(granules(order) - 1);
-    bool ours = tail / PAGE_GRANULES >= maps_of(m)->first && all_free(m, tail, end);
-    return maps_grow(m, ours ? tail : end, granules(order), granules(order)) != 0;
+static bool buddy_grow(lm_memory *m, uint32_t order) {
+    uint32_t end = maps_end(m), tail = end & ~(buddy_granules(order) - 1);
+    bool ours = tail / PAGE_GRANULES >= maps_of(m)->first && buddy_all_free(m, tail, end);
+    return maps_grow(m, ours ? tail : end, buddy_granules(order), buddy_granules(order)) != 0;
 }
 
 // A live block of the order, of which the first *dirty bytes may not be zero. 0: no memory.
-static uint32_t claim(lm_memory *m, uint32_t order, size_t *dirty) {
-    if (!(heap_of(m)->orders >> order) && !grow(m, order)) return 0;
-    heap *h = heap_of(m);
+static uint32_t buddy_claim(lm_memory *m, uint32_t order, size_t *dirty) {
+    if (!(buddy_heap(m)->orders >> order) && !buddy_grow(m, order)) return 0;
+    heap *h = buddy_heap(m);
     uint32_t from = order + (uint32_t)__builtin_ctz(h->orders >> order), block = h->free[from];
-    list_remove(m, block, from);
-    split(m, block, from, order);
-    *dirty = mark_dirty(m, block, block + granules(order));
+    buddy_list_remove(m, block, from);
+    buddy_split(m, block, from, order);
+    *dirty = maps_mark_dirty(m, block, block + buddy_granules(order));
     return block;
 }
 
@@ -207,15 +207,15 @@ static bool buddy_start(lm_memory *m) {
     return maps_start(m, sizeof(heap));
 }
 
-static inline void *allocate_at(size_t alignment, size_t size, size_t *dirty, lm_memory *m) {
+static inline void *buddy_allocate_at(size_t alignment, size_t size, size_t *dirty, lm_memory *m) {
     if (LM_UNLIKELY(size > SIZE_LIMIT)) return NULL;
-    uint32_t block = claim(m, order_for(size, alignment), dirty);
+    uint32_t block = buddy_claim(m, buddy_order_for(size, alignment), dirty);
     return LM_LIKELY(block) ? lm_at(m, block << GRANULE_SHIFT) : NULL;
 }
 
 static void *buddy_allocate_aligned(size_t alignment, size_t size, lm_memory *m) {
     size_t dirty;
-    return allocate_at(alignment, size, &dirty, m);
+    return buddy_allocate_at(alignment, size, &dirty, m);
 }
 
 static void *buddy_allocate(size_t size, lm_memory *m) {
@@ -223,7 +223,7 @@ static void *buddy_allocate(size_t size, lm_memory *m) {
 }
 
 static inline void *buddy_allocate_dirty(size_t size, size_t *dirty, lm_memory *m) {
-    return allocate_at(LM_BLOCK_ALIGNMENT, size, dirty, m);
+    return buddy_allocate_at(LM_BLOCK_ALIGNMENT, size, dirty, m);
 }
 
 static void *buddy_allocate_zeroed(size_t size, lm_memory *m) {
@@ -232,48 +232,49 @@ static void *buddy_allocate_zeroed(size_t size, lm_memory *m) {
 
 static void buddy_free(void *address, size_t size, lm_memory *m) {
     if (LM_UNLIKELY(!address)) return;
-    uint32_t block = live(m, address), order = order_of(m, block);
-    LM_CHECK(size <= granules(order) << GRANULE_SHIFT);
+    uint32_t block = maps_live(m, address), order = buddy_order(m, block);
+    LM_CHECK(size <= buddy_granules(order) << GRANULE_SHIFT);
     (void)size;
-    release(m, block, order);
+    buddy_release(m, block, order);
 }
 
 static size_t buddy_usable_size(const void *address, lm_memory *m) {
-    return (size_t)granules(order_of(m, live(m, address))) << GRANULE_SHIFT;
+    return (size_t)buddy_granules(buddy_order(m, maps_live(m, address))) << GRANULE_SHIFT;
 }
 
 static uint64_t buddy_block_bytes_max(size_t size, size_t alignment) {
     if (size > SIZE_LIMIT) return (uint64_t)UINT32_MAX + 1;
-    return (uint64_t)granules(order_for(size, alignment)) << GRANULE_SHIFT;
+    return (uint64_t)buddy_granules(buddy_order_for(size, alignment)) << GRANULE_SHIFT;
 }
 
 // A block that is the first half of what it is to be takes the second, where that is free or new.
-static bool expand(lm_memory *m, uint32_t block, uint32_t order, uint32_t to) {
-    uint32_t from = block + granules(order), target = block + granules(to), end = maps_end(m);
-    if (block & (granules(to) - 1)) return false;
+static bool buddy_expand(lm_memory *m, uint32_t block, uint32_t order, uint32_t to) {
+    uint32_t from = block + buddy_granules(order), target = block + buddy_granules(to),
+             end = maps_end(m);
+    if (block & (buddy_granules(to) - 1)) return false;
     if (target > end) {
-        if (lm_memory_pages(m) != maps_of(m)->end || !all_free(m, from, end)) return false;
-        if (!maps_grow(m, block, granules(to), granules(to))) return false;
-    } else if (!all_free(m, from, target)) {
+        if (lm_memory_pages(m) != maps_of(m)->end || !buddy_all_free(m, from, end)) return false;
+        if (!maps_grow(m, block, buddy_granules(to), buddy_granules(to))) return false;
+    } else if (!buddy_all_free(m, from, target)) {
         return false;
     }
-    for (; order < to; order++, from = block + granules(order)) { // its buddy, of each order
-        list_remove(m, from, order);
-        map_word_of(m, from)->begins ^= map_bit(from);
+    for (; order < to; order++, from = block + buddy_granules(order)) { // its buddy, of each order
+        buddy_list_remove(m, from, order);
+        maps_word(m, from)->begins ^= maps_bit(from);
     }
-    mark_dirty(m, block, target);
+    maps_mark_dirty(m, block, target);
     return true;
 }
 
 static void *buddy_resize_aligned(void *address, size_t size, size_t alignment, lm_memory *m) {
-    uint32_t block = live(m, address), order = order_of(m, block);
+    uint32_t block = maps_live(m, address), order = buddy_order(m, block);
     if (size > SIZE_LIMIT) return NULL;
-    uint32_t to = order_for(size, alignment);
+    uint32_t to = buddy_order_for(size, alignment);
     if (to <= order)
-        split(m, block, order, to);
-    else if (!expand(m, block, order, to))
+        buddy_split(m, block, order, to);
+    else if (!buddy_expand(m, block, order, to))
         return lm_resize_by_copy(lm_at(m, block << GRANULE_SHIFT),
-                                 (size_t)granules(order) << GRANULE_SHIFT, size, alignment, m,
+                                 (size_t)buddy_granules(order) << GRANULE_SHIFT, size, alignment, m,
                                  buddy_allocate_aligned, buddy_free);
     return lm_at(m, block << GRANULE_SHIFT);
 }
@@ -283,64 +284,66 @@ static void *buddy_resize(void *address, size_t size, lm_memory *m) {
 }
 
 static void buddy_reset(lm_memory *m) {
-    heap *h = heap_of(m);
+    heap *h = buddy_heap(m);
     for (uint32_t order = 0; order < ORDERS; order++)
         while (h->free[order]) // their links must not be left in clean memory
-            list_remove(m, h->free[order], order);
+            buddy_list_remove(m, h->free[order], order);
     maps_reset(m, sizeof(heap));
 }
 
 // ---- The walk ----------------------------------------------------------------------------------
 
-static const char *lists_law(const lm_memory *m, uint64_t free_blocks) {
-    const heap *h = heap_of(m);
+static const char *buddy_lists_law(const lm_memory *m, uint64_t free_blocks) {
+    const heap *h = buddy_heap(m);
     uint64_t listed = 0;
     for (uint32_t order = 0; order < ORDERS; order++) {
         if ((h->orders >> order & 1) != (h->free[order] != 0)) return "orders";
         for (uint32_t block = h->free[order], prev = 0, next; block; prev = block, block = next) {
-            if (++listed > free_blocks || block >= maps_end(m) || !is_whole(m, block, order))
+            if (++listed > free_blocks || block >= maps_end(m) || !buddy_is_whole(m, block, order))
                 return "lists";
-            if (order_of(m, block) != order || links_of(m, block)->prev != prev) return "lists";
-            next = links_of(m, block)->next;
+            if (buddy_order(m, block) != order || buddy_links(m, block)->prev != prev)
+                return "lists";
+            next = buddy_links(m, block)->next;
         }
     }
     return listed == free_blocks ? NULL : "lists";
 }
 
 // Adds a block to the census.
-static const char *block_law(const lm_memory *m, uint32_t block, uint32_t order,
-                             lm_census *census) {
-    uint64_t bytes = (uint64_t)granules(order) << GRANULE_SHIFT;
-    if (!is_free(m, block)) {
+static const char *buddy_block_law(const lm_memory *m, uint32_t block, uint32_t order,
+                                   lm_census *census) {
+    uint64_t bytes = (uint64_t)buddy_granules(order) << GRANULE_SHIFT;
+    if (!maps_is_free(m, block)) {
         census->live_blocks++;
         census->live_bytes += bytes;
-        return block + granules(order) > maps_of(m)->clean ? "clean" : NULL;
+        return block + buddy_granules(order) > maps_of(m)->clean ? "clean" : NULL;
     }
     census->free_blocks++;
     census->free_bytes += bytes;
-    return order < ORDERS - 1 && is_whole(m, block ^ granules(order), order) ? "merged" : NULL;
+    return order < ORDERS - 1 && buddy_is_whole(m, block ^ buddy_granules(order), order) ? "merged"
+                                                                                         : NULL;
 }
 
 static const char *buddy_validate(lm_memory *m, lm_census *out) {
     lm_census census = {0};
     uint32_t block, closed = 0, bits = 0;
-    const char *broken = page_maps_law(m, sizeof(heap), &block, &census);
+    const char *broken = maps_law(m, sizeof(heap), &block, &census);
     if (broken) return broken;
-    for (uint32_t order; block < maps_end(m); block += granules(order)) {
-        bool is_closed = *note_of(m, block / PAGE_GRANULES) & CLOSED;
+    for (uint32_t order; block < maps_end(m); block += buddy_granules(order)) {
+        bool is_closed = *maps_note(m, block / PAGE_GRANULES) & PAGE_CLOSED;
         if (is_closed && block % PAGE_GRANULES != 0) return "blocks";
-        order = is_closed ? PAGE_ORDER : order_of(m, block);
+        order = is_closed ? PAGE_ORDER : buddy_order(m, block);
         closed += is_closed;
-        if (!begins(m, block) || granules(order) > maps_end(m) - block) return "blocks";
-        if (!is_closed && (broken = block_law(m, block, order, &census))) return broken;
+        if (!maps_begins(m, block) || buddy_granules(order) > maps_end(m) - block) return "blocks";
+        if (!is_closed && (broken = buddy_block_law(m, block, order, &census))) return broken;
     }
-    const map_word *word = map_word_of(m, maps_of(m)->first * PAGE_GRANULES);
-    for (const map_word *end = map_word_of(m, maps_end(m)); word < end; word++) {
+    const map_word *word = maps_word(m, maps_of(m)->first * PAGE_GRANULES);
+    for (const map_word *end = maps_word(m, maps_end(m)); word < end; word++) {
         if (word->free & ~word->begins) return "blocks";
         if (word->begins) bits += (uint32_t)__builtin_popcountll(word->begins);
     }
     if (bits != census.live_blocks + census.free_blocks + closed) return "blocks";
-    broken = lists_law(m, census.free_blocks);
+    broken = buddy_lists_law(m, census.free_blocks);
     if (!broken && out) *out = census;
     return broken;
 }

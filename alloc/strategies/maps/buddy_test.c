@@ -5,10 +5,10 @@
 #include <stddef.h>
 #include <string.h>
 
-#define TABLE_PAGES_MIN 1
-#define LM_CHECK_LEVEL  2
-#define ORDERS          16 // up to 512 KiB
-#define buddy           tiny_buddy
+#define MAPS_PAGES_MIN 1
+#define LM_CHECK_LEVEL 2
+#define ORDERS         16 // up to 512 KiB
+#define buddy          tiny_buddy
 #include "alloc/strategies/maps/buddy.c"
 
 static const lm_allocator *const tiny = &LM_TABLE(buddy);
@@ -48,7 +48,7 @@ static void buddies_split_and_merge_up_to_one(void **state) {
     unsigned char *whole = tiny->allocate(SIZE_LIMIT / 4, &m), *block = NULL;
     uint32_t count = SIZE_LIMIT / 4 / 512;
     for (uint32_t order = 0; order < ORDERS; order++) // all else
-        while (heap_of(&m)->free[order])
+        while (buddy_heap(&m)->free[order])
             tiny->allocate((size_t)16 << order, &m);
     assert_ptr_equal(tiny->resize(whole, 512, &m), whole);
     for (uint32_t i = 1; i < count; i++) {
@@ -136,7 +136,7 @@ static void the_table_moves(void **state) {
         uint32_t taken =
             sizeof(heap) + (foreign
                                 ? lm_round_up(maps_of(&m)->capacity * PAGE_MAP_BYTES, LM_PAGE_BYTES)
-                                : table_granules(maps_of(&m)) * 16);
+                                : maps_table_granules(maps_of(&m)) * 16);
         assert_in_range(census.heap_bytes - census.free_bytes, taken, taken + 31);
         lm_memory_destroy(&m);
     }
@@ -156,7 +156,7 @@ static void fresh_memory_is_not_cleared(void **state) {
             memset(block, 0xee, size);
             if (i % 3) tiny->free(block, size, &m);
         }
-        uint32_t block = claim(&m, ORDERS - 1, &dirty);
+        uint32_t block = buddy_claim(&m, ORDERS - 1, &dirty);
         assert_true(block != 0 && (round == 1 || dirty == 0));
         tiny->reset(&m);
     }
@@ -191,7 +191,7 @@ typedef struct scene {
 } scene;
 
 static map_word *word_of(scene *s, uint32_t granule) {
-    return map_word_of(&s->memory, granule);
+    return maps_word(&s->memory, granule);
 }
 static void break_table_end(scene *s) {
     s->h->maps.end++;
@@ -203,36 +203,36 @@ static void break_table_capacity(scene *s) {
     s->h->maps.capacity = 0;
 }
 static void break_table_note(scene *s) {
-    *note_of(&s->memory, 0) |= TABLE;
+    *maps_note(&s->memory, 0) |= PAGE_TABLE;
 }
 static void break_blocks_missing(scene *s) {
-    word_of(s, s->live)->begins ^= map_bit(s->live);
+    word_of(s, s->live)->begins ^= maps_bit(s->live);
 }
 static void break_blocks_inside(scene *s) {
-    word_of(s, s->live + 3)->begins |= map_bit(s->live + 3);
+    word_of(s, s->live + 3)->begins |= maps_bit(s->live + 3);
 }
 static void break_blocks_free_inside(scene *s) {
-    word_of(s, s->live + 1)->free |= map_bit(s->live + 1);
+    word_of(s, s->live + 1)->free |= maps_bit(s->live + 1);
 }
 static void break_merged(scene *s) { // the live one is its buddy
-    word_of(s, s->live)->free |= map_bit(s->live);
+    word_of(s, s->live)->free |= maps_bit(s->live);
 }
 static void break_lists_lost(scene *s) {
-    uint32_t order = order_of(&s->memory, s->free);
+    uint32_t order = buddy_order(&s->memory, s->free);
     s->h->free[order] = 0;
     s->h->orders &= ~(1u << order);
 }
 static void break_lists_prev(scene *s) {
-    links_of(&s->memory, s->free)->prev = s->live;
+    buddy_links(&s->memory, s->free)->prev = s->live;
 }
 static void break_lists_live(scene *s) {
-    links_of(&s->memory, s->free)->next = s->live;
+    buddy_links(&s->memory, s->free)->next = s->live;
 }
 static void break_lists_ring(scene *s) {
-    links_of(&s->memory, s->free)->next = s->free;
+    buddy_links(&s->memory, s->free)->next = s->free;
 }
 static void break_orders(scene *s) {
-    s->h->orders ^= 1u << order_of(&s->memory, s->free);
+    s->h->orders ^= 1u << buddy_order(&s->memory, s->free);
 }
 static void break_clean(scene *s) {
     s->h->maps.clean = s->live;
@@ -262,11 +262,11 @@ static void each_broken_law_is_seen(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         scene s = {.memory = heap_started(tiny, 1, 10)};
         lm_memory *m = &s.memory;
-        while (order_of(m, s.live = lm_offset(m, tiny->allocate(64, m)) >> GRANULE_SHIFT) != 2 ||
-               !is_whole(m, s.live ^ 4, 2))
+        while (buddy_order(m, s.live = lm_offset(m, tiny->allocate(64, m)) >> GRANULE_SHIFT) != 2 ||
+               !buddy_is_whole(m, s.live ^ 4, 2))
             continue;
         s.free = s.live ^ 4;
-        s.h = heap_of(m);
+        s.h = buddy_heap(m);
         heap_walk(tiny, m);
         cases[i].damage(&s);
         const char *seen = tiny->validate(m, NULL);

@@ -15,7 +15,7 @@
 // back to the front where nobody else's page is in the way. A page that is somebody else's, or the
 // table's, is *closed*: the maps say that a block in use begins there, the note, that none does.
 //
-// Laws (page_maps_law):
+// Laws (maps_law):
 //     table    it lies in the memory, in closed pages or at the front, and maps all of ours
 #pragma once
 
@@ -25,8 +25,8 @@
 //     WORD_HINTS         a byte for each page and one for each word follow the notes, in this order
 //     TABLE_PAGES_MIN    for how many pages the first table has room, each of which takes 1 KiB of
 //                        it: it moves seldom while the heap is small
-#ifndef TABLE_PAGES_MIN
-#define TABLE_PAGES_MIN LM_GEOMETRY(8, 2)
+#ifndef MAPS_PAGES_MIN
+#define MAPS_PAGES_MIN LM_GEOMETRY(8, 2)
 #endif
 
 enum {
@@ -38,9 +38,9 @@ enum {
 };
 
 typedef enum page_note_bits { // the others are the includer's
-    FOREIGN = 1 << 30,
-    TABLE = 1 << 29,
-    CLOSED = FOREIGN | TABLE,
+    PAGE_FOREIGN = 1 << 30,
+    PAGE_TABLE = 1 << 29,
+    PAGE_CLOSED = PAGE_FOREIGN | PAGE_TABLE,
 } page_note_bits;
 
 typedef struct map_word {
@@ -50,7 +50,7 @@ typedef struct map_word {
 
 typedef uint32_t page_note;
 
-#ifdef WORD_HINTS
+#ifdef MAPS_HINTS
 enum { PAGE_HINTS_BYTES = 1 + PAGE_WORDS };
 #else
 enum { PAGE_HINTS_BYTES = 0 };
@@ -73,88 +73,88 @@ static void open_range(lm_memory *m, uint32_t from, uint32_t to);
 static inline page_maps *maps_of(const lm_memory *m) {
     return lm_at(m, m->heap_start);
 }
-static inline map_word *map_word_of(const lm_memory *m, uint32_t granule) {
+static inline map_word *maps_word(const lm_memory *m, uint32_t granule) {
     const page_maps *maps = maps_of(m);
     uint32_t word = granule / WORD_GRANULES - maps->first * PAGE_WORDS;
     return (map_word *)lm_at(m, maps->table) + word;
 }
-static inline page_note *note_of(const lm_memory *m, uint32_t page) {
+static inline page_note *maps_note(const lm_memory *m, uint32_t page) {
     const page_maps *maps = maps_of(m);
     map_word *words = lm_at(m, maps->table);
     return (page_note *)(words + maps->capacity * PAGE_WORDS) + (page - maps->first);
 }
 // Of the first page and, with 1, of the first word.
-static inline uint8_t *hints_of(const lm_memory *m, uint32_t level) {
+static inline uint8_t *maps_hints(const lm_memory *m, uint32_t level) {
     const page_maps *maps = maps_of(m);
-    return (uint8_t *)(note_of(m, maps->first) + maps->capacity) + level * maps->capacity;
+    return (uint8_t *)(maps_note(m, maps->first) + maps->capacity) + level * maps->capacity;
 }
-static inline bool begins(const lm_memory *m, uint32_t granule) {
-    return map_word_of(m, granule)->begins >> granule % WORD_GRANULES & 1;
+static inline bool maps_begins(const lm_memory *m, uint32_t granule) {
+    return maps_word(m, granule)->begins >> granule % WORD_GRANULES & 1;
 }
-static inline bool is_free(const lm_memory *m, uint32_t granule) {
-    return map_word_of(m, granule)->free >> granule % WORD_GRANULES & 1;
+static inline bool maps_is_free(const lm_memory *m, uint32_t granule) {
+    return maps_word(m, granule)->free >> granule % WORD_GRANULES & 1;
 }
-static inline uint64_t map_bit(uint32_t granule) {
+static inline uint64_t maps_bit(uint32_t granule) {
     return (uint64_t)1 << granule % WORD_GRANULES;
 }
-static inline uint32_t granules_for(uint64_t bytes) {
+static inline uint32_t maps_granules_for(uint64_t bytes) {
     return (uint32_t)((bytes + LM_BLOCK_ALIGNMENT - 1) >> GRANULE_SHIFT);
 }
-static inline uint32_t pages_for(uint32_t granules) {
+static inline uint32_t maps_pages_for(uint32_t granules) {
     return (granules + PAGE_GRANULES - 1) / PAGE_GRANULES;
 }
-static inline uint32_t table_granules(const page_maps *maps) {
-    return granules_for((uint64_t)maps->capacity * PAGE_MAP_BYTES);
+static inline uint32_t maps_table_granules(const page_maps *maps) {
+    return maps_granules_for((uint64_t)maps->capacity * PAGE_MAP_BYTES);
 }
 static inline uint32_t maps_end(const lm_memory *m) {
     return maps_of(m)->end * PAGE_GRANULES;
 }
 static inline uint32_t maps_front(const lm_memory *m, uint32_t heap_bytes) {
-    return granules_for((uint64_t)m->heap_start + heap_bytes);
+    return maps_granules_for((uint64_t)m->heap_start + heap_bytes);
 }
 
-static void close_pages(const lm_memory *m, uint32_t from, uint32_t to, page_note_bits note) {
+static void maps_close(const lm_memory *m, uint32_t from, uint32_t to, page_note_bits note) {
     for (uint32_t page = from; page < to; page++) {
-        *map_word_of(m, page * PAGE_GRANULES) = (map_word){.begins = 1};
-        *note_of(m, page) = note;
+        *maps_word(m, page * PAGE_GRANULES) = (map_word){.begins = 1};
+        *maps_note(m, page) = note;
     }
 }
 
 // What a table leaves, which is pages but at the front.
-static void open_table(lm_memory *m, uint32_t table, uint32_t granules) {
+static void maps_open_table(lm_memory *m, uint32_t table, uint32_t granules) {
     uint32_t from = table >> GRANULE_SHIFT, to = from + granules, page = from / PAGE_GRANULES;
-    if (*note_of(m, page) & TABLE) to = lm_round_up(to, PAGE_GRANULES);
-    for (; *note_of(m, page) & TABLE && page * PAGE_GRANULES < to; page++) {
-        *map_word_of(m, page * PAGE_GRANULES) = (map_word){0};
-        *note_of(m, page) = 0;
+    if (*maps_note(m, page) & PAGE_TABLE) to = lm_round_up(to, PAGE_GRANULES);
+    for (; *maps_note(m, page) & PAGE_TABLE && page * PAGE_GRANULES < to; page++) {
+        *maps_word(m, page * PAGE_GRANULES) = (map_word){0};
+        *maps_note(m, page) = 0;
     }
     if (maps_of(m)->clean < to) maps_of(m)->clean = to;
     open_range(m, from, to);
 }
 
 // The table moves to pages that are new, thus zero, with room for `capacity` pages.
-static void move_table(lm_memory *m, uint32_t page, uint32_t capacity) {
+static void maps_move_table(lm_memory *m, uint32_t page, uint32_t capacity) {
     page_maps *maps = maps_of(m);
     page_maps old = *maps;
     uint32_t pages = old.end - old.first;
-    const void *words = map_word_of(m, old.first * PAGE_GRANULES), *notes = note_of(m, old.first);
-    const void *of_pages = hints_of(m, 0), *of_words = hints_of(m, 1);
+    const void *words = maps_word(m, old.first * PAGE_GRANULES), *notes = maps_note(m, old.first);
+    const void *of_pages = maps_hints(m, 0), *of_words = maps_hints(m, 1);
     maps->table = page * LM_PAGE_BYTES;
     maps->capacity = capacity;
-    memcpy(map_word_of(m, old.first * PAGE_GRANULES), words,
+    memcpy(maps_word(m, old.first * PAGE_GRANULES), words,
            (size_t)pages * PAGE_WORDS * sizeof(map_word));
-    memcpy(note_of(m, old.first), notes, pages * sizeof(page_note));
+    memcpy(maps_note(m, old.first), notes, pages * sizeof(page_note));
     if (PAGE_HINTS_BYTES) {
-        memcpy(hints_of(m, 0), of_pages, pages);
-        memcpy(hints_of(m, 1), of_words, (size_t)pages * PAGE_WORDS);
+        memcpy(maps_hints(m, 0), of_pages, pages);
+        memcpy(maps_hints(m, 1), of_words, (size_t)pages * PAGE_WORDS);
     }
-    uint32_t end = page + pages_for(table_granules(maps));
-    close_pages(m, page, end, TABLE);
-    open_table(m, old.table, table_granules(&old));
+    uint32_t end = page + maps_pages_for(maps_table_granules(maps));
+    maps_close(m, page, end, PAGE_TABLE);
+    maps_open_table(m, old.table, maps_table_granules(&old));
 }
 
 // Room for twice as many pages; for all that there can be where that is not much more.
-static uint32_t capacity_for(const lm_memory *m, uint32_t pages) {
+static uint32_t maps_capacity_for(const lm_memory *m, uint32_t pages) {
     uint32_t most = m->pages_max - maps_of(m)->first;
     return pages < most / 8 * 3 ? 2 * pages + 2 : most;
 }
@@ -167,19 +167,20 @@ static uint32_t maps_grow(lm_memory *m, uint32_t tail, uint32_t granules, uint32
     uint32_t start = lm_memory_pages(m), ours = old->end, first = old->first, table = 0;
     uint32_t behind = start * PAGE_GRANULES, capacity = old->capacity;
     bool joins = start == ours && tail < behind;
-    uint32_t place = lm_round_up(joins ? tail : behind, step), end = pages_for(place + granules);
+    uint32_t place = lm_round_up(joins ? tail : behind, step),
+             end = maps_pages_for(place + granules);
     if (end < start) end = start; // the free end has such a place, and nothing is to grow
     if (end - first > capacity) {
-        capacity = capacity_for(m, end - first + step / PAGE_GRANULES);
-        table = pages_for(granules_for((uint64_t)capacity * PAGE_MAP_BYTES));
+        capacity = maps_capacity_for(m, end - first + step / PAGE_GRANULES);
+        table = maps_pages_for(maps_granules_for((uint64_t)capacity * PAGE_MAP_BYTES));
         if (!joins) place = lm_round_up(behind + table * PAGE_GRANULES, step);
-        end = joins ? end + table : pages_for(place + granules);
+        end = joins ? end + table : maps_pages_for(place + granules);
         if (end - first > capacity) return 0; // more than the memory can have
     }
     if (end > LM_PAGES_MAX || lm_memory_grow(m, end - start) == LM_GROW_REFUSED) return 0;
-    if (table) move_table(m, joins ? end - table : start, capacity);
+    if (table) maps_move_table(m, joins ? end - table : start, capacity);
     maps_of(m)->end = end;
-    close_pages(m, ours, start, FOREIGN);
+    maps_close(m, ours, start, PAGE_FOREIGN);
     if (table && joins)
         end -= table;
     else
@@ -192,13 +193,13 @@ static uint32_t maps_grow(lm_memory *m, uint32_t tail, uint32_t granules, uint32
 // could not grow.
 static bool maps_start(lm_memory *m, uint32_t heap_bytes) {
     uint32_t first = m->heap_start / LM_PAGE_BYTES, front = maps_front(m, heap_bytes);
-    uint32_t pages = lm_memory_pages(m), capacity = pages_for(front);
+    uint32_t pages = lm_memory_pages(m), capacity = maps_pages_for(front);
     if (capacity < pages) capacity = pages;
     capacity += (capacity < LM_PAGES_MAX) - first; // one more, for the table
-    if (capacity < TABLE_PAGES_MIN) capacity = TABLE_PAGES_MIN;
+    if (capacity < MAPS_PAGES_MIN) capacity = MAPS_PAGES_MIN;
     if (capacity > LM_PAGES_MAX - first) capacity = LM_PAGES_MAX - first;
     page_maps maps = {front << GRANULE_SHIFT, first, 0, capacity, 0};
-    uint32_t opened = front + table_granules(&maps);
+    uint32_t opened = front + maps_table_granules(&maps);
     if (!lm_reach(m, (uint64_t)opened << GRANULE_SHIFT)) return false;
     memset(lm_at(m, m->heap_start), 0, ((size_t)opened << GRANULE_SHIFT) - m->heap_start);
     maps.end = lm_memory_pages(m);
@@ -209,21 +210,21 @@ static bool maps_start(lm_memory *m, uint32_t heap_bytes) {
 }
 
 // Where the table can begin after a reset: at the front, or where it is.
-static uint32_t table_place(const lm_memory *m, uint32_t front) {
+static uint32_t maps_table_place(const lm_memory *m, uint32_t front) {
     const page_maps *maps = maps_of(m);
-    uint32_t end = front + table_granules(maps);
+    uint32_t end = front + maps_table_granules(maps);
     for (uint32_t page = front / PAGE_GRANULES; page * PAGE_GRANULES < end; page++)
-        if (page >= maps->end || (*note_of(m, page) & FOREIGN)) return maps->table;
+        if (page >= maps->end || (*maps_note(m, page) & PAGE_FOREIGN)) return maps->table;
     return front << GRANULE_SHIFT;
 }
 
 // Opens what is not closed from a granule on.
-static void open_all(lm_memory *m, uint32_t from) {
+static void maps_open_all(lm_memory *m, uint32_t from) {
     const page_maps *maps = maps_of(m);
     for (uint32_t page = from / PAGE_GRANULES; page < maps->end; page++) {
-        page_note note = *note_of(m, page);
-        if (!(note & CLOSED)) continue;
-        close_pages(m, page, page + 1, note);
+        page_note note = *maps_note(m, page);
+        if (!(note & PAGE_CLOSED)) continue;
+        maps_close(m, page, page + 1, note);
         if (from < page * PAGE_GRANULES) open_range(m, from, page * PAGE_GRANULES);
         from = (page + 1) * PAGE_GRANULES;
     }
@@ -234,19 +235,19 @@ static void open_all(lm_memory *m, uint32_t from) {
 static void maps_reset(lm_memory *m, uint32_t heap_bytes) {
     page_maps *maps = maps_of(m);
     uint32_t front = maps_front(m, heap_bytes);
-    const page_note *old = note_of(m, maps->first);
-    uint32_t written = (maps->table >> GRANULE_SHIFT) + table_granules(maps);
+    const page_note *old = maps_note(m, maps->first);
+    uint32_t written = (maps->table >> GRANULE_SHIFT) + maps_table_granules(maps);
     if (maps->clean < written) maps->clean = written;
-    maps->table = table_place(m, front);
-    page_note *notes = note_of(m, maps->first);
+    maps->table = maps_table_place(m, front);
+    page_note *notes = maps_note(m, maps->first);
     for (uint32_t i = 0; i < maps->capacity; i++) // upwards, as they may overlap
-        notes[i] = old[i] & FOREIGN;
-    memset(map_word_of(m, maps->first * PAGE_GRANULES), 0,
+        notes[i] = old[i] & PAGE_FOREIGN;
+    memset(maps_word(m, maps->first * PAGE_GRANULES), 0,
            (size_t)maps->capacity * PAGE_WORDS * sizeof(map_word));
-    memset(hints_of(m, 0), 0, (size_t)maps->capacity * PAGE_HINTS_BYTES);
-    uint32_t table = maps->table >> GRANULE_SHIFT, end = table + table_granules(maps);
-    if (table != front) close_pages(m, table / PAGE_GRANULES, pages_for(end), TABLE);
-    open_all(m, table == front ? end : front);
+    memset(maps_hints(m, 0), 0, (size_t)maps->capacity * PAGE_HINTS_BYTES);
+    uint32_t table = maps->table >> GRANULE_SHIFT, end = table + maps_table_granules(maps);
+    if (table != front) maps_close(m, table / PAGE_GRANULES, maps_pages_for(end), PAGE_TABLE);
+    maps_open_all(m, table == front ? end : front);
 }
 
 // The heap that has so many bytes of blocks and gaps: with its table, which may have room for twice
@@ -254,24 +255,24 @@ static void maps_reset(lm_memory *m, uint32_t heap_bytes) {
 // and the table.
 static inline uint64_t maps_heap_bytes(const lm_demand *demand, uint64_t bytes,
                                        uint64_t heap_bytes) {
-    uint64_t first_table = (uint64_t)(TABLE_PAGES_MIN + 4) * PAGE_MAP_BYTES;
+    uint64_t first_table = (uint64_t)(MAPS_PAGES_MIN + 4) * PAGE_MAP_BYTES;
     _Static_assert(PAGE_MAP_BYTES * 2 * 17 <= LM_PAGE_BYTES, "a table takes less than a 16th");
     uint64_t table = (bytes + demand->foreign_bytes) / 16;
     return lm_heap_bytes(bytes + table, heap_bytes + first_table + 2 * LM_PAGE_BYTES);
 }
 
 // Whether an offset from a caller is a block's; what it may be at check level 1.
-static inline uint32_t live(const lm_memory *m, const void *address) {
+static inline uint32_t maps_live(const lm_memory *m, const void *address) {
     uint32_t granule = lm_offset(m, address) >> GRANULE_SHIFT;
     LM_CHECK(lm_holds(m, address) && lm_offset(m, address) % LM_BLOCK_ALIGNMENT == 0);
     LM_CHECK(granule / PAGE_GRANULES >= maps_of(m)->first && granule < maps_end(m));
-    LM_CHECK(begins(m, granule) && !is_free(m, granule));
-    LM_CHECK(!(*note_of(m, granule / PAGE_GRANULES) & CLOSED));
+    LM_CHECK(maps_begins(m, granule) && !maps_is_free(m, granule));
+    LM_CHECK(!(*maps_note(m, granule / PAGE_GRANULES) & PAGE_CLOSED));
     return granule;
 }
 
 // Takes the granules from … to - 1 into use. Returns how many bytes of them may not be zero.
-static inline size_t mark_dirty(const lm_memory *m, uint32_t from, uint32_t to) {
+static inline size_t maps_mark_dirty(const lm_memory *m, uint32_t from, uint32_t to) {
     page_maps *maps = maps_of(m);
     uint32_t clean = maps->clean;
     if (clean < to) maps->clean = to;
@@ -279,24 +280,25 @@ static inline size_t mark_dirty(const lm_memory *m, uint32_t from, uint32_t to) 
 }
 
 // Sets *from to where granules that are not the state's or the first table's begin.
-static const char *page_maps_law(const lm_memory *m, uint32_t heap_bytes, uint32_t *from,
-                                 lm_census *census) {
+static const char *maps_law(const lm_memory *m, uint32_t heap_bytes, uint32_t *from,
+                            lm_census *census) {
     const page_maps *maps = maps_of(m);
     uint32_t front = maps_front(m, heap_bytes), table = maps->table >> GRANULE_SHIFT;
     if (maps->first != m->heap_start / LM_PAGE_BYTES || maps->end > lm_memory_pages(m) ||
         maps->end - maps->first > maps->capacity || maps->capacity > LM_PAGES_MAX - maps->first)
         return "table";
     if (maps->table % LM_BLOCK_ALIGNMENT || table < front ||
-        table + table_granules(maps) > maps_end(m))
+        table + maps_table_granules(maps) > maps_end(m))
         return "table";
-    *from = table == front ? front + table_granules(maps) : front;
+    *from = table == front ? front + maps_table_granules(maps) : front;
     uint32_t pages = 0;
     for (uint32_t page = maps->first; page < maps->end; page++) {
-        page_note note = *note_of(m, page);
-        pages += !!(note & TABLE);
-        census->heap_bytes += note & FOREIGN ? 0 : LM_PAGE_BYTES;
-        if ((note & CLOSED) && !begins(m, page * PAGE_GRANULES)) return "table";
+        page_note note = *maps_note(m, page);
+        pages += !!(note & PAGE_TABLE);
+        census->heap_bytes += note & PAGE_FOREIGN ? 0 : LM_PAGE_BYTES;
+        if ((note & PAGE_CLOSED) && !maps_begins(m, page * PAGE_GRANULES)) return "table";
     }
     census->heap_bytes -= m->heap_start % LM_PAGE_BYTES;
-    return pages == (table == front ? 0 : pages_for(table_granules(maps))) ? NULL : "table";
+    return pages == (table == front ? 0 : maps_pages_for(maps_table_granules(maps))) ? NULL
+                                                                                     : "table";
 }

@@ -41,9 +41,9 @@ enum {
     PAGE_BYTES = 1 << PAGE_SHIFT,
     PAGES_MAX = 1 << (32 - PAGE_SHIFT), // 4 GiB
     PAGES_A_GROWTH = LM_PAGE_BYTES / PAGE_BYTES,
-    BINS = 4 * (32 - PAGE_SHIFT) - 4, // bin_of(PAGES_MAX) + 1
-    BIN_TRIES = 8,
-    BIN_TRIES_LAST = 64, // before the memory grows
+    RUNS_BINS = 4 * (32 - PAGE_SHIFT) - 4, // runs_bin(PAGES_MAX) + 1
+    RUNS_TRIES = 8,
+    RUNS_TRIES_LAST = 64, // before the memory grows
 };
 
 typedef enum page_kind {
@@ -57,11 +57,11 @@ typedef enum page_kind {
 
 typedef struct page_runs {
     page_table table;
-    uint32_t first;      // our first page
-    uint32_t end;        // one past the last page that has a descriptor, ours or not
-    uint32_t clean;      // from this page on nobody has written: they read as zero
-    uint32_t bins[BINS]; // free runs
-    uint32_t bin_map[(BINS + 31) / 32];
+    uint32_t first;           // our first page
+    uint32_t end;             // one past the last page that has a descriptor, ours or not
+    uint32_t clean;           // from this page on nobody has written: they read as zero
+    uint32_t bins[RUNS_BINS]; // free runs
+    uint32_t bin_map[(RUNS_BINS + 31) / 32];
 } page_runs;
 
 _Static_assert(PAGE_SHIFT <= 16, "memory grows by whole pages of ours");
@@ -70,46 +70,46 @@ static inline page_runs *runs_of(const lm_memory *m) {
     return lm_at(m, m->heap_start);
 }
 
-static inline page *page_at(const lm_memory *m, const page_runs *r, uint32_t number) {
+static inline page *runs_page(const lm_memory *m, const page_runs *r, uint32_t number) {
     return table_at(m, &r->table, number);
 }
 
-static inline page *page_of(const lm_memory *m, const page_runs *r, uint32_t offset) {
-    return page_at(m, r, offset >> PAGE_SHIFT);
+static inline page *runs_page_of(const lm_memory *m, const page_runs *r, uint32_t offset) {
+    return runs_page(m, r, offset >> PAGE_SHIFT);
 }
 
-static uint32_t number_of(const lm_memory *m, const page_runs *r, const page *p) {
+static uint32_t runs_number(const lm_memory *m, const page_runs *r, const page *p) {
     return table_number(m, &r->table, p);
 }
 
 // How many pages `size` bytes take, at least one; up to 2^32.
-static uint32_t pages_for(uint64_t size) {
+static uint32_t runs_pages_for(uint64_t size) {
     return size ? (uint32_t)((size + PAGE_BYTES - 1) >> PAGE_SHIFT) : 1;
 }
 
 // ---- Free runs ---------------------------------------------------------------------------------
 
 // The bin of a length, 1 … PAGES_MAX: exact up to 8 pages, then four to a doubling.
-static uint32_t bin_of(uint32_t pages) {
+static uint32_t runs_bin(uint32_t pages) {
     return class_of(pages << 4);
 }
 
-static void bin_insert(const lm_memory *m, page_runs *r, uint32_t first, uint32_t length) {
-    page *p = page_at(m, r, first), *last = page_at(m, r, first + length - 1);
-    uint32_t bin = bin_of(length);
+static void runs_insert(const lm_memory *m, page_runs *r, uint32_t first, uint32_t length) {
+    page *p = runs_page(m, r, first), *last = runs_page(m, r, first + length - 1);
+    uint32_t bin = runs_bin(length);
     *last = (page){.length = length, .kind = PAGE_FREE};
     *p = (page){.next = r->bins[bin], .length = length, .kind = PAGE_FREE};
-    if (p->next) page_at(m, r, p->next)->prev = first;
+    if (p->next) runs_page(m, r, p->next)->prev = first;
     r->bins[bin] = first;
     r->bin_map[bin / 32] |= 1u << bin % 32;
 }
 
-static void bin_remove(const lm_memory *m, page_runs *r, uint32_t first) {
-    const page *p = page_at(m, r, first);
-    uint32_t bin = bin_of(p->length);
-    if (p->next) page_at(m, r, p->next)->prev = p->prev;
+static void runs_remove(const lm_memory *m, page_runs *r, uint32_t first) {
+    const page *p = runs_page(m, r, first);
+    uint32_t bin = runs_bin(p->length);
+    if (p->next) runs_page(m, r, p->next)->prev = p->prev;
     if (p->prev)
-        page_at(m, r, p->prev)->next = p->next;
+        runs_page(m, r, p->prev)->next = p->next;
     else
         r->bins[bin] = p->next;
     if (!r->bins[bin]) r->bin_map[bin / 32] &= ~(1u << bin % 32);
@@ -117,41 +117,41 @@ static void bin_remove(const lm_memory *m, page_runs *r, uint32_t first) {
 
 // At check level 1, no page inside of a run may look like the first one of a block, or a pointer to
 // it would pass: what was the first page of something forgets it.
-static void run_forget(const lm_memory *m, const page_runs *r, uint32_t first) {
-    if (LM_CHECK_LEVEL >= 1) page_at(m, r, first)->kind = PAGE_FREE;
+static void runs_forget(const lm_memory *m, const page_runs *r, uint32_t first) {
+    if (LM_CHECK_LEVEL >= 1) runs_page(m, r, first)->kind = PAGE_FREE;
 }
 
 // Frees pages:  [ free ][ these ][ free ] => [ ------- free ------- ]. O(1).
-static void run_release(const lm_memory *m, page_runs *r, uint32_t first, uint32_t length) {
+static void runs_release(const lm_memory *m, page_runs *r, uint32_t first, uint32_t length) {
     uint32_t end = first + length;
-    run_forget(m, r, first);
-    if (end < r->end && page_at(m, r, end)->kind == PAGE_FREE) {
-        length += page_at(m, r, end)->length;
-        bin_remove(m, r, end);
+    runs_forget(m, r, first);
+    if (end < r->end && runs_page(m, r, end)->kind == PAGE_FREE) {
+        length += runs_page(m, r, end)->length;
+        runs_remove(m, r, end);
     }
-    if (first > r->first && page_at(m, r, first - 1)->kind == PAGE_FREE) {
-        uint32_t before = page_at(m, r, first - 1)->length;
+    if (first > r->first && runs_page(m, r, first - 1)->kind == PAGE_FREE) {
+        uint32_t before = runs_page(m, r, first - 1)->length;
         first -= before;
         length += before;
-        bin_remove(m, r, first);
+        runs_remove(m, r, first);
     }
-    bin_insert(m, r, first, length);
+    runs_insert(m, r, first, length);
 }
 
 // A free run of at least `pages`, out of its list; 0: none was found. The list whose runs may be
 // too short is searched for `tries` of them; any run of the lists beyond is long enough.
-static uint32_t run_find(const lm_memory *m, page_runs *r, uint32_t pages, uint32_t tries) {
-    uint32_t bin = bin_of(pages);
-    for (uint32_t n = r->bins[bin]; n && tries--; n = page_at(m, r, n)->next)
-        if (page_at(m, r, n)->length >= pages) {
-            bin_remove(m, r, n);
+static uint32_t runs_find(const lm_memory *m, page_runs *r, uint32_t pages, uint32_t tries) {
+    uint32_t bin = runs_bin(pages);
+    for (uint32_t n = r->bins[bin]; n && tries--; n = runs_page(m, r, n)->next)
+        if (runs_page(m, r, n)->length >= pages) {
+            runs_remove(m, r, n);
             return n;
         }
-    for (uint32_t from = bin + 1; from < BINS; from = (from / 32 + 1) * 32) {
+    for (uint32_t from = bin + 1; from < RUNS_BINS; from = (from / 32 + 1) * 32) {
         uint32_t map = r->bin_map[from / 32] >> from % 32;
         if (!map) continue;
         uint32_t n = r->bins[from + (uint32_t)__builtin_ctz(map)];
-        bin_remove(m, r, n);
+        runs_remove(m, r, n);
         return n;
     }
     return 0;
@@ -159,51 +159,51 @@ static uint32_t run_find(const lm_memory *m, page_runs *r, uint32_t pages, uint3
 
 // Makes a run that is in no list one thing of a kind. What becomes of its pages but the first and
 // the last is up to the caller.
-static void run_claim(const lm_memory *m, page_runs *r, uint32_t first, uint32_t length,
-                      page_kind kind) {
-    page *p = page_at(m, r, first), *last = page_at(m, r, first + length - 1);
+static void runs_claim(const lm_memory *m, page_runs *r, uint32_t first, uint32_t length,
+                       page_kind kind) {
+    page *p = runs_page(m, r, first), *last = runs_page(m, r, first + length - 1);
     *last = (page){.kind = (uint8_t)kind};
     *p = (page){.length = length, .kind = (uint8_t)kind};
     if (r->clean < first + length) r->clean = first + length;
 }
 
 // How many free pages lie behind a run that ends at `end`.
-static uint32_t room_behind(const lm_memory *m, const page_runs *r, uint32_t end) {
+static uint32_t runs_room_behind(const lm_memory *m, const page_runs *r, uint32_t end) {
     if (end == r->end) return 0;
-    const page *next = page_at(m, r, end);
+    const page *next = runs_page(m, r, end);
     return next->kind == PAGE_FREE ? next->length : 0;
 }
 
 // ---- The heap's extent --------------------------------------------------------------------------
 
 // The table's pages; none while it is the first one.
-static uint32_t table_run(const lm_memory *m, const page_runs *r, uint32_t *length) {
+static uint32_t runs_table_run(const lm_memory *m, const page_runs *r, uint32_t *length) {
     uint32_t first = table_offset(&r->table) >> PAGE_SHIFT;
-    *length = first >= r->first ? page_at(m, r, first)->length : 0;
+    *length = first >= r->first ? runs_page(m, r, first)->length : 0;
     return first;
 }
 
 // The table goes to, or on in, other pages.
-static void runs_table(lm_memory *m, page_runs *r, uint32_t to, uint32_t pages) {
+static void runs_move_table(lm_memory *m, page_runs *r, uint32_t to, uint32_t pages) {
     table_extend(m, &r->table, to, pages, r->end);
-    run_claim(m, r, to, pages, PAGE_TABLE);
+    runs_claim(m, r, to, pages, PAGE_TABLE);
 }
 
 // Takes over the pages start … end − 1, which are new; those between r->end and start are not ours.
 // The table gets the last `table` of them, where that is not 0.
 static void runs_extend(lm_memory *m, page_runs *r, uint32_t start, uint32_t end, uint32_t table) {
     if (table) {
-        uint32_t old_length, old = table_run(m, r, &old_length);
-        runs_table(m, r, end - table, table);
-        if (old_length) run_release(m, r, old, old_length);
+        uint32_t old_length, old = runs_table_run(m, r, &old_length);
+        runs_move_table(m, r, end - table, table);
+        if (old_length) runs_release(m, r, old, old_length);
     }
     for (uint32_t n = r->end; n < start; n++)
-        *page_at(m, r, n) = (page){.kind = PAGE_NOT_OURS};
+        *runs_page(m, r, n) = (page){.kind = PAGE_NOT_OURS};
     __atomic_store_n(&r->end, end, __ATOMIC_RELAXED); // checks look at it without the lock
-    if (end - table > start) run_release(m, r, start, end - table - start);
+    if (end - table > start) runs_release(m, r, start, end - table - start);
 }
 
-static uint32_t memory_end(const lm_memory *m) {
+static uint32_t runs_memory_end(const lm_memory *m) {
     return lm_memory_pages(m) * PAGES_A_GROWTH;
 }
 
@@ -213,9 +213,9 @@ static uint32_t memory_end(const lm_memory *m) {
 // end and ours; the table may then be too small for what we got, which is left as not ours.
 static bool runs_grow(lm_memory *m, uint32_t pages) {
     const page_runs *r = runs_of(m);
-    uint32_t end = memory_end(m), have = 0;
+    uint32_t end = runs_memory_end(m), have = 0;
     if (end == r->end && end > r->first) {
-        const page *last = page_at(m, r, end - 1);
+        const page *last = runs_page(m, r, end - 1);
         if (last->kind == PAGE_FREE) have = last->length;
     }
     uint32_t needed = pages - have, table = 0; // have < pages, or it would have been found
@@ -233,9 +233,10 @@ static bool runs_grow(lm_memory *m, uint32_t pages) {
 // page, and one free run. False: the memory could not grow.
 static bool runs_start(lm_memory *m, uint32_t state_bytes) {
     uint64_t table = (uint64_t)m->heap_start + state_bytes;
-    uint32_t first = pages_for(table + TABLE_DESCRIPTORS_MIN * TABLE_ENTRY_BYTES);
+    uint32_t first = runs_pages_for(table + TABLE_DESCRIPTORS_MIN * TABLE_ENTRY_BYTES);
     if (!lm_reach(m, (uint64_t)first << PAGE_SHIFT)) return false;
-    uint32_t end = memory_end(m), table_bytes = (uint32_t)(((uint64_t)first << PAGE_SHIFT) - table);
+    uint32_t end = runs_memory_end(m),
+             table_bytes = (uint32_t)(((uint64_t)first << PAGE_SHIFT) - table);
     page_runs *r = runs_of(m);
     memset(r, 0, state_bytes + table_bytes);
     r->first = r->end = first;
@@ -247,76 +248,76 @@ static bool runs_start(lm_memory *m, uint32_t state_bytes) {
 
 // Takes a run of `pages` pages out of the free ones, as a large block until it is made something
 // else. 0: none was found.
-static uint32_t run_take_free(lm_memory *m, uint32_t pages, uint32_t tries) {
+static uint32_t runs_take_free(lm_memory *m, uint32_t pages, uint32_t tries) {
     page_runs *r = runs_of(m);
-    uint32_t n = run_find(m, r, pages, tries);
+    uint32_t n = runs_find(m, r, pages, tries);
     if (!n) return 0;
-    uint32_t rest = page_at(m, r, n)->length - pages;
-    if (rest) bin_insert(m, r, n + pages, rest);
-    run_claim(m, r, n, pages, PAGE_LARGE);
+    uint32_t rest = runs_page(m, r, n)->length - pages;
+    if (rest) runs_insert(m, r, n + pages, rest);
+    runs_claim(m, r, n, pages, PAGE_LARGE);
     return n;
 }
 
 // The same, for which the memory grows. 0: refused, nothing has changed.
-static uint32_t run_take_new(lm_memory *m, uint32_t pages) {
-    return runs_grow(m, pages) ? run_take_free(m, pages, 1) : 0; // it is the first of its list
+static uint32_t runs_take_new(lm_memory *m, uint32_t pages) {
+    return runs_grow(m, pages) ? runs_take_free(m, pages, 1) : 0; // it is the first of its list
 }
 
 // The same: free pages, what `reclaim` frees of those kept in reserve, or new ones. 0: no memory.
-static uint32_t run_take(lm_memory *m, uint32_t pages, void (*reclaim)(lm_memory *)) {
+static uint32_t runs_take(lm_memory *m, uint32_t pages, void (*reclaim)(lm_memory *)) {
     if (pages > PAGES_MAX) return 0;
-    uint32_t n = run_take_free(m, pages, BIN_TRIES);
+    uint32_t n = runs_take_free(m, pages, RUNS_TRIES);
     if (n) return n;
     reclaim(m);
-    n = run_take_free(m, pages, BIN_TRIES_LAST);
-    return n ? n : run_take_new(m, pages);
+    n = runs_take_free(m, pages, RUNS_TRIES_LAST);
+    return n ? n : runs_take_new(m, pages);
 }
 
 // The same, at a page number that is a multiple of `step`, a power of two.
-static uint32_t run_take_aligned(lm_memory *m, uint32_t pages, uint32_t step,
-                                 void (*reclaim)(lm_memory *)) {
+static uint32_t runs_take_aligned(lm_memory *m, uint32_t pages, uint32_t step,
+                                  void (*reclaim)(lm_memory *)) {
     if (pages > PAGES_MAX - step) return 0;
-    uint32_t n = run_take(m, pages + step - 1, reclaim);
+    uint32_t n = runs_take(m, pages + step - 1, reclaim);
     if (!n) return 0;
     page_runs *r = runs_of(m);
     uint32_t before = lm_round_up(n, step) - n, after = step - 1 - before;
-    if (before) bin_insert(m, r, n, before);
-    run_claim(m, r, n + before, pages, PAGE_LARGE);
-    if (after) run_release(m, r, n + before + pages, after);
+    if (before) runs_insert(m, r, n, before);
+    runs_claim(m, r, n + before, pages, PAGE_LARGE);
+    if (after) runs_release(m, r, n + before + pages, after);
     return n + before;
 }
 
 // A large block in place: it gives pages back, or takes those of the free run behind it, for which
 // the memory may grow. False: there is no room; nothing has changed.
-static bool run_resize(lm_memory *m, uint32_t n, uint32_t pages) {
+static bool runs_resize(lm_memory *m, uint32_t n, uint32_t pages) {
     page_runs *r = runs_of(m);
-    uint32_t length = page_at(m, r, n)->length, end = n + length;
+    uint32_t length = runs_page(m, r, n)->length, end = n + length;
     if (pages > length) {
-        uint32_t more = pages - length, room = room_behind(m, r, end);
-        if (room < more && end + room == r->end && r->end == memory_end(m)) {
+        uint32_t more = pages - length, room = runs_room_behind(m, r, end);
+        if (room < more && end + room == r->end && r->end == runs_memory_end(m)) {
             if (!runs_grow(m, more)) return false;
             r = runs_of(m);
-            room = room_behind(m, r, end);
+            room = runs_room_behind(m, r, end);
         }
         if (room < more) return false;
-        bin_remove(m, r, end);
-        if (room > more) bin_insert(m, r, n + pages, room - more);
+        runs_remove(m, r, end);
+        if (room > more) runs_insert(m, r, n + pages, room - more);
     }
-    run_claim(m, r, n, pages, PAGE_LARGE);
-    if (pages < length) run_release(m, r, n + pages, length - pages);
+    runs_claim(m, r, n, pages, PAGE_LARGE);
+    if (pages < length) runs_release(m, r, n + pages, length - pages);
     return true;
 }
 
 // The table goes to the front, where that is free, so that it splits nothing.
-static void table_to_front(lm_memory *m, page_runs *r) {
-    uint32_t length, old = table_run(m, r, &length);
-    const page *front = page_at(m, r, r->first);
+static void runs_table_to_front(lm_memory *m, page_runs *r) {
+    uint32_t length, old = runs_table_run(m, r, &length);
+    const page *front = runs_page(m, r, r->first);
     if (!length || front->kind != PAGE_FREE || front->length < length) return;
     uint32_t rest = front->length - length;
-    bin_remove(m, r, r->first);
-    runs_table(m, r, r->first, length);
-    if (rest) bin_insert(m, r, r->first + length, rest);
-    run_release(m, r, old, length);
+    runs_remove(m, r, r->first);
+    runs_move_table(m, r, r->first, length);
+    if (rest) runs_insert(m, r, r->first + length, rest);
+    runs_release(m, r, old, length);
 }
 
 // All runs but the table are free again. O(runs).
@@ -325,29 +326,30 @@ static void runs_reset(lm_memory *m) {
     memset(r->bins, 0, sizeof r->bins);
     memset(r->bin_map, 0, sizeof r->bin_map);
     for (uint32_t n = r->first, run = n; n <= r->end;) { // `run`: where what is now free begins
-        page_kind kind = n < r->end ? page_at(m, r, n)->kind : PAGE_NOT_OURS;
-        uint32_t length = kind == PAGE_NOT_OURS ? 1 : page_at(m, r, n)->length;
-        if (kind == PAGE_SLAB || kind == PAGE_LARGE) run_forget(m, r, n);
+        page_kind kind = n < r->end ? runs_page(m, r, n)->kind : PAGE_NOT_OURS;
+        uint32_t length = kind == PAGE_NOT_OURS ? 1 : runs_page(m, r, n)->length;
+        if (kind == PAGE_SLAB || kind == PAGE_LARGE) runs_forget(m, r, n);
         if (kind == PAGE_NOT_OURS || kind == PAGE_TABLE) {
-            if (n > run) bin_insert(m, r, run, n - run);
+            if (n > run) runs_insert(m, r, run, n - run);
             run = n + length;
         }
         n += length;
     }
-    if (r->end > r->first) table_to_front(m, r);
+    if (r->end > r->first) runs_table_to_front(m, r);
 }
 
 // ---- The walk ----------------------------------------------------------------------------------
 
-static const char *validate_bins(const lm_memory *m, const page_runs *r, uint32_t free_runs) {
+static const char *runs_validate_bins(const lm_memory *m, const page_runs *r, uint32_t free_runs) {
     uint32_t listed = 0;
-    for (uint32_t bin = 0; bin < BINS; bin++) {
+    for (uint32_t bin = 0; bin < RUNS_BINS; bin++) {
         bool mapped = r->bin_map[bin / 32] >> bin % 32 & 1;
         if (mapped != (r->bins[bin] != 0)) return "bins";
-        for (uint32_t n = r->bins[bin], before = 0; n; before = n, n = page_at(m, r, n)->next) {
+        for (uint32_t n = r->bins[bin], before = 0; n; before = n, n = runs_page(m, r, n)->next) {
             if (n < r->first || n >= r->end || ++listed > free_runs) return "bins";
-            const page *p = page_at(m, r, n);
-            if (p->kind != PAGE_FREE || p->prev != before || !p->length || bin_of(p->length) != bin)
+            const page *p = runs_page(m, r, n);
+            if (p->kind != PAGE_FREE || p->prev != before || !p->length ||
+                runs_bin(p->length) != bin)
                 return "bins";
         }
     }
@@ -362,16 +364,16 @@ static const char *runs_validate(const lm_memory *m, lm_census *census,
     const page_runs *r = runs_of(m);
     uint32_t free_runs = 0, length, table = table_offset(&r->table) >> PAGE_SHIFT;
     bool after_free = false;
-    if (r->table.first != r->first - 1 || r->end < r->first || r->end > memory_end(m) ||
+    if (r->table.first != r->first - 1 || r->end < r->first || r->end > runs_memory_end(m) ||
         !table_holds(m, &r->table, r->end))
         return "runs";
     for (uint32_t n = r->first; n < r->end; n += length) {
-        const page *p = page_at(m, r, n);
+        const page *p = runs_page(m, r, n);
         page_kind kind = p->kind;
         length = kind == PAGE_NOT_OURS ? 1 : p->length;
         if (length == 0 || length > r->end - n) return "runs";
         if (kind == PAGE_FREE) {
-            const page *last = page_at(m, r, n + length - 1);
+            const page *last = runs_page(m, r, n + length - 1);
             if (after_free) return "coalesced";
             if (last->kind != PAGE_FREE || last->length != length) return "runs";
             free_runs++;
@@ -387,5 +389,5 @@ static const char *runs_validate(const lm_memory *m, lm_census *census,
         after_free = kind == PAGE_FREE;
     }
     census->heap_bytes += ((uint64_t)r->first << PAGE_SHIFT) - m->heap_start;
-    return validate_bins(m, r, free_runs);
+    return runs_validate_bins(m, r, free_runs);
 }

@@ -92,7 +92,7 @@ static bool table_holds(const lm_memory *m, const page_table *t, uint32_t end) {
 // How many descriptors the next part has, after `count`: as many as before and PART_MIN more, or
 // all that are left, where these are no more than PART_MIN above. For the first one there is room
 // for PART_MIN only.
-static uint32_t part_count(const page_table *t, uint32_t count) {
+static uint32_t table_part_count(const page_table *t, uint32_t count) {
     uint32_t left = (1u << (32 - PAGE_SHIFT)) - t->first - count, more = count + PART_MIN;
     if (count == 0) return left < PART_MIN ? left : PART_MIN;
     return left > PART_MIN && left - PART_MIN > more ? more : left;
@@ -101,7 +101,8 @@ static uint32_t part_count(const page_table *t, uint32_t count) {
 // The next part goes to an offset. Returns its bytes. The last one goes on where the next would
 // begin.
 static uint32_t table_add(page_table *t, uint32_t offset) {
-    uint32_t count = t->capacity - t->first, first = count + PART_MIN, more = part_count(t, count);
+    uint32_t count = t->capacity - t->first, first = count + PART_MIN,
+             more = table_part_count(t, count);
     uint32_t part = offset - first * (uint32_t)sizeof(page);
     t->parts[most_significant_bit(first)] = part;
     if (more) t->parts[most_significant_bit(first + more - 1)] = part;
@@ -129,7 +130,7 @@ static void table_start(const lm_memory *m, page_table *t, uint32_t first, uint3
 static uint32_t table_pages(const lm_memory *m, const page_table *t, uint32_t end) {
     (void)m;
     uint32_t count = t->capacity - t->first, pages = 0, more;
-    for (uint64_t parts = 0; (more = part_count(t, count)) != 0;) {
+    for (uint64_t parts = 0; (more = table_part_count(t, count)) != 0;) {
         parts += more * sizeof(page);
         count += more;
         uint64_t bytes = parts + count * sizeof(page_tag);
@@ -145,7 +146,7 @@ static void table_extend(lm_memory *m, page_table *t, uint32_t to, uint32_t page
     uint32_t at = to << PAGE_SHIFT, bytes = pages << PAGE_SHIFT, used = 0;
     uint32_t before = t->capacity - t->first, more;
     if (LM_CHECK_LEVEL >= 1) memset(lm_at(m, at), 0, bytes);
-    while ((more = part_count(t, t->capacity - t->first)) != 0 &&
+    while ((more = table_part_count(t, t->capacity - t->first)) != 0 &&
            more * sizeof(page) + (t->capacity - t->first + more) * sizeof(page_tag) <= bytes - used)
         used += table_add(t, at + used);
     table_tags(m, t, at + used, before);

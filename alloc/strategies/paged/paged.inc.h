@@ -82,7 +82,7 @@ enum {
 
 // The smallest slab: at most an eighth of it is no block.
 static uint32_t slab_pages_min(uint32_t class) {
-    uint32_t bytes = class_bytes(class), pages = pages_for(bytes);
+    uint32_t bytes = class_bytes(class), pages = runs_pages_for(bytes);
     while ((pages << PAGE_SHIFT) % bytes * 8 > pages << PAGE_SHIFT)
         pages++;
     return pages;
@@ -94,18 +94,18 @@ static uint32_t slab_capacity(const page *p) {
 
 // ---- Runs and slabs ----------------------------------------------------------------------------
 
-static inline page *current(const lm_memory *m, const heap *h, uint32_t class) {
-    return page_by(m, h->slab[class]);
+static inline page *slab_current(const lm_memory *m, const heap *h, uint32_t class) {
+    return heap_page(m, h->slab[class]);
 }
 
 // The heap is small: a page of its memory counts for more than a few steps.
-static bool is_small(const lm_memory *m) {
+static bool paged_is_small(const lm_memory *m) {
     return runs_of(m)->end <= SMALL_HEAP_BYTES >> PAGE_SHIFT;
 }
 
 // What is current in a class without a slab: the page before the first, full and without blocks.
-static uint32_t no_slab(const lm_memory *m) {
-    return handle_of(m, page_at(m, runs_of(m), runs_of(m)->first - 1));
+static uint32_t slab_none(const lm_memory *m) {
+    return heap_handle(m, runs_page(m, runs_of(m), runs_of(m)->first - 1));
 }
 
 // A class gives pages back. One that has no slab any more rents again before it buys.
@@ -116,28 +116,28 @@ static void slab_gave(heap *h, uint32_t class, uint32_t pages) {
 
 // Current slabs without a live block become free runs; while the heap is small, so do the pages of
 // the others in which no block was ever handed out.
-static void reclaim(lm_memory *m) {
+static void paged_reclaim(lm_memory *m) {
     heap *h = heap_of(m);
     for (uint32_t c = 0; c < CLASSES; c++) {
-        if (h->slab[c] == no_slab(m)) continue;
-        page *p = current(m, h, c);
-        uint32_t n = number_of(m, runs_of(m), p), length = p->length;
+        if (h->slab[c] == slab_none(m)) continue;
+        page *p = slab_current(m, h, c);
+        uint32_t n = runs_number(m, runs_of(m), p), length = p->length;
         uint32_t carved = slab_capacity(p) - p->uncarved;
-        uint32_t keep = p->used == 0  ? 0
-                        : is_small(m) ? pages_for(carved * class_bytes(c))
-                                      : length;
+        uint32_t keep = p->used == 0        ? 0
+                        : paged_is_small(m) ? runs_pages_for(carved * class_bytes(c))
+                                            : length;
         if (keep == length) continue;
-        if (keep == 0) h->slab[c] = no_slab(m);
+        if (keep == 0) h->slab[c] = slab_none(m);
         slab_gave(h, c, length - keep);
         p->length = keep;
         p->uncarved = (uint16_t)(slab_capacity(p) - carved);
-        run_release(m, runs_of(m), n + keep, length - keep);
+        runs_release(m, runs_of(m), n + keep, length - keep);
     }
 }
 
 // How large a slab of the class is to be at most, in bytes.
 static uint32_t slab_enough(const lm_memory *m, uint32_t class) {
-    bool small = is_small(m);
+    bool small = paged_is_small(m);
     uint32_t share = runs_of(m)->end * (PAGE_BYTES / SLAB_HEAP_SHARE);
     if (small || share < SLAB_BYTES_SMALL) share = SLAB_BYTES_SMALL;
     if (share > SLAB_BYTES_MAX) share = SLAB_BYTES_MAX;
@@ -157,16 +157,16 @@ static uint32_t slab_pages_next(const lm_memory *m, uint32_t class, uint32_t lea
 // A run becomes a slab, its class's current one.
 static page *slab_make(const lm_memory *m, uint32_t class, uint32_t n) {
     heap *h = heap_of(m);
-    page *p = page_at(m, runs_of(m), n);
+    page *p = runs_page(m, runs_of(m), n);
     uint32_t pages = p->length;
     for (uint32_t i = 0; i < pages; i++) {
-        page *part = page_at(m, runs_of(m), n + i);
+        page *part = runs_page(m, runs_of(m), n + i);
         *part = (page){.kind = PAGE_SLAB, .class = (uint8_t) class};
-        set_slab(m, part, n, i);
+        tag_set_slab(m, part, n, i);
     }
     p->length = pages;
     p->uncarved = (uint16_t)slab_capacity(p);
-    h->slab[class] = handle_of(m, p);
+    h->slab[class] = heap_handle(m, p);
     h->pages[class] += pages;
     return p;
 }
@@ -175,18 +175,18 @@ static page *slab_make(const lm_memory *m, uint32_t class, uint32_t n) {
 // so the word is a suspicion, and the list that the block is on the proof. A block of another
 // thread's slab says it with another bit: its list is not ours to walk, and the suspicion must do,
 // which is wrong once in 2^32.
-static uint32_t *guard_of(const lm_memory *m, uint32_t block) {
-    return link_of(m, block) + 1;
+static uint32_t *guard_word(const lm_memory *m, uint32_t block) {
+    return paged_link(m, block) + 1;
 }
 
-static inline void guard(const lm_memory *m, uint32_t block) {
-    if (LM_CHECK_LEVEL >= 1) *guard_of(m, block) = ~block;
+static inline void guard_own(const lm_memory *m, uint32_t block) {
+    if (LM_CHECK_LEVEL >= 1) *guard_word(m, block) = ~block;
 }
 static inline void guard_others(const lm_memory *m, uint32_t block) {
-    if (LM_CHECK_LEVEL >= 1) *guard_of(m, block) = ~block ^ 1;
+    if (LM_CHECK_LEVEL >= 1) *guard_word(m, block) = ~block ^ 1;
 }
 static inline void guard_none(const lm_memory *m, uint32_t block) {
-    if (LM_CHECK_LEVEL >= 1) *guard_of(m, block) = 0;
+    if (LM_CHECK_LEVEL >= 1) *guard_word(m, block) = 0;
 }
 
 // Links some blocks that were never handed out, in the order of addresses.
@@ -195,80 +195,80 @@ static void slab_carve(const lm_memory *m, page *p) {
     uint32_t count = (share > CARVE_BYTES ? share : CARVE_BYTES) / size;
     if (count == 0) count = 1;
     if (count > p->uncarved) count = p->uncarved;
-    uint32_t start = number_of(m, runs_of(m), p) << PAGE_SHIFT;
+    uint32_t start = runs_number(m, runs_of(m), p) << PAGE_SHIFT;
     uint32_t first = start + (slab_capacity(p) - p->uncarved) * size;
     uint32_t last = first + (count - 1) * size;
     for (uint32_t block = first; block < last; block += size) {
-        *link_of(m, block) = block + size;
-        guard(m, block);
+        *paged_link(m, block) = block + size;
+        guard_own(m, block);
     }
-    *link_of(m, last) = p->free;
-    guard(m, last);
+    *paged_link(m, last) = p->free;
+    guard_own(m, last);
     p->free = first;
     p->uncarved = (uint16_t)(p->uncarved - count);
 }
 
-static void partial_insert(const lm_memory *m, heap *h, page *p) {
-    uint32_t n = number_of(m, runs_of(m), p), next = h->partial[p->class];
+static void slab_partial_insert(const lm_memory *m, heap *h, page *p) {
+    uint32_t n = runs_number(m, runs_of(m), p), next = h->partial[p->class];
     p->prev = 0;
     p->next = next;
-    if (next) page_at(m, runs_of(m), next)->prev = n;
+    if (next) runs_page(m, runs_of(m), next)->prev = n;
     h->partial[p->class] = n;
 }
 
-static void partial_remove(const lm_memory *m, heap *h, const page *p) {
-    if (p->next) page_at(m, runs_of(m), p->next)->prev = p->prev;
+static void slab_partial_remove(const lm_memory *m, heap *h, const page *p) {
+    if (p->next) runs_page(m, runs_of(m), p->next)->prev = p->prev;
     if (p->prev)
-        page_at(m, runs_of(m), p->prev)->next = p->next;
+        runs_page(m, runs_of(m), p->prev)->next = p->next;
     else
         h->partial[p->class] = p->next;
 }
 
 // ---- The interface ------------------------------------------------------------------------------
 
-static bool is_free(const lm_memory *m, const page *p, uint32_t block) {
-    if (*guard_of(m, block) != ~block) return false;
-    for (uint32_t b = p->free; b; b = *link_of(m, b))
+static bool slab_is_free(const lm_memory *m, const page *p, uint32_t block) {
+    if (*guard_word(m, block) != ~block) return false;
+    for (uint32_t b = p->free; b; b = *paged_link(m, b))
         if (b == block) return true;
-    return is_cached(m, p->class, block);
+    return heap_is_cached(m, p->class, block);
 }
 
-static inline uint32_t pop(const lm_memory *m, page *p) {
+static inline uint32_t slab_pop(const lm_memory *m, page *p) {
     uint32_t block = p->free;
-    p->free = *link_of(m, block);
+    p->free = *paged_link(m, block);
     p->used++;
     guard_none(m, block);
     return block;
 }
 
-static inline void push(const lm_memory *m, page *p, uint32_t block) {
-    *link_of(m, block) = p->free;
+static inline void slab_push(const lm_memory *m, page *p, uint32_t block) {
+    *paged_link(m, block) = p->free;
     p->free = block;
     p->used--;
-    guard(m, block);
+    guard_own(m, block);
 }
 
 // A slab of the class with a block on its free list, which is then the current one. NULL: there is
 // none.
 static page *slab_ready(const lm_memory *m, uint32_t class) {
     heap *h = heap_of(m);
-    page *p = current(m, h, class);
+    page *p = slab_current(m, h, class);
     if (p->free) return p;
     if (!p->uncarved) { // it is full: another one becomes current
         uint32_t n = h->partial[class];
         if (!n) return NULL;
-        p = page_at(m, runs_of(m), n);
-        partial_remove(m, h, p);
-        h->slab[class] = handle_of(m, p);
+        p = runs_page(m, runs_of(m), n);
+        slab_partial_remove(m, h, p);
+        h->slab[class] = heap_handle(m, p);
     }
     if (!p->free) slab_carve(m, p);
     return p;
 }
 
 // A free block of a class a little further up, each of which is aligned as asked; 0: there is none.
-static uint32_t block_above(const lm_memory *m, uint32_t class, uint32_t above) {
+static uint32_t paged_block_above(const lm_memory *m, uint32_t class, uint32_t above) {
     for (uint32_t c = class + 1; c <= class + above && c < CLASSES; c++) {
-        uint32_t block = block_ready(m, c);
+        uint32_t block = heap_block_ready(m, c);
         if (block) return block;
     }
     return 0;
@@ -276,28 +276,29 @@ static uint32_t block_above(const lm_memory *m, uint32_t class, uint32_t above) 
 
 static uint32_t slab_buy(lm_memory *m, uint32_t class, uint32_t above) {
     uint32_t least = slab_pages_min(class), most = slab_pages_next(m, class, least);
-    uint32_t n = run_take_free(m, most, BIN_TRIES);
+    uint32_t n = runs_take_free(m, most, RUNS_TRIES);
     if (!n) {
-        reclaim(m);
-        bool small = is_small(m);
+        paged_reclaim(m);
+        bool small = paged_is_small(m);
         for (uint32_t pages = small ? least : most; !n && pages >= least; pages /= 2)
-            n = run_take_free(m, pages, BIN_TRIES_LAST);
-        uint32_t block = n || !small ? 0 : block_above(m, class, above);
+            n = runs_take_free(m, pages, RUNS_TRIES_LAST);
+        uint32_t block = n || !small ? 0 : paged_block_above(m, class, above);
         if (block) return block;
-        if (!n) n = run_take_new(m, small ? least : most);
-        if (!n) n = run_take_free(m, least, BIN_TRIES_LAST);
-        if (!n) return block_above(m, class, above);
+        if (!n) n = runs_take_new(m, small ? least : most);
+        if (!n) n = runs_take_free(m, least, RUNS_TRIES_LAST);
+        if (!n) return paged_block_above(m, class, above);
     }
     slab_make(m, class, n);
-    return block_ready(m, class);
+    return heap_block_ready(m, class);
 }
 
 // Whether a class that has no block left is to rent one. In a small heap, always what a run of its
 // own serves with little loss.
-static bool may_rent(const lm_memory *m, uint32_t class) {
+static bool paged_may_rent(const lm_memory *m, uint32_t class) {
     heap *h = heap_of(m);
     uint32_t bytes = class_bytes(class);
-    if (is_small(m) && bytes >= PAGE_BYTES && pages_for(bytes) << PAGE_SHIFT <= bytes + bytes / 4)
+    if (paged_is_small(m) && bytes >= PAGE_BYTES &&
+        runs_pages_for(bytes) << PAGE_SHIFT <= bytes + bytes / 4)
         return true;
     if (h->rents[class] > RENT_BYTES / bytes) return false;
     h->rents[class]++;
@@ -305,75 +306,79 @@ static bool may_rent(const lm_memory *m, uint32_t class) {
 }
 
 // A run as it was taken.
-static uint32_t large_block(const lm_memory *m, uint32_t n) {
-    if (n) set_large(m, n);
+static uint32_t paged_large(const lm_memory *m, uint32_t n) {
+    if (n) tag_set_large(m, n);
     return n << PAGE_SHIFT;
 }
 
 // Of a class without a block: one from elsewhere, or 0. Called with the lock. A call of its own, so
-// that allocate_slow, which mostly links a few blocks more, saves few registers.
-static __attribute__((noinline)) uint32_t block_more(uint32_t class, uint32_t above, lm_memory *m) {
-    if (above && may_rent(m, class)) {
-        uint32_t block = block_above(m, class, above);
+// that paged_allocate_slow, which mostly links a few blocks more, saves few registers.
+static __attribute__((noinline)) uint32_t paged_block_more(uint32_t class, uint32_t above,
+                                                           lm_memory *m) {
+    if (above && paged_may_rent(m, class)) {
+        uint32_t block = paged_block_above(m, class, above);
         if (block) return block;
         if (class_bytes(class) >= PAGE_BYTES)
-            return large_block(m, run_take(m, pages_for(class_bytes(class)), reclaim));
+            return paged_large(m, runs_take(m, runs_pages_for(class_bytes(class)), paged_reclaim));
     }
     uint32_t block = slab_buy(m, class, above);
     // What would be refused may take a run of its own, if it is too large to share a page.
     if (!block && above && class_bytes(class) > PAGE_BYTES / 2)
-        block = large_block(m, run_take_free(m, pages_for(class_bytes(class)), BIN_TRIES_LAST));
+        block =
+            paged_large(m, runs_take_free(m, runs_pages_for(class_bytes(class)), RUNS_TRIES_LAST));
     return block;
 }
 
-static __attribute__((noinline)) void *allocate_slow(uint32_t class, uint32_t above, lm_memory *m) {
+static __attribute__((noinline)) void *paged_allocate_slow(uint32_t class, uint32_t above,
+                                                           lm_memory *m) {
     if (!heap_ready(m)) return NULL;
-    take_mail(m);
-    uint32_t block = block_ready(m, class);
+    heap_take_mail(m);
+    uint32_t block = heap_block_ready(m, class);
     while (!block) {
-        lock(m);
-        block = block_more(class, above, m);
-        unlock(m);
-        if (!block && !empty_caches(m)) return NULL;
+        heap_lock(m);
+        block = paged_block_more(class, above, m);
+        heap_unlock(m);
+        if (!block && !heap_empty_caches(m)) return NULL;
     }
     return lm_at(m, block);
 }
 
-static inline void *allocate_class(uint32_t class, uint32_t above, lm_memory *m) {
-    uint32_t block = block_now(m, class);
-    return LM_LIKELY(block) ? lm_at(m, block) : allocate_slow(class, above, m);
+static inline void *paged_allocate_class(uint32_t class, uint32_t above, lm_memory *m) {
+    uint32_t block = heap_block_now(m, class);
+    return LM_LIKELY(block) ? lm_at(m, block) : paged_allocate_slow(class, above, m);
 }
 
 // A run at a page number that is a multiple of `step`, of which the first *dirty bytes may not be
 // zero.
-static void *allocate_run(size_t size, uint32_t step, size_t *dirty, lm_memory *m) {
+static void *paged_allocate_run(size_t size, uint32_t step, size_t *dirty, lm_memory *m) {
     if ((uint64_t)size > UINT32_MAX) return NULL;
-    take_mail(m); // it may free pages
-    uint32_t pages = pages_for(size), clean, block = 0;
+    heap_take_mail(m); // it may free pages
+    uint32_t pages = runs_pages_for(size), clean, block = 0;
     do {
-        lock(m);
+        heap_lock(m);
         clean = runs_of(m)->clean;
-        block = large_block(m, step == 1 ? run_take(m, pages, reclaim)
-                                         : run_take_aligned(m, pages, step, reclaim));
-        unlock(m);
-    } while (!block && empty_caches(m));
+        block = paged_large(m, step == 1 ? runs_take(m, pages, paged_reclaim)
+                                         : runs_take_aligned(m, pages, step, paged_reclaim));
+        heap_unlock(m);
+    } while (!block && heap_empty_caches(m));
     uint32_t n = block >> PAGE_SHIFT;
     *dirty = clean > n ? (size_t)(clean - n) << PAGE_SHIFT : 0;
     return block ? lm_at(m, block) : NULL;
 }
 
-static __attribute__((noinline)) void *allocate_large(size_t size, lm_memory *m) {
+static __attribute__((noinline)) void *paged_allocate_large(size_t size, lm_memory *m) {
     size_t dirty;
-    return size ? allocate_run(size, 1, &dirty, m) : allocate_class(0, CLASSES_ABOVE, m);
+    return size ? paged_allocate_run(size, 1, &dirty, m)
+                : paged_allocate_class(0, CLASSES_ABOVE, m);
 }
 
 static void *paged_allocate(size_t size, lm_memory *m) {
-    if (LM_UNLIKELY(size - 1 >= SMALL_MAX_BYTES)) return allocate_large(size, m); // also 0
-    return allocate_class(class_of((uint32_t)size), CLASSES_ABOVE, m);
+    if (LM_UNLIKELY(size - 1 >= SMALL_MAX_BYTES)) return paged_allocate_large(size, m); // also 0
+    return paged_allocate_class(class_of((uint32_t)size), CLASSES_ABOVE, m);
 }
 
 static inline void *paged_allocate_dirty(size_t size, size_t *dirty, lm_memory *m) {
-    if (LM_UNLIKELY(size > SMALL_MAX_BYTES)) return allocate_run(size, 1, dirty, m);
+    if (LM_UNLIKELY(size > SMALL_MAX_BYTES)) return paged_allocate_run(size, 1, dirty, m);
     void *block = paged_allocate(size, m);
     *dirty = size;
     return block;
@@ -384,7 +389,7 @@ static void *paged_allocate_zeroed(size_t size, lm_memory *m) {
 }
 
 // The class whose blocks serve a size and lie at multiples of an alignment.
-static uint32_t class_for(size_t size, size_t alignment) {
+static uint32_t paged_class_for(size_t size, size_t alignment) {
     uint32_t class = class_of(size < alignment ? (uint32_t)alignment : (uint32_t)size);
     while (class_bytes(class) & (alignment - 1))
         class ++;
@@ -396,95 +401,95 @@ static uint32_t class_for(size_t size, size_t alignment) {
 static void *paged_allocate_aligned(size_t alignment, size_t size, lm_memory *m) {
     if (alignment <= LM_BLOCK_ALIGNMENT) return paged_allocate(size, m);
     if (alignment <= PAGE_BYTES && size <= SMALL_MAX_BYTES) {
-        uint32_t class = class_for(size, alignment);
-        return allocate_class(class, 0, m);
+        uint32_t class = paged_class_for(size, alignment);
+        return paged_allocate_class(class, 0, m);
     }
-    if (alignment <= PAGE_BYTES) return allocate_large(size, m);
+    if (alignment <= PAGE_BYTES) return paged_allocate_large(size, m);
     size_t dirty;
-    return allocate_run(size, (uint32_t)alignment >> PAGE_SHIFT, &dirty, m);
+    return paged_allocate_run(size, (uint32_t)alignment >> PAGE_SHIFT, &dirty, m);
 }
 
-static uint32_t run_bytes(const lm_memory *m, uint32_t block) {
-    return page_of(m, runs_of(m), block)->length << PAGE_SHIFT;
+static uint32_t paged_run_bytes(const lm_memory *m, uint32_t block) {
+    return runs_page_of(m, runs_of(m), block)->length << PAGE_SHIFT;
 }
 
-static uint32_t block_bytes(const lm_memory *m, uint32_t block) {
+static uint32_t paged_block_bytes(const lm_memory *m, uint32_t block) {
     const page_tag *tag = tag_of(m, block);
-    return is_large(tag) ? run_bytes(m, block) : class_bytes(tag->class);
+    return tag_is_large(tag) ? paged_run_bytes(m, block) : class_bytes(tag->class);
 }
 
 // What can be said in constant time of a block of a slab. Of another thread's slab we read only
 // what does not change while a block in it lives.
-static void check_in_slab(const lm_memory *m, uint32_t block) {
+static void paged_check_in_slab(const lm_memory *m, uint32_t block) {
     const page_tag *tag = tag_of(m, block);
-    const page *p = slab_of(m, tag);
-    uint32_t at = block - (number_of(m, runs_of(m), p) << PAGE_SHIFT),
+    const page *p = tag_slab(m, tag);
+    uint32_t at = block - (runs_number(m, runs_of(m), p) << PAGE_SHIFT),
              bytes = class_bytes(p->class);
     // A reset forgets a slab's first page only.
     LM_CHECK(p->kind == PAGE_SLAB && at >> PAGE_SHIFT < p->length);
     LM_CHECK(at % bytes == 0);
-    LM_CHECK(*guard_of(m, block) != (~block ^ 1));
-    if (!is_ours(m, tag)) return;
+    LM_CHECK(*guard_word(m, block) != (~block ^ 1));
+    if (!tag_is_ours(m, tag)) return;
     LM_CHECK(p->used > 0 && at / bytes < slab_capacity(p) - p->uncarved);
-    LM_CHECK(!is_free(m, p, block));
+    LM_CHECK(!slab_is_free(m, p, block));
 }
 
 // The same of any that is to be freed or resized.
-static void check_live(const lm_memory *m, const void *address, size_t size) {
+static void paged_check_live(const lm_memory *m, const void *address, size_t size) {
     if (LM_CHECK_LEVEL == 0) return;
     const page_runs *r = runs_of(m);
     uint32_t block = lm_offset(m, address);
     LM_CHECK(lm_holds(m, address));
     LM_CHECK(block >> PAGE_SHIFT >= r->first);
     LM_CHECK(block >> PAGE_SHIFT < __atomic_load_n(&r->end, __ATOMIC_RELAXED));
-    const page *p = page_of(m, r, block);
+    const page *p = runs_page_of(m, r, block);
     LM_CHECK(p->kind == PAGE_SLAB || p->kind == PAGE_LARGE);
     if (p->kind == PAGE_SLAB)
-        check_in_slab(m, block);
+        paged_check_in_slab(m, block);
     else
         LM_CHECK((block & (PAGE_BYTES - 1)) == 0 && p->length > 0);
-    LM_CHECK(size <= block_bytes(m, block));
+    LM_CHECK(size <= paged_block_bytes(m, block));
 }
 
-static void free_large(uint32_t block, lm_memory *m) {
-    lock(m);
-    run_release(m, runs_of(m), block >> PAGE_SHIFT, page_of(m, runs_of(m), block)->length);
-    unlock(m);
+static void paged_free_large(uint32_t block, lm_memory *m) {
+    heap_lock(m);
+    runs_release(m, runs_of(m), block >> PAGE_SHIFT, runs_page_of(m, runs_of(m), block)->length);
+    heap_unlock(m);
 }
 
 // A block of a slab of ours, which may be full before and empty after that.
-static void free_in_slab(page *p, uint32_t block, lm_memory *m) {
+static void slab_free(page *p, uint32_t block, lm_memory *m) {
     heap *h = heap_of(m);
     bool was_full = !p->free;
-    push(m, p, block);
-    if (p == current(m, h, p->class)) return;
+    slab_push(m, p, block);
+    if (p == slab_current(m, h, p->class)) return;
     if (p->used) {
-        if (was_full) partial_insert(m, h, p);
+        if (was_full) slab_partial_insert(m, h, p);
     } else {
-        if (!was_full) partial_remove(m, h, p);
+        if (!was_full) slab_partial_remove(m, h, p);
         slab_gave(h, p->class, p->length);
-        lock(m);
-        run_release(m, runs_of(m), number_of(m, runs_of(m), p), p->length);
-        unlock(m);
+        heap_lock(m);
+        runs_release(m, runs_of(m), runs_number(m, runs_of(m), p), p->length);
+        heap_unlock(m);
     }
 }
 
 static void paged_free(void *address, size_t size, lm_memory *m) {
     if (LM_UNLIKELY(!address)) return;
-    check_live(m, address, size);
-    release_block(lm_offset(m, address), m);
+    paged_check_live(m, address, size);
+    heap_release(lm_offset(m, address), m);
 }
 
 // Whether a size leaves a block as it is: at least half of it is used, of a large block seven
 // eighths. Or a large block gets or gives pages.
-static bool resize_in_place(uint32_t block, size_t size, lm_memory *m) {
-    bool large = is_large(tag_of(m, block));
-    uint32_t bytes = block_bytes(m, block);
+static bool paged_resize_in_place(uint32_t block, size_t size, lm_memory *m) {
+    bool large = tag_is_large(tag_of(m, block));
+    uint32_t bytes = paged_block_bytes(m, block);
     if (size <= bytes && size >= (large ? bytes - bytes / 8 : bytes / 2)) return true;
     if (!large || size < PAGE_BYTES || (uint64_t)size > UINT32_MAX) return false;
-    lock(m);
-    bool resized = run_resize(m, block >> PAGE_SHIFT, pages_for(size));
-    unlock(m);
+    heap_lock(m);
+    bool resized = runs_resize(m, block >> PAGE_SHIFT, runs_pages_for(size));
+    heap_unlock(m);
     return resized;
 }
 
@@ -492,9 +497,9 @@ static bool resize_in_place(uint32_t block, size_t size, lm_memory *m) {
 // in small steps then costs O(1) amortised a byte.
 static void *paged_resize_aligned(void *address, size_t size, size_t alignment, lm_memory *m) {
     uint32_t block = lm_offset(m, address);
-    check_live(m, address, 0);
-    if (resize_in_place(block, size, m)) return lm_at(m, block);
-    uint32_t bytes = block_bytes(m, block);
+    paged_check_live(m, address, 0);
+    if (paged_resize_in_place(block, size, m)) return lm_at(m, block);
+    uint32_t bytes = paged_block_bytes(m, block);
     void *moved = NULL;
     if (size > bytes && size > SMALL_MAX_BYTES && size < UINT32_MAX / 2)
         moved = lm_resize_by_copy(lm_at(m, block), bytes, size + size / 8, alignment, m,
@@ -509,15 +514,15 @@ static void *paged_resize(void *address, size_t size, lm_memory *m) {
 }
 
 static size_t paged_usable_size(const void *address, lm_memory *m) {
-    check_live(m, address, 0);
-    return block_bytes(m, lm_offset(m, address));
+    paged_check_live(m, address, 0);
+    return paged_block_bytes(m, lm_offset(m, address));
 }
 
 static uint64_t paged_block_bytes_max(size_t size, size_t alignment) {
-    uint64_t run = (uint64_t)pages_for(size) << PAGE_SHIFT;
+    uint64_t run = (uint64_t)runs_pages_for(size) << PAGE_SHIFT;
     if (size > SMALL_MAX_BYTES || alignment > PAGE_BYTES) return run;
-    if (alignment > LM_BLOCK_ALIGNMENT) return class_bytes(class_for(size, alignment));
-    uint32_t class = class_for(size, LM_BLOCK_ALIGNMENT) + CLASSES_ABOVE;
+    if (alignment > LM_BLOCK_ALIGNMENT) return class_bytes(paged_class_for(size, alignment));
+    uint32_t class = paged_class_for(size, LM_BLOCK_ALIGNMENT) + CLASSES_ABOVE;
     uint32_t bytes = class_bytes(class < CLASSES ? class : CLASSES - 1);
     return size > PAGE_BYTES / 2 && run > bytes ? run : bytes;
 }
@@ -534,53 +539,53 @@ static inline uint64_t paged_heap_bytes_max(const lm_demand *demand) {
     return lm_heap_bytes(bytes, sizeof(state) + table * sizeof(page));
 }
 
-static void slabs_none(const lm_memory *m, heap *h) {
+static void paged_slabs_none(const lm_memory *m, heap *h) {
     memset(h, 0, sizeof *h);
     for (uint32_t c = 0; c < CLASSES; c++)
-        h->slab[c] = no_slab(m);
+        h->slab[c] = slab_none(m);
 }
 
 static bool paged_start(lm_memory *m) {
     if (!runs_start(m, sizeof(state))) return false;
-    heaps_none(m);
+    heap_forget_all(m);
     heap_ready(m); // here, at the front, it splits nothing; if it cannot be, it comes later
     return true;
 }
 
 static void paged_reset(lm_memory *m) {
     runs_reset(m);
-    heaps_none(m);
+    heap_forget_all(m);
     heap_ready(m);
 }
 
 // ---- The walk ----------------------------------------------------------------------------------
 
 // Whether a block of a slab lies there, one that has been handed out.
-static bool is_carved(const lm_memory *m, const page *p, uint32_t block) {
-    uint32_t size = class_bytes(p->class), start = number_of(m, runs_of(m), p) << PAGE_SHIFT;
+static bool slab_is_carved(const lm_memory *m, const page *p, uint32_t block) {
+    uint32_t size = class_bytes(p->class), start = runs_number(m, runs_of(m), p) << PAGE_SHIFT;
     return block >= start && (block - start) % size == 0 &&
            (block - start) / size < slab_capacity(p) - p->uncarved;
 }
 
-static const char *validate_slab(const lm_memory *m, const page *p, lm_census *census) {
+static const char *slab_validate(const lm_memory *m, const page *p, lm_census *census) {
     const page_runs *r = runs_of(m);
-    uint32_t n = number_of(m, r, p), size = class_bytes(p->class), capacity = slab_capacity(p);
+    uint32_t n = runs_number(m, r, p), size = class_bytes(p->class), capacity = slab_capacity(p);
     uint32_t listed = 0;
-    if (n < r->first || n >= r->end || page_at(m, r, n) != p) return "runs";
+    if (n < r->first || n >= r->end || runs_page(m, r, n) != p) return "runs";
     if (p->uncarved > capacity) return "slab-count";
-    for (uint32_t block = p->free; block; block = *link_of(m, block))
-        if (!is_carved(m, p, block) || ++listed > capacity) return "slab-links";
+    for (uint32_t block = p->free; block; block = *paged_link(m, block))
+        if (!slab_is_carved(m, p, block) || ++listed > capacity) return "slab-links";
     if (p->used + listed + p->uncarved != capacity) return "slab-count";
     for (uint32_t i = 0; i < p->length; i++) {
-        const page *other = page_at(m, r, n + i);
-        if (other->kind != PAGE_SLAB || other->class != p->class || !is_part(m, p, i))
+        const page *other = runs_page(m, r, n + i);
+        if (other->kind != PAGE_SLAB || other->class != p->class || !tag_is_part(m, p, i))
             return "runs";
     }
     if (p->prev && (p->prev < r->first || p->prev >= r->end)) return "partial";
-    if (!owner_holds(m, p)) return "runs";
-    const heap *h = owner_of(m, p);
-    bool on_list = h->partial[p->class] == n || (p->prev && page_at(m, r, p->prev)->next == n);
-    if (on_list != (p != current(m, h, p->class) && p->free)) return "partial";
+    if (!heap_owner_holds(m, p)) return "runs";
+    const heap *h = heap_owner(m, p);
+    bool on_list = h->partial[p->class] == n || (p->prev && runs_page(m, r, p->prev)->next == n);
+    if (on_list != (p != slab_current(m, h, p->class) && p->free)) return "partial";
     census->live_blocks += p->used;
     census->live_bytes += (uint64_t)p->used * size;
     census->free_blocks += capacity - p->used;
@@ -588,8 +593,8 @@ static const char *validate_slab(const lm_memory *m, const page *p, lm_census *c
     return NULL;
 }
 
-static const char *validate_used(const lm_memory *m, const page *p, lm_census *census) {
-    if (p->kind == PAGE_SLAB) return p->class < CLASSES ? validate_slab(m, p, census) : "runs";
+static const char *paged_validate_used(const lm_memory *m, const page *p, lm_census *census) {
+    if (p->kind == PAGE_SLAB) return p->class < CLASSES ? slab_validate(m, p, census) : "runs";
     if (p->kind == PAGE_HEAP) return NULL;
     if (p->kind != PAGE_LARGE) return "runs";
     census->live_blocks++;
@@ -599,8 +604,8 @@ static const char *validate_used(const lm_memory *m, const page *p, lm_census *c
 
 static const char *paged_validate(lm_memory *m, lm_census *out) {
     lm_census census = {0};
-    const char *broken = runs_validate(m, &census, validate_used);
-    if (!broken) broken = validate_heaps(m, &census);
+    const char *broken = runs_validate(m, &census, paged_validate_used);
+    if (!broken) broken = heap_validate_all(m, &census);
     if (broken) return broken;
     if (out) *out = census;
     return NULL;

@@ -6,13 +6,13 @@
 
 // Parameters: the strategy has included paged_state.inc.h and page_runs.inc.h. What paged.inc.h
 // defines:
-static inline page *current(const lm_memory *m, const heap *h, uint32_t class);
+static inline page *slab_current(const lm_memory *m, const heap *h, uint32_t class);
 static page *slab_ready(const lm_memory *m, uint32_t class);
-static inline uint32_t pop(const lm_memory *m, page *p);
-static inline void push(const lm_memory *m, page *p, uint32_t block);
-static void slabs_none(const lm_memory *m, heap *h);
-static void free_large(uint32_t block, lm_memory *m);
-static void free_in_slab(page *p, uint32_t block, lm_memory *m);
+static inline uint32_t slab_pop(const lm_memory *m, page *p);
+static inline void slab_push(const lm_memory *m, page *p, uint32_t block);
+static void paged_slabs_none(const lm_memory *m, heap *h);
+static void paged_free_large(uint32_t block, lm_memory *m);
+static void slab_free(page *p, uint32_t block, lm_memory *m);
 
 typedef struct state {
     page_runs runs;
@@ -22,12 +22,12 @@ typedef struct state {
 static inline heap *heap_of(const lm_memory *m) {
     return &((state *)lm_at(m, m->heap_start))->heap;
 }
-static inline heap *owner_of(const lm_memory *m, const page *p) {
+static inline heap *heap_owner(const lm_memory *m, const page *p) {
     (void)p;
     return heap_of(m);
 }
-static void heaps_none(const lm_memory *m) {
-    slabs_none(m, heap_of(m));
+static void heap_forget_all(const lm_memory *m) {
+    paged_slabs_none(m, heap_of(m));
 }
 static inline bool heap_ready(lm_memory *m) {
     (void)m;
@@ -35,86 +35,86 @@ static inline bool heap_ready(lm_memory *m) {
 }
 
 // A handle names a descriptor wherever the table moves: it counts from the table.
-static inline page *page_by(const lm_memory *m, uint32_t handle) {
+static inline page *heap_page(const lm_memory *m, uint32_t handle) {
     return lm_at(m, runs_of(m)->table.at + handle);
 }
-static inline uint32_t handle_of(const lm_memory *m, const page *p) {
+static inline uint32_t heap_handle(const lm_memory *m, const page *p) {
     return lm_offset(m, p) - runs_of(m)->table.at;
 }
 
-static inline void lock(const lm_memory *m) {
+static inline void heap_lock(const lm_memory *m) {
     (void)m;
 }
-static inline void unlock(const lm_memory *m) {
+static inline void heap_unlock(const lm_memory *m) {
     (void)m;
 }
 static inline const page_tag *tag_of(const lm_memory *m, uint32_t block) {
-    return page_of(m, runs_of(m), block);
+    return runs_page_of(m, runs_of(m), block);
 }
 // `back` counts bytes, which are subtracted as they are.
-static inline page *slab_of(const lm_memory *m, const page_tag *tag) {
+static inline page *tag_slab(const lm_memory *m, const page_tag *tag) {
     (void)m;
     return (page *)(uintptr_t)((const unsigned char *)tag - tag->back);
 }
-static inline bool is_large(const page_tag *tag) {
+static inline bool tag_is_large(const page_tag *tag) {
     return tag->kind == PAGE_LARGE;
 }
-static inline bool is_ours(const lm_memory *m, const page_tag *tag) {
+static inline bool tag_is_ours(const lm_memory *m, const page_tag *tag) {
     (void)m, (void)tag;
     return true;
 }
-static inline void set_slab(const lm_memory *m, page *p, uint32_t first, uint32_t i) {
+static inline void tag_set_slab(const lm_memory *m, page *p, uint32_t first, uint32_t i) {
     (void)m, (void)first;
     p->back = (uint16_t)(i * sizeof(page));
 }
-static inline void set_large(const lm_memory *m, uint32_t n) {
+static inline void tag_set_large(const lm_memory *m, uint32_t n) {
     (void)m, (void)n;
 }
-static inline bool is_part(const lm_memory *m, const page *p, uint32_t i) {
+static inline bool tag_is_part(const lm_memory *m, const page *p, uint32_t i) {
     (void)m;
     return p[i].back == i * sizeof(page);
 }
-static inline bool is_cached(const lm_memory *m, uint32_t class, uint32_t block) {
+static inline bool heap_is_cached(const lm_memory *m, uint32_t class, uint32_t block) {
     (void)m, (void)class, (void)block;
     return false;
 }
-static inline bool empty_caches(lm_memory *m) {
+static inline bool heap_empty_caches(lm_memory *m) {
     (void)m;
     return false;
 }
-static inline void take_mail(lm_memory *m) {
+static inline void heap_take_mail(lm_memory *m) {
     (void)m;
 }
 
-static inline uint32_t block_now(const lm_memory *m, uint32_t class) {
-    page *p = current(m, heap_of(m), class);
-    return LM_LIKELY(p->free) ? pop(m, p) : 0;
+static inline uint32_t heap_block_now(const lm_memory *m, uint32_t class) {
+    page *p = slab_current(m, heap_of(m), class);
+    return LM_LIKELY(p->free) ? slab_pop(m, p) : 0;
 }
-static uint32_t block_ready(const lm_memory *m, uint32_t class) {
+static uint32_t heap_block_ready(const lm_memory *m, uint32_t class) {
     page *p = slab_ready(m, class);
-    return p ? pop(m, p) : 0;
+    return p ? slab_pop(m, p) : 0;
 }
 
 // The last block of a slab, the first to come back to a full one, or a large one.
-static __attribute__((noinline)) void free_slow(page *p, uint32_t block, lm_memory *m) {
+static __attribute__((noinline)) void heap_free_slow(page *p, uint32_t block, lm_memory *m) {
     if (p->kind == PAGE_LARGE)
-        free_large(block, m);
+        paged_free_large(block, m);
     else
-        free_in_slab(p, block, m);
+        slab_free(p, block, m);
 }
-static inline void release_block(uint32_t block, lm_memory *m) {
-    page *p = slab_of(m, tag_of(m, block));
+static inline void heap_release(uint32_t block, lm_memory *m) {
+    page *p = tag_slab(m, tag_of(m, block));
     if (LM_UNLIKELY(!p->free || p->used == 1))
-        free_slow(p, block, m);
+        heap_free_slow(p, block, m);
     else
-        push(m, p, block);
+        slab_push(m, p, block);
 }
 
-static inline bool owner_holds(const lm_memory *m, const page *p) {
+static inline bool heap_owner_holds(const lm_memory *m, const page *p) {
     (void)m, (void)p;
     return true;
 }
-static inline const char *validate_heaps(const lm_memory *m, lm_census *census) {
+static inline const char *heap_validate_all(const lm_memory *m, lm_census *census) {
     (void)m, (void)census;
     return NULL;
 }

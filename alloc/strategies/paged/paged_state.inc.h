@@ -84,6 +84,6 @@ typedef struct heap {
 #endif
 } heap;
 
-static inline uint32_t *link_of(const lm_memory *memory, uint32_t block) {
+static inline uint32_t *paged_link(const lm_memory *memory, uint32_t block) {
     return lm_at(memory, block);
 }

@@ -35,7 +35,7 @@ static const char *const registered[] = {"paged", "paged_2k"};
 
 // The descriptor of a block's run.
 static page *run_of(const lm_memory *m, const void *block) {
-    return slab_of(m, tag_of(m, lm_offset(m, block)));
+    return tag_slab(m, tag_of(m, lm_offset(m, block)));
 }
 
 static void assert_whole(lm_memory *m) {
@@ -47,7 +47,7 @@ static void assert_whole(lm_memory *m) {
 static lm_memory large_heap(void) {
     lm_memory m = heap_started(tiny, 1, 1000);
     assert_non_null(tiny->allocate(SMALL_HEAP_BYTES, &m));
-    assert_false(is_small(&m));
+    assert_false(paged_is_small(&m));
     return m;
 }
 
@@ -61,7 +61,7 @@ static void classes_cover_all_sizes(void **state) {
         assert_true(bytes >= size && (class == 0 || class_bytes(class - 1) < size));
         assert_true(bytes - size <= 15 || 4 * (bytes - size) < size);
     }
-    assert_int_equal(bin_of(PAGES_MAX) + 1, BINS);
+    assert_int_equal(runs_bin(PAGES_MAX) + 1, RUNS_BINS);
 }
 
 // A class rents half a page's worth from the class above, and then has a slab of its own.
@@ -140,7 +140,7 @@ static void fill_runs(lm_memory *m) {
     lm_memory_refuse(m, LM_REFUSE_ALL);
     const page_runs *r = runs_of(m);
     for (uint32_t pages = r->end - r->first; pages > 0; pages--)
-        while (run_take_free(m, pages, UINT32_MAX))
+        while (runs_take_free(m, pages, UINT32_MAX))
             ;
     lm_memory_refuse(m, 0);
 }
@@ -153,12 +153,12 @@ static void idle_slabs_are_reclaimed(void **state) {
         blocks[i] = tiny->allocate(32, &m);
     for (int i = 0; i < 40; i++)
         tiny->free(blocks[i], 0, &m);
-    assert_true(heap_of(&m)->slab[class_of(32)] != no_slab(&m)); // one is kept
+    assert_true(heap_of(&m)->slab[class_of(32)] != slab_none(&m)); // one is kept
     fill_runs(&m);
     uint32_t pages = lm_memory_pages(&m);
     assert_non_null(tiny->allocate(250, &m)); // its page serves
     assert_int_equal(lm_memory_pages(&m), pages);
-    assert_true(heap_of(&m)->slab[class_of(32)] == no_slab(&m));
+    assert_true(heap_of(&m)->slab[class_of(32)] == slab_none(&m));
     assert_whole(&m);
     lm_memory_destroy(&m);
 }
@@ -170,17 +170,17 @@ static void only_a_small_heap_is_stingy(void **state) {
     for (int large = 0; large < 2; large++) {
         lm_memory m = large ? large_heap() : heap_started(tiny, 1, 10);
         heap *h = heap_of(&m);
-        slab_make(&m, class_of(1024), run_take_free(&m, 32, 1));
+        slab_make(&m, class_of(1024), runs_take_free(&m, 32, 1));
         h->rents[class_of(640)] = h->rents[class_of(32)] = UINT16_MAX;
-        slab_carve(&m, current(&m, h, class_of(1024)));
-        slab_make(&m, class_of(64), run_take_free(&m, 1, 1));
+        slab_carve(&m, slab_current(&m, h, class_of(1024)));
+        slab_make(&m, class_of(64), runs_take_free(&m, 1, 1));
         tiny->allocate(1024, &m);
         tiny->allocate(64, &m);
         fill_runs(&m);
         uint32_t pages = lm_memory_pages(&m);
         assert_non_null(tiny->allocate(4096, &m)); // as many as the slab has left
         assert_int_equal(lm_memory_pages(&m) > pages, large);
-        const page *slab = current(&m, heap_of(&m), class_of(1024));
+        const page *slab = slab_current(&m, heap_of(&m), class_of(1024));
         assert_int_equal(slab->length, large ? 32 : 4 * 4);
         assert_whole(&m);
         fill_runs(&m);
@@ -200,11 +200,11 @@ static void refused_growth_finds_what_there_is(void **state) {
     heap *h = heap_of(&m);
     memset(h->rents, 255, sizeof h->rents);
     h->pages[class_of(256)] = 8;
-    slab_make(&m, class_of(320), run_take_free(&m, 5, 1)); // four blocks
+    slab_make(&m, class_of(320), runs_take_free(&m, 5, 1)); // four blocks
     tiny->allocate(320, &m);
-    uint32_t n = run_take_free(&m, 1, 1);
+    uint32_t n = runs_take_free(&m, 1, 1);
     fill_runs(&m);
-    run_release(&m, runs_of(&m), n, 1);
+    runs_release(&m, runs_of(&m), n, 1);
     lm_memory_refuse(&m, LM_REFUSE_ALL);
     const page *p = run_of(&m, tiny->allocate(256, &m));
     assert_true(p->class == class_of(256) && p->length == 1);
@@ -261,12 +261,12 @@ static void blocks_are_as_large_as_stated(void **state) {
 // Somebody takes the page behind a block, where it is free.
 static void crowd(const lm_memory *m, uint32_t block) {
     page_runs *r = runs_of(m);
-    uint32_t n = block >> PAGE_SHIFT, end = n + page_at(m, r, n)->length;
-    uint32_t room = room_behind(m, r, end);
+    uint32_t n = block >> PAGE_SHIFT, end = n + runs_page(m, r, n)->length;
+    uint32_t room = runs_room_behind(m, r, end);
     if (!room) return;
-    bin_remove(m, r, end);
-    run_claim(m, r, end, 1, PAGE_LARGE);
-    if (room > 1) bin_insert(m, r, end + 1, room - 1);
+    runs_remove(m, r, end);
+    runs_claim(m, r, end, 1, PAGE_LARGE);
+    if (room > 1) runs_insert(m, r, end + 1, room - 1);
 }
 
 static void a_block_that_grows_by_steps_seldom_moves(void **state) {
@@ -291,7 +291,7 @@ static void a_growing_block_takes_what_is_there(void **state) {
     memset(block, 7, 2000);
     assert_non_null(tiny->allocate(1100, &m)); // in the way
     const page_runs *r = runs_of(&m);
-    uint32_t rest = page_at(&m, r, r->end - 1)->length << PAGE_SHIFT;
+    uint32_t rest = runs_page(&m, r, r->end - 1)->length << PAGE_SHIFT;
     block = tiny->resize(block, rest, &m); // an eighth more is not there
     assert_non_null(block);
     assert_int_equal(tiny->usable_size(block, &m), rest);
@@ -306,7 +306,7 @@ static void a_growing_block_takes_what_is_there(void **state) {
 
 static uint32_t table_length(const lm_memory *m) {
     uint32_t length;
-    table_run(m, runs_of(m), &length);
+    runs_table_run(m, runs_of(m), &length);
     return length;
 }
 
@@ -442,16 +442,16 @@ static void break_runs_free_end(scene *s) {
     s->free_run[s->free_run->length - 1].length++;
 }
 static void break_coalesced(scene *s) {
-    uint32_t n = number_of(&s->memory, s->runs, s->free_run), length = s->free_run->length;
-    bin_remove(&s->memory, s->runs, n);
-    bin_insert(&s->memory, s->runs, n, 1);
-    bin_insert(&s->memory, s->runs, n + 1, length - 1);
+    uint32_t n = runs_number(&s->memory, s->runs, s->free_run), length = s->free_run->length;
+    runs_remove(&s->memory, s->runs, n);
+    runs_insert(&s->memory, s->runs, n, 1);
+    runs_insert(&s->memory, s->runs, n + 1, length - 1);
 }
 static void break_bins_map(scene *s) {
     s->runs->bin_map[0] ^= 1u << 30;
 }
 static void break_bins_lost(scene *s) {
-    bin_remove(&s->memory, s->runs, number_of(&s->memory, s->runs, s->free_run));
+    runs_remove(&s->memory, s->runs, runs_number(&s->memory, s->runs, s->free_run));
 }
 static void break_bins_prev(scene *s) {
     s->free_run->prev = 5;
@@ -469,19 +469,19 @@ static void break_slab_count(scene *s) {
     s->slab->used++;
 }
 static void break_slab_links_outside(scene *s) {
-    *link_of(&s->memory, s->partial->free) = s->runs->first << PAGE_SHIFT;
+    *paged_link(&s->memory, s->partial->free) = s->runs->first << PAGE_SHIFT;
 }
 static void break_slab_links_between(scene *s) {
     s->partial->free += 8;
 }
 static void break_slab_links_loop(scene *s) {
-    *link_of(&s->memory, s->partial->free) = s->partial->free;
+    *paged_link(&s->memory, s->partial->free) = s->partial->free;
 }
 static void break_partial_lost(scene *s) {
     s->h->partial[s->partial->class] = 0;
 }
 static void break_partial_current(scene *s) {
-    partial_insert(&s->memory, s->h, s->slab);
+    slab_partial_insert(&s->memory, s->h, s->slab);
 }
 
 static void each_broken_law_is_seen(void **state) {
@@ -522,7 +522,7 @@ static void each_broken_law_is_seen(void **state) {
         s.slab = run_of(m, last);
         s.partial = run_of(m, lm_at(m, lm_offset(m, first)));
         s.large = run_of(m, large);
-        s.free_run = page_at(m, s.runs, s.runs->end - 1);
+        s.free_run = runs_page(m, s.runs, s.runs->end - 1);
         s.free_run -= s.free_run->length - 1;
         assert_true(s.free_run->kind == PAGE_FREE && s.free_run->length > 1);
         assert_whole(m);
@@ -579,7 +579,7 @@ static void a_guard_by_chance_is_no_double_free(void **state) {
     lm_memory m = heap_started(tiny, 1, 10);
     void *block = tiny->allocate(64, &m), *other = tiny->allocate(64, &m);
     tiny->free(other, 0, &m);
-    *guard_of(&m, lm_offset(&m, block)) = ~lm_offset(&m, block);
+    *guard_word(&m, lm_offset(&m, block)) = ~lm_offset(&m, block);
     tiny->free(block, 0, &m);
     heap_traps(tiny, &m, block, 0);
     assert_whole(&m);

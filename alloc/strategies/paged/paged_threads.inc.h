@@ -51,14 +51,14 @@
 // defines:
 static page *slab_ready(const lm_memory *m, uint32_t class);
 static uint32_t slab_capacity(const page *p);
-static inline void push(const lm_memory *m, page *p, uint32_t block);
-static void slabs_none(const lm_memory *m, heap *h);
-static void free_large(uint32_t block, lm_memory *m);
-static void free_in_slab(page *p, uint32_t block, lm_memory *m);
-static inline void guard(const lm_memory *m, uint32_t block);
+static inline void slab_push(const lm_memory *m, page *p, uint32_t block);
+static void paged_slabs_none(const lm_memory *m, heap *h);
+static void paged_free_large(uint32_t block, lm_memory *m);
+static void slab_free(page *p, uint32_t block, lm_memory *m);
+static inline void guard_own(const lm_memory *m, uint32_t block);
 static inline void guard_others(const lm_memory *m, uint32_t block);
 static inline void guard_none(const lm_memory *m, uint32_t block);
-static bool is_carved(const lm_memory *m, const page *p, uint32_t block);
+static bool slab_is_carved(const lm_memory *m, const page *p, uint32_t block);
 
 enum {
     CACHE_BYTES_MAX = LM_GEOMETRY(16384, 32),
@@ -86,23 +86,23 @@ static inline heap *heap_of(const lm_memory *m) {
 }
 
 // A thread that holds it is never waited for by itself: no function here takes it twice.
-static void lock(const lm_memory *m) {
+static void heap_lock(const lm_memory *m) {
     uint32_t *word = &state_of(m)->lock;
     while (__atomic_exchange_n(word, 1, __ATOMIC_ACQUIRE))
         while (__atomic_load_n(word, __ATOMIC_RELAXED))
             ;
 }
-static void unlock(const lm_memory *m) {
+static void heap_unlock(const lm_memory *m) {
     __atomic_store_n(&state_of(m)->lock, 0, __ATOMIC_RELEASE);
 }
 
 // No thread has a heap. Called while no other thread calls.
-static void heaps_none(const lm_memory *m) {
+static void heap_forget_all(const lm_memory *m) {
     state *s = state_of(m);
     s->lock = 0;
     for (uint32_t t = 0; t < LM_THREADS_MAX; t++)
         s->heaps[t] = lm_offset(m, &s->none);
-    slabs_none(m, &s->none);
+    paged_slabs_none(m, &s->none);
 }
 
 // How many blocks a cache is to hold.
@@ -110,17 +110,17 @@ static int32_t cache_size(uint32_t class) {
     return (int32_t)(CACHE_BYTES_MAX / class_bytes(class));
 }
 
-static void reclaim_nothing(lm_memory *m) {
+static void heap_reclaim_nothing(lm_memory *m) {
     (void)m;
 }
 static __attribute__((noinline)) bool heap_make(lm_memory *m) {
-    lock(m);
-    uint32_t pages = pages_for(sizeof(heap)), n = run_take(m, pages, reclaim_nothing);
-    if (n) run_claim(m, runs_of(m), n, pages, PAGE_HEAP);
-    unlock(m);
+    heap_lock(m);
+    uint32_t pages = runs_pages_for(sizeof(heap)), n = runs_take(m, pages, heap_reclaim_nothing);
+    if (n) runs_claim(m, runs_of(m), n, pages, PAGE_HEAP);
+    heap_unlock(m);
     if (!n) return false;
     heap *h = lm_at(m, n << PAGE_SHIFT);
-    slabs_none(m, h);
+    paged_slabs_none(m, h);
     for (uint32_t c = 0; c < CLASSES; c++)
         h->caches[c].room = cache_size(c);
     state_of(m)->heaps[m->thread] = n << PAGE_SHIFT;
@@ -133,10 +133,10 @@ static inline bool heap_ready(lm_memory *m) {
 }
 
 // A handle is an offset: descriptors stay.
-static inline page *page_by(const lm_memory *m, uint32_t handle) {
+static inline page *heap_page(const lm_memory *m, uint32_t handle) {
     return lm_at(m, handle);
 }
-static inline uint32_t handle_of(const lm_memory *m, const page *p) {
+static inline uint32_t heap_handle(const lm_memory *m, const page *p) {
     return lm_offset(m, p);
 }
 
@@ -148,32 +148,32 @@ static inline page_tag *tag_at(const lm_memory *m, uint32_t number) {
 static inline const page_tag *tag_of(const lm_memory *m, uint32_t block) {
     return tag_at(m, block >> PAGE_SHIFT);
 }
-static inline page *slab_of(const lm_memory *m, const page_tag *tag) {
-    return page_by(m, tag->slab);
+static inline page *tag_slab(const lm_memory *m, const page_tag *tag) {
+    return heap_page(m, tag->slab);
 }
-static inline bool is_large(const page_tag *tag) {
+static inline bool tag_is_large(const page_tag *tag) {
     return tag->class == LARGE;
 }
-static inline bool is_ours(const lm_memory *m, const page_tag *tag) {
+static inline bool tag_is_ours(const lm_memory *m, const page_tag *tag) {
     return tag->thread == m->thread;
 }
-static inline heap *owner_of(const lm_memory *m, const page *p) {
+static inline heap *heap_owner(const lm_memory *m, const page *p) {
     return heap_by(m, tag_at(m, p->number)->thread);
 }
 
 // Page i of a slab whose first one is `first`. With the lock.
-static inline void set_slab(const lm_memory *m, page *p, uint32_t first, uint32_t i) {
-    uint32_t slab = handle_of(m, page_at(m, runs_of(m), first));
+static inline void tag_set_slab(const lm_memory *m, page *p, uint32_t first, uint32_t i) {
+    uint32_t slab = heap_handle(m, runs_page(m, runs_of(m), first));
     p->number = first;
     *tag_at(m, first + i) =
         (page_tag){.slab = slab, .class = p->class, .thread = (uint8_t)m->thread};
 }
-static inline void set_large(const lm_memory *m, uint32_t n) {
+static inline void tag_set_large(const lm_memory *m, uint32_t n) {
     *tag_at(m, n) = (page_tag){.class = LARGE};
 }
-static inline bool is_part(const lm_memory *m, const page *p, uint32_t i) {
+static inline bool tag_is_part(const lm_memory *m, const page *p, uint32_t i) {
     const page_tag *first = tag_at(m, p->number), *tag = tag_at(m, p->number + i);
-    return slab_of(m, tag) == p && tag->class == p->class && tag->thread == first->thread;
+    return tag_slab(m, tag) == p && tag->class == p->class && tag->thread == first->thread;
 }
 
 // ---- Messages ----------------------------------------------------------------------------------
@@ -186,11 +186,11 @@ static inline uint32_t message_count(uint32_t head) {
 }
 
 // Hands a message over to the thread that its blocks' slabs are of.
-static void post(const lm_memory *m, uint32_t thread, uint32_t message) {
-    uint32_t *mail = &heap_by(m, thread)->mail, count = message_count(*link_of(m, message));
+static void message_post(const lm_memory *m, uint32_t thread, uint32_t message) {
+    uint32_t *mail = &heap_by(m, thread)->mail, count = message_count(*paged_link(m, message));
     uint32_t next = __atomic_load_n(mail, __ATOMIC_RELAXED);
     do
-        *link_of(m, message) = next | count;
+        *paged_link(m, message) = next | count;
     while (!__atomic_compare_exchange_n(mail, &next, message, true, __ATOMIC_RELEASE,
                                         __ATOMIC_RELAXED));
 }
@@ -198,18 +198,18 @@ static void post(const lm_memory *m, uint32_t thread, uint32_t message) {
 // A block is the first of a message.
 static void message_open(const lm_memory *m, outbox *out, uint32_t block, uint32_t bytes) {
     uint32_t room = bytes / (uint32_t)sizeof(uint32_t) - MESSAGE_HEAD_WORDS;
-    *link_of(m, block) = 0;
+    *paged_link(m, block) = 0;
     out->message = block;
     out->room = (uint16_t)(room < MESSAGE_BLOCKS_MAX ? room : MESSAGE_BLOCKS_MAX);
 }
 static void message_add(const lm_memory *m, outbox *out, uint32_t block) {
-    uint32_t *message = link_of(m, out->message);
+    uint32_t *message = paged_link(m, out->message);
     message[MESSAGE_HEAD_WORDS + (*message)++] = block;
     out->room--;
 }
 
 // Frees a block of another thread's slab.
-static void send(const page_tag *tag, uint32_t block, lm_memory *m) {
+static void message_send(const page_tag *tag, uint32_t block, lm_memory *m) {
     outbox *out = &heap_of(m)->outboxes[tag->thread];
     uint32_t bytes = class_bytes(tag->class);
     guard_others(m, block);
@@ -219,23 +219,23 @@ static void send(const page_tag *tag, uint32_t block, lm_memory *m) {
         message_open(m, out, block, bytes);
     out->bytes = (uint16_t)(out->bytes + bytes);
     if (out->room && out->bytes < MESSAGE_BYTES_MAX) return;
-    post(m, tag->thread, out->message);
+    message_post(m, tag->thread, out->message);
     *out = (outbox){0};
 }
 
 // Frees what others have freed for us. Called without the lock, which this may take.
-static void take_mail(lm_memory *m) {
+static void heap_take_mail(lm_memory *m) {
     uint32_t *mail = &heap_of(m)->mail;
     if (!__atomic_load_n(mail, __ATOMIC_RELAXED)) return;
     uint32_t message = __atomic_exchange_n(mail, 0, __ATOMIC_ACQUIRE);
     while (message) {
-        const uint32_t *words = link_of(m, message);
+        const uint32_t *words = paged_link(m, message);
         uint32_t head = *words;
         for (uint32_t i = 0; i < message_count(head); i++) {
             uint32_t block = words[MESSAGE_HEAD_WORDS + i];
-            free_in_slab(slab_of(m, tag_of(m, block)), block, m);
+            slab_free(tag_slab(m, tag_of(m, block)), block, m);
         }
-        free_in_slab(slab_of(m, tag_of(m, message)), message, m);
+        slab_free(tag_slab(m, tag_of(m, message)), message, m);
         message = message_next(head);
     }
 }
@@ -243,11 +243,11 @@ static void take_mail(lm_memory *m) {
 // ---- Caches ------------------------------------------------------------------------------------
 
 // A free block out of the cache; 0: it is empty.
-static inline uint32_t block_now(const lm_memory *m, uint32_t class) {
+static inline uint32_t heap_block_now(const lm_memory *m, uint32_t class) {
     cache *c = &heap_of(m)->caches[class];
     uint32_t block = c->free;
     if (LM_UNLIKELY(!block)) return 0;
-    c->free = *link_of(m, block);
+    c->free = *paged_link(m, block);
     c->room++;
     guard_none(m, block);
     return block;
@@ -255,7 +255,7 @@ static inline uint32_t block_now(const lm_memory *m, uint32_t class) {
 
 // The same; where the cache is empty, of a slab, all of whose listed blocks come along. 0: there is
 // none.
-static uint32_t block_ready(const lm_memory *m, uint32_t class) {
+static uint32_t heap_block_ready(const lm_memory *m, uint32_t class) {
     cache *c = &heap_of(m)->caches[class];
     if (!c->free) {
         page *p = slab_ready(m, class);
@@ -266,21 +266,21 @@ static uint32_t block_ready(const lm_memory *m, uint32_t class) {
         p->free = 0;
         p->used = (uint16_t)(p->used + count);
     }
-    return block_now(m, class);
+    return heap_block_now(m, class);
 }
 
 // Frees a block in its slab, or sends it to whose that is.
-static void give_back(uint32_t block, lm_memory *m) {
+static void heap_give_back(uint32_t block, lm_memory *m) {
     const page_tag *tag = tag_of(m, block);
-    if (is_ours(m, tag))
-        free_in_slab(slab_of(m, tag), block, m);
+    if (tag_is_ours(m, tag))
+        slab_free(tag_slab(m, tag), block, m);
     else
-        send(tag, block, m);
+        message_send(tag, block, m);
 }
 
 // Gives back all that we keep from slabs, because no memory is left otherwise. False: nothing was
 // in the caches. Called without the lock.
-static bool empty_caches(lm_memory *m) {
+static bool heap_empty_caches(lm_memory *m) {
     heap *h = heap_of(m);
     bool any = false;
     if (h == &state_of(m)->none) return false;
@@ -288,64 +288,64 @@ static bool empty_caches(lm_memory *m) {
         uint32_t block = h->caches[class].free, next;
         h->caches[class] = (cache){.room = cache_size(class)};
         for (; block; block = next, any = true) {
-            next = *link_of(m, block);
-            give_back(block, m);
+            next = *paged_link(m, block);
+            heap_give_back(block, m);
         }
     }
     for (uint32_t t = 0; t < LM_THREADS_MAX; t++) {
-        if (h->outboxes[t].message) post(m, t, h->outboxes[t].message);
+        if (h->outboxes[t].message) message_post(m, t, h->outboxes[t].message);
         h->outboxes[t] = (outbox){0};
     }
     return any;
 }
 
-static inline void mark_free(const lm_memory *m, const page_tag *tag, uint32_t block) {
+static inline void heap_mark_free(const lm_memory *m, const page_tag *tag, uint32_t block) {
     if (LM_CHECK_LEVEL == 0) return;
-    if (is_ours(m, tag))
-        guard(m, block);
+    if (tag_is_ours(m, tag))
+        guard_own(m, block);
     else
         guard_others(m, block);
 }
 
-static inline void release_block(uint32_t block, lm_memory *m);
+static inline void heap_release(uint32_t block, lm_memory *m);
 
 // A large block, or one for which there is no room.
-static __attribute__((noinline)) void free_slow(uint32_t block, lm_memory *m) {
+static __attribute__((noinline)) void heap_free_slow(uint32_t block, lm_memory *m) {
     const page_tag *tag = tag_of(m, block);
-    if (is_large(tag)) {
-        free_large(block, m);
+    if (tag_is_large(tag)) {
+        paged_free_large(block, m);
         return;
     }
     if (heap_of(m) != &state_of(m)->none) {
-        give_back(block, m);
+        heap_give_back(block, m);
     } else if (heap_make(m)) {
-        release_block(block, m);
+        heap_release(block, m);
     } else { // no memory: the block, which is none of ours, is a message
-        *link_of(m, block) = 0;
+        *paged_link(m, block) = 0;
         guard_others(m, block);
-        post(m, tag->thread, block);
+        message_post(m, tag->thread, block);
     }
 }
 
-static inline void release_block(uint32_t block, lm_memory *m) {
+static inline void heap_release(uint32_t block, lm_memory *m) {
     const page_tag *tag = tag_of(m, block);
     cache *c = &heap_of(m)->caches[tag->class];
     if (LM_LIKELY(c->room > 0)) {
-        *link_of(m, block) = c->free;
+        *paged_link(m, block) = c->free;
         c->free = block;
         c->room--;
-        mark_free(m, tag, block);
+        heap_mark_free(m, tag, block);
         return;
     }
-    page *p = slab_of(m, tag);
-    if (!is_large(tag) && is_ours(m, tag) && p->free && p->used > 1)
-        push(m, p, block);
+    page *p = tag_slab(m, tag);
+    if (!tag_is_large(tag) && tag_is_ours(m, tag) && p->free && p->used > 1)
+        slab_push(m, p, block);
     else
-        free_slow(block, m);
+        heap_free_slow(block, m);
 }
 
-static bool is_cached(const lm_memory *m, uint32_t class, uint32_t block) {
-    for (uint32_t b = heap_of(m)->caches[class].free; b; b = *link_of(m, b))
+static bool heap_is_cached(const lm_memory *m, uint32_t class, uint32_t block) {
+    for (uint32_t b = heap_of(m)->caches[class].free; b; b = *paged_link(m, b))
         if (b == block) return true;
     return false;
 }
@@ -358,23 +358,24 @@ static bool heap_holds(const lm_memory *m, const heap *h) {
     uint32_t offset = lm_offset(m, h), n = offset >> PAGE_SHIFT;
     if (h == &state_of(m)->none) return true;
     return offset % PAGE_BYTES == 0 && n >= r->first && n < r->end &&
-           page_at(m, r, n)->kind == PAGE_HEAP && page_at(m, r, n)->length == pages_for(sizeof *h);
+           runs_page(m, r, n)->kind == PAGE_HEAP &&
+           runs_page(m, r, n)->length == runs_pages_for(sizeof *h);
 }
 
-static bool owner_holds(const lm_memory *m, const page *p) {
+static bool heap_owner_holds(const lm_memory *m, const page *p) {
     uint32_t thread = tag_at(m, p->number)->thread;
     return thread < LM_THREADS_MAX && heap_holds(m, heap_by(m, thread));
 }
 
 // Counts a block as free that its slab counts as live. False: no slab has handed it out.
-static bool count_block(const lm_memory *m, uint32_t block, lm_census *census) {
+static bool heap_count_block(const lm_memory *m, uint32_t block, lm_census *census) {
     const page_runs *r = runs_of(m);
     uint32_t n = block >> PAGE_SHIFT;
-    if (n < r->first || n >= r->end || page_at(m, r, n)->kind != PAGE_SLAB) return false;
+    if (n < r->first || n >= r->end || runs_page(m, r, n)->kind != PAGE_SLAB) return false;
     const page_tag *tag = tag_at(m, n);
     if (tag->class >= CLASSES || block % LM_BLOCK_ALIGNMENT) return false;
     uint32_t bytes = class_bytes(tag->class);
-    if (!is_carved(m, slab_of(m, tag), block)) return false;
+    if (!slab_is_carved(m, tag_slab(m, tag), block)) return false;
     if (census->live_bytes < bytes) return false; // its list goes in a circle
     census->live_blocks--;
     census->live_bytes -= bytes;
@@ -383,39 +384,40 @@ static bool count_block(const lm_memory *m, uint32_t block, lm_census *census) {
     return true;
 }
 
-static bool count_sent(const lm_memory *m, uint32_t to, uint32_t block, lm_census *census) {
-    return count_block(m, block, census) && tag_of(m, block)->thread == to;
+static bool message_count_sent(const lm_memory *m, uint32_t to, uint32_t block, lm_census *census) {
+    return heap_count_block(m, block, census) && tag_of(m, block)->thread == to;
 }
 
-static bool count_messages(const lm_memory *m, uint32_t to, uint32_t message, lm_census *census) {
+static bool message_count_all(const lm_memory *m, uint32_t to, uint32_t message,
+                              lm_census *census) {
     while (message) {
-        if (!count_sent(m, to, message, census)) return false;
-        const uint32_t *words = link_of(m, message);
+        if (!message_count_sent(m, to, message, census)) return false;
+        const uint32_t *words = paged_link(m, message);
         for (uint32_t i = 0; i < message_count(*words); i++)
-            if (!count_sent(m, to, words[MESSAGE_HEAD_WORDS + i], census)) return false;
+            if (!message_count_sent(m, to, words[MESSAGE_HEAD_WORDS + i], census)) return false;
         message = message_next(*words);
     }
     return true;
 }
 
-static bool count_cache(const lm_memory *m, const heap *h, uint32_t class, lm_census *census) {
+static bool cache_count(const lm_memory *m, const heap *h, uint32_t class, lm_census *census) {
     int32_t room = cache_size(class);
-    for (uint32_t block = h->caches[class].free; block; block = *link_of(m, block), room--)
-        if (!count_block(m, block, census) || tag_of(m, block)->class != class) return false;
+    for (uint32_t block = h->caches[class].free; block; block = *paged_link(m, block), room--)
+        if (!heap_count_block(m, block, census) || tag_of(m, block)->class != class) return false;
     return room == h->caches[class].room;
 }
 
 // While no other thread calls.
-static const char *validate_heaps(const lm_memory *m, lm_census *census) {
+static const char *heap_validate_all(const lm_memory *m, lm_census *census) {
     for (uint32_t t = 0; t < LM_THREADS_MAX; t++) {
         const heap *h = heap_by(m, t);
         if (!heap_holds(m, h)) return "runs";
         if (h == &state_of(m)->none) continue;
         for (uint32_t c = 0; c < CLASSES; c++)
-            if (!count_cache(m, h, c, census)) return "caches";
-        if (!count_messages(m, t, h->mail, census)) return "mail";
+            if (!cache_count(m, h, c, census)) return "caches";
+        if (!message_count_all(m, t, h->mail, census)) return "mail";
         for (uint32_t to = 0; to < LM_THREADS_MAX; to++)
-            if (!count_messages(m, to, h->outboxes[to].message, census)) return "mail";
+            if (!message_count_all(m, to, h->outboxes[to].message, census)) return "mail";
     }
     return NULL;
 }

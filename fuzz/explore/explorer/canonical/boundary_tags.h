@@ -10,19 +10,19 @@ static inline uint32_t links_bytes(uint32_t bytes) {
 #if defined(INDEX_MOVES)
     return LM_BLOCK_ALIGNMENT;
 #elif defined(BINS_AND_MORE)
-    return bytes >> TRIE_LOG2 ? LM_BLOCK_ALIGNMENT + 3 * LM_WORD_BYTES : 2 * LM_WORD_BYTES;
+    return bytes >> TRIES_LOG2 ? LM_BLOCK_ALIGNMENT + 3 * LM_WORD_BYTES : 2 * LM_WORD_BYTES;
 #else
     return 2 * LM_WORD_BYTES;
 #endif
 }
 
 static void canonicalize(lm_memory *memory) {
-    heap *h = heap_of(memory);
-    for (uint32_t block = FIRST, bytes; block != h->last; block += bytes) {
-        bytes = bytes_of(h, block);
-        if (!(*tag(h, block) & FREE)) continue;
+    heap *h = boundary_heap(memory);
+    for (uint32_t block = BOUNDARY_FIRST, bytes; block != h->last; block += bytes) {
+        bytes = boundary_bytes(h, block);
+        if (!(*boundary_tag(h, block) & TAG_FREE)) continue;
         uint32_t links = links_bytes(bytes), last = bytes - 2 * LM_WORD_BYTES;
-        if (links < last) memset(address_of(h, block + links), IMAGE_JUNK, last - links);
+        if (links < last) memset(boundary_address(h, block + links), IMAGE_JUNK, last - links);
     }
-    memset(address_of(h, h->last), IMAGE_JUNK, h->clean - h->last);
+    memset(boundary_address(h, h->last), IMAGE_JUNK, h->clean - h->last);
 }

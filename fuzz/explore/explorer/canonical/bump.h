@@ -4,7 +4,7 @@
 #include "alloc/strategies/strategy.h"
 
 static void canonicalize(lm_memory *memory) {
-    for (const region *r = current(memory);; r = region_at(memory, r->is.start)) {
+    for (const region *r = bump_current(memory);; r = bump_region_at(memory, r->is.start)) {
         uint32_t from = r->next - LM_WORD_BYTES;
         memset(lm_at(memory, from), IMAGE_JUNK, r->is.end - from);
         if (r->is.start == memory->heap_start) return;

@@ -11,7 +11,7 @@ static void clear_run(lm_memory *m, uint32_t n, const page *p) {
     if (p->kind == PAGE_FREE && n < end)
         memset(lm_at(m, n << PAGE_SHIFT), IMAGE_JUNK, (end - n) << PAGE_SHIFT);
     for (uint32_t i = first; i < last; i++)
-        *page_at(m, runs_of(m), i) = (page){.kind = PAGE_FREE};
+        *runs_page(m, runs_of(m), i) = (page){.kind = PAGE_FREE};
 #ifdef PAGED_SHARED
     for (uint32_t i = n + (p->kind == PAGE_LARGE); i < n + p->length; i++)
         *tag_at(m, i) = (page_tag){0};
@@ -19,15 +19,15 @@ static void clear_run(lm_memory *m, uint32_t n, const page *p) {
 }
 
 static void clear_slab(lm_memory *m, const page *p) {
-    for (uint32_t block = p->free; block; block = *link_of(m, block))
-        memset(link_of(m, block) + 2, IMAGE_JUNK, class_bytes(p->class) - 2 * sizeof(uint32_t));
+    for (uint32_t block = p->free; block; block = *paged_link(m, block))
+        memset(paged_link(m, block) + 2, IMAGE_JUNK, class_bytes(p->class) - 2 * sizeof(uint32_t));
 }
 
 static void canonicalize(lm_memory *m) {
     const page_runs *r = runs_of(m);
     uint32_t length = 1;
     for (uint32_t n = r->first; n < r->end; n += length) {
-        const page *p = page_at(m, r, n);
+        const page *p = runs_page(m, r, n);
         length = p->kind == PAGE_NOT_OURS ? 1 : p->length;
         if (p->kind == PAGE_FREE || p->kind == PAGE_LARGE || p->kind == PAGE_TABLE)
             clear_run(m, n, p);

@@ -11,11 +11,11 @@ static void clear_from(lm_memory *memory, uint32_t next, uint32_t end) {
 }
 
 static void canonicalize(lm_memory *memory) {
-    const heap *h = heap_of(memory);
-    uint32_t bottom = bottom_of(memory), dirty = h->dirty < h->top.end ? h->dirty : h->top.end;
+    const heap *h = scope_heap(memory);
+    uint32_t bottom = scope_bottom(memory), dirty = h->dirty < h->top.end ? h->dirty : h->top.end;
     clear_from(memory, h->top.next, dirty > h->top.next ? dirty : h->top.next);
-    for (uint32_t at = h->top.start; at != bottom; at = region_at(memory, at)->start)
-        clear_from(memory, region_at(memory, at)->next, region_at(memory, at)->end);
-    for (uint32_t at = h->idle; at != bottom; at = region_at(memory, at)->start)
-        clear_from(memory, at + LM_BLOCK_ALIGNMENT, region_at(memory, at)->end);
+    for (uint32_t at = h->top.start; at != bottom; at = scope_region_at(memory, at)->start)
+        clear_from(memory, scope_region_at(memory, at)->next, scope_region_at(memory, at)->end);
+    for (uint32_t at = h->idle; at != bottom; at = scope_region_at(memory, at)->start)
+        clear_from(memory, at + LM_BLOCK_ALIGNMENT, scope_region_at(memory, at)->end);
 }

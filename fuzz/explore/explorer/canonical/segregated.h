@@ -4,14 +4,14 @@
 #include "alloc/strategies/strategy.h"
 
 static void canonicalize(lm_memory *memory) {
-    heap *h = heap_of(memory);
+    heap *h = segregated_heap(memory);
     for (uint32_t class = 0; class < CLASSES; class ++)
-        for (uint32_t block = h->free[class]; block; block = *word_at(h, block))
-            memset(address_of(h, block + LM_WORD_BYTES), IMAGE_JUNK,
-                   class_bytes(class) - 2 * LM_WORD_BYTES);
-    for (uint32_t at = h->newest; at; at = region_of(h, at)->link) {
-        const region *r = region_of(h, at);
-        memset(tag(h, r->next), 0, LM_WORD_BYTES);
-        memset(address_of(h, r->next), IMAGE_JUNK, r->clean - r->next);
+        for (uint32_t block = h->free[class]; block; block = *segregated_word(h, block))
+            memset(segregated_address(h, block + LM_WORD_BYTES), IMAGE_JUNK,
+                   segregated_class_bytes(class) - 2 * LM_WORD_BYTES);
+    for (uint32_t at = h->newest; at; at = segregated_region(h, at)->link) {
+        const region *r = segregated_region(h, at);
+        memset(segregated_tag(h, r->next), 0, LM_WORD_BYTES);
+        memset(segregated_address(h, r->next), IMAGE_JUNK, r->clean - r->next);
     }
 }
