@@ -4,7 +4,7 @@
 // the first free block that is large enough (Knuth, The Art of Computer Programming, 2.5).
 //
 // Layout: the word before a block, its tag, is the number of bytes up to the next block, a multiple
-// of 16, plus what the block is. Pages of somebody else inside the heap are a FOREIGN block.
+// of 16, plus what the block is. Foreign pages inside the heap are a FOREIGN block.
 //
 //     [heap][tag] live [tag] free [tag] foreign pages [tag] live [tag] free | heap->pages
 //
@@ -108,7 +108,7 @@ static uint64_t find_place(lm_memory *memory, uint32_t bytes, size_t alignment,
 static bool grow_heap(lm_memory *memory, uint32_t bytes, size_t alignment, uint64_t *place,
                       uint64_t *free_block) {
     uint64_t end = heap_end(memory), before = lm_memory_end(memory);
-    if (before != end) { // somebody else has grown the memory: a new range, after their pages
+    if (before != end) { // other code has grown the memory: a new range, after its pages
         *free_block = before + LM_BLOCK_ALIGNMENT;
         *place = (*free_block + alignment - 1) & ~(uint64_t)(alignment - 1);
     }

@@ -19,7 +19,7 @@ enum {
     LM_ROUND_SCOPES_MAX = 64,
 
     // paged's free runs are at other addresses in each round, so occasionally a run does not fit
-    // into a gap, or a slab becomes larger (paged.inc.h, "How a heap ages"): half as many pages
+    // into a gap, or a slab becomes larger (paged.c, "How a heap ages"): half as many pages
     // again, and 8.
     LM_ROUNDS_PAGED_SHARE = 2,
     LM_ROUNDS_PAGED_PAGES = 8,

@@ -1,44 +1,44 @@
-// bump: the next block begins where the last one ended.
+// bump: each block begins where the last one ended.
 //
-// Idea: nothing is searched, merged or freed; a whole heap is thrown away at once. The region of
-// Hanson, "Fast allocation and deallocation of memory based on object lifetimes" (1990), and the
-// arena of every compiler. It is here as the smallest allocator that holds the contract: on wasm32
-// start, allocate, resize and free take 347 bytes of code.
+// Idea: nothing is searched, merged or freed; the whole heap is freed at once. This is the smallest
+// allocator that satisfies the contract: on wasm32 start, allocate, resize and free take 347 bytes
+// of code.
 //
-// Layout: the word before a block, its tag, holds its bytes up to the next block. A resize must
-// know how much to copy and whether the block is the last: without the tag it could know neither.
-// The heap's memory is one region, and one more for each time that somebody else has grown the
-// memory between two of our growths. A region begins with 12 bytes that describe the one that was
-// left for it, and the heap with those of the current one: a stack. Offsets are the memory's,
-// modulo 2^32, as a region may end there. What an alignment skips is a block that is never handed
-// out.
+// Source: the regions of Hanson, "Fast allocation and deallocation of memory based on object
+// lifetimes" (1990).
+//
+// Layout: the word before a block, its tag, holds its bytes up to the next block; resize needs them
+// to know how much to copy and whether the block is the last. The heap is one region, and one more
+// for each time that other code has grown the memory between two of our growths. A region begins
+// with 12 bytes that describe the region before it, and the heap with those of the current one: a
+// stack. Offsets are those of the memory, modulo 2^32, as a region may end there. The bytes that an
+// alignment skips are a block that is never returned.
 //
 //     [heap][tag] block [tag] block | left    foreign    [left][tag] block [tag] block | free
 //                                   ^left.next           ^heap.start                   ^heap.next
 //
-// Where a growth begins is known from its answer only. So it is always large enough for a region
-// of its own; where it turns out to continue the current one, that is extended.
+// Only its result tells where a growth begins. So each growth has room for a region of its own; if
+// it continues the current region, that region is extended.
 //
-// What somebody else's growth cuts off is given up, for the sake of simplicity: the rest of the
-// region at once, and all of it with the reset, which goes back to the start of the current region.
-// scope keeps such regions, in 571 bytes.
+// Memory that another growth cuts off is given up, to keep the code small: the rest of the region
+// at once, all of it at reset, which returns to the start of the current region. scope keeps such
+// regions, in 571 bytes.
 //
 // Laws (validate's names):
-//     regions         each begins and ends with a page within the memory, above the one it was
-//                     entered from
+//     regions         each begins and ends with a page within the memory, above the one before it
 //     next in region  a region's blocks end in it
-//     block in region every block has at least 16 bytes, and the chain ends where it should
+//     block in region each block has at least 16 bytes, and the chain ends where it should
 //
-// Costs: allocate O(1), and one growth where the region is used up. Free O(1): it does nothing.
-// Resize O(1) for the last block, else O(size). Reset O(regions). Validate O(blocks). 4 bytes a
-// block, rounded up to 16; 16 bytes for the heap and for each further region.
+// Time: allocate O(1), and one growth if the region is full; free O(1), it does nothing; resize
+// O(1) for the last block, else O(size); reset O(regions); validate O(blocks).
+// Space: 4 bytes a block, rounded up to 16; 16 bytes for the heap and for each further region.
 //
-// Bound: S + n for all S bytes that were asked for since the last reset, resizes included, and the
-// largest request of n: nothing in terms of what is live. With each growth of somebody else's, as
-// much again may be given up.
+// Bound: S + n for the S bytes asked for since the last reset, resizes included, and the largest
+// request n. There is no bound in terms of live bytes. Each growth by other code may give up as
+// much again.
 //
-// Good at: time, where everything dies at once, and code size. Bad at: everything that lives on,
-// and a memory that others often grow.
+// Good at: time, if all blocks die at once; code size. Bad at: blocks that outlive the others, and
+// a memory that other code often grows.
 #include "alloc/strategies/strategy.h"
 
 enum { SKIPPED = 1, FREED = 2, FLAGS = LM_BLOCK_ALIGNMENT - 1 };
@@ -46,10 +46,10 @@ enum { SKIPPED = 1, FREED = 2, FLAGS = LM_BLOCK_ALIGNMENT - 1 };
 typedef uint32_t __attribute__((may_alias)) word;
 
 typedef struct region {
-    uint32_t next; // where the next block will lie
+    uint32_t next; // of the next block
     struct {
         uint32_t end, start;
-    } is; // what it extends over; one struct, as they are copied together
+    } is; // its extent; one struct, as they are copied together
     uint32_t first_tag;
 } region;
 
@@ -72,7 +72,7 @@ static inline uint32_t bump_first(const region *r) {
     return r->is.start + FIRST;
 }
 
-// The offset of a block that the caller says is live.
+// Returns the offset of a live block. Level 1 checks its tag.
 static inline uint32_t bump_live(const void *address, const lm_memory *memory) {
     uint32_t block = lm_offset(memory, address);
     LM_CHECK(lm_holds(memory, address) && block % LM_BLOCK_ALIGNMENT == 0);
@@ -100,8 +100,9 @@ static bool bump_start(lm_memory *memory) {
     return true;
 }
 
-// Grows by as much as a region needs that has room for `bytes`; `next` moves to the new one, if it
-// is one. False: refused, and nothing has changed. Cold, so that lay is small enough to be inlined.
+// Grows the memory by a region with room for `bytes`, and moves `next` there unless it continues
+// the current one. Returns false, with nothing changed, if refused. Cold, so that bump_lay is small
+// enough to be inlined.
 static __attribute__((cold)) bool bump_grow(uint32_t bytes, uint32_t *next, uint32_t heap,
                                             lm_memory *memory) {
     uint32_t pages = bytes / LM_PAGE_BYTES + 1, before = lm_memory_grow(memory, pages);
@@ -119,11 +120,11 @@ static __attribute__((cold)) bool bump_grow(uint32_t bytes, uint32_t *next, uint
     return true;
 }
 
-// Lays a block at `next` in the current region, or in what a growth adds. NULL: refused, and
-// nothing has changed.
+// Places a block at `next` in the current region, or in memory that a growth adds. Returns NULL,
+// with nothing changed, if out of memory.
 static inline void *bump_lay(size_t size, uint32_t next, lm_memory *memory) {
     uint32_t heap = memory->heap_start, bytes = lm_block_bytes(size);
-    bytes |= -(uint32_t)(size > LM_SIZE_MAX); // which no room is enough for, and no growth
+    bytes |= -(uint32_t)(size > LM_SIZE_MAX); // too large for any room or growth
     if (LM_UNLIKELY(bytes > bump_region_at(memory, heap)->is.end - next)) {
         uint32_t begin = next;
         if (!bump_grow(bytes, &begin, heap, memory)) return NULL;
@@ -134,7 +135,7 @@ static inline void *bump_lay(size_t size, uint32_t next, lm_memory *memory) {
     return lm_at(memory, next);
 }
 
-// Takes what any alignment may need, and gives back what is behind the block.
+// Takes as much as the alignment may need, and gives back the bytes behind the block.
 static void *bump_lay_aligned(size_t alignment, size_t size, uint32_t next, lm_memory *memory) {
     if (alignment <= LM_BLOCK_ALIGNMENT) return bump_lay(size, next, memory);
     if (size > LM_SIZE_MAX - alignment) return NULL;
@@ -157,7 +158,7 @@ static void *bump_allocate_aligned(size_t alignment, size_t size, lm_memory *mem
     return bump_lay_aligned(alignment, size, bump_current(memory)->next, memory);
 }
 
-// What the allocation itself has added to the memory is zero.
+// Memory that the allocation itself has added is zero.
 static inline void *bump_allocate_dirty(size_t size, size_t *dirty, lm_memory *memory) {
     uint64_t end = lm_memory_end(memory);
     void *block = bump_allocate(size, memory);
@@ -175,7 +176,7 @@ static void bump_free(void *address, size_t size, lm_memory *memory) {
     uint32_t block = bump_live(address, memory);
     LM_CHECK(size <= bump_bytes(memory, block) - LM_WORD_BYTES);
     (void)size;
-    *bump_tag(memory, block) |= FREED; // for the second free to trap
+    *bump_tag(memory, block) |= FREED; // a second free traps
 }
 
 static size_t bump_usable_size(const void *address, lm_memory *memory) {
@@ -187,7 +188,7 @@ static uint64_t bump_block_bytes_max(size_t size, size_t alignment) {
     return lm_block_bytes(size);
 }
 
-// The last block is laid again where it lies, if there is room or the region grows.
+// The last block is placed again, at its own address if there is room or the region grows.
 static void *bump_resize_aligned(void *address, size_t size, size_t alignment, lm_memory *memory) {
     uint32_t block = bump_live(address, memory), had = *bump_tag(memory, block),
              next = bump_current(memory)->next;
@@ -208,8 +209,8 @@ static void *bump_resize(void *address, size_t size, lm_memory *memory) {
     return bump_resize_aligned(address, size, LM_BLOCK_ALIGNMENT, memory);
 }
 
-// At check level 1, no block of the region looks live any more: what is laid over it later may
-// leave its tag as it is. O(blocks).
+// At check level 1: marks the blocks of a region as freed, since a block placed over them later may
+// not overwrite their tags. O(blocks).
 static void bump_mark_freed(const lm_memory *memory, const region *r) {
     if (LM_CHECK_LEVEL == 0) return;
     for (uint32_t block = bump_first(r); block != r->next; block += bump_bytes(memory, block))
@@ -225,7 +226,7 @@ static void bump_reset(lm_memory *memory) {
     }
 }
 
-// Walks a region, from its first block to `next`. Returns a broken law or NULL.
+// Checks a region, from its first block to `next`. Returns the broken law or NULL.
 static const char *bump_region_law(const lm_memory *memory, const region *r, lm_census *census) {
     uint32_t at = r->is.start, first = bump_first(r);
     if (at != memory->heap_start && (at % LM_PAGE_BYTES || at < memory->heap_start))

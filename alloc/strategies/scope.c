@@ -1,28 +1,28 @@
-// scope: a bump allocator whose scopes open and close like brackets.
+// scope: a bump allocator with nested scopes.
 //
 // Idea: what a function allocates for its own use dies when it returns, and so do the scopes that
-// it opened: one step back frees all of it. The obstack of GNU, the mark and release of Pascal, the
-// nested arenas of Hanson, "Fast allocation and deallocation of memory based on object lifetimes"
-// (1990); Kotlin/Wasm gives its callers linear memory in this way only
-// (withScopedMemoryAllocator).
+// it opened: one step back frees all of it.
 //
-// Layout: the word before a block, its tag, holds its bytes up to the next block. A resize must
-// know how much to copy and whether the block is the last: without the tag it could know neither.
-// The tags also make a region a chain that can be walked. The heap's memory is one region, and one
-// more for each time that somebody else has grown the memory between two of our growths. A region
-// that is entered begins with a record of the one that was left for it, so that those in use are a
-// stack. Offsets are the memory's, modulo 2^32, as a region may end there.
+// Source: the obstack of GNU, the mark and release of Pascal, the nested arenas of Hanson, "Fast
+// allocation and deallocation of memory based on object lifetimes" (1990). Kotlin/Wasm offers
+// linear memory in this way only (withScopedMemoryAllocator).
+//
+// Layout: the word before a block, its tag, holds its bytes up to the next block; resize needs them
+// to know how much to copy and whether the block is the last, and validate to walk a region. The
+// heap is one region, and one more for each time that other code has grown the memory between two
+// of our growths. A region that is entered begins with a record of the one before it, so the
+// regions in use are a stack. Offsets are those of the memory, modulo 2^32, as a region may end
+// there. The bytes that an alignment skips are a block that is never returned.
 //
 //     [heap][tag] block [tag] block ... | free    foreign    [record][tag] block ... | free
 //           ^bottom                     next                 ^top.start              ^top.next
 //
-// Idle regions are a list, the largest one first: where it is too small, all are. It ends with the
-// bottom, an empty region within the heap, so that nobody asks whether there is one. What an
-// alignment skips is a block that is never handed out.
+// Idle regions are a list, the largest first: if that one is too small, all are. The list ends with
+// the bottom, an empty region within the heap, so no code tests for its end.
 //
-// Opening a scope lays a record into the arena, which tells where to go back to. Closing goes back:
-// to the region and the place of the record. Regions that were entered meanwhile become idle and
-// serve whoever needs one next, so that growth inside a scope stays with the heap.
+// open_scope allocates a record that says where to go back to. close_scope goes back to the region
+// and the place of that record. Regions entered since then become idle and serve later requests, so
+// memory that grew inside a scope stays with the heap.
 //
 //     ... block [record] block block [record] block | next
 //                 ^------- outer ------'               scope: the inner record
@@ -30,36 +30,36 @@
 // Laws (validate's names):
 //     regions         each begins and ends with a page within the memory
 //     next in region  a region's blocks end in it
-//     block in region every block has at least 16 bytes, and the chain ends where it should
+//     block in region each block has at least 16 bytes, and the chain ends where it should
 //     idle regions    none is larger than the one before it
 //     scopes          open ones are nested, each recorded below the one it encloses
 //
-// Costs: allocate O(1), and one growth where the region is used up and the largest idle one is too
-// small. Free O(1): it does nothing. Resize O(1) for the last block, else O(size). Open O(1). Close
-// and reset O(1), and O(idle regions) for each region that was entered since. Validate O(blocks).
-// 4 bytes a block, rounded up to 16; 16 bytes a scope, 32 for the heap.
+// Time: allocate O(1), and one growth if the region is full and the largest idle one too small;
+// free O(1), it does nothing; resize O(1) for the last block, else O(size); open O(1); close and
+// reset O(1), and O(idle regions) for each region entered since; validate O(blocks).
+// Space: 4 bytes a block, rounded up to 16; 16 bytes a scope, 32 for the heap.
 //
-// Bound: S + n for all S bytes that were asked for since the innermost scope was opened and in the
-// outer ones, resizes included, and the largest request of n: nothing in terms of what is live.
-// With somebody else's growth between ours, a region may be made for each size that needs one page
-// more than all before it, and each may be left as good as unused.
+// Bound: S + n for the S bytes asked for since the innermost scope was opened and in the scopes
+// around it, resizes included, and the largest request n. There is no bound in terms of live bytes.
+// If other code grows the memory between our growths, each size that needs one page more than all
+// before it may need a region of its own, and each region may be left almost unused.
 //
-// Good at: time, and memory that is given back in the order of the calls. Bad at: what outlives the
-// scope it was allocated in; to resize anything but the last block copies it.
+// Good at: time, and memory that is freed in the order of the calls. Bad at: blocks that outlive
+// the scope they were allocated in; resizing any block but the last copies it.
 #include "alloc/strategies/strategy.h"
 
 enum { SKIPPED = 1, FREED = 2, RECORD = 4, FLAGS = LM_BLOCK_ALIGNMENT - 1 };
 
 typedef struct region {
-    uint32_t next; // where the next block will lie
+    uint32_t next; // of the next block
     uint32_t end;
-    uint32_t start; // the record lies there. In an idle region's record: the next idle one
+    uint32_t start; // the record is there. In an idle region's record: the next idle one
 } region;
 
 typedef struct heap {
     region top;     // the current one
     uint32_t idle;  // the first idle one
-    uint32_t dirty; // what lies both here or behind and behind top.next no one has written
+    uint32_t dirty; // bytes at or above both this and top.next were never written
     uint32_t bottom_end;
     uint32_t scope; // the innermost open one's record; 0: none
     uint32_t first_tag;
@@ -93,10 +93,10 @@ static inline uint32_t scope_bottom(const lm_memory *memory) {
     return memory->heap_start + BOTTOM;
 }
 
-// Makes room for `bytes` at top.next: in the first idle region, or by growth, in a new one where
-// somebody else's pages lie between. False: refused, or somebody else grew at the same time, and
-// nothing has changed. All are multiples of 16, and as many of a region are its record's: one of
-// more than `bytes` has room for them.
+// Makes room for `bytes` at top.next: in the first idle region, or by growth, in a new region if
+// foreign pages are between. Returns false, with nothing changed, if the growth is refused or other
+// code grew the memory at the same time. All sizes are multiples of 16, and so is a region's
+// record: a region of more than `bytes` has room for them.
 static inline bool scope_make_room(lm_memory *memory, uint32_t bytes) {
     uint32_t at = memory->heap_start;
     heap *h = lm_at(memory, at);
@@ -125,7 +125,7 @@ static inline bool scope_make_room(lm_memory *memory, uint32_t bytes) {
     return true;
 }
 
-// The offset of a block that the caller says is live.
+// Returns the offset of a live block. Level 1 checks its tag.
 static inline uint32_t scope_live(const void *address, const lm_memory *memory) {
     uint32_t block = lm_offset(memory, address);
     LM_CHECK(lm_holds(memory, address) && block % LM_BLOCK_ALIGNMENT == 0);
@@ -157,7 +157,7 @@ static bool scope_start(lm_memory *memory) {
 
 static void *scope_allocate(size_t size, lm_memory *memory);
 
-// Apart, so that the common way through allocate saves no registers.
+// Separate, so that the common path through scope_allocate saves no registers.
 static __attribute__((noinline)) void *scope_allocate_elsewhere(size_t size, lm_memory *memory) {
     return scope_make_room(memory, lm_block_bytes(size)) ? scope_allocate(size, memory) : NULL;
 }
@@ -185,7 +185,7 @@ static void *scope_allocate_zeroed(size_t size, lm_memory *memory) {
     return lm_allocate_zeroed(scope_allocate_dirty, size, memory);
 }
 
-// Takes what any alignment may need, and gives back what is behind the block.
+// Takes as much as the alignment may need, and gives back the bytes behind the block.
 static void *scope_allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
     if (alignment <= LM_BLOCK_ALIGNMENT) return scope_allocate(size, memory);
     if (size > LM_SIZE_MAX - alignment) return NULL;
@@ -205,7 +205,7 @@ static void scope_free(void *address, size_t size, lm_memory *memory) {
     uint32_t block = scope_live(address, memory);
     LM_CHECK(size <= scope_bytes(memory, block) - LM_WORD_BYTES);
     (void)size;
-    *scope_tag(memory, block) |= FREED; // for the second free to trap
+    *scope_tag(memory, block) |= FREED; // a second free traps
 }
 
 static size_t scope_usable_size(const void *address, lm_memory *memory) {
@@ -217,8 +217,8 @@ static uint64_t scope_block_bytes_max(size_t size, size_t alignment) {
     return lm_block_bytes(size);
 }
 
-// The last block is taken back and laid again, where it lies if there is room or the region grows.
-// What is free of the region then counts as dirty.
+// The last block is removed and placed again, at its own address if there is room or the region
+// grows. The free bytes of the region then count as dirty.
 static void *scope_resize_aligned(void *address, size_t size, size_t alignment, lm_memory *memory) {
     uint32_t block = scope_live(address, memory);
     heap *h = scope_heap(memory);
@@ -246,8 +246,8 @@ static void *scope_resize(void *address, size_t size, lm_memory *memory) {
     return scope_resize_aligned(address, size, LM_BLOCK_ALIGNMENT, memory);
 }
 
-// At check level 1, no block from `from` on looks live any more: what is laid over it later may
-// leave its tag as it is. O(1) amortised over the blocks.
+// At check level 1: marks the blocks from `from` on as freed, since a block placed over them later
+// may not overwrite their tags. O(1) amortised over the blocks.
 static void scope_mark_freed(const lm_memory *memory, uint32_t from) {
     if (LM_CHECK_LEVEL == 0) return;
     for (uint32_t next = scope_heap(memory)->top.next; from != next;
@@ -255,8 +255,7 @@ static void scope_mark_freed(const lm_memory *memory, uint32_t from) {
         *scope_tag(memory, from) |= FREED;
 }
 
-// The current region becomes idle, and the one below it current again; what is free of it counts as
-// dirty.
+// Makes the current region idle and the one below it current; its free bytes count as dirty.
 static void scope_leave(lm_memory *memory) {
     heap *h = scope_heap(memory);
     uint32_t start = h->top.start, bytes = h->top.end - start, *link = &h->idle;
@@ -270,8 +269,8 @@ static void scope_leave(lm_memory *memory) {
     h->dirty = below.end;
 }
 
-// Goes back to where top.next was when the current region was the one that starts at `start`. All
-// that was laid since is gone.
+// Goes back to the region that starts at `start` and to `next` in it: all blocks placed since then
+// are freed.
 static void scope_go_back(lm_memory *memory, uint32_t start, uint32_t next) {
     heap *h = scope_heap(memory);
     while (h->top.start != start)
@@ -281,7 +280,7 @@ static void scope_go_back(lm_memory *memory, uint32_t start, uint32_t next) {
     h->top.next = next;
 }
 
-// In a block of its own.
+// A scope's record, in a block of its own.
 typedef struct record {
     uint32_t outer; // the enclosing scope's record, or 0
     uint32_t start; // the current region when it was opened; the record may lie in the next
@@ -320,7 +319,7 @@ static void scope_reset(lm_memory *memory) {
     scope_go_back(memory, bottom, bottom + LM_BLOCK_ALIGNMENT);
 }
 
-// Walks a region, from its first block to `next`. Returns a broken law or NULL.
+// Checks a region, from its first block to `next`. Returns the broken law or NULL.
 static const char *scope_region_law(const lm_memory *memory, const region *r, lm_census *census) {
     uint32_t bottom = scope_bottom(memory), first = scope_first(r);
     if (r->start != bottom && (r->start % LM_PAGE_BYTES || r->start < bottom)) return "regions";
@@ -338,7 +337,7 @@ static const char *scope_region_law(const lm_memory *memory, const region *r, lm
     return NULL;
 }
 
-// From the first idle region on, adding up what they hold.
+// Checks the idle regions and adds them to the census.
 static const char *scope_idle_law(const lm_memory *memory, uint32_t most, lm_census *census) {
     uint32_t bottom = scope_bottom(memory), bytes = UINT32_MAX;
     for (uint32_t at = scope_heap(memory)->idle; at != bottom;
@@ -353,7 +352,7 @@ static const char *scope_idle_law(const lm_memory *memory, uint32_t most, lm_cen
     return NULL;
 }
 
-// The open scopes, from the innermost on.
+// Checks the open scopes, from the innermost on.
 static const char *scope_scopes_law(const lm_memory *memory) {
     uint64_t end = lm_memory_end(memory);
     uint32_t most = (uint32_t)(end / LM_BLOCK_ALIGNMENT);

@@ -1,58 +1,54 @@
-// segregated: power-of-two classes, one list each; never split, never merged.
+// segregated: power-of-two size classes with a list each; blocks are never split or merged.
 //
-// Idea: a block's class is written before it once, when it is carved off the uncarved end, and
-// stays. Allocate takes the first free block of the class, free puts it back: two or three accesses
-// to memory, and no neighbour is ever looked at. What was a block of a class once serves no other
-// class again, until reset.
+// Idea: a block gets its class when it is carved off the uncarved end, and keeps it. Allocate takes
+// the first free block of the class, free puts it back: two or three memory accesses, and no
+// neighbour is read. Until reset, a block serves no other class.
 //
-// Source: C. Kingsley's malloc of 4.2BSD (1982); Knuth calls the lists segregated storage, Wilson
-// et al. (1995) simple segregated storage. The original carves a page of small blocks at once; here
-// a block is carved when it is asked for, so that no class takes more than its peak.
+// Source: C. Kingsley's malloc of 4.2BSD (1982); Knuth's segregated storage, the simple segregated
+// storage of Wilson et al. (1995). The original carves a page of small blocks at once; here each
+// block is carved when it is asked for, so no class takes more than its peak.
 //
 // Layout: offsets are from the heap, modulo 2^32. A block of 2^k bytes is its word and the payload,
-// a multiple of 16, that other allocators' words lie before as well:
+// which is a multiple of 16:
 //
 //     [heap][region][word] block [word] block ... | uncarved ....... zero ......
 //     heap_start      first                       next       clean         end
 //
-//     word = seal + 4 * offset | FREE | class       of a free block, a link follows
+//     word = seal + 4 * offset | FREE | class       a free block's word is followed by a link
 //
-// The memory that is ours is a list of regions, the newest first: one, and one more for each time
-// that somebody else has grown the memory between two growths of ours. Each has an uncarved end.
-// From `clean` on no byte has been written since our own growth brought it.
+// The memory is a list of regions, the newest first: one, and one more for each time that other
+// code has grown the memory between two of our growths. Each region has an uncarved end. No byte
+// from `clean` on has been written since our own growth added it.
 //
-// An aligned block lies inside one that is large enough for any skip of 16 bytes up to its
-// alignment, and whose word then says HOLDER, as its own start is no payload. Three words before
-// the payload lead back, and say how much of it was asked for:
+// An aligned block lies inside a block that is large enough for any skip of 16 bytes up to the
+// alignment. That block's word has HOLDER set, as its own start is no payload. Three words before
+// the payload lead back to it and hold the size asked for:
 //
 //     [word] ......... [skipped][asked][word of class ALIGNED] payload ...
 //
-// The seal, which reset changes, and the offset in each word tell a block's start from anything
-// else that lies there: other data passes for a word by chance only.
+// The seal, which reset changes, and the offset in each word distinguish the start of a block from
+// other data, which equals such a word only by chance.
 //
 // Laws (validate's names):
 //     regions           each ends with a page within the memory, its next block lies in it
-//     words             a block's word tells its class and its place
+//     words             a block's word has its class and its place
 //     blocks in region  the last block ends where the next one is to be carved
-//     lists             what a list holds is free and of its class
-//     free is listed    as many blocks in lists as free ones in the heap
+//     lists             blocks on a list are free and of its class
+//     free is listed    the lists hold as many blocks as are free in the heap
 //
-// Costs: allocate and free O(1); where a class has no free block and the current region no room,
-// O(regions), and one growth. Resize within the class, or of the last block to a class without a
-// free one, O(1), else O(size).
-// Reset O(regions). Validate O(blocks). 160 bytes for the heap.
+// Time: allocate and free O(1); if the class has no free block and the current region no room,
+// O(regions) and one growth; resize O(1) within the class, or of the last block to a class without
+// a free block, else O(size); reset O(regions); validate O(blocks).
+// Space: 160 bytes for the heap. A block of 2^k bytes serves 2^k - 4, so a request wastes up to
+// half of it: a quarter if sizes are spread evenly, almost half if they are powers of two. An
+// aligned request counts as larger by its alignment.
 //
-// Waste: a block of 2^k bytes serves 2^k - 4, so a request wastes up to half of it, a quarter where
-// sizes are spread evenly, and just as much where they are powers of two themselves. An aligned one
-// is served as if it were larger by its alignment.
+// Bound: M(1 + log2 n) for M live bytes at most, rounded up, in blocks of up to n granules: a class
+// gets a block, by carving or by a resize of the last block, only if it has no free one, so no
+// class has more blocks than its peak of live ones. Some order of requests reaches nearly that.
 //
-// Bound: M(1 + log2 n) for M bytes live at most, rounded up, in blocks of up to n granules: a block
-// is made one of a class, by carving or by a resize of the last block, only when the class has no
-// free one, so that no class has more blocks than it once had live ones. Some order of requests
-// comes near it.
-//
-// Good at: time, and programs whose sizes stay what they are. Bad at: programs in phases, of which
-// each leaves its own classes behind, and large blocks.
+// Good at: time, and programs whose sizes do not change. Bad at: programs in phases, each of which
+// leaves its own classes behind, and large blocks.
 #include "alloc/strategies/strategy.h"
 
 #ifndef CLASSES // of 2^4 bytes and up
@@ -61,7 +57,7 @@
 
 enum {
     CLASS = 31,
-    ALIGNED = CLASS, // the class that a payload inside a block shows
+    ALIGNED = CLASS, // the class in the word of an aligned payload
     FREE = 32,
     SEAL_STEP = 0x1e3779c0, // a multiple of 64: the bits below are class and flag
 };
@@ -70,7 +66,7 @@ enum {
 _Static_assert(CLASSES <= 28, "a block's bytes and four times its offset fit with the flags");
 
 typedef struct region {
-    uint32_t link; // the one before it in time; 0: none
+    uint32_t link; // the next older one; 0: none
     uint32_t next; // the block to be carved next
     uint32_t clean;
     uint32_t end;
@@ -110,8 +106,8 @@ static inline word *segregated_skipped(heap *h, uint32_t payload) {
 static inline region *segregated_region(heap *h, uint32_t offset) {
     return segregated_address(h, offset);
 }
-static inline uint32_t
-segregated_memory_end(const lm_memory *memory) { // from the heap, modulo 2^32
+// From the heap, modulo 2^32.
+static inline uint32_t segregated_memory_end(const lm_memory *memory) {
     return (uint32_t)lm_memory_end(memory) - memory->heap_start;
 }
 static inline uint32_t segregated_sealed(const heap *h, uint32_t block, uint32_t class) {
@@ -126,7 +122,7 @@ static inline uint32_t segregated_class(uint32_t bytes) {
     return 28 - (uint32_t)__builtin_clz((bytes - 1) | (LM_BLOCK_ALIGNMENT - 1));
 }
 
-// The same for a size with its word and all that its alignment may skip. CLASSES: there is none.
+// The class for a size with its word and all that its alignment may skip; CLASSES if there is none.
 static inline uint32_t segregated_class_for(size_t size, size_t alignment) {
     if (alignment <= LM_BLOCK_ALIGNMENT) alignment = 0;
     if (size > SIZE_LIMIT || alignment > SIZE_LIMIT - size) return CLASSES;
@@ -139,8 +135,8 @@ static inline bool segregated_holds(const lm_memory *memory, uint32_t block) {
     return block % LM_BLOCK_ALIGNMENT == 0 && block - first < segregated_memory_end(memory) - first;
 }
 
-// Grows the memory until the newest region, or a new one, has room for `bytes`, and makes it the
-// current one. False: refused, nothing has changed.
+// Grows the memory until the newest region, or a new one, has room for `bytes`, and makes that the
+// current one. Returns false, with nothing changed, if refused.
 static bool segregated_grow(lm_memory *memory, uint32_t bytes) {
     heap *h = segregated_heap(memory);
     const region *newest = segregated_region(h, h->newest);
@@ -162,7 +158,7 @@ static bool segregated_grow(lm_memory *memory, uint32_t bytes) {
     return true;
 }
 
-// Makes a region with room for `bytes` the current one. False: growth was refused.
+// Makes a region with room for `bytes` the current one. Returns false if a growth is refused.
 static bool segregated_make_room(lm_memory *memory, uint32_t bytes) {
     heap *h = segregated_heap(memory);
     if (bytes <= segregated_region(h, h->current)->end - segregated_region(h, h->current)->next)
@@ -175,7 +171,8 @@ static bool segregated_make_room(lm_memory *memory, uint32_t bytes) {
     return segregated_grow(memory, bytes);
 }
 
-// Carves a block of the class, of which the first `dirty` bytes may not be zero. 0: no memory.
+// Carves a block of the class, of which the first *dirty bytes may not be zero. Returns 0 if out of
+// memory.
 static __attribute__((noinline)) uint32_t segregated_carve(lm_memory *memory, uint32_t class,
                                                            size_t *dirty) {
     uint32_t bytes = segregated_class_bytes(class);
@@ -190,7 +187,7 @@ static __attribute__((noinline)) uint32_t segregated_carve(lm_memory *memory, ui
     return block;
 }
 
-// A live block of the class. 0: no memory.
+// Returns a live block of the class; 0 if out of memory.
 static inline uint32_t segregated_claim(lm_memory *memory, uint32_t class, size_t *dirty) {
     heap *h = segregated_heap(memory);
     uint32_t block = h->free[class];
@@ -203,7 +200,7 @@ static inline uint32_t segregated_claim(lm_memory *memory, uint32_t class, size_
     return block;
 }
 
-// The block that holds the payload that a caller says is live.
+// Returns the block that holds a live payload. Level 1 checks its words.
 static inline uint32_t segregated_live(const void *address, const lm_memory *memory) {
     heap *h = segregated_heap(memory);
     uint32_t payload = (uint32_t)((uintptr_t)address - (uintptr_t)h), block = payload;
@@ -293,9 +290,8 @@ static uint64_t segregated_block_bytes_max(size_t size, size_t alignment) {
     return class < CLASSES ? segregated_class_bytes(class) : (uint64_t)UINT32_MAX + 1;
 }
 
-// The last block of the current region becomes one of another class, for which the region may grow;
-// but only where that class has no free block, or each turn of allocate, resize and free would make
-// one more of it.
+// Changes the class of the last block of the current region, which may grow for it; but only if
+// that class has no free block: else each round of allocate, resize and free would add one to it.
 static bool segregated_resize_last(uint32_t block, uint32_t class, lm_memory *memory) {
     heap *h = segregated_heap(memory);
     const region *r = segregated_region(h, h->current);
@@ -314,7 +310,7 @@ static bool segregated_resize_last(uint32_t block, uint32_t class, lm_memory *me
     return true;
 }
 
-// A block stays where at least a quarter of it is needed, counting what its alignment may skip.
+// A block keeps its place if at least a quarter of it is needed, with what its alignment may skip.
 static void *segregated_resize_aligned(void *address, size_t size, size_t alignment,
                                        lm_memory *memory) {
     heap *h = segregated_heap(memory);
@@ -343,10 +339,10 @@ static void segregated_reset(lm_memory *memory) {
     for (uint32_t at = h->newest; at; at = segregated_region(h, at)->link)
         segregated_region(h, at)->next = at + FIRST_BYTES;
     h->current = OLDEST;
-    h->seal += SEAL_STEP; // what was a block's word is none any more
+    h->seal += SEAL_STEP; // so that no older word is valid
 }
 
-// Walks a region's blocks.
+// Checks the blocks of a region.
 static const char *segregated_region_law(heap *h, const region *r, uint32_t first,
                                          lm_census *census) {
     for (uint32_t block = first, bytes; block != r->next; block += bytes) {
@@ -397,7 +393,7 @@ static const char *segregated_validate(lm_memory *memory, lm_census *census) {
         }
     if (listed != seen.free_blocks) return "free is listed";
     for (uint32_t at = h->newest; at;
-         at = segregated_region(h, at)->link) { // what is not carved is free
+         at = segregated_region(h, at)->link) { // the uncarved end is free
         uint32_t left = segregated_region(h, at)->end - segregated_region(h, at)->next;
         seen.free_blocks += left != 0;
         seen.free_bytes += left;
@@ -406,7 +402,7 @@ static const char *segregated_validate(lm_memory *memory, lm_census *census) {
     return NULL;
 }
 
-// No class takes more than were live of it at once. Each region may end with less than is asked.
+// No class takes more than its peak of live blocks. Each region may end with less than a request.
 static uint64_t segregated_heap_bytes_max(const lm_demand *demand) {
     uint64_t most = demand->block_bytes;
     uint64_t by_classes = demand->live_bytes * (1 + lm_granules_log2(most));

@@ -1,4 +1,4 @@
-// What every strategy file includes: checks, offsets, and the name of its table.
+// What every strategy includes: its table of functions, its geometry, checks, offsets and growth.
 //
 // A strategy is compiled once for each check level. All its functions are static; it defines one
 // object, its table, with LM_STRATEGY; the registry finds it as LM_TABLE(name).
@@ -6,8 +6,8 @@
 
 #include "alloc/allocator.h"
 
-// All that a strategy asks of a C library (memmove: the layers above do); freestanding, there is no
-// <string.h>.
+// All that strategies (and the layers above them, for memmove) need of a C library. Freestanding
+// code has no <string.h>.
 void *memcpy(void *restrict to, const void *restrict from, size_t count);
 void *memmove(void *to, const void *from, size_t count);
 void *memset(void *to, int byte, size_t count);
@@ -16,7 +16,7 @@ void *memset(void *to, int byte, size_t count);
 #define LM_CHECK_LEVEL 0
 #endif
 
-#ifndef LM_VARIANT // which of its compilations this is, where it is none of the registry's
+#ifndef LM_VARIANT // the suffix of the table; defined for compilations other than the registry's
 #define LM_VARIANT LM_PASTE(_, level, LM_CHECK_LEVEL)
 #endif
 #define LM_PASTE_(a, b, c) a##b##c
@@ -51,7 +51,8 @@ void *memset(void *to, int byte, size_t count);
 #define LM_GEOMETRY(full, tiny) (full)
 #endif
 
-// A law that must hold, at check level 1 and above: it costs constant time, and traps where broken.
+// A condition that must hold, checked in constant time at check level 1 and above; traps if it does
+// not.
 #if LM_CHECK_LEVEL >= 1
 #define LM_CHECK(law) ((law) ? (void)0 : __builtin_trap())
 #else
@@ -61,11 +62,11 @@ void *memset(void *to, int byte, size_t count);
 #define LM_LIKELY(x)   __builtin_expect(!!(x), 1)
 #define LM_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
-// The bytes at an offset, and the offset of a block: a link is an offset, 0 is no link.
+// The address of an offset, and the offset of an address. A link is an offset, 0 is no link.
 static inline void *lm_at(const lm_memory *memory, uint32_t offset) {
 #ifdef __wasm__
     // Not null + offset: LLVM takes a function that returns that for one that returns fresh memory,
-    // and drops stores (clang 19: FunctionAttrs looks through the addition and sees only null).
+    // and drops stores (clang 19: FunctionAttrs ignores the addition and sees only null).
     (void)memory;
     return (void *)(uintptr_t)offset;
 #else
@@ -86,12 +87,12 @@ static inline uint64_t lm_memory_end(const lm_memory *memory) {
     return (uint64_t)lm_memory_pages(memory) * LM_PAGE_BYTES;
 }
 
-// The same for a pointer, of which natively more than 32 bits count.
+// Whether an address is within the memory.
 static inline bool lm_holds(const lm_memory *memory, const void *address) {
     return (uintptr_t)address - (uintptr_t)lm_memory_base(memory) < lm_memory_end(memory);
 }
 
-// Grows the memory, where that is needed, to end at `end` or beyond.
+// Grows the memory, if needed, to end at `end` or beyond. Returns false if the growth is refused.
 static inline bool lm_reach(lm_memory *memory, uint64_t end) {
     uint64_t have = lm_memory_end(memory);
     if (end <= have) return true;
@@ -99,9 +100,9 @@ static inline bool lm_reach(lm_memory *memory, uint64_t end) {
     return lm_memory_grow(memory, (uint32_t)pages) != LM_GROW_REFUSED;
 }
 
-// Blocks of a word and a payload. Payloads lie 16 bytes or a multiple of it apart and each has its
-// word just before it, so that a block of 16 bytes serves 12. Sizes are served up to
-// LM_SIZE_MAX; what is larger doesn't fit into 32 bits with the word, rounded up.
+// Blocks of a word and a payload. Payloads are 16 bytes or a multiple of it apart, and each has its
+// word just before it, so a block of 16 bytes serves 12. LM_SIZE_MAX is the largest size that fits
+// into 32 bits with its word, rounded up.
 enum { LM_WORD_BYTES = 4 };
 #define LM_SIZE_MAX (UINT32_MAX - LM_BLOCK_ALIGNMENT - LM_WORD_BYTES)
 
@@ -109,26 +110,26 @@ static inline uint32_t lm_block_bytes(size_t size) {
     return lm_round_up((uint32_t)size + LM_WORD_BYTES, LM_BLOCK_ALIGNMENT);
 }
 
-// What heap_bytes_max is made of.
+// Terms of heap_bytes_max.
 
-// log2, rounded up, of how many granules of 16 bytes a block takes.
+// log2, rounded up, of the number of granules of 16 bytes in a block.
 static inline uint64_t lm_granules_log2(uint64_t block_bytes) {
     uint64_t granules = block_bytes / LM_BLOCK_ALIGNMENT;
     return granules > 1 ? 64 - (uint64_t)__builtin_clzll(granules - 1) : 0;
 }
 
-// Where free neighbours merge, and the heap grows for a block only if no free range has `fit`
-// bytes, less than that is free before each live block and each place that is not the heap's, and
-// at the end; and once more as much, as a block at the end grows there whatever is free elsewhere.
+// If free neighbours merge, and the heap grows for a block only if no free range has `fit` bytes,
+// less than that is free before each live block, before each foreign range, and at the end; and as
+// much once more, since a block at the end grows there whatever is free elsewhere.
 static inline uint64_t lm_gaps_bound(const lm_demand *demand, uint64_t fit) {
     return demand->live_bytes + (demand->live_blocks + demand->foreign_growths + 2) * fit;
 }
 
-// The same for first fit by address, M(2 + log2 n), where that is less and no alignment makes a
+// The same for first fit by address, M(2 + log2 n), if that is less and no alignment makes a
 // request larger than its block. Let x(t) be the highest place where a block of t granules or less
-// was ever put. A block of s is put at x(s) only if each gap below is shorter, and what is live
-// above x(t) counts more than t; so of what lies above x(t) at least a share of t / (t + s) counts
-// as live, and all shares together are at most M. These inequalities for each s up to n, with the
+// was ever put. A block of s is put at x(s) only if each gap below is shorter, and each live block
+// above x(t) has more than t; so at least t / (t + s) of the bytes above x(t) are live, and all
+// these together are at most M. These inequalities for each s up to n, with the
 // weight 1 / s, and once more that for n, add up to x(n) <= M(ln n + 2 ln 2) / ln 2.
 static inline uint64_t lm_first_fit_bound(const lm_demand *demand) {
     uint64_t largest = demand->block_bytes, alignment = demand->alignment;
@@ -138,12 +139,12 @@ static inline uint64_t lm_first_fit_bound(const lm_demand *demand) {
     return alignment <= LM_BLOCK_ALIGNMENT && bytes < gaps ? bytes : gaps;
 }
 
-// The heap that has so many bytes of blocks and gaps: in whole pages, and with its records.
+// The bytes of a heap with these bytes of blocks and gaps: whole pages, records included.
 static inline uint64_t lm_heap_bytes(uint64_t blocks_bytes, uint64_t own_bytes) {
     return blocks_bytes + own_bytes + LM_PAGE_BYTES;
 }
 
-// allocate_zeroed of a strategy that has allocate_dirty: clears the bytes that may not be zero.
+// allocate_zeroed by allocate_dirty: clears the bytes that may not be zero.
 static inline void *lm_allocate_zeroed(void *(*allocate_dirty)(size_t, size_t *, lm_memory *),
                                        size_t size, lm_memory *memory) {
     size_t dirty;
@@ -151,8 +152,9 @@ static inline void *lm_allocate_zeroed(void *(*allocate_dirty)(size_t, size_t *,
     return block ? memset(block, 0, size < dirty ? size : dirty) : NULL;
 }
 
-// The resize that has to move: a new block, and the first `kept` bytes go along. The base may move
-// under the old one. NULL: the old block is as it was.
+// A resize that moves: allocates a new block, copies the first `kept` bytes at most, and releases
+// the old one, whose address may change if the growth moves the base. Returns NULL, with the old
+// block unchanged, if out of memory.
 static inline void *lm_resize_by_copy(void *block, size_t kept, size_t size, size_t alignment,
                                       lm_memory *memory,
                                       void *(*allocate_aligned)(size_t, size_t, lm_memory *),

@@ -1,39 +1,39 @@
-// The free blocks by address, in tries: where is the first one from here on that is large enough?
-// That is the question of first_fit and next_fit.
+// The free blocks by address, in tries, to find the first one at or behind an address that is large
+// enough: the index of first_fit and next_fit.
 //
-// Idea: most of the way to a free block can be a table: BUCKETS ranges of equal size, and the size
-// of the largest free block that begins in each. Only what lies in one range is a tree, and a small
+// Idea: a table replaces most levels of a tree: ADDRESS_BUCKETS ranges of equal size, with the size
+// of the largest free block that begins in each. Only the blocks of one range are a tree, a small
 // one: programs have some hundred free blocks (lua about 480, cc1plus 750, on average).
 //
-//     groups    [ 4096 ............................... | 64 ........ ]   none of GROUP is larger
+//     groups    [ 4096 ............................... | 64 ........ ]   no bucket of it is larger
 //     largest   [ 0 |  0 | 64 |  0 |  0 |  0 | 4096 |  0 | ......... ]   of each bucket
 //     roots     [   |    | *  |    |    |    |  *   |    | ......... ]
 //                          |                    |
 //                       [64 at 640]   [4096 at 1648, 4096] --0--> [32 at 1584]
 //
 // A bucket's tree is a digital search tree (Coffman and Eve 1970; Knuth 3, 6.3): any of its blocks
-// is the root, and the bits of the others' offsets, from the top, say which child leads to them: a
-// node of depth d shares d bits with all below it. So no tree is deeper than an offset has bits,
-// nothing is ever rotated, and a block that moves a bit (its front is used, or it merges with what
-// lies before it) keeps its place. Each knows the size of the largest block in its subtree (as in
-// Stephenson's fast fits, 1983), so that who looks for one never turns back. What is said of a
-// group may be too large, until a search in vain corrects it: blocks shrink more often.
+// is the root, and the bits of the other offsets, from the top, choose the children: a node of
+// depth d shares d bits with all below it. So a tree is no deeper than an offset has bits, nothing
+// is ever rotated, and a block that moves a little (its front is used, or it merges with the block
+// before it) keeps its place. Each block knows the size of the largest block in its subtree (as in
+// Stephenson's fast fits, 1983), so a search never backtracks. A group's size may be too large
+// until a search in vain corrects it, as blocks shrink more often than they are searched for.
 //
-// A bucket is 2^BUCKET_LOG2_MIN bytes in a small heap. When a free block lies behind the last one,
-// buckets are folded, two to one: a leaf of either becomes the root of both. That takes some
-// thousand steps, each time that the heap has doubled.
+// A bucket has 2^ADDRESS_BUCKET_LOG2_MIN bytes in a small heap. When a block is freed behind the
+// last bucket, pairs of buckets are folded into one: a leaf of either becomes the root of both.
+// That takes some thousand steps, each time the heap has doubled.
 //
-// A free block begins with its links, so it has 32 bytes at least. `link` is the offset of the word
-// that links here, a child of the parent or the bucket's root.
+// A free block begins with its links, so it has at least 32 bytes. `link` is the offset of the word
+// that links to it, a child of the parent or the bucket's root.
 //
 //     block      +4        +8     +12                      block + bytes
 //     [child 0] [child 1] [link] [largest | FREE] ... [bytes]
 //
-// The flag changes no comparison with bytes: `largest` is the word before an address, and must not
+// The flag changes no comparison of bytes: `largest` is the word before an address, and must not
 // look like the tag of a live block there.
 //
 // Laws, besides those of boundary_tags.inc.h (validate's names):
-//     free blocks in the index      each free block is linked from where it says
+//     free blocks in the index      the word that a free block names links to it
 //     place                         its bucket and the bits of its offset lead to it
 //     largest                       a block's and a bucket's is right, a group's is not too small
 //     index holds free blocks only  there are as many links as free blocks
@@ -41,9 +41,9 @@
 
 // Parameters. The strategy has included boundary_tags.inc.h, with room for the links in the
 // smallest block and with INDEX_MOVES, for a block_index with the members
-//     uint32_t folds                           how often buckets were folded
-//     uint32_t groups[GROUPS]                  of GROUP buckets each: none is larger
-//     uint32_t largest[BUCKETS], roots[BUCKETS]
+//     uint32_t folds                                            how often buckets were folded
+//     uint32_t groups[ADDRESS_GROUPS]                           at least the largest of each group
+//     uint32_t largest[ADDRESS_BUCKETS], roots[ADDRESS_BUCKETS] of each bucket
 // and defines index_find of boundary_tags.inc.h.
 #if !defined(ADDRESS_GROUPS) || !defined(ADDRESS_GROUP) || !defined(ADDRESS_BUCKETS)
 #error "ADDRESS_GROUPS, of ADDRESS_GROUP buckets each, ADDRESS_BUCKETS of them together"
@@ -74,7 +74,7 @@ static inline uint32_t address_bucket_log2(heap *h) {
     return ADDRESS_BUCKET_LOG2_MIN + h->index.folds;
 }
 
-// Whose a link is: 0: it is a root.
+// The node that a link is in; 0 if it is a root.
 static inline uint32_t address_holder(uint32_t link) {
     return link < BOUNDARY_FIRST ? 0 : link & TAG_BYTES;
 }
@@ -84,7 +84,7 @@ static inline void address_link_to(heap *h, uint32_t link, uint32_t block) {
     if (block) *address_link(h, block) = link;
 }
 
-// What a block of `bytes` tells of its subtree.
+// The size of the largest block in the subtree of a block of `bytes`.
 static inline uint32_t address_largest_with(heap *h, uint32_t block, uint32_t bytes) {
     uint32_t largest = bytes | TAG_FREE,
              left = address_largest_below(h, *boundary_word(h, address_child(block, 0))),
@@ -107,7 +107,8 @@ static inline void address_set_bucket(heap *h, uint32_t bucket, uint32_t largest
     if (largest > *group) *group = largest;
 }
 
-// From a link's holder up to the first block of which nothing changes, and no less than to `heir`.
+// Updates the sizes from a link's node upwards, to the first one that does not change, but at least
+// to `heir`.
 static inline void address_refresh(heap *h, uint32_t link, uint32_t heir) {
     for (uint32_t node; (node = address_holder(link)) != 0; link = *address_link(h, node)) {
         uint32_t before = *address_largest(h, node),
@@ -129,7 +130,7 @@ static inline uint32_t address_leaf(heap *h, uint32_t node) {
     return node;
 }
 
-// Two buckets become one, whose root decides by the bit that told them apart.
+// Makes each pair of buckets one, whose root decides by the bit that distinguished them.
 static __attribute__((noinline)) void address_fold(heap *h) {
     uint32_t *roots = h->index.roots;
     for (uint32_t i = 0; i < ADDRESS_BUCKETS / 2; i++) {
@@ -168,7 +169,7 @@ static void index_insert(heap *h, uint32_t block, uint32_t bytes) {
     *address_largest(h, block) = largest;
 }
 
-// A block's place is taken by some leaf below it: any shares its bits.
+// Replaces a block by a leaf below it, as any shares its bits.
 static void index_remove(heap *h, uint32_t block) {
     uint32_t link = *address_link(h, block), heir = address_leaf(h, block);
     LM_CHECK(*boundary_word(h, link) == block);
@@ -185,7 +186,7 @@ static void index_remove(heap *h, uint32_t block) {
     address_refresh(h, from, heir == block ? 0 : heir);
 }
 
-// Whether another offset's bits lead to a block's place.
+// Whether the bits of another offset lead to a block's place.
 static inline bool address_same_place(heap *h, uint32_t block, uint32_t other) {
     uint32_t differ = block ^ other, left = address_bucket_log2(h);
     for (uint32_t node = block; differ >> left == 0; left--)
@@ -193,7 +194,7 @@ static inline bool address_same_place(heap *h, uint32_t block, uint32_t other) {
     return false;
 }
 
-// A free block is from here on at `to` and has `bytes`; its tag comes afterwards.
+// Moves a free block, whose tag at `to` is written afterwards.
 static void index_move(heap *h, uint32_t from, uint32_t to, uint32_t bytes) {
     if (to != from && !address_same_place(h, from, to)) {
         index_remove(h, from);
@@ -211,7 +212,8 @@ static void index_move(heap *h, uint32_t from, uint32_t to, uint32_t bytes) {
     if (now != before) address_refresh(h, *address_link(h, to), 0);
 }
 
-// The first bucket of a group from here on that has a block of `bytes`, or the group's end.
+// Returns the first bucket of the group, from `bucket` on, that has a block of `bytes`, or the
+// group's end.
 static inline uint32_t address_bucket_in_group(heap *h, uint32_t bucket, uint32_t bytes) {
     uint32_t end = (bucket | (ADDRESS_GROUP - 1)) + 1;
     while (bucket < end && h->index.largest[bucket] < bytes)
@@ -219,7 +221,7 @@ static inline uint32_t address_bucket_in_group(heap *h, uint32_t bucket, uint32_
     return bucket;
 }
 
-// The first bucket from here on that has a block of `bytes`; BUCKETS: none has.
+// Returns the first bucket from `bucket` on that has a block of `bytes`; ADDRESS_BUCKETS if none.
 static inline uint32_t address_bucket_that_fits(heap *h, uint32_t bucket, uint32_t bytes) {
     if (bucket % ADDRESS_GROUP != 0) {
         bucket = address_bucket_in_group(h, bucket, bytes);
@@ -234,8 +236,8 @@ static inline uint32_t address_bucket_that_fits(heap *h, uint32_t bucket, uint32
     return ADDRESS_BUCKETS;
 }
 
-// The first block of a subtree that has one of at least `bytes`. Whoever is met on the way may be
-// anywhere in its own subtree.
+// Returns the first block of at least `bytes` of a subtree that has one. A node may be anywhere
+// among the addresses of its subtree.
 static inline uint32_t address_first_that_fits(heap *h, uint32_t node, uint32_t bytes) {
     uint32_t first = UINT32_MAX;
     for (;;) {
@@ -279,8 +281,8 @@ static bool address_in_place(heap *h, uint32_t block) {
     return block >> (log2 - depth) == path;
 }
 
-// Every free block is linked from where it says: that has been seen. So no link is missing, and if
-// their number is right, none is there besides.
+// index_holds has checked that the word each free block names links to it. So no link is missing,
+// and if their number is right, there are no others.
 static const char *index_law(heap *h, uint64_t free_blocks) {
     uint64_t links = 0;
     if (address_bucket_log2(h) >= 32) return "place";

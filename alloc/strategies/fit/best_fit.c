@@ -1,30 +1,32 @@
-// best_fit: the smallest free block that is large enough, of equal ones the one freed last.
+// best_fit: the smallest free block that is large enough; of equal ones the one freed last.
 //
-// Idea: what is left over is as small as can be, and large blocks stay whole for those who need
-// them. Wilson et al. (1995) and Johnstone and Wilson (1998) found best fit to waste least or next
-// to least of all policies on real programs. No list is scanned: small blocks have a list for each
-// size and a bit that tells whether it is empty, so that the next size that is there is one look
-// away; large ones stand in tries by their size.
+// Idea: the remainder is as small as possible, and large blocks stay whole for large requests.
+// Wilson et al. (1995) and Johnstone and Wilson (1998) found best fit to waste least or next to
+// least of all policies on real programs. No list is searched: small blocks have a list for each
+// size, and a bit for each list finds the next size that is there; large blocks are in tries by
+// size.
 //
 // Source: Knuth 1, 2.5, the best-fit method; lists and tries are dlmalloc's (size_tries.inc.h).
-// Blocks, merging and growth: boundary_tags.inc.h.
+// Blocks, merging and growth are boundary_tags.inc.h.
 //
 //     asked for 48     lists   16  32  48  64  80 ... 496 | 512 ...   tries
 //                               *   .   .   *   .      .  |  *
 //                                           |  the first bit from 48 on: a block of 64
 //
-// Costs: allocate, free and resize in place take at most some 30 steps, mostly one or two; growth
+// Time: allocate, free and resize in place take at most some 30 steps, mostly one or two; growth
 // O(1) and one growth; allocate_zeroed and a resize that copies O(size) more; reset and validate
-// O(blocks). 4 bytes a live block, rounded up to 16; 288 bytes for the heap.
+// O(blocks).
+// Space: 4 bytes a live block, rounded up to 16; 288 bytes for the heap.
 //
-// Bound: at most a gap before each live block, in which no block of n bytes fits: M + (B + 2)n for
-// M bytes live at most, B blocks. The worst case comes near it, about M(n − 2) with n in granules
-// (Robson 1977, as given by o1heap), though no real program does.
+// Bound: M + (B + 2)n for M live bytes at most, in B blocks of up to n: at most a gap before each
+// live block, too short for n. The worst case is near that, about M(n − 2) with n in granules
+// (Robson 1977, as given by o1heap), though no real program reaches it.
 //
 // Good at: low waste, in nearly the time of a good fit: 15 ns an operation in lua and 10 in
-// cc1plus, against 13 and 10 of tlsf. Bad at: small remains that nobody fits into lie all over the
-// heap; that equal blocks are not taken from below costs up to 7 % more heap (convert: 17.6 MiB,
-// 16.4 with the lowest of equals, which took a tree by size and address and 76 ns an operation).
+// cc1plus, against 13 and 10 of tlsf. Bad at: remainders that are too small to use are all over the
+// heap; and as equal blocks are not taken from below, the heap is up to 7 % larger (convert: 17.6
+// MiB, 16.4 with the lowest of equals, which took a tree by size and address and 76 ns an
+// operation).
 #include "alloc/strategies/strategy.h"
 
 #define BINS 64 // lists and tries

@@ -1,27 +1,28 @@
-// bins: small bins, tree bins, a designated victim, and a top that comes last.
+// bins: small bins, tree bins, a designated victim, and a top that is used last (dlmalloc's).
 //
 // Idea: the policy of the malloc that most programs were written on. A small request takes a free
-// block of its very size; else a piece of the victim, the rest of the last split, so that what is
-// asked for in a row lies in a row; else the smallest free block that fits, whose rest is the next
-// victim. A large request takes the best fit. Only what nothing serves is cut from the wilderness.
+// block of exactly its size; else a piece of the victim, the rest of the last split, so that
+// requests in a row are placed in a row; else the smallest free block that fits, whose rest is the
+// next victim. A large request takes the best fit. The wilderness serves only what nothing else
+// does.
 //
-// Source: D. Lea, "A memory allocator" (1996 to 2012), dlmalloc 2.8: its bins, its tries and its
-// victim, in the layout of boundary_tags.inc.h. It differs in that a bin with a trie holds a whole
-// power of two, not half of one; that nothing is mapped apart; and that blocks are 16 bytes apart.
+// Source: D. Lea, "A memory allocator" (1996 to 2012), dlmalloc 2.8: its bins, tries and victim,
+// here with the blocks of boundary_tags.inc.h. Differences: a bin with a trie holds a whole power
+// of two, not half of one; no block is mapped separately; blocks are 16 bytes apart.
 //
 // Layout: bins 1 to 31 are lists of blocks of one size, bins 32 to 54 tries of a power of two each
 // (size_tries.inc.h). Bin 64 holds the victim, if there is one.
 //
-// Costs: a trie has as many levels as sizes have bits, so allocate and free take at most some 30
-// steps in any heap, and mostly one or two; growth O(1) and one growth; allocate_zeroed and a
-// resize that copies O(size); reset and validate O(blocks). 4 bytes a live block, rounded up to 16;
-// 288 bytes for the heap.
+// Time: a trie has as many levels as sizes have bits, so allocate and free take at most some 30
+// steps in any heap, mostly one or two; growth O(1) and one growth; allocate_zeroed and a resize
+// that copies O(size); reset and validate O(blocks).
+// Space: 4 bytes a live block, rounded up to 16; 288 bytes for the heap.
 //
-// Bound: best fit's, M + (B + 2)n for M bytes live at most, B blocks of up to n; the victim makes
-// it no better. In programs it wastes little (Johnstone and Wilson 1998).
+// Bound: best fit's, M + (B + 2)n for M live bytes at most, in B blocks of up to n; the victim does
+// not improve it. Programs waste little (Johnstone and Wilson 1998).
 //
-// Good at: everything a bit: low waste, locality, short paths where sizes repeat. Bad at: nothing
-// much; tlsf bounds its steps more tightly, and paged does less in each of them.
+// Good at: low waste, locality, short paths if sizes repeat. Bad at: the steps of tlsf are bounded
+// more tightly, and paged does less in each.
 #include "alloc/strategies/strategy.h"
 
 enum { VICTIM = 64 }; // behind the lists and tries
@@ -46,7 +47,7 @@ typedef struct block_index {
 
 _Static_assert((uint32_t)VICTIM == (uint32_t)TRIES_END, "the victim's is the bin behind the tries");
 
-// A victim may be of a trie's size, and is on a list for itself.
+// The victim may have the size of a trie, but is on a list of its own.
 static void index_remove(heap *h, uint32_t block) {
     if (block == h->index.heads[VICTIM])
         bins_remove(h, block);
@@ -69,7 +70,7 @@ static inline void index_insert_rest(heap *h, uint32_t block, uint32_t bytes, ui
 
 static inline uint32_t index_find(heap *h, uint32_t bytes) {
     uint32_t victim = h->index.heads[VICTIM],
-             most = -bytes; // less than what is too small leaves, modulo 2^32
+             most = -bytes; // below the rest of any block that is too small, modulo 2^32
     bool small = bytes >> TRIES_LOG2 == 0;
     if (small && tries_marked(&h->index, bytes >> 4)) return h->index.heads[bytes >> 4];
     if (victim && boundary_bytes(h, victim) >= bytes) {

@@ -1,47 +1,47 @@
 // Blocks with boundary tags: the layout that first_fit, next_fit, best_fit, half_fit, tlsf and bins
-// share. They differ in their index of the free blocks, which the file that includes this one
-// defines.
+// share. They differ in their index of the free blocks.
 //
-// Idea: Knuth, The Art of Computer Programming 1, 2.5, exercise 19 and algorithm C; the word of the
-// block before stored only while that is free, and the end of the heap kept apart, as in Lea's
-// malloc. A block is known by the offset of its payload, a multiple of 16. Before it lies its tag:
+// Source: Knuth, The Art of Computer Programming 1, 2.5, exercise 19 and algorithm C; as in Lea's
+// malloc, the size of the block before is stored only while that block is free, and the end of the
+// heap is kept separate.
+//
+// A block is known by the offset of its payload, a multiple of 16. The word before it is its tag:
 // its bytes up to the next payload, a multiple of 16, and flags in the low bits.
 //
 //              block                                          block + bytes
 //     ... [tag] payload ......................................[tag] payload ...     live
 //     ... [tag] links ................................. [bytes][tag] payload ...    free
 //
-// The last word of a free block repeats its bytes for the block that follows; of a live block it is
-// payload. So a live block costs 4 bytes, and 16 bytes hold the smallest block: 12 to use, or two
+// The last word of a free block repeats its bytes for the block that follows; in a live block it is
+// payload. So a live block costs 4 bytes, and the smallest block has 16 bytes: 12 to use, or two
 // links and the repeated word.
 //
-// The heap is one chain of blocks from the first to the last, the wilderness: what lies between the
-// last live block and the top, perhaps nothing. It is in no index, and serves only what the index
-// cannot (Wilson et al. 1995: wilderness preservation); a block that is freed in front of it
-// becomes part of it. The top is where our part of the memory ends, at most 2^32, which 32 bits
-// read as 0: offsets are computed modulo 2^32, and compared by their distances only.
+// The heap is one chain of blocks from the first to the last, the wilderness: the rest up to the
+// top, perhaps empty. It is not in the index, and serves only what the index cannot (Wilson et al.
+// 1995: wilderness preservation); a block that is freed before it becomes part of it. The top is
+// where our part of the memory ends, at most 2^32, which is 0 in 32 bits: offsets are computed
+// modulo 2^32, and only their distances are compared.
 //
 //     [control][tag] block [tag] block ... [LAST] wilderness ... | ......... zero
 //     heap_start                                  last           clean          top
 //
-// From `clean` on no byte has been written since our own growth brought it, so it is zero still;
-// what was there before us, or was used once, is not.
+// From `clean` on no byte has been written since our own growth added it, so it is still zero.
 //
-// Growth that begins at the top lengthens the wilderness. Growth that begins further up (somebody
-// else has grown the memory) makes a free block of it, and a block that is never freed of what is
-// foreign, a gap, whose tag lies in our last word; its payload is not touched.
+// A growth that begins at the top extends the wilderness. If other code has grown the memory, our
+// growth begins further up: the wilderness becomes a free block, and the foreign pages a block that
+// is never freed, a gap. Its tag is in our last word; its payload is not accessed.
 //
 //     ... [LAST] wilderness             =>  ... [LAST] wilderness ..........
 //     ... [LAST] wilderness foreign     =>  ... [tag] free [tag|gap] foreign ... [LAST] wilderness
 //
-// Blocks on both sides of a gap never merge. Where somebody else grows the memory after each growth
-// of ours, a request that is larger than all before it therefore takes new pages, and the heap may
-// be the sum of all sizes: 45,450 pages for a buffer that grows by a page a step to 300, and is
-// copied, 892 without foreign pages (alloc/conformance/pages_test.c). buddy takes 3,567, as it
-// rounds sizes up; to grow by more than is asked would do the same here, at that cost in every
-// program whose memory is shared.
+// Blocks on both sides of a gap never merge. If other code grows the memory after each of our
+// growths, each request that is larger than all before it takes new pages, and the heap may become
+// the sum of all sizes: 45,450 pages for a buffer that grows by a page a step to 300 and is copied,
+// 892 without foreign pages (alloc/conformance/pages_test.c). buddy takes 3,567, as it rounds sizes
+// up; growing by more than is asked would do the same here, at that cost in every program that
+// shares its memory.
 //
-// Merging, at once in every free:
+// Every free merges at once:
 //
 //     [ live ][ this ][ live ]  =>  [ live ][ this ][ live ]
 //     [ live ][ this ][ free ]  =>  [ live ][ ---- this --- ]
@@ -55,19 +55,19 @@
 //     block in heap       each has at least BOUNDARY_BYTES_MIN and ends at the last or before
 //     previous flag       a tag says whether the block before it is free
 //     repeated bytes      a free block's last word repeats its bytes
-//     coalesced           no free block lies beside another one or the wilderness
+//     coalesced           no free block is next to another one or to the wilderness
 //     gap                 a gap is never free, and ends 16 bytes into a page
-//     and the index's own, of which one is always: every free block is in it, and nothing else.
+// and those of the index, one of which is: every free block is in it, and nothing else.
 #pragma once
 
 #include "alloc/strategies/fit/tag_bits.h"
 #include "alloc/strategies/strategy.h"
 
 // Parameters. The strategy has defined block_index, the type of its index of the free blocks, which
-// is empty if all zero, and defines the functions of the index that are declared below. Optional:
+// is empty if all zero, and defines the functions index_… that are declared below. Optional:
 //     BOUNDARY_BYTES_MIN    of the smallest block: room for a free block's links and its last word
-//     INDEX_MOVES        there is an index_move
-//     INDEX_KNOWS_RESTS  there is an index_insert_rest, for what is left of a block that was split
+//     INDEX_MOVES           there is an index_move
+//     INDEX_KNOWS_RESTS     there is an index_insert_rest, for the rest of a block that was split
 #ifndef BOUNDARY_BYTES_MIN
 #define BOUNDARY_BYTES_MIN LM_BLOCK_ALIGNMENT
 #endif
@@ -75,8 +75,8 @@
 enum { TAG_FLAGS = LM_BLOCK_ALIGNMENT - 1 }; // and those of tag_bits.h
 #define TAG_BYTES (~(uint32_t)TAG_FLAGS)
 
-// At heap_start. Every offset in the heap is from here, so that one pointer is all that the
-// functions pass on; it is good until the next growth, which may move it.
+// At heap_start. All offsets are from here, so functions need only this pointer; it is valid until
+// the next growth, which may move the memory.
 typedef struct heap {
     uint32_t top, last, clean;
     block_index index;
@@ -87,11 +87,11 @@ enum { // the first block
                      LM_BLOCK_ALIGNMENT
 };
 
-// The strategy's index of the free blocks, whose tags are in place.
+// The index. When these are called, the tags of the free blocks are written.
 static inline uint32_t index_find(heap *h, uint32_t bytes); // a block of at least that, or 0
 static void index_insert(heap *h, uint32_t block, uint32_t bytes);
 static void index_remove(heap *h, uint32_t block);
-#ifdef INDEX_MOVES // the same as the one and the other, where no free block lies between
+#ifdef INDEX_MOVES // remove and insert; no other free block lies between the two places
 static void index_move(heap *h, uint32_t from, uint32_t to, uint32_t bytes);
 #endif
 #ifdef INDEX_KNOWS_RESTS
@@ -134,15 +134,13 @@ static inline uint32_t boundary_bytes_for(size_t size) {
     return bytes < BOUNDARY_BYTES_MIN ? BOUNDARY_BYTES_MIN : bytes;
 }
 
-// Blocks that become free and live.
-
 static void boundary_make_free(heap *h, uint32_t block, uint32_t bytes) {
     *boundary_tag(h, block) = bytes | TAG_FREE;
     *boundary_bytes_before(h, block + bytes) = bytes;
     index_insert(h, block, bytes);
 }
 
-// A free block grows or shrinks: it begins at `to` now and has `bytes`.
+// Changes the start and the size of a free block.
 static inline void boundary_move_free(heap *h, uint32_t from, uint32_t to, uint32_t bytes) {
 #ifdef INDEX_MOVES
     index_move(h, from, to, bytes);
@@ -154,8 +152,7 @@ static inline void boundary_move_free(heap *h, uint32_t from, uint32_t to, uint3
 #endif
 }
 
-// A free block's first bytes, `taken` of them, are in use now; the rest is free like any other
-// block, unless the index wants to know of it.
+// Takes the first `taken` bytes of a free block; the rest, of `bytes`, stays free.
 static inline void boundary_make_rest(heap *h, uint32_t block, uint32_t bytes, uint32_t taken) {
 #ifdef INDEX_KNOWS_RESTS
     index_remove(h, block);
@@ -172,12 +169,11 @@ static inline void boundary_make_last(heap *h, uint32_t block) {
     h->last = block;
 }
 
-// A block that is not in the index becomes free, merged with its neighbours.
+// Frees a block that is not in the index, and merges it with its neighbours.
 static void boundary_release(heap *h, uint32_t block) {
     uint32_t own = *boundary_tag(h, block), end = block + (own & TAG_BYTES),
              next = *boundary_tag(h, end), before = 0;
-    *boundary_tag(h, block) =
-        own | TAG_FREE; // stays behind in the merged block: a second free sees it
+    *boundary_tag(h, block) = own | TAG_FREE; // also in a merged block: a second free traps
     if (own & TAG_PREVIOUS_FREE) block = before = block - *boundary_bytes_before(h, block);
     if (next & TAG_LAST) {
         if (before) index_remove(h, before);
@@ -196,7 +192,7 @@ static void boundary_release(heap *h, uint32_t block) {
         boundary_make_free(h, block, end - block);
 }
 
-// A live block keeps `bytes` of its own; the rest goes back, where it can be a block.
+// Shrinks a live block to `bytes` and frees the rest, if that is large enough for a block.
 static void boundary_shrink(heap *h, uint32_t block, uint32_t bytes) {
     uint32_t rest = boundary_bytes(h, block) - bytes;
     if (rest < BOUNDARY_BYTES_MIN) return;
@@ -205,7 +201,7 @@ static void boundary_shrink(heap *h, uint32_t block, uint32_t bytes) {
     boundary_release(h, block + bytes);
 }
 
-// A free block becomes live with the bytes asked for; the rest stays free.
+// Makes a free block live, with at least `bytes`; the rest stays free.
 static void boundary_take(heap *h, uint32_t block, uint32_t bytes) {
     uint32_t had = boundary_bytes(h, block);
     LM_CHECK((*boundary_tag(h, block) & TAG_FLAGS) == TAG_FREE && had >= bytes);
@@ -220,7 +216,7 @@ static void boundary_take(heap *h, uint32_t block, uint32_t bytes) {
     }
 }
 
-// Takes the wilderness's first bytes, of which it has enough. Returns how many of them are dirty.
+// Takes the first bytes of the wilderness, which has enough. Returns how many of them are dirty.
 static uint32_t boundary_take_last(heap *h, uint32_t bytes) {
     uint32_t block = h->last, dirty = h->clean - block;
     LM_CHECK(*boundary_tag(h, block) == TAG_LAST && h->top - block >= bytes);
@@ -231,7 +227,8 @@ static uint32_t boundary_take_last(heap *h, uint32_t bytes) {
     return dirty;
 }
 
-// Growth that begins beyond the top: what we had becomes a free block, and a gap follows it.
+// After a growth that begins beyond the top: makes the wilderness a free block and the foreign
+// pages a gap.
 static void boundary_leave_gap(heap *h, uint32_t start) {
     uint32_t top = h->top, last = h->last, block = start + LM_BLOCK_ALIGNMENT;
     uint32_t flags = TAG_GAP;
@@ -247,7 +244,7 @@ static void boundary_leave_gap(heap *h, uint32_t start) {
     h->clean = block;
 }
 
-// Grows the memory until the wilderness has `bytes`, of which it has too few. False: refused.
+// Grows the memory until the wilderness, which is too small, has `bytes`. Returns false if refused.
 static bool boundary_extend(lm_memory *memory, uint32_t bytes) {
     heap *h = boundary_heap(memory);
     bool joins = boundary_memory_end(memory) == h->top;
@@ -263,7 +260,7 @@ static bool boundary_extend(lm_memory *memory, uint32_t bytes) {
     return true;
 }
 
-// A live block of `bytes` from the wilderness, which grows where it has too few. 0: refused.
+// Returns a live block of `bytes` from the wilderness, which grows if needed; 0 if out of memory.
 static __attribute__((noinline)) uint32_t boundary_claim_last(lm_memory *memory, uint32_t bytes,
                                                               size_t *dirty) {
     if (boundary_wilderness(boundary_heap(memory)) < bytes && !boundary_extend(memory, bytes))
@@ -274,7 +271,8 @@ static __attribute__((noinline)) uint32_t boundary_claim_last(lm_memory *memory,
     return block;
 }
 
-// A live block of at least `bytes`, of which the first `dirty` may not be zero. 0: out of memory.
+// Returns a live block of at least `bytes`, of which the first *dirty may not be zero; 0 if out of
+// memory.
 static inline uint32_t boundary_claim(lm_memory *memory, uint32_t bytes, size_t *dirty) {
     heap *h = boundary_heap(memory);
     uint32_t block = index_find(h, bytes);
@@ -284,7 +282,7 @@ static inline uint32_t boundary_claim(lm_memory *memory, uint32_t bytes, size_t 
     return block;
 }
 
-// The offset of a block that the caller says is live.
+// Returns the offset of a live block. Level 1 checks its tag and those next to it.
 static inline uint32_t boundary_live(const void *address, const lm_memory *memory) {
     uint32_t block = boundary_offset(boundary_heap(memory), address);
 #if LM_CHECK_LEVEL >= 1
@@ -331,12 +329,12 @@ static void *boundary_allocate_zeroed(size_t size, lm_memory *memory) {
     return lm_allocate_zeroed(boundary_allocate_dirty, size, memory);
 }
 
-// Any multiple of 16 may be a block's offset and its size: what lies before the aligned address is
-// a block of its own and goes back, as does what is too much behind.
+// Takes a block that has an aligned address with enough room, and frees the bytes before and after
+// it, which are blocks of their own.
 static void *boundary_allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
     if (alignment <= LM_BLOCK_ALIGNMENT) return boundary_allocate(size, memory);
     if (size > LM_SIZE_MAX - alignment - BOUNDARY_BYTES_MIN) return NULL;
-    uint32_t lead = 2 * (BOUNDARY_BYTES_MIN - LM_BLOCK_ALIGNMENT); // too little goes a step further
+    uint32_t lead = 2 * (BOUNDARY_BYTES_MIN - LM_BLOCK_ALIGNMENT); // if less is before it
     uint32_t bytes = boundary_bytes_for(size), step = (uint32_t)alignment;
     size_t dirty;
     uint32_t block = boundary_claim(memory, bytes + step - LM_BLOCK_ALIGNMENT + lead, &dirty);
@@ -366,14 +364,14 @@ static size_t boundary_usable_size(const void *address, lm_memory *memory) {
     return boundary_bytes(boundary_heap(memory), boundary_live(address, memory)) - LM_WORD_BYTES;
 }
 
-// What is left of a split and too small for a block stays with it.
+// A rest that is too small for a block stays with the block.
 static uint64_t boundary_block_bytes_max(size_t size, size_t alignment) {
     (void)alignment;
     return (uint64_t)boundary_bytes_for(size) + BOUNDARY_BYTES_MIN - LM_BLOCK_ALIGNMENT;
 }
 
-// Gives the block `bytes` where it lies: of its own, of the free block or the wilderness behind it,
-// or of new memory.
+// Resizes a block in place, into the free block or the wilderness behind it or into new memory.
+// Returns false, with nothing changed, if there is no room.
 static bool boundary_resize_in_place(uint32_t block, uint32_t bytes, lm_memory *memory) {
     heap *h = boundary_heap(memory);
     uint32_t had = boundary_bytes(h, block), end = block + had, next = *boundary_tag(h, end);
@@ -411,7 +409,7 @@ static void *boundary_resize(void *address, size_t size, lm_memory *memory) {
     return boundary_resize_aligned(address, size, LM_BLOCK_ALIGNMENT, memory);
 }
 
-// What lies between two gaps becomes one free block, and what lies behind the last, the wilderness.
+// All bytes between two gaps become one free block, and those behind the last gap the wilderness.
 static void boundary_reset(lm_memory *memory) {
     heap *h = boundary_heap(memory);
     memset(&h->index, 0, sizeof h->index);
@@ -422,13 +420,13 @@ static void boundary_reset(lm_memory *memory) {
             return;
         }
         uint32_t end = block + (own & TAG_BYTES);
-        if (own & TAG_GAP) { // the first tag may be this one: then nothing is between
+        if (own & TAG_GAP) { // may be the first tag: then nothing is between
             *boundary_tag(h, block) =
                 block == first ? own & ~(uint32_t)TAG_PREVIOUS_FREE : own | TAG_PREVIOUS_FREE;
             if (block != first) boundary_make_free(h, first, block - first);
             first = end;
         } else if (LM_CHECK_LEVEL >= 1) {
-            *boundary_tag(h, block) = own | TAG_FREE; // a pointer from before the reset is seen
+            *boundary_tag(h, block) = own | TAG_FREE; // a pointer from before the reset traps
         }
         block = end;
     }

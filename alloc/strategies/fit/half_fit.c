@@ -1,13 +1,13 @@
-// half_fit: bins by powers of two, a request served from the first bin whose every block fits.
+// half_fit: bins by powers of two; a request takes from the first bin whose every block fits.
 //
-// Idea: a free block of 2^k … 2^(k+1) − 1 bytes is in bin k. A request is looked for from the bin
-// of the next power of two up, where whichever block comes first fits: one look at a word of bits,
-// no search. Where there is none, the first block of the bin below may fit; the original does not
-// look at it. What a block has too much goes back as a block of its own. Every operation takes
-// constant time, and less of it than in tlsf, whose bins are finer.
+// Idea: a free block of 2^k … 2^(k+1) − 1 bytes is in bin k. A request is served from the bin of
+// the next power of two or above, where every block fits: one bit scan, no search. If all those are
+// empty, the first block of the bin below may fit; the original does not try it. The rest of the
+// block becomes a free block. Every operation takes constant time, less than in tlsf, whose bins
+// are finer.
 //
 // Source: T. Ogasawara, "An algorithm with constant execution time for dynamic storage allocation",
-// RTCSA 1995. Blocks, merging and growth: boundary_tags.inc.h; lists and their laws:
+// RTCSA 1995. Blocks, merging and growth are boundary_tags.inc.h, the lists and their laws
 // size_bins.inc.h.
 //
 //     bin 4       16
@@ -15,18 +15,18 @@
 //     bin 6       64 … 112         a request of 80 bytes begins at bin 7
 //     bin 31      2^31 …
 //
-// Costs: allocate, free, resize in place O(1); growth O(1) and one growth; allocate_zeroed and a
-// resize that copies O(size); reset and validate O(blocks). 4 bytes a live block, rounded up to 16;
-// 144 bytes for the heap.
+// Time: allocate, free, resize in place O(1); growth O(1) and one growth; allocate_zeroed and a
+// resize that copies O(size); reset and validate O(blocks).
+// Space: 4 bytes a live block, rounded up to 16; 144 bytes for the heap.
 //
-// Bound: a request may pass by blocks of up to twice its size less one granule that would fit
-// (incomplete memory use, in Ogasawara's words), so M + (B + 2)2n for M bytes live at most, B
-// blocks of up to n. o1heap's 2M(1 + ceil(log2 n)) is not ours: it rounds each block up to a power
+// Bound: M + (B + 2) 2n for M live bytes at most, in B blocks of up to n: a request may ignore
+// fitting blocks of up to twice its size less one granule (incomplete memory use, in Ogasawara's
+// words). o1heap's 2M(1 + ceil(log2 n)) does not hold here: o1heap rounds each block up to a power
 // of two. Here a free block of n can be cut so that its last granule stays live and the rest has
 // n - 1, round after round; boundary_tags_test does so.
 //
-// Good at: bounded time, little code. Bad at: waste: equal blocks that were freed are found again
-// only where their size is a power of two, or no larger block is free.
+// Good at: bounded time, little code. Bad at: waste: freed blocks of one size are found again only
+// if the size is a power of two, or if no larger block is free.
 #include "alloc/strategies/strategy.h"
 
 #define BINS 32
@@ -53,8 +53,8 @@ static inline void half_fit_mark(block_index *index, uint32_t bin, bool holds) {
 #define BIN_MARKED half_fit_marked
 #include "alloc/strategies/fit/size_bins.inc.h"
 
-// The first block of the bin that a size falls in, if it fits; else 0. A call, so that allocations
-// that find a larger block pay nothing for it.
+// Returns the first block of the bin of a size, if it fits; else 0. Not inlined, so that
+// allocations that find a larger block pay nothing for it.
 static __attribute__((noinline)) uint32_t half_fit_first_of_its_bin(heap *h, uint32_t bytes) {
     uint32_t block = h->index.heads[half_fit_bin(bytes)];
     return block && boundary_bytes(h, block) >= bytes ? block : 0;

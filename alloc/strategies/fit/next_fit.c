@@ -1,25 +1,25 @@
 // next_fit: first fit from where the last search ended, around the heap.
 //
-// Idea: a list search that begins at the front meets the same small remains each time; one that
-// roves does not (Knuth 1, 2.5, exercise 6). What it saves in a list, a table saves anyway
-// (address_tries.inc.h); what it does to the heap stays: blocks of all sizes and ages are laid side
-// by side all over it, and fragmentation is worse than first fit's and best fit's in nearly every
-// program (Wilson et al. 1995; Johnstone and Wilson 1998). It is here to be compared with.
+// Idea: a search that begins at the front of a list meets the same small remains each time; one
+// that continues does not (Knuth 1, 2.5, exercise 6). The table of address_tries.inc.h has no such
+// remains to avoid; what the policy does to the heap is the same: blocks of all sizes and ages are
+// placed side by side all over it, and fragmentation is worse than with first fit and best fit in
+// nearly every program (Wilson et al. 1995; Johnstone and Wilson 1998). It is here to be compared.
 //
-// Blocks, merging and growth: boundary_tags.inc.h. The rover is the offset of the block found last;
-// the next search begins there, so a remainder behind it comes first. It is an address only:
-// whether a block begins there still does not matter.
+// The rover is the offset of the block found last; the next search begins there, so it meets the
+// remainder of that block first. It is an address only: a block need not begin there any more.
+// Blocks, merging and growth are boundary_tags.inc.h.
 //
-// Costs: as first_fit's.
+// Time and space: as first_fit.
 //
-// Bound: M + (B + 2)n for M bytes live at most, B blocks of up to n: that of every policy that does
-// not grow without need.
+// Bound: M + (B + 2)n for M live bytes at most, in B blocks of up to n: that of every policy that
+// grows only if no free block fits.
 //
-// Good at: nothing that first_fit is not better at, but for blocks that die in the order of their
-// birth. Bad at: fragmentation, and locality, as it visits the whole heap in turn: lua's heap grows
-// to 8.2 MiB instead of 1.4 and holds 2,650 free blocks on average instead of 480, so that nearly
-// every free makes one and every allocation cuts one. 50 ns an operation, against 13 of tlsf and 5
-// of paged; 39 against 10 and 4 in cc1plus, 48 against 10 and 4 in python3.
+// Good at: blocks that die in the order of their allocation; else first_fit is better. Bad at:
+// fragmentation, and locality, as it visits the whole heap in turn: lua's heap grows to 8.2 MiB
+// instead of 1.4 and holds 2,650 free blocks on average instead of 480, so nearly every free makes
+// one and every allocation splits one. 50 ns an operation, against 13 of tlsf and 5 of paged; 39
+// against 10 and 4 in cc1plus, 48 against 10 and 4 in python3.
 #include "alloc/strategies/strategy.h"
 
 #define ADDRESS_GROUPS  LM_GEOMETRY(16, 2)
@@ -40,8 +40,8 @@ typedef struct block_index {
 
 #include "alloc/strategies/fit/address_tries.inc.h"
 
-// The first block of a bucket at `from`, which lies in it, or above; 0: none has `bytes`. Down the
-// path of `from`: what branches off to the right of it comes later, all of it.
+// Returns the first block of `bytes` at or above `from`, in the bucket of `from`; 0 if none.
+// Follows the path of `from`: all that branches off to the right is above it.
 static uint32_t next_fit_in_bucket(heap *h, uint32_t from, uint32_t bytes) {
     uint32_t log2 = address_bucket_log2(h), later = 0, first = UINT32_MAX;
     uint32_t node = h->index.roots[from >> log2], path = from << (32 - log2);

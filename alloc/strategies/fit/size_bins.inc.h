@@ -1,17 +1,17 @@
-// Bins: doubly linked lists of free blocks by size, the index that half_fit and tlsf share, and
+// Bins: doubly linked lists of free blocks by size. They are the index of half_fit and tlsf, and
 // part of that of best_fit and bins (size_tries.inc.h).
 //
 // A free block begins with two links: the next block of its bin, and the offset of the word that
-// links here, in the block before or in the bin's head. Who leaves a list needs no more than that.
+// links to it, in the block before or in the bin's head. So a block is removed without its bin.
 //
 //     heads[bin] --> [next|link] --> [next|link] --> 0
 //
 // Laws, besides those of boundary_tags.inc.h (validate's names):
-//     free blocks in the index      each free block is linked from where it says
+//     free blocks in the index      the word that a free block names links to it
 //     bins hold their size          a bin's blocks are free and of its sizes
 //     links                         a block's link is where it was found
-//     map                           a bin is marked where its list is not empty
-//     index holds free blocks only  as many blocks in bins as free ones in the heap
+//     map                           a bin is marked if its list is not empty
+//     index holds free blocks only  the bins hold as many blocks as are free in the heap
 #pragma once
 
 #include "alloc/strategies/strategy.h"
@@ -78,7 +78,7 @@ static bool index_holds(heap *h, uint32_t block) {
            *boundary_word(h, link) == block;
 }
 
-// Walks one bin, adding to *found; stops beyond `most`, so that a ring ends.
+// Checks one bin and adds its blocks to *found. Stops after `most`, in case of a cycle.
 static const char *bins_law(heap *h, uint32_t bin, uint64_t most, uint64_t *found) {
     uint32_t link = bins_head(h, bin), block = h->index.heads[bin];
     if (!!block != BIN_MARKED(&h->index, bin)) return "map";

@@ -1,21 +1,22 @@
-// Small bins and tries: lists of free blocks of one size each, and digital trees of larger ones, in
-// which the smallest block that fits is found. What bins and best_fit stand on.
+// Lists of small free blocks and tries of large ones, by size, to find the smallest block that
+// fits: the index of best_fit and bins.
 //
 // Source: the bins and tries of D. Lea's dlmalloc 2.8 (2005); here a bin with a trie holds a whole
 // power of two, not half of one.
 //
 // Layout: bins 1 to 31 are lists of blocks of one size, 16 to 496 bytes (size_bins.inc.h). Bins 32
-// to 54 are tries, a power of two each, 512 bytes and up.
+// to 54 are tries, a power of two each, from 512 bytes up.
 //
 //     block  +4            +20      +24
-//     [next] [link] ...... [child 0][child 1]       of a trie; of a list, only the first two
+//     [next] [link] ...... [child 0][child 1]       in a trie; in a list, only the first two
 //
-// A node of a trie holds a size of its own; equal blocks hang on its list of `next`. Its `link` is
-// the offset of the word that points to it: a bin's head, or a child of its parent. That of a block
-// on a list is the `next` of the one before, and tells the two apart: only it is a multiple of 16.
-// (No link lies before a multiple of 16, where a tag would lie, as which it might pass.)
-// The bits of the size below the leading one, from the top, say which child leads to it: a node of
-// depth d shares d bits with all below it.
+// Each node of a trie has a size of its own; blocks of the same size are on its list of `next`. Its
+// `link` is the offset of the word that links to it: a bin's head, or a child of its parent. That
+// of a block on a list is the `next` of the block before it. Only the latter is a multiple of 16,
+// which tells the two apart. (No link is in the word before a multiple of 16, the place of a tag,
+// for which it might be taken.)
+// The bits of the size below the leading one, from the top, choose the children on the way to a
+// node: a node of depth d shares d bits with all below it.
 //
 //     heads[bin] --> [640] --0--> [512] ...           512 … 1008: 1xxxxx0000
 //                      |   --1--> [896] --0--> [784]
@@ -24,8 +25,8 @@
 // Laws, besides those of size_bins.inc.h (validate's names):
 //     trie      each node is where its size says, and its list is of its size
 //
-// Costs: a trie has as many levels as sizes have bits, so that any search is some 30 steps at most,
-// and mostly one or two.
+// Time: a trie has as many levels as sizes have bits, so a search takes at most some 30 steps,
+// mostly one or two.
 #pragma once
 
 // Parameters. The strategy has included size_bins.inc.h, with BINS_AND_MORE and the functions of
@@ -95,7 +96,7 @@ static void tries_insert(heap *h, uint32_t block, uint32_t bytes) {
     tries_link_to(h, link, block);
 }
 
-// A node's place is taken by the next of its size, or by some leaf below it: any shares its bits.
+// Replaces a node by the next block of its size, or by a leaf below it, as any shares its bits.
 static void tries_remove(heap *h, uint32_t node) {
     uint32_t heir = *bins_next(h, node), link = *bins_link(h, node);
     LM_CHECK(*boundary_word(h, link) == node);
@@ -121,7 +122,7 @@ static void tries_remove(heap *h, uint32_t node) {
     tries_link_to(h, link, heir);
 }
 
-// The smallest block of the tries that has `bytes` and leaves less over than `most`; 0: none.
+// Returns the smallest block of the tries that has `bytes`, with a rest below `most`; 0 if none.
 static __attribute__((noinline)) uint32_t tries_find(heap *h, uint32_t bytes, uint32_t most) {
     uint32_t best = 0, later = 0, node = 0, bin = tries_bin(bytes), tries = h->index.map[1];
     if (bin >= TRIES_FIRST) { // down the path of the size; what branches off to the right is larger
@@ -161,7 +162,7 @@ static void index_insert(heap *h, uint32_t block, uint32_t bytes) {
         tries_insert(h, block, bytes);
 }
 
-// From its list or its trie.
+// Removes a block from its list or its trie.
 static inline void tries_remove_any(heap *h, uint32_t block) {
     if (boundary_bytes(h, block) >> TRIES_LOG2 && tries_is_node(h, block))
         tries_remove(h, block);
@@ -169,7 +170,7 @@ static inline void tries_remove_any(heap *h, uint32_t block) {
         bins_remove(h, block);
 }
 
-// Walks a trie whose root shares `depth` bits of the path, adding to *found.
+// Checks the subtree of a node that shares `depth` bits of the path, and adds its blocks to *found.
 static const char *tries_law(heap *h, uint32_t bin, uint32_t link, uint32_t depth, uint32_t shared,
                              uint64_t most, uint64_t *found) {
     uint32_t node = *boundary_word(h, link), before = link;

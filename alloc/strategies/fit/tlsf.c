@@ -1,35 +1,33 @@
 // tlsf: two-level segregated fit.
 //
-// Idea: free blocks are kept in bins by size, rows that double and COLUMNS steps within a row; two
-// levels of bitmaps say which bins hold something. A request is rounded up to the next bin's lower
-// bound, so that the first block of the first bin found there fits, whichever it is: no list is
-// ever walked. Merging is done at once in every free. Every operation takes constant time.
+// Idea: free blocks are in lists by size. The first level (FL) is the power of two, the second (SL)
+// one of SL_COUNT equal steps within it; a bitmap for each level says which lists are not empty. A
+// request is rounded up to the lower bound of the next list, so any block of the first list that
+// the bitmaps find will do, and no list is ever searched. Free merges at once. Every operation
+// takes constant time.
 //
 // Source: M. Masmano, I. Ripoll, A. Crespo, J. Real, "TLSF: a new dynamic memory allocator for
-// real-time systems", ECRTS 2004. Blocks, merging and growth: boundary_tags.inc.h.
+// real-time systems", ECRTS 2004, with its names. Blocks, merging and growth are
+// boundary_tags.inc.h, the lists and their laws size_bins.inc.h.
 //
-// Layout: a bin's number is its row and its column. The first two rows step by 16 bytes, so every
-// size below 1 KiB has a bin of its own; later ones by a 32nd of a power of two.
+// Layout: a list's number is FL * SL_COUNT + SL. The first two FL step by 16 bytes, so each size
+// below 1 KiB has a list of its own; later ones step by a 32nd of the power of two.
 //
-//     row 0         0   16   32 ...  496        column = bytes / 16
-//     row 1       512  528  544 ... 1008
-//     row 2      1024 1056 1088 ... 2016
-//     row 23     2^31 ...
+//     FL 0          0   16   32 ...  496        SL = bytes / 16
+//     FL 1        512  528  544 ... 1008
+//     FL 2       1024 1056 1088 ... 2016
+//     FL 23      2^31 ...
 //
-// Lists and their laws: size_bins.inc.h; the bits of the map are two levels here, and a row's bit
-// is set where one of its columns' is.
+// Time: allocate, free, resize in place O(1); growth O(1) and one growth; allocate_zeroed and a
+// resize that copies O(size); reset and validate O(blocks).
+// Space: 4 bytes a live block, rounded up to 16; 3,184 bytes for the heap.
 //
-// Costs: allocate, free, resize in place O(1); growth O(1) and one growth; allocate_zeroed and a
-// resize that copies O(size); reset and validate O(blocks). 4 bytes a live block, rounded up to 16;
-// 3,184 bytes for the heap.
+// Bound: M + (B + 2) 33/32 n for M live bytes at most, in B blocks of up to n. A request may ignore
+// blocks of its own list that would fit, at most a 32nd larger; the first of them is tried before
+// the memory grows.
 //
-// Bound: a request may pass by blocks that fit in its own bin, at most a 32nd larger (the first of
-// them is looked at before the memory grows): so M + (B + 2)n and a 32nd of n each, for M bytes
-// live at most, B blocks of up to n. Seen in no program.
-//
-// Good at: bounded time, mixed sizes, low waste. Bad at: nothing much; each operation touches the
-// neighbours' tags, so programs of many small blocks with short lives do better with classes in
-// pages.
+// Good at: bounded time, mixed sizes, low waste. Bad at: many small blocks with short lives, as
+// each operation touches the neighbours' tags; size classes in pages do better.
 #include "alloc/strategies/strategy.h"
 
 enum {
@@ -41,21 +39,20 @@ enum {
 #define BINS (FL_COUNT * SL_COUNT)
 
 typedef struct block_index {
-    uint32_t fl_bitmap; // which first levels have a list that is not empty
-    uint32_t
-        sl_bitmap[FL_COUNT + 1]; // which lists; one more, always empty: a search may begin there
+    uint32_t fl_bitmap;               // first levels with a list that is not empty
+    uint32_t sl_bitmap[FL_COUNT + 1]; // those lists; the last is none: a search may begin there
     uint32_t heads[BINS];
 } block_index;
 
 #include "alloc/strategies/fit/boundary_tags.inc.h"
 
-// The list of a size: first level (row) and second level (column) in one number.
+// The list of a size: its first and second level in one number.
 static inline uint32_t tlsf_mapping_insert(uint32_t bytes) {
     uint32_t log2 = 31 - (uint32_t)__builtin_clz(bytes | 1 << FL_SHIFT);
     return ((log2 - FL_SHIFT) << SLI) + (bytes >> (log2 - SLI));
 }
 
-// The first list whose blocks all have a size.
+// The first list whose blocks all fit.
 static inline uint32_t tlsf_mapping_search(uint32_t bytes) {
     return tlsf_mapping_insert(bytes - 1) + 1;
 }

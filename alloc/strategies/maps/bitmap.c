@@ -1,58 +1,58 @@
-// bitmap: two bits for each 16 bytes, first fit by address; nothing in blocks or between them.
+// bitmap: two bits for each 16 bytes, first fit by address; no words in or between blocks.
 //
-// Idea: all that is known of a block lies in a table: where blocks begin, and what is free. Free
-// memory needs no merging, as neighbouring bits are one run. The lowest run that is long enough
-// serves. 64 bits are looked at at once, and hints say which words cannot have it, 8 at a time.
+// Idea: a table holds all that is known of a block: where blocks begin, and what is free. Free
+// memory needs no merging, as adjacent bits are one run. The lowest run that is long enough serves.
+// A word of 64 bits is searched at once, and hints say which words cannot have such a run, 8 words
+// at a time.
 //
 // Source: bitmaps are as old as heaps (Knuth, The Art of Computer Programming 1, 2.5; Wilson et al.
 // 1995, "bitmapped fits"); the hints are the summaries of Go's page allocator (Knyszek 2019), here
-// bounds that a failed search lowers; that 8 bytes are compared at once is Lamport's (1975).
+// bounds that a failed search lowers; comparing 8 bytes at once is Lamport's (1975).
 //
-// Layout: the maps and their table are page_maps.inc.h's. A position is a granule of 16 bytes.
+// Layout: the maps and their table are page_maps.inc.h. A position is a granule of 16 bytes.
 //
 //     begins   1 . . . . 1 . 1 . . . . . . 1 .        a block ends where the next begins or
 //     free     . . . 1 1 . . . . . . 1 1 1 . .        where granules are free
 //              [ 48] free[32][  64   ]free [32]
 //
-// A word's hint is a byte: the class of the longest run that it has. A run that goes on into the
-// next words counts whole where it begins, and in those from their first granule on. A class is the
-// length, of long runs a power of two and a half. A page's hint is no less than those of its 64
-// words, a group's than those of its 64 pages:
+// A word's hint is a byte: the class of its longest run. A run that continues in the next words
+// counts whole where it begins, and in those words from their first granule on. The class is the
+// length; for long runs a power of two and a half of it. A page's hint is no less than those of its
+// 64 words, a group's no less than those of its 64 pages:
 //
 //     groups   [ 12 | 3 | .. ]         for 4 granules: the first group, its third page, there the
-//     pages    [  2   3  12   0 .. ]   word with 5; had the run been taken, its hint would be
+//     pages    [  2   3  12   0 .. ]   word with 5; if that run were taken, its hint would be
 //     words    [  0 3 1 5 12 0 .. ]    lowered, and the search go on at 12
 //
-// No hint is too small; each may be too large, as an allocation leaves them as they are, but where
-// it takes words whole. Where a search looks in vain it sets them right. A page's note says the
-// length itself, and that all of it lies inside one block: who looks for the block's end may jump.
-// A run of LONG granules or more is not measured, UNBOUNDED in each word that is LONG before its
-// end; if one is, those before it in the run are too, so that who frees what lies behind them need
-// not go back further.
+// No hint is too small. Each may be too large, since an allocation changes them only for words that
+// it takes whole; a search in vain corrects those it has read. A page's note holds the length
+// itself, and whether all of the page is inside one block, which lets a search for the end of a
+// block skip it. A run of LONG granules or more is not measured: each word that is LONG before its
+// end is UNBOUNDED. Then the words before it in the run are too, so a free behind them need not go
+// back further.
 //
-// Laws, besides page_maps.inc.h's (validate's names):
+// Laws, besides those of page_maps.inc.h (validate's names):
 //     blocks   each granule is free or in one block, none of the state is either
 //     notes    a page's note is right, or too large
 //     hints    a hint is right, or too large, and none below it is larger
-//     clean    no block in use lies beyond what counts as written
+//     clean    no live block lies beyond what counts as written
 //
-// Costs: allocate takes a step for each 512 pages, and up to 16 more to reach the word; but each
-// free may mislead one later search in a word and in a page, so that a single call may take
-// O(pages + frees since): 68,944 basic blocks at most in steps_test's heaps of 2^16 blocks. Marking
-// a block, finding its end: O(size / 1 KiB), the end of a large one O(size / 64 KiB). Free with the
-// size need not look for the end. Resize O(size) bits or bytes; reset O(table), validate O(table).
-// No bytes a block but the rounding to 16; 1.7 % of the memory for the table, 2 to 3 % where that
-// has just moved; 1,044 bytes for the heap.
+// Time: allocate takes a step for each 512 pages, and up to 16 more to reach the word; but each
+// free may mislead one later search in a word and in a page, so a single call may take O(pages +
+// frees since): 68,944 basic blocks at most in steps_test's heaps of 2^16 blocks. Marking a block
+// or finding its end: O(size / 1 KiB), the end of a large one O(size / 64 KiB). Free with the size
+// need not find the end. Resize O(size) bits or bytes; reset O(table), validate O(table).
+// Space: none in blocks but the rounding to 16; 1.7 % of the memory for the table, 2 to 3 % after
+// it has moved; 1,044 bytes for the heap.
 //
-// Bound: first fit's, lm_first_fit_bound, and a 16th for the table: M(2 + log2 n) for M bytes live
-// at most and blocks up to n granules. Seen in no program: little is lost in practice, as low
-// addresses fill up first.
+// Bound: first fit's, lm_first_fit_bound, and a 16th for the table: M(2 + log2 n) for M live bytes
+// at most, in blocks of up to n granules. Programs waste little, as low addresses fill up first.
 //
-// Good at: low waste, large blocks, aligned blocks, misuse: no bit of it can be overwritten by one
-// who writes past a block's end. Bad at: time, as a word, its hint, the page's and the group's are
-// read and written for a block that others find at the head of a list: 544 instructions for each
-// operation of lua and 481 in jq, against 76 and 51 of paged (callgrind). It must be the lowest
-// run, so an allocation cannot take what was freed last, nor look at one place only.
+// Good at: low waste, large blocks, aligned blocks; a write past the end of a block changes no bit
+// of it. Bad at: time, as a word and the hints of the word, page and group are read and written for
+// a block that other strategies find at the head of a list: 544 instructions for each operation of
+// lua and 481 in jq, against 76 and 51 of paged (callgrind). The lowest run has to be found: an
+// allocation cannot take what was freed last, or search in one place only.
 #define MAPS_HINTS
 #include "alloc/strategies/maps/page_maps.inc.h"
 
@@ -82,7 +82,7 @@ static inline heap *bitmap_heap(const lm_memory *m) {
     return lm_at(m, m->heap_start);
 }
 
-// The bits from … to - 1 that lie in the first one's word.
+// The bits from … to - 1, as far as they are in the word of the first.
 static inline uint64_t bitmap_mask(uint32_t from, uint32_t to) {
     uint32_t word = from & ~(uint32_t)(WORD_GRANULES - 1), count = to - word;
     uint64_t below = count < WORD_GRANULES ? ((uint64_t)1 << count) - 1 : UINT64_MAX;
@@ -92,7 +92,7 @@ static inline uint32_t bitmap_next_word(uint32_t granule) {
     return (granule | (WORD_GRANULES - 1)) + 1;
 }
 
-// The free bits of the granules from … to - 1.
+// Sets or clears the free bits of the granules from … to - 1.
 static void bitmap_set_free(const lm_memory *m, uint32_t from, uint32_t to, bool free) {
     map_word *word = maps_word(m, from), *last = maps_word(m, to - 1);
     uint64_t mask = bitmap_mask(from, to), all = free ? UINT64_MAX : 0;
@@ -104,7 +104,7 @@ static void bitmap_set_free(const lm_memory *m, uint32_t from, uint32_t to, bool
     word->free = (word->free & ~mask) | (all & mask);
 }
 
-// Where granules free from `at` on end, or `most`.
+// The end of the free granules from `at` on, at most `most`.
 static uint32_t bitmap_run_end(const lm_memory *m, uint32_t at, uint32_t most) {
     while (at < most) {
         uint64_t taken = ~maps_word(m, at)->free >> at % WORD_GRANULES;
@@ -117,7 +117,7 @@ static uint32_t bitmap_run_end(const lm_memory *m, uint32_t at, uint32_t most) {
     return at < most ? at : most;
 }
 
-// Where granules free up to `at` begin, or `least`.
+// The start of the free granules up to `at`, at least `least`.
 static uint32_t bitmap_run_start(const lm_memory *m, uint32_t at, uint32_t least) {
     while (at > least) {
         uint32_t last = (at - 1) % WORD_GRANULES;
@@ -131,7 +131,7 @@ static uint32_t bitmap_run_start(const lm_memory *m, uint32_t at, uint32_t least
     return at > least ? at : least;
 }
 
-// Where something begins or is free behind a granule: the end of the block that it lies in.
+// The end of the block that a granule is in: where the next block begins or granules are free.
 static uint32_t bitmap_block_end(const lm_memory *m, uint32_t granule) {
     uint32_t at = granule + 1, end = maps_end(m);
     while (at < end) {
@@ -147,7 +147,7 @@ static uint32_t bitmap_block_end(const lm_memory *m, uint32_t granule) {
     return end;
 }
 
-// Hints. Words are counted from the table's first here.
+// Hints. Here words are counted from the table's first.
 
 static inline uint32_t bitmap_class(uint32_t count) {
     if (count >> CLASS_LOG2 == 0) return count;
@@ -162,7 +162,7 @@ static inline uint32_t bitmap_words_end(const lm_memory *m) {
     return (maps_of(m)->end - maps_of(m)->first) * PAGE_WORDS;
 }
 
-// How many ones follow each other from the lowest bit up, from the highest one down.
+// The number of ones from the lowest bit up, and from the highest bit down.
 static inline uint32_t bitmap_ones_up(uint64_t bits) {
     return ~bits ? (uint32_t)__builtin_ctzll(~bits) : WORD_GRANULES;
 }
@@ -170,7 +170,7 @@ static inline uint32_t bitmap_ones_down(uint64_t bits) {
     return ~bits ? (uint32_t)__builtin_clzll(~bits) : WORD_GRANULES;
 }
 
-// All words from … to - 1, and the pages and groups that have no others, get the same hint.
+// Sets the hints of the words from … to - 1, and of the pages and groups that have no others.
 static void bitmap_set_hints(const lm_memory *m, uint32_t from, uint32_t to, uint32_t class) {
     if (from >= to) return;
     memset(maps_hints(m, 1) + from, (int)class, to - from);
@@ -193,9 +193,9 @@ static inline void bitmap_raise_hint(const lm_memory *m, uint32_t word, uint32_t
     if (*of_group < class) *of_group = (uint8_t) class;
 }
 
-// Granules from … to - 1 became free: raises the hints of the words that their run lies in, from
-// its end down, if that is near, else from `to`. Where a word that is all free is unbounded, all
-// before it in its run are: so those that have come to be in a shorter run must not be.
+// After the granules from … to - 1 became free: raises the hints of the words of their run, from
+// its end down if that is near, else from `to`. If a word that is all free is UNBOUNDED, all words
+// before it in its run must be; so words that are in a shorter run now must not.
 static void bitmap_raise_run(const lm_memory *m, uint32_t from, uint32_t to) {
     uint32_t base = maps_of(m)->first * PAGE_WORDS, first = from / WORD_GRANULES - base;
     uint32_t most = maps_end(m) - to < LONG ? maps_end(m) : to + LONG,
@@ -220,7 +220,7 @@ static void bitmap_raise_run(const lm_memory *m, uint32_t from, uint32_t to) {
     }
 }
 
-// Granules from … to - 1 become part of a block, all of which is in use then.
+// Makes the granules from … to - 1 part of a block.
 static void bitmap_take(const lm_memory *m, uint32_t block, uint32_t from, uint32_t to) {
     bitmap_set_free(m, from, to, false);
     uint32_t base = maps_of(m)->first * PAGE_WORDS;
@@ -231,7 +231,7 @@ static void bitmap_take(const lm_memory *m, uint32_t block, uint32_t from, uint3
         if (block < page * PAGE_GRANULES) *maps_note(m, page) |= INSIDE;
 }
 
-// They become free; a block's begin among them is gone.
+// Frees the granules from … to - 1, of which the first may begin a block.
 static void open_range(lm_memory *m, uint32_t from, uint32_t to) {
     maps_word(m, from)->begins &= ~maps_bit(from);
     bitmap_set_free(m, from, to, true);
@@ -240,7 +240,7 @@ static void open_range(lm_memory *m, uint32_t from, uint32_t to) {
     bitmap_raise_run(m, from, to);
 }
 
-// The bits from which on `count` ones, at most 64, follow each other.
+// The bits that begin `count` ones in a row, at most 64.
 static inline uint64_t bitmap_runs_in(uint64_t bits, uint32_t count) {
     for (uint32_t have = 1; have < count;) {
         uint32_t step = have < count - have ? have : count - have;
@@ -250,8 +250,8 @@ static inline uint64_t bitmap_runs_in(uint64_t bits, uint32_t count) {
     return bits;
 }
 
-// The first hint of from … to - 1 that is no less than a class; or `to`. `from` may lie anywhere
-// before it, `to` is a multiple of HINTS, or what lies behind is no matter.
+// The first hint of from … to - 1 that is no less than a class, or `to`. `to` is a multiple of
+// HINTS, or the bytes behind it may be read.
 static inline uint32_t bitmap_first_hint(const uint8_t *hints, uint32_t from, uint32_t to,
                                          uint32_t class) {
     const uint64_t ones = UINT64_MAX / UINT8_MAX, high = ones << 7;
@@ -267,8 +267,8 @@ static inline uint32_t bitmap_first_hint(const uint8_t *hints, uint32_t from, ui
     return to;
 }
 
-// The first page from here on that may have a run of `count`; a group that was looked through in
-// vain is told so.
+// The first page from `page` on that may have a run of `count`. Lowers the hint of a group that is
+// searched in vain.
 static uint32_t bitmap_page_that_may(const lm_memory *m, uint32_t page, uint32_t count) {
     heap *h = bitmap_heap(m);
     uint32_t pages = h->maps.end - h->maps.first, groups = (pages - 1) / GROUP_PAGES + 1;
@@ -287,7 +287,7 @@ static uint32_t bitmap_page_that_may(const lm_memory *m, uint32_t page, uint32_t
     return pages;
 }
 
-// How many ones in a word follow each other at most.
+// The longest row of ones in a word.
 static inline uint32_t bitmap_longest_in(uint64_t bits) {
     uint32_t longest = 0;
     for (; bits; bits &= bits >> 1)
@@ -295,8 +295,8 @@ static inline uint32_t bitmap_longest_in(uint64_t bits) {
     return longest;
 }
 
-// Where a run of `count` granules begins in a word, from its bit 0 on. WORD_GRANULES: none does;
-// the hints of all words that have been seen to their end are right then, *next is the one behind.
+// The bit of a word at which a run of `count` granules begins. WORD_GRANULES if there is none: then
+// corrects the hints of all words read to their end, and sets *next to the word behind them.
 static inline uint32_t bitmap_run_in_word(const lm_memory *m, uint32_t word, uint32_t count,
                                           uint32_t *next) {
     uint64_t bits = bitmap_free_in(m, word),
@@ -320,14 +320,14 @@ static inline uint32_t bitmap_run_in_word(const lm_memory *m, uint32_t word, uin
     return WORD_GRANULES;
 }
 
-// A page has no run of `count`.
+// Notes that a page has no run of `count`.
 static inline void bitmap_lower_page(const lm_memory *m, uint32_t page, uint32_t count) {
     page_note *note = maps_note(m, maps_of(m)->first + page);
     maps_hints(m, 0)[page] = (uint8_t)bitmap_class(count - 1);
     *note = (*note & ~(page_note)LONGEST) | (count - 1);
 }
 
-// The lowest run of at least `count` granules. 0: there is none.
+// Returns the lowest run of at least `count` granules; 0 if there is none.
 static uint32_t bitmap_find(const lm_memory *m, uint32_t count) {
     uint32_t class = bitmap_class(count), all = bitmap_words_end(m), word = 0, page = 0;
     while ((page = bitmap_page_that_may(m, page, count)) * PAGE_WORDS < all) {
@@ -343,8 +343,8 @@ static uint32_t bitmap_find(const lm_memory *m, uint32_t count) {
     return 0;
 }
 
-// A live block of `count` granules at a multiple of `step`, of which the first *dirty bytes may not
-// be zero. 0: no memory.
+// Returns a live block of `count` granules at a multiple of `step`, of which the first *dirty bytes
+// may not be zero; 0 if out of memory.
 static uint32_t bitmap_claim(lm_memory *m, uint32_t count, uint32_t step, size_t *dirty) {
     uint32_t found = bitmap_find(m, count + step - 1);
     if (LM_UNLIKELY(!found)) found = maps_grow(m, bitmap_run_start(m, maps_end(m), 0), count, step);
@@ -387,7 +387,7 @@ static void *bitmap_allocate_zeroed(size_t size, lm_memory *m) {
     return lm_allocate_zeroed(bitmap_allocate_dirty, size, m);
 }
 
-// What was asked for tells the end, as blocks have no granule too many.
+// The size gives the end, as blocks have no granule more than it needs.
 static void bitmap_free(void *address, size_t size, lm_memory *m) {
     if (LM_UNLIKELY(!address)) return;
     uint32_t block = maps_live(m, address);
@@ -405,7 +405,7 @@ static uint64_t bitmap_block_bytes_max(size_t size, size_t alignment) {
     return (uint64_t)bitmap_count_for(size) << GRANULE_SHIFT;
 }
 
-// Takes what is free behind the block, or new.
+// Extends a block in place into free granules behind it, or new ones.
 static bool bitmap_expand(lm_memory *m, uint32_t block, uint32_t end, uint32_t target) {
     uint32_t free_end = bitmap_run_end(m, end, target), ours = maps_end(m);
     if (target > ours) {
@@ -452,7 +452,7 @@ static const char *bitmap_note_law(const lm_memory *m, uint32_t page) {
     return NULL;
 }
 
-// From the last word down: what is free at the beginning of the one behind is known then.
+// From the last word down, since a run may continue in the next word.
 static const char *bitmap_hints_law(const lm_memory *m) {
     uint32_t behind = 0;
     for (uint32_t word = bitmap_words_end(m); word-- > 0;) {

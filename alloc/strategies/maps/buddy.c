@@ -1,55 +1,54 @@
-// buddy: blocks are powers of two, and a block's twin is where one bit of its position differs.
+// buddy: blocks are powers of two; a free block merges with its buddy, whose position differs in
+// one bit.
 //
-// Idea: a block of 2^k bytes lies at a multiple of 2^k. Split, it is two buddies of half its size;
-// when both are free again, they are merged at once. Free blocks are in a list by order. There are
-// no headers: all that is known of a block lies in two bitmaps.
+// Idea: a block of 2^k bytes lies at a multiple of 2^k. A split gives two buddies of half the size;
+// when both are free again, they merge at once. Free blocks are in a list for each order. Blocks
+// have no headers: two bitmaps hold all that is known of them.
 //
 // Source: K. Knowlton, "A fast storage allocator", CACM 8 (1965); Knuth, The Art of Computer
 // Programming 1, 2.5, algorithms R and S. Knuth's blocks carry tags; here they are bits.
 //
-// Layout: the maps and their table are page_maps.inc.h's. A position is a granule of 16 bytes,
-// order 0. `begins` is set where a block begins, `free` where that one is. Where a block splits,
-// one begins in its middle, and that is the only one that it can have there: so the one bitmap is
-// the tree of all splits.
+// Layout: the maps and their table are page_maps.inc.h. A position is a granule of 16 bytes, order
+// 0. `begins` is set where a block begins, `free` if that block is free. A split sets the bit in
+// the middle of a block, and no other block can begin there: so the one bitmap is the tree of all
+// splits.
 //
-//     begins   1 . . . 1 . 1 1 1 . . . . . . .     order of the block at g: the least k of which
+//     begins   1 . . . 1 . 1 1 1 . . . . . . .     order of the block at g: the least k such that
 //     orders   |   2   | 1 |0|0|      3      |     g is an odd multiple of 2^k, or a block begins
 //                                                  at g + 2^k
-//     buddy of g at order k: g ^ 2^k. It is whole and free where begins and free are set there, and
-//     no block begins in its middle, at + 2^(k-1).
+//     buddy of g at order k: g ^ 2^k. It is whole and free if begins and free are set there, and no
+//     block begins in its middle, at + 2^(k-1).
 //
-// A free block begins with two links, positions; they are zero again when it leaves its list, so
-// that what was never used reads as zero.
+// A free block begins with two links, positions; they are cleared when it leaves its list, so that
+// memory that was never used reads as zero. Foreign memory is never free, so nothing merges with
+// it.
 //
 //     [next|prev] ...
 //
-// Memory that is somebody else's is never free, so nothing merges with it.
-//
-// Laws, besides page_maps.inc.h's (validate's names):
+// Laws, besides those of page_maps.inc.h (validate's names):
 //     blocks   they tile our pages, and nothing begins or is free inside of one
 //     merged   no two buddies are free
 //     lists    a free block is in its order's list once, and nothing else is
-//     orders   a bit is set where a list is not empty
-//     clean    no block in use lies beyond what counts as written
+//     orders   a bit is set if a list is not empty
+//     clean    no live block lies beyond what counts as written
 //
-// Costs: allocate and free split or merge at most 28 orders. A resize in place splits as many, or
-// takes at most one free block of each; a call that grows the memory looks at no more than two of
-// each order besides, and frees as many. Steps as steps_test counts them: 125 for allocate and
-// free, 475 for a resize. The table's move is O(1) amortised over the pages added. Resize that
-// copies and allocate_zeroed O(size), reset O(table), validate O(heap). No bytes a block; 1.6 % of
-// the memory for the table, 2 to 3 % where that has just moved; 136 bytes for the heap.
+// Time: allocate and free split or merge at most 28 orders. A resize in place splits as many, or
+// takes at most one free block of each; a call that grows the memory visits no more than two of
+// each order besides, and frees as many. steps_test counts 125 steps for allocate and free, 475 for
+// a resize. The table's move is O(1) amortised over the pages added. Resize that copies and
+// allocate_zeroed O(size), reset O(table), validate O(heap).
+// Space: none in blocks; 1.6 % of the memory for the table, 2 to 3 % after it has moved; 136 bytes
+// for the heap. A request takes the next power of two: a quarter of it is unused if sizes are
+// spread evenly, half at worst. The heap grows up to a multiple of the block's size.
 //
-// Waste: a request takes the next power of two, a quarter of it unused where sizes are spread
-// evenly, a half at worst. The heap grows to where a multiple of the block's size is.
-//
-// Bound: M(1 + log2 n) and a few blocks of n, for M bytes live at most, rounded up, in blocks of up
-// to n granules; of any allocator that does not move blocks some order of requests needs about
+// Bound: M(1 + log2 n) and a few blocks of n, for M live bytes at most, rounded up, in blocks of up
+// to n granules; for any allocator that does not move blocks some order of requests needs about
 // M(1 + log2(n) / 2) (Robson 1971). Cut the memory into windows of 2^k. P(k), the bytes of those in
 // which only smaller blocks live, grows only when a block of 2^i < 2^k splits a free one of 2^k or
 // more. Then no free block of 2^i to 2^(k-1) is there, so in all windows of 2^k that are not free
 // all windows of 2^i are not either, which are M + P(i) bytes at most: P(k) <= M + P(i) + 2^k. The
-// memory grows for 2^k only when no window of it is free: at P(k) + M. What is lost in practice is
-// lost inside the blocks (Peterson and Norman 1977).
+// memory grows for 2^k only when no window of it is free: at P(k) + M. In practice the loss is
+// inside the blocks (Peterson and Norman 1977).
 //
 // Good at: bounded time, sizes near powers of two, alignment, which costs nothing. Bad at: other
 // sizes.
@@ -157,7 +156,7 @@ static uint32_t buddy_order_within(uint32_t from, uint32_t to) {
     return order < at_most ? order : at_most;
 }
 
-// As large blocks as lie there.
+// Frees a range as the largest blocks that fit into it.
 static void open_range(lm_memory *m, uint32_t from, uint32_t to) {
     for (uint32_t order; from < to; from += buddy_granules(order)) {
         order = buddy_order_within(from, to);
@@ -165,8 +164,8 @@ static void open_range(lm_memory *m, uint32_t from, uint32_t to) {
     }
 }
 
-// Whether all of a range that no free block reaches out of is free. No two buddies are free, so it
-// is, if each of the largest blocks that can lie in it is there whole: O(orders).
+// Whether a range that no free block extends beyond is all free. As no two buddies are free, it is
+// if each of the largest blocks that fit into it is there whole. O(orders).
 static bool buddy_all_free(const lm_memory *m, uint32_t from, uint32_t to) {
     for (uint32_t order; from < to; from += buddy_granules(order)) {
         order = buddy_order_within(from, to);
@@ -175,7 +174,7 @@ static bool buddy_all_free(const lm_memory *m, uint32_t from, uint32_t to) {
     return true;
 }
 
-// Halves a block that is in no list until it is of an order; what is behind becomes free.
+// Halves a block that is in no list until it has the order; the upper halves become free.
 static void buddy_split(const lm_memory *m, uint32_t block, uint32_t order, uint32_t to) {
     while (order > to) {
         order--;
@@ -183,14 +182,15 @@ static void buddy_split(const lm_memory *m, uint32_t block, uint32_t order, uint
     }
 }
 
-// The memory grows until a block of the order is free: one that begins in the free end, or behind.
+// Grows the memory until a block of the order is free, in the free end or behind it.
 static bool buddy_grow(lm_memory *m, uint32_t order) {
     uint32_t end = maps_end(m), tail = end & ~(buddy_granules(order) - 1);
     bool ours = tail / PAGE_GRANULES >= maps_of(m)->first && buddy_all_free(m, tail, end);
     return maps_grow(m, ours ? tail : end, buddy_granules(order), buddy_granules(order)) != 0;
 }
 
-// A live block of the order, of which the first *dirty bytes may not be zero. 0: no memory.
+// Returns a live block of the order, of which the first *dirty bytes may not be zero; 0 if out of
+// memory.
 static uint32_t buddy_claim(lm_memory *m, uint32_t order, size_t *dirty) {
     if (!(buddy_heap(m)->orders >> order) && !buddy_grow(m, order)) return 0;
     heap *h = buddy_heap(m);
@@ -247,7 +247,7 @@ static uint64_t buddy_block_bytes_max(size_t size, size_t alignment) {
     return (uint64_t)buddy_granules(buddy_order_for(size, alignment)) << GRANULE_SHIFT;
 }
 
-// A block that is the first half of what it is to be takes the second, where that is free or new.
+// Extends a block in place into its buddies, if they are above it and free or new.
 static bool buddy_expand(lm_memory *m, uint32_t block, uint32_t order, uint32_t to) {
     uint32_t from = block + buddy_granules(order), target = block + buddy_granules(to),
              end = maps_end(m);
@@ -348,8 +348,8 @@ static const char *buddy_validate(lm_memory *m, lm_census *out) {
     return broken;
 }
 
-// A window that is not all ours at each end, at each end of the table and of foreign pages, where
-// the memory grows, and 2^(k+1) that the sum over P(k) has too much.
+// To the bound are added a window that is not all ours at each end of the heap, of the table and of
+// foreign pages, one where the memory grows, and the 2^(k+1) by which the sum over P(k) exceeds it.
 static uint64_t buddy_heap_bytes_max(const lm_demand *demand) {
     uint64_t most = demand->block_bytes, windows = 2 * demand->foreign_growths + 10;
     uint64_t by_orders = demand->live_bytes * (1 + lm_granules_log2(most));

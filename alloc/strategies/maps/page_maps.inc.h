@@ -1,19 +1,19 @@
-// Page maps: two bits for each granule of 16 bytes, in a table that lies in the memory it maps.
-// What buddy and bitmap stand on.
+// Page maps: two bits for each granule of 16 bytes, in a table within the memory that it maps. They
+// are what buddy and bitmap know of their blocks.
 //
 // Layout: positions are granules from offset 0, at most 2^28. The table maps the pages of 64 KiB
-// from the one that the heap starts in; it has 64 words of two times 64 bits and a note for each.
-// The first one lies at the front, behind the heap's state. When the memory outgrows it, it moves
-// into pages of its own, with room for twice as many, and what it leaves becomes free:
+// from the one that the heap starts in; for each it has 64 words of two times 64 bits and a note.
+// The first table is at the front, behind the heap's state. When the memory outgrows it, it moves
+// into pages of its own, with room for twice as many, and its former place becomes free:
 //
 //     heap_start    front
 //     [ heap ][ words | notes ] free and in use ........................... | not yet ours
 //     [ heap ] free and in use ........ [ words | notes ] ................. | not yet ours
 //                                       table
 //
-// It lies before what else is new, or behind it where that is to join a free end. Reset brings it
-// back to the front where nobody else's page is in the way. A page that is somebody else's, or the
-// table's, is *closed*: the maps say that a block in use begins there, the note, that none does.
+// The new table is before the other new pages, or behind them if these are to join a free end.
+// Reset moves it back to the front unless a foreign page is in the way. Foreign pages and those of
+// the table are *closed*: the maps say that a block in use begins there, the note, that none does.
 //
 // Laws (maps_law):
 //     table    it lies in the memory, in closed pages or at the front, and maps all of ours
@@ -22,9 +22,9 @@
 #include "alloc/strategies/strategy.h"
 
 // Parameters. The strategy's heap begins with a page_maps, and it defines open_range. Optional:
-//     WORD_HINTS         a byte for each page and one for each word follow the notes, in this order
-//     TABLE_PAGES_MIN    for how many pages the first table has room, each of which takes 1 KiB of
-//                        it: it moves seldom while the heap is small
+//     MAPS_HINTS        a byte for each page and one for each word follow the notes, in this order
+//     MAPS_PAGES_MIN    the first table has room for so many pages, each of which takes 1 KiB of
+//                       it: it moves rarely while the heap is small
 #ifndef MAPS_PAGES_MIN
 #define MAPS_PAGES_MIN LM_GEOMETRY(8, 2)
 #endif
@@ -37,7 +37,7 @@ enum {
     PAGE_ORDER = LM_PAGE_LOG2 - GRANULE_SHIFT, // log2 of PAGE_GRANULES
 };
 
-typedef enum page_note_bits { // the others are the includer's
+typedef enum page_note_bits { // the others are the strategy's
     PAGE_FOREIGN = 1 << 30,
     PAGE_TABLE = 1 << 29,
     PAGE_CLOSED = PAGE_FOREIGN | PAGE_TABLE,
@@ -61,13 +61,12 @@ enum { PAGE_MAP_BYTES = PAGE_WORDS * sizeof(map_word) + sizeof(page_note) + PAGE
 typedef struct page_maps {
     uint32_t table;    // its offset
     uint32_t first;    // the first page
-    uint32_t end;      // one past the last page that was ours or somebody else's when we grew last
+    uint32_t end;      // one past the last page, ours or foreign, at our last growth
     uint32_t capacity; // how many pages the table has room for
-    uint32_t clean;    // from this granule on nothing but free blocks' links has been written
+    uint32_t clean;    // from this granule on only free blocks' links have been written
 } page_maps;
 
-// The strategy's: granules that lie in our pages, of which all bits are 0, become free; at least
-// one.
+// The strategy's: frees granules of our pages, at least one, whose bits are all 0.
 static void open_range(lm_memory *m, uint32_t from, uint32_t to);
 
 static inline page_maps *maps_of(const lm_memory *m) {
@@ -83,7 +82,7 @@ static inline page_note *maps_note(const lm_memory *m, uint32_t page) {
     map_word *words = lm_at(m, maps->table);
     return (page_note *)(words + maps->capacity * PAGE_WORDS) + (page - maps->first);
 }
-// Of the first page and, with 1, of the first word.
+// The first page's (level 0) or the first word's (level 1).
 static inline uint8_t *maps_hints(const lm_memory *m, uint32_t level) {
     const page_maps *maps = maps_of(m);
     return (uint8_t *)(maps_note(m, maps->first) + maps->capacity) + level * maps->capacity;
@@ -120,7 +119,7 @@ static void maps_close(const lm_memory *m, uint32_t from, uint32_t to, page_note
     }
 }
 
-// What a table leaves, which is pages but at the front.
+// Frees the place of a former table: whole pages, except at the front.
 static void maps_open_table(lm_memory *m, uint32_t table, uint32_t granules) {
     uint32_t from = table >> GRANULE_SHIFT, to = from + granules, page = from / PAGE_GRANULES;
     if (*maps_note(m, page) & PAGE_TABLE) to = lm_round_up(to, PAGE_GRANULES);
@@ -132,7 +131,7 @@ static void maps_open_table(lm_memory *m, uint32_t table, uint32_t granules) {
     open_range(m, from, to);
 }
 
-// The table moves to pages that are new, thus zero, with room for `capacity` pages.
+// Moves the table to new pages, which are zero, with room for `capacity` pages.
 static void maps_move_table(lm_memory *m, uint32_t page, uint32_t capacity) {
     page_maps *maps = maps_of(m);
     page_maps old = *maps;
@@ -153,15 +152,15 @@ static void maps_move_table(lm_memory *m, uint32_t page, uint32_t capacity) {
     maps_open_table(m, old.table, maps_table_granules(&old));
 }
 
-// Room for twice as many pages; for all that there can be where that is not much more.
+// Room for twice as many pages, or for all that there can be if that is not much more.
 static uint32_t maps_capacity_for(const lm_memory *m, uint32_t pages) {
     uint32_t most = m->pages_max - maps_of(m)->first;
     return pages < most / 8 * 3 ? 2 * pages + 2 : most;
 }
 
 // Grows the memory until it has `granules` at a multiple of `step`, a power of two, from `tail` on,
-// where a free end of ours begins, or behind the end. Returns where; 0: refused, and nothing has
-// changed. O(pages added), and the table's move, O(1) amortised over them.
+// where our free end begins, or behind the end. Returns their position; 0, with nothing changed, if
+// refused. O(pages added), and the table's move, O(1) amortised over them.
 static uint32_t maps_grow(lm_memory *m, uint32_t tail, uint32_t granules, uint32_t step) {
     const page_maps *old = maps_of(m);
     uint32_t start = lm_memory_pages(m), ours = old->end, first = old->first, table = 0;
@@ -189,8 +188,8 @@ static uint32_t maps_grow(lm_memory *m, uint32_t tail, uint32_t granules, uint32
     return place;
 }
 
-// Lays out the state, `heap_bytes` of zero, and the table, and opens the rest. False: the memory
-// could not grow.
+// Writes the state, `heap_bytes` of zero, and the table, and frees the rest. Returns false if the
+// memory could not grow.
 static bool maps_start(lm_memory *m, uint32_t heap_bytes) {
     uint32_t first = m->heap_start / LM_PAGE_BYTES, front = maps_front(m, heap_bytes);
     uint32_t pages = lm_memory_pages(m), capacity = maps_pages_for(front);
@@ -203,13 +202,13 @@ static bool maps_start(lm_memory *m, uint32_t heap_bytes) {
     if (!lm_reach(m, (uint64_t)opened << GRANULE_SHIFT)) return false;
     memset(lm_at(m, m->heap_start), 0, ((size_t)opened << GRANULE_SHIFT) - m->heap_start);
     maps.end = lm_memory_pages(m);
-    maps.clean = maps.end * PAGE_GRANULES; // what was there before may hold anything
+    maps.clean = maps.end * PAGE_GRANULES; // memory from before start may hold anything
     *maps_of(m) = maps;
     if (opened < maps.clean) open_range(m, opened, maps.clean);
     return true;
 }
 
-// Where the table can begin after a reset: at the front, or where it is.
+// The table's offset after a reset: at the front if possible, else unchanged.
 static uint32_t maps_table_place(const lm_memory *m, uint32_t front) {
     const page_maps *maps = maps_of(m);
     uint32_t end = front + maps_table_granules(maps);
@@ -218,7 +217,7 @@ static uint32_t maps_table_place(const lm_memory *m, uint32_t front) {
     return front << GRANULE_SHIFT;
 }
 
-// Opens what is not closed from a granule on.
+// Frees all that is not closed from a granule on.
 static void maps_open_all(lm_memory *m, uint32_t from) {
     const page_maps *maps = maps_of(m);
     for (uint32_t page = from / PAGE_GRANULES; page < maps->end; page++) {
@@ -250,9 +249,8 @@ static void maps_reset(lm_memory *m, uint32_t heap_bytes) {
     maps_open_all(m, table == front ? end : front);
 }
 
-// The heap that has so many bytes of blocks and gaps: with its table, which may have room for twice
-// the pages, and in whole pages. Of places that are not the heap's there are two more, the front
-// and the table.
+// The bytes of a heap with these bytes of blocks and gaps: whole pages, with the table, which may
+// have room for twice the pages. There are two more foreign ranges, the front and the table.
 static inline uint64_t maps_heap_bytes(const lm_demand *demand, uint64_t bytes,
                                        uint64_t heap_bytes) {
     uint64_t first_table = (uint64_t)(MAPS_PAGES_MIN + 4) * PAGE_MAP_BYTES;
@@ -261,7 +259,7 @@ static inline uint64_t maps_heap_bytes(const lm_demand *demand, uint64_t bytes,
     return lm_heap_bytes(bytes + table, heap_bytes + first_table + 2 * LM_PAGE_BYTES);
 }
 
-// Whether an offset from a caller is a block's; what it may be at check level 1.
+// Returns the position of a live block. Level 1 checks its bits.
 static inline uint32_t maps_live(const lm_memory *m, const void *address) {
     uint32_t granule = lm_offset(m, address) >> GRANULE_SHIFT;
     LM_CHECK(lm_holds(m, address) && lm_offset(m, address) % LM_BLOCK_ALIGNMENT == 0);
@@ -271,7 +269,8 @@ static inline uint32_t maps_live(const lm_memory *m, const void *address) {
     return granule;
 }
 
-// Takes the granules from … to - 1 into use. Returns how many bytes of them may not be zero.
+// Notes that the granules from … to - 1 are in use. Returns how many of their first bytes may not
+// be zero.
 static inline size_t maps_mark_dirty(const lm_memory *m, uint32_t from, uint32_t to) {
     page_maps *maps = maps_of(m);
     uint32_t clean = maps->clean;
@@ -279,7 +278,7 @@ static inline size_t maps_mark_dirty(const lm_memory *m, uint32_t from, uint32_t
     return clean > from ? (size_t)(clean - from) << GRANULE_SHIFT : 0;
 }
 
-// Sets *from to where granules that are not the state's or the first table's begin.
+// Sets *from to the first granule behind the state and a table at the front.
 static const char *maps_law(const lm_memory *m, uint32_t heap_bytes, uint32_t *from,
                             lm_census *census) {
     const page_maps *maps = maps_of(m);

@@ -1,7 +1,7 @@
 // Runs of pages: the memory as a row of pages with a table of descriptors beside it.
 //
-// A *run* of neighbouring pages is free, or in use as one thing: a large block, a slab, the table
-// itself. Free runs never touch (neighbours merge) and lie in bins by length.
+// A *run* of adjacent pages is free, or in use as one thing: a large block, a slab, the table
+// itself. Free runs never touch (they merge) and are in bins by length.
 //
 // Layout, in the order of offsets:
 //
@@ -9,15 +9,15 @@
 //     [ state | first table ... ][ page ][ page ][ page ] ...           -> end of memory
 //                                [ free run ][ run ][ run ][ not ours ]
 //
-// The state begins with a page_runs. The table has a descriptor for each page from the one before
-// the first (of no page: whoever includes this may use it as an empty run) to the last. When it is
-// full it gets pages of its own, for twice as many: it moves there (page_table_moves.inc.h) or goes
-// on there (page_table_stays.inc.h).
+// The state begins with a page_runs. The table has a descriptor for each page, and one for the page
+// before the first, which the strategy may use as an empty run. A table that is full gets pages of
+// its own, for twice as many: it moves there (page_table_moves.inc.h) or continues there
+// (page_table_stays.inc.h).
 //
-// Laws, as `runs_validate` names them:
+// Laws (runs_validate's names):
 //     runs            runs tile the pages from the first to the last
 //     table           a table that moves is one run at most, where it lies
-//     coalesced       no two free runs are neighbours
+//     coalesced       no two free runs are adjacent
 //     bins            each free run is in the list of its length; the bitmap says which have one
 //     clean           no page from the clean one on is in use
 //
@@ -26,8 +26,8 @@
 //     uint32_t next, prev; // free run: neighbours in its list, page numbers
 //     uint32_t length;     // the run, in pages; also in a free run's last page
 //     uint8_t kind;        // a page_kind
-// What is said of a run stands in its first page's descriptor; all others of a run in use are the
-// strategy's. Page numbers and offsets stay good when the memory grows; pointers do not.
+// A run is described in its first page's descriptor; the other descriptors of a run in use are the
+// strategy's. Page numbers and offsets stay valid when the memory grows; pointers do not.
 #pragma once
 
 #include "alloc/strategies/paged/size_classes.h"
@@ -47,19 +47,19 @@ enum {
 };
 
 typedef enum page_kind {
-    PAGE_NOT_OURS, // somebody else's growth
+    PAGE_NOT_OURS, // foreign: other code's growth
     PAGE_FREE,
     PAGE_SLAB,  // many blocks
     PAGE_LARGE, // one block
     PAGE_TABLE,
-    PAGE_HEAP, // records of the includer's
+    PAGE_HEAP, // the strategy's records
 } page_kind;
 
 typedef struct page_runs {
     page_table table;
     uint32_t first;           // our first page
     uint32_t end;             // one past the last page that has a descriptor, ours or not
-    uint32_t clean;           // from this page on nobody has written: they read as zero
+    uint32_t clean;           // from this page on memory was never written: it reads as zero
     uint32_t bins[RUNS_BINS]; // free runs
     uint32_t bin_map[(RUNS_BINS + 31) / 32];
 } page_runs;
@@ -82,7 +82,7 @@ static uint32_t runs_number(const lm_memory *m, const page_runs *r, const page *
     return table_number(m, &r->table, p);
 }
 
-// How many pages `size` bytes take, at least one; up to 2^32.
+// The number of pages for `size` bytes, at least one; sizes up to 2^32.
 static uint32_t runs_pages_for(uint64_t size) {
     return size ? (uint32_t)((size + PAGE_BYTES - 1) >> PAGE_SHIFT) : 1;
 }
@@ -115,8 +115,8 @@ static void runs_remove(const lm_memory *m, page_runs *r, uint32_t first) {
     if (!r->bins[bin]) r->bin_map[bin / 32] &= ~(1u << bin % 32);
 }
 
-// At check level 1, no page inside of a run may look like the first one of a block, or a pointer to
-// it would pass: what was the first page of something forgets it.
+// At check level 1, no page inside a run may look like the first one of a block, or a pointer into
+// it would pass: clears the kind of a former first page.
 static void runs_forget(const lm_memory *m, const page_runs *r, uint32_t first) {
     if (LM_CHECK_LEVEL >= 1) runs_page(m, r, first)->kind = PAGE_FREE;
 }
@@ -138,8 +138,8 @@ static void runs_release(const lm_memory *m, page_runs *r, uint32_t first, uint3
     runs_insert(m, r, first, length);
 }
 
-// A free run of at least `pages`, out of its list; 0: none was found. The list whose runs may be
-// too short is searched for `tries` of them; any run of the lists beyond is long enough.
+// Removes a free run of at least `pages` from its list and returns it; 0 if none was found. At most
+// `tries` runs of the list with shorter ones are tried; any run of the lists above is long enough.
 static uint32_t runs_find(const lm_memory *m, page_runs *r, uint32_t pages, uint32_t tries) {
     uint32_t bin = runs_bin(pages);
     for (uint32_t n = r->bins[bin]; n && tries--; n = runs_page(m, r, n)->next)
@@ -157,8 +157,8 @@ static uint32_t runs_find(const lm_memory *m, page_runs *r, uint32_t pages, uint
     return 0;
 }
 
-// Makes a run that is in no list one thing of a kind. What becomes of its pages but the first and
-// the last is up to the caller.
+// Gives a kind to a run that is in no list. The descriptors between the first and the last are the
+// caller's.
 static void runs_claim(const lm_memory *m, page_runs *r, uint32_t first, uint32_t length,
                        page_kind kind) {
     page *p = runs_page(m, r, first), *last = runs_page(m, r, first + length - 1);
@@ -167,7 +167,7 @@ static void runs_claim(const lm_memory *m, page_runs *r, uint32_t first, uint32_
     if (r->clean < first + length) r->clean = first + length;
 }
 
-// How many free pages lie behind a run that ends at `end`.
+// The number of free pages behind a run that ends at `end`.
 static uint32_t runs_room_behind(const lm_memory *m, const page_runs *r, uint32_t end) {
     if (end == r->end) return 0;
     const page *next = runs_page(m, r, end);
@@ -176,21 +176,21 @@ static uint32_t runs_room_behind(const lm_memory *m, const page_runs *r, uint32_
 
 // ---- The heap's extent --------------------------------------------------------------------------
 
-// The table's pages; none while it is the first one.
+// The table's run; of length 0 while it is the first table.
 static uint32_t runs_table_run(const lm_memory *m, const page_runs *r, uint32_t *length) {
     uint32_t first = table_offset(&r->table) >> PAGE_SHIFT;
     *length = first >= r->first ? runs_page(m, r, first)->length : 0;
     return first;
 }
 
-// The table goes to, or on in, other pages.
+// Moves the table to other pages, or continues it there.
 static void runs_move_table(lm_memory *m, page_runs *r, uint32_t to, uint32_t pages) {
     table_extend(m, &r->table, to, pages, r->end);
     runs_claim(m, r, to, pages, PAGE_TABLE);
 }
 
-// Takes over the pages start … end − 1, which are new; those between r->end and start are not ours.
-// The table gets the last `table` of them, where that is not 0.
+// Adds the new pages start … end − 1; those between r->end and start are not ours. The table gets
+// the last `table` of them, if that is not 0.
 static void runs_extend(lm_memory *m, page_runs *r, uint32_t start, uint32_t end, uint32_t table) {
     if (table) {
         uint32_t old_length, old = runs_table_run(m, r, &old_length);
@@ -199,7 +199,7 @@ static void runs_extend(lm_memory *m, page_runs *r, uint32_t start, uint32_t end
     }
     for (uint32_t n = r->end; n < start; n++)
         *runs_page(m, r, n) = (page){.kind = PAGE_NOT_OURS};
-    __atomic_store_n(&r->end, end, __ATOMIC_RELAXED); // checks look at it without the lock
+    __atomic_store_n(&r->end, end, __ATOMIC_RELAXED); // checks read it without the lock
     if (end - table > start) runs_release(m, r, start, end - table - start);
 }
 
@@ -207,10 +207,10 @@ static uint32_t runs_memory_end(const lm_memory *m) {
     return lm_memory_pages(m) * PAGES_A_GROWTH;
 }
 
-// Grows the memory until a free run of `pages`, more than there are, lies at its end. False:
-// refused, nothing has changed. O(1), but for the table's move: O(1) amortised over the pages
-// added. Where threads share the memory, somebody else's growth may come between the look at its
-// end and ours; the table may then be too small for what we got, which is left as not ours.
+// Grows the memory until a free run of `pages`, more than there are, is at its end. Returns false,
+// with nothing changed, if refused. O(1), except for the table's move: O(1) amortised over the
+// pages added. If threads share the memory, another growth may happen between reading its end and
+// ours; the table may then be too small for our pages, which are left as not ours.
 static bool runs_grow(lm_memory *m, uint32_t pages) {
     const page_runs *r = runs_of(m);
     uint32_t end = runs_memory_end(m), have = 0;
@@ -229,8 +229,8 @@ static bool runs_grow(lm_memory *m, uint32_t pages) {
     return true;
 }
 
-// Lays out a state of `state_bytes`, zero behind its page_runs, the first table up to the next
-// page, and one free run. False: the memory could not grow.
+// Writes a state of `state_bytes`, zero behind its page_runs, the first table up to the next page,
+// and one free run. Returns false if the memory could not grow.
 static bool runs_start(lm_memory *m, uint32_t state_bytes) {
     uint64_t table = (uint64_t)m->heap_start + state_bytes;
     uint32_t first = runs_pages_for(table + TABLE_DESCRIPTORS_MIN * TABLE_ENTRY_BYTES);
@@ -241,13 +241,13 @@ static bool runs_start(lm_memory *m, uint32_t state_bytes) {
     memset(r, 0, state_bytes + table_bytes);
     r->first = r->end = first;
     table_start(m, &r->table, first - 1, (uint32_t)table, table_bytes);
-    r->clean = end; // what was there before may hold anything
+    r->clean = end; // memory from before start may hold anything
     runs_extend(m, r, first, end, end > r->table.capacity ? table_pages(m, &r->table, end) : 0);
     return true;
 }
 
-// Takes a run of `pages` pages out of the free ones, as a large block until it is made something
-// else. 0: none was found.
+// Takes a run of `pages` from the free ones, as a large block until the caller makes it something
+// else. Returns 0 if none was found.
 static uint32_t runs_take_free(lm_memory *m, uint32_t pages, uint32_t tries) {
     page_runs *r = runs_of(m);
     uint32_t n = runs_find(m, r, pages, tries);
@@ -258,12 +258,13 @@ static uint32_t runs_take_free(lm_memory *m, uint32_t pages, uint32_t tries) {
     return n;
 }
 
-// The same, for which the memory grows. 0: refused, nothing has changed.
+// The same from new memory. Returns 0, with nothing changed, if refused.
 static uint32_t runs_take_new(lm_memory *m, uint32_t pages) {
-    return runs_grow(m, pages) ? runs_take_free(m, pages, 1) : 0; // it is the first of its list
+    return runs_grow(m, pages) ? runs_take_free(m, pages, 1) : 0; // the first of its list
 }
 
-// The same: free pages, what `reclaim` frees of those kept in reserve, or new ones. 0: no memory.
+// The same from free pages, from those that `reclaim` frees, or from new ones. Returns 0 if out of
+// memory.
 static uint32_t runs_take(lm_memory *m, uint32_t pages, void (*reclaim)(lm_memory *)) {
     if (pages > PAGES_MAX) return 0;
     uint32_t n = runs_take_free(m, pages, RUNS_TRIES);
@@ -287,8 +288,8 @@ static uint32_t runs_take_aligned(lm_memory *m, uint32_t pages, uint32_t step,
     return n + before;
 }
 
-// A large block in place: it gives pages back, or takes those of the free run behind it, for which
-// the memory may grow. False: there is no room; nothing has changed.
+// Resizes a large block in place: it gives pages back, or takes those of the free run behind it,
+// for which the memory may grow. Returns false, with nothing changed, if there is no room.
 static bool runs_resize(lm_memory *m, uint32_t n, uint32_t pages) {
     page_runs *r = runs_of(m);
     uint32_t length = runs_page(m, r, n)->length, end = n + length;
@@ -308,7 +309,7 @@ static bool runs_resize(lm_memory *m, uint32_t n, uint32_t pages) {
     return true;
 }
 
-// The table goes to the front, where that is free, so that it splits nothing.
+// Moves the table to the front, if that is free, so that it splits no run.
 static void runs_table_to_front(lm_memory *m, page_runs *r) {
     uint32_t length, old = runs_table_run(m, r, &length);
     const page *front = runs_page(m, r, r->first);
@@ -320,12 +321,12 @@ static void runs_table_to_front(lm_memory *m, page_runs *r) {
     runs_release(m, r, old, length);
 }
 
-// All runs but the table are free again. O(runs).
+// Frees all runs but the table. O(runs).
 static void runs_reset(lm_memory *m) {
     page_runs *r = runs_of(m);
     memset(r->bins, 0, sizeof r->bins);
     memset(r->bin_map, 0, sizeof r->bin_map);
-    for (uint32_t n = r->first, run = n; n <= r->end;) { // `run`: where what is now free begins
+    for (uint32_t n = r->first, run = n; n <= r->end;) { // `run`: the start of the pages now free
         page_kind kind = n < r->end ? runs_page(m, r, n)->kind : PAGE_NOT_OURS;
         uint32_t length = kind == PAGE_NOT_OURS ? 1 : runs_page(m, r, n)->length;
         if (kind == PAGE_SLAB || kind == PAGE_LARGE) runs_forget(m, r, n);
@@ -356,8 +357,8 @@ static const char *runs_validate_bins(const lm_memory *m, const page_runs *r, ui
     return listed == free_runs ? NULL : "bins";
 }
 
-// Walks the runs; `validate_used` is asked about each that is neither free nor the table, and adds
-// it to the census.
+// Checks the runs; `validate_used` checks each that is neither free nor the table, and adds it to
+// the census.
 static const char *runs_validate(const lm_memory *m, lm_census *census,
                                  const char *(*validate_used)(const lm_memory *, const page *,
                                                               lm_census *)) {

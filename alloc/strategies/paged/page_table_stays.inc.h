@@ -1,26 +1,26 @@
-// The table of pages for several threads, who look pages up while another one makes it larger.
+// The table of pages for several threads, which read it while another one extends it.
 //
-// Of a page it holds a descriptor, which is written often and by few, and a *tag*, which is written
-// seldom and read by all: apart, or each write of one thread would take a cache line from another
-// that looks something up.
+// For a page it has a descriptor, which few threads write often, and a *tag*, which all threads
+// read and which is rarely written. They are apart, so that a write to a descriptor does not take
+// the cache line from threads that read tags.
 //
-// Descriptors lie in parts that stay where they are. Part k has room for PART_MIN << k of them, so
-// that each is as large as all before it together and one PART_MIN more. They are counted from
-// PART_MIN on: the leading bit of a number then tells its part.
+// Descriptors are in parts that never move. Part k has room for PART_MIN << k of them, so each is
+// as large as all before it together and one PART_MIN more. They are counted from PART_MIN on: the
+// leading bit of a number then tells its part.
 //
 //     part 0  [ PART_MIN … ]    part 1  [ 2 PART_MIN … ]    part 2  [ 4 PART_MIN …        ]
 //
-// Tags lie in one piece, to be found with one addition. When the table grows they are copied to a
-// larger piece behind the new parts; the old one stays as it was, for whoever still looks there.
+// Tags are in one piece, to be found with one addition. When the table grows they are copied to a
+// larger piece behind the new parts; the old one is left as it was, for threads that still read it.
 //
 //     [ part 3 ........... ][ tags of parts 0 … 3 ]
 //
-// Orders. A thread reads a page's tag with a live block in hand that begins there. The tag was
-// written, with the lock, before that block was handed out, so whatever piece it was written to
-// was in `tags` by then: the thread reads this offset or a later one, not an earlier. In this piece
-// the tag is seen as it came, with the block. In a later one it is a copy, perhaps of a growth that
-// the thread has no other news of: the offset is stored with release and loaded with acquire, so
-// that the copy is seen with it. Tags of live blocks do not change, so each copy says the same.
+// Memory orders. A thread reads a page's tag while it has a live block that begins there. The tag
+// was written under the lock before that block was returned, so the piece it was written to was in
+// `tags` by then: the thread reads this offset or a later one, not an earlier. In this piece the
+// tag is visible as the block is. In a later one it is a copy, perhaps of a growth that the thread
+// has not synchronised with otherwise: the offset is stored with release and loaded with acquire,
+// so the copy is visible with it. Tags of live blocks do not change, so each copy says the same.
 //
 // Parameters. The strategy has defined page_tag, and `page`, a descriptor, with a member `number`.
 // The first descriptor and tag are those of the page before the first.
@@ -45,10 +45,10 @@ enum {
 _Static_assert((PART_MIN & (PART_MIN - 1)) == 0, "a part is told by the leading bit");
 
 typedef struct page_table {
-    uint32_t tags;             // where the tag of page 0 would be (modulo 2^32); atomic
-    uint32_t first;            // the page that the first descriptor is of
-    uint32_t capacity;         // one past the last page that there is room for
-    uint32_t parts[PARTS + 1]; // where the part's descriptor 0 would be, by leading bit
+    uint32_t tags;             // offset that the tag of page 0 would have (modulo 2^32); atomic
+    uint32_t first;            // the page of the first descriptor
+    uint32_t capacity;         // one past the last page with room for a descriptor
+    uint32_t parts[PARTS + 1]; // offsets that their descriptors 0 would have, by leading bit
 } page_table;
 
 static inline page *table_at(const lm_memory *m, const page_table *t, uint32_t number) {
@@ -66,17 +66,17 @@ static inline uint32_t table_number(const lm_memory *m, const page_table *t, con
     return p->number;
 }
 
-static uint32_t table_offset(const page_table *t) { // no page: it is not to be given back
+static uint32_t table_offset(const page_table *t) { // 0: its pages are never given back
     (void)t;
     return 0;
 }
 
-// Whether `count` entries from an offset on lie within the memory.
+// Whether `count` entries from an offset on are within the memory.
 static bool table_holds_part(const lm_memory *m, uint32_t offset, uint32_t count, uint32_t bytes) {
     return offset % _Alignof(page) == 0 && offset + (uint64_t)count * bytes <= lm_memory_end(m);
 }
 
-// Whether the descriptors and tags up to page `end` do: for the walk.
+// Whether the descriptors and tags up to page `end` are: for validate.
 static bool table_holds(const lm_memory *m, const page_table *t, uint32_t end) {
     uint32_t count = end - t->first, first = PART_MIN, rest = count;
     for (; rest; first *= 2) {
@@ -89,17 +89,16 @@ static bool table_holds(const lm_memory *m, const page_table *t, uint32_t end) {
     return end <= t->capacity && table_holds_part(m, tags, count, sizeof(page_tag));
 }
 
-// How many descriptors the next part has, after `count`: as many as before and PART_MIN more, or
-// all that are left, where these are no more than PART_MIN above. For the first one there is room
-// for PART_MIN only.
+// The number of descriptors of the next part, after `count`: as many as before and PART_MIN more,
+// or all that are left, if these are at most PART_MIN more than that. The first part has PART_MIN.
 static uint32_t table_part_count(const page_table *t, uint32_t count) {
     uint32_t left = (1u << (32 - PAGE_SHIFT)) - t->first - count, more = count + PART_MIN;
     if (count == 0) return left < PART_MIN ? left : PART_MIN;
     return left > PART_MIN && left - PART_MIN > more ? more : left;
 }
 
-// The next part goes to an offset. Returns its bytes. The last one goes on where the next would
-// begin.
+// Places the next part at an offset and returns its bytes. The last part continues where the next
+// would begin.
 static uint32_t table_add(page_table *t, uint32_t offset) {
     uint32_t count = t->capacity - t->first, first = count + PART_MIN,
              more = table_part_count(t, count);
@@ -110,7 +109,7 @@ static uint32_t table_add(page_table *t, uint32_t offset) {
     return more * (uint32_t)sizeof(page);
 }
 
-// The tags go to an offset; `count` of them are there already.
+// Moves the tags to an offset; there are `count` of them.
 static void table_tags(const lm_memory *m, page_table *t, uint32_t offset, uint32_t count) {
     if (count)
         memcpy(lm_at(m, offset), table_tag(m, t, t->first), count * (uint32_t)sizeof(page_tag));
@@ -125,8 +124,8 @@ static void table_start(const lm_memory *m, page_table *t, uint32_t first, uint3
     table_tags(m, t, offset + table_add(t, offset), 0);
 }
 
-// How many pages the next parts and all tags take, so that all pages up to `end` are in the table,
-// and they too.
+// The number of pages that the next parts and all tags take, so that the table covers all pages up
+// to `end` and its own.
 static uint32_t table_pages(const lm_memory *m, const page_table *t, uint32_t end) {
     (void)m;
     uint32_t count = t->capacity - t->first, pages = 0, more;
@@ -140,7 +139,7 @@ static uint32_t table_pages(const lm_memory *m, const page_table *t, uint32_t en
     return pages;
 }
 
-// The next parts go to pages, as many as they hold together with the tags.
+// Places as many next parts in pages as fit there together with the tags.
 static void table_extend(lm_memory *m, page_table *t, uint32_t to, uint32_t pages, uint32_t end) {
     (void)end;
     uint32_t at = to << PAGE_SHIFT, bytes = pages << PAGE_SHIFT, used = 0;

@@ -1,66 +1,5 @@
-// paged: size classes in runs of pages, with a free list in each run.
-//
-// Idea. Memory is cut into pages of 4 KiB. A *run* of neighbouring pages is free, or holds one
-// large block, or is a *slab*: blocks of one size class, laid side by side without headers. A slab
-// keeps its own free list, so blocks that are handed out one after the other lie together, and a
-// slab whose blocks have all come back is a free run again, for any class. What a run is stands in
-// a table of page descriptors apart from the blocks: a block's address gives its page, the page its
-// slab.
-//
-// Source. Slabs: Bonwick (1994). Page-local free lists: Leijen, Zorn, de Moura, "Mimalloc" (2019).
-// Runs of pages with a table beside them: Ghemawat's TCMalloc; binned by length, with a bitmap, as
-// in TLSF (Masmano et al. 2004). Four classes to a doubling: Evans's jemalloc (2006).
-//
-// Layout, in the order of offsets:
-//
-//     heap_start                first page
-//     [ heap | first table ... ][ page ][ page ][ page ] ...            -> end of memory
-//                               [ slab: block block block ][ large block ][ free run ][ not ours ]
-//
-// The table has a descriptor for each page from the one before the first (a slab without blocks, on
-// which every class starts) to the last. When it is full it moves into pages of its own, twice as
-// large.
-//
-// How a small heap stays small. A class that has no block left *rents* before it buys: it takes a
-// block of one of the three classes above, at most twice as large, or a run of its own, until it
-// has taken half a page's worth so; only then it gets a slab. Its first slab is the smallest that
-// loses at most an eighth at its end, each further one as large as all that the class has, up to 64
-// blocks, or a 96th of the heap, or 128 KiB; in a heap of up to 1.5 MiB up to 8 blocks or 16 KiB.
-// Before the memory grows, slabs without a live block become free runs, and a smaller slab is
-// taken; in a small heap, the pages of slabs that no block was handed out of become free as well,
-// and a larger class's block is taken first.
-//
-// How a heap ages: what it does depends on what is live, not on what was live before, but for its
-// size and for where its free runs lie. From 1.5 MiB on it is thrifty no more, so a program that is
-// played again in a heap that it has grown so far takes more: in ten rounds lua 36 pages instead of
-// 27 (paged_2k 36 instead of 25), all others that were recorded a tenth more at most (paged_shared,
-// whose table's parts lie between the runs: a half). Free runs lie elsewhere in each round, so now
-// and then one finds no gap where it found one before, and the memory grows; the larger the heap
-// is, the more rarely. In 300 rounds lua reached 38 pages, and geometry with paged_2k 98 instead of
-// 78, by one block in round 17. The bound below holds for any number of rounds.
-// corpus/replay/rounds_test.c plays ten.
-//
-// Laws, as `validate` names them; those of page_runs.inc.h, and
-//     slab-count      blocks handed out + free list + those that never were = the slab's capacity
-//     slab-links      a slab's free list stays in the slab, at multiples of the block size
-//     partial         a slab is on its class's list exactly if it has a free block and is not
-//                     the class's current one
-//
-// Cost. allocate and free of a small block: a few loads and stores, no search. Else a bounded
-// number of steps: at most 64 runs of the fitting list are looked at, then the bitmap's first; but
-// that the table moves when it is full, O(1) amortised over the pages added and not constant.
-// resize of a large block extends into a free neighbour or the memory's end; where it must move it
-// gets an eighth more, so that growing by steps costs O(1) amortised a byte. allocate_zeroed of a
-// large block clears only what may be dirty. Check level 1 takes constant time too, but where a
-// live block holds by chance what a free one says of itself: then its slab's free list is walked.
-// Waste. Blocks up to 32 KiB: at most a quarter above what was asked (15 bytes below 80 bytes), or
-// twice where rented; larger ones: less than a page. Beside the blocks: a slab's uncarved end, and
-// 24 bytes a page for the table, twice that after it has moved.
-// Bound: a run for each live block, of up to 128 KiB or of its own length, and before each a gap
-// that is just too short, as wherever classes are kept apart: a slab stays its class's while one
-// block in it lives. With several threads, also for what they keep in caches and messages.
-// Good at speed, and at programs with many blocks of few sizes. Bad at heaps of a few pages with
-// many sizes: there a page is too much for a class, and paged_2k takes less.
+// paged's slabs and its table of functions; paged.c has the idea, the laws and the bounds. slab_…
+// are functions on one slab, the others decide where a block is taken from.
 #pragma once
 
 #include "alloc/strategies/strategy.h"
@@ -69,18 +8,20 @@
 // paged_alone.inc.h or paged_threads.inc.h.
 
 enum {
-    SLAB_BLOCKS_SMALL = LM_GEOMETRY(8, 2),      // a slab that holds as many in a small heap
-    SLAB_BYTES_SMALL = LM_GEOMETRY(16384, 512), // or is as large there
-    SLAB_BLOCKS = LM_GEOMETRY(64, 4),           // and in others holds as many
-    SLAB_BYTES_MAX = LM_GEOMETRY(131072, 1024), // or is as large, is no reason for a larger one
-    CARVE_BYTES = LM_GEOMETRY(4096, 64),        // how much of a slab is linked at a time, at least
-    SLAB_HEAP_SHARE = 96,                       // nor is one that has such a share of the heap
-    CARVE_SHARE = 8,   // such a share of a slab is linked at a time, at least
-    CLASSES_ABOVE = 3, // how much further up a block may be rented: at most twice its size
+    // A class's slabs double until one has so many blocks, or bytes, or such a share of the heap.
+    SLAB_BLOCKS_SMALL = LM_GEOMETRY(8, 2), // in a small heap
+    SLAB_BYTES_SMALL = LM_GEOMETRY(16384, 512),
+    SLAB_BLOCKS = LM_GEOMETRY(64, 4), // in others
+    SLAB_BYTES_MAX = LM_GEOMETRY(131072, 1024),
+    SLAB_HEAP_SHARE = 96, // a 96th
+    // At least so many bytes of a slab, or such a share of it, are linked at a time.
+    CARVE_BYTES = LM_GEOMETRY(4096, 64),
+    CARVE_SHARE = 8,             // an eighth
+    CLASSES_ABOVE = 3,           // from which a class may rent: blocks of at most twice its size
     RENT_BYTES = PAGE_BYTES / 2, // that a class rents before it buys
 };
 
-// The smallest slab: at most an eighth of it is no block.
+// The length of the smallest slab of a class: at most an eighth of it is in no block.
 static uint32_t slab_pages_min(uint32_t class) {
     uint32_t bytes = class_bytes(class), pages = runs_pages_for(bytes);
     while ((pages << PAGE_SHIFT) % bytes * 8 > pages << PAGE_SHIFT)
@@ -98,24 +39,24 @@ static inline page *slab_current(const lm_memory *m, const heap *h, uint32_t cla
     return heap_page(m, h->slab[class]);
 }
 
-// The heap is small: a page of its memory counts for more than a few steps.
+// Whether the heap is small: there a page of memory counts for more than a few steps.
 static bool paged_is_small(const lm_memory *m) {
     return runs_of(m)->end <= SMALL_HEAP_BYTES >> PAGE_SHIFT;
 }
 
-// What is current in a class without a slab: the page before the first, full and without blocks.
+// The current slab of a class that has none: the page before the first, full and without blocks.
 static uint32_t slab_none(const lm_memory *m) {
     return heap_handle(m, runs_page(m, runs_of(m), runs_of(m)->first - 1));
 }
 
-// A class gives pages back. One that has no slab any more rents again before it buys.
+// Counts pages that a class has given back. A class without a slab rents again before it buys.
 static void slab_gave(heap *h, uint32_t class, uint32_t pages) {
     h->pages[class] -= pages;
     if (!h->pages[class]) h->rents[class] = 0;
 }
 
-// Current slabs without a live block become free runs; while the heap is small, so do the pages of
-// the others in which no block was ever handed out.
+// Makes current slabs without a live block free runs; in a small heap, also the pages of other
+// current slabs from which no block was ever allocated.
 static void paged_reclaim(lm_memory *m) {
     heap *h = heap_of(m);
     for (uint32_t c = 0; c < CLASSES; c++) {
@@ -135,7 +76,7 @@ static void paged_reclaim(lm_memory *m) {
     }
 }
 
-// How large a slab of the class is to be at most, in bytes.
+// The bytes from which on a slab of the class need not be larger.
 static uint32_t slab_enough(const lm_memory *m, uint32_t class) {
     bool small = paged_is_small(m);
     uint32_t share = runs_of(m)->end * (PAGE_BYTES / SLAB_HEAP_SHARE);
@@ -145,8 +86,8 @@ static uint32_t slab_enough(const lm_memory *m, uint32_t class) {
     return bytes < share ? bytes : share;
 }
 
-// How many pages the next slab of a class takes at most: its smallest one, doubled until it is
-// enough or more than the class has, so that a class doubles. What it had once does not count.
+// The length of the next slab of a class, at most: the smallest, doubled until it is enough or more
+// than the class has, so that a class doubles. Slabs that it has given back do not count.
 static uint32_t slab_pages_next(const lm_memory *m, uint32_t class, uint32_t least) {
     uint32_t pages = least, has = heap_of(m)->pages[class], enough = slab_enough(m, class);
     while (pages << PAGE_SHIFT < enough && 2 * pages <= has + least)
@@ -154,7 +95,7 @@ static uint32_t slab_pages_next(const lm_memory *m, uint32_t class, uint32_t lea
     return pages;
 }
 
-// A run becomes a slab, its class's current one.
+// Makes a run the current slab of a class.
 static page *slab_make(const lm_memory *m, uint32_t class, uint32_t n) {
     heap *h = heap_of(m);
     page *p = runs_page(m, runs_of(m), n);
@@ -171,10 +112,10 @@ static page *slab_make(const lm_memory *m, uint32_t class, uint32_t n) {
     return p;
 }
 
-// At check level 1 a free block says so in its second word. A live one may hold the same by chance,
-// so the word is a suspicion, and the list that the block is on the proof. A block of another
-// thread's slab says it with another bit: its list is not ours to walk, and the suspicion must do,
-// which is wrong once in 2^32.
+// At check level 1 the second word of a free block marks it as free: its guard. A live block may
+// hold the same by chance, so the free list is walked to prove it. A block of another thread's slab
+// has another guard: we must not walk its list, so the guard alone decides, which is wrong once in
+// 2^32.
 static uint32_t *guard_word(const lm_memory *m, uint32_t block) {
     return paged_link(m, block) + 1;
 }
@@ -189,7 +130,7 @@ static inline void guard_none(const lm_memory *m, uint32_t block) {
     if (LM_CHECK_LEVEL >= 1) *guard_word(m, block) = 0;
 }
 
-// Links some blocks that were never handed out, in the order of addresses.
+// Links some blocks that were never allocated, in the order of addresses.
 static void slab_carve(const lm_memory *m, page *p) {
     uint32_t size = class_bytes(p->class), share = (p->length << PAGE_SHIFT) / CARVE_SHARE;
     uint32_t count = (share > CARVE_BYTES ? share : CARVE_BYTES) / size;
@@ -248,7 +189,7 @@ static inline void slab_push(const lm_memory *m, page *p, uint32_t block) {
     guard_own(m, block);
 }
 
-// A slab of the class with a block on its free list, which is then the current one. NULL: there is
+// Returns a slab of the class with a block on its free list, and makes it current; NULL if there is
 // none.
 static page *slab_ready(const lm_memory *m, uint32_t class) {
     heap *h = heap_of(m);
@@ -265,7 +206,7 @@ static page *slab_ready(const lm_memory *m, uint32_t class) {
     return p;
 }
 
-// A free block of a class a little further up, each of which is aligned as asked; 0: there is none.
+// Returns a block of one of the next `above` classes, all aligned as asked for; 0 if there is none.
 static uint32_t paged_block_above(const lm_memory *m, uint32_t class, uint32_t above) {
     for (uint32_t c = class + 1; c <= class + above && c < CLASSES; c++) {
         uint32_t block = heap_block_ready(m, c);
@@ -292,8 +233,8 @@ static uint32_t slab_buy(lm_memory *m, uint32_t class, uint32_t above) {
     return heap_block_ready(m, class);
 }
 
-// Whether a class that has no block left is to rent one. In a small heap, always what a run of its
-// own serves with little loss.
+// Whether a class without a free block is to rent one. In a small heap, always if a run of its own
+// serves the block with little loss.
 static bool paged_may_rent(const lm_memory *m, uint32_t class) {
     heap *h = heap_of(m);
     uint32_t bytes = class_bytes(class);
@@ -305,14 +246,14 @@ static bool paged_may_rent(const lm_memory *m, uint32_t class) {
     return true;
 }
 
-// A run as it was taken.
+// Returns the large block of a run, or 0 for 0.
 static uint32_t paged_large(const lm_memory *m, uint32_t n) {
     if (n) tag_set_large(m, n);
     return n << PAGE_SHIFT;
 }
 
-// Of a class without a block: one from elsewhere, or 0. Called with the lock. A call of its own, so
-// that paged_allocate_slow, which mostly links a few blocks more, saves few registers.
+// Returns a block for a class without a free one; 0 if out of memory. Called with the lock. Not
+// inlined, so that paged_allocate_slow, which mostly links a few more blocks, saves few registers.
 static __attribute__((noinline)) uint32_t paged_block_more(uint32_t class, uint32_t above,
                                                            lm_memory *m) {
     if (above && paged_may_rent(m, class)) {
@@ -322,7 +263,7 @@ static __attribute__((noinline)) uint32_t paged_block_more(uint32_t class, uint3
             return paged_large(m, runs_take(m, runs_pages_for(class_bytes(class)), paged_reclaim));
     }
     uint32_t block = slab_buy(m, class, above);
-    // What would be refused may take a run of its own, if it is too large to share a page.
+    // Before it fails, a block that is too large to share a page may take a run of its own.
     if (!block && above && class_bytes(class) > PAGE_BYTES / 2)
         block =
             paged_large(m, runs_take_free(m, runs_pages_for(class_bytes(class)), RUNS_TRIES_LAST));
@@ -348,8 +289,8 @@ static inline void *paged_allocate_class(uint32_t class, uint32_t above, lm_memo
     return LM_LIKELY(block) ? lm_at(m, block) : paged_allocate_slow(class, above, m);
 }
 
-// A run at a page number that is a multiple of `step`, of which the first *dirty bytes may not be
-// zero.
+// Returns a large block at a page number that is a multiple of `step`, of which the first *dirty
+// bytes may not be zero; NULL if out of memory.
 static void *paged_allocate_run(size_t size, uint32_t step, size_t *dirty, lm_memory *m) {
     if ((uint64_t)size > UINT32_MAX) return NULL;
     heap_take_mail(m); // it may free pages
@@ -388,7 +329,7 @@ static void *paged_allocate_zeroed(size_t size, lm_memory *m) {
     return lm_allocate_zeroed(paged_allocate_dirty, size, m);
 }
 
-// The class whose blocks serve a size and lie at multiples of an alignment.
+// The class whose blocks serve a size and are at multiples of an alignment.
 static uint32_t paged_class_for(size_t size, size_t alignment) {
     uint32_t class = class_of(size < alignment ? (uint32_t)alignment : (uint32_t)size);
     while (class_bytes(class) & (alignment - 1))
@@ -418,8 +359,8 @@ static uint32_t paged_block_bytes(const lm_memory *m, uint32_t block) {
     return tag_is_large(tag) ? paged_run_bytes(m, block) : class_bytes(tag->class);
 }
 
-// What can be said in constant time of a block of a slab. Of another thread's slab we read only
-// what does not change while a block in it lives.
+// The checks of a block of a slab, in constant time. Of another thread's slab we read only what
+// does not change while a block in it is live.
 static void paged_check_in_slab(const lm_memory *m, uint32_t block) {
     const page_tag *tag = tag_of(m, block);
     const page *p = tag_slab(m, tag);
@@ -434,7 +375,7 @@ static void paged_check_in_slab(const lm_memory *m, uint32_t block) {
     LM_CHECK(!slab_is_free(m, p, block));
 }
 
-// The same of any that is to be freed or resized.
+// The checks of any block that is to be freed or resized.
 static void paged_check_live(const lm_memory *m, const void *address, size_t size) {
     if (LM_CHECK_LEVEL == 0) return;
     const page_runs *r = runs_of(m);
@@ -457,7 +398,7 @@ static void paged_free_large(uint32_t block, lm_memory *m) {
     heap_unlock(m);
 }
 
-// A block of a slab of ours, which may be full before and empty after that.
+// Frees a block of our own slab, which may be full before and empty afterwards.
 static void slab_free(page *p, uint32_t block, lm_memory *m) {
     heap *h = heap_of(m);
     bool was_full = !p->free;
@@ -480,8 +421,8 @@ static void paged_free(void *address, size_t size, lm_memory *m) {
     heap_release(lm_offset(m, address), m);
 }
 
-// Whether a size leaves a block as it is: at least half of it is used, of a large block seven
-// eighths. Or a large block gets or gives pages.
+// Resizes a block in place: without change if at least half of it is used, of a large block seven
+// eighths; else a large block takes or gives back pages. Returns false if it has to move.
 static bool paged_resize_in_place(uint32_t block, size_t size, lm_memory *m) {
     bool large = tag_is_large(tag_of(m, block));
     uint32_t bytes = paged_block_bytes(m, block);
@@ -493,8 +434,8 @@ static bool paged_resize_in_place(uint32_t block, size_t size, lm_memory *m) {
     return resized;
 }
 
-// A large block that has to move as it grows gets an eighth more, where there is room: growing on
-// in small steps then costs O(1) amortised a byte.
+// A large block that has to move to grow gets an eighth more, if there is room: so growing in small
+// steps costs O(1) amortised a byte.
 static void *paged_resize_aligned(void *address, size_t size, size_t alignment, lm_memory *m) {
     uint32_t block = lm_offset(m, address);
     paged_check_live(m, address, 0);
@@ -527,9 +468,9 @@ static uint64_t paged_block_bytes_max(size_t size, size_t alignment) {
     return size > PAGE_BYTES / 2 && run > bytes ? run : bytes;
 }
 
-// Of each live block the run that it is in, and a gap before it, a bin wider than what is asked.
-// Slabs without a live block are given back before the memory grows. A table may have room for
-// twice the pages.
+// For each live block the run that it is in, and a gap before it, a bin wider than the request.
+// Slabs without a live block are freed before the memory grows. A table may have room for twice the
+// pages.
 static inline uint64_t paged_heap_bytes_max(const lm_demand *demand) {
     const uint64_t slab = 2 * SLAB_BYTES_MAX + SMALL_MAX_BYTES;
     uint64_t run = demand->block_bytes + demand->alignment, fit = run > slab ? run : slab;
@@ -548,7 +489,7 @@ static void paged_slabs_none(const lm_memory *m, heap *h) {
 static bool paged_start(lm_memory *m) {
     if (!runs_start(m, sizeof(state))) return false;
     heap_forget_all(m);
-    heap_ready(m); // here, at the front, it splits nothing; if it cannot be, it comes later
+    heap_ready(m); // here, at the front, it splits nothing; if that fails, later
     return true;
 }
 
@@ -560,7 +501,7 @@ static void paged_reset(lm_memory *m) {
 
 // ---- The walk ----------------------------------------------------------------------------------
 
-// Whether a block of a slab lies there, one that has been handed out.
+// Whether a block of the slab that has been allocated before begins there.
 static bool slab_is_carved(const lm_memory *m, const page *p, uint32_t block) {
     uint32_t size = class_bytes(p->class), start = runs_number(m, runs_of(m), p) << PAGE_SHIFT;
     return block >= start && (block - start) % size == 0 &&

@@ -1,4 +1,4 @@
-// paged for one thread: its heap lies behind the runs, nobody else frees its blocks, and there is
+// paged for one thread: the heap follows the runs, no other thread frees its blocks, and there is
 // nothing to lock.
 #pragma once
 
@@ -34,7 +34,7 @@ static inline bool heap_ready(lm_memory *m) {
     return true;
 }
 
-// A handle names a descriptor wherever the table moves: it counts from the table.
+// A handle is an offset from the table, as the table moves.
 static inline page *heap_page(const lm_memory *m, uint32_t handle) {
     return lm_at(m, runs_of(m)->table.at + handle);
 }
@@ -51,7 +51,7 @@ static inline void heap_unlock(const lm_memory *m) {
 static inline const page_tag *tag_of(const lm_memory *m, uint32_t block) {
     return runs_page_of(m, runs_of(m), block);
 }
-// `back` counts bytes, which are subtracted as they are.
+// `back` is in bytes, to be subtracted without a multiplication.
 static inline page *tag_slab(const lm_memory *m, const page_tag *tag) {
     (void)m;
     return (page *)(uintptr_t)((const unsigned char *)tag - tag->back);
@@ -95,7 +95,7 @@ static uint32_t heap_block_ready(const lm_memory *m, uint32_t class) {
     return p ? slab_pop(m, p) : 0;
 }
 
-// The last block of a slab, the first to come back to a full one, or a large one.
+// Frees the last live block of a slab, the first of a full one, or a large block.
 static __attribute__((noinline)) void heap_free_slow(page *p, uint32_t block, lm_memory *m) {
     if (p->kind == PAGE_LARGE)
         paged_free_large(block, m);

@@ -23,30 +23,30 @@
 #endif
 #define TABLE_DESCRIPTORS_MIN (TABLE_MEMORY_BYTES >> PAGE_SHIFT)
 
-// A page's descriptor. In a slab all pages tell kind and class, and `back` or their tags where the
-// slab begins; the rest stands in a run's first page.
+// A page's descriptor. All pages of a slab have its kind and class, and `back` or the tag leads to
+// the slab; all else is in a run's first page.
 typedef struct page {
     uint32_t free;       // slab: its first free block; else 0
     uint32_t next, prev; // slab with free blocks, free run: neighbours in its list, page numbers
     uint32_t length;     // the run, in pages
-    uint16_t used;       // slab: blocks handed out
-    uint16_t uncarved;   // slab: blocks at its end that were never handed out
+    uint16_t used;       // slab: blocks allocated
+    uint16_t uncarved;   // slab: blocks at its end that were never allocated
     uint8_t kind, class;
 #ifdef PAGED_SHARED
     uint32_t number; // slab: its first page
 } page;
 
-// What any thread may read of a page in which a live block begins.
+// A page's tag: what any thread may read of a page in which a live block begins.
 typedef struct page_tag {
     uint8_t class;  // the block's, or LARGE
-    uint8_t thread; // slab: whose it is
+    uint8_t thread; // slab: its owner
     uint32_t slab;  // its descriptor's handle
 } page_tag;
 #else
-    uint16_t back; // slab: how many bytes of descriptors back its first one is
+    uint16_t back; // slab: bytes of descriptors back to its first one
 } page;
 
-typedef page page_tag; // what is read of a block's page before its slab is known
+typedef page page_tag; // read of a block's page before its slab is known
 #endif
 
 enum {
@@ -57,16 +57,16 @@ enum {
 #ifdef PAGED_SHARED
 enum { CACHE_LINE_BYTES = 64 };
 
-// Free blocks of a class, of any slabs.
+// Free blocks of a class, from any slabs.
 typedef struct cache {
     uint32_t free; // the first
-    int32_t room;  // for how many more; below 0 after a slab's whole list has come
+    int32_t room;  // for so many more; below 0 if a slab's whole list was taken
 } cache;
 
-// Blocks that are about to be sent to a thread.
+// Blocks that will be sent to a thread.
 typedef struct outbox {
-    uint32_t message; // one of them, which tells of the others
-    uint16_t room;    // of how many more
+    uint32_t message; // one of them, which lists the others
+    uint16_t room;    // for so many more
     uint16_t bytes;   // of all of them
 } outbox;
 #endif
@@ -74,12 +74,12 @@ typedef struct outbox {
 typedef struct heap {
     uint32_t slab[CLASSES];    // the current slab of each class: its descriptor's handle
     uint32_t partial[CLASSES]; // other slabs with free blocks
-    uint16_t rents[CLASSES];   // how many blocks of larger ones a class has taken
+    uint16_t rents[CLASSES];   // the number of blocks that a class has rented
     uint32_t pages[CLASSES];   // of all its slabs
 #ifdef PAGED_SHARED
     cache caches[CLASSES + 1]; // that of LARGE has no room
     outbox outboxes[LM_THREADS_MAX];
-    uint8_t apart[CACHE_LINE_BYTES]; // what others write shares no line with what we use
+    uint8_t apart[CACHE_LINE_BYTES]; // other threads write to no line that we use
     uint32_t mail;                   // messages to us; atomic
 #endif
 } heap;

@@ -1,44 +1,45 @@
-// paged for several threads on a shared memory: a heap for each thread, and how blocks come back
-// from other threads. memory->thread says who calls.
+// paged for several threads on a shared memory: a heap for each thread, and how blocks return from
+// other threads. memory->thread is the calling thread.
 //
-// A slab is of the thread that made it, and only that thread touches its list and counts. Between
-// slabs and program stand *caches*, a list for each class and thread: a block that is freed goes to
-// the cache of whoever frees it, whosever its slab is, and is allocated from there; a remote free
-// is a local one. A cache that is empty takes all free blocks of one of its thread's slabs. If it
-// is full, a block goes back to its slab, or by *message* to whose that is. Blocks in caches and
-// messages are free, but their slabs count them as live.
+// A slab belongs to the thread that made it, and only that thread accesses its list and counts.
+// Between slabs and program there are *caches*, a list for each class and thread: a freed block is
+// put into the cache of the thread that frees it, whichever slab it is in, and is allocated from
+// there; a remote free is a local one. An empty cache takes all free blocks of one of its thread's
+// slabs. If a cache is full, a block returns to its slab, or is sent by *message* to the slab's
+// owner. Blocks in caches and messages are free, but their slabs count them as live.
 //
-//     program  <-->  cache  <--list--  slab          and back, where the cache is full
+//     program  <-->  cache  <--list--  slab          and back, if the cache is full
 //                      |
 //                      +-->  outbox  -->  mail of the slab's thread  -->  slab
 //
-// A message is a block that tells of up to 15 others, as many as it has room for, so that few of
-// their cache lines move to the thread that frees and back. It waits in the outbox for that thread
-// until it is full, or its blocks are of MESSAGE_BYTES_MAX together.
+// A message is a block that lists up to 15 others, as many as it has room for, so few of their
+// cache lines move between the threads. It waits in the outbox for the owner until it is full, or
+// its blocks have MESSAGE_BYTES_MAX together.
 //
 //     [ next message | count ][ guard ][ block ][ block ] ...
 //
-// The owner takes its mail before it asks for a slab or a large block. Mail is pushed, by
-// compare-and-swap, and taken as a whole, and never popped: no ABA.
+// The owner takes its mail before it asks for a slab or a large block. Messages are pushed by
+// compare-and-swap and taken all at once, never popped: no ABA problem.
 //
 //     state: [ runs | lock | heaps 0 … 63 | none ]        heap of a thread: a run of its own
 //                            every thread's, `none` until it first allocates or frees
 //
-// What is common, the runs and their table, has a lock, which is held for a bounded number of steps
-// and perhaps one growth.
+// A lock protects what is shared, the runs and their table; it is held for a bounded number of
+// steps and perhaps one growth.
 //
-// Laws, as `validate` names them:
-//     caches          a cache's blocks are of its class and handed out by slabs; with its room they
-//                     are as many as it is to hold
-//     mail            what is sent to a thread are blocks handed out by its slabs
+// Laws (validate's names):
+//     caches          a cache's blocks are of its class and allocated by slabs; with its room they
+//                     are as many as it may hold
+//     mail            the blocks sent to a thread are allocated by its slabs
 //
-// Orders. A block's bytes and its message must be seen by the owner who frees it in its slab:
-// posting is a release, taking an acquire. Posting reads and writes the list's head in one step, so
-// taking one message synchronises with who posted those behind it as well. The look at the mail
-// before it is taken, and at its head before it is exchanged, are relaxed: nothing is read by what
-// they say. The lock is an acquire and a release. Tags: page_table_stays.inc.h. All else is either
-// its thread's own, or was written before a block was handed out and reached us with it, however
-// the program passed it on: whose heap lies where, a descriptor's kind, class and number.
+// Memory orders. The owner that frees a block in its slab must see the block's bytes and its
+// message: posting is a release, taking an acquire. Posting reads and writes the list's head in one
+// step, so taking one message synchronises with the senders of those behind it as well. The check
+// whether there is mail, and the read of its head before the exchange, are relaxed, as nothing is
+// read through them. The lock is an acquire and a release. Tags: page_table_stays.inc.h. All else
+// is either private to its thread, or was written before a block was returned and is visible to
+// each thread that the program passed the block to: the offsets of heaps, a descriptor's kind,
+// class and number.
 #pragma once
 
 #include "alloc/strategies/strategy.h"
@@ -70,7 +71,7 @@ enum {
 typedef struct state {
     page_runs runs;
     uint32_t lock;
-    uint8_t apart[CACHE_LINE_BYTES]; // from what everyone reads at every call
+    uint8_t apart[CACHE_LINE_BYTES]; // from what all threads read at every call
     uint32_t heaps[LM_THREADS_MAX];  // their offsets
     heap none;                       // no slab, and no room for a block
 } state;
@@ -85,7 +86,7 @@ static inline heap *heap_of(const lm_memory *m) {
     return heap_by(m, m->thread);
 }
 
-// A thread that holds it is never waited for by itself: no function here takes it twice.
+// Not recursive: no function takes the lock twice.
 static void heap_lock(const lm_memory *m) {
     uint32_t *word = &state_of(m)->lock;
     while (__atomic_exchange_n(word, 1, __ATOMIC_ACQUIRE))
@@ -96,7 +97,7 @@ static void heap_unlock(const lm_memory *m) {
     __atomic_store_n(&state_of(m)->lock, 0, __ATOMIC_RELEASE);
 }
 
-// No thread has a heap. Called while no other thread calls.
+// Forgets the heaps of all threads. Called while no other thread calls.
 static void heap_forget_all(const lm_memory *m) {
     state *s = state_of(m);
     s->lock = 0;
@@ -105,7 +106,7 @@ static void heap_forget_all(const lm_memory *m) {
     paged_slabs_none(m, &s->none);
 }
 
-// How many blocks a cache is to hold.
+// The number of blocks that a cache may hold.
 static int32_t cache_size(uint32_t class) {
     return (int32_t)(CACHE_BYTES_MAX / class_bytes(class));
 }
@@ -127,12 +128,12 @@ static __attribute__((noinline)) bool heap_make(lm_memory *m) {
     return true;
 }
 
-// The calling thread has a heap, or gets one. False: no memory.
+// Makes a heap for the calling thread unless it has one. Returns false if out of memory.
 static inline bool heap_ready(lm_memory *m) {
     return LM_LIKELY(heap_of(m) != &state_of(m)->none) || heap_make(m);
 }
 
-// A handle is an offset: descriptors stay.
+// A handle is an offset, as descriptors do not move.
 static inline page *heap_page(const lm_memory *m, uint32_t handle) {
     return lm_at(m, handle);
 }
@@ -140,7 +141,7 @@ static inline uint32_t heap_handle(const lm_memory *m, const page *p) {
     return lm_offset(m, p);
 }
 
-// ---- Whose a block is --------------------------------------------------------------------------
+// ---- Owners ------------------------------------------------------------------------------------
 
 static inline page_tag *tag_at(const lm_memory *m, uint32_t number) {
     return table_tag(m, &runs_of(m)->table, number);
@@ -161,7 +162,7 @@ static inline heap *heap_owner(const lm_memory *m, const page *p) {
     return heap_by(m, tag_at(m, p->number)->thread);
 }
 
-// Page i of a slab whose first one is `first`. With the lock.
+// Writes the tag of page i of a slab that begins at `first`. Called with the lock.
 static inline void tag_set_slab(const lm_memory *m, page *p, uint32_t first, uint32_t i) {
     uint32_t slab = heap_handle(m, runs_page(m, runs_of(m), first));
     p->number = first;
@@ -185,7 +186,7 @@ static inline uint32_t message_count(uint32_t head) {
     return head & MESSAGE_BLOCKS_MAX;
 }
 
-// Hands a message over to the thread that its blocks' slabs are of.
+// Posts a message to the owner of its blocks' slabs.
 static void message_post(const lm_memory *m, uint32_t thread, uint32_t message) {
     uint32_t *mail = &heap_by(m, thread)->mail, count = message_count(*paged_link(m, message));
     uint32_t next = __atomic_load_n(mail, __ATOMIC_RELAXED);
@@ -195,7 +196,7 @@ static void message_post(const lm_memory *m, uint32_t thread, uint32_t message) 
                                         __ATOMIC_RELAXED));
 }
 
-// A block is the first of a message.
+// Begins a message with a block.
 static void message_open(const lm_memory *m, outbox *out, uint32_t block, uint32_t bytes) {
     uint32_t room = bytes / (uint32_t)sizeof(uint32_t) - MESSAGE_HEAD_WORDS;
     *paged_link(m, block) = 0;
@@ -223,7 +224,7 @@ static void message_send(const page_tag *tag, uint32_t block, lm_memory *m) {
     *out = (outbox){0};
 }
 
-// Frees what others have freed for us. Called without the lock, which this may take.
+// Frees the blocks that other threads have sent. Called without the lock, which this may take.
 static void heap_take_mail(lm_memory *m) {
     uint32_t *mail = &heap_of(m)->mail;
     if (!__atomic_load_n(mail, __ATOMIC_RELAXED)) return;
@@ -242,7 +243,7 @@ static void heap_take_mail(lm_memory *m) {
 
 // ---- Caches ------------------------------------------------------------------------------------
 
-// A free block out of the cache; 0: it is empty.
+// Takes a block from the cache; 0 if it is empty.
 static inline uint32_t heap_block_now(const lm_memory *m, uint32_t class) {
     cache *c = &heap_of(m)->caches[class];
     uint32_t block = c->free;
@@ -253,8 +254,7 @@ static inline uint32_t heap_block_now(const lm_memory *m, uint32_t class) {
     return block;
 }
 
-// The same; where the cache is empty, of a slab, all of whose listed blocks come along. 0: there is
-// none.
+// The same, but an empty cache is filled with the free list of a slab; 0 if there is none.
 static uint32_t heap_block_ready(const lm_memory *m, uint32_t class) {
     cache *c = &heap_of(m)->caches[class];
     if (!c->free) {
@@ -269,7 +269,7 @@ static uint32_t heap_block_ready(const lm_memory *m, uint32_t class) {
     return heap_block_now(m, class);
 }
 
-// Frees a block in its slab, or sends it to whose that is.
+// Frees a block in its slab, or sends it to the slab's owner.
 static void heap_give_back(uint32_t block, lm_memory *m) {
     const page_tag *tag = tag_of(m, block);
     if (tag_is_ours(m, tag))
@@ -278,8 +278,8 @@ static void heap_give_back(uint32_t block, lm_memory *m) {
         message_send(tag, block, m);
 }
 
-// Gives back all that we keep from slabs, because no memory is left otherwise. False: nothing was
-// in the caches. Called without the lock.
+// Gives all cached blocks back to their slabs, before an allocation fails. Returns false if the
+// caches were empty. Called without the lock.
 static bool heap_empty_caches(lm_memory *m) {
     heap *h = heap_of(m);
     bool any = false;
@@ -309,7 +309,7 @@ static inline void heap_mark_free(const lm_memory *m, const page_tag *tag, uint3
 
 static inline void heap_release(uint32_t block, lm_memory *m);
 
-// A large block, or one for which there is no room.
+// Frees a large block, or a block that the cache has no room for.
 static __attribute__((noinline)) void heap_free_slow(uint32_t block, lm_memory *m) {
     const page_tag *tag = tag_of(m, block);
     if (tag_is_large(tag)) {
@@ -320,7 +320,7 @@ static __attribute__((noinline)) void heap_free_slow(uint32_t block, lm_memory *
         heap_give_back(block, m);
     } else if (heap_make(m)) {
         heap_release(block, m);
-    } else { // no memory: the block, which is none of ours, is a message
+    } else { // out of memory: the block, of another thread, is a message
         *paged_link(m, block) = 0;
         guard_others(m, block);
         message_post(m, tag->thread, block);
@@ -352,7 +352,7 @@ static bool heap_is_cached(const lm_memory *m, uint32_t class, uint32_t block) {
 
 // ---- The walk ----------------------------------------------------------------------------------
 
-// Whether a thread's heap lies where it may.
+// Whether the offset of a thread's heap is valid.
 static bool heap_holds(const lm_memory *m, const heap *h) {
     const page_runs *r = runs_of(m);
     uint32_t offset = lm_offset(m, h), n = offset >> PAGE_SHIFT;
@@ -367,7 +367,7 @@ static bool heap_owner_holds(const lm_memory *m, const page *p) {
     return thread < LM_THREADS_MAX && heap_holds(m, heap_by(m, thread));
 }
 
-// Counts a block as free that its slab counts as live. False: no slab has handed it out.
+// Counts a block as free that its slab counts as live. Returns false if no slab has allocated it.
 static bool heap_count_block(const lm_memory *m, uint32_t block, lm_census *census) {
     const page_runs *r = runs_of(m);
     uint32_t n = block >> PAGE_SHIFT;
@@ -376,7 +376,7 @@ static bool heap_count_block(const lm_memory *m, uint32_t block, lm_census *cens
     if (tag->class >= CLASSES || block % LM_BLOCK_ALIGNMENT) return false;
     uint32_t bytes = class_bytes(tag->class);
     if (!slab_is_carved(m, tag_slab(m, tag), block)) return false;
-    if (census->live_bytes < bytes) return false; // its list goes in a circle
+    if (census->live_bytes < bytes) return false; // its list is a cycle
     census->live_blocks--;
     census->live_bytes -= bytes;
     census->free_blocks++;
@@ -407,7 +407,7 @@ static bool cache_count(const lm_memory *m, const heap *h, uint32_t class, lm_ce
     return room == h->caches[class].room;
 }
 
-// While no other thread calls.
+// Called while no other thread calls.
 static const char *heap_validate_all(const lm_memory *m, lm_census *census) {
     for (uint32_t t = 0; t < LM_THREADS_MAX; t++) {
         const heap *h = heap_by(m, t);
