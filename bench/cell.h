@@ -9,7 +9,7 @@
 enum {
     CELL_PASSES_MAX = 256,
     CELL_DESCRIPTOR = 3,    // in the runner: this memory
-    PROGRAM_DESCRIPTOR = 4, // in the runner: the replay
+    REPLAY_DESCRIPTOR = 4,  // in the runner: the replay
     CELL_WALK_EVERY = 4096, // calls from heap walk to heap walk in a verified run
     CELL_STEPS_MIN = 1000,  // steps of the clock in a timed pass: an error of 0.1 % at most
 };

@@ -101,7 +101,7 @@ static void process_start(process *p, const candidate *candidate, const workload
     size_t variables = 2;
     if (counted) environment[variables++] = p->libraries;
     if (*candidate->setting) environment[variables++] = candidate->setting;
-    int descriptors[] = {p->descriptor, workload->program};
+    int descriptors[] = {p->descriptor, workload->replay};
     child_options options = {.argv = argv,
                              .environment = environment,
                              .descriptors = descriptors,

@@ -28,8 +28,8 @@ static void *lanes_run_passes(void *player) {
 }
 
 bool lanes_start(const player *player) {
-    lanes.count = player->program->lanes;
-    lanes.turns_bytes = ((size_t)player->program->slots + 1) * sizeof *lanes.turns;
+    lanes.count = player->replay->lanes;
+    lanes.turns_bytes = ((size_t)player->replay->slots + 1) * sizeof *lanes.turns;
     lanes.turns = mmap(NULL, lanes.turns_bytes, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (lanes.turns == MAP_FAILED || pthread_barrier_init(&lanes.gate, NULL, lanes.count) != 0)

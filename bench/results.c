@@ -115,7 +115,7 @@ static json_t *results_candidate(const comparison *c, size_t index) {
 static json_t *results_workload(const workload *w) {
     char hash[17];
     snprintf(hash, sizeof hash, "%016llx", (unsigned long long)w->hash);
-    const struct program *s = &w->summary;
+    const struct replay *s = &w->summary;
     return json_fields(
         "name", json_text(w->name), "operations", results_whole(s->operations), //
         "lanes", results_whole(s->lanes), "peak_live_bytes", results_whole(s->peak_live_bytes),

@@ -56,18 +56,18 @@ static bool runner_pick_allocator(const cell_request *request) {
 }
 
 // Returns the memory's first size: a yardstick needs all of it at the start, a strategy grows it.
-static uint32_t runner_pages_at_start(const program *program) {
+static uint32_t runner_pages_at_start(const replay *replay) {
     if (lm_strategy_named(runner.allocator.name, 0)) return 0;
-    uint64_t largest = program->largest_bytes + LM_BLOCK_ALIGNMENT;
-    uint64_t bytes = largest > program->packed_bytes ? largest : program->packed_bytes;
+    uint64_t largest = replay->largest_bytes + LM_BLOCK_ALIGNMENT;
+    uint64_t bytes = largest > replay->packed_bytes ? largest : replay->packed_bytes;
     uint64_t pages = (bytes + LM_PAGE_BYTES - 1) / LM_PAGE_BYTES;
     return pages < LM_PAGES_MAX ? (uint32_t)pages : LM_PAGES_MAX;
 }
 
 // Makes the linear memory and starts the heap in it, if the allocator has one.
-static bool runner_set_memory(const program *program) {
+static bool runner_set_memory(const replay *replay) {
     if (!(runner.allocator.capabilities & LM_IN_LINEAR_MEMORY)) return true;
-    lm_memory_options options = {.pages = runner_pages_at_start(program),
+    lm_memory_options options = {.pages = runner_pages_at_start(replay),
                                  .pages_max = LM_PAGES_MAX,
                                  .heap_start = runner.cell->request.heap_start,
                                  .commit = (lm_memory_commit)runner.cell->request.commit};
@@ -80,21 +80,21 @@ static bool runner_set_memory(const program *program) {
 
 bool runner_set_up(cell *cell) {
     runner.cell = cell;
-    const program *program = program_map(PROGRAM_DESCRIPTOR);
-    if (!program) return runner_fail("cannot map the replay", strerror(errno));
+    const replay *replay = replay_map(REPLAY_DESCRIPTOR);
+    if (!replay) return runner_fail("cannot map the replay", strerror(errno));
     if (!runner_pick_allocator(&cell->request)) return false;
-    size_t slots_bytes = ((size_t)program->slots + 1) * sizeof(void *);
+    size_t slots_bytes = ((size_t)replay->slots + 1) * sizeof(void *);
     void **slots = mmap(NULL, slots_bytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (slots == MAP_FAILED) return runner_fail("cannot map the table of blocks", strerror(errno));
-    runner.player = (player){&runner.allocator, NULL, program, slots, 0};
-    return runner_set_memory(program) && (!cell->request.threads || lanes_start(&runner.player) ||
-                                          runner_fail("cannot start the threads", strerror(errno)));
+    runner.player = (player){&runner.allocator, NULL, replay, slots, 0};
+    return runner_set_memory(replay) && (!cell->request.threads || lanes_start(&runner.player) ||
+                                         runner_fail("cannot start the threads", strerror(errno)));
 }
 
 // Called before each replay, within the timed pass: other allocators only test a flag.
 static void runner_place_ideal(void) {
-    if (runner.is_ideal) lm_ideal_place(program_placements(runner.player.program));
+    if (runner.is_ideal) lm_ideal_place(replay_placements(runner.player.replay));
 }
 
 static void runner_rewind(void) {
@@ -178,12 +178,12 @@ static double runner_clock_step_ns(void) {
 // Returns whether the replay can be repeated within a pass: it frees every block, changes nothing
 // but the heap, and the allocator reuses what is freed.
 static bool runner_can_repeat(void) {
-    const program *program = runner.player.program;
-    const program_step *steps = program_steps(program);
-    if (runner.cell->request.threads || program->steps != program->steps_timed) return false;
+    const replay *replay = runner.player.replay;
+    const replay_step *steps = replay_steps(replay);
+    if (runner.cell->request.threads || replay->steps != replay->steps_timed) return false;
     if (!(runner.allocator.capabilities & LM_FREES_BLOCKS)) return false;
-    for (uint64_t i = 0; i < program->steps; i += program_verb_steps(program_step_verb(&steps[i])))
-        if (program_step_verb(&steps[i]) >= PROGRAM_GROW) return false;
+    for (uint64_t i = 0; i < replay->steps; i += replay_verb_steps(replay_step_verb(&steps[i])))
+        if (replay_step_verb(&steps[i]) >= REPLAY_GROW) return false;
     return true;
 }
 
@@ -214,14 +214,14 @@ void runner_flag_short_passes(void) {
 }
 
 // Returns how many functions of the malloc family the replay calls on a system malloc.
-static uint64_t runner_heap_calls(const program *program) {
-    const program_step *steps = program_steps(program);
+static uint64_t runner_heap_calls(const replay *replay) {
+    const replay_step *steps = replay_steps(replay);
     uint64_t calls = 0;
-    for (uint64_t i = 0; i < program->steps;) {
-        program_verb verb = program_step_verb(&steps[i]);
-        calls += verb < PROGRAM_GROW;
-        calls += verb == PROGRAM_ALIGNED_RESIZE; // a new block, and the old one freed
-        i += program_verb_steps(verb);
+    for (uint64_t i = 0; i < replay->steps;) {
+        replay_verb verb = replay_step_verb(&steps[i]);
+        calls += verb < REPLAY_GROW;
+        calls += verb == REPLAY_ALIGNED_RESIZE; // a new block, and the old one freed
+        i += replay_verb_steps(verb);
     }
     return calls;
 }
@@ -240,9 +240,8 @@ static void runner_verify_lanes(void) {
 void runner_verify(void) {
     cell_outcome *outcome = &runner.cell->outcome;
     runner_rewind();
-    verifier *verifier =
-        verifier_new(&runner.allocator, runner.player.memory, runner.player.program,
-                     CELL_WALK_EVERY, outcome->failure, sizeof outcome->failure);
+    verifier *verifier = verifier_new(&runner.allocator, runner.player.memory, runner.player.replay,
+                                      CELL_WALK_EVERY, outcome->failure, sizeof outcome->failure);
     if (!verifier) {
         runner_fail("cannot start the verifier", strerror(errno));
         return;
@@ -250,7 +249,7 @@ void runner_verify(void) {
     const volatile uint64_t *calls = dlsym(RTLD_DEFAULT, "linmem_heap_calls");
     uint64_t before = calls ? *calls : 0;
     player_play_observed(&runner.player, verifier_observer(verifier));
-    if (calls) outcome->harness_calls = *calls - before - runner_heap_calls(runner.player.program);
+    if (calls) outcome->harness_calls = *calls - before - runner_heap_calls(runner.player.replay);
     verifier_end(verifier);
     if (runner.cell->request.threads) runner_verify_lanes();
     runner_check_failures();

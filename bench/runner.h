@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-// Sets up what the cell requests, with the replay in PROGRAM_DESCRIPTOR. Returns false and
+// Sets up what the cell requests, with the replay in REPLAY_DESCRIPTOR. Returns false and
 // sets the outcome's `failure` if that fails. Called once in a process.
 bool runner_set_up(cell *cell);
 

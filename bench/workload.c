@@ -81,13 +81,13 @@ void workload_load(workload *workload, const char *name_or_path) {
     workload->name = workload_name_of(workload->path);
     const char *comment = trace.preamble + strspn(trace.preamble, "# ");
     workload->about = workload_printable_part(comment, strcspn(comment, "\n"));
-    workload->program = program_compile(&trace, &error);
+    workload->replay = replay_compile(&trace, &error);
     trace_free(&trace);
-    if (workload->program < 0) options_fail("%s: %s", name_or_path, error.text);
-    const struct program *program = program_map(workload->program);
-    if (!program) options_fail("%s: %s", name_or_path, strerror(errno));
-    workload->summary = *program;
-    munmap((void *)(uintptr_t)program, program->bytes);
+    if (workload->replay < 0) options_fail("%s: %s", name_or_path, error.text);
+    const struct replay *replay = replay_map(workload->replay);
+    if (!replay) options_fail("%s: %s", name_or_path, strerror(errno));
+    workload->summary = *replay;
+    munmap((void *)(uintptr_t)replay, replay->bytes);
 }
 
 void workload_name_by_path(workload *workload) {
@@ -96,7 +96,7 @@ void workload_name_by_path(workload *workload) {
 }
 
 void workload_unload(workload *workload) {
-    close(workload->program);
+    close(workload->replay);
     free(workload->name);
     free(workload->about);
     free(workload->path);

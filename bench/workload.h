@@ -7,12 +7,12 @@
 #define WORKLOADS_MEAN "geometric mean"
 
 typedef struct workload {
-    char *name;             // printable: the file's, without folder and extension
-    char *about;            // printable: the first line of the trace's comment
-    char *path;             // of the trace file; "-" for standard input
-    int program;            // the memory file's descriptor
-    struct program summary; // its header
-    uint64_t hash;          // of the trace file (FNV-1a, 64 bits)
+    char *name;            // printable: the file's, without folder and extension
+    char *about;           // printable: the first line of the trace's comment
+    char *path;            // of the trace file; "-" for standard input
+    int replay;            // the memory file's descriptor
+    struct replay summary; // its header
+    uint64_t hash;         // of the trace file (FNV-1a, 64 bits)
 } workload;
 
 // Returns the names of the shipped workloads, the traces in corpus/traces, sorted. Ends with NULL;

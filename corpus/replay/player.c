@@ -23,21 +23,20 @@ static inline void touch(void *block, size_t size) {
     }
 }
 
-// After the base has moved: blocks lie where they lay, from the base.
+// Adjusts the slots after the base has moved.
 static void rebase(player *player, const unsigned char *old_base) {
     ptrdiff_t distance = player->memory->base - old_base;
-    for (uint32_t i = 0; i < player->program->slots; i++)
+    for (uint32_t i = 0; i < player->replay->slots; i++)
         if (player->slots[i]) player->slots[i] = (unsigned char *)player->slots[i] + distance;
 }
 
-// What happens around the heap. A move leaves the timed loop's pointers behind, so they follow
-// here.
-static void surroundings(player *player, program_verb verb, uint32_t number) {
-    if (!player->memory) return; // nobody else can grow a system malloc's memory
+// The operations on the memory itself. After a move the slots are adjusted.
+static void surroundings(player *player, replay_verb verb, uint32_t number) {
+    if (!player->memory) return; // a system malloc
     const unsigned char *base = player->memory->base;
-    if (verb == PROGRAM_GROW)
+    if (verb == REPLAY_GROW)
         lm_memory_grow_foreign(player->memory, number);
-    else if (verb == PROGRAM_REFUSE)
+    else if (verb == REPLAY_REFUSE)
         lm_memory_refuse(player->memory, number);
     else
         lm_memory_move(player->memory);
@@ -51,8 +50,8 @@ static void observe_after(player *player, const player_observer *observer, playe
     observer->after(observer->context, event);
 }
 
-// A block came to a slot, or NULL.
-static inline void came(player *player, void **slot, const program_step *step, void *block) {
+// Stores an allocated block in its slot, or NULL.
+static inline void came(player *player, void **slot, const replay_step *step, void *block) {
     *slot = block;
     if (__builtin_expect(block != NULL, 1))
         touch(block, step->size);
@@ -61,7 +60,7 @@ static inline void came(player *player, void **slot, const program_step *step, v
 }
 
 // A resized block, or NULL, and then it is as it was.
-static inline void resized(player *player, void **slot, const program_step *step, void *block) {
+static inline void resized(player *player, void **slot, const replay_step *step, void *block) {
     if (__builtin_expect(block != NULL, 1))
         touch_far(*slot = block, step[1].size, step->size);
     else
@@ -69,18 +68,18 @@ static inline void resized(player *player, void **slot, const program_step *step
 }
 
 // The verbs that stand in groups. `slots` and the table's functions are the caller's variables.
-#define SLOT(step)        (&slots[program_step_slot(step)])
+#define SLOT(step)        (&slots[replay_step_slot(step)])
 #define DO_ALLOCATE(step) came(player, SLOT(step), step, allocate((step)->size, memory))
 #define DO_ZEROED(step)   came(player, SLOT(step), step, allocate_zeroed((step)->size, memory))
 #define DO_FREE(step)     release(*SLOT(step), 0, memory)
 
 #define GROUP(a, b, c, d)                                                                          \
-    case PROGRAM_GROUP_CODE(PROGRAM_##a, PROGRAM_##b, PROGRAM_##c, PROGRAM_##d):                   \
+    case REPLAY_GROUP_CODE(REPLAY_##a, REPLAY_##b, REPLAY_##c, REPLAY_##d):                        \
         DO_##a(step);                                                                              \
         DO_##b(step + 1);                                                                          \
         DO_##c(step + 2);                                                                          \
         DO_##d(step + 3);                                                                          \
-        step += PROGRAM_GROUP_STEPS;                                                               \
+        step += REPLAY_GROUP_STEPS;                                                                \
         continue;
 #define GROUPS_OF_3(a, b, c) GROUP(a, b, c, ALLOCATE) GROUP(a, b, c, FREE) GROUP(a, b, c, ZEROED)
 #define GROUPS_OF_2(a, b)                                                                          \
@@ -90,55 +89,55 @@ static inline void resized(player *player, void **slot, const program_step *step
 // One step, of any verb. `observer` is a constant NULL in the timed loop, and all that asks for it
 // is gone from its code.
 static inline __attribute__((always_inline)) void
-play_step(player *const player, const program_step *const step, const player_observer *observer) {
+play_step(player *const player, const replay_step *const step, const player_observer *observer) {
     const lm_allocator *const table = player->allocator;
     lm_memory *const memory = player->memory;
-    const program_verb verb = program_step_verb(step);
-    const uint32_t slot = program_step_slot(step);
-    const size_t size = step->size, alignment = program_step_alignment(step);
+    const replay_verb verb = replay_step_verb(step);
+    const uint32_t slot = replay_step_slot(step);
+    const size_t size = step->size, alignment = replay_step_alignment(step);
     const unsigned char *const base = observer && memory ? memory->base : NULL;
     void *block = player->slots[slot];
     player_event event;
-    if (verb >= PROGRAM_GROW) {
+    if (verb >= REPLAY_GROW) {
         surroundings(player, verb, step->size);
         return;
     }
     if (observer) {
-        event = (player_event){(uint64_t)(step - program_steps(player->program)),
+        event = (player_event){(uint64_t)(step - replay_steps(player->replay)),
                                verb,
                                slot,
                                block,
                                size,
                                alignment,
-                               program_step_old_size(step)};
+                               replay_step_old_size(step)};
         observer->before(observer->context, &event);
     }
     size_t touched = 0; // bytes of the block that have been touched before
     bool kept = false;  // a failed resize leaves the block as it was
     switch (verb) {
-    case PROGRAM_ALLOCATE:
+    case REPLAY_ALLOCATE:
         block = table->allocate(size, memory);
         break;
-    case PROGRAM_FREE:
+    case REPLAY_FREE:
         table->free(block, 0, memory);
         block = NULL;
         break;
-    case PROGRAM_ZEROED:
+    case REPLAY_ZEROED:
         block = table->allocate_zeroed(size, memory);
         break;
-    case PROGRAM_ALIGNED_ZEROED:
-    case PROGRAM_ALIGNED:
+    case REPLAY_ALIGNED_ZEROED:
+    case REPLAY_ALIGNED:
         block = table->allocate_aligned(alignment, size, memory);
-        if (verb == PROGRAM_ALIGNED_ZEROED && block) memset(block, 0, size);
+        if (verb == REPLAY_ALIGNED_ZEROED && block) memset(block, 0, size);
         break;
     default: // a resize
         touched = step[1].size;
         kept = block != NULL; // else it failed before, and fails again
         if (kept)
-            block = verb == PROGRAM_RESIZE ? table->resize(block, size, memory)
-                                           : table->resize_aligned(block, size, alignment, memory);
+            block = verb == REPLAY_RESIZE ? table->resize(block, size, memory)
+                                          : table->resize_aligned(block, size, alignment, memory);
     }
-    player->failures += !block && verb != PROGRAM_FREE;
+    player->failures += !block && verb != REPLAY_FREE;
     if (observer) observe_after(player, observer, &event, block, base);
     if (!block && kept) return;
     player->slots[slot] = block;
@@ -150,8 +149,8 @@ play_step(player *const player, const program_step *const step, const player_obs
 }
 
 static void play(player *const player, uint64_t first, uint64_t end) {
-    const program_step *step = program_steps(player->program) + first;
-    const program_step *const last = program_steps(player->program) + end;
+    const replay_step *step = replay_steps(player->replay) + first;
+    const replay_step *const last = replay_steps(player->replay) + end;
     lm_memory *const memory = player->memory;
     void **const slots = player->slots;
     void *(*const allocate)(size_t, lm_memory *) = player->allocator->allocate;
@@ -159,11 +158,11 @@ static void play(player *const player, uint64_t first, uint64_t end) {
     void *(*const resize)(void *, size_t, lm_memory *) = player->allocator->resize;
     void (*const release)(void *, size_t, lm_memory *) = player->allocator->free;
     while (step < last) {
-        switch (program_step_code(step)) {
+        switch (replay_step_code(step)) {
             GROUPS_OF_1(ALLOCATE)
             GROUPS_OF_1(FREE)
             GROUPS_OF_1(ZEROED)
-        case PROGRAM_RESIZE:
+        case REPLAY_RESIZE:
             if (!*SLOT(step))
                 player->failures++; // it failed before
             else
@@ -172,7 +171,7 @@ static void play(player *const player, uint64_t first, uint64_t end) {
             continue;
         default: // alone between others, and not often
             play_step(player, step, NULL);
-            step += program_verb_steps(program_step_verb(step));
+            step += replay_verb_steps(replay_step_verb(step));
         }
     }
 }
@@ -185,12 +184,12 @@ static inline void await(const uint32_t *turn, uint32_t wanted) {
 }
 
 void player_play_lane(player *player, uint32_t lane, uint32_t *turns) {
-    const program_turn *all = program_turns(player->program);
-    const program_turn *turn = all + (lane ? player->program->lane_ends[lane - 1] : 0);
-    const program_turn *const last = all + player->program->lane_ends[lane];
+    const replay_turn *all = replay_turns(player->replay);
+    const replay_turn *turn = all + (lane ? player->replay->lane_ends[lane - 1] : 0);
+    const replay_turn *const last = all + player->replay->lane_ends[lane];
     for (; turn < last; turn++) {
-        const program_step steps[2] = {{turn->slot << PROGRAM_VERB_BITS | turn->verb, turn->size},
-                                       {turn->alignment, turn->old_size}};
+        const replay_step steps[2] = {{turn->slot << REPLAY_VERB_BITS | turn->verb, turn->size},
+                                      {turn->alignment, turn->old_size}};
         await(&turns[turn->slot], turn->turn);
         play_step(player, steps, NULL);
         __atomic_store_n(&turns[turn->slot], turn->turn + 1, __ATOMIC_RELEASE);
@@ -198,18 +197,18 @@ void player_play_lane(player *player, uint32_t lane, uint32_t *turns) {
 }
 
 void player_play(player *player) {
-    play(player, 0, player->program->steps_timed);
+    play(player, 0, player->replay->steps_timed);
 }
 
 void player_close(player *player) {
-    play(player, player->program->steps_timed, player->program->steps);
+    play(player, player->replay->steps_timed, player->replay->steps);
 }
 
 void player_play_observed(player *player, const player_observer *observer) {
-    const program_step *step = program_steps(player->program);
-    const program_step *const last = step + player->program->steps;
+    const replay_step *step = replay_steps(player->replay);
+    const replay_step *const last = step + player->replay->steps;
     while (step < last) {
         play_step(player, step, observer);
-        step += program_verb_steps(program_step_verb(step));
+        step += replay_verb_steps(replay_step_verb(step));
     }
 }

@@ -11,14 +11,14 @@
 typedef struct player {
     const lm_allocator *allocator;
     lm_memory *memory; // the one that the allocator serves, or NULL
-    const program *program;
-    void **slots;      // program->slots in number
+    const replay *replay;
+    void **slots;      // replay->slots in number
     uint64_t failures; // allocations and resizes that returned NULL, and resizes of missing blocks
 } player;
 
 typedef struct player_event {
     uint64_t step; // in the replay
-    program_verb verb;
+    replay_verb verb;
     uint32_t slot;
     void *block; // before: the slot's content; after: the returned block, NULL if it failed
     size_t size, alignment, old_size;

@@ -1,4 +1,4 @@
-// Programs, the player and its observer: what is played is what the trace says, call for call.
+// Replays, the player and its observer: the calls are those of the trace, in order.
 #include "corpus/replay/player.h"
 
 #include "alloc/cmocka.h"
@@ -73,35 +73,35 @@ static const lm_allocator logging = {.name = "log",
                                      .resize_aligned = log_resize_aligned,
                                      .free = log_free};
 
-static const program *compile(const char *text) {
+static const replay *compile(const char *text) {
     trace trace;
     trace_error error;
     assert_true(trace_parse(text, strlen(text), &trace, &error));
-    int descriptor = program_compile(&trace, &error);
+    int descriptor = replay_compile(&trace, &error);
     trace_free(&trace);
     assert_true(descriptor >= 0);
-    const program *program = program_map(descriptor);
+    const replay *replay = replay_map(descriptor);
     close(descriptor);
-    assert_non_null(program);
-    return program;
+    assert_non_null(replay);
+    return replay;
 }
 
-static player new_player(const program *program) {
+static player new_player(const replay *replay) {
     memset(&log_, 0, sizeof log_);
     log_.fail_after = -1;
-    return (player){&logging, NULL, program, calloc(program->slots, sizeof(void *)), 0};
+    return (player){&logging, NULL, replay, calloc(replay->slots, sizeof(void *)), 0};
 }
 
 static void end(player *player) {
     free(player->slots);
-    munmap((void *)(uintptr_t)player->program, player->program->bytes);
+    munmap((void *)(uintptr_t)player->replay, player->replay->bytes);
 }
 
 static void plays_each_verb(void **state) {
     player p = new_player(compile("linmem-trace 1\na 0 10\nz 1 20\na 2 30 64\nz 3 5 4096\nt 1\n"
                                   "r 0 40\nr 2 50\nr 1 0\nf 0\nf 2\na 0 0\ne\nf 1\nf 3\nf 0\n"));
-    assert_int_equal(p.program->operations, 10);
-    assert_int_equal(p.program->peak_live_bytes, 40 + 50 + 20 + 5);
+    assert_int_equal(p.replay->operations, 10);
+    assert_int_equal(p.replay->peak_live_bytes, 40 + 50 + 20 + 5);
     player_play(&p);
     assert_string_equal(log_.text,
                         "a10 z20 A30@64 A5@4096 r0:40 R2:50@64 r1:1 f4 f5 a0 "); // r 0: as r 1
@@ -113,10 +113,10 @@ static void plays_each_verb(void **state) {
 }
 
 static void slots_are_reused_last_first(void **state) {
-    const program *program = compile("linmem-trace 1\na 0 1\na 1 1\nf 0\na 2 1\nf 1\nf 2\n");
-    assert_int_equal(program->slots, 2);
-    assert_int_equal(program_step_slot(&program_steps(program)[3]), 0);
-    munmap((void *)(uintptr_t)program, program->bytes);
+    const replay *replay = compile("linmem-trace 1\na 0 1\na 1 1\nf 0\na 2 1\nf 1\nf 2\n");
+    assert_int_equal(replay->slots, 2);
+    assert_int_equal(replay_step_slot(&replay_steps(replay)[3]), 0);
+    munmap((void *)(uintptr_t)replay, replay->bytes);
 }
 
 // Every page of a block is written to, and the last byte; nothing else is.
@@ -195,7 +195,7 @@ static void what_a_heap_cannot_play_is_refused(void **state) {
         trace trace;
         trace_error error = {""};
         assert_true(trace_parse(texts[i], strlen(texts[i]), &trace, &error));
-        assert_int_equal(program_compile(&trace, &error), -1);
+        assert_int_equal(replay_compile(&trace, &error), -1);
         assert_true(strlen(error.text) > 10);
         trace_free(&trace);
     }
@@ -203,18 +203,18 @@ static void what_a_heap_cannot_play_is_refused(void **state) {
 
 // Each lane's own operations in their order, and of each slot, how many come before.
 static void lanes_have_turns(void **state) {
-    const program *p = compile("linmem-trace 1\na 0 10\na 1 20 64\nt 1\nr 0 40\na 2 7\nt 0\n"
-                               "f 0\nt 1\nf 1\nz 3 9\ne\nf 2\nf 3\n");
-    static const program_turn expected[] = {
-        {0, 0, PROGRAM_ALLOCATE, 10, 16, 0}, {1, 0, PROGRAM_ALIGNED, 20, 64, 0},
-        {0, 2, PROGRAM_FREE, 0, 16, 0},      {0, 1, PROGRAM_RESIZE, 40, 16, 10},
-        {64, 0, PROGRAM_ALLOCATE, 7, 16, 0}, {1, 1, PROGRAM_FREE, 0, 64, 0},
-        {65, 0, PROGRAM_ZEROED, 9, 16, 0},
+    const replay *p = compile("linmem-trace 1\na 0 10\na 1 20 64\nt 1\nr 0 40\na 2 7\nt 0\n"
+                              "f 0\nt 1\nf 1\nz 3 9\ne\nf 2\nf 3\n");
+    static const replay_turn expected[] = {
+        {0, 0, REPLAY_ALLOCATE, 10, 16, 0}, {1, 0, REPLAY_ALIGNED, 20, 64, 0},
+        {0, 2, REPLAY_FREE, 0, 16, 0},      {0, 1, REPLAY_RESIZE, 40, 16, 10},
+        {64, 0, REPLAY_ALLOCATE, 7, 16, 0}, {1, 1, REPLAY_FREE, 0, 64, 0},
+        {65, 0, REPLAY_ZEROED, 9, 16, 0},
     };
     assert_int_equal(p->lanes, 2);
     assert_int_equal(p->lane_ends[0], 3);
     assert_int_equal(p->lane_ends[1], 7);
-    assert_memory_equal(program_turns(p), expected, sizeof expected);
+    assert_memory_equal(replay_turns(p), expected, sizeof expected);
     munmap((void *)(uintptr_t)p, p->bytes);
     p = compile("linmem-trace 1\na 0 10\nt 1\ng 1\nf 0\n"); // what is around has no turn
     assert_int_equal(p->turns_at, 0);
@@ -247,22 +247,22 @@ static void lanes_play_at_once(void **state) {
     trace_error error;
     assert_true(generator_run(json, &trace, &error));
     json_decref(json);
-    int descriptor = program_compile(&trace, &error);
+    int descriptor = replay_compile(&trace, &error);
     trace_free(&trace);
-    const program *program = program_map(descriptor);
+    const replay *replay = replay_map(descriptor);
     close(descriptor);
     const lm_allocator *shared = lm_strategy_named("paged_shared", 1);
     lm_memory memory;
     assert_true(lm_memory_create(&memory, &(lm_memory_options){.pages_max = 1000}));
     assert_true(shared->start(&memory));
-    void **slots = calloc(program->slots, sizeof *slots);
-    uint32_t *turns = calloc(program->slots, sizeof *turns);
+    void **slots = calloc(replay->slots, sizeof *slots);
+    uint32_t *turns = calloc(replay->slots, sizeof *turns);
     lane_player lanes[LANES];
     pthread_t threads[LANES];
     for (uint32_t i = 0; i < LANES; i++) {
         lane_player *l = &lanes[i];
         assert_true(lm_memory_share(&memory, &l->memory, i));
-        l->player = (player){shared, &l->memory, program, slots, 0};
+        l->player = (player){shared, &l->memory, replay, slots, 0};
         l->lane = i;
         l->turns = turns;
         assert_int_equal(pthread_create(&threads[i], NULL, play_lane, l), 0);
@@ -270,7 +270,7 @@ static void lanes_play_at_once(void **state) {
     for (uint32_t i = 0; i < LANES; i++)
         pthread_join(threads[i], NULL);
     uint64_t live = 0, done = 0;
-    for (uint32_t i = 0; i < program->slots; i++) {
+    for (uint32_t i = 0; i < replay->slots; i++) {
         live += slots[i] != NULL;
         done += turns[i];
     }
@@ -278,7 +278,7 @@ static void lanes_play_at_once(void **state) {
     const char *broken = shared->validate(&memory, &census);
     if (broken) fail_msg("law broken: %s", broken);
     assert_int_equal(census.live_blocks, live);
-    assert_int_equal(done, program->operations);
+    assert_int_equal(done, replay->operations);
     player_close(&lanes[0].player);
     assert_null(shared->validate(&memory, &census));
     assert_int_equal(census.live_blocks, 0);
@@ -286,7 +286,7 @@ static void lanes_play_at_once(void **state) {
         assert_int_equal(lanes[i].player.failures, 0);
     free(turns);
     free(slots);
-    munmap((void *)(uintptr_t)program, program->bytes);
+    munmap((void *)(uintptr_t)replay, replay->bytes);
     lm_memory_destroy(&memory);
 }
 

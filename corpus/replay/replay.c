@@ -32,14 +32,14 @@ typedef struct slot {
 } slot;
 
 typedef struct compiler {
-    program *out;
-    program_step *steps;
+    replay *out;
+    replay_step *steps;
     uint32_t *placements;
     block *blocks;
     slot *slots;
     lane lanes[LM_THREADS_MAX];
     uint32_t lane;
-    program_turn *turns; // in recorded order; NULL: lanes are not played
+    replay_turn *turns; // in recorded order; NULL: lanes are not played
     uint8_t *turn_lanes;
     uint64_t turn_count;
     uint64_t live_bytes;
@@ -52,8 +52,8 @@ static bool fail(compiler *c, const char *why) {
     return false;
 }
 
-static void emit(compiler *c, uint32_t slot, program_verb verb, uint32_t size) {
-    c->steps[c->out->steps++] = (program_step){slot << PROGRAM_VERB_BITS | (uint32_t)verb, size};
+static void emit(compiler *c, uint32_t slot, replay_verb verb, uint32_t size) {
+    c->steps[c->out->steps++] = (replay_step){slot << REPLAY_VERB_BITS | (uint32_t)verb, size};
 }
 
 static void count_live(compiler *c, const block *b) {
@@ -62,7 +62,7 @@ static void count_live(compiler *c, const block *b) {
     if (b->size > c->out->largest_bytes) c->out->largest_bytes = b->size;
 }
 
-// A program of one lane takes the spare slot that came last, so that it needs few; one of several
+// A replay of one lane takes the spare slot that came last, so that it needs few; one of several
 // the first of many, or a lane would wait for another to be done with it.
 static uint32_t take_slot(compiler *c) {
     lane *l = &c->lanes[c->lane];
@@ -94,15 +94,15 @@ static void give_slot(compiler *c, uint32_t slot) {
     }
 }
 
-static void add_turn(compiler *c, const block *b, program_verb verb, uint32_t size, uint32_t old) {
+static void add_turn(compiler *c, const block *b, replay_verb verb, uint32_t size, uint32_t old) {
     if (!c->turns || c->out->steps_timed) return;
     c->turn_lanes[c->turn_count] = (uint8_t)c->lane;
-    c->turns[c->turn_count++] = (program_turn){.slot = b->slot,
-                                               .turn = c->slots[b->slot].turn++,
-                                               .verb = verb,
-                                               .size = size,
-                                               .alignment = b->alignment,
-                                               .old_size = old};
+    c->turns[c->turn_count++] = (replay_turn){.slot = b->slot,
+                                              .turn = c->slots[b->slot].turn++,
+                                              .verb = verb,
+                                              .size = size,
+                                              .alignment = b->alignment,
+                                              .old_size = old};
 }
 
 static bool compile_allocate(compiler *c, const trace_operation *operation) {
@@ -112,11 +112,11 @@ static bool compile_allocate(compiler *c, const trace_operation *operation) {
     b->slot = take_slot(c);
     bool zeroed = operation->verb == TRACE_ZEROED;
     bool aligned = b->alignment > TRACE_ALIGNMENT_DEFAULT;
-    program_verb verb = aligned  ? zeroed ? PROGRAM_ALIGNED_ZEROED : PROGRAM_ALIGNED
-                        : zeroed ? PROGRAM_ZEROED
-                                 : PROGRAM_ALLOCATE;
+    replay_verb verb = aligned  ? zeroed ? REPLAY_ALIGNED_ZEROED : REPLAY_ALIGNED
+                       : zeroed ? REPLAY_ZEROED
+                                : REPLAY_ALLOCATE;
     emit(c, b->slot, verb, b->size);
-    if (aligned) c->steps[c->out->steps++] = (program_step){b->alignment, 0};
+    if (aligned) c->steps[c->out->steps++] = (replay_step){b->alignment, 0};
     add_turn(c, b, verb, b->size, 0);
     b->offset = placement_take(c->placement, b->size, b->alignment);
     if (!b->offset) return fail(c, "its blocks do not fit a linear memory of 2^32 bytes");
@@ -130,10 +130,10 @@ static bool compile_resize(compiler *c, const trace_operation *operation) {
     uint32_t old = b->size;
     uint32_t size = operation->argument[1] ? operation->argument[1] : 1;
     bool aligned = b->alignment > TRACE_ALIGNMENT_DEFAULT;
-    program_verb verb = aligned ? PROGRAM_ALIGNED_RESIZE : PROGRAM_RESIZE;
+    replay_verb verb = aligned ? REPLAY_ALIGNED_RESIZE : REPLAY_RESIZE;
     emit(c, b->slot, verb, size);
     add_turn(c, b, verb, size, old);
-    c->steps[c->out->steps++] = (program_step){aligned ? b->alignment : 0, old};
+    c->steps[c->out->steps++] = (replay_step){aligned ? b->alignment : 0, old};
 
     uint32_t copied = 0;
     if (!placement_resize(c->placement, b->offset, old, size)) {
@@ -153,8 +153,8 @@ static bool compile_resize(compiler *c, const trace_operation *operation) {
 
 static bool compile_free(compiler *c, const trace_operation *operation) {
     const block *b = &c->blocks[operation->argument[0]];
-    emit(c, b->slot, PROGRAM_FREE, 0);
-    add_turn(c, b, PROGRAM_FREE, 0, 0);
+    emit(c, b->slot, REPLAY_FREE, 0);
+    add_turn(c, b, REPLAY_FREE, 0, 0);
     placement_give(c->placement, b->offset, b->size);
     give_slot(c, b->slot);
     c->live_bytes -= b->size;
@@ -181,13 +181,13 @@ static bool compile_operation(compiler *c, const trace_operation *operation) {
         if (c->turns) c->lane = operation->argument[0];
         return true;
     case TRACE_GROW:
-        emit(c, 0, PROGRAM_GROW, operation->argument[0]);
+        emit(c, 0, REPLAY_GROW, operation->argument[0]);
         return true;
     case TRACE_REFUSE:
-        emit(c, 0, PROGRAM_REFUSE, operation->argument[0]);
+        emit(c, 0, REPLAY_REFUSE, operation->argument[0]);
         return true;
     case TRACE_MOVE:
-        emit(c, 0, PROGRAM_MOVE, 0);
+        emit(c, 0, REPLAY_MOVE, 0);
         return true;
     default: // nothing of one heap is left out, and the others are lowered
         return true;
@@ -204,9 +204,9 @@ static bool lanes_are_playable(const trace *trace) {
     return true;
 }
 
-// How much room the program takes at most; what is left over is cut off in the end.
-static program layout(const trace *trace) {
-    program p = {.lanes = trace->lanes};
+// The most bytes that the replay may take; the rest is truncated at the end.
+static replay layout(const trace *trace) {
+    replay p = {.lanes = trace->lanes};
     size_t resizes = 0, aligned = 0, begun = 0;
     for (size_t i = 0; i < trace->count; i++) {
         const trace_operation *operation = &trace->operations[i];
@@ -217,40 +217,40 @@ static program layout(const trace *trace) {
         }
     }
     p.steps_at = sizeof p;
-    p.placements_at = p.steps_at + (trace->count + resizes + aligned) * sizeof(program_step);
+    p.placements_at = p.steps_at + (trace->count + resizes + aligned) * sizeof(replay_step);
     p.bytes = p.placements_at + (begun + 2 * resizes) * sizeof(uint32_t);
     if (!lanes_are_playable(trace)) return p;
     p.turns_at = p.bytes;
-    p.bytes += trace->count * sizeof(program_turn);
+    p.bytes += trace->count * sizeof(replay_turn);
     return p;
 }
 
 // Marks the groups among steps first … end − 1.
-static void group(program_step *steps, uint64_t first, uint64_t end) {
+static void group(replay_step *steps, uint64_t first, uint64_t end) {
     for (uint64_t i = first; i < end;) {
-        uint32_t codes[PROGRAM_GROUP_STEPS], count = 0;
-        for (; count < PROGRAM_GROUP_STEPS && i + count < end; count++) {
-            codes[count] = program_step_code(&steps[i + count]);
-            if (codes[count] >= PROGRAM_GROUP_VERBS) break;
+        uint32_t codes[REPLAY_GROUP_STEPS], count = 0;
+        for (; count < REPLAY_GROUP_STEPS && i + count < end; count++) {
+            codes[count] = replay_step_code(&steps[i + count]);
+            if (codes[count] >= REPLAY_GROUP_VERBS) break;
         }
-        if (count == PROGRAM_GROUP_STEPS) {
-            steps[i].slot_and_code = program_step_slot(&steps[i]) << PROGRAM_VERB_BITS |
-                                     PROGRAM_GROUP_CODE(codes[0], codes[1], codes[2], codes[3]);
-            i += PROGRAM_GROUP_STEPS;
+        if (count == REPLAY_GROUP_STEPS) {
+            steps[i].slot_and_code = replay_step_slot(&steps[i]) << REPLAY_VERB_BITS |
+                                     REPLAY_GROUP_CODE(codes[0], codes[1], codes[2], codes[3]);
+            i += REPLAY_GROUP_STEPS;
         } else {
-            i += program_verb_steps((program_verb)program_step_code(&steps[i]));
+            i += replay_verb_steps((replay_verb)replay_step_code(&steps[i]));
         }
     }
 }
 
 // The turns, lane after lane.
 static void sort_turns(const compiler *c) {
-    program *out = c->out;
-    program_turn *to = (program_turn *)(void *)((char *)out + out->turns_at);
+    replay *out = c->out;
+    replay_turn *to = (replay_turn *)(void *)((char *)out + out->turns_at);
     for (uint32_t lane = 0; lane < out->lanes; lane++) {
         for (uint64_t i = 0; i < c->turn_count; i++)
             if (c->turn_lanes[i] == lane) *to++ = c->turns[i];
-        out->lane_ends[lane] = (uint64_t)(to - program_turns(out));
+        out->lane_ends[lane] = (uint64_t)(to - replay_turns(out));
     }
 }
 
@@ -288,8 +288,8 @@ static bool compile_into(compiler *c, const trace *trace) {
 }
 
 static int compile_heap(const trace *trace, trace_error *error) {
-    program plan = layout(trace);
-    int descriptor = memfd_create("linmem-program", MFD_CLOEXEC);
+    replay plan = layout(trace);
+    int descriptor = memfd_create("linmem-replay", MFD_CLOEXEC);
     void *piece = MAP_FAILED;
     if (descriptor >= 0 && ftruncate(descriptor, (off_t)plan.bytes) == 0)
         piece = mmap(NULL, plan.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
@@ -298,10 +298,10 @@ static int compile_heap(const trace *trace, trace_error *error) {
         if (descriptor >= 0) close(descriptor);
         return -1;
     }
-    program *out = piece;
+    replay *out = piece;
     *out = plan;
     compiler c = {.out = out,
-                  .steps = (program_step *)(void *)((char *)piece + plan.steps_at),
+                  .steps = (replay_step *)(void *)((char *)piece + plan.steps_at),
                   .placements = (uint32_t *)(void *)((char *)piece + plan.placements_at),
                   .error = error};
     bool ok = compile_into(&c, trace);
@@ -311,7 +311,7 @@ static int compile_heap(const trace *trace, trace_error *error) {
     return -1;
 }
 
-int program_compile(const trace *trace, trace_error *error) {
+int replay_compile(const trace *trace, trace_error *error) {
     if (!lowering_is_needed(trace)) return compile_heap(trace, error);
     struct trace lowered;
     if (!lowering_run(trace, &lowered, error)) return -1;
@@ -320,7 +320,7 @@ int program_compile(const trace *trace, trace_error *error) {
     return descriptor;
 }
 
-const program *program_map(int descriptor) {
+const replay *replay_map(int descriptor) {
     struct stat status;
     if (fstat(descriptor, &status) != 0) return NULL;
     void *piece =

@@ -1,4 +1,4 @@
-// A replay (type `program`): a trace compiled for fast playing. It is one flat, read-only mapping
+// A replay is a trace compiled for fast playing. It is one flat, read-only mapping
 // without pointers, so that it is compiled once and shared by many processes.
 //
 // The player keeps each live block in a *slot*. Slots are reused last in, first out, so that the
@@ -11,76 +11,76 @@
 #include "alloc/linear_memory.h"
 #include "corpus/trace/trace.h"
 
-typedef enum program_verb {
-    PROGRAM_ALLOCATE, // groups consist of these three
-    PROGRAM_FREE,
-    PROGRAM_ZEROED,
-    PROGRAM_RESIZE,         // two steps: the second holds {0, old size}
-    PROGRAM_ALIGNED,        // two steps: the second holds {alignment, 0}
-    PROGRAM_ALIGNED_ZEROED, // two steps, the same
-    PROGRAM_ALIGNED_RESIZE, // two steps: the second holds {alignment, old size}
-    PROGRAM_GROW,           // size: pages
-    PROGRAM_REFUSE,         // size: count
-    PROGRAM_MOVE,
-    PROGRAM_GROUP, // and above: codes of groups, in their first steps
-} program_verb;
+typedef enum replay_verb {
+    REPLAY_ALLOCATE, // groups consist of these three
+    REPLAY_FREE,
+    REPLAY_ZEROED,
+    REPLAY_RESIZE,         // two steps: the second holds {0, old size}
+    REPLAY_ALIGNED,        // two steps: the second holds {alignment, 0}
+    REPLAY_ALIGNED_ZEROED, // two steps, the same
+    REPLAY_ALIGNED_RESIZE, // two steps: the second holds {alignment, old size}
+    REPLAY_GROW,           // size: pages
+    REPLAY_REFUSE,         // size: count
+    REPLAY_MOVE,
+    REPLAY_GROUP, // and above: codes of groups, in their first steps
+} replay_verb;
 
 enum {
-    PROGRAM_VERB_BITS = 7,
-    PROGRAM_GROUP_STEPS = 4,
-    PROGRAM_GROUP_VERBS = 3,
-    PROGRAM_GROUPS = 81,
+    REPLAY_VERB_BITS = 7,
+    REPLAY_GROUP_STEPS = 4,
+    REPLAY_GROUP_VERBS = 3,
+    REPLAY_GROUPS = 81,
 };
 
-typedef struct program_step {
-    uint32_t slot_and_code; // slot << PROGRAM_VERB_BITS | verb, or the group's code
+typedef struct replay_step {
+    uint32_t slot_and_code; // slot << REPLAY_VERB_BITS | verb, or the group's code
     uint32_t size; // a resize to 0 is compiled as one to 1, since a system's realloc may free
-} program_step;
+} replay_step;
 
-static inline uint32_t program_step_code(const program_step *step) {
-    return step->slot_and_code & ((1u << PROGRAM_VERB_BITS) - 1);
+static inline uint32_t replay_step_code(const replay_step *step) {
+    return step->slot_and_code & ((1u << REPLAY_VERB_BITS) - 1);
 }
-static inline uint32_t program_step_slot(const program_step *step) {
-    return step->slot_and_code >> PROGRAM_VERB_BITS;
+static inline uint32_t replay_step_slot(const replay_step *step) {
+    return step->slot_and_code >> REPLAY_VERB_BITS;
 }
 
 // The code of a group, by the verbs of its four steps.
-#define PROGRAM_GROUP_CODE(a, b, c, d) (PROGRAM_GROUP + (((a) * 3 + (b)) * 3 + (c)) * 3 + (d))
+#define REPLAY_GROUP_CODE(a, b, c, d) (REPLAY_GROUP + (((a)*3 + (b)) * 3 + (c)) * 3 + (d))
 
 // A step's own verb, whether it heads a group or not.
-static inline program_verb program_step_verb(const program_step *step) {
-    uint32_t code = program_step_code(step);
-    return code < PROGRAM_GROUP
-               ? (program_verb)code
-               : (program_verb)((code - PROGRAM_GROUP) / (PROGRAM_GROUPS / PROGRAM_GROUP_VERBS));
+static inline replay_verb replay_step_verb(const replay_step *step) {
+    uint32_t code = replay_step_code(step);
+    return code < REPLAY_GROUP
+               ? (replay_verb)code
+               : (replay_verb)((code - REPLAY_GROUP) / (REPLAY_GROUPS / REPLAY_GROUP_VERBS));
 }
 
 // How many steps an operation takes.
-static inline uint32_t program_verb_steps(program_verb verb) {
-    return verb >= PROGRAM_RESIZE && verb <= PROGRAM_ALIGNED_RESIZE ? 2 : 1;
+static inline uint32_t replay_verb_steps(replay_verb verb) {
+    return verb >= REPLAY_RESIZE && verb <= REPLAY_ALIGNED_RESIZE ? 2 : 1;
 }
 
 // Returns what the second step of an operation holds, or 0 and the default alignment if it has
 // none.
-static inline uint32_t program_step_old_size(const program_step *step) {
-    program_verb verb = program_step_verb(step);
-    return verb == PROGRAM_RESIZE || verb == PROGRAM_ALIGNED_RESIZE ? step[1].size : 0;
+static inline uint32_t replay_step_old_size(const replay_step *step) {
+    replay_verb verb = replay_step_verb(step);
+    return verb == REPLAY_RESIZE || verb == REPLAY_ALIGNED_RESIZE ? step[1].size : 0;
 }
-static inline uint32_t program_step_alignment(const program_step *step) {
-    program_verb verb = program_step_verb(step);
-    return verb >= PROGRAM_ALIGNED && verb <= PROGRAM_ALIGNED_RESIZE ? step[1].slot_and_code
-                                                                     : (uint32_t)LM_BLOCK_ALIGNMENT;
+static inline uint32_t replay_step_alignment(const replay_step *step) {
+    replay_verb verb = replay_step_verb(step);
+    return verb >= REPLAY_ALIGNED && verb <= REPLAY_ALIGNED_RESIZE ? step[1].slot_and_code
+                                                                   : (uint32_t)LM_BLOCK_ALIGNMENT;
 }
 
 // A timed operation of a lane, for the lane's own thread. Operations on a slot take place in the
 // recorded order across all lanes: each waits for its turn.
-typedef struct program_turn {
+typedef struct replay_turn {
     uint32_t slot, turn; // turn: the number of earlier operations on the slot
     uint32_t verb;       // a heap call's
     uint32_t size, alignment, old_size;
-} program_turn;
+} replay_turn;
 
-typedef struct program {
+typedef struct replay {
     uint64_t bytes;                     // of the whole mapping
     uint64_t steps, steps_timed;        // the timed ones come first; the rest closes the trace
     uint64_t operations;                // timed heap calls: the divisor of "ns per operation"
@@ -93,16 +93,16 @@ typedef struct program {
     uint64_t lane_ends[LM_THREADS_MAX]; // the end of each lane, in turns
     uint32_t slots;
     uint32_t lanes;
-} program;
+} replay;
 
-static inline const program_step *program_steps(const program *program) {
-    return (const program_step *)(const void *)((const char *)program + program->steps_at);
+static inline const replay_step *replay_steps(const replay *replay) {
+    return (const replay_step *)(const void *)((const char *)replay + replay->steps_at);
 }
-static inline const program_turn *program_turns(const program *program) {
-    return (const program_turn *)(const void *)((const char *)program + program->turns_at);
+static inline const replay_turn *replay_turns(const replay *replay) {
+    return (const replay_turn *)(const void *)((const char *)replay + replay->turns_at);
 }
-static inline const uint32_t *program_placements(const program *program) {
-    return (const uint32_t *)(const void *)((const char *)program + program->placements_at);
+static inline const uint32_t *replay_placements(const replay *replay) {
+    return (const uint32_t *)(const void *)((const char *)replay + replay->placements_at);
 }
 
 // Compiles a trace, which is first lowered to one heap if necessary (corpus/trace/lowering.h).
@@ -111,8 +111,8 @@ static inline const uint32_t *program_placements(const program *program) {
 // each resize (the offset, and the number of bytes to copy there, 0 if the block stays). Returns
 // the descriptor of a memory file with the replay, or −1 with `error` if the trace has nothing to
 // time, if its blocks do not fit 2^32 bytes, or if out of memory. O(n log n) time, O(n) memory.
-int program_compile(const trace *trace, trace_error *error);
+int replay_compile(const trace *trace, trace_error *error);
 
 // Maps a compiled replay read-only, with every page present. Returns NULL and sets errno if that
-// fails. The caller unmaps it with munmap and program->bytes.
-const program *program_map(int descriptor);
+// fails. The caller unmaps it with munmap and replay->bytes.
+const replay *replay_map(int descriptor);

@@ -42,17 +42,17 @@ static level play_round(player *player) {
 // each round, and then a large block may find no gap, or a table or slabs become larger.
 static level most_after(const level *settled, const player *player) {
     if (strncmp(player->allocator->name, "paged", strlen("paged")) != 0) return *settled;
-    uint64_t block_pages = player->program->largest_bytes / LM_PAGE_BYTES + 1;
+    uint64_t block_pages = player->replay->largest_bytes / LM_PAGE_BYTES + 1;
     return (level){settled->pages + settled->pages / 16 + block_pages, 2 * settled->records};
 }
 
-static void play_rounds(const char *path, const lm_allocator *subject, const program *program) {
+static void play_rounds(const char *path, const lm_allocator *subject, const replay *replay) {
     lm_memory memory;
-    void **slots = calloc((size_t)program->slots + 1, sizeof *slots);
+    void **slots = calloc((size_t)replay->slots + 1, sizeof *slots);
     assert_non_null(slots);
     assert_true(lm_memory_create(&memory, &(lm_memory_options){.pages_max = PAGES_MAX}));
     assert_true(subject->start(&memory));
-    player player = {subject, &memory, program, slots, 0};
+    player player = {subject, &memory, replay, slots, 0};
     level now = {0}, most = {0};
     for (int round = 1; round <= ROUNDS; round++) {
         now = play_round(&player);
@@ -67,27 +67,27 @@ static void play_rounds(const char *path, const lm_allocator *subject, const pro
     free(slots);
 }
 
-static const program *compile(const char *path) {
+static const replay *compile(const char *path) {
     trace trace;
     trace_error error;
     if (!trace_read(path, &trace, &error)) fail_msg("%s: %s", path, error.text);
-    int descriptor = program_compile(&trace, &error);
+    int descriptor = replay_compile(&trace, &error);
     if (descriptor < 0) fail_msg("%s: %s", path, error.text);
-    const program *program = program_map(descriptor);
-    assert_non_null(program);
+    const replay *replay = replay_map(descriptor);
+    assert_non_null(replay);
     close(descriptor);
     trace_free(&trace);
-    return program;
+    return replay;
 }
 
 static void test_heaps_do_not_grow_from_round_to_round(void **state) {
     glob_t found;
     assert_int_equal(glob("corpus/traces/*", 0, NULL, &found), 0);
     for (size_t i = 0; i < found.gl_pathc; i++) {
-        const program *program = compile(found.gl_pathv[i]);
+        const replay *replay = compile(found.gl_pathv[i]);
         for (size_t s = 0; s < lm_strategy_count(); s++)
-            play_rounds(found.gl_pathv[i], lm_strategy_at(s, 0), program);
-        munmap((void *)(uintptr_t)program, program->bytes);
+            play_rounds(found.gl_pathv[i], lm_strategy_at(s, 0), replay);
+        munmap((void *)(uintptr_t)replay, replay->bytes);
     }
     globfree(&found);
 }

@@ -16,7 +16,7 @@ struct verifier {
     player_observer observer;
     const lm_allocator *allocator;
     lm_memory *memory;
-    const program *program;
+    const replay *replay;
     uint64_t walk_every, calls, next_walk, seed;
     char *failure;
     size_t failure_bytes;
@@ -28,7 +28,7 @@ static void fail(verifier *v, uint64_t step, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 static void fail(verifier *v, uint64_t step, const char *format, ...) {
-    if (*v->failure) return; // the first one counts
+    if (*v->failure) return; // only the first is kept
     char text[120];
     va_list arguments;
     va_start(arguments, format);
@@ -41,7 +41,7 @@ static uint64_t word_at(uint64_t seed, uint64_t offset) {
     return (seed + offset) * UINT64_C(0x9E3779B97F4A7C15);
 }
 
-// Writes or compares the pattern in bytes from … end − 1. True: they agree.
+// Writes or compares the pattern in bytes from … end − 1. Returns whether they are equal.
 static bool pattern(unsigned char *block, uint64_t seed, uint64_t from, uint64_t end, bool write) {
     bool same = true;
     for (uint64_t at = from; at < end; at += WORD_BYTES) {
@@ -133,7 +133,7 @@ static void after(void *context, const player_event *event) {
     if (event->block && !check_place(v, event)) {
         slot->live = 0;
     } else if (event->block) {
-        bool zeroed = event->verb == PROGRAM_ZEROED || event->verb == PROGRAM_ALIGNED_ZEROED;
+        bool zeroed = event->verb == REPLAY_ZEROED || event->verb == REPLAY_ALIGNED_ZEROED;
         if (zeroed && !is_zero(event->block, event->size))
             fail(v, event->step, "a zeroed block of %zu bytes is not zero", event->size);
         uint64_t kept = slot->size < event->size ? slot->size : event->size;
@@ -142,20 +142,20 @@ static void after(void *context, const player_event *event) {
                  event->size);
         *slot = (held){v->seed += event->size + 1, (uint32_t)event->size, 1};
         content(event->block, slot->seed, slot->size, slot->size, true);
-    } else if (event->verb == PROGRAM_FREE) {
+    } else if (event->verb == REPLAY_FREE) {
         slot->live = 0;
     }
     if (v->walk_every && ++v->calls >= v->next_walk) walk(v, event->step, false);
 }
 
-verifier *verifier_new(const lm_allocator *allocator, lm_memory *memory, const program *program,
+verifier *verifier_new(const lm_allocator *allocator, lm_memory *memory, const replay *replay,
                        uint64_t walk_every, char *failure, size_t failure_bytes) {
-    size_t bytes = sizeof(verifier) + program->slots * sizeof(held);
+    size_t bytes = sizeof(verifier) + replay->slots * sizeof(held);
     verifier *v = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (v == MAP_FAILED) return NULL;
     *v = (verifier){.allocator = allocator,
                     .memory = memory,
-                    .program = program,
+                    .replay = replay,
                     .walk_every = walk_every,
                     .next_walk = walk_every,
                     .failure = failure,
@@ -171,6 +171,6 @@ const player_observer *verifier_observer(verifier *v) {
 }
 
 void verifier_end(verifier *v) {
-    walk(v, v->program->steps, true);
+    walk(v, v->replay->steps, true);
     munmap(v, v->mapped_bytes);
 }

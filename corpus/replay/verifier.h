@@ -14,7 +14,7 @@ typedef struct verifier verifier;
 // follows; until then `failure` is "". The heap is walked every `walk_every` calls (0: only at the
 // end), or after as many calls as it has live and free blocks if that is more: O(1) a call,
 // amortised. Returns NULL if out of memory.
-verifier *verifier_new(const lm_allocator *allocator, lm_memory *memory, const program *program,
+verifier *verifier_new(const lm_allocator *allocator, lm_memory *memory, const replay *replay,
                        uint64_t walk_every, char *failure, size_t failure_bytes);
 const player_observer *verifier_observer(verifier *verifier);
 

@@ -88,7 +88,7 @@ static const lm_allocator allocator = {.name = "bugged",
                                        .usable_size = usable_size,
                                        .validate = validate};
 
-// Plays a program with the bug, and returns what the verifier says.
+// Plays a replay with the bug planted. Returns what the verifier says.
 static const char *verify(bug bug) {
     static char failure[160];
     static const char text[] =
@@ -97,8 +97,8 @@ static const char *verify(bug bug) {
     trace trace;
     trace_error error;
     assert_true(trace_parse(text, sizeof text - 1, &trace, &error));
-    int descriptor = program_compile(&trace, &error);
-    const program *program = program_map(descriptor);
+    int descriptor = replay_compile(&trace, &error);
+    const replay *replay = replay_map(descriptor);
     trace_free(&trace);
     lm_memory memory;
     lm_memory_options options = {.pages = 16, .pages_max = 16, .heap_start = 64};
@@ -106,13 +106,13 @@ static const char *verify(bug bug) {
     *(uint32_t *)(void *)(memory.base + 16) = 64;
     planted = bug;
     live = walks = 0;
-    player player = {&allocator, &memory, program, calloc(program->slots, sizeof(void *)), 0};
-    verifier *v = verifier_new(&allocator, &memory, program, 4, failure, sizeof failure);
+    player player = {&allocator, &memory, replay, calloc(replay->slots, sizeof(void *)), 0};
+    verifier *v = verifier_new(&allocator, &memory, replay, 4, failure, sizeof failure);
     player_play_observed(&player, verifier_observer(v));
     verifier_end(v);
     free(player.slots);
     lm_memory_destroy(&memory);
-    munmap((void *)(uintptr_t)program, program->bytes);
+    munmap((void *)(uintptr_t)replay, replay->bytes);
     close(descriptor);
     return failure;
 }
