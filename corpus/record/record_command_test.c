@@ -24,6 +24,7 @@ static char folder[] = "/tmp/linmem-record-test-XXXXXX"; // traces and what was 
 static char temporary[sizeof folder + 16];               // TMPDIR: empty after each recording
 static char output[sizeof folder + 16], said_path[sizeof folder + 16];
 static char said[SAID_BYTES];
+static trace made;                  // what read_output read last
 static char calls_path[PATH_MAX];   // of the fixture heap_calls; the others lie beside it
 static void (*before_record)(void); // what the next recording's process does first
 
@@ -76,34 +77,46 @@ static int finish_record(pid_t pid) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : SIGNAL_BASE + WTERMSIG(status);
 }
 
-// Runs `linmem record ARGUMENTS…` in a child and returns its status, as a shell would: 128 and more
-// for a signal. `said` is its standard error. The list ends with NULL.
-static int record(const char *first, ...) {
+// Starts `linmem record ARGUMENTS…` in a child. The list ends with NULL.
+static pid_t start_list(const char *first, va_list rest) {
     char *argv[ARGUMENTS_MAX] = {(char *)"linmem record", (char *)first};
-    int argc = first != NULL ? 2 : 1;
+    int argc = 2;
+    for (char *next; (next = va_arg(rest, char *)) != NULL;)
+        argv[argc++] = next;
+    return start_record(argc, argv);
+}
+static pid_t start(const char *first, ...) {
     va_list rest;
     va_start(rest, first);
-    for (char *next; first != NULL && (next = va_arg(rest, char *)) != NULL;)
-        argv[argc++] = next;
+    pid_t pid = start_list(first, rest);
     va_end(rest);
-    unlink(output);
-    return finish_record(start_record(argc, argv));
+    return pid;
 }
 
-static trace read_output(void) {
-    trace made;
+// Runs it and returns its status, as a shell would: 128 and more for a signal. `said` is its
+// standard error.
+static int record(const char *first, ...) {
+    va_list rest;
+    unlink(output);
+    va_start(rest, first);
+    pid_t pid = start_list(first, rest);
+    va_end(rest);
+    return finish_record(pid);
+}
+
+static void read_output(void) {
     trace_error error;
+    trace_free(&made);
     if (!trace_read(output, &made, &error)) fail_msg("%s (said: %s)", error.text, said);
-    return made;
 }
 
 // What a program did: calls of a verb, of blocks that were this large when they began (all where
 // `size` is −1), up to the exit.
-static size_t count(const trace *made, trace_verb verb, long size) {
+static size_t count(trace_verb verb, long size) {
     size_t counted = 0;
-    long *sizes = calloc(made->blocks + 1, sizeof *sizes);
-    for (size_t i = 0; i < made->count && made->operations[i].verb != TRACE_EXIT; i++) {
-        const trace_operation *operation = &made->operations[i];
+    long *sizes = calloc(made.blocks + 1, sizeof *sizes);
+    for (size_t i = 0; i < made.count && made.operations[i].verb != TRACE_EXIT; i++) {
+        const trace_operation *operation = &made.operations[i];
         uint32_t block = operation->argument[0];
         if (operation->verb == TRACE_ALLOCATE || operation->verb == TRACE_ZEROED)
             sizes[block] = operation->argument[1];
@@ -114,15 +127,15 @@ static size_t count(const trace *made, trace_verb verb, long size) {
 }
 
 // No free of an unknown block, and no block without its free.
-static void assert_all_seen(const trace *made) {
-    assert_null(strstr(made->preamble, "unknown blocks"));
-    assert_null(strstr(made->preamble, "no recorded free"));
+static void assert_all_seen(void) {
+    assert_null(strstr(made.preamble, "unknown blocks"));
+    assert_null(strstr(made.preamble, "no recorded free"));
 }
 
-static trace record_scenario(const char *scenario, int expected_status) {
+static void record_scenario(const char *scenario, int expected_status) {
     int status = record("-o", output, "--", calls_path, scenario, NULL);
     if (status != expected_status) fail_msg("%s: status %d: %s", scenario, status, said);
-    return read_output();
+    read_output();
 }
 
 static const char *beside(const char *name) {
@@ -133,31 +146,29 @@ static const char *beside(const char *name) {
 }
 
 // With a user's own preload, which is for what we start: we ourselves have long been loaded.
-static trace record_with_other_malloc(const char *scenario) {
+static void record_with_other_malloc(const char *scenario) {
     setenv("LD_PRELOAD", beside("other_malloc.so"), 1);
     int status = record("-o", output, "--", calls_path, scenario, NULL);
     unsetenv("LD_PRELOAD");
     if (status != EXIT_HELD) fail_msg("%s: status %d: %s", scenario, status, said);
-    trace made = read_output();
-    assert_int_equal(count(&made, TRACE_ALLOCATE, PRELOAD_SIZE), 1);
-    return made;
+    read_output();
+    assert_int_equal(count(TRACE_ALLOCATE, PRELOAD_SIZE), 1);
 }
 
 static void test_calls_before_main_and_after(void **state) {
-    trace made = record_scenario("plain", EXIT_HELD);
-    assert_int_equal(count(&made, TRACE_ALLOCATE, EARLY_SIZE), EARLY_COUNT);
-    assert_int_equal(count(&made, TRACE_FREE, EARLY_SIZE), EARLY_COUNT);
-    assert_int_equal(count(&made, TRACE_ALLOCATE, -1), EARLY_COUNT + PLAIN_COUNT);
-    assert_int_equal(count(&made, TRACE_FREE, -1), EARLY_COUNT + PLAIN_COUNT);
+    record_scenario("plain", EXIT_HELD);
+    assert_int_equal(count(TRACE_ALLOCATE, EARLY_SIZE), EARLY_COUNT);
+    assert_int_equal(count(TRACE_FREE, EARLY_SIZE), EARLY_COUNT);
+    assert_int_equal(count(TRACE_ALLOCATE, -1), EARLY_COUNT + PLAIN_COUNT);
+    assert_int_equal(count(TRACE_FREE, -1), EARLY_COUNT + PLAIN_COUNT);
     assert_int_equal(made.count, 2 * (EARLY_COUNT + PLAIN_COUNT) + 1); // and the exit
     assert_string_equal(made.preamble,
                         "# command: heap_calls plain\n# recorded by linmem record\n");
     assert_non_null(strstr(said, "206 operations, 103 blocks, peak live 90003 bytes in 3 blocks"));
-    trace_free(&made);
 }
 
 // `first` is the number of the first block.
-static void assert_family(const trace *made, uint32_t first) {
+static void assert_family(uint32_t first) {
     static const trace_operation expected[] = {
         {TRACE_ZEROED, {0, 2 * FAMILY_SIZE, 16}},
         {TRACE_FREE, {0}},
@@ -182,41 +193,38 @@ static void assert_family(const trace *made, uint32_t first) {
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
         trace_operation shifted = expected[i];
         shifted.argument[0] += first;
-        assert_memory_equal(&made->operations[first + i], &shifted, sizeof shifted);
+        assert_memory_equal(&made.operations[first + i], &shifted, sizeof shifted);
     }
-    assert_int_equal(made->count, first + sizeof expected / sizeof *expected + 1 + first);
+    assert_int_equal(made.count, first + sizeof expected / sizeof *expected + 1 + first);
 }
 
 static void test_the_whole_family(void **state) {
-    trace made = record_scenario("family", EXIT_HELD);
-    assert_family(&made, EARLY_COUNT);
-    trace_free(&made);
+    record_scenario("family", EXIT_HELD);
+    assert_family(EARLY_COUNT);
 }
 
 // What the malloc behind the recorder calls itself is no call of the program's.
 static void test_calls_within_calls_are_not_recorded(void **state) {
-    trace made = record_with_other_malloc("family");
-    assert_family(&made, EARLY_COUNT + 1);
-    trace_free(&made);
+    record_with_other_malloc("family");
+    assert_family(EARLY_COUNT + 1);
 }
 
 // The fixture itself checks errno and that refused blocks stay.
 static void test_refused_calls_leave_no_trace(void **state) {
-    trace made = record_scenario("refused", EXIT_HELD);
-    assert_int_equal(count(&made, TRACE_ALLOCATE, -1), EARLY_COUNT + 1 + REFUSED_COUNT);
-    assert_int_equal(count(&made, TRACE_RESIZE, REFUSED_SIZE), 1);
-    assert_int_equal(count(&made, TRACE_ZEROED, -1), 0);
-    assert_int_equal(count(&made, TRACE_FREE, -1), REFUSED_COUNT);
-    trace_free(&made);
+    record_scenario("refused", EXIT_HELD);
+    assert_int_equal(count(TRACE_ALLOCATE, -1), EARLY_COUNT + 1 + REFUSED_COUNT);
+    assert_int_equal(count(TRACE_RESIZE, REFUSED_SIZE), 1);
+    assert_int_equal(count(TRACE_ZEROED, -1), 0);
+    assert_int_equal(count(TRACE_FREE, -1), REFUSED_COUNT);
 }
 
 static void test_threads_are_lanes(void **state) {
-    trace made = record_scenario("threads", EXIT_HELD);
+    record_scenario("threads", EXIT_HELD);
     assert_int_equal(made.lanes, THREADS + 1);
-    assert_int_equal(count(&made, TRACE_ALLOCATE, THREAD_SIZE), THREADS * THREAD_BLOCKS);
-    assert_int_equal(count(&made, TRACE_FREE, THREAD_SIZE), THREADS * THREAD_BLOCKS);
-    assert_int_equal(count(&made, TRACE_ALLOCATE, HANDED_SIZE), THREADS * THREAD_HANDED);
-    assert_int_equal(count(&made, TRACE_FREE, HANDED_SIZE), THREADS * THREAD_HANDED);
+    assert_int_equal(count(TRACE_ALLOCATE, THREAD_SIZE), THREADS * THREAD_BLOCKS);
+    assert_int_equal(count(TRACE_FREE, THREAD_SIZE), THREADS * THREAD_BLOCKS);
+    assert_int_equal(count(TRACE_ALLOCATE, HANDED_SIZE), THREADS * THREAD_HANDED);
+    assert_int_equal(count(TRACE_FREE, HANDED_SIZE), THREADS * THREAD_HANDED);
     uint32_t lane = 0, lane_of[THREADS + 1] = {0};
     for (size_t i = 0; made.operations[i].verb != TRACE_EXIT; i++) {
         const trace_operation *operation = &made.operations[i];
@@ -227,16 +235,14 @@ static void test_threads_are_lanes(void **state) {
     assert_int_equal(lane_of[0], 0);
     for (int i = 1; i <= THREADS; i++)
         assert_int_equal(lane_of[i], THREAD_BLOCKS);
-    assert_all_seen(&made);
-    trace_free(&made);
+    assert_all_seen();
 }
 
 // The order of records must hold where it is hard to keep.
 static void test_addresses_that_pass_between_threads(void **state) {
-    trace made = record_with_other_malloc("threads");
-    assert_int_equal(count(&made, TRACE_FREE, THREAD_SIZE), THREADS * THREAD_BLOCKS);
-    assert_all_seen(&made);
-    trace_free(&made);
+    record_with_other_malloc("threads");
+    assert_int_equal(count(TRACE_FREE, THREAD_SIZE), THREADS * THREAD_BLOCKS);
+    assert_all_seen();
 }
 
 static void test_every_end_keeps_what_was_recorded(void **state) {
@@ -251,50 +257,45 @@ static void test_every_end_keeps_what_was_recorded(void **state) {
         {"no such scenario", 2, "exit status 2"},
     };
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-        trace made = record_scenario(ends[i].scenario, ends[i].status);
+        record_scenario(ends[i].scenario, ends[i].status);
         size_t blocks = EARLY_COUNT + (i < 3 ? PLAIN_COUNT : 0);
-        assert_int_equal(count(&made, TRACE_ALLOCATE, -1), blocks);
-        assert_int_equal(count(&made, TRACE_FREE, -1), 0);
+        assert_int_equal(count(TRACE_ALLOCATE, -1), blocks);
+        assert_int_equal(count(TRACE_FREE, -1), 0);
         assert_int_equal(made.count, 2 * blocks + 1);
         assert_non_null(strstr(said, ends[i].note));
-        trace_free(&made);
     }
 }
 
 // The child's trace begins with the parent's calls before the fork; its calls are no other's.
 static void test_the_child_of_a_fork_is_recorded_apart(void **state) {
-    trace made = record_scenario("fork", EXIT_HELD);
-    assert_int_equal(count(&made, TRACE_ALLOCATE, CHILD_SIZE), 0);
-    assert_int_equal(count(&made, TRACE_ALLOCATE, PLAIN_SIZE), 2 * PLAIN_COUNT);
+    record_scenario("fork", EXIT_HELD);
+    assert_int_equal(count(TRACE_ALLOCATE, CHILD_SIZE), 0);
+    assert_int_equal(count(TRACE_ALLOCATE, PLAIN_SIZE), 2 * PLAIN_COUNT);
     assert_non_null(strstr(said, "--process NAME): heap_calls 17 calls"));
-    trace_free(&made);
     assert_int_equal(record("-o", output, "-p", "heap_calls:2", "--", calls_path, "fork", NULL),
                      EXIT_HELD);
-    made = read_output();
-    assert_int_equal(count(&made, TRACE_ALLOCATE, CHILD_SIZE), CHILD_COUNT);
-    assert_int_equal(count(&made, TRACE_ALLOCATE, PLAIN_SIZE), PLAIN_COUNT);
-    assert_int_equal(count(&made, TRACE_ALLOCATE, EARLY_SIZE), EARLY_COUNT);
+    read_output();
+    assert_int_equal(count(TRACE_ALLOCATE, CHILD_SIZE), CHILD_COUNT);
+    assert_int_equal(count(TRACE_ALLOCATE, PLAIN_SIZE), PLAIN_COUNT);
+    assert_int_equal(count(TRACE_ALLOCATE, EARLY_SIZE), EARLY_COUNT);
     assert_non_null(strstr(made.preamble, "# process: heap_calls, a forked child"));
-    trace_free(&made);
 }
 
 static void test_a_daemon_is_recorded_not_what_started_it(void **state) {
-    trace made = record_scenario("daemon", EXIT_HELD);
-    assert_int_equal(count(&made, TRACE_FREE, CHILD_SIZE), MANY_COUNT);
-    assert_int_equal(count(&made, TRACE_FREE, EARLY_SIZE), EARLY_COUNT);
-    assert_all_seen(&made);
-    trace_free(&made);
+    record_scenario("daemon", EXIT_HELD);
+    assert_int_equal(count(TRACE_FREE, CHILD_SIZE), MANY_COUNT);
+    assert_int_equal(count(TRACE_FREE, EARLY_SIZE), EARLY_COUNT);
+    assert_all_seen();
 }
 
 static void test_a_daemon_that_outlives_the_recording_is_named(void **state) {
     int daemon_input = pipe_to_command(0);
-    trace made = record_scenario("outlives", EXIT_HELD);
+    record_scenario("outlives", EXIT_HELD);
     const char *running = strstr(said, "still running when the recording ended: heap_calls (pid ");
     assert_non_null(running);
     assert_memory_equal(strchr(running, ')'), ")\n", 2); // the zombie is none
     assert_non_null(strstr(made.preamble, "# still running when the recording ended: "));
-    assert_int_equal(count(&made, TRACE_ALLOCATE, CHILD_SIZE), CHILD_COUNT);
-    trace_free(&made);
+    assert_int_equal(count(TRACE_ALLOCATE, CHILD_SIZE), CHILD_COUNT);
     assert_int_equal(write(daemon_input, "!", 1), 1); // it lived
     close(daemon_input);
 }
@@ -313,35 +314,30 @@ static void test_pids_of_another_namespace_are_not_taken_for_ours(void **state) 
 
 // Up to exec it is the parent's memory; what exec starts has a stream of its own, to be chosen.
 static void test_the_child_of_a_vfork_is_recorded_until_exec(void **state) {
-    trace made = record_scenario("vfork", EXIT_HELD);
-    assert_int_equal(count(&made, TRACE_ALLOCATE, CHILD_SIZE), CHILD_COUNT);
-    assert_int_equal(count(&made, TRACE_ALLOCATE, PLAIN_SIZE), PLAIN_COUNT);
+    record_scenario("vfork", EXIT_HELD);
+    assert_int_equal(count(TRACE_ALLOCATE, CHILD_SIZE), CHILD_COUNT);
+    assert_int_equal(count(TRACE_ALLOCATE, PLAIN_SIZE), PLAIN_COUNT);
     assert_non_null(strstr(said, "--process NAME): exe 206 calls"));
-    trace_free(&made);
     assert_int_equal(record("-o", output, "--process", "exe", "--", calls_path, "vfork", NULL),
                      EXIT_HELD);
-    made = read_output();
-    assert_int_equal(count(&made, TRACE_ALLOCATE, -1), EARLY_COUNT + PLAIN_COUNT);
-    trace_free(&made);
+    read_output();
+    assert_int_equal(count(TRACE_ALLOCATE, -1), EARLY_COUNT + PLAIN_COUNT);
 }
 
 // The program that the command became in the end is recorded: behind env, wrappers and shims.
 static void test_exec_in_the_same_process(void **state) {
-    trace made = record_scenario("exec", EXIT_HELD);
-    assert_int_equal(count(&made, TRACE_ALLOCATE, -1), EARLY_COUNT + PLAIN_COUNT);
+    record_scenario("exec", EXIT_HELD);
+    assert_int_equal(count(TRACE_ALLOCATE, -1), EARLY_COUNT + PLAIN_COUNT);
     assert_non_null(strstr(said, "--process NAME): heap_calls 20 calls (pid "));
-    trace_free(&made);
     assert_int_equal(
         record("-o", output, "-p", "exe", "-n", "a note", "--", calls_path, "exec", NULL), 0);
-    made = read_output();
-    assert_int_equal(count(&made, TRACE_ALLOCATE, -1), EARLY_COUNT + PLAIN_COUNT);
+    read_output();
+    assert_int_equal(count(TRACE_ALLOCATE, -1), EARLY_COUNT + PLAIN_COUNT);
     assert_string_equal(made.preamble, "# a note\n# command: heap_calls exec\n# process: exe\n"
                                        "# recorded by linmem record\n");
-    trace_free(&made);
     assert_int_equal(record("-o", output, "-p", "heap_calls", "--", calls_path, "exec", NULL), 0);
-    made = read_output();
-    assert_int_equal(count(&made, TRACE_ALLOCATE, -1), EARLY_COUNT + CHILD_COUNT);
-    trace_free(&made);
+    read_output();
+    assert_int_equal(count(TRACE_ALLOCATE, -1), EARLY_COUNT + CHILD_COUNT);
 }
 
 // What a program forbids itself, or cannot do any more, it does not notice that we would need it:
@@ -354,30 +350,27 @@ static void test_programs_that_confine_themselves(void **state) {
             print_message("we are not root, so that nothing can be dropped\n");
             continue;
         }
-        trace made = record_scenario(scenarios[i], EXIT_HELD);
-        assert_int_equal(count(&made, TRACE_ALLOCATE, PLAIN_SIZE), MANY_COUNT);
-        assert_int_equal(count(&made, TRACE_FREE, PLAIN_SIZE), MANY_COUNT);
+        record_scenario(scenarios[i], EXIT_HELD);
+        assert_int_equal(count(TRACE_ALLOCATE, PLAIN_SIZE), MANY_COUNT);
+        assert_int_equal(count(TRACE_FREE, PLAIN_SIZE), MANY_COUNT);
         assert_null(strstr(said, "cut off"));
-        trace_free(&made);
     }
 }
 
 static void test_more_threads_than_lanes(void **state) {
-    trace made = record_scenario("short threads", EXIT_HELD);
+    record_scenario("short threads", EXIT_HELD);
     assert_int_equal(made.lanes, TRACE_LANES_MAX);
-    assert_int_equal(count(&made, TRACE_FREE, THREAD_SIZE), SHORT_THREADS);
+    assert_int_equal(count(TRACE_FREE, THREAD_SIZE), SHORT_THREADS);
     assert_non_null(strstr(said, "threads above 4096: they share lanes"));
-    trace_free(&made);
 }
 
 static void test_the_first_calls_are_kept(void **state) {
     assert_int_equal(record("-o", output, "-l", "50", "--", calls_path, "_exit", NULL), EXIT_HELD);
-    trace made = read_output();
-    assert_int_equal(count(&made, TRACE_ALLOCATE, -1), 50);
+    read_output();
+    assert_int_equal(count(TRACE_ALLOCATE, -1), 50);
     assert_int_equal(made.count, 101);
     assert_non_null(strstr(made.preamble, "# 53 later calls omitted (limit reached)"));
     assert_non_null(strstr(said, "53 later calls omitted (limit reached)"));
-    trace_free(&made);
 }
 
 // ---- where there is no room ----
@@ -398,16 +391,14 @@ static void limit_files_softly(void) {
 
 static void test_what_came_before_the_disk_was_full_is_kept(void **state) {
     before_record = limit_files;
-    trace made = record_scenario("closed", EXIT_HELD);
-    size_t calls = count(&made, TRACE_ALLOCATE, -1) + count(&made, TRACE_FREE, -1);
+    record_scenario("closed", EXIT_HELD);
+    size_t calls = count(TRACE_ALLOCATE, -1) + count(TRACE_FREE, -1);
     assert_in_range(calls, LITTLE_ROOM_BYTES / 24 - 300, LITTLE_ROOM_BYTES / 24);
     assert_non_null(strstr(made.preamble, "# cut off before the program ended: File too large"));
     assert_non_null(strstr(said, "cut off before the program ended: File too large"));
-    trace_free(&made);
     before_record = limit_files_softly; // the command's limit, not ours
-    made = record_scenario("closed", EXIT_HELD);
-    assert_int_equal(count(&made, TRACE_FREE, PLAIN_SIZE), MANY_COUNT);
-    trace_free(&made);
+    record_scenario("closed", EXIT_HELD);
+    assert_int_equal(count(TRACE_FREE, PLAIN_SIZE), MANY_COUNT);
 }
 
 static void limit_files_to_nothing(void) {
@@ -454,25 +445,23 @@ static void test_small_programs_take_little_disk(void **state) {
 
 static void test_new_and_delete_reach_it(void **state) {
     assert_int_equal(record("-o", output, "--", beside("heap_calls_cpp"), NULL), EXIT_HELD);
-    trace made = read_output();
+    read_output();
     static const long sizes[] = {NEW_SIZE, NEW_ARRAY_SIZE, NEW_ALIGNED_SIZE};
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(count(&made, TRACE_ALLOCATE, sizes[i]), NEW_COUNT);
-        assert_int_equal(count(&made, TRACE_FREE, sizes[i]), NEW_COUNT);
+        assert_int_equal(count(TRACE_ALLOCATE, sizes[i]), NEW_COUNT);
+        assert_int_equal(count(TRACE_FREE, sizes[i]), NEW_COUNT);
     }
     for (size_t i = 0; i < made.count; i++)
         if (made.operations[i].verb == TRACE_ALLOCATE &&
             made.operations[i].argument[1] == NEW_ALIGNED_SIZE)
             assert_int_equal(made.operations[i].argument[2], 64);
-    trace_free(&made);
 }
 
 static void test_a_program_at_fixed_addresses(void **state) {
     assert_int_equal(record("-o", output, "--", beside("fixed_address"), NULL), EXIT_HELD);
-    trace made = read_output();
-    assert_int_equal(count(&made, TRACE_ALLOCATE, PLAIN_SIZE), PLAIN_COUNT);
-    assert_int_equal(count(&made, TRACE_FREE, PLAIN_SIZE), PLAIN_COUNT);
-    trace_free(&made);
+    read_output();
+    assert_int_equal(count(TRACE_ALLOCATE, PLAIN_SIZE), PLAIN_COUNT);
+    assert_int_equal(count(TRACE_FREE, PLAIN_SIZE), PLAIN_COUNT);
 }
 
 // ---- where there is nothing to record ----
@@ -503,9 +492,8 @@ static void test_an_unknown_process(void **state) {
                      EXIT_USAGE);
     assert_non_null(strstr(said, "unknown process 'heap_call'; did you mean 'heap_calls'? The "
                                  "trace is of heap_calls\n"));
-    trace made = read_output();
-    assert_int_equal(count(&made, TRACE_ALLOCATE, -1), EARLY_COUNT + PLAIN_COUNT);
-    trace_free(&made);
+    read_output();
+    assert_int_equal(count(TRACE_ALLOCATE, -1), EARLY_COUNT + PLAIN_COUNT);
     assert_int_equal(record("-o", output, "-p", "heap_calls:2", "--", calls_path, "plain", NULL),
                      EXIT_USAGE);
     assert_int_equal(access(output, F_OK), 0);
@@ -537,9 +525,8 @@ static void test_programs_without_a_recorded_call(void **state) {
 static void test_a_program_that_loses_the_recorder(void **state) {
     assert_int_equal(record("-o", output, "--", "env", "-i", calls_path, "plain", NULL), EXIT_HELD);
     assert_non_null(strstr(said, "env was replaced by 'heap_calls' (exec)"));
-    trace made = read_output();
+    read_output();
     assert_non_null(strstr(made.preamble, "# env was replaced by 'heap_calls' (exec)"));
-    trace_free(&made);
     assert_int_equal(record("-o", output, "-p", "heap_calls", "--", "env", "-u", "LD_PRELOAD",
                             calls_path, "plain", NULL),
                      EXIT_USAGE);
@@ -559,12 +546,11 @@ static void test_a_runtime_with_a_heap_of_its_own(void **state) {
         if (settings[i] != NULL) setenv("PYTHONMALLOC", settings[i], 1);
         assert_int_equal(record("-o", output, "--", python, "plain", NULL), EXIT_HELD);
         bool sees_all = i == 1 || i == 2;
-        trace made = read_output();
+        read_output();
         assert_int_equal(
             strstr(said, "python3.99's own heap is not recorded: blocks up to 512 bytes") == NULL,
             sees_all);
         assert_int_equal(strstr(made.preamble, "PYTHONMALLOC=malloc") == NULL, sees_all);
-        trace_free(&made);
     }
     unsetenv("PYTHONMALLOC");
     unlink(python);
@@ -575,10 +561,9 @@ static void test_the_largest_of_a_name_is_chosen(void **state) {
     assert_int_equal(
         record("-o", output, "-p", "heap_calls", "--", "sh", "-c", script, calls_path, NULL),
         EXIT_HELD);
-    trace made = read_output();
+    read_output();
     assert_int_equal(made.lanes, THREADS + 1);
     assert_non_null(strstr(said, "heap_calls (4 processes, at most "));
-    trace_free(&made);
 }
 
 // What is sent to us alone is passed on; we live to keep what was recorded, and end the same way.
@@ -592,8 +577,7 @@ static void test_signals_are_for_the_command(void **state) {
         assert_int_equal(record("-o", output, "-p", "sh", "--", "sh", "-c", script, NULL),
                          SIGNAL_BASE + signals[i]);
         assert_non_null(strstr(said, end));
-        trace made = read_output();
-        trace_free(&made);
+        read_output();
     }
 }
 
@@ -668,20 +652,12 @@ static void wait_for_children(pid_t pid, int wanted) {
 // Once the command has ended, a signal is the recorder's own: here nobody reads the trace.
 static void test_signals_after_the_command_end_the_recorder(void **state) {
     static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
-    char *argv[] = {(char *)"linmem record",
-                    (char *)"-o",
-                    output,
-                    (char *)"--",
-                    (char *)"sh",
-                    (char *)"-c",
-                    (char *)"read line; exec \"$0\" plain",
-                    calls_path,
-                    NULL};
+    static const char script[] = "read line; exec \"$0\" plain";
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
         unlink(output);
         assert_int_equal(mkfifo(output, 0600), 0);
         int command_input = pipe_to_command(0);
-        pid_t pid = start_record(sizeof argv / sizeof *argv - 1, argv);
+        pid_t pid = start("-o", output, "--", "sh", "-c", script, calls_path, NULL);
         wait_for_children(pid, 2);
         char ring[PATH_MAX];
         assert_true(find_ring(pid, ring));
@@ -697,16 +673,8 @@ static void test_signals_after_the_command_end_the_recorder(void **state) {
 // A command that stops itself stops us, and SIGCONT to us continues both. Where somebody continues
 // the command alone, nobody has to continue us.
 static void test_we_stop_as_the_command_does(void **state) {
-    char *argv[] = {(char *)"linmem record",
-                    (char *)"-o",
-                    output,
-                    (char *)"--",
-                    (char *)"sh",
-                    (char *)"-c",
-                    (char *)"kill -STOP $$; exit 7",
-                    NULL};
     unlink(output);
-    pid_t pid = start_record(sizeof argv / sizeof *argv - 1, argv);
+    pid_t pid = start("-o", output, "--", "sh", "-c", "kill -STOP $$; exit 7", NULL);
     siginfo_t stopped = {0};
     for (int naps = 0; stopped.si_pid == 0; naps++) {
         assert_int_equal(waitid(P_PID, (id_t)pid, &stopped, WSTOPPED | WNOHANG), 0);
@@ -734,11 +702,9 @@ static void test_a_program_outlives_its_recorder(void **state) {
 }
 
 static void test_a_killed_recorder_leaves_no_ring(void **state) {
-    char *argv[] = {(char *)"linmem record", (char *)"-o", output, (char *)"--",
-                    (char *)"cat",           NULL};
     unlink(output);
     int command_input = pipe_to_command(0);
-    pid_t pid = start_record(sizeof argv / sizeof *argv - 1, argv);
+    pid_t pid = start("-o", output, "--", "cat", NULL);
     wait_for_children(pid, 2);
     char ring[PATH_MAX];
     assert_true(find_ring(pid, ring));
@@ -758,13 +724,12 @@ static void test_arguments_that_are_no_text(void **state) {
     memset(long_argument, 'x', sizeof long_argument - 1);
     record("-o", output, "-n", "a \xff note\nof two lines", "--", calls_path, "\xd0\xbf\xd0",
            "two\nlines", "it's", "\xd0\xbf \xe2\x82\xac", long_argument, "last", NULL);
-    trace made = read_output();
+    read_output();
     static const char expected[] = "# a \uFFFD note\n# of two lines\n# command: heap_calls "
                                    "$'\xd0\xbf\\xd0' $'two\\x0alines' $'it\\'s' "
                                    "'\xd0\xbf \xe2\x82\xac' xxx";
     assert_memory_equal(made.preamble, expected, sizeof expected - 1);
     assert_non_null(strstr(made.preamble, "x… …\n# recorded by linmem record\n"));
-    trace_free(&made);
 }
 
 static void write_to_output(void) {
@@ -774,16 +739,14 @@ static void write_to_output(void) {
 static void test_standard_output(void **state) {
     before_record = write_to_output;
     assert_int_equal(record("-o", "-", "--", calls_path, "plain", NULL), EXIT_HELD);
-    trace made = read_output();
-    assert_int_equal(count(&made, TRACE_ALLOCATE, -1), EARLY_COUNT + PLAIN_COUNT);
-    trace_free(&made);
+    read_output();
+    assert_int_equal(count(TRACE_ALLOCATE, -1), EARLY_COUNT + PLAIN_COUNT);
     before_record = write_to_output;
     assert_int_equal(
         record("-o", "-", "--", "sh", "-c", "echo written; exec \"$0\" plain", calls_path, NULL),
         EXIT_HELD);
-    made = read_output(); // it has nothing of what the command wrote
+    read_output(); // it has nothing of what the command wrote
     assert_non_null(strstr(said, "written\n"));
-    trace_free(&made);
 }
 
 static void make_output_unwritable(void) {
@@ -829,9 +792,8 @@ static void test_closed_standard_streams(void **state) {
     static const char script[] = "[ ! -e /proc/$$/fd/0 ] && [ ! -e /proc/$$/fd/1 ] || exit 9; "
                                  "exec \"$0\" plain";
     assert_int_equal(record("-o", output, "--", "sh", "-c", script, calls_path, NULL), EXIT_HELD);
-    trace made = read_output();
-    assert_int_equal(count(&made, TRACE_ALLOCATE, -1), EARLY_COUNT + PLAIN_COUNT);
-    trace_free(&made);
+    read_output();
+    assert_int_equal(count(TRACE_ALLOCATE, -1), EARLY_COUNT + PLAIN_COUNT);
 }
 
 static void test_bad_usage(void **state) {
@@ -853,18 +815,19 @@ static void test_bad_usage(void **state) {
 
 // Programs that people use: two recordings agree in every operation's verb and size.
 static void assert_recorded_twice_alike(const char *const *command) {
-    trace made[2];
+    trace first = {0};
     for (int i = 0; i < 2; i++) {
+        trace_free(&first);
+        first = made;
+        made = (trace){0};
         assert_int_equal(record("-o", output, "--", command[0], command[1], command[2], NULL), 0);
-        made[i] = read_output();
-        assert_all_seen(&made[i]);
+        read_output();
+        assert_all_seen();
     }
-    assert_int_equal(made[0].count, made[1].count);
-    assert_memory_equal(made[0].operations, made[1].operations,
-                        made[0].count * sizeof *made[0].operations);
-    assert_true(made[0].count > 20);
-    trace_free(&made[0]);
-    trace_free(&made[1]);
+    assert_int_equal(first.count, made.count);
+    assert_memory_equal(first.operations, made.operations, made.count * sizeof *made.operations);
+    assert_true(made.count > 20);
+    trace_free(&first);
 }
 
 static void test_program(void **state) {
@@ -893,6 +856,7 @@ static int set_up(void **state) {
 }
 
 static int tear_down(void **state) {
+    trace_free(&made);
     unlink(output);
     unlink(said_path);
     rmdir(temporary);

@@ -53,6 +53,25 @@ static int tear_down(void **state) {
     return 0;
 }
 
+// Puts the records of a log, a word each: thread, a allocate, z zeroed, f free, < resize from or
+// > resize to; address in hexadecimal; `:size` and `@alignment_log2` if not 0 and 4.
+static void play(const char *log) {
+    static const char letters[] = "azf<>";
+    static const recording_verb verbs[] = {RECORDING_ALLOCATE, RECORDING_ZEROED, RECORDING_FREE,
+                                           RECORDING_RESIZE_FROM, RECORDING_RESIZE_TO};
+    for (unsigned thread; *log != '\0'; log += strspn(log, " ")) {
+        char letter, *end = NULL;
+        assert_int_equal(sscanf(log, "%u%c", &thread, &letter), 2);
+        assert_non_null(strchr(letters, letter));
+        uint64_t address = strtoull(strchr(log, letter) + 1, &end, 16);
+        uint64_t size = *end == ':' ? strtoull(end + 1, &end, 10) : 0;
+        recording_record *record =
+            put(thread, verbs[strchr(letters, letter) - letters], address, size);
+        if (*end == '@') record->alignment_log2 = strtoull(end + 1, &end, 10) & 63;
+        log = end;
+    }
+}
+
 // One word an operation: letter, number, size, alignment where it is not 16.
 static const char *words_of(const trace *made) {
     FILE *text = fmemopen(now.text, sizeof now.text, "w");
@@ -84,13 +103,7 @@ static void expect(const char *words) {
 }
 
 static void test_calls_become_operations(void **state) {
-    put(0, RECORDING_ALLOCATE, 0x100, 10);
-    put(0, RECORDING_ZEROED, 0x200, 20);
-    put(0, RECORDING_ALLOCATE, 0x300, 0)->alignment_log2 = 12;
-    put(0, RECORDING_FREE, 0x100, 0);
-    put(0, RECORDING_RESIZE_FROM, 0x200, 0);
-    put(0, RECORDING_RESIZE_TO, 0x100, 40);
-    put(0, RECORDING_FREE, 0x100, 0);
+    play("0a100:10 0z200:20 0a300:0@12 0f100 0<200 0>100:40 0f100");
     expect("a0:10 z1:20 a2:0:4096 f0 r1:40 f1 e f2");
     assert_int_equal(now.summary.operations, 6);
     assert_int_equal(now.summary.blocks, 3);
@@ -101,86 +114,50 @@ static void test_calls_become_operations(void **state) {
 
 // Thread 0 resizes 0x100 away; before that has come back, thread 1 is given 0x100.
 static void test_an_address_passes_to_another_thread_amid_a_resize(void **state) {
-    put(0, RECORDING_ALLOCATE, 0x100, 10);
-    put(0, RECORDING_RESIZE_FROM, 0x100, 0);
-    put(1, RECORDING_ALLOCATE, 0x100, 11);
-    put(0, RECORDING_RESIZE_TO, 0x200, 100);
-    put(1, RECORDING_FREE, 0x100, 0);
-    put(0, RECORDING_FREE, 0x200, 0);
+    play("0a100:10 0<100 1a100:11 0>200:100 1f100 0f200");
     expect("a0:10 t1 a1:11 t0 r0:100 t1 f1 t0 f0 e");
     assert_int_equal(now.summary.reused_addresses, 0);
     assert_int_equal(now.summary.unknown_frees, 0);
 }
 
-// Two threads resize at once, and each gets the other's old address.
+// Two threads resize at once, and each block gets the other's old address.
 static void test_resizes_pair_by_thread(void **state) {
-    put(0, RECORDING_ALLOCATE, 0x100, 10);
-    put(1, RECORDING_ALLOCATE, 0x200, 20);
-    put(0, RECORDING_RESIZE_FROM, 0x100, 0);
-    put(1, RECORDING_RESIZE_FROM, 0x200, 0);
-    put(1, RECORDING_RESIZE_TO, 0x100, 21);
-    put(0, RECORDING_RESIZE_TO, 0x200, 12);
-    put(0, RECORDING_FREE, 0x100, 0);
+    play("0a100:10 1a200:20 0<100 1<200 1>100:21 0>200:12 0f100");
     expect("a0:10 t1 a1:20 r1:21 t0 r0:12 f1 e f0");
 }
 
 static void test_a_resize_to_nothing_frees_and_a_refused_one_keeps(void **state) {
-    put(0, RECORDING_ALLOCATE, 0x100, 10);
-    put(0, RECORDING_RESIZE_FROM, 0x100, 0);
-    put(0, RECORDING_RESIZE_TO, 0, 1000); // refused
-    put(0, RECORDING_RESIZE_FROM, 0x100, 0);
-    put(0, RECORDING_RESIZE_TO, 0x100, 11);
-    put(0, RECORDING_RESIZE_FROM, 0x100, 0);
-    put(0, RECORDING_RESIZE_TO, 0, 0);
-    put(0, RECORDING_ALLOCATE, 0x100, 12);
+    // The first resize is refused.
+    play("0a100:10 0<100 0>0:1000 0<100 0>100:11 0<100 0>0:0 0a100:12");
     expect("a0:10 r0:11 f0 a1:12 e f1");
     assert_int_equal(now.summary.reused_addresses, 0);
 }
 
 static void test_blocks_of_unknown_origin(void **state) {
-    put(0, RECORDING_FREE, 0x900, 0);
-    put(0, RECORDING_RESIZE_FROM, 0x910, 0);
-    put(0, RECORDING_RESIZE_TO, 0x920, 30); // known from now on
-    put(0, RECORDING_RESIZE_FROM, 0x930, 0);
-    put(0, RECORDING_RESIZE_TO, 0, 0);
-    put(0, RECORDING_RESIZE_FROM, 0x940, 0);
-    put(0, RECORDING_RESIZE_TO, 0, 50);
-    put(0, RECORDING_RESIZE_FROM, 0x920, 0);
-    put(0, RECORDING_RESIZE_TO, 0x920, 31);
-    put(0, RECORDING_RESIZE_TO, 0x960, 60); // its other half is lost
-    put(0, RECORDING_FREE, 0x920, 0);
+    // Block 920 is known from its resize on; the first half of the resize to 960 is lost.
+    play("0f900 0<910 0>920:30 0<930 0>0:0 0<940 0>0:50 0<920 0>920:31 0>960:60 0f920");
     expect("a0:30 r0:31 a1:60 f0 e f1");
     assert_int_equal(now.summary.unknown_frees, 4);
     assert_non_null(strstr(now.made.preamble, "# 4 frees of unknown blocks skipped"));
 }
 
 static void test_an_address_that_comes_twice_ends_its_block(void **state) {
-    put(0, RECORDING_ALLOCATE, 0x100, 10);
-    put(0, RECORDING_ALLOCATE, 0x200, 20);
-    put(0, RECORDING_ALLOCATE, 0x100, 11);
-    put(0, RECORDING_RESIZE_FROM, 0x200, 0);
-    put(0, RECORDING_RESIZE_TO, 0x100, 21);
+    play("0a100:10 0a200:20 0a100:11 0<200 0>100:21");
     expect("a0:10 a1:20 f0 a2:11 f2 r1:21 e f1");
     assert_int_equal(now.summary.reused_addresses, 2);
 }
 
 static void test_large_blocks_and_alignments(void **state) {
-    put(0, RECORDING_ALLOCATE, 0x100, (uint64_t)UINT32_MAX + 1);
-    put(0, RECORDING_FREE, 0x100, 0); // of a block that is known, but not in the trace
-    put(0, RECORDING_ALLOCATE, 0x100, UINT32_MAX);
-    put(0, RECORDING_RESIZE_FROM, 0x100, 0);
-    put(0, RECORDING_RESIZE_TO, 0x200, (uint64_t)UINT32_MAX + 1);
-    put(0, RECORDING_RESIZE_FROM, 0x200, 0);
-    put(0, RECORDING_RESIZE_TO, 0x200, 7);
-    put(0, RECORDING_ALLOCATE, 0x300, 8)->alignment_log2 = 21;
-    put(0, RECORDING_ALLOCATE, 0x400, 8)->alignment_log2 = 32;
+    // The first free is of a block that is known, but not in the trace.
+    play("0a100:4294967296 0f100 0a100:4294967295 0<100 0>200:4294967296 0<200 0>200:7 "
+         "0a300:8@21 0a400:8@32");
     expect("a0:4294967295 f0 a1:7 a2:8:2097152 a3:8:2147483648 e f1 f2 f3");
     assert_int_equal(now.summary.large_blocks, 2);
     assert_int_equal(now.summary.unknown_frees, 0);
     assert_int_equal(now.summary.lowered_alignments, 1);
 }
 
-// The process was killed: one position was taken and never filled, one resize never came back.
+// The process was killed: one position was taken and never filled, one resize did not return.
 static void test_a_log_that_ends_amid_calls(void **state) {
     put(0, RECORDING_ALLOCATE, 0x100, 10);
     put(0, RECORDING_UNFINISHED, 0, 0);
@@ -195,8 +172,7 @@ static void test_a_log_that_ends_amid_calls(void **state) {
 static void test_records_that_moved_are_not_lost(void **state) {
     for (int i = 0; i < 3; i++)
         put(0, RECORDING_UNFINISHED, 0, 0);
-    put(0, RECORDING_ALLOCATE, 0x100, 10);
-    put(0, RECORDING_FREE, 0x100, 0);
+    play("0a100:10 0f100");
     now.log.moved = 2;
     expect("a0:10 f0 e");
     assert_int_equal(now.summary.lost, 1);
@@ -260,8 +236,8 @@ static void test_each_process_has_its_own_trace(void **state) {
     put(0, RECORDING_ALLOCATE, 0x100, 10);
     put(2, RECORDING_IMAGE, 100, RECORDING_OWN_MALLOC); // the same pid: it became another program
     put(4, RECORDING_THREAD, 2, 0);
-    put(4, RECORDING_ALLOCATE, 0x100, 20); // another memory, the same address
-    put(0, RECORDING_FREE, 0x100, 0);
+    // another memory, the same address
+    play("4a100:20 0f100");
     expect("a0:10 f0 e");
     const recording_process *processes = now.log.processes;
     assert_string_equal(processes[1].name, "a program of a long name");
@@ -279,15 +255,13 @@ static void test_each_process_has_its_own_trace(void **state) {
 static void test_a_forked_childs_trace_begins_with_its_parents(void **state) {
     static const char name[] = "p\0/p";
     put_name(FIRST_PROCESS, name, sizeof name);
-    put(0, RECORDING_ALLOCATE, 0x100, 10);
-    put(0, RECORDING_ALLOCATE, 0x200, 20);
+    play("0a100:10 0a200:20");
     uint64_t before_fork = now.log.count;
-    put(0, RECORDING_FREE, 0x200, 0); // the parent's, not the child's
-    put(0, RECORDING_ALLOCATE, 0x300, 30);
+    // the parent's, not the child's
+    play("0f200 0a300:30");
     put(2, RECORDING_FORKED, 101 | (uint64_t)FIRST_PROCESS << 32, before_fork);
     put(4, RECORDING_THREAD, 2, 0);
-    put(4, RECORDING_FREE, 0x200, 0);
-    put(4, RECORDING_ALLOCATE, 0x300, 31);
+    play("4f200 4a300:31");
     put(3, RECORDING_FORKED, 102 | (uint64_t)2 << 32, now.log.count - 1); // the child's child
     put(5, RECORDING_THREAD, 3, 0);
     put(5, RECORDING_FREE, 0x100, 0);
@@ -309,11 +283,7 @@ static void test_a_forked_childs_trace_begins_with_its_parents(void **state) {
 // ---- what a trace has no room for ----
 
 static void test_what_came_before_a_limit_is_kept(void **state) {
-    put(0, RECORDING_ALLOCATE, 0x100, 10);
-    put(0, RECORDING_RESIZE_FROM, 0x100, 0);
-    put(0, RECORDING_RESIZE_TO, 0x200, 11);
-    put(0, RECORDING_FREE, 0x200, 0);
-    put(0, RECORDING_ALLOCATE, 0x100, 12);
+    play("0a100:10 0<100 0>200:11 0f200 0a100:12");
     convert(FIRST_PROCESS, &(recording_limits){2, TRACE_OPERATIONS_MAX});
     assert_string_equal(words_of(&now.made), "a0:10 r0:11 e f0");
     assert_int_equal(now.summary.calls, 2);
