@@ -65,7 +65,7 @@ static const char *false_capability(const lm_allocator *table) {
         ;
 #undef CAPABILITY
     unsigned states = table->capabilities;
-    if (states & ~known) return "it states a capability that there is not";
+    if (states & ~known) return "it states an unknown capability";
     if (!(states & LM_IN_LINEAR_MEMORY)) return "it does not state LM_IN_LINEAR_MEMORY";
     if (!(states & LM_HOLDS_CONTENT)) return "it does not state LM_HOLDS_CONTENT";
     if (states & LM_MERGES && !(states & LM_FREES_BLOCKS))

@@ -41,7 +41,7 @@ static void levels_differ_in_nothing_else(void **state) {
 static void names_find_their_strategy(void **state) {
     for (size_t i = 0; i < lm_strategy_count(); i++) {
         const lm_allocator *a = lm_strategy_at(i, 1);
-        assert_ptr_equal(lm_strategy_named(a->name, 1), a); // so no name stands twice
+        assert_ptr_equal(lm_strategy_named(a->name, 1), a); // so names are unique
     }
     assert_null(lm_strategy_named("", 0));
     assert_null(lm_strategy_named("tls", 0));
@@ -113,7 +113,7 @@ static void a_broken_table_is_told(void **state) {
         {break_hidden_scopes,
          "strategy tlsf: it has open_scope or close_scope and does not state LM_NESTS_SCOPES"},
         {break_merges, "strategy tlsf: it states LM_MERGES without LM_FREES_BLOCKS"},
-        {break_unknown, "strategy tlsf: it states a capability that there is not"},
+        {break_unknown, "strategy tlsf: it states an unknown capability"},
         {break_content, "strategy tlsf: it does not state LM_HOLDS_CONTENT"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

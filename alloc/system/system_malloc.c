@@ -40,8 +40,8 @@ static bool system_start(lm_memory *memory) {
     return true;
 }
 
-// These three have no counterpart in the malloc family and cost one call more than a malloc does;
-// real programs pay the same, as they set calloc's count and keep an aligned block's alignment.
+// These functions have no counterpart in the malloc family and cost one more call. Real programs
+// pay the same: they pass calloc's count and keep an aligned block's alignment.
 static void *system_allocate_zeroed(size_t size, lm_memory *memory) {
     (void)memory;
     return calloc(1, size);
@@ -62,8 +62,8 @@ static size_t system_usable_size(const void *block, lm_memory *memory) {
     return malloc_usable_size((void *)(uintptr_t)block);
 }
 
-// dlsym answers with a data pointer; POSIX lets it hold a function's address. The functions read
-// fewer arguments than the table passes, which the calling conventions of the system mallocs allow.
+// dlsym returns a data pointer, which may hold a function's address by POSIX. The functions read
+// fewer arguments than the table passes, which the platforms' calling conventions allow.
 #define FROM_LIBRARY(field, symbol)                                                                \
     do {                                                                                           \
         void *address = dlsym(RTLD_DEFAULT, symbol);                                               \
@@ -88,7 +88,7 @@ lm_allocator lm_system_malloc_table(const lm_system_malloc *system_malloc) {
     return table;
 }
 
-// What the library itself says its version is, asked through the call that each of them has.
+// The version that the library itself reports, each by a function of its own.
 static void version_of_library(char *version, size_t bytes) {
     int (*mallctl)(const char *, void *, size_t *, void *, size_t);
     int (*mi_version)(void);

@@ -9,7 +9,7 @@
 extern const lm_allocator TABLE;
 extern unsigned char __heap_base;
 
-// A constant, so that where the heap starts is one in the code too; no strategy writes to it.
+// A constant, so that the heap's start is a constant in the code; no strategy writes to it.
 static const lm_memory constant = {.heap_start = (uint32_t)&__heap_base, .pages_max = LM_PAGES_MAX};
 static lm_memory *const memory = (lm_memory *)&constant;
 
@@ -41,8 +41,8 @@ const char *validate(void) {
     return TABLE.validate(memory, NULL);
 }
 
-// The player of same_bytes.h, in place of all above, on a heap that starts where the caller says.
-// False: the linker laid something there, or there is no memory.
+// The player of same_bytes.h, used instead of all above, on a heap that starts at `heap_start`.
+// Returns false if the linker placed data there, or if out of memory.
 static lm_memory player_memory = {.pages_max = LM_PAGES_MAX};
 static same_bytes player;
 

@@ -1,5 +1,5 @@
-// What freestanding C may ask of its surroundings: memcpy, memmove and memset, each one instruction
-// of the bulk memory operations.
+// The functions that freestanding C may call: memcpy, memmove and memset, each one instruction of
+// the bulk memory operations.
 #include "alloc/strategies/strategy.h"
 
 void *memcpy(void *restrict to, const void *restrict from, size_t bytes) {

@@ -29,7 +29,7 @@ static void hear(same_bytes *p, uint32_t answer) {
     p->answers = (p->answers ^ answer) * fnv_prime;
 }
 
-// Fills a block that was returned, and keeps it. NULL is an answer too.
+// Fills a block that was returned, and keeps it. NULL counts as an answer too.
 static void keep(same_bytes *p, void *block, uint32_t size, uint32_t alignment) {
     hear(p, block ? lm_offset(p->memory, block) : 0);
     if (!block) return;
@@ -78,7 +78,7 @@ static bool step_free(same_bytes *p, uint32_t i) {
     return right;
 }
 
-// Somebody else takes a page.
+// Other code grows the memory by a page and writes to it.
 static void step_foreign(same_bytes *p) {
     uint32_t before = lm_memory_grow(p->memory, 1);
     hear(p, before);

@@ -1,7 +1,6 @@
 // A strategy leaves the same bytes natively and on wasm32:
-// same_bytes_test STRATEGY LEVEL NODE MODULE. Both sides say at some numbers of steps what the heap
-// looks like, a line each, and the lines must be equal; the conditions are in
-// alloc/wasm/same_bytes.h.
+// same_bytes_test STRATEGY LEVEL NODE MODULE. After some numbers of steps both sides print a line
+// on the heap's state, and the lines must be equal (alloc/wasm/same_bytes.h has the conditions).
 #include "alloc/cmocka.h"
 #include "alloc/registry.h"
 #include "alloc/wasm/same_bytes.h"
@@ -10,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Inside the first page, behind what the linker lays out in a module.
+// In the first page, above the data that the linker places in a module.
 enum { HEAP_START = 32768, PAGES = 1 };
 
 static const uint32_t stops[] = {0, 1, 10, 100, 300, 1000, 2000, 3000, 4000, 5000, 6000};
@@ -27,7 +26,7 @@ static lm_memory make(void) {
     return memory;
 }
 
-// Plays to a stop, and says what is there.
+// Plays `steps` more steps, and prints the state.
 static void play(same_bytes *player, uint32_t steps, uint32_t stop, char *line) {
     bool held = same_bytes_play(player, steps);
     snprintf(line, LINE_BYTES, "%u steps %s: %u pages, answers %016llx, bytes %016llx\n", stop,
@@ -70,8 +69,8 @@ static void the_same_as_wasm32(void **state) {
     lm_memory_destroy(&memory);
 }
 
-// One byte or one page that differs is a line that differs.
-static void any_difference_is_said(void **state) {
+// One byte or one page that differs changes the line.
+static void any_difference_changes_the_line(void **state) {
     static same_bytes player;
     char line[LINE_BYTES], other[LINE_BYTES];
     lm_memory memory = make();
@@ -103,7 +102,7 @@ int main(int argc, char **argv) {
     module = argv[4];
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_as_wasm32),
-        cmocka_unit_test(any_difference_is_said),
+        cmocka_unit_test(any_difference_changes_the_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

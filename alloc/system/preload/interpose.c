@@ -1,13 +1,13 @@
-// The malloc family of a preloaded library: each call is passed on to the function that would have
-// served it without the library, and the library's hooks are called.
+// The malloc family of a preloaded library: each function calls the function that would serve the
+// call without the library, and the library's hooks.
 //
 // Laws:
-// - Each function calls the next one of the same name and no other. So families never mix: where
-//   the executable defines some of them itself, the rest behave as they would without us (glibc's
-//   reallocarray calls whichever realloc is first, for example).
-// - Nothing is allocated from the heap that is watched; errno is what the call left.
-// - The hooks see the program's own calls only: not those that the next malloc makes itself, nor
-//   those of dlsym while the next functions are looked up, which a small arena serves.
+// - Each function calls the next one of the same name and no other, so families never mix: if the
+//   executable defines some of them, the others behave as without the library (glibc's
+//   reallocarray calls the first realloc, for example).
+// - Nothing is allocated from the watched heap, and errno is what the call left.
+// - The hooks see only the program's calls: not those that the next malloc makes itself, nor those
+//   of dlsym during the look-up of the next functions, which a small arena serves.
 #include "alloc/system/preload/interpose.h"
 
 #include <dlfcn.h>
@@ -28,18 +28,18 @@ enum {
     ARENA_BYTES = 64 * 1024,
 };
 
-// The malloc behind us.
+// The next malloc family.
 #define INTERPOSE(result, name, parameters, arguments) result(*name) parameters;
 static struct next_functions {
 #include "alloc/system/preload/interposition.def"
 } next;
 #undef INTERPOSE
 
-INTERPOSE_THREAD_OWN uint32_t depth; // of calls into the malloc behind us
+INTERPOSE_THREAD_OWN uint32_t depth; // of calls into the next family
 
-// ---- before the malloc behind us is known ----
+// ---- before the next family is known ----
 
-// Blocks lie behind one another, each after its size; they are never reused.
+// Blocks follow one another, each after its size, and are never reused.
 static _Alignas(BLOCK_ALIGNMENT) char arena[ARENA_BYTES];
 static _Atomic size_t arena_used;
 
@@ -69,7 +69,7 @@ static void *arena_allocate(size_t alignment, size_t size) {
     return block;
 }
 
-// ---- getting ready ----
+// ---- start ----
 
 enum { UNRESOLVED, RESOLVING, READY };
 static atomic_int state = UNRESOLVED;
@@ -79,8 +79,8 @@ static const void *library_of(const void *address) {
     return dladdr(address, &found) != 0 ? found.dli_fbase : NULL;
 }
 
-// Whether the executable defines what is at the address. An executable at fixed addresses may hold
-// the address of a function that it only calls: of its jump to the one that is defined elsewhere.
+// Whether the executable defines the function at the address. In an executable at fixed addresses
+// it may be the jump to a function defined elsewhere.
 static bool is_defined_at(const void *address) {
     Dl_info found;
     const ElfW(Sym) *symbol = NULL;
@@ -88,8 +88,8 @@ static bool is_defined_at(const void *address) {
            (symbol == NULL || symbol->st_shndx != SHN_UNDEF);
 }
 
-// Whether the program calls us. The executable comes before preloaded libraries: where it defines a
-// malloc itself, that one serves everybody.
+// Whether the program calls this library. An executable that defines a malloc precedes preloaded
+// libraries: its malloc serves all callers.
 static bool is_first(void) {
     static const char *const heap[] = {"malloc", "calloc", "realloc", "free"};
     for (size_t i = 0; i < sizeof heap / sizeof *heap; i++) {
@@ -99,22 +99,22 @@ static bool is_first(void) {
     return true;
 }
 
-// In a program of another C library (musl's loader takes preloads, too) nothing but the passing on
-// is sure to work.
+// With another C library (musl's loader preloads, too) only the calls of the next family are sure
+// to work.
 static void begin(void) {
     if (dladdr1 != NULL) hook_begin(is_first());
 }
 
 static bool resolve(void) {
     int unresolved = UNRESOLVED;
-    // All other calls meanwhile, those of dlsym itself included, are served by the arena.
+    // The arena serves all other calls meanwhile, including those of dlsym.
     if (!atomic_compare_exchange_strong(&state, &unresolved, RESOLVING)) return false;
     int kept = errno;
 #define INTERPOSE(result, name, parameters, arguments)                                             \
     next.name = (result(*) parameters)dlsym(RTLD_NEXT, #name);
 #include "alloc/system/preload/interposition.def"
 #undef INTERPOSE
-    if (environ != NULL) begin(); // else it is too early, and the constructor begins
+    if (environ != NULL) begin(); // else it is too early: the constructor does it
     errno = kept;
     state = READY;
     return true;
@@ -139,13 +139,13 @@ __attribute__((constructor)) static void start(void) {
         came;                                                                                      \
     })
 
-// Tells of a block that came, if it did.
+// Reports a block that was returned, and returns it.
 static inline void *came(bool zeroed, void *block, size_t size, unsigned alignment_log2) {
     if (block != NULL && depth == 0) hook_allocated(block, size, alignment_log2, zeroed);
     return block;
 }
 
-// The alignment that is served: mallocs round one that is no power of two up.
+// Rounded up, as mallocs do with an alignment that is not a power of two.
 static unsigned log2_of(size_t alignment) {
     return alignment < 2
                ? 0
@@ -195,7 +195,7 @@ static void *passing_realloc(void *block, size_t size) {
 
 static void *passing_reallocarray(void *block, size_t count, size_t size) {
     size_t bytes;
-    if (__builtin_mul_overflow(count, size, &bytes)) bytes = SIZE_MAX; // it will be refused
+    if (__builtin_mul_overflow(count, size, &bytes)) bytes = SIZE_MAX; // which fails
     if ((block != NULL && in_arena(block)) || !ready()) return passing_realloc(block, bytes);
     if (block == NULL)
         return came(false, NEXT(reallocarray(block, count, size)), bytes, BLOCK_ALIGNMENT_LOG2);
@@ -241,7 +241,7 @@ static size_t passing_malloc_usable_size(void *block) {
     return block != NULL && ready() ? NEXT(malloc_usable_size(block)) : 0;
 }
 
-// The exported functions: one for each line of the table, no more.
+// The exported functions: one for each line of the table.
 #define INTERPOSE(result, name, parameters, arguments)                                             \
     __attribute__((visibility("default"))) result name parameters {                                \
         return passing_##name arguments;                                                           \

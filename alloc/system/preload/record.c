@@ -2,12 +2,12 @@
 // `linmem record` empties (recording.h).
 //
 // Laws:
-// - It allocates nothing from the heap it watches, keeps no descriptor open, and makes no system
-//   call once the program has started, for a sandbox may forbid any. If the ring is full it spins
-//   until there is room, as no call to wait with is sure to be allowed, for WAIT_US_MAX at most.
-// - errno is kept. A failure to record never becomes the program's: it ends the recording.
-// - The child of a fork is a process of its own: its number lies in a page that the kernel wipes on
-//   fork. A vfork child shares the memory: it is the parent until it execs.
+// - It allocates nothing from the watched heap, keeps no descriptor open, and makes no system call
+//   once the program has started, because a sandbox may forbid any. If the ring is full it spins
+//   until there is room, WAIT_US_MAX at most.
+// - errno is kept. A failure to record ends the recording and does not affect the program.
+// - The child of a fork is a process of its own: its number is in a page that the kernel wipes on
+//   fork. A vfork child shares the memory: it counts as the parent until it execs.
 #include "alloc/system/preload/interpose.h"
 #include "alloc/system/preload/recording.h"
 
@@ -24,12 +24,11 @@
 
 enum {
     PATH_BYTES = 4096,
-    WAIT_US_MAX = 10 * 1000 * 1000, // then `linmem record` is stopped, or its disk hangs
-    SPINS_A_LOOK = 1 << 12,         // after so many, the clock and `linmem record` are looked at
-    LOOK_US_MAX =
-        100 * 1000,        // the most that counts between two looks: we were preempted or stopped
-    LOOK_US_UNTIMED = 150, // what counts without a clock
-    PASSED_MAX = 100,      // positions in a row: then a program wrote over the ring
+    WAIT_US_MAX = 10 * 1000 * 1000, // `linmem record` is stopped then, or its disk hangs
+    SPINS_A_LOOK = 1 << 12,         // between two looks at the clock and at `linmem record`
+    LOOK_US_MAX = 100 * 1000,       // counted between two looks: the thread may be preempted
+    LOOK_US_UNTIMED = 150,          // counted without a clock
+    PASSED_MAX = 100,               // positions in a row: a program wrote over the ring
 };
 
 static recording_ring *ring; // NULL: nothing is recorded
@@ -41,10 +40,10 @@ static struct unforked {
 } * unforked;
 
 static _Atomic uint32_t last_process;  // the number of this process, or the parent's at a fork
-static _Atomic uint64_t last_position; // behind this process's last record, or the parent's
+static _Atomic uint64_t last_position; // one past this process's last record, or the parent's
 static _Atomic uint64_t room_end;      // positions below it have room
 
-INTERPOSE_THREAD_OWN uint32_t own_process = UINT32_MAX; // that own_thread belongs to
+INTERPOSE_THREAD_OWN uint32_t own_process = UINT32_MAX; // the process of own_thread
 INTERPOSE_THREAD_OWN uint32_t own_thread;
 
 // ---- the ring ----
@@ -66,20 +65,20 @@ static inline void relax(void) {
 #endif
 }
 
-// The coarse clock, which the vDSO reads from memory: that of others may be a system call, or an
-// instruction that strict seccomp forbids. 0: there is no vDSO.
+// The coarse clock, which the vDSO reads from memory; other clocks may need a system call, or an
+// instruction that strict seccomp forbids. Returns 0 if there is no vDSO.
 static uint64_t clock_us(void) {
     struct timespec now;
     if (!has_clock || clock_gettime(CLOCK_MONOTONIC_COARSE, &now) != 0) return 0;
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-// A wait for room, as it was at the last look.
+// A wait for room, at the last look.
 typedef struct room_wait {
     uint64_t at_us, waited_us, drained;
 } room_wait;
 
-// Whether to wait on: `linmem record` lives, and has not been idle for long while we ran.
+// Whether to keep waiting: `linmem record` lives, and was not idle for WAIT_US_MAX while we ran.
 static bool wait_on(room_wait *wait, uint64_t drained) {
     uint64_t now = clock_us(), step = now != 0 ? now - wait->at_us : LOOK_US_UNTIMED;
     wait->waited_us += step < LOOK_US_MAX ? step : LOOK_US_MAX;
@@ -103,7 +102,7 @@ __attribute__((noinline, cold)) static bool wait_for_room(uint64_t position) {
     return false;
 }
 
-// Takes the next position. False: nothing is recorded any more.
+// Takes the next position. Returns false if the recording has ended.
 static inline bool claim(uint64_t *position) {
     *position = atomic_load_explicit(&ring->claimed, memory_order_relaxed);
     do {
@@ -116,8 +115,8 @@ static inline bool claim(uint64_t *position) {
     return true;
 }
 
-// Puts a record at the next position. False: the position was passed meanwhile. True, too, if
-// nothing is recorded any more.
+// Puts a record at the next position. Returns false if `linmem record` skipped the position
+// meanwhile; true also if the recording has ended.
 static inline bool try_to_put(recording_verb verb, uint32_t thread, uint64_t address, uint64_t size,
                               unsigned alignment_log2) {
     uint64_t position;
@@ -157,14 +156,14 @@ static void put_text(uint32_t process, const char *text, size_t count) {
     }
 }
 
-// A number of a thread or process. There may be too many of them for a record.
+// Returns a new number for a thread or process. Too many of them end the recording.
 static uint32_t next_number(_Atomic uint32_t *given) {
     uint32_t number = atomic_fetch_add(given, 1);
     if (number >= RECORDING_NUMBERS - 1) close_ring(EOVERFLOW);
     return number;
 }
 
-// Tells which program this is: the name that it was started by, without its folder, and its file.
+// Records which program this is: the name it was started by, without its folder, and its file.
 static void put_image(bool first) {
     static char text[2 * PATH_BYTES];
     const char *name = (const char *)getauxval(AT_EXECFN);
@@ -179,7 +178,7 @@ static void put_image(bool first) {
     put_text(process, text, length + 1 + (path > 0 ? (size_t)path : 0) + 1);
 }
 
-// This thread's id, which in the child of a fork is the process's, without a system call.
+// This thread's id, without a system call. In the child of a fork it is the process's.
 static uint32_t thread_id(void) {
     pthread_mutex_t mutex = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
     pthread_mutex_lock(&mutex);
@@ -189,7 +188,7 @@ static uint32_t thread_id(void) {
 }
 
 static uint32_t begin_forked(void) {
-    uint64_t before = last_position; // our own records are not the parent's
+    uint64_t before = last_position; // before this process's own records
     uint32_t parent = last_process, none = 0;
     uint32_t process = 1 + next_number(&ring->processes);
     if (!atomic_compare_exchange_strong(&unforked->process, &none, process)) return none;
@@ -214,9 +213,9 @@ static inline void append(recording_verb verb, const void *address, uint64_t siz
     put(verb, own_thread, (uintptr_t)address, size, alignment_log2);
 }
 
-// ---- the beginning ----
+// ---- start ----
 
-// Maps the ring. NULL: it is none, or there is no room for it.
+// Maps the ring. Returns NULL if the file is not a ring, or if out of memory.
 static recording_ring *map_ring(const char *path) {
     int file = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (file < 0) return NULL;

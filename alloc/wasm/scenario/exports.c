@@ -1,6 +1,6 @@
 // The buffer layer as a WebAssembly module: a buffer table whose home is the module's own memory,
-// served by STRATEGY. Memory 1 is somebody else's, reached through the functions that
-// alloc/buffers/memory_access.h imports. Who calls: a managed program, merged with this module.
+// served by STRATEGY. Memory 1 is imported, accessed through the functions that
+// alloc/buffers/memory_access.h imports. The caller is a managed program, merged with this module.
 #include "alloc/buffers/finalizer.h"
 #include "alloc/buffers/view.h"
 
@@ -8,7 +8,7 @@ extern const lm_allocator LM_TABLE(STRATEGY);
 extern unsigned char __heap_base;
 
 enum { MANAGED, SCRIPT, MODULE }; // the owners
-enum { BATCH = 256 };             // drained at once, where a budget is exceeded
+enum { BATCH = 256 };             // tokens drained if a budget is exceeded
 
 #pragma GCC visibility push(default) // what is not static is exported
 
@@ -16,7 +16,7 @@ static lm_memory memory = {.pages_max = LM_PAGES_MAX};
 static lm_buffer_table table;
 static uint32_t pressed;
 
-// Tokens go to JavaScript as numbers, which hold their 48 bits.
+// JavaScript gets tokens as numbers, which hold their 48 bits.
 static double number_of(lm_token token) {
     return (double)token;
 }
@@ -65,7 +65,7 @@ lm_status release(lm_handle handle) {
     return lm_buffer_release(&table, lm_handle_owner(handle), handle);
 }
 
-// The same with the handle in two halves, for who would rather not make a BigInt.
+// The same with the handle in two halves, for callers that avoid BigInt.
 lm_status retain_halves(uint32_t low, uint32_t high) {
     return retain((uint64_t)high << 32 | low);
 }
@@ -73,7 +73,7 @@ lm_status release_halves(uint32_t low, uint32_t high) {
     return release((uint64_t)high << 32 | low);
 }
 
-// Where the bytes lie: good until the memory grows.
+// The offset of the bytes. A pointer to them is valid until the memory grows.
 uint32_t start_of(lm_handle handle) {
     lm_buffer_info info;
     return lm_failed(lm_buffer_describe(&table, lm_handle_owner(handle), handle, &info))
@@ -117,13 +117,13 @@ uint32_t own_blocks(void) {
     return LM_TABLE(STRATEGY).validate(&memory, &census) ? UINT32_MAX
                                                          : (uint32_t)census.live_blocks;
 }
-// Whether the C module's block is refused with such a size, as none that lies in the memory.
+// Whether a block of the C module with such a size is rejected because it is not in the memory.
 bool refuses_block(uint32_t in, uint32_t block, uint32_t size) {
     lm_handle handle;
     return lm_buffer_adopt(&table, MODULE, in, block, size, &handle) == LM_BAD_BLOCK;
 }
 
-// Whether views of 2^32 bytes, in elements of any kind that has more than one, are refused.
+// Whether views of 2^32 bytes are rejected for every kind with elements of more than one byte.
 bool refuses_views_of_4_gib(lm_handle handle) {
     uint32_t owner = lm_handle_owner(handle);
     for (lm_kind kind = LM_I8; kind < LM_KINDS; kind++) {

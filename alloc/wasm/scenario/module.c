@@ -1,5 +1,5 @@
-// Somebody else's C module: a memory and a malloc of its own, and a buffer that it keeps for longer
-// than the managed program does. Of the layer it knows nothing but a handle and how to release it.
+// A foreign C module with its own memory and malloc. It holds a buffer longer than the managed
+// program does, and uses nothing of the buffer layer but a handle and its release.
 #include "alloc/strategies/strategy.h"
 
 extern const lm_allocator LM_TABLE(STRATEGY);
@@ -32,7 +32,7 @@ void *make_filled(uint32_t size, uint32_t byte) {
     return block ? memset(block, (int)byte, size) : NULL;
 }
 
-// The reference is the module's from here on.
+// The reference now belongs to the module.
 void hold(uint64_t handle, uint32_t start, uint32_t size) {
     held = handle;
     held_start = start;
