@@ -1,5 +1,5 @@
-// The counter, preloaded into a runner that verifies: counts the calls of the malloc family, so that
-// the runner can prove that the replay made all of them and the harness none. One thread.
+// The counter, preloaded into a runner that verifies: counts the calls of the malloc family, so
+// that the runner can prove that the replay made all of them and the harness none. One thread.
 #include "alloc/system/preload/interpose.h"
 
 __attribute__((visibility("default"))) extern uint64_t linmem_heap_calls;
