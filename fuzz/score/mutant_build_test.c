@@ -202,13 +202,12 @@ static void every_reason_is_of_a_mutant(void **state) {
 // Returns the order in which a seed shuffles the mutants of a small and a large file.
 static char *order(uint64_t seed, size_t *first_of_small) {
     enum { SMALL = 3, ALL = 123 };
+    static char small_name[] = "small.c", large_name[] = "large.c";
+    char *small[] = {small_name, NULL}, *large[] = {large_name, NULL}, *list = NULL;
     mutant mutants[ALL];
-    char *list = NULL;
     size_t size;
     for (size_t i = 0; i < ALL; i++)
-        mutants[i] = (mutant){
-            .files = (char *[]){i < SMALL ? (char[]){"small.c"} : (char[]){"large.c"}, NULL},
-            .from = i};
+        mutants[i] = (mutant){.files = i < SMALL ? small : large, .from = i};
     mutants_shuffle(mutants, ALL, seed);
     FILE *stream = open_memstream(&list, &size);
     *first_of_small = ALL;
