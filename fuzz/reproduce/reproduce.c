@@ -224,14 +224,9 @@ static void write_reproducer(const trial *trial, const trace *trace, const failu
         puts("  interrupted: no C program was written; reproduce the trace for one");
         return;
     }
-    FILE *calls = reproducer_takes_calls(trial) ? tmpfile() : NULL;
-    bool recorded = !reproducer_takes_calls(trial) || (calls && trial_record(trial, trace, calls));
-    if (!recorded && !interrupted())
-        options_fail("%s: its calls could not be recorded", trial->program);
-    if (recorded && !reproducer_write(trial, trace, failure, calls, path))
+    if (!reproducer_write(trial, trace, failure, path))
         options_fail("%s: %s", path, strerror(errno));
-    if (calls) fclose(calls);
-    bool shows = recorded && try_reproducer(trial, path) == 1;
+    bool shows = try_reproducer(trial, path) == 1;
     printf("  %s: %s\n", path,
            interrupted() ? "interrupted: not tried"
            : shows       ? "shows it"

@@ -1,5 +1,5 @@
-// Plays an input or a trace, shrinks each finding and writes it as a trace and as a standalone C
-// program; if a target's inputs are not operations, as the smallest input.
+// Plays an input or a trace, shrinks each finding and writes it as a trace and as a C program; if a
+// target's inputs are not operations, as the smallest input.
 #pragma once
 
 #include "cli/verb.h"

@@ -78,8 +78,7 @@ exit_status reproduce_command(int argc, char **argv) {
         parse,
         "INPUT",
         "Runs an input of a fuzz target, or a trace ('-': standard input). If it fails, shrinks "
-        "the "
-        "input and writes it as a trace and as a C program that needs only sources of alloc/.",
+        "the input and writes it as a trace and as a C program that shows the failure.",
         NULL,
         NULL,
         NULL};

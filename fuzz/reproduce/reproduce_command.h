@@ -1,5 +1,5 @@
 // The verb reproduce: plays an input or a trace, and writes each finding as a small trace, a
-// standalone C program and, with --keep, a regression.
+// C program and, with --keep, a regression.
 #pragma once
 
 #include "cli/verb.h"

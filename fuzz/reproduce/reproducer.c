@@ -1,10 +1,10 @@
 #include "fuzz/reproduce/reproducer.h"
 
-#include "cli/options.h"
-
-#include "alloc/buffers/view.h"
 #include "alloc/conformance/oracle.h"
+#include "alloc/registry.h"
 #include "cli/file.h"
+#include "cli/options.h"
+#include "cli/text.h"
 #include "fuzz/play/buffers_world.h"
 
 #include <errno.h>
@@ -83,9 +83,8 @@ static void print_damage(const failure *failure, FILE *stream) {
 }
 
 static void print_heap_calls(const trial *trial, const trace *trace, const failure *failure,
-                             FILE *calls, FILE *stream) {
+                             FILE *stream) {
     const trace_operation *o = trace->operations;
-    (void)calls;
     bool disagrees = strcmp(failure->law, law_names[LAW_agreement]) == 0;
     for (size_t i = print_heap_start(trace, stream); i < trace->count && o[i].verb != TRACE_EXIT;
          i++) {
@@ -119,11 +118,11 @@ static void print_wrong_call(const trial_wrong_call *made, const trace_operation
 }
 
 static void print_misuse_calls(const trial *trial, const trace *trace, const failure *failure,
-                               FILE *calls, FILE *stream) {
+                               FILE *stream) {
     static trial_wrong_call made[WRONG_CALLS_MAX];
     const trace_operation *o = trace->operations;
     size_t count = trial_wrong_calls(trial, trace, made, WRONG_CALLS_MAX), next = 0;
-    (void)failure, (void)calls;
+    (void)failure;
     for (size_t i = print_heap_start(trace, stream); i < trace->count && o[i].verb != TRACE_EXIT;
          i++) {
         print_heap_call(&o[i], stream);
@@ -151,43 +150,29 @@ static void print_heap_sources(const trial *trial, FILE *stream) {
     fputs(" alloc/linear_memory.c " LINMEM_ORACLE_SOURCES, stream);
 }
 
-static void print_heap_head(const trial *trial, const trace *trace, FILE *stream) {
-    (void)trace;
+static void print_heap_head(const trial *trial, FILE *stream) {
     fprintf(stream, "#define STRATEGY %s\n\n", trial->allocator->name);
 }
 
 // ---- Buffers ------------------------------------------------------------------------------------
 
-static buffers_world_choice world_of(const trial *trial) {
+// Calls `print` once for each strategy of the world. Imported allocators are built on one
+// (alloc/buffers/imported_allocator.h).
+static void print_strategies(const trial *trial, void (*print)(const char *name, FILE *stream),
+                             FILE *stream) {
+    static const char imported[] = "imported", under_imported[] = "tlsf";
     char line[100];
     buffers_world_choice world;
     trial->target->print_world(line, sizeof line);
     if (!buffers_world_of(&(trace){.preamble = line}, &world)) abort();
-    return world;
-}
-
-// An imported allocator stands on a strategy of ours (alloc/buffers/imported_allocator.h).
-static const char imported[] = "imported", under_imported[] = "tlsf";
-
-static bool is_imported(const buffers_world_choice *world, uint32_t memory) {
-    return strncmp(buffers_server_name(world->servers[memory]), imported, strlen(imported)) == 0;
-}
-
-static bool has_imported(const buffers_world_choice *world) {
-    bool any = false;
-    for (uint32_t i = 0; i < world->count; i++)
-        any |= is_imported(world, i);
-    return any;
-}
-
-// Calls `print` once for each strategy of the world.
-static void print_strategies(const buffers_world_choice *world,
-                             void (*print)(const char *name, FILE *stream), FILE *stream) {
-    for (size_t server = 0; server < buffers_servers(); server++) {
+    for (size_t server = 0; server < lm_strategy_count(); server++) {
         const char *name = buffers_server_name(server);
-        bool serves = has_imported(world) && strcmp(name, under_imported) == 0;
-        for (uint32_t i = 0; i < world->count; i++)
-            serves |= world->servers[i] == server && !is_imported(world, i);
+        bool serves = false;
+        for (uint32_t i = 0; i < world.count; i++) {
+            const char *other = buffers_server_name(world.servers[i]);
+            bool imports = strncmp(other, imported, strlen(imported)) == 0;
+            serves |= strcmp(imports ? under_imported : other, name) == 0;
+        }
         if (serves) print(name, stream);
     }
 }
@@ -198,79 +183,58 @@ static void print_source_after_blank(const char *name, FILE *stream) {
 }
 
 static void print_buffers_sources(const trial *trial, FILE *stream) {
-    const buffers_world_choice world = world_of(trial);
-    fputs("alloc/buffers/counts.c alloc/buffers/buffer_table.c alloc/buffers/finalizer.c "
-          "alloc/buffers/view.c alloc/linear_memory.c",
-          stream);
-    print_strategies(&world, print_source_after_blank, stream);
+    fputs(LINMEM_BUFFERS_PROGRAM, stream);
+    print_strategies(trial, print_source_after_blank, stream);
+    fputs(" -lm", stream);
 }
 
 static void print_registered(const char *name, FILE *stream) {
     fprintf(stream, " STRATEGY(%s)", name);
 }
 
-static void print_buffers_flags(const trial *trial, FILE *stream) {
-    fputs(" " LINMEM_BUFFERS_WIDTHS, stream);
-    if (world_of(trial).atomic) fputs(" -DLM_ATOMIC_COUNTS", stream);
-}
-
-static void print_buffers_head(const trial *trial, const trace *trace, FILE *stream) {
-    const buffers_world_choice world = world_of(trial);
-    uint32_t buffers = 0;
-    for (size_t i = 0; i < trace->count; i++)
-        buffers += trace->operations[i].verb == TRACE_BUFFER;
+static void print_buffers_head(const trial *trial, FILE *stream) {
     fputs("#define STRATEGIES", stream);
-    print_strategies(&world, print_registered, stream);
-    if (has_imported(&world)) fputs("\n#define IMPORTS", stream);
-    fprintf(stream,
-            "\n#define COUNTED lm_counts_%s\n#define MOVING  %s\n#define BUDGET  %lluu\n"
-            "enum { MEMORIES = %u, SKIPPED = %u, BUFFERS = %u, BLOCKS = %u };\n\n",
-            world.atomic ? "atomic" : "plain", world.moving ? "true" : "false",
-            (unsigned long long)buffers_budgets[world.budget], world.count, world.skipped,
-            buffers ? buffers : 1, trace->blocks ? trace->blocks : 1);
+    print_strategies(trial, print_registered, stream);
+    fputs("\n#include \"fuzz/reproduce/reproducer_buffers.h\"\n", stream);
 }
 
+// The trace as text, a string for each line.
 static void print_buffers_calls(const trial *trial, const trace *trace, const failure *failure,
-                                FILE *calls, FILE *stream) {
+                                FILE *stream) {
     (void)failure;
-    const buffers_world_choice world = world_of(trial);
-    lm_memory_options heaps[BUFFERS_MEMORIES_MAX];
-    char line[4096];
-    buffers_world_heaps(&world, trace->operations, trace->count, heaps);
-    fputs("    catch_signals();\n", stream);
-    for (uint32_t i = 0; i < world.count; i++) {
-        const char *name = buffers_server_name(world.servers[i]);
-        if (is_imported(&world, i))
-            fprintf(stream, "    serve_imported(%u, \"%s\"", i, name);
-        else
-            fprintf(stream, "    serve(%u, &LM_TABLE(%s)", i, name);
-        fprintf(stream, ", %u, %u, %u);\n", heaps[i].heap_start, heaps[i].pages,
-                heaps[i].pages_max);
-    }
-    rewind(calls);
-    while (fgets(line, sizeof line, calls))
-        fputs(line, stream);
+    struct trace printed = *trace;
+    char world[100] = "# ", *text = NULL;
+    size_t size;
+    FILE *whole = open_memstream(&text, &size);
+    if (!whole) options_fail("out of memory");
+    trial->target->print_world(world + 2, sizeof world - 3);
+    printed.preamble = strcat(world, "\n");
+    trace_print(&printed, whole);
+    if (fclose(whole) != 0) options_fail("out of memory");
+    fputs("    play(", stream);
+    for (char *rest = text, *line; (line = strsep(&rest, "\n")) && *line;)
+        fprintf(stream, "%s\"%s\\n\"", line == text ? "" : "\n         ", line);
+    fputs(");\n", stream);
+    free(text);
 }
 
 // ---- Kinds --------------------------------------------------------------------------------------
 
 typedef struct kind {
-    const char *target, *begins_with;
-    void (*print_flags)(const trial *trial, FILE *stream); // or NULL
+    const char *target, *begins_with; // the latter NULL: print_head includes it
     void (*print_sources)(const trial *trial, FILE *stream);
-    void (*print_head)(const trial *trial, const trace *trace, FILE *stream);
-    void (*print_calls)(const trial *trial, const trace *trace, const failure *failure, FILE *calls,
+    void (*print_head)(const trial *trial, FILE *stream);
+    void (*print_calls)(const trial *trial, const trace *trace, const failure *failure,
                         FILE *stream);
 } kind;
 
 static const kind kinds[] = {
-    {"heap", "fuzz/reproduce/reproducer_heap.h", NULL, print_heap_sources, print_heap_head,
+    {"heap", "fuzz/reproduce/reproducer_heap.h", print_heap_sources, print_heap_head,
      print_heap_calls},
-    {"buffers", "fuzz/reproduce/reproducer_buffers.h", print_buffers_flags, print_buffers_sources,
-     print_buffers_head, print_buffers_calls},
-    {"misuse", "fuzz/reproduce/reproducer_misuse.h", NULL, print_heap_sources, print_heap_head,
+    {"buffers", NULL, print_buffers_sources, print_buffers_head, print_buffers_calls},
+    {"misuse", "fuzz/reproduce/reproducer_misuse.h", print_heap_sources, print_heap_head,
      print_misuse_calls},
-    {"differential", "fuzz/reproduce/reproducer_heap.h", NULL, print_heap_sources, print_heap_head,
+    {"differential", "fuzz/reproduce/reproducer_heap.h", print_heap_sources, print_heap_head,
      print_heap_calls},
 };
 
@@ -282,10 +246,6 @@ static const kind *kind_of(const trial *trial) {
 
 bool reproducer_is_known(const trial *trial) {
     return kind_of(trial);
-}
-
-bool reproducer_takes_calls(const trial *trial) {
-    return kind_of(trial)->print_calls == print_buffers_calls;
 }
 
 // ---- The program --------------------------------------------------------------------------------
@@ -304,18 +264,31 @@ char *reproducer_command(const trial *trial, const char *path, const char *progr
     size_t size;
     FILE *stream = open_memstream(&text, &size);
     if (!stream) return NULL;
-    fprintf(stream, "%s -I. -D_GNU_SOURCE -DLM_CHECK_LEVEL=%d", how, check_level(trial));
-    if (kind->print_flags) kind->print_flags(trial, stream);
-    fprintf(stream, " -o %s %s ", program, path);
+    fprintf(stream, "%s -I. -D_GNU_SOURCE -DLM_CHECK_LEVEL=%d -o %s %s ", how, check_level(trial),
+            program, path);
     kind->print_sources(trial, stream);
     return fclose(stream) == 0 ? text : NULL;
 }
 
-static bool print_head(const trial *trial, const trace *trace, const failure *failure,
-                       const char *path, FILE *stream) {
-    law law = law_named(failure->law);
+// A path, for a shell in the repository's root. To be freed.
+static char *path_from_root(const char *path) {
+    static const char root[] = LINMEM_SOURCE_DIR "/";
     const char *slash = strrchr(path, '/');
-    char *command = reproducer_command(trial, slash ? slash + 1 : path, "bug");
+    char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup("."),
+         *real = folder ? realpath(folder, NULL) : NULL;
+    char *whole = text_format("%s/%s", real ? real : ".", slash ? slash + 1 : path);
+    bool below = strncmp(whole, root, strlen(root)) == 0;
+    char *word = text_shell_command(1, &(char *){below ? whole + strlen(root) : whole});
+    free(folder);
+    free(real);
+    free(whole);
+    return word;
+}
+
+static bool print_head(const trial *trial, const failure *failure, const char *path, FILE *stream) {
+    law law = law_named(failure->law);
+    char *file = path_from_root(path), *command = reproducer_command(trial, file, "bug");
+    free(file);
     if (!command) return false;
     fprintf(stream, "// %s at check level %d breaks the law %s%s%s.\n",
             trial->allocator ? trial->allocator->name : trial->target->name, check_level(trial),
@@ -324,7 +297,7 @@ static bool print_head(const trial *trial, const trace *trace, const failure *fa
             "// %s\n//\n// In linmem's repository:\n//\n//     %s && ./bug\n//\n"
             "// It exits with 1 and says what is broken, or with 0. Start reading at the end.\n",
             failure->how, command);
-    kind_of(trial)->print_head(trial, trace, stream);
+    kind_of(trial)->print_head(trial, stream);
     free(command);
     return true;
 }
@@ -350,13 +323,13 @@ static bool copy_beginning(const char *name, FILE *stream) {
     return fclose(source) == 0 && good;
 }
 
-bool reproducer_write(const trial *trial, const trace *trace, const failure *failure, FILE *calls,
+bool reproducer_write(const trial *trial, const trace *trace, const failure *failure,
                       const char *path) {
     const kind *kind = kind_of(trial);
     whole_file file;
     if (!whole_file_open(&file, path)) return false;
-    if (!print_head(trial, trace, failure, path, file.stream) ||
-        !copy_beginning(kind->begins_with, file.stream)) {
+    if (!print_head(trial, failure, path, file.stream) ||
+        (kind->begins_with && !copy_beginning(kind->begins_with, file.stream))) {
         int reason = errno;
         whole_file_abandon(&file);
         errno = reason;
@@ -366,7 +339,7 @@ bool reproducer_write(const trial *trial, const trace *trace, const failure *fai
           "------------------------------------------------------------------------------------"
           "\n\nint main(void) {\n",
           file.stream);
-    kind->print_calls(trial, trace, failure, calls, file.stream);
+    kind->print_calls(trial, trace, failure, file.stream);
     fputs("    return end();\n}\n", file.stream);
     return whole_file_commit(&file);
 }

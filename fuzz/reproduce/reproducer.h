@@ -1,6 +1,7 @@
-// The reproducer: a standalone C program that shows which law a trace breaks. It needs only sources
-// of alloc/: the trace becomes straight calls, with short versions of the oracle's checks
-// (fuzz/reproduce/reproducer_heap.h, fuzz/reproduce/reproducer_buffers.h).
+// The reproducer: a C program that shows which law a trace breaks. The one of a heap needs only
+// sources of alloc/: the trace becomes straight calls, with short versions of the oracle's checks
+// (fuzz/reproduce/reproducer_heap.h). The one of buffers contains the trace and plays it by the
+// player and the oracle of fuzzing (fuzz/reproduce/reproducer_buffers.h).
 #pragma once
 
 #include "fuzz/reproduce/trial.h"
@@ -13,10 +14,7 @@ char *reproducer_command(const trial *trial, const char *path, const char *progr
 // Whether there are reproducers for the trial's target.
 bool reproducer_is_known(const trial *trial);
 
-// Writes the program. `calls` are the recorded calls of a buffer trial (trial_record), else NULL.
-// Returns false and sets errno if it cannot be written.
-bool reproducer_write(const trial *trial, const trace *trace, const failure *failure, FILE *calls,
+// Writes the program; its first lines say how it is compiled. Returns false and sets errno if it
+// cannot be written.
+bool reproducer_write(const trial *trial, const trace *trace, const failure *failure,
                       const char *path);
-
-// Whether a reproducer takes recorded calls.
-bool reproducer_takes_calls(const trial *trial);

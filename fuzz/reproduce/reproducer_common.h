@@ -13,13 +13,14 @@
 
 typedef unsigned long long ull;
 enum { SECONDS_MAX = 10 };
-static uint32_t call; // the number of calls made
-static bool damaged;  // a damaged heap is being walked
+static uint32_t call;             // the number of calls made
+static const char *unit = "call"; // what is counted
+static bool damaged;              // a damaged heap is being walked
 
 _Noreturn static void broken(const char *law, const char *how, ...) {
     va_list arguments;
     va_start(arguments, how);
-    printf("call %u: broken %s: ", call, law);
+    printf("%s %u: broken %s: ", unit, call, law);
     vprintf(how, arguments);
     putchar('\n');
     fflush(stdout);

@@ -182,9 +182,11 @@ static void a_walk_over_a_damaged_heap_is_blamed(void **state) {
 
 // ---- Programs -----------------------------------------------------------------------------------
 
+static char law_said[48];
+
 static int run_changed(const trial *trial, const trace *trace, const char *change) {
     const failure failure = {.law = "disjoint", .how = "so it was"};
-    return run_reproducer(trial, trace, &failure, NULL, change);
+    return run_reproducer(trial, trace, &failure, change, law_said);
 }
 
 static void a_program_shows_the_bug(void **state) {
@@ -248,12 +250,13 @@ static void a_program_walks_a_damaged_heap(void **state) {
                        .how =
                            "validate crashes, over a heap whose word at 16 is 0xffffffff instead "
                            "of 0x1"};
-    assert_int_equal(run_reproducer(&trial, &t, &failure, NULL, "true"), 0);
+    assert_int_equal(run_reproducer(&trial, &t, &failure, "true", law_said), 0);
     assert_int_equal(
-        run_reproducer(&trial, &t, &failure, NULL,
+        run_reproducer(&trial, &t, &failure,
                        "sed -i 's/^static const char \\*boundary_validate(.*{$/&\\n"
                        "if (*(uint32_t *)lm_at(memory, 16) == 0xffffffff) "
-                       "*(volatile char *)0 = 0;/' alloc/strategies/fit/boundary_tags.inc.h"),
+                       "*(volatile char *)0 = 0;/' alloc/strategies/fit/boundary_tags.inc.h",
+                       law_said),
         1);
     trace_free(&t);
 }
@@ -294,9 +297,10 @@ static void a_program_shows_who_disagrees(void **state) {
     assert_true(trial_run(&trial, &t, &failure));
     failure = (struct failure){"agreement", "bitmap refuses", 1};
     trial.allocator = right;
-    assert_int_equal(run_reproducer(&trial, &t, &failure, NULL, "true"), 0);
-    assert_int_equal(run_reproducer(&trial, &t, &failure, NULL,
-                                    "patch -p1 <$mutants/bitmap-large-sizes-are-negative.patch"),
+    assert_int_equal(run_reproducer(&trial, &t, &failure, "true", law_said), 0);
+    assert_int_equal(run_reproducer(&trial, &t, &failure,
+                                    "patch -p1 <$mutants/bitmap-large-sizes-are-negative.patch",
+                                    law_said),
                      1);
     trace_free(&t);
 }

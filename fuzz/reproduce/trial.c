@@ -360,11 +360,10 @@ static bool read_words(int file, const trial *trial, failure *failure) {
     return blamed;
 }
 
-// How a program is run: on what is descriptor `input`, or the file at `path`. It writes its calls
-// to descriptor `calls`, if that is not −1, and does not look at what holds then.
+// How a program is run: on what is descriptor `input`, or the file at `path`.
 typedef struct run {
     const char *path;
-    int input, calls;
+    int input;
     bool located; // stacks are printed, which takes longer than all else
 } run;
 
@@ -382,16 +381,13 @@ static bool run_on(const trial *trial, const run *how, failure *failure) {
                           level,
                           how->located ? "-timeout=2" : "-timeout=1200",
                           how->path ? how->path : "/proc/self/fd/4",
-                          how->calls < 0 ? NULL : "--calls=/proc/self/fd/5",
                           NULL};
     static const char *const environment[] = {"ASAN_OPTIONS=symbolize=0",
                                               "UBSAN_OPTIONS=symbolize=0", NULL};
     child_options options = {.argv = argv,
                              .environment = how->located ? NULL : environment,
-                             .descriptors = (int[]){words, how->input, how->calls},
-                             .descriptor_count = how->path        ? 1
-                                                 : how->calls < 0 ? 2
-                                                                  : 3,
+                             .descriptors = (int[]){words, how->input},
+                             .descriptor_count = how->path ? 1 : 2,
                              .cpu = -1};
     child_end end = {0};
     pid_t pid = words >= 0 ? child_start(&options) : -1;
@@ -407,7 +403,7 @@ static bool run_on(const trial *trial, const run *how, failure *failure) {
 static bool run_program(const trial *trial, const trace *trace, failure *failure) {
     *failure = (struct failure){.at = trace->count};
     int input = input_file(trial, trace);
-    bool broken = input >= 0 && run_on(trial, &(run){.input = input, .calls = -1}, failure);
+    bool broken = input >= 0 && run_on(trial, &(run){.input = input}, failure);
     close(input);
     // An input begins with where heaps start, which a trace need not say.
     size_t at, count, own = played_operations(trace);
@@ -419,7 +415,7 @@ static bool run_program(const trial *trial, const trace *trace, failure *failure
 bool trial_bytes(const char *program, const char *path, double seconds, failure *failure) {
     trial trial = {.program = program, .seconds = seconds};
     *failure = (struct failure){0};
-    return run_on(&trial, &(run){.path = path, .input = -1, .calls = -1}, failure);
+    return run_on(&trial, &(run){.path = path, .input = -1}, failure);
 }
 
 void trial_locate(const trial *trial, const char *program, const trace *trace, failure *failure) {
@@ -429,23 +425,13 @@ void trial_locate(const trial *trial, const char *program, const trace *trace, f
     int input = input_file(trial, trace);
     located.program = program;
     located.seconds = SECONDS;
-    if (input >= 0 &&
-        run_on(&located, &(run){.input = input, .calls = -1, .located = true}, &found) &&
+    if (input >= 0 && run_on(&located, &(run){.input = input, .located = true}, &found) &&
         strcmp(found.law, failure->law) == 0) {
         const char *where = strstr(found.how, ", in ");
         size_t length = strlen(failure->how);
         if (where) snprintf(failure->how + length, sizeof failure->how - length, "%s", where);
     }
     close(input);
-}
-
-bool trial_record(const trial *trial, const trace *trace, FILE *calls) {
-    failure failure = {0};
-    int input = input_file(trial, trace);
-    if (input < 0) return false;
-    run_on(trial, &(run){.input = input, .calls = fileno(calls)}, &failure);
-    close(input);
-    return lseek(fileno(calls), 0, SEEK_END) > 0;
 }
 
 bool trial_run(const trial *trial, const trace *trace, failure *failure) {

@@ -54,10 +54,6 @@ bool trial_run(const trial *trial, const trace *trace, failure *failure);
 // way, appends to `failure->how` the source line of the crash, trap, hang or sanitizer report.
 void trial_locate(const trial *trial, const char *program, const trace *trace, failure *failure);
 
-// Runs the program of target `buffers` to write the trace's calls as C statements. Returns false if
-// it wrote nothing.
-bool trial_record(const trial *trial, const trace *trace, FILE *calls);
-
 // A wrong call that a trace makes.
 typedef struct trial_wrong_call {
     size_t at;        // the operation

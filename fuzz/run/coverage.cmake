@@ -44,7 +44,7 @@ foreach(library covered_counts_atomic covered_buffers)
 endforeach()
 target_link_options(replay-buffers PRIVATE --coverage)
 add_dependencies(replay-buffers fuzz corpus alloc cli)
-replays(buffers covered_buffers covered_counts_atomic fuzz_buffer_player fuzz_recorder
+replays(buffers covered_buffers covered_counts_atomic fuzz_buffer_player
   strategies_level0 strategies_level1 strategies_level2 ${room_archives} Threads::Threads m)
 
 add_custom_target(forget_coverage COMMAND find . -name "*.gcda" -delete)

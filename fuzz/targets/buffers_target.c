@@ -3,11 +3,9 @@
 // tables are narrow, so that their ends are reached.
 #include "fuzz/play/buffer_player.h"
 #include "fuzz/play/buffers_input.h"
-#include "fuzz/reproduce/recorder/recorder.h"
 #include "fuzz/targets/target.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 _Static_assert(BUFFERS_MEMORIES_MAX + BUFFERS_SKIPPED_MAX <= LM_MEMORIES_MAX,
                "a buffer table has them");
@@ -56,19 +54,6 @@ static void play(const buffer_player_options *options, const trace_operation *op
     target_operations += count;
 }
 
-// Instead, for who wants to know what is called.
-static void record(buffer_player_options *options, const trace_operation *operations,
-                   size_t count) {
-    FILE *stream = fopen(target.calls, "w+");
-    if (!stream) {
-        perror(target.calls);
-        exit(2);
-    }
-    recorder_start(stream, &player, options);
-    recorder_play(&player, options, operations, count);
-    fclose(stream);
-}
-
 void target_input(const uint8_t *bytes, size_t count) {
     static trace_operation operations[BUFFERS_INPUT_OPERATIONS_MAX];
     buffers_world_choice choice;
@@ -84,10 +69,7 @@ void target_input(const uint8_t *bytes, size_t count) {
                                      .skipped = choice.skipped,
                                      .walk_every = target.walk_every,
                                      .budget = buffers_budgets[choice.budget]};
-    if (target.calls)
-        record(&options, operations, decoded);
-    else
-        play(&options, operations, decoded);
+    play(&options, operations, decoded);
 }
 
 // Now and then libFuzzer's own mutations.

@@ -55,8 +55,6 @@ static void read_option(const char *argument) {
         target.speed = value;
     else if ((value = value_of(argument, "--play=")))
         target.play = value;
-    else if ((value = value_of(argument, "--calls=")))
-        target.calls = value;
     else if (strcmp(argument, "--tell") == 0)
         target.tells = true;
     else

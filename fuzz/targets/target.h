@@ -6,7 +6,6 @@
 //     --level=0|1       check level of the strategies (default: 1)
 //     --walk-every=N    operations between two heap walks; 0: at the end only
 //     --tell            prints each second how many inputs and operations were played so far
-//     --calls=FILE      target buffers: writes the input's calls as C statements
 //     --speed=FOLDER    plays the inputs there for some seconds, prints how fast, and exits
 //     --play=FOLDER     plays the inputs there once, counts no steps, and exits
 //
@@ -19,7 +18,7 @@
 typedef struct target_settings {
     int level;
     uint32_t walk_every;
-    const char *speed, *play, *calls; // or NULL
+    const char *speed, *play; // or NULL
     bool tells;
 } target_settings;
 
