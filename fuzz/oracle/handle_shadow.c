@@ -97,11 +97,13 @@ bool handle_shadow_has_record(const handle_shadow *shadow) {
     return shadow->tokens_kept + shadow->records_retired < RECORDS_MAX;
 }
 
-uint32_t handle_shadow_slots_end(const handle_shadow *shadow) {
+// One past the last slot, or record, that may be given next: a new one only if all are in use or
+// retired.
+static uint32_t slots_end(const handle_shadow *shadow) {
     bool none_is_free = shadow->shares_live + shadow->slots_retired == shadow->slots;
     return shadow->slots + none_is_free;
 }
-uint32_t handle_shadow_records_end(const handle_shadow *shadow) {
+static uint32_t records_end(const handle_shadow *shadow) {
     bool none_is_free = shadow->tokens_kept + shadow->records_retired == shadow->records;
     return shadow->records + none_is_free;
 }
@@ -109,7 +111,7 @@ uint32_t handle_shadow_records_end(const handle_shadow *shadow) {
 const char *handle_shadow_give(handle_shadow *shadow, lm_handle handle, uint32_t owner,
                                uint32_t memory, uint32_t buffer) {
     uint32_t slot = lm_handle_slot(handle);
-    if (slot >= shadow->share_room || slot >= handle_shadow_slots_end(shadow))
+    if (slot >= shadow->share_room || slot >= slots_end(shadow))
         return "a slot is made where another is free";
     shadow_share *share = &shadow->shares[slot];
     if (share->count) return "a slot serves two shares";
@@ -135,7 +137,7 @@ uint32_t handle_shadow_take(handle_shadow *shadow, lm_handle handle) {
 const char *handle_shadow_give_token(handle_shadow *shadow, lm_token token, lm_handle handle) {
     uint32_t record = record_of(token), generation = token_generation(token);
     if (token >> 48) return "a token has more than 48 bits";
-    if (record >= shadow->token_room || record >= handle_shadow_records_end(shadow))
+    if (record >= shadow->token_room || record >= records_end(shadow))
         return "a record is made where another is free";
     shadow_token *t = &shadow->tokens[record];
     if (t->alive || t->queued) return "a record serves two tokens";

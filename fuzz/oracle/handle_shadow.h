@@ -56,11 +56,6 @@ bool handle_shadow_has_generation(lm_handle handle);
 bool handle_shadow_has_slot(const handle_shadow *shadow);
 bool handle_shadow_has_record(const handle_shadow *shadow);
 
-// One past the last slot, or record, that may be given next: a new one only if all are in use or
-// retired.
-uint32_t handle_shadow_slots_end(const handle_shadow *shadow);
-uint32_t handle_shadow_records_end(const handle_shadow *shadow);
-
 // A handle or token was given. NULL, or what is wrong with it.
 const char *handle_shadow_give(handle_shadow *shadow, lm_handle handle, uint32_t owner,
                                uint32_t memory, uint32_t buffer);

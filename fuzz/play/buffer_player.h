@@ -35,14 +35,6 @@
 
 typedef struct buffer_player buffer_player;
 
-// Told what is played while it is played, by who writes it down (fuzz/reproduce/recorder/).
-typedef struct buffer_observer {
-    void (*before)(buffer_player *player, const trace_operation *operation);
-    void (*after)(buffer_player *player, const trace_operation *operation);
-    // What the last call was to return, a status or a number; of a wrong call it comes before it.
-    void (*expects)(buffer_player *player, uint64_t expected);
-} buffer_observer;
-
 typedef struct buffer_player_options {
     const lm_counts *counts;
     // Started, and the player's alone. The trace's memory N is memory N modulo `count`; home is the
@@ -57,10 +49,6 @@ typedef struct buffer_player_options {
     uint32_t walk_every;
     // Of each memory, in bytes; a callback is then set, which is told in time. 0: none.
     uint64_t budget;
-    // Called when a law is broken: returns whether play continues, as the recorder needs. NULL: it
-    // ends.
-    bool (*ignores)(const char *law);
-    const buffer_observer *observer; // or NULL
 } buffer_player_options;
 
 typedef struct buffer_played {
@@ -116,7 +104,6 @@ struct buffer_player {
     lm_pointer pointer; // the last one asked for, of a memory that had then grown and moved so far
     uint32_t pointer_pages, pointer_moves;
     uint32_t pressed; // how often the callback was told of the last call
-    uint32_t due;     // and how often it had to be
     struct {
         uint32_t memory, size;
         bool wrongly; // by a call that is wrong besides

@@ -3,14 +3,9 @@
 
 #include "fuzz/play/buffer_player.h"
 
-// A law does not hold: returns false, or true where it is not held.
+// A law does not hold: notes which and how, and returns false.
 __attribute__((format(printf, 3, 4))) bool buffer_broken(buffer_player *player, const char *law,
                                                          const char *format, ...);
-
-// What a call was to return, for who watches.
-static inline void buffer_expects(buffer_player *player, uint64_t expected) {
-    if (player->options.observer) player->options.observer->expects(player, expected);
-}
 
 // Whether a call returned what is expected; where that is LM_OK, memory may have been wanting too.
 bool buffer_check_status(buffer_player *player, lm_status status, lm_status expected);
@@ -19,9 +14,6 @@ bool buffer_check_status(buffer_player *player, lm_status status, lm_status expe
 static inline bool buffer_is_want(lm_status status) {
     return status == LM_OUT_OF_MEMORY || status == LM_OUT_OF_SLOTS || status == LM_COUNT_OVERFLOW;
 }
-
-// Whether the next buffer is a block that the player allocates, and that is adopted.
-bool buffer_is_adopted(const buffer_player *player);
 
 // The number by which the buffer table knows one of the player's memories, and back.
 static inline uint32_t buffer_memory_number(const buffer_player *player, uint32_t memory) {

@@ -42,7 +42,6 @@ void buffer_interrupt(void) {
 }
 
 void buffer_interrupt_begin(buffer_player *p, lm_handle handle, uint32_t number) {
-    if (p->options.observer) return; // calls that are written down come one after the other
     if (handle_shadow_share(&p->shadow, handle)->kept) return; // a release would wait for the lock
     other.player = p;
     other.handle = handle;
@@ -56,9 +55,8 @@ bool buffer_interrupt_end(buffer_player *p, bool *interrupted) {
     for (; *interrupted && other.granted; other.granted--) {
         uint32_t owner = lm_handle_owner(other.handle);
         lm_status status = lm_buffer_release(&p->table, owner, other.handle);
-        if (status != LM_OK &&
-            !buffer_broken(p, "count", "what a retain granted is %s", lm_status_name(status)))
-            return false;
+        if (status != LM_OK)
+            return buffer_broken(p, "count", "what a retain granted is %s", lm_status_name(status));
     }
     return true;
 }

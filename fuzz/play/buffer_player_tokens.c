@@ -57,8 +57,7 @@ static bool replace(buffer_player *p, const lm_view *of, lm_token *token) {
     if (!buffer_check_status(p, status, full ? LM_OUT_OF_SLOTS : LM_OK)) return false;
     if (lm_failed(status))
         return *token == old || buffer_broken(p, "status", "a token is lost that was not replaced");
-    if (cancelled != expected && !buffer_broken(p, "count", "another reference was cancelled"))
-        return false;
+    if (cancelled != expected) return buffer_broken(p, "count", "another reference was cancelled");
     if (!buffer_given_token(p, *token, of->handle)) return false;
     handle_shadow_end_token(&p->shadow, old);
     return true;
@@ -73,7 +72,6 @@ static bool resize_kept(buffer_player *p, uint32_t reference) {
     lm_buffer_info info;
     bool adopted = number % 8 == 4; // its buffer table does not know how it is aligned
     if (adopted || p->model.buffers[number].references > 1) return true;
-    p->due = 0;
     lm_status status =
         lm_buffer_resize(&p->table, of->owner, of->handle, p->model.buffers[number].size);
     if (!buffer_check_status(p, status, LM_OK)) return false;
@@ -145,8 +143,7 @@ static bool disarm_ring(buffer_player *p, uint32_t number, uint32_t first, unsig
     }
     lm_status status = lm_finalizer_detach_all(&p->table, p->tokens[number].token, &freed);
     if (!buffer_check_status(p, status, LM_OK)) return false;
-    if (freed && !buffer_broken(p, "death", "%u buffers that are held die with tokens", freed))
-        return false;
+    if (freed) return buffer_broken(p, "death", "%u buffers that are held die with tokens", freed);
     for (uint32_t i = first; i < first + 4; i++) {
         if (!(members >> (i - first) & 1)) continue;
         handle_shadow_end_token(&p->shadow, p->tokens[i].token);
@@ -179,9 +176,8 @@ bool buffer_detach(buffer_player *p, const trace_operation *operation) {
 static bool enqueue(buffer_player *p, lm_token token, lm_status expected) {
     uint32_t calls = p->watch.calls;
     lm_status status = lm_finalizer_enqueue(&p->table, token);
-    if (p->watch.calls != calls &&
-        !buffer_broken(p, "safepoint", "an allocator is called inside a collection"))
-        return false;
+    if (p->watch.calls != calls)
+        return buffer_broken(p, "safepoint", "an allocator is called inside a collection");
     if (!buffer_check_status(p, status, expected)) return false;
     if (status != LM_OK) return true;
     handle_shadow_queue_token(&p->shadow, token);
@@ -231,9 +227,8 @@ static bool release_unattached(buffer_player *p, uint32_t first, uint32_t *freed
         const lm_view *real = &p->references[p->model.tokens[p->model.queue[i]]];
         if (p->tokens[p->model.queue[i]].token || !real->handle) continue;
         lm_status status = lm_buffer_release(&p->table, real->owner, real->handle);
-        if (lm_failed(status) &&
-            !buffer_broken(p, "status", "%s, of what is held", lm_status_name(status)))
-            return false;
+        if (lm_failed(status))
+            return buffer_broken(p, "status", "%s, of what is held", lm_status_name(status));
         *freed += status == LM_FREED;
     }
     return true;
@@ -293,10 +288,9 @@ static bool restart(buffer_player *p) {
     if (!enqueue_all(p, false)) return false;
     for (int i = 0; i < 2; i++) {
         bool started = lm_finalizers_start(&p->table);
-        buffer_expects(p, i == 0);
-        if (started != (i == 0) &&
-            !buffer_broken(p, "status", "finalizers start %s", started ? "twice" : "not again"))
-            return false;
+        if (started != (i == 0))
+            return buffer_broken(p, "status", "finalizers start %s",
+                                 started ? "twice" : "not again");
     }
     return enqueue_all(p, true) && arm_all(p, armed);
 }
@@ -307,14 +301,13 @@ static bool drain(buffer_player *p, const trace_operation *operation) {
     if (!buffer_before_death(p)) return false;
     uint32_t count = leave_queue(p, first, &tokens);
     lm_drained drained = lm_finalizers_drain(&p->table, count);
-    if ((drained.released != tokens || drained.failed || drained.more != (p->waiting > 0)) &&
-        !buffer_broken(p, "count", "%u released, %u failed, of %u; %s", drained.released,
-                       drained.failed, tokens, drained.more ? "more wait" : "none waits"))
-        return false;
+    if (drained.released != tokens || drained.failed || drained.more != (p->waiting > 0))
+        return buffer_broken(p, "count", "%u released, %u failed, of %u; %s", drained.released,
+                             drained.failed, tokens, drained.more ? "more wait" : "none waits");
     if (!release_unattached(p, first, &freed)) return false;
-    if (drained.freed + freed != p->model.died_count &&
-        !buffer_broken(p, "death", "%u died, not %u", drained.freed + freed, p->model.died_count))
-        return false;
+    if (drained.freed + freed != p->model.died_count)
+        return buffer_broken(p, "death", "%u died, not %u", drained.freed + freed,
+                             p->model.died_count);
     for (uint32_t i = first; i < p->model.queue_first; i++) {
         uint32_t reference = p->model.tokens[p->model.queue[i]];
         lm_view *real = &p->references[reference];

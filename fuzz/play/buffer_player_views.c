@@ -99,9 +99,9 @@ static bool check_access(buffer_player *p, uint32_t number) {
     uint64_t expected = element_bits(at, bytes, little), bits = 0;
     lm_status status = lm_view_load(&p->table, real, offset, kind, little, &bits);
     if (!buffer_check_status(p, status, LM_OK)) return false;
-    if (bits != expected && !buffer_broken(p, "content", "%llx is loaded, not %llx",
-                                           (unsigned long long)bits, (unsigned long long)expected))
-        return false;
+    if (bits != expected)
+        return buffer_broken(p, "content", "%llx is loaded, not %llx", (unsigned long long)bits,
+                             (unsigned long long)expected);
     status = lm_view_store(&p->table, real, offset, kind, little, bits);
     return buffer_check_status(p, status, LM_OK);
 }

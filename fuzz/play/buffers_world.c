@@ -134,8 +134,9 @@ static void read_heaps(const trace_operation *operations, size_t count, uint32_t
     }
 }
 
-void buffers_world_heaps(const buffers_world_choice *choice, const trace_operation *operations,
-                         size_t count, lm_memory_options heaps[BUFFERS_MEMORIES_MAX]) {
+// Where the heaps start, as the operations say, and how far the memories grow.
+static void place_heaps(const buffers_world_choice *choice, const trace_operation *operations,
+                        size_t count, lm_memory_options heaps[BUFFERS_MEMORIES_MAX]) {
     for (uint32_t i = 0; i < choice->count; i++)
         heaps[i] = (lm_memory_options){.heap_start = LM_BLOCK_ALIGNMENT,
                                        .pages = PAGES,
@@ -157,7 +158,7 @@ static bool clear_heap(const lm_memory *memory) {
 bool buffers_world_start(buffers_world *world, const buffers_world_choice *choice, int level,
                          const trace_operation *operations, size_t count) {
     lm_memory_options options[BUFFERS_MEMORIES_MAX];
-    buffers_world_heaps(choice, operations, count, options);
+    place_heaps(choice, operations, count, options);
     imported_turn = 0;
     world->finding[0] = '\0';
     for (uint32_t i = 0; i < choice->count; i++) {

@@ -38,10 +38,6 @@ extern const uint64_t buffers_budgets[BUFFERS_BUDGETS];
 void buffers_world_print(const buffers_world_choice *choice, char *line, size_t size);
 bool buffers_world_parse(const char *line, buffers_world_choice *choice);
 
-// Where the heaps start, as the operations say, and how far the memories grow.
-void buffers_world_heaps(const buffers_world_choice *choice, const trace_operation *operations,
-                         size_t count, lm_memory_options heaps[BUFFERS_MEMORIES_MAX]);
-
 // In a trace's preamble the line stands behind this mark. False: there is none, or no world.
 #define BUFFERS_WORLD "world: "
 bool buffers_world_of(const trace *trace, buffers_world_choice *choice);
