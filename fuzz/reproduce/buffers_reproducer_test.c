@@ -5,17 +5,17 @@
 #include <string.h>
 
 // Returns how the program ends, of sources that a shell command has changed.
-static int run(const char *text, const char *law, bool sanitized, const char *change,
-               char said[48]) {
-    const trial trial = {.target = trial_target_named("buffers"),
-                         .program = sanitized ? "sanitized" : NULL};
+static int run_text(const char *text, const char *law, bool sanitized, const char *change,
+                    char said[48]) {
+    const trace_run run = {.target = trace_run_target_named("buffers"),
+                           .program = sanitized ? "sanitized" : NULL};
     failure failure = {.how = "so it was"};
     trace trace;
     trace_error error;
     if (!trace_parse(text, strlen(text), &trace, &error)) fail_msg("%s", error.text);
     snprintf(failure.law, sizeof failure.law, "%s", law);
-    assert_true(trial.target->read_world(&trace));
-    int status = run_reproducer(&trial, &trace, &failure, change, said);
+    assert_true(run.target->read_world(&trace));
+    int status = run_reproducer(&run, &trace, &failure, change, said);
     trace_free(&trace);
     return status;
 }
@@ -23,9 +23,9 @@ static int run(const char *text, const char *law, bool sanitized, const char *ch
 static void assert_shows(const char *trace, const char *law, bool sanitized, const char *change) {
     char text[1000], said[48];
     snprintf(text, sizeof text, "linmem-trace 1\n# world: %s", trace);
-    int right = run(text, law, sanitized, "true", said);
+    int right = run_text(text, law, sanitized, "true", said);
     if (right != 0) fail_msg("%s: of the right code it exits with %d (%s)", change, right, said);
-    int mutated = run(text, law, sanitized, change, said);
+    int mutated = run_text(text, law, sanitized, change, said);
     if (mutated != 1 || strcmp(said, law) != 0)
         fail_msg("%s: it exits with %d and says that '%s' is broken, not '%s'", change, mutated,
                  said, law);

@@ -35,9 +35,9 @@ static const double seconds_min = 5, seconds_an_operation = 1.0 / 20000;
 typedef struct request {
     const reproduction *wanted;
     const char *target_name;
-    const trial_target *target;    // NULL: its inputs are no operations
-    const char *const *allocators; // that are wanted; NULL: all
-    const char *own[2];            // the one that the input's name says
+    const trace_run_target *target; // NULL: its inputs are no operations
+    const char *const *allocators;  // that are wanted; NULL: all
+    const char *own[2];             // the one that the input's name says
     trace trace;
 } request;
 
@@ -89,46 +89,46 @@ static const struct way {
 } ways[WAYS] = {{1, false, false}, {0, false, false}, {0, true, false},
                 {1, false, true},  {1, false, false}, {0, false, false}};
 
-static bool is_played(const trial *trial) {
-    if (trial->damaged) return trial->target->damages;
-    return !trial->counted || trial->target->counts;
+static bool is_played(const trace_run *run) {
+    if (run->damaged) return run->target->damages;
+    return !run->counted || run->target->counts;
 }
 
 // `strategy`: NULL where the target has programs only, and one for all.
-static bool is_way(const trial_target *target, const char *strategy, int way, trial *trial) {
+static bool is_way(const trace_run_target *target, const char *strategy, int way, trace_run *run) {
     const struct way *w = &ways[way];
-    *trial = (struct trial){.target = target, .counted = w->counted, .damaged = w->damaged};
+    *run = (struct trace_run){.target = target, .counted = w->counted, .damaged = w->damaged};
     if (!strategy && way != SANITIZED) return false;
     if (strategy)
-        trial->allocator =
+        run->allocator =
             w->counted ? counted_strategy_named(strategy) : lm_strategy_named(strategy, w->level);
-    if (!is_played(trial)) return false;
+    if (!is_played(run)) return false;
     if (way < SANITIZED) return true;
     char *program = target_program(target->name, strategy);
     if (!program) options_fail("out of memory");
-    trial->program = program;
+    run->program = program;
     if (access(program, X_OK) == 0) return true;
     free(program);
     return false;
 }
 
-static const char *name_of(const trial *trial) {
-    return trial->allocator ? trial->allocator->name : trial->target->name;
+static const char *name_of(const trace_run *run) {
+    return run->allocator ? run->allocator->name : run->target->name;
 }
 
-static const char *way_text(const trial *trial) {
-    if (trial->program)
-        return !trial->allocator || trial->allocator->check_level ? "level 1, sanitizers"
-                                                                  : "level 0, sanitizers";
-    if (trial->counted) return "level 0, counted";
-    if (trial->damaged) return "level 1, damaged";
-    return trial->allocator->check_level ? "level 1" : "level 0";
+static const char *way_text(const trace_run *run) {
+    if (run->program)
+        return !run->allocator || run->allocator->check_level ? "level 1, sanitizers"
+                                                              : "level 0, sanitizers";
+    if (run->counted) return "level 0, counted";
+    if (run->damaged) return "level 1, damaged";
+    return run->allocator->check_level ? "level 1" : "level 0";
 }
 
 // ---- Shrinking ----------------------------------------------------------------------------------
 
 typedef struct shrinking {
-    trial trial;
+    trace_run run;
     failure failure; // of the smallest trace so far
     progress *progress;
     double began;
@@ -139,7 +139,7 @@ typedef struct shrinking {
 static bool fails_the_same(void *context, const trace *trace) {
     shrinking *s = context;
     failure failure;
-    if (!trial_run(&s->trial, trace, &failure) || strcmp(failure.law, s->failure.law) != 0)
+    if (!trace_run_play(&s->run, trace, &failure) || strcmp(failure.law, s->failure.law) != 0)
         return false;
     s->failure = failure;
     return true;
@@ -170,7 +170,7 @@ static size_t shrink(shrinking *s, trace *trace) {
         }
         trace_free(&cut);
     }
-    if (strcmp(s->failure.law, "hang") == 0) s->trial.seconds = 1;
+    if (strcmp(s->failure.law, "hang") == 0) s->run.seconds = 1;
     s->began = clock_seconds();
     s->progress = progress_start("shrinking, seconds", s->seconds ? s->seconds : SECONDS_MAX);
     size_t tries = shrinker_run(trace, &(shrinker_options){.fails = fails_the_same,
@@ -195,11 +195,11 @@ static void write_trace(const trace *shrunk, const char *comment, const char *pa
 
 // Compiles and runs a reproducer, under a name that no shell has to quote. Returns its exit status,
 // or −1 where it could not be compiled.
-static int try_reproducer(const trial *trial, const char *path) {
+static int try_reproducer(const trace_run *run, const char *path) {
     char folder[] = "/tmp/linmem-reproducer-XXXXXX", *real = realpath(path, NULL);
     if (!real || !mkdtemp(folder)) options_fail("%s: %s", path, strerror(errno));
     char *source = text_format("%s/bug.c", folder), *program = text_format("%s/bug", folder);
-    char *command = reproducer_command(trial, source, program);
+    char *command = reproducer_command(run, source, program);
     if (!command || symlink(real, source) != 0) options_fail("%s: %s", source, strerror(errno));
     char *script = text_format("cd \"$0\" && %s && exec %s", command, program);
     child_options options = {.argv =
@@ -217,16 +217,15 @@ static int try_reproducer(const trial *trial, const char *path) {
 }
 
 // Who has interrupted is not kept waiting for a compiler.
-static void write_reproducer(const trial *trial, const trace *trace, const failure *failure,
+static void write_reproducer(const trace_run *run, const trace *trace, const failure *failure,
                              const char *path) {
-    if (!reproducer_is_known(trial)) return;
+    if (!reproducer_is_known(run)) return;
     if (interrupted()) {
         puts("  interrupted: no C program was written; reproduce the trace for one");
         return;
     }
-    if (!reproducer_write(trial, trace, failure, path))
-        options_fail("%s: %s", path, strerror(errno));
-    bool shows = try_reproducer(trial, path) == 1;
+    if (!reproducer_write(run, trace, failure, path)) options_fail("%s: %s", path, strerror(errno));
+    bool shows = try_reproducer(run, path) == 1;
     printf("  %s: %s\n", path,
            interrupted() ? "interrupted: not tried"
            : shows       ? "shows it"
@@ -248,9 +247,9 @@ static bool is_free(const char *path, const trace *trace) {
 
 // Where a finding goes, a path without its ending: another one of the same law stays where it is.
 // To be freed.
-static char *name_finding(const request *request, const trial *trial, const trace *trace,
+static char *name_finding(const request *request, const trace_run *run, const trace *trace,
                           const char *law) {
-    char *kind = text_format("%s-%s", law, name_of(trial)), *name = NULL;
+    char *kind = text_format("%s-%s", law, name_of(run)), *name = NULL;
     for (char *at; (at = strchr(kind, ':'));)
         *at = '-'; // as in asan:heap-buffer-overflow
     for (unsigned number = 1; !name; number++) {
@@ -268,15 +267,15 @@ static char *name_finding(const request *request, const trial *trial, const trac
     return name;
 }
 
-static void write_all(const request *request, const trial *trial, const trace *trace,
+static void write_all(const request *request, const trace_run *run, const trace *trace,
                       const failure *failure) {
     char world[100] = "";
-    if (trial->target->print_world) {
+    if (run->target->print_world) {
         world[0] = '\n';
-        trial->target->print_world(world + 1, sizeof world - 1);
+        run->target->print_world(world + 1, sizeof world - 1);
     }
-    char *name = name_finding(request, trial, trace, failure->law),
-         *comment = text_format("%s, %s: broken %s: %s%s", name_of(trial), way_text(trial),
+    char *name = name_finding(request, run, trace, failure->law),
+         *comment = text_format("%s, %s: broken %s: %s%s", name_of(run), way_text(run),
                                 failure->law, failure->how, world);
     char *path = text_format("%s.lmt", name), *program = text_format("%s.c", name);
     write_trace(trace, comment, path);
@@ -285,7 +284,7 @@ static void write_all(const request *request, const trial *trial, const trace *t
         write_trace(trace, comment, kept);
         free(kept);
     }
-    write_reproducer(trial, trace, failure, program);
+    write_reproducer(run, trace, failure, program);
     char *texts[] = {program, path, comment, name};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free(texts[i]);
@@ -294,15 +293,15 @@ static void write_all(const request *request, const trial *trial, const trace *t
 // ---- The command --------------------------------------------------------------------------------
 
 // Where in the sources it is, if an oracle does not say what is wrong, but a stack where.
-static void locate(const trial *trial, const trace *trace, failure *failure) {
+static void locate(const trace_run *run, const trace *trace, failure *failure) {
     static const char *const located[] = {"crash", "hang", "memory", "returns"};
     bool wanted = finding_is_sanitizers(failure->law) && strcmp(failure->law, "ubsan") != 0;
     for (size_t i = 0; i < sizeof located / sizeof *located; i++)
         wanted |= strcmp(failure->law, located[i]) == 0;
     if (!wanted || interrupted()) return;
-    const char *strategy = trial->allocator ? trial->allocator->name : NULL;
-    char *program = target_program(trial->target->name, strategy);
-    if (program && access(program, X_OK) == 0) trial_locate(trial, program, trace, failure);
+    const char *strategy = run->allocator ? run->allocator->name : NULL;
+    char *program = target_program(run->target->name, strategy);
+    if (program && access(program, X_OK) == 0) trace_run_locate(run, program, trace, failure);
     free(program);
 }
 
@@ -319,47 +318,46 @@ static void print_shrunk(const shrinking *s, size_t from, size_t to, size_t trie
 }
 
 // Shrinks and writes what the trace breaks in one way.
-static void reproduce_failure(const request *request, const trial *trial, const trace *whole,
+static void reproduce_failure(const request *request, const trace_run *run, const trace *whole,
                               const failure *failure) {
-    shrinking s = {
-        .trial = *trial, .failure = *failure, .seconds = request->wanted->shrink_seconds};
+    shrinking s = {.run = *run, .failure = *failure, .seconds = request->wanted->shrink_seconds};
     trace trace;
     trace_error error;
-    printf("%s, %s: broken %s: %s\n", name_of(trial), way_text(trial), failure->law, failure->how);
+    printf("%s, %s: broken %s: %s\n", name_of(run), way_text(run), failure->law, failure->how);
     fflush(stdout); // shrinking takes its time
     if (!trace_make(whole->operations, whole->count, NULL, &trace, &error))
         options_fail("%s", error.text);
     size_t tries = shrink(&s, &trace);
     print_shrunk(&s, whole->count, trace.count, tries);
-    locate(trial, &trace, &s.failure);
+    locate(run, &trace, &s.failure);
     printf("  %s\n", s.failure.how);
-    write_all(request, trial, &trace, &s.failure);
+    write_all(request, run, &trace, &s.failure);
     trace_free(&trace);
 }
 
 // Plays the trace in one way. True: it breaks something, of which all is written. `sanitizers`:
 // only what a sanitizer finds counts.
-static bool reproduce_with(const request *request, const trial *trial, const trace *whole,
+static bool reproduce_with(const request *request, const trace_run *run, const trace *whole,
                            bool sanitizers) {
     failure failure;
-    if (!trial_run(trial, whole, &failure)) return false;
+    if (!trace_run_play(run, whole, &failure)) return false;
     if (sanitizers && !finding_is_sanitizers(failure.law)) return false;
-    reproduce_failure(request, trial, whole, &failure);
+    reproduce_failure(request, run, whole, &failure);
     return true;
 }
 
 // The same, with each growth refused.
-static bool reproduce_refused(const request *request, const trial *trial) {
+static bool reproduce_refused(const request *request, const trace_run *run) {
     trace refused;
     out_of_memory tried;
-    if (trial->program || trial->counted || trial->damaged) return false;
-    if (!trial_refuse(trial, &request->trace, &refused, &tried)) {
+    if (run->program || run->counted || run->damaged) return false;
+    if (!trace_run_refuse_growth(run, &request->trace, &refused, &tried)) {
         if (tried.tried < tried.growths)
             printf("%s, %s: %zu of %zu growths were refused, as all would take too long\n",
-                   name_of(trial), way_text(trial), tried.tried, tried.growths);
+                   name_of(run), way_text(run), tried.tried, tried.growths);
         return false;
     }
-    bool broken = reproduce_with(request, trial, &refused, false);
+    bool broken = reproduce_with(request, run, &refused, false);
     trace_free(&refused);
     return broken;
 }
@@ -368,12 +366,12 @@ static bool reproduce_refused(const request *request, const trial *trial) {
 static bool reproduce_from(const request *request, const char *strategy, int way, bool sanitizers) {
     bool broken = false;
     for (; way < WAYS && !broken && !interrupted(); way++) {
-        trial trial;
-        if (!is_way(request->target, strategy, way, &trial)) continue;
-        trial.seconds = ceil(seconds_min + (double)request->trace.count * seconds_an_operation);
-        broken = reproduce_with(request, &trial, &request->trace, sanitizers) ||
-                 (!sanitizers && request->wanted->refuse && reproduce_refused(request, &trial));
-        free((char *)trial.program);
+        trace_run run;
+        if (!is_way(request->target, strategy, way, &run)) continue;
+        run.seconds = ceil(seconds_min + (double)request->trace.count * seconds_an_operation);
+        broken = reproduce_with(request, &run, &request->trace, sanitizers) ||
+                 (!sanitizers && request->wanted->refuse && reproduce_refused(request, &run));
+        free((char *)run.program);
     }
     return broken;
 }
@@ -451,7 +449,7 @@ static exit_status reproduce_bytes(const request *request) {
     char *program = target_program(request->target_name, NULL),
          *real = realpath(wanted->input, NULL);
     if (!program || !real) options_fail("%s: %s", wanted->input, strerror(errno));
-    bool broken = trial_bytes(program, real, seconds_min, &failure);
+    bool broken = trace_run_bytes(program, real, seconds_min, &failure);
     if (broken) {
         printf("%s: broken %s: %s\n", request->target_name, failure.law, failure.how);
         fflush(stdout);
@@ -520,12 +518,12 @@ static bool read_input(request *request) {
     input.bytes = file_read(wanted->input, &input.count);
     if (!input.bytes) options_fail("%s: %s", wanted->input, strerror(errno));
     if (input.count == 0) options_fail("%s: is empty", wanted->input);
-    request->target = trial_target_named(request->target_name);
+    request->target = trace_run_target_named(request->target_name);
     bool is_trace = request->target &&
                     (is_named_trace(wanted->input) || trace_is_form(input.bytes, input.count));
     if (is_trace) parse_trace(request, &input);
     if (is_trace && !wanted->target) request->target_name = target_of(&request->trace);
-    request->target = trial_target_named(request->target_name);
+    request->target = trace_run_target_named(request->target_name);
     if (!is_trace && request->target) decode(request, &input);
     free(input.bytes);
     if (is_trace && request->target->read_world && !request->target->read_world(&request->trace))

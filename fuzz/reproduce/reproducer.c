@@ -82,7 +82,7 @@ static void print_damage(const failure *failure, FILE *stream) {
         fprintf(stream, "    walk_damaged(%u, 0x%x);\n", offset, value);
 }
 
-static void print_heap_calls(const trial *trial, const trace *trace, const failure *failure,
+static void print_heap_calls(const trace_run *run, const trace *trace, const failure *failure,
                              FILE *stream) {
     const trace_operation *o = trace->operations;
     bool disagrees = strcmp(failure->law, law_names[LAW_agreement]) == 0;
@@ -91,12 +91,13 @@ static void print_heap_calls(const trial *trial, const trace *trace, const failu
         print_heap_call(&o[i], stream);
         if (disagrees && i == failure->at) print_agreement(failure, stream);
     }
-    if (trial->damaged) print_damage(failure, stream);
+    if (run->damaged) print_damage(failure, stream);
 }
 
 enum { WRONG_CALLS_MAX = 4096 };
 
-static void print_wrong_call(const trial_wrong_call *made, const trace_operation *o, FILE *stream) {
+static void print_wrong_call(const trace_run_wrong_call *made, const trace_operation *o,
+                             FILE *stream) {
     char pointer[60] = "NULL", size[60];
     bool too_large = o->argument[0] == WRONG_wrong_size;
     snprintf(size, sizeof size, "%zu", made->size);
@@ -117,11 +118,11 @@ static void print_wrong_call(const trial_wrong_call *made, const trace_operation
         fprintf(stream, "    WRONG(allocator->%s(%s, %s, &memory));\n", made->name, pointer, size);
 }
 
-static void print_misuse_calls(const trial *trial, const trace *trace, const failure *failure,
+static void print_misuse_calls(const trace_run *run, const trace *trace, const failure *failure,
                                FILE *stream) {
-    static trial_wrong_call made[WRONG_CALLS_MAX];
+    static trace_run_wrong_call made[WRONG_CALLS_MAX];
     const trace_operation *o = trace->operations;
-    size_t count = trial_wrong_calls(trial, trace, made, WRONG_CALLS_MAX), next = 0;
+    size_t count = trace_run_wrong_calls(run, trace, made, WRONG_CALLS_MAX), next = 0;
     (void)failure;
     for (size_t i = print_heap_start(trace, stream); i < trace->count && o[i].verb != TRACE_EXIT;
          i++) {
@@ -145,25 +146,25 @@ static void print_strategy(const char *name, FILE *stream) {
     globfree(&found);
 }
 
-static void print_heap_sources(const trial *trial, FILE *stream) {
-    print_strategy(trial->allocator->name, stream);
+static void print_heap_sources(const trace_run *run, FILE *stream) {
+    print_strategy(run->allocator->name, stream);
     fputs(" alloc/linear_memory.c " LINMEM_ORACLE_SOURCES, stream);
 }
 
-static void print_heap_head(const trial *trial, FILE *stream) {
-    fprintf(stream, "#define STRATEGY %s\n\n", trial->allocator->name);
+static void print_heap_head(const trace_run *run, FILE *stream) {
+    fprintf(stream, "#define STRATEGY %s\n\n", run->allocator->name);
 }
 
 // ---- Buffers ------------------------------------------------------------------------------------
 
 // Calls `print` once for each strategy of the world. Imported allocators are built on one
 // (alloc/buffers/imported_allocator.h).
-static void print_strategies(const trial *trial, void (*print)(const char *name, FILE *stream),
+static void print_strategies(const trace_run *run, void (*print)(const char *name, FILE *stream),
                              FILE *stream) {
     static const char imported[] = "imported", under_imported[] = "tlsf";
     char line[100];
     buffers_world_choice world;
-    trial->target->print_world(line, sizeof line);
+    run->target->print_world(line, sizeof line);
     if (!buffers_world_of(&(trace){.preamble = line}, &world)) abort();
     for (size_t server = 0; server < lm_strategy_count(); server++) {
         const char *name = buffers_server_name(server);
@@ -182,9 +183,9 @@ static void print_source_after_blank(const char *name, FILE *stream) {
     print_strategy(name, stream);
 }
 
-static void print_buffers_sources(const trial *trial, FILE *stream) {
+static void print_buffers_sources(const trace_run *run, FILE *stream) {
     fputs(LINMEM_BUFFERS_PROGRAM, stream);
-    print_strategies(trial, print_source_after_blank, stream);
+    print_strategies(run, print_source_after_blank, stream);
     fputs(" -lm", stream);
 }
 
@@ -192,14 +193,14 @@ static void print_registered(const char *name, FILE *stream) {
     fprintf(stream, " STRATEGY(%s)", name);
 }
 
-static void print_buffers_head(const trial *trial, FILE *stream) {
+static void print_buffers_head(const trace_run *run, FILE *stream) {
     fputs("#define STRATEGIES", stream);
-    print_strategies(trial, print_registered, stream);
+    print_strategies(run, print_registered, stream);
     fputs("\n#include \"fuzz/reproduce/reproducer_buffers.h\"\n", stream);
 }
 
 // The trace as text, a string for each line.
-static void print_buffers_calls(const trial *trial, const trace *trace, const failure *failure,
+static void print_buffers_calls(const trace_run *run, const trace *trace, const failure *failure,
                                 FILE *stream) {
     (void)failure;
     struct trace printed = *trace;
@@ -207,7 +208,7 @@ static void print_buffers_calls(const trial *trial, const trace *trace, const fa
     size_t size;
     FILE *whole = open_memstream(&text, &size);
     if (!whole) options_fail("out of memory");
-    trial->target->print_world(world + 2, sizeof world - 3);
+    run->target->print_world(world + 2, sizeof world - 3);
     printed.preamble = strcat(world, "\n");
     trace_print(&printed, whole);
     if (fclose(whole) != 0) options_fail("out of memory");
@@ -222,9 +223,9 @@ static void print_buffers_calls(const trial *trial, const trace *trace, const fa
 
 typedef struct kind {
     const char *target, *begins_with; // the latter NULL: print_head includes it
-    void (*print_sources)(const trial *trial, FILE *stream);
-    void (*print_head)(const trial *trial, FILE *stream);
-    void (*print_calls)(const trial *trial, const trace *trace, const failure *failure,
+    void (*print_sources)(const trace_run *run, FILE *stream);
+    void (*print_head)(const trace_run *run, FILE *stream);
+    void (*print_calls)(const trace_run *run, const trace *trace, const failure *failure,
                         FILE *stream);
 } kind;
 
@@ -238,35 +239,35 @@ static const kind kinds[] = {
      print_heap_calls},
 };
 
-static const kind *kind_of(const trial *trial) {
+static const kind *kind_of(const trace_run *run) {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (strcmp(kinds[i].target, trial->target->name) == 0) return &kinds[i];
+        if (strcmp(kinds[i].target, run->target->name) == 0) return &kinds[i];
     return NULL;
 }
 
-bool reproducer_is_known(const trial *trial) {
-    return kind_of(trial);
+bool reproducer_is_known(const trace_run *run) {
+    return kind_of(run);
 }
 
 // ---- The program --------------------------------------------------------------------------------
 
-static int check_level(const trial *trial) {
-    return trial->allocator ? trial->allocator->check_level : 1;
+static int check_level(const trace_run *run) {
+    return run->allocator ? run->allocator->check_level : 1;
 }
 
-char *reproducer_command(const trial *trial, const char *path, const char *program) {
-    const kind *kind = kind_of(trial);
-    const char *how = trial->program
+char *reproducer_command(const trace_run *run, const char *path, const char *program) {
+    const kind *kind = kind_of(run);
+    const char *how = run->program
                           ? "clang-19 -g -fsanitize=address,undefined -fno-sanitize-recover=all"
-                      : trial->counted ? "cc -O1 -fsanitize-coverage=trace-pc"
-                                       : "cc";
+                      : run->counted ? "cc -O1 -fsanitize-coverage=trace-pc"
+                                     : "cc";
     char *text = NULL;
     size_t size;
     FILE *stream = open_memstream(&text, &size);
     if (!stream) return NULL;
-    fprintf(stream, "%s -I. -D_GNU_SOURCE -DLM_CHECK_LEVEL=%d -o %s %s ", how, check_level(trial),
+    fprintf(stream, "%s -I. -D_GNU_SOURCE -DLM_CHECK_LEVEL=%d -o %s %s ", how, check_level(run),
             program, path);
-    kind->print_sources(trial, stream);
+    kind->print_sources(run, stream);
     return fclose(stream) == 0 ? text : NULL;
 }
 
@@ -285,19 +286,20 @@ static char *path_from_root(const char *path) {
     return word;
 }
 
-static bool print_head(const trial *trial, const failure *failure, const char *path, FILE *stream) {
+static bool print_head(const trace_run *run, const failure *failure, const char *path,
+                       FILE *stream) {
     law law = law_named(failure->law);
-    char *file = path_from_root(path), *command = reproducer_command(trial, file, "bug");
+    char *file = path_from_root(path), *command = reproducer_command(run, file, "bug");
     free(file);
     if (!command) return false;
     fprintf(stream, "// %s at check level %d breaks the law %s%s%s.\n",
-            trial->allocator ? trial->allocator->name : trial->target->name, check_level(trial),
+            run->allocator ? run->allocator->name : run->target->name, check_level(run),
             failure->law, law == LAW_NONE ? "" : ": ", law == LAW_NONE ? "" : law_texts[law]);
     fprintf(stream,
             "// %s\n//\n// In linmem's repository:\n//\n//     %s && ./bug\n//\n"
             "// It exits with 1 and says what is broken, or with 0. Start reading at the end.\n",
             failure->how, command);
-    kind_of(trial)->print_head(trial, stream);
+    kind_of(run)->print_head(run, stream);
     free(command);
     return true;
 }
@@ -323,12 +325,12 @@ static bool copy_beginning(const char *name, FILE *stream) {
     return fclose(source) == 0 && good;
 }
 
-bool reproducer_write(const trial *trial, const trace *trace, const failure *failure,
+bool reproducer_write(const trace_run *run, const trace *trace, const failure *failure,
                       const char *path) {
-    const kind *kind = kind_of(trial);
+    const kind *kind = kind_of(run);
     whole_file file;
     if (!whole_file_open(&file, path)) return false;
-    if (!print_head(trial, failure, path, file.stream) ||
+    if (!print_head(run, failure, path, file.stream) ||
         (kind->begins_with && !copy_beginning(kind->begins_with, file.stream))) {
         int reason = errno;
         whole_file_abandon(&file);
@@ -339,7 +341,7 @@ bool reproducer_write(const trial *trial, const trace *trace, const failure *fai
           "------------------------------------------------------------------------------------"
           "\n\nint main(void) {\n",
           file.stream);
-    kind->print_calls(trial, trace, failure, file.stream);
+    kind->print_calls(run, trace, failure, file.stream);
     fputs("    return end();\n}\n", file.stream);
     return whole_file_commit(&file);
 }

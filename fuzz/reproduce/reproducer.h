@@ -4,17 +4,17 @@
 // player and the oracle of fuzzing (fuzz/reproduce/reproducer_buffers.h).
 #pragma once
 
-#include "fuzz/reproduce/trial.h"
+#include "fuzz/reproduce/trace_run.h"
 
 // Returns the shell commands that compile the reproducer at `path` to `program`, run from the
 // repository's root; NULL if out of memory. The program exits with 1 and says what is broken, or
 // with 0. The caller frees the string.
-char *reproducer_command(const trial *trial, const char *path, const char *program);
+char *reproducer_command(const trace_run *run, const char *path, const char *program);
 
-// Whether there are reproducers for the trial's target.
-bool reproducer_is_known(const trial *trial);
+// Whether there are reproducers for the run's target.
+bool reproducer_is_known(const trace_run *run);
 
 // Writes the program; its first lines say how it is compiled. Returns false and sets errno if it
 // cannot be written.
-bool reproducer_write(const trial *trial, const trace *trace, const failure *failure,
+bool reproducer_write(const trace_run *run, const trace *trace, const failure *failure,
                       const char *path);

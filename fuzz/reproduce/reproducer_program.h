@@ -27,7 +27,7 @@ static inline void read_law(FILE *said, bool prints, char law[48]) {
 // Compiles a reproducer by the command in its head, in a copy of the repository of which the shell
 // command `change` has changed alloc/ ($mutants is the folder fuzz/score/mutants), and runs it.
 // Returns the exit status, or 9 if it does not compile; `law` becomes what it says is broken.
-static inline int run_reproducer(const trial *trial, const trace *trace, const failure *failure,
+static inline int run_reproducer(const trace_run *run, const trace *trace, const failure *failure,
                                  const char *change, char law[48]) {
     char folder[] = "/tmp/linmem-reproducer-test-XXXXXX", path[100], script[2000];
     FILE *said = tmpfile();
@@ -35,7 +35,7 @@ static inline int run_reproducer(const trial *trial, const trace *trace, const f
     assert_non_null(said);
     assert_non_null(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/bug.c", folder);
-    assert_true(reproducer_write(trial, trace, failure, path));
+    assert_true(reproducer_write(run, trace, failure, path));
     snprintf(script, sizeof script,
              "mutants=$PWD/fuzz/score/mutants; "
              "cp -r alloc %s && ln -s $PWD/cli $PWD/corpus $PWD/fuzz %s && cd %s && "

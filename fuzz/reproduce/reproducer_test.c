@@ -8,12 +8,12 @@
 
 static void assert_breaks_counted(const lm_allocator *allocator, bool counted, const trace *trace,
                                   const char *law) {
-    trial trial = {.target = trial_target_named("heap"),
-                   .allocator = allocator,
-                   .counted = counted,
-                   .seconds = 60};
+    trace_run run = {.target = trace_run_target_named("heap"),
+                     .allocator = allocator,
+                     .counted = counted,
+                     .seconds = 60};
     failure failure;
-    trial_run(&trial, trace, &failure);
+    trace_run_play(&run, trace, &failure);
     if (strcmp(failure.law, law) != 0)
         fail_msg("%s: '%s' is expected, found '%s' (%s)", allocator->name, law, failure.law,
                  failure.how);
@@ -99,21 +99,22 @@ static void memory_that_is_not_reused_is_seen(void **state) {
     trace_free(&behind);
 }
 
-static void a_trial_outlives_what_hangs(void **state) {
+static void a_run_survives_a_hang(void **state) {
     (void)state;
     trace t = parse("linmem-trace 1\na 0 100\nf 0\n");
     right = lm_strategy_named("tlsf", 0);
     lm_allocator broken = *right;
-    trial trial = {.target = trial_target_named("heap"), .allocator = &broken, .seconds = 0.2};
+    trace_run run = {
+        .target = trace_run_target_named("heap"), .allocator = &broken, .seconds = 0.2};
     failure failure;
     broken.allocate = allocate_for_ever;
-    assert_true(trial_run(&trial, &t, &failure));
+    assert_true(trace_run_play(&run, &t, &failure));
     assert_string_equal(failure.law, "hang");
     assert_int_equal(failure.at, 0);
     broken.allocate = allocate_slowly;
-    trial.counted = true;
-    trial.seconds = 60;
-    assert_true(trial_run(&trial, &t, &failure));
+    run.counted = true;
+    run.seconds = 60;
+    assert_true(trace_run_play(&run, &t, &failure));
     assert_string_equal(failure.law, "steps");
     trace_free(&t);
 }
@@ -134,48 +135,49 @@ static void *take_all_memory(size_t size, lm_memory *m) {
         lm_memory_base(m)[at % ((uint64_t)LM_PAGES_MAX * LM_PAGE_BYTES)] = 1;
 }
 
-// What ends the trial is told by the call that was being made.
-static void a_trial_names_the_call_that_ends_it(void **state) {
+// A run that ends in a call names it.
+static void a_run_names_the_call_that_ends_it(void **state) {
     (void)state;
     trace t = parse("linmem-trace 1\nh 16 1 65536\na 0 30\na 1 100\nf 0\nf 1\n");
     right = lm_strategy_named("tlsf", 0);
     lm_allocator broken = *right;
-    trial trial = {.target = trial_target_named("heap"), .allocator = &broken, .seconds = 60};
+    trace_run run = {.target = trace_run_target_named("heap"), .allocator = &broken, .seconds = 60};
     failure failure;
     broken.allocate = crash_for_100;
-    assert_true(trial_run(&trial, &t, &failure));
+    assert_true(trace_run_play(&run, &t, &failure));
     assert_string_equal(failure.law, "crash");
     assert_string_equal(failure.how, "allocate(100) is killed by SIGSEGV");
     broken.allocate = take_all_memory;
-    assert_true(trial_run(&trial, &t, &failure));
+    assert_true(trace_run_play(&run, &t, &failure));
     assert_string_equal(failure.law, "memory");
     assert_string_equal(failure.how, "allocate(100) takes more than 2 GiB");
     broken.allocate = allocate_for_ever;
-    trial.seconds = 0.2;
-    assert_true(trial_run(&trial, &t, &failure));
+    run.seconds = 0.2;
+    assert_true(trace_run_play(&run, &t, &failure));
     assert_string_equal(failure.law, "hang");
     assert_non_null(strstr(failure.how, "allocate(30) does not return: timed out after "));
     trace_free(&t);
 }
 
-// Only where a trial damages the heap.
+// Only if the run damages the heap.
 static void a_walk_over_a_damaged_heap_is_blamed(void **state) {
     (void)state;
     trace t = parse("linmem-trace 1\na 0 100\nf 0\n");
     right = lm_strategy_named("tlsf", 1);
     lm_allocator broken = *right;
     broken.validate = crash_on_damage;
-    trial trial = {.target = trial_target_named("heap"), .allocator = &broken, .seconds = 60};
+    trace_run run = {.target = trace_run_target_named("heap"), .allocator = &broken, .seconds = 60};
     failure failure;
-    assert_false(trial_run(&trial, &t, &failure));
-    trial.damaged = true;
-    assert_true(trial_run(&trial, &t, &failure));
+    assert_false(trace_run_play(&run, &t, &failure));
+    run.damaged = true;
+    assert_true(trace_run_play(&run, &t, &failure));
     assert_string_equal(failure.law, "survives");
     assert_non_null(strstr(failure.how, "validate crashes (Segmentation fault), over a heap whose "
                                         "word at "));
     for (size_t i = 0; i < lm_strategy_count(); i++) {
-        trial.allocator = lm_strategy_at(i, 1);
-        if (trial_run(&trial, &t, &failure)) fail_msg("%s: %s", trial.allocator->name, failure.how);
+        run.allocator = lm_strategy_at(i, 1);
+        if (trace_run_play(&run, &t, &failure))
+            fail_msg("%s: %s", run.allocator->name, failure.how);
     }
     trace_free(&t);
 }
@@ -184,37 +186,38 @@ static void a_walk_over_a_damaged_heap_is_blamed(void **state) {
 
 static char law_said[48];
 
-static int run_changed(const trial *trial, const trace *trace, const char *change) {
+static int run_changed(const trace_run *run, const trace *trace, const char *change) {
     const failure failure = {.law = "disjoint", .how = "so it was"};
-    return run_reproducer(trial, trace, &failure, change, law_said);
+    return run_reproducer(run, trace, &failure, change, law_said);
 }
 
 static void a_program_shows_the_bug(void **state) {
     (void)state;
     trace t = parse("linmem-trace 1\nh 16 1 64\na 0 100\ng 1\na 1 70000\nn 1\nr 0 65000\nn *\n(\n"
                     "a 2 70000 4096\n)\nx\nw\nz 3 9\ne\nf 3\n");
-    trial trial = {.target = trial_target_named("heap"), .allocator = lm_strategy_named("bump", 1)};
-    assert_int_equal(run_changed(&trial, &t, "true"), 0);
+    trace_run run = {.target = trace_run_target_named("heap"),
+                     .allocator = lm_strategy_named("bump", 1)};
+    assert_int_equal(run_changed(&run, &t, "true"), 0);
     // Somebody else's growth is not noticed.
-    assert_int_equal(run_changed(&trial, &t,
+    assert_int_equal(run_changed(&run, &t,
                                  "sed -i 's/if (at != r->is.end)/if (at == 1)/' "
                                  "alloc/strategies/bump.c"),
                      1);
-    trial.allocator = lm_strategy_named("paged_shared", 1);
+    run.allocator = lm_strategy_named("paged_shared", 1);
     trace lanes = parse("linmem-trace 1\na 0 0\na 1 0\na 2 0\na 3 0\nt 1\ne\nf 0\nf 1\nf 2\nf 3\n");
-    assert_int_equal(run_changed(&trial, &lanes, "true"), 0);
-    assert_int_equal(
-        run_changed(&trial, &lanes, "patch -p1 <$mutants/paged_shared-mail-lost.patch"), 1);
+    assert_int_equal(run_changed(&run, &lanes, "true"), 0);
+    assert_int_equal(run_changed(&run, &lanes, "patch -p1 <$mutants/paged_shared-mail-lost.patch"),
+                     1);
     trace_free(&lanes);
-    trial.counted = true;
-    trial.allocator = lm_strategy_named("tlsf", 0);
-    assert_int_equal(run_changed(&trial, &t, "true"), 0);
+    run.counted = true;
+    run.allocator = lm_strategy_named("tlsf", 0);
+    assert_int_equal(run_changed(&run, &t, "true"), 0);
     assert_int_equal(
-        run_changed(&trial, &t,
+        run_changed(&run, &t,
                     "sed -i 's/^static bool start.*/&\\n"
                     "for (volatile int i = 0; i < 9; i++);/' alloc/strategies/fit/tlsf.c"),
         0);
-    assert_int_equal(run_changed(&trial, &t, "patch -p1 <$mutants/tlsf-walks-its-bin.patch"), 1);
+    assert_int_equal(run_changed(&run, &t, "patch -p1 <$mutants/tlsf-walks-its-bin.patch"), 1);
     trace_free(&t);
 }
 
@@ -225,17 +228,16 @@ static void a_program_makes_wrong_calls(void **state) {
         "linmem-trace 1\na 0 64\na 1 64\nf 0\n! interior 1 8\n! interior 1 16\n! foreign 0 64\n"
         "! far 1 1\n! null 0 8\n! wrong_size 1 0\n! measure_freed 0 0\n"
         "! resize_freed 0 32\n! double_free 0 0\n! close_unopened 0 0\nf 1\n");
-    trial trial = {.target = trial_target_named("misuse"), .seconds = 60};
+    trace_run run = {.target = trace_run_target_named("misuse"), .seconds = 60};
     for (size_t i = 0; i < lm_strategy_count(); i++) {
-        trial.allocator = lm_strategy_at(i, 1);
-        assert_int_equal(run_changed(&trial, &t, "true"), 0);
+        run.allocator = lm_strategy_at(i, 1);
+        assert_int_equal(run_changed(&run, &t, "true"), 0);
     }
-    trial.allocator = lm_strategy_named("segregated", 1);
+    run.allocator = lm_strategy_named("segregated", 1);
     assert_int_equal(
-        run_changed(&trial, &t, "patch -p1 <$mutants/segregated-double-free-accepted.patch"), 1);
-    trial.allocator = lm_strategy_named("paged", 1);
-    assert_int_equal(run_changed(&trial, &t, "patch -p1 <$mutants/paged-interior-pointer.patch"),
-                     1);
+        run_changed(&run, &t, "patch -p1 <$mutants/segregated-double-free-accepted.patch"), 1);
+    run.allocator = lm_strategy_named("paged", 1);
+    assert_int_equal(run_changed(&run, &t, "patch -p1 <$mutants/paged-interior-pointer.patch"), 1);
     trace_free(&t);
 }
 
@@ -243,16 +245,16 @@ static void a_program_makes_wrong_calls(void **state) {
 static void a_program_walks_a_damaged_heap(void **state) {
     (void)state;
     trace t = parse("linmem-trace 1\na 0 100\nf 0\n");
-    trial trial = {.target = trial_target_named("heap"),
-                   .allocator = lm_strategy_named("tlsf", 1),
-                   .damaged = true};
+    trace_run run = {.target = trace_run_target_named("heap"),
+                     .allocator = lm_strategy_named("tlsf", 1),
+                     .damaged = true};
     failure failure = {.law = "survives",
                        .how =
                            "validate crashes, over a heap whose word at 16 is 0xffffffff instead "
                            "of 0x1"};
-    assert_int_equal(run_reproducer(&trial, &t, &failure, "true", law_said), 0);
+    assert_int_equal(run_reproducer(&run, &t, &failure, "true", law_said), 0);
     assert_int_equal(
-        run_reproducer(&trial, &t, &failure,
+        run_reproducer(&run, &t, &failure,
                        "sed -i 's/^static const char \\*boundary_validate(.*{$/&\\n"
                        "if (*(uint32_t *)lm_at(memory, 16) == 0xffffffff) "
                        "*(volatile char *)0 = 0;/' alloc/strategies/fit/boundary_tags.inc.h",
@@ -265,15 +267,16 @@ static void a_program_walks_a_damaged_heap(void **state) {
 static void a_program_shows_an_overflown_stack(void **state) {
     (void)state;
     trace t = parse("linmem-trace 1\na 0 13\nf 0\n");
-    trial trial = {.target = trial_target_named("heap"), .allocator = lm_strategy_named("tlsf", 1)};
+    trace_run run = {.target = trace_run_target_named("heap"),
+                     .allocator = lm_strategy_named("tlsf", 1)};
     static const char change[] =
         "sed -i 's/^static void \\*boundary_allocate(size_t.*{$/"
         "static int deep(volatile int d) { volatile char f[4096]; f[0] = (char)d; "
         "return d < 0 ? 0 : deep(d + 1) + f[0]; }\\n&\\nif (size == 13) deep(0);/' "
         "alloc/strategies/fit/boundary_tags.inc.h";
-    assert_int_equal(run_changed(&trial, &t, change), 1);
-    trial.program = "sanitized";
-    assert_int_equal(run_changed(&trial, &t, change), 1);
+    assert_int_equal(run_changed(&run, &t, change), 1);
+    run.program = "sanitized";
+    assert_int_equal(run_changed(&run, &t, change), 1);
     trace_free(&t);
 }
 
@@ -286,19 +289,19 @@ static void *allocate_small_ones(size_t size, lm_memory *m) {
 static void a_program_shows_who_disagrees(void **state) {
     (void)state;
     trace t = parse("linmem-trace 1\na 0 100\na 1 2147483648\nf 0\nf 1\n");
-    trial trial = {.target = trial_target_named("differential"), .seconds = 60};
+    trace_run run = {.target = trace_run_target_named("differential"), .seconds = 60};
     failure failure;
     right = lm_strategy_named("bitmap", 1);
-    trial.allocator = right;
-    assert_false(trial_run(&trial, &t, &failure));
+    run.allocator = right;
+    assert_false(trace_run_play(&run, &t, &failure));
     small = *right;
     small.allocate = allocate_small_ones;
-    trial.allocator = &small;
-    assert_true(trial_run(&trial, &t, &failure));
+    run.allocator = &small;
+    assert_true(trace_run_play(&run, &t, &failure));
     failure = (struct failure){"agreement", "bitmap refuses", 1};
-    trial.allocator = right;
-    assert_int_equal(run_reproducer(&trial, &t, &failure, "true", law_said), 0);
-    assert_int_equal(run_reproducer(&trial, &t, &failure,
+    run.allocator = right;
+    assert_int_equal(run_reproducer(&run, &t, &failure, "true", law_said), 0);
+    assert_int_equal(run_reproducer(&run, &t, &failure,
                                     "patch -p1 <$mutants/bitmap-large-sizes-are-negative.patch",
                                     law_said),
                      1);
@@ -309,8 +312,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_that_is_not_reused_is_seen),
         cmocka_unit_test(checkerboards_are_counted),
-        cmocka_unit_test(a_trial_outlives_what_hangs),
-        cmocka_unit_test(a_trial_names_the_call_that_ends_it),
+        cmocka_unit_test(a_run_survives_a_hang),
+        cmocka_unit_test(a_run_names_the_call_that_ends_it),
         cmocka_unit_test(a_walk_over_a_damaged_heap_is_blamed),
         cmocka_unit_test(a_program_walks_a_damaged_heap),
         cmocka_unit_test(a_program_shows_an_overflown_stack),

@@ -1,4 +1,4 @@
-#include "fuzz/reproduce/trial.h"
+#include "fuzz/reproduce/trace_run.h"
 
 #include "alloc/conformance/checkerboard.h"
 #include "alloc/registry.h"
@@ -40,20 +40,19 @@ static void play_with(const heap_options *wanted, const trace *trace, failure *f
     heap_player_destroy(&player);
 }
 
-static void play_heap(const trial *trial, const trace *trace, failure *failure) {
-    heap_options options = {.allocator = trial->allocator,
-                            .counted = trial->counted ? trial->allocator : NULL,
+static void play_heap(const trace_run *run, const trace *trace, failure *failure) {
+    heap_options options = {.allocator = run->allocator,
+                            .counted = run->counted ? run->allocator : NULL,
                             .rounds = true,
-                            .boards = trial->counted ? (1u << LM_BOARDS) - 1 : 0,
-                            .all_broken_walks = trial->damaged,
+                            .boards = run->counted ? (1u << LM_BOARDS) - 1 : 0,
+                            .all_broken_walks = run->damaged,
                             .walk_every = trace->count <= WALKS_MAX};
     play_with(&options, trace, failure);
 }
 
-static void play_misuse(const trial *trial, const trace *trace, failure *failure) {
-    heap_options options = {.allocator = trial->allocator,
-                            .walk_every = trace->count <= WALKS_MAX,
-                            .wrong_calls = true};
+static void play_misuse(const trace_run *run, const trace *trace, failure *failure) {
+    heap_options options = {
+        .allocator = run->allocator, .walk_every = trace->count <= WALKS_MAX, .wrong_calls = true};
     play_with(&options, trace, failure);
 }
 
@@ -63,10 +62,10 @@ static void is_of_others(int number) {
 }
 
 // Alone first: what breaks then, or crashes, is its own.
-static void play_differential(const trial *trial, const trace *trace, failure *failure) {
+static void play_differential(const trace_run *run, const trace *trace, failure *failure) {
     static const int signals[] = {SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGABRT};
     static agreement all;
-    const lm_allocator *allocator = trial->allocator;
+    const lm_allocator *allocator = run->allocator;
     heap_options options = {.walk_every = trace->count <= WALKS_MAX};
     if (!heap_player_create(&player)) return;
     all.count = 1;
@@ -105,7 +104,7 @@ static bool read_buffers_world(const trace *trace) {
     return buffers_world_of(trace, &world);
 }
 
-static const trial_target targets[] = {
+static const trace_run_target targets[] = {
     {.name = "heap",
      .decode = heap_input_decode,
      .encode = heap_input_encode,
@@ -128,7 +127,7 @@ static const trial_target targets[] = {
      .together = true},
 };
 
-const trial_target *trial_target_named(const char *name) {
+const trace_run_target *trace_run_target_named(const char *name) {
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
         if (strcmp(targets[i].name, name) == 0) return &targets[i];
     return NULL;
@@ -155,7 +154,7 @@ typedef struct remains {
 } remains;
 
 typedef struct play {
-    const trial *trial;
+    const trace_run *run;
     const trace *trace;
     remains *remains;
 } play;
@@ -181,7 +180,7 @@ static int play_here(void *context) {
     sigaction(SIGALRM, &(struct sigaction){.sa_handler = look_at_memory, .sa_flags = SA_RESTART},
               NULL);
     setitimer(ITIMER_REAL, &(struct itimerval){{0, LOOKS_US}, {0, LOOKS_US}}, NULL);
-    p->trial->target->play(p->trial, p->trace, &p->remains->failure);
+    p->run->target->play(p->run, p->trace, &p->remains->failure);
     return 0;
 }
 
@@ -201,14 +200,14 @@ static void judge_remains(const child_end *end, const remains *left, failure *fa
     noted_print(&left->call, how, failure->how, sizeof failure->how);
 }
 
-static bool run_here(const trial *trial, const trace *trace, failure *failure) {
+static bool run_here(const trace_run *run, const trace *trace, failure *failure) {
     remains *shared =
         mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED) return false;
-    play p = {trial, trace, shared};
+    play p = {run, trace, shared};
     child_end end = {0};
     pid_t pid = child_call(play_here, &p, true);
-    if (pid > 0) child_wait(pid, trial->seconds, &end);
+    if (pid > 0) child_wait(pid, run->seconds, &end);
     *failure = shared->failure;
     judge_remains(&end, shared, failure);
     munmap(shared, sizeof *shared);
@@ -217,10 +216,10 @@ static bool run_here(const trial *trial, const trace *trace, failure *failure) {
 
 // Wrong calls, in memory that is shared.
 typedef struct wrong_calls {
-    const trial *trial;
+    const trace_run *run;
     const trace *trace;
     failure failure;
-    trial_wrong_call *made;
+    trace_run_wrong_call *made;
     size_t max, count;
 } wrong_calls;
 
@@ -230,28 +229,28 @@ static void note_wrong_call(const char *name, const void *pointer, size_t size) 
     if (watching->count == watching->max) return;
     uint64_t offset = (uintptr_t)pointer - (uintptr_t)lm_memory_base(&player.memory);
     watching->made[watching->count++] =
-        (trial_wrong_call){watching->failure.at, name, !pointer, offset, size};
+        (trace_run_wrong_call){watching->failure.at, name, !pointer, offset, size};
 }
 
 static int play_wrong_calls(void *context) {
     watching = context;
     wrong_call_watched = note_wrong_call;
-    play_misuse(watching->trial, watching->trace, &watching->failure);
+    play_misuse(watching->run, watching->trace, &watching->failure);
     return 0;
 }
 
-size_t trial_wrong_calls(const trial *trial, const trace *trace, trial_wrong_call *made,
-                         size_t max) {
+size_t trace_run_wrong_calls(const trace_run *run, const trace *trace, trace_run_wrong_call *made,
+                             size_t max) {
     size_t bytes = sizeof(wrong_calls) + max * sizeof *made, count = 0;
     wrong_calls *shared =
         mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED) return 0;
     *shared = (wrong_calls){
-        .trial = trial, .trace = trace, .made = (trial_wrong_call *)(shared + 1), .max = max};
+        .run = run, .trace = trace, .made = (trace_run_wrong_call *)(shared + 1), .max = max};
     child_end end;
     pid_t pid = child_call(play_wrong_calls, shared, true);
     if (pid > 0) {
-        child_wait(pid, trial->seconds, &end);
+        child_wait(pid, run->seconds, &end);
         count = shared->count;
         memcpy(made, shared->made, count * sizeof *made);
     }
@@ -260,29 +259,29 @@ size_t trial_wrong_calls(const trial *trial, const trace *trace, trial_wrong_cal
 }
 
 typedef struct refusals {
-    const trial *trial;
+    const trace_run *run;
     const trace *trace;
     out_of_memory *played; // in memory that is shared
 } refusals;
 
 static int refuse_here(void *context) {
     refusals *r = context;
-    heap_options options = {.allocator = r->trial->allocator};
+    heap_options options = {.allocator = r->run->allocator};
     if (!heap_player_create(&player)) return 0;
     return !out_of_memory_run(&player, &options, r->trace->operations, r->trace->count, r->played);
 }
 
-bool trial_refuse(const trial *trial, const trace *trace, struct trace *refused,
-                  out_of_memory *tried) {
+bool trace_run_refuse_growth(const trace_run *run, const trace *trace, struct trace *refused,
+                             out_of_memory *tried) {
     trace_error error;
     child_end end = {.ok = true};
     out_of_memory *played =
         mmap(NULL, sizeof *played, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     trace_operation *operations = calloc(trace->count + 1, sizeof *operations);
     if (played != MAP_FAILED && operations) {
-        refusals r = {trial, trace, played};
+        refusals r = {run, trace, played};
         pid_t pid = child_call(refuse_here, &r, true);
-        if (pid > 0) child_wait(pid, trial->seconds * (double)(trace->count + 1), &end);
+        if (pid > 0) child_wait(pid, run->seconds * (double)(trace->count + 1), &end);
     }
     bool broken = !end.ok && !end.interrupted;
     if (broken) {
@@ -309,11 +308,10 @@ static size_t played_operations(const trace *trace) {
 }
 
 // The input as a file without a name. −1: the operations are no input of the target, or no room.
-static int input_file(const trial *trial, const trace *trace) {
+static int input_file(const trace_run *run, const trace *trace) {
     size_t count = played_operations(trace);
     uint8_t *bytes = malloc(INPUT_BYTES_MAX);
-    size_t size =
-        bytes ? trial->target->encode(trace->operations, count, bytes, INPUT_BYTES_MAX) : 0;
+    size_t size = bytes ? run->target->encode(trace->operations, count, bytes, INPUT_BYTES_MAX) : 0;
     int file = size ? memfd_create("input", 0) : -1;
     if (file >= 0 && write(file, bytes, size) != (ssize_t)size) {
         close(file);
@@ -347,37 +345,36 @@ static bool is_blamed(const char *said, const failure *failure, const char *stra
 }
 
 // False: what is broken is another strategy's.
-static bool read_words(int file, const trial *trial, failure *failure) {
+static bool read_words(int file, const trace_run *run, failure *failure) {
     static char said[1 << 16], lines[sizeof said];
     ssize_t count = pread(file, said, sizeof said - 1, 0);
     said[count > 0 ? count : 0] = '\0';
     memcpy(lines, said, (size_t)(count > 0 ? count : 0) + 1);
     judge_words(lines, failure);
-    bool together = trial->target && trial->target->together;
+    bool together = run->target && run->target->together;
     if (!together || !failure->law[0]) return true;
-    bool blamed = is_blamed(said, failure, trial->allocator->name);
+    bool blamed = is_blamed(said, failure, run->allocator->name);
     if (!blamed) failure->law[0] = '\0';
     return blamed;
 }
 
 // How a program is run: on what is descriptor `input`, or the file at `path`.
-typedef struct run {
+typedef struct program_input {
     const char *path;
     int input;
     bool located; // stacks are printed, which takes longer than all else
-} run;
+} program_input;
 
-static bool run_on(const trial *trial, const run *how, failure *failure) {
+static bool run_with_input(const trace_run *run, const program_input *how, failure *failure) {
     int words = memfd_create("words", 0);
     char level[16];
-    snprintf(level, sizeof level, "--level=%d",
-             trial->allocator ? trial->allocator->check_level : 1);
+    snprintf(level, sizeof level, "--level=%d", run->allocator ? run->allocator->check_level : 1);
     const char *argv[] = {"sh",
                           "-c",
                           how->located ? FINDING_SYMBOLIZE "exec \"$@\" >&3 2>&3"
                                        : "exec \"$@\" >&3 2>&3",
                           "sh",
-                          trial->program,
+                          run->program,
                           level,
                           how->located ? "-timeout=2" : "-timeout=1200",
                           how->path ? how->path : "/proc/self/fd/4",
@@ -392,18 +389,18 @@ static bool run_on(const trial *trial, const run *how, failure *failure) {
     child_end end = {0};
     pid_t pid = words >= 0 ? child_start(&options) : -1;
     if (pid > 0) {
-        child_wait(pid, trial->seconds, &end);
-        bool ours = read_words(words, trial, failure);
+        child_wait(pid, run->seconds, &end);
+        bool ours = read_words(words, run, failure);
         if (ours && !failure->law[0]) judge_end(&end, failure);
     }
     close(words);
     return failure->law[0];
 }
 
-static bool run_program(const trial *trial, const trace *trace, failure *failure) {
+static bool run_program(const trace_run *run, const trace *trace, failure *failure) {
     *failure = (struct failure){.at = trace->count};
-    int input = input_file(trial, trace);
-    bool broken = input >= 0 && run_on(trial, &(run){.input = input}, failure);
+    int input = input_file(run, trace);
+    bool broken = input >= 0 && run_with_input(run, &(program_input){.input = input}, failure);
     close(input);
     // An input begins with where heaps start, which a trace need not say.
     size_t at, count, own = played_operations(trace);
@@ -412,20 +409,22 @@ static bool run_program(const trial *trial, const trace *trace, failure *failure
     return broken;
 }
 
-bool trial_bytes(const char *program, const char *path, double seconds, failure *failure) {
-    trial trial = {.program = program, .seconds = seconds};
+bool trace_run_bytes(const char *program, const char *path, double seconds, failure *failure) {
+    trace_run run = {.program = program, .seconds = seconds};
     *failure = (struct failure){0};
-    return run_on(&trial, &(run){.path = path, .input = -1}, failure);
+    return run_with_input(&run, &(program_input){.path = path, .input = -1}, failure);
 }
 
-void trial_locate(const trial *trial, const char *program, const trace *trace, failure *failure) {
+void trace_run_locate(const trace_run *run, const char *program, const trace *trace,
+                      failure *failure) {
     enum { SECONDS = 60 }; // stacks are slow where the machine is busy
-    struct trial located = *trial;
+    struct trace_run located = *run;
     struct failure found = {0};
-    int input = input_file(trial, trace);
+    int input = input_file(run, trace);
     located.program = program;
     located.seconds = SECONDS;
-    if (input >= 0 && run_on(&located, &(run){.input = input, .located = true}, &found) &&
+    if (input >= 0 &&
+        run_with_input(&located, &(program_input){.input = input, .located = true}, &found) &&
         strcmp(found.law, failure->law) == 0) {
         const char *where = strstr(found.how, ", in ");
         size_t length = strlen(failure->how);
@@ -434,6 +433,6 @@ void trial_locate(const trial *trial, const char *program, const trace *trace, f
     close(input);
 }
 
-bool trial_run(const trial *trial, const trace *trace, failure *failure) {
-    return trial->program ? run_program(trial, trace, failure) : run_here(trial, trace, failure);
+bool trace_run_play(const trace_run *run, const trace *trace, failure *failure) {
+    return run->program ? run_program(run, trace, failure) : run_here(run, trace, failure);
 }
