@@ -15,29 +15,29 @@
 #include <string.h>
 #include <unistd.h>
 
-// Buffers have more moves than heaps, and few states that are the same: each operation more takes
-// ten times as long.
+// Buffer states have many operations and few duplicates: each further depth takes ten times as
+// long.
 enum { ARGUMENTS_MAX = 14, WORKERS_MAX = 64, JOBS_MAX = 64, BUFFERS_DEPTH_MAX = 6 };
 
-// One allocator, or world of buffers, for which linmem-explorer is started.
+// One allocator or buffer world, explored by one linmem-explorer process.
 typedef struct job {
     const char *allocator;
-    bool named;        // by who asks; so explored to the depth that is asked for
-    char *trace;       // where a violation's goes
-    json_t *result;    // NULL: it has none
-    char failure[100]; // why the result is not all, or is none; else empty
-    bool full;         // because it needs more memory than it may have
+    bool named;        // on the command line: explored to the full depth
+    char *trace;       // file for a violation's trace
+    json_t *result;    // or NULL
+    char failure[100]; // why the result is partial or missing; else empty
+    bool full;         // the memory limit was reached
 } job;
 
 typedef struct exploring {
-    const char *sizes, *verbs, *level; // passed on; NULL: the explorer's default
+    const char *sizes, *verbs, *level; // for linmem-explorer; NULL: its default
     bool refuse;
     const char *json, *traces;
-    json_t *known;              // what linmem-explorer explores; NULL: it was not asked yet
-    uint32_t depth, memory_mib; // 0: half of the machine's
+    json_t *known;              // from linmem-explorer --list; NULL: not read yet
+    uint32_t depth, memory_mib; // memory_mib 0: half of the machine's memory
     job jobs[JOBS_MAX];
     size_t count, worker_count;
-    pthread_mutex_t lock; // of what follows
+    pthread_mutex_t lock; // protects the fields below
     size_t next, done;
     progress *progress;
 } exploring;
@@ -100,7 +100,7 @@ static json_t *known_to(exploring *e) {
     return e->known;
 }
 
-// All where nothing is wanted. Returns how many there are.
+// Adds the allocators that match `wanted`, or all if it is NULL. Returns their number.
 static size_t add_jobs(exploring *e, const char *wanted) {
     size_t at, added = 0;
     json_t *known;
@@ -131,7 +131,7 @@ static void add_named(exploring *e, char *text) {
     free(wanted);
 }
 
-// The explorer checks its options too, but once for each allocator.
+// linmem-explorer checks its options too, but would report an error once for each allocator.
 static const char *checked_sizes(const char *text) {
     char *copy = strdup(text);
     if (!copy) options_fail("out of memory");
@@ -203,11 +203,12 @@ static json_t *violation_of(const job *j) {
     return json_array_get(json_object_get(j->result, "violations"), 0);
 }
 
-// Notes whether the trace of what was found breaks the same law, as `linmem reproduce` plays it.
+// Records whether the violation's trace breaks the same law when it is replayed, as linmem
+// reproduce does.
 static void play_again(const job *j) {
     char failure[100];
     json_t *violation = violation_of(j);
-    if (access(j->trace, R_OK) != 0) return; // why is said
+    if (access(j->trace, R_OK) != 0) return; // linmem-explorer has reported why
     const char *const arguments[] = {j->allocator, "--play", j->trace, NULL};
     json_t *played = explorer_program_run(arguments, failure);
     const json_t *again = json_array_get(json_object_get(played, "violations"), 0);
@@ -256,7 +257,7 @@ static void *work(void *exploring_) {
     return NULL;
 }
 
-// As many at once as there are processors, with equal parts of the memory.
+// One worker for each processor, with equal shares of the memory.
 static void divide(exploring *e) {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     size_t most = e->count < WORKERS_MAX ? e->count : WORKERS_MAX;
@@ -296,7 +297,6 @@ static void print_violation(const job *j, const json_t *violation) {
            json_is_false(reproduces) ? ", which breaks nothing when it is played alone" : "");
 }
 
-// Returns the exit status for it.
 static exit_status print_result(const job *j) {
     if (!j->result) {
         printf("%-17s %s\n", j->allocator, *j->failure ? j->failure : "not explored");

@@ -1,5 +1,5 @@
-// linmem explore, tried as it is used: this program is copied beside a script that stands for
-// linmem-explorer, and is then the command.
+// Tests linmem explore as a command: a copy of this program runs it, beside a shell script in place
+// of linmem-explorer.
 #include "fuzz/explore/explore_command.h"
 
 #include "cli/child.h"
@@ -22,7 +22,7 @@ static char *path_of(const char *name) {
     return text_format("%s/%s", folder, name);
 }
 
-// What stands for the explorer: `plays` is what it does in place of exploring, in the shell.
+// Writes the script that replaces linmem-explorer; `plays` are its shell commands.
 static void put_explorer(const char *plays) {
     char *path = path_of("linmem-explorer");
     FILE *stream = fopen(path, "w");
@@ -36,7 +36,7 @@ static void put_explorer(const char *plays) {
 
 static int enter(void **state) {
     (void)state;
-    strcpy(folder, "/tmp/linmem explore's-test-XXXXXX"); // as users name folders
+    strcpy(folder, "/tmp/linmem explore's-test-XXXXXX"); // with characters that need quoting
     if (!mkdtemp(folder)) return -1;
     char *copy = text_format("cp /proc/%d/exe \"$0/self\"", (int)getpid());
     child_end end;
@@ -53,7 +53,7 @@ static int leave(void **state) {
 }
 
 static void assert_says(const char *options, int status, const char *part) {
-    // Who fails its user's options exits, and frees nothing before.
+    // A command that rejects its options exits without freeing memory.
     char *line =
         text_format("cd \"$0\" && ASAN_OPTIONS=detect_leaks=0 ./self %s >said 2>&1", options);
     child_end end;
@@ -72,7 +72,7 @@ static void assert_says(const char *options, int status, const char *part) {
 
 #define HELD(depth) "{\"allocator\":\"one\",\"depth\":" depth ",\"violations\":[]}"
 
-// The last depth that was explored is the result of who is ended.
+// If the explorer is killed, the result is that of the last complete depth.
 static void what_was_explored_is_kept(void **state) {
     (void)state;
     char error[200], *path = path_of("j");
@@ -88,7 +88,7 @@ static void what_was_explored_is_kept(void **state) {
     assert_says("", 1, "one               killed by SIGKILL");
 }
 
-// What ends at its memory's limit has a status of its own; a violation comes first.
+// The memory limit has its own exit status; a violation takes precedence.
 static void a_memory_limit_is_said(void **state) {
     (void)state;
     put_explorer("echo '{\"allocator\":\"one\",\"depth\":3,\"violations\":[],"
@@ -104,7 +104,7 @@ static void a_memory_limit_is_said(void **state) {
     "'{\"allocator\":\"one\",\"depth\":1,\"violations\":[{\"law\":\"survives\",\"how\":\"x\","     \
     "\"operations\":1}]}' >&3; exit 1"
 
-// A trace that breaks nothing, or is not there, is not shown as if it did.
+// A trace that was not written, or that does not reproduce the violation, is reported as such.
 static void a_trace_is_played_before_it_is_shown(void **state) {
     (void)state;
     put_explorer("[ \"$2\" = --play ] || echo >\"$3\"\n" FOUND);
@@ -124,7 +124,7 @@ static void what_cannot_be_written_is_known_before(void **state) {
     assert_says("--allocator onne", 2, "did you mean 'one'?");
 }
 
-// Each said once, in the name of the command, before an explorer is started.
+// Each error is reported once, by the command, before an explorer is started.
 static void bad_options_are_refused_before_anything_starts(void **state) {
     (void)state;
     static const char *const rows[][2] = {
@@ -148,7 +148,7 @@ static void bad_options_are_refused_before_anything_starts(void **state) {
     }
 }
 
-// An option that is repeated counts once.
+// The last of repeated options counts.
 static void options_are_passed_on(void **state) {
     (void)state;
     put_explorer("echo \"$*.\"; echo '" HELD("1") "' >&3");
@@ -162,7 +162,7 @@ static void options_are_passed_on(void **state) {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter, leave)
 
 int main(int argc, char **argv) {
-    // Alone it explores: only the copy has somebody beside it.
+    // The copy is the command.
     if (argc > 1 || !strstr(argv[0], "explore_command_test"))
         return (int)explore_command(argc, argv);
     const struct CMUnitTest tests[] = {

@@ -16,7 +16,7 @@ bool explored_trace_read(const trace *trace, explored_by *by) {
     int end = 0;
     bool is = line &&
               sscanf(line, "# " EXPLORED "%39[^,], level %1d%n", by->name, &by->level, &end) == 2 &&
-              !isdigit((unsigned char)line[end]); // one digit, which wraps nowhere
+              !isdigit((unsigned char)line[end]); // one digit cannot overflow
     by->damage = is && strncmp(line + end, DAMAGED, sizeof DAMAGED - 1) == 0;
     return is;
 }

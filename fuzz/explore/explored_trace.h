@@ -1,5 +1,5 @@
-// What the preamble of an explorer's trace says of who plays it, and how: at the explorer's
-// geometry, which no other player has.
+// The preamble line of an explorer's trace: the allocator and how to replay it. Such a trace needs
+// the explorer's geometry, so no other player can replay it.
 #pragma once
 
 #include "corpus/trace/trace.h"
@@ -7,12 +7,12 @@
 enum { EXPLORED_NAME_BYTES = 40 };
 
 typedef struct explored_by {
-    char name[EXPLORED_NAME_BYTES]; // a strategy's, or "buffers:WORLD"
+    char name[EXPLORED_NAME_BYTES]; // a strategy or "buffers:WORLD"
     int level;
-    bool damage; // in the end the heap is walked with words of it damaged
+    bool damage; // walk damaged heaps at the end
 } explored_by;
 
-// The line that says it, as a comment's text; `size` bytes.
+// Prints the line, without "# ", to `size` bytes.
 void explored_trace_print(const explored_by *by, char *line, size_t size);
-// False: the trace is no explorer's.
+// Returns false if the trace has no such line.
 bool explored_trace_read(const trace *trace, explored_by *by);

@@ -13,7 +13,7 @@
 
 enum { FAILURE_BYTES = 100, ARGUMENTS_MAX = 24 };
 
-// False: with errno.
+// The program beside this one. Returns false and sets errno on failure.
 static bool find_program(char path[PATH_MAX]) {
     static const char name[] = "/linmem-explorer";
     ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - sizeof name);
@@ -39,7 +39,7 @@ json_t *explorer_program_read(int descriptor) {
     return last;
 }
 
-// What it writes is small enough for a pipe to hold.
+// Waits before it reads: the output fits into the pipe's buffer.
 json_t *explorer_program_run(const char *const *arguments, char *failure) {
     char program[PATH_MAX];
     const char *argv[ARGUMENTS_MAX + 2] = {program};

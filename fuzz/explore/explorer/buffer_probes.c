@@ -1,4 +1,4 @@
-// What is played in a state of a buffer world before all ends there (buffer_world.h).
+// Probes of a buffer state: operations played once in each state before its end (buffer_world.h).
 #include "fuzz/explore/explorer/buffer_world_state.h"
 
 #include "alloc/buffers/view.h"
@@ -12,7 +12,7 @@ static bool probe(buffer_world *w, trace_operation operation) {
 
 // ---- Wrong calls --------------------------------------------------------------------------------
 
-// One changes nothing, so that it need not be told unless it breaks a law.
+// A wrong call changes nothing, so it is part of the trace only if it breaks a law.
 static bool wrong(buffer_world *w, trace_wrong_call call, uint32_t number, uint32_t offset) {
     if (!probe(w, (trace_operation){TRACE_WRONG, {call, number, offset}})) return false;
     w->probe_count--;
@@ -54,7 +54,7 @@ static bool wrong_places(buffer_world *w) {
     return wrongs(w, WRONG_no_memory, 0, 6);
 }
 
-// Buffers that no memory holds: what is asked for wraps nowhere. They begin as nothing.
+// Buffers too large for any memory: the sizes must not overflow. Each begins as nothing.
 static bool buffers_too_large(buffer_world *w) {
     static const uint32_t sizes[] = {UINT32_C(1) << 31, UINT32_MAX - 64, UINT32_MAX - 23,
                                      UINT32_MAX - 7, UINT32_MAX};
@@ -69,7 +69,7 @@ static bool buffers_too_large(buffer_world *w) {
 
 // ---- Views --------------------------------------------------------------------------------------
 
-// Begins a view; *number is its name.
+// Begins a view and sets its number.
 static bool view(buffer_world *w, uint32_t of, lm_kind kind, uint32_t offset, uint32_t length,
                  uint32_t *number) {
     *number = w->references_begun;
@@ -80,7 +80,8 @@ static bool end(buffer_world *w, uint32_t number) {
     return probe(w, (trace_operation){TRACE_RELEASE, {number}});
 }
 
-// Those that reach beyond the buffer, by a little or by nearly 2^32, or lie askew; and at its ends.
+// Views beyond the buffer by a little or by nearly 2^32, misaligned ones, and empty or full ones at
+// its ends.
 static bool views_at_ends(buffer_world *w, uint32_t of, uint32_t size) {
     const struct {
         lm_kind kind;
@@ -116,7 +117,7 @@ static bool views_at_ends(buffer_world *w, uint32_t of, uint32_t size) {
     return true;
 }
 
-// Views of a view, of wider and of narrower elements.
+// Views of a view, of wider and narrower elements.
 static bool views_of_views(buffer_world *w, uint32_t of) {
     uint32_t outer, inner, innermost;
     return view(w, of, LM_U32, 8, 4, &outer) && view(w, outer, LM_U8, 12, 6, &inner) &&
@@ -130,7 +131,8 @@ static bool copy(buffer_world *w, uint32_t to, uint32_t from, uint32_t at, uint3
     return probe(w, (trace_operation){TRACE_COPY, {to, from, at, from_at, length}});
 }
 
-// Between two views: whole, from here to there by one element, one alone, and beyond the end.
+// Copies between two views: whole, shifted by one element, halves, a single element, and out of
+// range.
 static bool copies(buffer_world *w, uint32_t to, uint32_t from, uint32_t length) {
     if (!copy(w, to, from, 0, 0, length) || !copy(w, to, from, 0, 1, length)) return false;
     if (length < 2) return true;
@@ -144,7 +146,7 @@ static uint32_t fits(lm_kind kind, uint32_t bytes) {
     return bytes / buffer_model_element(kind);
 }
 
-// The n-th pair of kinds, at offsets that differ.
+// Copies between the n-th pair of kinds, at different offsets.
 static bool copies_of_kinds(buffer_world *w, uint32_t to, uint32_t to_size, uint32_t from,
                             uint32_t from_size, uint32_t n) {
     const lm_kind kind = n % LM_KINDS, from_kind = n / LM_KINDS % LM_KINDS;
@@ -158,8 +160,8 @@ static bool copies_of_kinds(buffer_world *w, uint32_t to, uint32_t to_size, uint
            end(w, target) && end(w, source);
 }
 
-// Eight bytes of ones are a NaN: a clamped element is all ones where a large number is stored, of
-// which some are in any buffer. A NaN that is converted loses what it carries.
+// Copies of NaNs. Clamped elements of large numbers are all ones, and eight such bytes are a NaN; a
+// conversion must make it the canonical one.
 static bool copies_of_nans(buffer_world *w, uint32_t to, uint32_t to_size, uint32_t from,
                            uint32_t from_size) {
     uint32_t target, source;
@@ -177,7 +179,7 @@ static bool copies_of_nans(buffer_world *w, uint32_t to, uint32_t to_size, uint3
     return true;
 }
 
-// The first and the last of the names that stand for a buffer; what was collected has none.
+// Probes views of the first and the last live reference. A collected one has no handle.
 static bool probe_views(buffer_world *w) {
     const buffer_model *m = &w->player.model;
     uint32_t first = UINT32_MAX, last = 0;
@@ -203,7 +205,7 @@ static bool probe_views(buffer_world *w) {
     return true;
 }
 
-// One after the other, so that it is seen which comes first.
+// Drains one token at a time, so that the order is checked.
 static bool drain_each(buffer_world *w) {
     while (w->player.waiting)
         if (!probe(w, (trace_operation){TRACE_DRAIN, {1}})) return false;
@@ -211,7 +213,7 @@ static bool drain_each(buffer_world *w) {
 }
 
 bool buffer_world_probe(buffer_world *w) {
-    w->player.options.walk_every = 0; // each call is looked at; all are walked at last
+    w->player.options.walk_every = 0; // each call is checked anyway; the end walks everything
     return wrong_places(w) && wrong_references(w) && wrong_tokens(w) &&
            (w->probed++ >= PROBED_STATES_MAX || (buffers_too_large(w) && probe_views(w))) &&
            drain_each(w);

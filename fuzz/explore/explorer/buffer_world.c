@@ -12,8 +12,8 @@ enum { HEAP_START = 64, TOKENS_MAX = 2 };
 const char *const buffer_world_names[] = {"plain",  "atomic", "resized", "shrunk",  "imported",
                                           "queued", "full",   "counted", "aligned", NULL};
 
-// By name. Of the numbers, buffer 4 is adopted, 6 resized and 14 shrunk; token 2 is passed over,
-// and 3 replaced.
+// In the order of the names. The player chooses by number: buffer 4 is adopted, 6 resized, 14
+// shrunk; token 2 is passed over, 3 replaced.
 static const buffer_world_choice choices[] = {
     {.servers = {"tlsf", "paged"}},
     {{"paged", "tlsf", "buddy"}, .atomic = true, .buffers = 3, .tokens = 1},
@@ -28,7 +28,7 @@ static const buffer_world_choice choices[] = {
 
 static const uint32_t sizes[] = {24, 600, 0};
 
-// A move: its verb, two numbers, and how many growths are refused.
+// A move packs its verb, two numbers and the number of failing growths.
 enum { REFUSAL = 1 << 24 };
 
 static uint32_t move_of(trace_verb verb, uint32_t a, uint32_t b) {
@@ -65,7 +65,7 @@ static named *find(named *names, uint32_t count, uint32_t number) {
     return NULL;
 }
 
-// What was collected has ended with its token, what was detached is as before.
+// A collected reference ends with its token; a detached one is as before the attach.
 static void end_token(buffer_world *w, const trace_operation *o) {
     uint32_t reference = find(w->tokens, w->token_count, o->argument[0])->attached;
     if (o->verb == TRACE_COLLECT)
@@ -79,7 +79,7 @@ static int compare(const void *a, const void *b) {
     return memcmp(a, b, offsetof(named, number));
 }
 
-// What the operation that was played last begins and ends, by name.
+// Updates the names by what the last operation began and ended.
 static void note(buffer_world *w, const trace_operation *o) {
     switch (trace_grammar[o->verb].arguments[0]) {
     case TRACE_REFERENCE_BEGIN:
@@ -101,7 +101,7 @@ static void note(buffer_world *w, const trace_operation *o) {
     }
 }
 
-// In the order of handles and tokens.
+// Sorts by handle and token.
 static void sort_names(buffer_world *w) {
     for (uint32_t i = 0; i < w->reference_count; i++) {
         named *n = &w->references[i];
@@ -117,7 +117,7 @@ static void sort_names(buffer_world *w) {
 
 // ---- Playing ------------------------------------------------------------------------------------
 
-// A growth that was to be refused, and was not asked for, is not refused later.
+// A planned failure of a growth does not outlast the next operation.
 bool buffer_world_step(buffer_world *w, const trace_operation *operation) {
     lm_memory *memory = &w->memories[w->acting % w->memory_count];
     if (!buffer_player_step(&w->player, operation)) return told(w);
@@ -132,13 +132,13 @@ static bool start_heaps(buffer_world *w) {
         lm_memory_options options = {
             .heap_start = HEAP_START, .pages = 1, .pages_max = LM_PAGES_MAX};
         if (!lm_memory_renew(&w->memories[i], &options, false)) return false;
-        w->memories[i].moving = !w->choice->atomic; // as where threads may call nothing moves
+        w->memories[i].moving = !w->choice->atomic; // memories with atomic counts must not move
         if (!w->served[i].allocator->start(&w->memories[i])) return false;
     }
     return true;
 }
 
-// Plays the path anew, which was looked at when it was played first; what follows is walked.
+// Replays the path. It was checked when it was first played, so only what follows is walked.
 static bool replay(buffer_world *w) {
     bool started;
     w->reference_count = w->token_count = w->references_begun = w->tokens_begun = w->acting = 0;
@@ -156,7 +156,7 @@ static bool replay(buffer_world *w) {
     return true;
 }
 
-// A memory's bytes, with junk for its buffers.
+// Writes a memory with the content of its buffers replaced by IMAGE_JUNK.
 static unsigned char *write_memory(buffer_world *w, uint32_t memory, unsigned char *to) {
     lm_memory *m = &w->memories[memory];
     size_t bytes = (size_t)m->pages * LM_PAGE_BYTES;
@@ -180,7 +180,7 @@ static unsigned char *write_names(const named *names, uint32_t count, unsigned c
     return to;
 }
 
-// What steers the next operations, besides: whose turn it is, and how they are numbered.
+// Writes what else later operations depend on: the acting owner, and the numbers' remainders.
 static unsigned char *write_turns(const buffer_world *w, unsigned char *to) {
     *to++ = (unsigned char)w->acting;
     *to++ = (unsigned char)(imported_turn % 2);
@@ -205,7 +205,7 @@ static void save(buffer_world *w, unsigned char *state, size_t *bytes) {
     *bytes += sizeof w->path_count;
 }
 
-// ---- The past -----------------------------------------------------------------------------------
+// ---- Setup operations ---------------------------------------------------------------------------
 
 static void add_past(buffer_world *w, trace_operation operation) {
     w->path[w->path_count++] = operation;
@@ -240,9 +240,9 @@ static void write_past(buffer_world *w) {
     w->past_count = w->loaded_count = w->path_count;
 }
 
-// ---- As a world ---------------------------------------------------------------------------------
+// ---- The explorer's interface -------------------------------------------------------------------
 
-// A trace that is played tells its past itself.
+// A replayed trace contains the setup operations.
 static bool buffer_begin(explorer_world *world, unsigned char *state, size_t *bytes) {
     buffer_world *w = buffer_world_of(world);
     w->past_count = w->path_count = w->loaded_count = w->references_past = w->tokens_past = 0;
@@ -263,10 +263,10 @@ static void buffer_load(explorer_world *world, const unsigned char *state, size_
     memcpy(w->path + w->past_count, state + bytes - path, path);
 }
 
-// Of one reference.
+// The moves on one reference.
 static uint32_t moves_of(const buffer_world *w, const named *reference, uint32_t *moves) {
     uint32_t count = 0, number = reference->number;
-    bool attached = reference->attached; // then only its token ends it
+    bool attached = reference->attached; // its token must end it
     if (number < w->references_past) return 0;
     if (!attached) moves[count++] = move_of(TRACE_RELEASE, number, 0);
     if (!reference->handle) return count;
@@ -280,7 +280,7 @@ static uint32_t moves_of(const buffer_world *w, const named *reference, uint32_t
     return count;
 }
 
-// Of the moves those that the world plays.
+// Keeps the moves whose verbs the choice explores.
 static uint32_t keep_verbs(const buffer_world *w, uint32_t *moves, uint32_t count) {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < count; i++)
@@ -307,7 +307,7 @@ static uint32_t buffer_moves(explorer_world *world, uint32_t moves[EXPLORER_MOVE
     return keep_verbs(w, moves, count);
 }
 
-// A move's operations, of which the last is the move's own.
+// Converts a move to operations; the last is the move's own.
 static uint32_t operations_of(uint32_t move, trace_operation operations[2]) {
     trace_verb verb = verb_of(move);
     uint32_t a = move >> 8 & 0xff, b = move >> 16 & 0xff, refusals = move / REFUSAL, count = 0;
@@ -318,7 +318,7 @@ static uint32_t operations_of(uint32_t move, trace_operation operations[2]) {
         o.argument[1] = sizes[b];
         o.argument[2] = b == 1 ? 64 : LM_BLOCK_ALIGNMENT;
     } else if (verb == TRACE_VIEW) {
-        o.argument[4] = 8; // the first bytes
+        o.argument[4] = 8;
     }
     operations[count++] = o;
     return count;

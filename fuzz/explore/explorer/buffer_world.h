@@ -1,37 +1,36 @@
-// Buffers as worlds: a buffer table over memories, with two owners, held against the model
-// (fuzz/play/buffer_player.h), on counts, generations and tables of a narrow build
-// (fuzz/explore/explorer/geometry.h). Each world has its allocators, its counts, and a past:
-// buffers and tokens that lived and are gone, whose number decides how the player makes the next
-// ones (adopted, resized, beside a sibling, …), and some that stay and fill the tables.
+// State spaces of buffers: a buffer table over several memories, with two owners, checked against
+// the model (fuzz/play/buffer_player.h), with the narrow counts, generations and tables of
+// fuzz/explore/explorer/geometry.h. Each has its allocators, its way of counting, and setup
+// operations: buffers and tokens that have ended, whose number decides how the player makes the
+// next ones (adopted, resized, beside a sibling, …), and some that stay and fill the tables.
 //
-// A state is reached by playing its operations again. It is told apart by the bytes of all memories
-// with junk for the buffers' content, by the references and tokens that live, in the order of their
-// handles, and by the numbers' remainders by which the player chooses. Moves:
+// A state is reached by replaying its operations. Its identity is the bytes of all memories, with
+// IMAGE_JUNK for the buffers' content, the live references and tokens in the order of their
+// handles, and the remainders of the numbers by which the player chooses. Moves:
 //
-//     b   three sizes, in the acting owner's memory      m   the other owner acts
+//     b   three sizes, in the acting owner's memory      m   switches to the other owner
 //     + - each reference                                 v   a view of each buffer
 //     >   each reference, to each owner                  @   each reference, two tokens at most
 //     ~ c each token                                     d   one token is drained
 //
-// and each of them once more with each growth of the acting owner's memory refused. What changes
-// nothing is no move, but is played in each state: all wrong calls (corpus/trace/wrong_calls.def),
-// on every reference and token that there was. Then, in the first 400 states, views that are
-// refused, good ones, views of views, and copies between them, of all pairs of kinds in turn;
-// content is not a part of a state. In the end what waits is drained, all is released, and nothing
-// may live.
+// and each of them again with each growth of the acting owner's memory failing. Calls that change
+// nothing are no moves but probes of each state: all wrong calls (corpus/trace/wrong_calls.def) on
+// every reference and token so far and, in the first 400 states, invalid views, valid ones, views
+// of views, and copies between them, of all pairs of kinds in turn. The end of each state drains
+// all waiting tokens and releases everything; nothing may then be allocated.
 #pragma once
 
 #include "fuzz/explore/explorer/explorer.h"
 
 typedef struct buffer_world_options {
-    int check_level;  // 0 or 1
-    const char *name; // of the world
-    bool probe;       // what changes nothing, too
+    int check_level;
+    const char *name; // in buffer_world_names
+    bool probe;       // plays probes
 } buffer_world_options;
 
-// All names; ends with NULL.
+// Ended by NULL.
 extern const char *const buffer_world_names[];
 
-// NULL: no memory, or no such world. To be freed with buffer_world_free.
+// Returns NULL if out of memory or if the name is unknown. Free with buffer_world_free.
 explorer_world *buffer_world_new(const buffer_world_options *options);
 void buffer_world_free(explorer_world *world);

@@ -1,4 +1,4 @@
-// What the buffer worlds' own files share.
+// Shared by buffer_world.c and buffer_probes.c.
 #pragma once
 
 #include "fuzz/explore/explorer/buffer_world.h"
@@ -9,32 +9,32 @@ enum {
     MEMORIES = 3,
     PAST_MAX = 64,
     OPERATIONS_MAX = PAST_MAX + 2 * EXPLORER_DEPTH_MAX,
-    NAMES_MAX = 256, // that a path and its probes begin
+    NAMES_MAX = 256, // begun by a path and its probes
     PROBES_MAX = 1024,
 };
 
-// What lives under a name.
+// A live reference or token.
 typedef struct named {
     uint64_t handle; // or token
     uint32_t owner, kind, offset, length;
-    uint32_t number;   // what follows tells no two states apart
-    uint32_t attached; // of a token: its reference; of a reference: whether it has one
+    uint32_t number;   // not part of the state, as are the fields below
+    uint32_t attached; // of a token: its reference; of a reference: whether it has a token
 } named;
 
-// Which allocators, which counts, and what has been before the first state.
+// The allocators, the way of counting and the setup operations of a state space.
 typedef struct buffer_world_choice {
     const char *servers
-        [MEMORIES]; // strategies, or of alloc/buffers/imported_allocator.h; home first, then NULL
+        [MEMORIES]; // strategies or alloc/buffers/imported_allocator.h; home first, then NULL
     bool atomic;
     uint64_t budget;
-    uint32_t buffers, tokens; // that are gone
-    uint32_t retained;        // references to one buffer, of which the last one alone has moves
-    const char *verbs;        // that are moves; NULL: all
-    uint32_t alive, held;     // references, each with a token; the held ones stay as they are
+    uint32_t buffers, tokens; // begun and ended in the setup
+    uint32_t retained;        // references to one buffer; only the last one has moves
+    const char *verbs;        // those of the moves; NULL: all
+    uint32_t alive, held;     // references with a token each; held ones have no moves
 } buffer_world_choice;
 
 typedef struct buffer_world {
-    explorer_world world; // first
+    explorer_world world; // must be first
     buffer_world_options options;
     const buffer_world_choice *choice;
     uint32_t memory_count;
@@ -43,19 +43,19 @@ typedef struct buffer_world {
     lm_served served[MEMORIES];
     buffer_player player;
     trace_operation
-        path[OPERATIONS_MAX]; // from the past to the state that was loaded, and the move
+        path[OPERATIONS_MAX]; // the setup, the operations to the loaded state, and the move
     uint32_t past_count, path_count, loaded_count;
     named references[NAMES_MAX], tokens[NAMES_MAX];
     uint32_t reference_count, token_count;
     uint32_t references_begun, tokens_begun, acting, growths;
-    uint32_t references_past, tokens_past; // that begin before the first state
-    trace_operation probes[PROBES_MAX];    // that `end` played, but for those that changed nothing
-    uint32_t probe_count, probed;          // states in which views were
+    uint32_t references_past, tokens_past; // begun in the setup
+    trace_operation probes[PROBES_MAX];    // played by `end`, without those that changed nothing
+    uint32_t probe_count, probed;          // probed: states whose views were probed
     unsigned char scratch[LM_PAGE_BYTES * LM_PAGES_MAX];
 } buffer_world;
 
-// Plays an operation where the player is. False: a law is broken.
+// Plays an operation. Returns false if a law is broken.
 bool buffer_world_step(buffer_world *world, const trace_operation *operation);
 
-// All that is played in a state before all ends there.
+// Plays the state's probes.
 bool buffer_world_probe(buffer_world *world);

@@ -17,10 +17,10 @@ typedef struct hash {
 
 typedef struct node {
     uint32_t parent, move;
-    uint32_t edges_end; // of explored ones: their edges end there
+    uint32_t edges_end; // of an explored node: the end of its edges
 } node;
 
-// A row of bytes, or of edges, that grows.
+// A growable array of bytes or edges.
 typedef struct row {
     void *items;
     size_t count, capacity;
@@ -32,12 +32,12 @@ static struct explorer {
     uint32_t *ids;
     size_t slots;
     row nodes, edges;
-    row layer, next; // the states' bytes: of those explored now, and next
+    row layer, next; // bytes of the states of this depth, and of the next
     uint32_t layer_first[EXPLORER_DEPTH_MAX + 2]; // the first state of each depth
-    uint32_t at, move;                            // where we are, for violations; 0: no move
-    uint32_t depth;                               // what is explored
+    uint32_t at, move; // the current state and move, for a violation; move 0: none
+    uint32_t depth;
     bool refuse;
-    const trace *trace; // or played
+    const trace *trace; // or the trace to replay
     double begun;
     volatile sig_atomic_t ticks;
     sigjmp_buf trapped;
@@ -66,7 +66,7 @@ static node *node_at(uint32_t id) {
     return (node *)explorer.nodes.items + id;
 }
 
-// ---- States that were seen ----------------------------------------------------------------------
+// ---- Seen states --------------------------------------------------------------------------------
 
 static uint64_t fold(uint64_t a, uint64_t b) {
     unsigned __int128 product = (unsigned __int128)a * b;
@@ -96,7 +96,7 @@ static size_t slot_of(hash h) {
     return slot;
 }
 
-// Whether `more` bytes can be kept besides those of what was seen, and of counting the sequences.
+// Whether the memory limit leaves `more` bytes, beside the states and the counters of sequences.
 static bool has_room(size_t more) {
     size_t bytes = explorer.slots * (sizeof(hash) + sizeof(uint32_t)) +
                    explorer.nodes.count * (sizeof(node) + 2 * sizeof(uint64_t)) +
@@ -128,7 +128,7 @@ static bool grow_slots(void) {
 
 typedef enum seen { SEEN, NEW, NO_MEMORY } seen;
 
-// Enters a state, and its bytes where it is to be explored. *id: which it is.
+// Adds a state unless it was seen, and its bytes if it is to be explored. Sets its id.
 static seen enter(const unsigned char *state, size_t bytes, bool keep, uint32_t *id) {
     if (2 * explorer.nodes.count >= explorer.slots && !grow_slots()) return NO_MEMORY;
     size_t key_bytes = explorer.world->key_bytes;
@@ -157,7 +157,7 @@ static seen enter(const unsigned char *state, size_t bytes, bool keep, uint32_t 
 
 typedef enum outcome { ALL_HOLDS, VIOLATION, OUT_OF_MEMORY } outcome;
 
-// Plays one move in the state that was loaded.
+// Plays a move in the loaded state.
 static outcome try_move(bool keep, exploration *result) {
     static unsigned char state[EXPLORER_STATE_BYTES_MAX];
     explorer_world *w = explorer.world;
@@ -174,7 +174,7 @@ static outcome try_move(bool keep, exploration *result) {
     return w->end(w) ? ALL_HOLDS : VIOLATION;
 }
 
-// All moves of one state, each with growth refused where it asks for that.
+// Plays all moves of a state and, with `refuse`, each again with each of its growths failing.
 static outcome explore_state(const unsigned char *state, size_t bytes, bool keep, bool refuse,
                              exploration *result) {
     explorer_world *w = explorer.world;
@@ -206,7 +206,7 @@ static outcome explore_layer(bool keep, bool refuse, exploration *result) {
     return ALL_HOLDS;
 }
 
-// How many sequences lead to each state, a depth after the other.
+// Counts the sequences to each state, one depth after the other.
 static bool count_sequences(exploration *result) {
     size_t states = explorer.nodes.count;
     uint64_t *now = calloc(states, sizeof *now), *then = calloc(states, sizeof *then);
@@ -280,7 +280,7 @@ static outcome play_trace(exploration *result) {
 
 // ---- Traps --------------------------------------------------------------------------------------
 
-// What the world does is on the stack above the jump; nothing of it is used afterwards.
+// Jumps out of the failed call; its stack and the world's state are not used afterwards.
 static void on_trap(int signal) {
     if (signal == SIGVTALRM && ++explorer.ticks < 2) return;
     siglongjmp(explorer.trapped, signal);
@@ -308,7 +308,6 @@ static void tell_trap(explorer_world *w, int signal) {
         snprintf(w->finding, sizeof w->finding, "a right call %s", how);
 }
 
-// Begins with what has been explored: nothing.
 static void start(explorer_world *world, exploration *result) {
     memset(&explorer, 0, sizeof explorer);
     *result = (exploration){.broken = LAW_NONE};

@@ -17,11 +17,11 @@ enum { LAYOUTS_MAX = 1 << 21 };
 static const heap_world_options plain = {
     .sizes = {8, 60, 250, 1000}, .size_count = 4, .verbs = HEAP_WORLD_VERBS};
 
-// A world around a world, which keeps how blocks lay in each state that was reached.
+// Wraps a heap world and collects the block layouts of the states reached.
 typedef struct watched {
     explorer_world world;
     explorer_world *inner;
-    uint64_t *layouts; // a set: open addressing, 0 vacant
+    uint64_t *layouts; // a set: open addressing, 0: vacant
     uint64_t count;
 } watched;
 
@@ -70,7 +70,7 @@ static exploration explore(const heap_world_options *options, uint32_t depth) {
     return result;
 }
 
-// At its memory's limit an exploration ends with what is known of the depths before.
+// At the memory limit, the result is that of the complete depths.
 static void memory_is_limited(void **state) {
     (void)state;
     heap_world_options options = plain;
@@ -109,8 +109,8 @@ static exploration explore_watched(const heap_world_options *options, uint32_t d
     return result;
 }
 
-// What canonicalize zeroes changes no behaviour: the same sequences, and the same blocks at the
-// same places, no more and no fewer of them; but fewer states.
+// canonicalize changes no behaviour: the sequences and the block layouts are the same, with fewer
+// states.
 static void canonical_and_plain_agree(void **state) {
     (void)state;
     for (size_t i = 0; explored_strategy_names[i]; i++) {
@@ -134,7 +134,7 @@ static void canonical_and_plain_agree(void **state) {
     }
 }
 
-// Every sequence, one after the other, without a look at what was seen.
+// Enumerates every sequence without looking for known states.
 static uint64_t enumerate(explorer_world *w, const unsigned char *state, size_t bytes,
                           uint32_t depth) {
     uint32_t moves[EXPLORER_MOVES_MAX];
@@ -175,10 +175,10 @@ static void sequences_are_counted_as_they_are(void **state) {
 
 // ---- Bugs ---------------------------------------------------------------------------------------
 
-static lm_allocator sick; // as the sound one, but for a bug
+static lm_allocator sick; // the sound allocator with a bug
 static const lm_allocator *sound;
 
-// Of an empty heap the oracle frees a block of no bytes: bugs are in the others.
+// The oracle frees a block of 0 bytes in an empty heap, so the bugs spare small blocks.
 static bool free_small(void *block, size_t size, lm_memory *m) {
     if (block && sound->usable_size(block, m) >= 60) return false;
     sound->free(block, size, m);
@@ -194,18 +194,18 @@ static void hang(void *block, size_t size, lm_memory *m) {
     for (volatile bool again = !free_small(block, size, m); again;)
         ;
 }
-// What would lie far behind lies in what lies before it.
+// Blocks at high offsets overlap the block before.
 static void *misplace(size_t size, lm_memory *m) {
     unsigned char *block = sound->allocate(size, m);
     return block && block - m->base > 2000 ? block - 64 : block;
 }
 static void *shrink_and_forget(void *block, size_t size, lm_memory *m) {
     void *to = sound->resize(block, size, m);
-    if (!to) memset(block, 0, 1); // what was to stay as it was
+    if (!to) memset(block, 0, 1); // the content that must stay
     return to;
 }
 
-// Explores it, and tells what was found.
+// Explores it and returns the violation with its trace.
 static exploration explore_world(explorer_world *w, uint32_t depth, trace *found) {
     exploration result;
     trace_error error;
@@ -217,7 +217,7 @@ static exploration explore_world(explorer_world *w, uint32_t depth, trace *found
     return result;
 }
 
-static bool damaged; // heaps of the worlds that play traces are walked so
+static bool damaged; // heaps of replays are walked damaged
 
 static explorer_world *heap_of(const lm_allocator *allocator, bool probe) {
     static explored_strategy strategy;
@@ -247,7 +247,7 @@ static law played_on(const lm_allocator *allocator, const trace *trace) {
     return result.broken;
 }
 
-// A trace that was found breaks the same law once more, and none on the sound one. Frees it.
+// A violation's trace breaks the same law again, and none on the sound allocator. Frees the trace.
 static void assert_plays(trace *found, law law) {
     assert_string_equal(law_names[played_on(&sick, found)], law_names[law]);
     assert_int_equal(played_on(sound, found), LAW_NONE);
@@ -285,16 +285,16 @@ static void bugs_are_found_by_the_shortest_trace(void **state) {
     }
 }
 
-// Where a block goes depends on what is written before it.
+// Chooses a place by the bytes before a block.
 static void *look_before(size_t size, lm_memory *m) {
     uint32_t *block = sound->allocate(size, m);
     if (!block || lm_offset(m, block) < 400 || block[-8] % 2) return block;
-    uint32_t offset = lm_offset(m, block); // a growth may move it
+    uint32_t offset = lm_offset(m, block); // a growth may move the block
     void *other = sound->allocate(size, m);
     sound->free(other ? lm_at(m, offset) : NULL, 0, m);
     return other ? other : lm_at(m, offset);
 }
-// What no move does, a probe does: it fails for so many bytes alone.
+// Fails only a size that probes use and no move does.
 static void *not_so_many(size_t size, lm_memory *m) {
     return size == 252 ? NULL : sound->allocate(size, m);
 }
@@ -311,7 +311,7 @@ static void what_a_probe_finds_is_played_too(void **state) {
     assert_plays(&found, result.broken);
 }
 
-// Follows what it finds, wherever that leads, or writes there; what it is given is in order.
+// Heap walks that fail on a damaged heap only.
 static const char *crash_on_damage(lm_memory *m, lm_census *census) {
     const char *law = sound->validate(m, census);
     if (law) *(volatile char *)NULL = 0;
@@ -334,7 +334,7 @@ static const char *write_on_damage(lm_memory *m, lm_census *census) {
     return law;
 }
 
-// The walk is blamed, by the word that was damaged, and what is found can be played.
+// The finding names the walk and the damaged word, and its trace is replayed.
 static void a_walk_survives_a_damaged_word(void **state) {
     (void)state;
     static const struct {
@@ -393,7 +393,7 @@ static void crash_when_reset(lm_memory *m) {
     sound->reset(m);
 }
 
-// Whichever call it is, the finding names it with its arguments, and its trace is played.
+// The finding names the crashing call with its arguments, and its trace is replayed.
 static void a_crash_names_its_call(void **state) {
     (void)state;
     static const struct crash {
@@ -515,7 +515,7 @@ static void all_that_is_explored_can_be_played(void **state) {
     }
 }
 
-// Each world has its past, holds, and shows what the player does with the numbers after it.
+// Each state space is explored without a violation, its probes included.
 static void all_worlds_of_buffers_hold(void **state) {
     (void)state;
     for (size_t i = 0; buffer_world_names[i]; i++) {

@@ -1,7 +1,7 @@
-// The explorer's geometry, included before anything else in all that its program is made of:
-// memories of 1 KiB pages, and strategies whose tables, bins, slabs and caches are as small, so
-// that a few operations fill them, outgrow them and make them move (LM_GEOMETRY in each strategy).
-// All names begin with LM_: strategies are free to use any others.
+// The explorer's geometry, included first in every file of linmem-explorer: memories of 1 KiB
+// pages, and strategies with tables, bins, slabs and caches so small that a few operations fill,
+// outgrow and move them (LM_GEOMETRY in each strategy). All names begin with LM_, since strategies
+// use any others.
 #pragma once
 
 #define LM_PAGE_LOG2    10
@@ -11,9 +11,9 @@
 // strategies: LM_GEOMETRY
 #define LM_TINY
 
-// buffers: counts, generations and tables that are soon full
+// buffers: small counts, generations and tables
 #define LM_COUNT_BITS      3
-#define LM_GENERATION_BITS 4 // a state whose views are probed takes some 70 slots
+#define LM_GENERATION_BITS 4 // a state whose views are probed uses some 70 slots
 #define LM_SLOT_BITS       3
 #define LM_RECORDS_FIRST   1
 #define LM_MEMORIES_MAX    3

@@ -1,4 +1,4 @@
-// A heap whose blocks hold junk, from which the heap world's states are made.
+// The second heap, whose blocks are filled with IMAGE_JUNK; the explorer's states are made of it.
 #include "fuzz/explore/explorer/heap_world_state.h"
 #include "fuzz/explore/explorer/image.h"
 
@@ -16,7 +16,7 @@ static void remove_block(head *h, uint32_t i) {
     h->blocks[h->count] = (block){0};
 }
 
-// Enters a block that was allocated or resized, and fills it.
+// Enters and fills a block that was allocated or resized.
 static void enter_block(heap_world *w, void *address, block b) {
     b.offset = (uint32_t)((unsigned char *)address - w->bare.base);
     memset(address, IMAGE_JUNK, w->allocator->usable_size(address, &w->bare));
@@ -62,7 +62,7 @@ static void bare_foreign(heap_world *w) {
     w->next.foreign++;
 }
 
-// Forgets the blocks of the scopes from `scope` on.
+// Removes the blocks of the scopes from `scope` on.
 static void end_blocks(heap_world *w, uint32_t scope) {
     for (uint32_t i = w->next.count; i-- > 0;)
         if (w->next.blocks[i].alignment && w->next.blocks[i].scope >= scope)
@@ -120,7 +120,8 @@ static void play_bare(heap_world *w, const trace_operation *o) {
     }
 }
 
-// Whether the blocks lie where they lie under the oracle: no strategy may care for their content.
+// Checks that the blocks have the offsets they have under the oracle: no strategy may depend on
+// their content.
 static bool same_places(heap_world *w) {
     const oracle *o = &w->player.heap.oracle;
     bool same = o->count == w->next.count && w->player.memory.pages == w->bare.pages;

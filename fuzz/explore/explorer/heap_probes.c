@@ -1,4 +1,4 @@
-// What is played in a state of the heap world before all ends there (heap_world.h).
+// Probes of a heap state: operations played once in each state before its end (heap_world.h).
 #include "fuzz/explore/explorer/heap_world_state.h"
 
 #include "fuzz/oracle/walk_guard.h"
@@ -7,16 +7,16 @@
 
 enum { LADDERED_MAX = 400, BROKEN_WALKS_MAX = 100, PROBED_BLOCKS_MAX = 2 };
 
-// Plays something more where the last move led. Blocks of its own have a number from PROBE on.
+// Plays a probe after the last move. Blocks that a probe allocates are numbered from PROBE on.
 static bool probe(heap_world *w, trace_verb verb, uint32_t number, uint32_t size,
                   uint32_t alignment) {
     trace_operation operation = {.verb = verb, .argument = {number, size, alignment}};
     w->probes[w->probe_count++] = operation;
-    w->player.options.walk_every = 0; // refusals walk anyway
+    w->player.options.walk_every = 0; // failed calls walk anyway
     return heap_world_play(w, &operation, 0);
 }
 
-// The largest sizes, of which none can be served.
+// The largest sizes, none of which fits.
 static bool probe_largest(heap_world *w) {
     static const uint32_t sizes[] = {UINT32_MAX, UINT32_MAX - 12, UINT32_MAX - 20,
                                      UINT32_C(1) << 31};
@@ -33,7 +33,7 @@ static bool probe_largest(heap_world *w) {
     return true;
 }
 
-// One size, alone and with each alignment: served, resized to another one and to nothing, freed.
+// One size, with each alignment: allocated, resized to another size and to 0, freed.
 static bool probe_size(heap_world *w, uint32_t size, uint32_t other) {
     for (uint32_t alignment = LM_BLOCK_ALIGNMENT; alignment <= LM_PAGE_BYTES; alignment *= 2)
         if (!probe(w, TRACE_ALLOCATE, PROBE, size, alignment) ||
@@ -46,7 +46,7 @@ static bool probe_size(heap_world *w, uint32_t size, uint32_t other) {
            probe(w, TRACE_FREE, PROBE, 0, 0) && probe(w, TRACE_FREE, PROBE + 1, 0, 0);
 }
 
-// Sizes around those of blocks, with their word and without it.
+// Sizes around those of blocks, with and without their header word.
 static bool probe_ladder(heap_world *w) {
     static const uint32_t sizes[] = {0,   1,   12,  13,  16,   17,   28,   29,   44,   61,
                                      64,  65,  124, 125, 128,  129,  252,  253,  256,  257,
@@ -57,8 +57,8 @@ static bool probe_ladder(heap_world *w) {
     return true;
 }
 
-// One word, which becomes a value. The walk must survive that, and write nothing to the heap, which
-// is `pristine` else; and is in any case afterwards.
+// Overwrites one word and walks. The walk must end and must not write to the heap, of which
+// `pristine` is a copy. Restores the heap.
 static bool walk_damaged(heap_world *w, walk_damage damage, const unsigned char *pristine,
                          size_t bytes) {
     char how[160];
@@ -71,8 +71,8 @@ static bool walk_damaged(heap_world *w, walk_damage damage, const unsigned char 
     return heap_world_breaks(w, LAW_survives, how);
 }
 
-// One word of the heap after the other is damaged: a walk must come to its end over any heap, and
-// what it says of this one does not matter.
+// Damages one word of the heap after the other: the walk must end on any heap; its result is
+// ignored.
 static bool walk_all_damaged(heap_world *w) {
     static unsigned char pristine[LM_PAGE_BYTES * LM_PAGES_MAX];
     lm_memory *m = &w->player.memory;

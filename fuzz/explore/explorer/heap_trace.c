@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-// What each block is called, by its place.
+// The number of each block, by its index.
 static void name_blocks(const heap_world *w, uint32_t *numbers) {
     const oracle *o = &w->player.heap.oracle;
     for (uint32_t i = 0; i < o->count && i < LIVE_MAX; i++)
@@ -14,9 +14,9 @@ typedef struct telling {
     heap_world *world;
     trace_builder *builder;
     trace_error *error;
-    uint32_t begun; // blocks; what was refused is among them
-    // By place in the state where the last move was played, which probes call them by; behind them
-    // the one that it begins.
+    uint32_t begun; // blocks, failed allocations included
+    // By index in the state before the last move, which is how probes name blocks, followed by the
+    // block that the move begins.
     uint32_t numbers[LIVE_MAX];
 } telling;
 
@@ -25,7 +25,7 @@ static bool tell(telling *t, trace_operation operation) {
     return trace_builder_append(t->builder, &operation, t->error);
 }
 
-// A move, which is then played where it broke nothing.
+// Appends a move, and plays it if it is not the one that breaks the law.
 static bool tell_move(telling *t, uint32_t move, bool play) {
     heap_world *w = t->world;
     uint32_t refusals = heap_world_refusals(move), count = w->player.heap.oracle.count;
@@ -66,7 +66,7 @@ bool heap_world_trace(explorer_world *world, const uint32_t *moves, size_t count
     memcpy(probes, w->probes, sizeof probes);
     trace_operation heap = heap_world_heap();
     if (!tell(&t, heap)) return false;
-    // What broke at once is not played again.
+    // A start that breaks a law is not played again.
     if (count || ended) heap_world_start(w, &heap);
     w->played_pages = LM_PAGES_MAX;
     w->damages = damages;

@@ -11,7 +11,7 @@
 enum {
     PAGES_BEGUN = 1,
     SCOPES_MAX = 3,
-    BEYOND_BYTES = 64, // behind the memory's end, that nobody may write to
+    BEYOND_BYTES = 64, // checked for writes after the memory's end
 };
 
 typedef enum move_kind {
@@ -58,7 +58,7 @@ static bool told(heap_world *w) {
 
 // ---- Moves as operations ------------------------------------------------------------------------
 
-// An allocation's operation, for which nothing is to be known but the options.
+// An allocation's operation, which depends on the options only.
 static trace_operation allocation(const heap_world *w, uint32_t move, uint32_t number) {
     bool aligned = kind_of(move) == MOVE_ALIGNED;
     uint32_t alignment = aligned ? alignments[second_of(move)] : LM_BLOCK_ALIGNMENT;
@@ -132,7 +132,7 @@ static uint32_t heap_moves(explorer_world *world, uint32_t moves[EXPLORER_MOVES_
 
 // ---- Under the oracle ---------------------------------------------------------------------------
 
-// A memory becomes what was loaded.
+// Restores a memory to the loaded state.
 static void restore(const heap_world *w, lm_memory *memory, uint32_t *pages_written) {
     size_t bytes = (size_t)w->head.pages * LM_PAGE_BYTES;
     size_t written = (size_t)*pages_written * LM_PAGE_BYTES;
@@ -141,7 +141,7 @@ static void restore(const heap_world *w, lm_memory *memory, uint32_t *pages_writ
     *pages_written = memory->pages = w->head.pages;
     memory->refusals = memory->moves = 0;
     memory->thread = w->head.thread;
-    memory->moving = !heap_world_can(w, LM_SHARES_THREADS); // as a shared one never does
+    memory->moving = !heap_world_can(w, LM_SHARES_THREADS); // a shared memory never moves
 }
 
 static void restore_extent(heap_world *w, const block *b, uint32_t place) {
@@ -166,17 +166,17 @@ static void restore_extent(heap_world *w, const block *b, uint32_t place) {
         return;
     }
     uint64_t cost = w->allocator->block_bytes_max(b->size, b->alignment);
-    // It may be a resize's, of which an aligned block's usable bytes tell nothing.
+    // A resize may leave more usable bytes; those of an aligned block say nothing about its cost.
     bool fits = b->alignment == LM_BLOCK_ALIGNMENT && e->usable + LM_BLOCK_ALIGNMENT <= cost;
     e->cost_max = fits ? cost : 2 * cost;
     o->usable += e->usable;
     o->cost += e->cost_max;
-    // What a thread keeps, another one may lack.
+    // Another thread may be unable to use what one thread caches.
     if (heap_world_can(w, LM_SHARES_THREADS) || b->alignment != LM_BLOCK_ALIGNMENT) return;
     if (b->size > o->largest) o->largest = b->size;
 }
 
-// The player and its oracle are what they would be had they come here from the beginning.
+// Restores the player and its oracle as if they had played the path to the state.
 static void restore_player(heap_world *w) {
     heap_player *p = &w->player;
     oracle *o = &p->heap.oracle;
@@ -235,7 +235,7 @@ uint64_t heap_world_layout(const unsigned char *state) {
     return sum;
 }
 
-// What led there was played, and nothing more.
+// No move to the loaded state breaks a law, so `ended` is set.
 static void heap_load(explorer_world *world, const unsigned char *state, size_t bytes) {
     heap_world *w = heap_world_of(world);
     (void)bytes;
@@ -282,7 +282,7 @@ trace_operation heap_world_heap(void) {
                              .argument = {HEAP_START, PAGES_BEGUN, LM_PAGES_MAX}};
 }
 
-// Both heaps, empty.
+// Starts both heaps, empty.
 bool heap_world_start(heap_world *w, const trace_operation *heap) {
     heap_options options = {.allocator = w->allocator, .walk_every = 1};
     if (!heap_player_start(&w->player, &options, heap) || !oracle_walk(&w->player.heap.oracle))
@@ -312,8 +312,8 @@ static bool heap_begin(explorer_world *world, unsigned char *state, size_t *byte
     return true;
 }
 
-// When no block is live, all of the heap is free but for its tables, which have grown with it. At
-// this geometry paged's take most: 24 bytes for each page of 256, with room for twice the pages.
+// Without live blocks, all of the heap is free except for the tables, which grow with it. At this
+// geometry paged's are the largest: 24 bytes for each page of 256, with room for twice the pages.
 static bool all_is_free(heap_world *w) {
     const lm_census *c = &w->player.heap.oracle.census;
     uint64_t lost = c->heap_bytes - c->free_bytes;
@@ -338,9 +338,9 @@ static bool heap_end(explorer_world *world) {
     return nothing_beyond(w) && all_is_free(w);
 }
 
-// ---- Traces that are played ---------------------------------------------------------------------
+// ---- Replaying traces ---------------------------------------------------------------------------
 
-// The operation with the place of its block in place of the number. False: that does not live.
+// Replaces the block's number by its index. Returns false if the block is not live.
 static bool place_block(const heap_world *w, trace_operation *operation) {
     const oracle *o = &w->player.heap.oracle;
     trace_argument kind = trace_grammar[operation->verb].arguments[0];
@@ -368,7 +368,7 @@ static bool heap_perform(explorer_world *world, const trace_operation *operation
     return heap_world_play_bare(w, &placed, refusals);
 }
 
-// ---- The world ----------------------------------------------------------------------------------
+// ---- The interface ------------------------------------------------------------------------------
 
 explorer_world *heap_world_new(const heap_world_options *options) {
     heap_world *w = calloc(1, sizeof *w);

@@ -1,4 +1,4 @@
-// What the heap world's own files share.
+// Shared by the heap_*.c files.
 #pragma once
 
 #include "fuzz/explore/explorer/heap_world.h"
@@ -7,19 +7,19 @@
 enum {
     BLOCKS_MAX = 16,
     FOREIGN_MAX = 2,
-    PROBED_MAX = 2, // blocks of a probe's own
+    PROBED_MAX = 2, // allocated by probes
     LIVE_MAX = BLOCKS_MAX + FOREIGN_MAX + PROBED_MAX,
     PROBES_MAX = 2048,
-    PROBE = ORACLE_BLOCKS_MAX / 2, // the number of its first
+    PROBE = ORACLE_BLOCKS_MAX / 2, // the number of the first of these
     HEAP_START = 64,
 };
 
 typedef struct block {
-    uint32_t offset, size, alignment; // of foreign pages, alignment 0
+    uint32_t offset, size, alignment; // alignment 0: foreign pages
     uint32_t scope;
 } block;
 
-// What a state is besides bytes.
+// The part of a state before the heap's bytes.
 typedef struct head {
     uint16_t pages;
     uint8_t count, foreign, depth, thread, scopes_opened, unused;
@@ -27,28 +27,28 @@ typedef struct head {
 } head;
 
 typedef struct heap_world {
-    explorer_world world; // first
+    explorer_world world; // must be first
     heap_world_options options;
     const lm_allocator *allocator;
     heap_player player;                                // under the oracle
-    lm_memory bare;                                    // with blocks of junk
-    head head;                                         // of the state that was loaded
-    head next;                                         // of where the last move led
-    unsigned char image[LM_PAGE_BYTES * LM_PAGES_MAX]; // of the state that was loaded
+    lm_memory bare;                                    // with blocks of IMAGE_JUNK
+    head head;                                         // of the loaded state
+    head next;                                         // of the state after the last move
+    unsigned char image[LM_PAGE_BYTES * LM_PAGES_MAX]; // of the loaded state
     unsigned char below[HEAP_START];
-    uint32_t played_pages, bare_pages; // how far the memories may be written to
-    uint32_t growths;                  // that the last move asked for
-    uint64_t lost;                     // bytes of an empty heap that are not free
-    lm_demand demand_most;             // bound of what can ever be asked of the heap
+    uint32_t played_pages, bare_pages; // the pages that may have been written to
+    uint32_t growths;                  // requested by the last move
+    uint64_t lost;                     // not free in an empty heap
+    lm_demand demand_most;             // an upper bound of the heap's demand
     lm_census census;
-    trace_operation probes[PROBES_MAX]; // that `end` played
+    trace_operation probes[PROBES_MAX]; // played by `end`
     uint32_t probe_count;
     bool ended;
-    bool damages;          // what was found needs a damaged heap
-    uint32_t broken_walks; // states in which walks over broken heaps were tried
-    uint32_t laddered;     // states in which the ladder was played
-    uint32_t refusals;     // of a trace that is played: in the next operation
-    bool crowded;          // and more blocks live in it than a state has
+    bool damages;          // reproducing the finding needs a damaged heap
+    uint32_t broken_walks; // states whose damaged heaps were walked
+    uint32_t laddered;     // states in which probe_ladder was played
+    uint32_t refusals;     // in a replay: failing growths of the next operation
+    bool crowded;          // in a replay: more live blocks than a state can have
 } heap_world;
 
 static inline heap_world *heap_world_of(explorer_world *world) {
@@ -58,26 +58,24 @@ static inline bool heap_world_can(const heap_world *w, lm_capability capability)
     return w->allocator->capabilities & capability;
 }
 
-// A law does not hold: false.
+// Records a broken law. Returns false.
 bool heap_world_breaks(heap_world *world, law law, const char *how);
 
-// Plays one operation where the player is, under the oracle.
+// Plays an operation under the oracle.
 bool heap_world_play(heap_world *world, const trace_operation *operation, uint32_t refusals);
 
-// Plays it on blocks of junk, where `next` is; blocks that live are named by their places. Whether
-// all lie then where they lie under the oracle.
+// Plays it on blocks of IMAGE_JUNK, whose head is `next`; live blocks are named by index. Returns
+// false if the blocks' offsets differ from those under the oracle.
 bool heap_world_play_bare(heap_world *world, const trace_operation *operation, uint32_t refusals);
 
-// What a move plays, where the block at place i has `numbers[i]`, and a new one gets `number`.
+// The operation of a move; the block at index i has `numbers[i]`, a new block gets `number`.
 trace_operation heap_world_operation(const heap_world *world, uint32_t move,
                                      const uint32_t *numbers, uint32_t number);
 uint32_t heap_world_refusals(uint32_t move);
 
-// What is played more in a state where all will end, as the options say: sizes that no move asks
-// for, and walks over damaged heaps.
+// Plays the state's probes, as the options say.
 bool heap_world_probe(heap_world *world);
 
-// As explorer_world.trace.
 bool heap_world_trace(explorer_world *world, const uint32_t *moves, size_t count,
                       trace_builder *builder, trace_error *error);
 bool heap_world_start(heap_world *world, const trace_operation *heap);

@@ -6,10 +6,9 @@
 enum { LINE_BYTES = 16, GROUP_BYTES = 64 * LINE_BYTES };
 
 typedef struct maps {
-    uint64_t kept, junk; // a bit for each line
+    uint64_t kept, junk; // one bit per line
 } maps;
 
-// Whether all bytes of a line are the same one.
 static bool is_all(const unsigned char *line, unsigned char byte) {
     uint64_t words[2], all = byte * (UINT64_MAX / UINT8_MAX);
     memcpy(words, line, LINE_BYTES);

@@ -1,5 +1,5 @@
-// The explorer's program, which `linmem explore` starts for each allocator: everything in it is
-// compiled at the explorer's geometry. Writes the result as JSON to descriptor 3.
+// linmem-explorer, which `linmem explore` starts once per allocator; all of it is compiled at the
+// explorer's geometry. Writes its result as JSON to descriptor 3.
 #include "cli/json.h"
 #include "cli/options.h"
 #include "cli/verb.h"
@@ -13,12 +13,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BUFFERS "buffers" // all their worlds; BUFFERS:WORLD: one
+#define BUFFERS "buffers" // all buffer state spaces; BUFFERS:WORLD is one
 
 typedef struct settings {
     const char *allocator, *trace, *play;
     heap_world_options heap;
-    uint32_t depth, memory_mib; // 0: no limit
+    uint32_t depth, memory_mib; // memory_mib 0: no limit
     int level;
     bool refuse, plain, list;
 } settings;
@@ -37,18 +37,19 @@ enum {
 };
 
 static const struct argp_option options[] = {
-    {"depth", KEY_DEPTH, "N", 0, "operations of the longest sequences", 0},
-    {"sizes", KEY_SIZES, "S,…", 0, "sizes that are asked for", 0},
-    {"verbs", KEY_VERBS, "LETTERS", 0, "what is played (" HEAP_WORLD_VERBS ")", 0},
-    {"refuse", KEY_REFUSE, NULL, 0, "growth refused at every point", 0},
-    {"level", KEY_LEVEL, "0|1", 0, "check level", 0},
-    {"trace", KEY_TRACE, "FILE", 0, "where a violation's trace goes", 0},
-    {"plain", KEY_PLAIN, NULL, 0, "states as they are, not made canonical", 0},
+    {"depth", KEY_DEPTH, "N", 0, "Length of the longest sequences", 0},
+    {"sizes", KEY_SIZES, "S,…", 0, "Request sizes in bytes", 0},
+    {"verbs", KEY_VERBS, "LETTERS", 0, "Operations to explore (" HEAP_WORLD_VERBS ")", 0},
+    {"refuse", KEY_REFUSE, NULL, 0,
+     "Explore also every operation with one of its memory growths refused", 0},
+    {"level", KEY_LEVEL, "0|1", 0, "Check level of the allocators", 0},
+    {"trace", KEY_TRACE, "FILE", 0, "Write a violation's trace to FILE", 0},
+    {"plain", KEY_PLAIN, NULL, 0, "Do not merge states that behave alike", 0},
     {"play", KEY_PLAY, "TRACE", 0,
-     "no exploring: play this trace of an explorer, on who it says or on ALLOCATOR", 0},
-    {"memory", KEY_MEMORY, "MIB", 0, "memory for the states; at a depth that needs more it ends",
-     0},
-    {"list", KEY_LIST, NULL, 0, "no exploring: what there is to be explored", 0},
+     "Instead of exploring, replay this explorer's trace, on its allocator or on ALLOCATOR", 0},
+    {"memory", KEY_MEMORY, "MIB", 0,
+     "Limit of the memory for states in MiB; exploring stops at the depth that needs more", 0},
+    {"list", KEY_LIST, NULL, 0, "Instead of exploring, list what can be explored", 0},
     {0},
 };
 
@@ -111,7 +112,7 @@ static const char *buffers_world(const char *name) {
     return strncmp(name, start, sizeof start - 1) == 0 ? name + sizeof start - 1 : NULL;
 }
 
-// The world of that name: a strategy, or BUFFERS:WORLD.
+// Creates the world of a name: a strategy or BUFFERS:WORLD.
 static explorer_world *world_named(const settings *s, const char *name, bool probe) {
     const char *buffers = buffers_world(name);
     if (buffers) return buffer_world_new(&(buffer_world_options){s->level, buffers, probe});
@@ -125,7 +126,7 @@ static explorer_world *world_named(const settings *s, const char *name, bool pro
 
 static explorer_world *world_or_fail(const settings *s, const char *name, bool probe) {
     explorer_world *world = world_named(s, name, probe);
-    if (!world) options_fail("which allocator is '%s'?", name);
+    if (!world) options_fail("unknown allocator '%s'", name);
     return world;
 }
 
@@ -155,7 +156,7 @@ static json_t *result_json(const settings *s, const exploration *r) {
     return json;
 }
 
-// Writes a line to who has started us. False: there is no such descriptor.
+// Writes a line to descriptor 3. Returns false if it is not open.
 static bool tell(json_t *json) {
     bool told = json_dumpfd(json, 3, JSON_COMPACT) == 0 && write(3, "\n", 1) == 1;
     json_decref(json);
@@ -164,7 +165,7 @@ static bool tell(json_t *json) {
 
 // ---- Exploring ----------------------------------------------------------------------------------
 
-// The shortest trace that leads to what was found. False: `error` says why there is none.
+// The trace of the violation. Returns false, and says why in `error`, if it cannot be made.
 static bool make_trace(const settings *s, const char *name, explorer_world *world,
                        const exploration *result, trace *trace, trace_error *error) {
     char text[500], line[120];
@@ -184,7 +185,7 @@ static bool make_trace(const settings *s, const char *name, explorer_world *worl
     return false;
 }
 
-// What was found is told, whether its trace can be written or not.
+// A violation is reported even if its trace cannot be written.
 static void write_trace(settings *s, const char *name, explorer_world *world,
                         const exploration *result) {
     trace_error error;
@@ -197,7 +198,7 @@ static void write_trace(settings *s, const char *name, explorer_world *world,
     s->trace = NULL;
 }
 
-// One world's result, and what was told before it of the others.
+// One world's result, and the array of those before it.
 static void add(exploration *result, const exploration *all) {
     result->states += all->states;
     result->moves += all->moves;
@@ -210,7 +211,7 @@ typedef struct telling {
     const exploration *all;
 } telling;
 
-// A line for each depth: who is ended before the end has told as much.
+// Writes the results after each depth, so that they survive if the process is killed.
 static void tell_so_far(explorer_world *world, const exploration *so_far) {
     const telling *t = world->context;
     exploration result = *so_far;
@@ -218,7 +219,7 @@ static void tell_so_far(explorer_world *world, const exploration *so_far) {
     tell(result_json(t->settings, &result));
 }
 
-// Explores one world, and adds what comes out to the result.
+// Explores a world and appends its result.
 static void explore(settings *s, const char *name, exploration *all) {
     exploration result;
     explorer_world *world = world_or_fail(s, name, true);
@@ -251,7 +252,7 @@ static void play(settings *s, exploration *result) {
     trace trace;
     trace_error error;
     if (!trace_read(s->play, &trace, &error)) options_fail("%s: %s", s->play, error.text);
-    if (!explored_trace_read(&trace, &by)) options_fail("%s: is no explorer's trace", s->play);
+    if (!explored_trace_read(&trace, &by)) options_fail("%s: not an explorer's trace", s->play);
     if (!s->allocator) s->allocator = by.name;
     s->level = by.level;
     s->heap.damage = by.damage;
@@ -264,7 +265,7 @@ static void play(settings *s, exploration *result) {
 
 // ---- The end ------------------------------------------------------------------------------------
 
-// The strategies, and the worlds of buffers.
+// Lists the strategies and the buffer state spaces.
 static json_t *all_names(void) {
     json_t *names = json_array();
     for (size_t i = 0; explored_strategy_names[i]; i++)
@@ -283,7 +284,7 @@ int main(int argc, char **argv) {
     exploration result = {.broken = LAW_NONE};
     options_parse(&argp, argc, argv, &s);
     if (s.list) return tell(all_names()) ? EXIT_HELD : EXIT_USAGE;
-    if (!s.allocator && !s.play) options_fail("which allocator?");
+    if (!s.allocator && !s.play) options_fail("no allocator given");
     if (s.play)
         play(&s, &result);
     else

@@ -1,7 +1,6 @@
-// Linear memories for the explorer: as alloc/linear_memory.c's with LM_COMMIT_AHEAD, but of pages
-// that are smaller than the system's. One is 64 KiB at most, made once, and nothing is given back.
-// It has two places, between which growth moves it where it is to move; what is left behind becomes
-// junk.
+// The explorer's linear memories: like those of alloc/linear_memory.c with LM_COMMIT_AHEAD, but
+// with pages smaller than the system's. Each has 64 KiB at most, is allocated once, and gives
+// nothing back. Growth moves a moving memory between two places; the old place is filled with junk.
 #include "alloc/linear_memory.h"
 
 #include <errno.h>
@@ -50,7 +49,7 @@ bool lm_memory_renew(lm_memory *memory, const lm_memory_options *options, bool c
     return true;
 }
 
-// `pages_committed` is how much of the other place is junk.
+// pages_committed: pages of the other place that hold junk.
 bool lm_memory_move(lm_memory *memory) {
     unsigned char *first = (unsigned char *)memory->reservation + GUARD_BYTES, *from = memory->base;
     unsigned char *to = from == first ? first + PLACE_BYTES : first;
@@ -71,7 +70,7 @@ bool lm_memory_grow_foreign(lm_memory *memory, uint32_t pages) {
     return true;
 }
 
-// `moves` counts how often growth is asked for.
+// `moves` counts the growths requested.
 uint32_t lm_memory_grow_native(lm_memory *memory, uint32_t pages) {
     memory->moves++;
     if (memory->refusals > 0) {

@@ -28,7 +28,7 @@ const explored_strategy *explored_strategy_named(const char *name, int check_lev
     return NULL;
 }
 
-// The registry's, for an allocator that lies over a strategy. Levels above 1 are not explored.
+// Replaces the registry for allocators built on a strategy. Levels above 1 are compiled as 1.
 const lm_allocator *lm_strategy_named(const char *name, int check_level) {
     const explored_strategy *strategy = explored_strategy_named(name, check_level > 0);
     return strategy ? strategy->allocator : NULL;

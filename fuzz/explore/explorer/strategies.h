@@ -1,5 +1,5 @@
-// The strategies as the explorer plays them: at its geometry, at two check levels, and with a word
-// on what in their heaps is dead.
+// The strategies at the explorer's geometry, at check levels 0 and 1, with functions that overwrite
+// their dead memory.
 #pragma once
 
 #include "alloc/allocator.h"
@@ -8,14 +8,14 @@
 typedef struct explored_strategy {
     const lm_allocator *allocator;
 
-    // Fills with IMAGE_JUNK what the strategy has left behind in the heap and will not read again,
-    // but leaves what counts as never written to: heaps that behave alike are then more often the
-    // same bytes. NULL: nothing is known to be dead.
+    // Overwrites the memory that the strategy has used and will not read before it writes it, so
+    // that more heaps that behave alike have the same bytes. Keeps memory that counts as never
+    // written. NULL: no such function.
     void (*canonicalize)(lm_memory *memory);
 } explored_strategy;
 
-// The strategy of that name, at check level 0 or 1; or NULL.
+// Returns the strategy of that name at check level 0 or 1, or NULL.
 const explored_strategy *explored_strategy_named(const char *name, int check_level);
 
-// All names, in the order of the registry; ends with NULL.
+// In the registry's order, ended by NULL.
 extern const char *const explored_strategy_names[];

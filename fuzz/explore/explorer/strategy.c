@@ -1,5 +1,5 @@
-// One strategy for the explorer: EXPLORED names it, EXPLORED_SOURCE is its file, and CANONICAL what
-// is known of its heap.
+// Compiles one strategy for the explorer: EXPLORED is its name, EXPLORED_SOURCE its file, CANONICAL
+// the header with its canonicalize.
 #include EXPLORED_SOURCE
 
 #include "fuzz/explore/explorer/strategies.h"

@@ -1,10 +1,10 @@
-// A free block is its tag, its links and its last word. Of the wilderness nothing is read.
+// Live parts of a free block: its tag, its links and its last word. Of the wilderness: none.
 #pragma once
 
 #include "alloc/strategies/strategy.h"
 
-// Where a free block's links end: those of alloc/strategies/fit/{address_tries,size_tries}.inc.h,
-// of a list.
+// The end of a free block's links: of a trie
+// (alloc/strategies/fit/{address_tries,size_tries}.inc.h) or of a list.
 static inline uint32_t links_bytes(uint32_t bytes) {
     (void)bytes;
 #if defined(INDEX_MOVES)

@@ -1,4 +1,4 @@
-// Behind a region's last block nothing is read, the place of the next one's tag included.
+// Nothing is read after a region's last block, not even the place of the next tag.
 #pragma once
 
 #include "alloc/strategies/strategy.h"

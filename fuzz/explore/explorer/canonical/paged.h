@@ -1,6 +1,6 @@
-// Of a run that is no slab nothing is read but its first and its last descriptor, and where it is
-// free, none of its bytes; of a free block in a slab its link and its guard. The first table is
-// left for good when it moves.
+// Live parts of a run other than a slab: its first and last descriptor and, unless it is free, its
+// bytes. Of a free block in a slab: its link and guard. The first table is not read once the table
+// has moved.
 #pragma once
 
 #include "alloc/strategies/strategy.h"

@@ -1,5 +1,5 @@
-// Behind a region's last block nothing is read, the place of the next one's tag included; and
-// nothing of an idle region but its record. What is clean of the current one stays.
+// Nothing is read after a region's last block, not even the place of the next tag, nor of an idle
+// region, except for its record. The clean part of the current region is kept.
 #pragma once
 
 #include "alloc/strategies/strategy.h"

@@ -1,4 +1,4 @@
-// A free block is its word and its link; behind what is carved of a region nothing is read.
+// Live parts of a free block: its word and its link. Nothing is read after a region's carved part.
 #pragma once
 
 #include "alloc/strategies/strategy.h"
