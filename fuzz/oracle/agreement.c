@@ -3,12 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef unsigned long long ull; // as printf takes it
+typedef unsigned long long ull; // the argument of %llu
 
-// ---- Answers ------------------------------------------------------------------------------------
+// ---- Results ------------------------------------------------------------------------------------
 
-// Whether there was room for what nobody may need more than, whatever he states: the next power of
-// two, at a multiple of itself.
+// Returns whether there is room for the next power of two, at a multiple of itself: the most that
+// any strategy may need.
 static bool could_serve(const oracle *o, uint32_t size, uint32_t alignment) {
     uint64_t most = size > alignment ? size : alignment, power = LM_BLOCK_ALIGNMENT;
     while (power < most)
@@ -16,7 +16,6 @@ static bool could_serve(const oracle *o, uint32_t size, uint32_t alignment) {
     return oracle_had_room(o, power, power);
 }
 
-// The alignment that an operation asks for.
 static uint32_t alignment_of(oracle *o, const trace_operation *operation) {
     if (operation->verb != TRACE_RESIZE) return operation->argument[2];
     const oracle_extent *e = oracle_find(o, operation->argument[0]);
@@ -37,9 +36,9 @@ static void note(agreement *a, heap_player *p, const trace_operation *operation,
         answers->owed |= bit;
 }
 
-// ---- Plays --------------------------------------------------------------------------------------
+// ---- Playing ------------------------------------------------------------------------------------
 
-// Without an end, which says nothing about answers, and costs as much as the calls.
+// Does not end the heap: that gives no results and costs as much as the calls.
 static bool play_all(agreement *a, heap_player *p, const trace_operation *operations, size_t count,
                      size_t *at) {
     for (; *at < count && operations[*at].verb != TRACE_EXIT; ++*at) {
@@ -64,7 +63,7 @@ static bool play_on(agreement *a, heap_player *p, const heap_options *options,
     return false;
 }
 
-// ---- The law ------------------------------------------------------------------------------------
+// ---- Comparison ---------------------------------------------------------------------------------
 
 static int count_of(uint32_t strategies) {
     return __builtin_popcount(strategies);

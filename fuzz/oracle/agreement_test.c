@@ -1,5 +1,5 @@
-// Strategies held against each other: the right ones agree, and who refuses what the others serve
-// is named.
+// The differential test: correct strategies agree, and one that fails requests which the others
+// serve is named.
 #include "fuzz/oracle/agreement.h"
 
 #include "alloc/registry.h"
@@ -11,12 +11,12 @@
 
 #include <cmocka.h>
 
-enum { ERRING = 3 }; // its place among the strategies
+enum { ERRING = 3 }; // the index of the erring strategy
 
 static heap_player player;
 static agreement all;
 
-// ---- A strategy that takes four times what is asked, and states so ------------------------------
+// ---- A strategy that takes and states four times the size ---------------------------------------
 
 static const lm_allocator *right;
 
@@ -43,7 +43,7 @@ static const lm_allocator *erring(void) {
     return &table;
 }
 
-// ---- Plays --------------------------------------------------------------------------------------
+// ---- Playing ------------------------------------------------------------------------------------
 
 static void take_all(const lm_allocator *also) {
     all.count = lm_strategy_count();
@@ -53,7 +53,7 @@ static void take_all(const lm_allocator *also) {
     if (also) all.allocators[ERRING] = also;
 }
 
-// Returns the operation that broke a law, or the count of all.
+// Returns the index of the operation that broke a law, or the number of operations.
 static size_t play(const char *text) {
     char whole[500] = "linmem-trace 1\n";
     strcat(whole, text);
@@ -74,7 +74,8 @@ static const char resized[] = "h 16 1 300\na 0 100\nz 1 5\nr 0 5000000\nf 0\nf 1
 static void the_right_ones_agree(void **state) {
     (void)state;
     take_all(NULL);
-    // What not all can serve; what most refuse; what is refused since a growth was.
+    // Requests that some strategies cannot serve, that most fail, or that fail after a failed
+    // growth.
     static const char *const texts[] = {
         allocated,
         resized,
@@ -102,7 +103,7 @@ static void who_refuses_alone_is_named(void **state) {
     assert_non_null(strstr(all.finding, "erring refuses a resize to 5000000 bytes"));
 }
 
-// One that refuses rightly, and one among others that do the same, is not named.
+// A strategy that may fail, or that is one of several that do, is not named.
 static void the_policy_allows(void **state) {
     (void)state;
     take_all(erring());

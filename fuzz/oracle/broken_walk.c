@@ -6,7 +6,7 @@
 
 enum { STATE_WORDS = 512, BESIDE_WORDS = 8 };
 
-// Where a word is that is worth breaking, counted from the memory's base.
+// Chooses a word worth overwriting; returns its index from the memory's base.
 static uint32_t choose_word(const oracle *o, uint64_t *random) {
     uint32_t first = o->memory->heap_start / 4;
     uint32_t words = lm_memory_pages(o->memory) * (LM_PAGE_BYTES / 4) - first;
@@ -38,7 +38,7 @@ static uint32_t choose_value(const oracle *o, uint32_t word, uint64_t *random) {
         return (uint32_t)random_next(random);
     case 6: // an offset in the heap
         return 4 * choose_word(o, random);
-    default: // what stands elsewhere
+    default: // the value of another word
         return ((uint32_t *)(void *)lm_memory_base(o->memory))[choose_word(o, random)];
     }
 }
@@ -58,7 +58,7 @@ static uint32_t word_at(const oracle *o, uint32_t word) {
     return ((const uint32_t *)(void *)lm_memory_base(o->memory))[word];
 }
 
-// What is around it: nothing but the words is written to.
+// Walks, and checks that nothing but the overwritten words has changed.
 static bool walk_looked_at(oracle *o, uint64_t *seed, bool (*walks)(oracle *, uint64_t *)) {
     heap_look before = heap_look_at(o);
     walk_guard_begin();
@@ -67,7 +67,7 @@ static bool walk_looked_at(oracle *o, uint64_t *seed, bool (*walks)(oracle *, ui
     heap_look after = heap_look_at(o);
     return holds &&
            (heap_look_same(&before, &after) ||
-            oracle_breaks(o, LAW_survives, "validate writes to a heap of which a word is damaged"));
+            oracle_breaks(o, LAW_survives, "validate writes to a heap with a damaged word"));
 }
 
 static bool walk_some(oracle *o, uint64_t *seed) {
@@ -85,7 +85,7 @@ bool broken_walks(oracle *o, uint64_t seed) {
 
 // ---- All ----------------------------------------------------------------------------------------
 
-// Words from one on; those that are not the heap's are passed over.
+// Overwrites the words from `from` on; skips those outside the heap.
 static bool walk_words(oracle *o, uint64_t word, uint32_t count, uint64_t *seed) {
     enum { CHOSEN = 12 };
     uint32_t first = o->memory->heap_start / 4;

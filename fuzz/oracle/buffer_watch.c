@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-static _Thread_local buffer_watch *watching; // an allocator is told its memory, and nothing of us
+static _Thread_local buffer_watch *watching; // the allocator's calls have no argument for it
 
 bool buffer_watch_create(buffer_watch *watch, uint32_t blocks) {
     uint32_t room = 16;
@@ -19,13 +19,13 @@ void buffer_watch_destroy(buffer_watch *watch) {
     watch->blocks = NULL;
 }
 
-// The table: linear probing; a block that goes is replaced by those behind it that may move up.
+// Linear probing; the blocks after a removed one move up if they may.
 
 static uint32_t home_of(const buffer_watch *w, uint32_t memory, uint32_t offset) {
     return ((offset >> 3) * 0x9E3779B1u >> 7 ^ memory * 0x85EBCA6Bu) & w->mask;
 }
 
-// Where the block is, or would be.
+// Returns the block's entry, or the vacant one where it would be.
 static watched_block *place_of(const buffer_watch *w, uint32_t memory, uint32_t offset) {
     uint32_t at = home_of(w, memory, offset);
     while (w->blocks[at].offset &&
@@ -78,7 +78,7 @@ static void *add_block(buffer_watch *w, uint32_t memory, void *block, size_t siz
     return block;
 }
 
-// The block that a call is about, or NULL where none lives there.
+// Returns the block of a call, or NULL if it is not live.
 static const watched_block *known_block(buffer_watch *w, uint32_t memory, const void *block) {
     uint32_t offset = lm_offset(w->memories[memory].memory, block);
     const watched_block *b = buffer_watch_find(w, memory, offset);
@@ -86,9 +86,9 @@ static const watched_block *known_block(buffer_watch *w, uint32_t memory, const 
     return b;
 }
 
-// The calls.
+// Calls.
 
-// The memory's number.
+// Counts a call. Returns the memory's index.
 static uint32_t noted(const lm_memory *memory) {
     uint32_t i = 0;
     while (watching->memories[i].memory != memory)
@@ -96,7 +96,7 @@ static uint32_t noted(const lm_memory *memory) {
     watching->calls++;
     return i;
 }
-// Of a call that asks for bytes: a malloc may return NULL for none, and a realloc frees.
+// A call for 0 bytes is a fault: malloc may return NULL for it, and realloc frees.
 static uint32_t noted_for(size_t size, const lm_memory *memory) {
     uint32_t i = noted(memory);
     if (size == 0) find_fault(watching, "an allocator is asked for 0 bytes", i, 0);
@@ -170,7 +170,7 @@ void buffer_watch_start(buffer_watch *watch, const lm_served *memories, uint32_t
     for (uint32_t i = 0; i < count; i++) {
         const lm_allocator *a = memories[i].allocator;
         watch->live[i] = 0;
-        // An allocator that lacks a call lacks it here too.
+        // Lacks the optional calls that the allocator lacks.
         watch->tables[i] = (lm_allocator){
             .name = a->name,
             .capabilities = a->capabilities,

@@ -55,7 +55,7 @@ static void write_number(uint32_t kind, void *at, double value) {
         bits = isnan(value) ? 0 : (uint64_t)nearbyint(fmin(fmax(value, 0), 255));
     } else if (isfinite(value)) {
         double rest = fmod(trunc(value), 0x1p32);
-        bits = (uint64_t)(int64_t)rest; // modulo 2^32, of which the others are divisors
+        bits = (uint64_t)(int64_t)rest; // modulo 2^32, a multiple of the other moduli
     }
     memcpy(at, &bits, buffer_model_element(kind));
 }

@@ -1,4 +1,4 @@
-// The model's own conversions, at their ends, as ECMAScript gives them.
+// The model's conversions at their limits, as ECMAScript defines them.
 #include "fuzz/oracle/element_copy.h"
 
 #include <math.h>
@@ -57,9 +57,9 @@ static void not_a_number_is_one(void **state) {
     uint64_t wide = 0;
     copy(F64, &wide, F32, &strange, 1);
     assert_true(wide == UINT64_C(0x7ff8000000000000));
-    copy(F32, &same, F32, &strange, 1); // within a kind, bits are kept
+    copy(F32, &same, F32, &strange, 1); // a copy within one kind keeps all bits
     assert_int_equal(same, strange);
-    uint64_t signals = UINT64_C(0x7ff4000000000123); // a signalling one is one too
+    uint64_t signals = UINT64_C(0x7ff4000000000123); // a signalling NaN
     uint8_t byte = 7;
     copy(C8, &byte, F64, &signals, 1);
     assert_int_equal(byte, 0);

@@ -31,7 +31,7 @@ void handle_shadow_restart(handle_shadow *shadow) {
     shadow->tokens_kept = shadow->records_retired = 0;
 }
 
-// The two layouts: [ owner | generation | memory | slot ], [ generation | record ].
+// Layouts: handle [ owner | generation | memory | slot ], token [ generation | record ].
 
 static uint32_t generation_of(lm_handle handle) {
     return (uint32_t)(handle >> 32) & FIELD_MAX;

@@ -1,4 +1,4 @@
-// The oracle sees each breach of a law: a strategy that keeps them is made to break one at a time.
+// The oracle detects each breach of a law by a strategy that makes one at a time.
 #include "alloc/registry.h"
 #include "fuzz/oracle/steps.h"
 #include "fuzz/play/heap_player.h"
@@ -86,7 +86,7 @@ static const law breaks_law[BREACHES] = {
     [REFUSES_BESIDE_WHAT_IS_FREE] = LAW_gap,
 };
 
-enum { BESIDE = 40000 }; // the size that is asked for beside a wide stretch
+enum { BESIDE = 40000 }; // a request beside a wide gap
 
 static breach breaching;
 static const lm_allocator *right;
@@ -106,7 +106,7 @@ static bool err_start(lm_memory *memory) {
     return !errs(DOES_NOT_START) && right->start(memory);
 }
 
-// What an allocation errs in besides its answer.
+// What an allocation does wrong besides its result.
 static void err_aside(lm_memory *memory) {
     unsigned char *base = lm_memory_base(memory);
     if (errs(WRITES_TO_A_NEIGHBOUR) && last) ((unsigned char *)last)[last_size - 1] ^= 1;
@@ -208,7 +208,8 @@ static lm_allocator erring(void) {
 
 // ---- The laws -----------------------------------------------------------------------------------
 
-// Allocations of every kind, foreign pages, a resize that grows, refusals, and all that ends.
+// Allocations of every kind, foreign pages, a resize that grows, failures, and blocks left to the
+// end.
 static const trace_operation operations[] = {
     {TRACE_HEAP, {4096, 1, 40}},
     {TRACE_ALLOCATE, {0, 100, 16}},
@@ -242,10 +243,10 @@ static law law_broken_by(breach b) {
     heap_options options = {.allocator = &table,
                             .counted = &table,
                             .rounds = b == GROWS_ROUND_BY_ROUND,
-                            .boards = b == SEARCHES_BLOCK_BY_BLOCK, // others are not to be misled
+                            .boards = b == SEARCHES_BLOCK_BY_BLOCK, // would hide other breaches
                             .walk_every = 1};
     breaching = b;
-    // With walks after each operation a leak is one of the census; without, of the end.
+    // A leak breaks the census if every operation is walked, else the law of the end.
     if (b == FREE_DOES_NOTHING) options.walk_every = 0;
     foreign_offset = LM_PAGE_BYTES;
     size_t at;

@@ -2,7 +2,7 @@
 
 uint32_t steps_taken;
 
-#ifndef STEPS_CALLBACK // libFuzzer has one of that name; there the linker renames the calls
+#ifndef STEPS_CALLBACK // libFuzzer defines this name; in fuzz targets the linker renames the calls
 #define STEPS_CALLBACK __sanitizer_cov_trace_pc
 #endif
 

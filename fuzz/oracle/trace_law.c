@@ -17,7 +17,7 @@ static bool same(const trace *a, const trace *b) {
             memcmp(a->operations, b->operations, a->count * sizeof *a->operations) == 0);
 }
 
-// Whether a form that was written reads as the trace it was written from. Frees the form.
+// Checks that a written form reads as its trace. Frees the form.
 static bool holds_form(const trace_form_calls *forms, const trace *original, void *form,
                        size_t count, const char *what, char *finding) {
     trace again;
@@ -25,9 +25,9 @@ static bool holds_form(const trace_form_calls *forms, const trace *original, voi
     bool read = forms->parse(form, count, &again, &error);
     bool holds = read && same(original, &again);
     if (!read)
-        snprintf(finding, FINDING_BYTES, "the %s form is not read again: %s", what, error.text);
+        snprintf(finding, FINDING_BYTES, "the %s form cannot be read back: %s", what, error.text);
     else if (!holds)
-        snprintf(finding, FINDING_BYTES, "the %s form is another trace", what);
+        snprintf(finding, FINDING_BYTES, "the %s form reads back as another trace", what);
     if (read) trace_free(&again);
     free(form);
     return holds;
@@ -48,9 +48,9 @@ static bool holds_forms(const trace_form_calls *forms, const trace *trace, char 
 
 static bool holds_refusal(const trace *trace, const trace_error *error, char *finding) {
     const char *how = NULL;
-    if (trace->operations || trace->preamble) how = "refused, and kept";
-    if (!error->text[0]) how = "refused without a reason";
-    if (strpbrk(error->text, "\n\r")) how = "a reason of several lines";
+    if (trace->operations || trace->preamble) how = "rejected, but the trace is not empty";
+    if (!error->text[0]) how = "rejected without a message";
+    if (strpbrk(error->text, "\n\r")) how = "the message has several lines";
     if (how) snprintf(finding, FINDING_BYTES, "%s", how);
     return !how;
 }

@@ -1,12 +1,12 @@
-// Law `reader` of traces: what the reader takes is the same again when it is written in text and in
-// binary; why it takes nothing else is one line.
+// Law `reader` of traces: a trace that the reader accepts is the same after it is written and read
+// back, as text and as binary; the message about any other input is one line.
 #pragma once
 
 #include "corpus/trace/trace.h"
 
 #include <stdio.h>
 
-// What reads and writes; trace_forms are the right ones.
+// The functions under test; trace_forms are the correct ones.
 typedef struct trace_form_calls {
     bool (*parse)(const void *bytes, size_t count, trace *trace, trace_error *error);
     void (*print)(const trace *trace, FILE *stream);

@@ -1,4 +1,4 @@
-// Law `reader` of traces: the right reader and writers hold it, and each breach is named.
+// Law `reader`: the reader and the writers keep it, and each breach is named.
 #include "fuzz/oracle/trace_law.h"
 
 #include <setjmp.h>
@@ -77,15 +77,15 @@ static void each_breach_is_named(void **state) {
     (void)state;
     static const struct {
         const char *bytes, *finding;
-        trace_form_calls calls; // NULL: the right ones
+        trace_form_calls calls; // NULL: the correct functions
     } cases[] = {
-        {good, "the text form is another trace", {.print = loses_a_comment}},
-        {good, "the text form is not read again: line", {.print = loses_the_end}},
-        {good, "the binary form is another trace", {.binary_form = makes_one_larger}},
-        {good, "the binary form is not read again: ", {.binary_form = loses_a_byte}},
-        {bad, "refused without a reason", {.parse = says_nothing}},
-        {bad, "a reason of several lines", {.parse = says_two_lines}},
-        {bad, "refused, and kept", {.parse = keeps}},
+        {good, "the text form reads back as another trace", {.print = loses_a_comment}},
+        {good, "the text form cannot be read back: line", {.print = loses_the_end}},
+        {good, "the binary form reads back as another trace", {.binary_form = makes_one_larger}},
+        {good, "the binary form cannot be read back: ", {.binary_form = loses_a_byte}},
+        {bad, "rejected without a message", {.parse = says_nothing}},
+        {bad, "the message has several lines", {.parse = says_two_lines}},
+        {bad, "rejected, but the trace is not empty", {.parse = keeps}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         trace_form_calls calls = cases[i].calls;

@@ -29,13 +29,13 @@ void walk_guard_use_stack(void) {
 }
 
 static void on_signal(int number) {
-    if (!pthread_equal(pthread_self(), guard.walker)) { // the process's timer may wake any thread
+    if (!pthread_equal(pthread_self(), guard.walker)) { // the timer may interrupt any thread
         pthread_kill(guard.walker, number);
         return;
     }
     if (number == SIGVTALRM && (!guard.walks || ++guard.ticks < 2)) return;
     if (guard.walks) siglongjmp(guard.ended, number);
-    signal(number, SIG_DFL); // it is no walk's
+    signal(number, SIG_DFL); // not caused by a walk
 }
 
 void walk_guard_begin(void) {
@@ -60,7 +60,7 @@ void walk_guard_print(const lm_memory *memory, walk_damage damage, const char *w
              what, damage.offset, damage.value, was);
 }
 
-// Walks. Returns the signal that ended it, or 0.
+// Walks. Returns the signal that ended the walk, or 0.
 static int walk(const lm_allocator *allocator, lm_memory *memory) {
     int number = sigsetjmp(guard.ended, 0);
     if (number == 0) {

@@ -19,9 +19,9 @@ void walk_guard_end(void);
 // then says how, and with which damage. The caller checks for writes elsewhere.
 bool walk_guarded(const lm_allocator *allocator, lm_memory *memory, walk_damage damage, char *how);
 
-// The same line, for what a caller sees.
+// Prints the same line, for a finding of the caller.
 void walk_guard_print(const lm_memory *memory, walk_damage damage, const char *what, char *how);
 
-// Has signals of a thread handled on a stack of their own, so that a call that uses up the thread's
-// is told as well.
+// Makes a thread's signal handlers use a stack of their own, so that a stack overflow is caught
+// too.
 void walk_guard_use_stack(void);

@@ -17,21 +17,21 @@ static const char *const call_names[] = {"usable_size", "free", "resize", "resiz
 static const unsigned any = BIT(USABLE_SIZE) | BIT(FREE) | BIT(RESIZE) | BIT(RESIZE_ALIGNED);
 static const unsigned resizes = BIT(RESIZE) | BIT(RESIZE_ALIGNED);
 
-// Calls with a wrong pointer, or with a wrong size.
+// The calls to make with a wrong pointer or size.
 typedef struct wrong_calls {
     unsigned calls; // BITs
     void *pointer;
     size_t size;
 } wrong_calls;
 
-// ---- Which --------------------------------------------------------------------------------------
+// ---- Choosing the calls -------------------------------------------------------------------------
 
 static void *address(const oracle *o, uint64_t offset) {
     return (void *)((uintptr_t)lm_memory_base(o->memory) + (uintptr_t)offset);
 }
 
-// Whether a record of a block that ended may lie there, over which neither the program nor the
-// strategy has written.
+// Whether the place may hold the record of an ended block that neither the program nor the strategy
+// has overwritten.
 static bool may_be_haunted(oracle *o, uint64_t offset) {
     const oracle_extent *e = oracle_extent_around(o, offset);
     bool frees = o->allocator->capabilities & LM_FREES_BLOCKS;
@@ -39,7 +39,7 @@ static bool may_be_haunted(oracle *o, uint64_t offset) {
     return !cleared && (o->haunted || (!frees && o->gave_back));
 }
 
-// With an address that must be no live block's.
+// Calls with an address that is no live block's.
 static wrong_calls with_offset(oracle *o, unsigned calls, uint64_t offset, size_t size) {
     if (oracle_block_at(o, offset) || may_be_haunted(o, offset)) calls = 0;
     return (wrong_calls){calls, address(o, offset), size};
@@ -71,10 +71,10 @@ static wrong_calls calls_of(oracle *o, const trace_operation *operation, bool sc
         return e ? with_offset(o, any, e->offset + offset, 0) : (wrong_calls){0};
     case WRONG_foreign:
         return with_offset(o, any, offset, 0);
-    case WRONG_far: // no offset of the memory's, whatever lives there
+    case WRONG_far: // never an offset of the memory, whatever its blocks
         return e && offset ? (wrong_calls){any, address(o, e->offset + ((uint64_t)offset << 32)), 0}
                            : (wrong_calls){0};
-    case WRONG_null: // which free passes over
+    case WRONG_null: // free accepts NULL
         return (wrong_calls){BIT(USABLE_SIZE) | resizes, NULL, offset};
     case WRONG_wrong_size:
         return with_size(o, number, offset);
@@ -117,7 +117,7 @@ static bool is_caught(const oracle *o, call made, const wrong_calls *w) {
     return false;
 }
 
-// Where an address lies, for who reads the finding.
+// Describes an address for a finding.
 static const char *place_of(oracle *o, uint64_t offset) {
     static char text[64];
     const oracle_extent *e = oracle_extent_around(o, offset);

@@ -1,4 +1,4 @@
-// Wrong calls: every strategy catches each at level 1, and goes on; who does not, is named.
+// Every strategy catches each wrong call at level 1 and goes on; one that does not is named.
 #include "fuzz/play/heap_player.h"
 
 #include "alloc/registry.h"
@@ -26,7 +26,7 @@ static law play(const lm_allocator *allocator, const char *text) {
     return player.heap.oracle.broken;
 }
 
-// Each word, with numbers that live, have ended and never were, in a heap that has all of them.
+// Each kind of wrong call, with live, ended and unknown numbers.
 static void each_is_caught_by_all(void **state) {
     (void)state;
     char text[2000] = "a 0 100\na 1 5000\nz 2 300000\na 3 64 256\nf 1\n",
@@ -42,12 +42,12 @@ static void each_is_caught_by_all(void **state) {
                          player.heap.oracle.finding);
 }
 
-// ---- Strategies that err ------------------------------------------------------------------------
+// ---- Erring strategies --------------------------------------------------------------------------
 
 static const lm_allocator *right;
 static void *last;
 
-// Forgives the block that was freed last.
+// Ignores a second free of the block that was freed last.
 static void forgiving_free(void *block, size_t size, lm_memory *memory) {
     if (block == last) return;
     right->free(block, size, memory);
@@ -58,7 +58,7 @@ static size_t forgiving_usable_size(const void *block, lm_memory *memory) {
     return block ? right->usable_size(block, memory) : 0;
 }
 
-// Notices when it is too late.
+// Traps too late.
 static void *late_resize(void *block, size_t size, lm_memory *memory) {
     if (!block) lm_memory_base(memory)[5000] ^= 1;
     return right->resize(block, size, memory);
@@ -102,7 +102,7 @@ static void what_is_caught_too_late_is_named(void **state) {
     assert_misuse(&table, text, "null: it is caught too late");
 }
 
-// Without checks nothing is promised, and nothing is tried.
+// At check level 0 no wrong call is made.
 static void nothing_is_tried_at_level_0(void **state) {
     (void)state;
     assert_int_equal(play(lm_strategy_named("tlsf", 0), "a 0 9\nf 0\n! double_free 0 0\n"),
