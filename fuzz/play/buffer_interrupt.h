@@ -1,5 +1,5 @@
-// Included before alloc/buffers/counts.c (-include) where a player interrupts it: at each atomic
-// access another thread may run, which is the player's (fuzz/play/buffer_player_threads.c).
+// Included before alloc/buffers/counts.c (-include) to interrupt it: at each atomic access another
+// thread, simulated by the player, may run (fuzz/play/buffer_player_threads.c).
 #pragma once
 
 void buffer_interrupt(void);

@@ -38,7 +38,7 @@ static bool is_adopted(const buffer_player *p) {
     return p->model.begun % 8 == 4 && p->watch.served[acting_memory(p)].allocator->allocate_aligned;
 }
 
-// Bytes. Loops, since a library's functions may be a sanitizer's.
+// Bytes. Loops, because a library function may be a sanitizer's.
 
 // Bytes that are each buffer's own, eight by eight; and among them numbers that conversions treat
 // apart, which chance alone would hardly make.
@@ -66,7 +66,7 @@ static uint64_t word_at(const unsigned char *at) {
     return word;
 }
 
-// How many are the same from the first on.
+// Returns the length of the common prefix.
 static size_t same_bytes(const unsigned char *a, const unsigned char *b, size_t count) {
     size_t i = 0;
     while (count - i >= 8 && word_at(a + i) == word_at(b + i))
@@ -76,7 +76,7 @@ static size_t same_bytes(const unsigned char *a, const unsigned char *b, size_t 
     return i;
 }
 
-// Into a buffer by memcpy alone, whose calls tell a fuzz target what is written to.
+// Writes to a buffer with memcpy only, whose calls report the store to a fuzz target.
 static void fill_bytes(unsigned char *to, size_t count, uint64_t seed) {
     uint64_t words[64];
     for (size_t at = 0; at < count; at += sizeof words) {
@@ -105,7 +105,7 @@ static bool is_zero(const unsigned char *at, size_t count) {
     return any == 0;
 }
 
-// Squeezes out what dead buffers held: those that live lie in the order of their beginnings.
+// Removes the dead buffers' content; the live ones' is in the order of their numbers.
 static void make_content_room(buffer_player *p) {
     size_t used = 0;
     for (uint32_t i = 0; i < p->model.begun; i++) {
@@ -164,8 +164,8 @@ bool buffer_check_bytes(buffer_player *p, uint32_t number) {
            buffer_broken(p, "content", "the bytes of buffer %u have changed, at %zu", number, same);
 }
 
-// Live buffers and bytes, by memory; and blocks, which are the buffers', the trace's or, at home,
-// the buffer table's records: of these there are only ever more.
+// Live buffers and bytes of each memory, and its blocks: the buffers', the trace's and, at home,
+// the buffer table's own, which are never freed before its end.
 static bool check_live(buffer_player *p) {
     const buffer_watch *w = &p->watch;
     if (w->broken)
@@ -190,7 +190,7 @@ static bool check_live(buffer_player *p) {
     return true;
 }
 
-// In the strategies that count what lives, as many blocks live as are watched.
+// A strategy that counts its live blocks must have as many as the watch.
 static bool check_heap(buffer_player *p, uint32_t memory) {
     const lm_served *served = &p->options.memories[memory];
     lm_census census = {0};
@@ -203,7 +203,7 @@ static bool check_heap(buffer_player *p, uint32_t memory) {
                          (unsigned long long)census.live_blocks, memory, p->watch.live[memory]);
 }
 
-// The buffer table's records and the finalizers'.
+// Validates the records of the buffer table and the finalizers.
 static bool walk_tables(buffer_player *p) {
     lm_census census = {0};
     uint32_t armed = 0;
@@ -233,11 +233,12 @@ static bool walk(buffer_player *p) {
 // Buffers.
 
 enum {
-    SPARE = 8,       // handles and tokens that are given in passing
-    EDGE_BYTES = 64, // that are looked at of a buffer whose bytes find no room here
+    SPARE = 8,       // handles and tokens beyond the trace's, for temporary use
+    EDGE_BYTES = 64, // of a buffer without a copy here, bytes checked at each end
 };
 
-// Told that memory is wanting: it must be so, and it is not told of what it does itself.
+// The pressure callback: memory must be short, and allocations that it makes must not call it
+// again.
 static void pressure(void *context, lm_buffer_table *table, uint32_t memory, uint64_t bytes) {
     buffer_player *p = context;
     uint32_t calls = p->watch.calls, refused = p->watch.refused;
@@ -260,7 +261,8 @@ static void want(buffer_player *p, uint32_t memory, uint32_t size) {
     p->pressed = 0;
 }
 
-// Whether the callback was told as often as a call had reason to: `exceeds` the budget, or fails.
+// Checks the number of calls of the callback: one if the call exceeds the budget, and one if it
+// fails.
 static bool check_pressure(buffer_player *p, lm_status status, bool exceeds) {
     if (p->law) return false;
     if (p->options.budget == 0) return true;
@@ -275,7 +277,7 @@ static bool exceeds_budget(const buffer_player *p, uint32_t memory, uint32_t siz
     return p->live_bytes[memory] + size > p->options.budget;
 }
 
-// A buffer that is being made has so many bytes, beside those that live.
+// Updates the peak for a buffer that is being created.
 static void charge(buffer_player *p, uint32_t memory, uint32_t size) {
     uint64_t bytes = p->live_bytes[memory] + size;
     if (bytes > p->peak_bytes[memory]) p->peak_bytes[memory] = bytes;
@@ -289,7 +291,7 @@ static lm_status create_fresh(buffer_player *p, const trace_operation *operation
     lm_status status = lm_buffer_create(&p->table, made->owner, buffer_memory_number(p, memory),
                                         size, operation->argument[2], zeroed, &made->handle);
     if (!lm_failed(status)) charge(p, memory, size);
-    // What no memory can hold, aligned, is refused without asking.
+    // the table rejects what fits no memory without asking the allocator
     p->watch.refused += size > UINT32_MAX - operation->argument[2];
     bool good =
         check_pressure(p, status, exceeds_budget(p, memory, size)) &&
@@ -298,7 +300,7 @@ static lm_status create_fresh(buffer_player *p, const trace_operation *operation
     return good ? status : BUFFER_BROKEN;
 }
 
-// A block of the player's own becomes a buffer.
+// Allocates a block and lets the buffer table adopt it.
 static lm_status adopt(buffer_player *p, const trace_operation *operation, lm_view *made) {
     uint32_t i = acting_memory(p), size = operation->argument[1];
     const lm_served *served = &p->watch.served[i];
@@ -327,8 +329,8 @@ static uint32_t start_of(buffer_player *p, const lm_view *reference) {
     return info.start;
 }
 
-// A view of the first bytes of a buffer that is just made takes the place of its first reference,
-// so that the buffer can be resized by it. A pointer to it is the last one from here on.
+// Replaces the first reference of a new buffer by a view of its first bytes, so that the buffer can
+// be resized through the view. A pointer to the view becomes the last pointer.
 static lm_status hold_by_view(buffer_player *p, uint32_t bytes, lm_view *made, lm_view *view) {
     lm_pointer pointer;
     bool full = !handle_shadow_has_slot(&p->shadow);
@@ -346,7 +348,7 @@ static lm_status hold_by_view(buffer_player *p, uint32_t bytes, lm_view *made, l
     return status;
 }
 
-// What is made is resized: `exceeds` the budget or not. False in `*resized`: there is no memory.
+// Resizes a new buffer; `exceeds`: beyond the budget.
 static bool resize(buffer_player *p, uint32_t size, bool exceeds, const lm_view *made,
                    lm_status *status) {
     want(p, acting_memory(p), size);
@@ -356,8 +358,8 @@ static bool resize(buffer_player *p, uint32_t size, bool exceeds, const lm_view 
     return check_pressure(p, *status, exceeds) && buffer_check_status(p, *status, LM_OK);
 }
 
-// A buffer of half the size is made as large as it should be; what it holds is kept, and a pointer
-// to that is good if it lies where it lay. Every second one is resized by a view.
+// Creates a buffer of half the size and resizes it: its content is kept, and a pointer to it is
+// valid if the buffer has not moved. Every second buffer is resized through a view.
 static lm_status create_and_resize(buffer_player *p, const trace_operation *operation,
                                    lm_view *made) {
     uint32_t size = operation->argument[1], half = size / 2;
@@ -383,8 +385,9 @@ static lm_status create_and_resize(buffer_player *p, const trace_operation *oper
     return status;
 }
 
-// A buffer that a view alone holds becomes smaller: what the view shows beyond the new end is out
-// of range, and a pointer to it old. The view's reference is the buffer's then.
+// Creates a larger buffer, referenced by a view only, and shrinks it: the view's elements beyond
+// the new end are out of range, and a pointer to the view is old. The view's reference becomes the
+// buffer's.
 static lm_status create_and_shrink(buffer_player *p, const trace_operation *operation,
                                    lm_view *made) {
     uint32_t size = operation->argument[1];
@@ -405,7 +408,7 @@ static lm_status create_and_shrink(buffer_player *p, const trace_operation *oper
     return buffer_check_status(p, beyond, LM_OUT_OF_RANGE) ? status : BUFFER_BROKEN;
 }
 
-// How a buffer is made, by its number: those that are odd are zeroed.
+// The buffer's number decides how it is created: odd ones are zeroed.
 static lm_status make_buffer(buffer_player *p, const trace_operation *operation, lm_view *made) {
     uint32_t number = p->model.begun;
     if (is_adopted(p)) return adopt(p, operation, made);
@@ -414,7 +417,7 @@ static lm_status make_buffer(buffer_player *p, const trace_operation *operation,
     return create_fresh(p, operation, operation->argument[1], number % 2, made);
 }
 
-// A buffer's first bytes: different for each, or zero as they came.
+// Fills a new buffer with its own bytes; a zeroed one is checked and left.
 static bool fill(buffer_player *p, uint32_t number, bool zeroed) {
     real_buffer *b = &p->buffers[number];
     uint32_t size = p->model.buffers[number].size;
@@ -458,7 +461,7 @@ static bool create(buffer_player *p, const trace_operation *operation) {
 
 // Releases.
 
-// The buffers that the model has just let die: their bytes are as they were until now.
+// Checks the bytes of the buffers that the model's last operation frees.
 bool buffer_before_death(buffer_player *p) {
     for (uint32_t i = 0; i < p->model.died_count; i++) {
         uint32_t number = p->model.died[i];
@@ -471,7 +474,7 @@ bool buffer_before_death(buffer_player *p) {
     return true;
 }
 
-// A handle that was released lives on while its share is held, else it is dead in its way.
+// A released handle is valid while its share has references.
 bool buffer_after_release(buffer_player *p, lm_handle handle) {
     uint32_t owner = lm_handle_owner(handle);
     lm_buffer_info info;
@@ -491,7 +494,7 @@ bool buffer_release_one(buffer_player *p, uint32_t owner, lm_handle handle, bool
     return check_release(p, lm_buffer_release(&p->table, owner, handle), handle, dies);
 }
 
-// A view ends, and a copy of it once more; that takes nothing, unless somebody retained it.
+// Ends a view, and then a copy of it, which must change nothing unless the handle was retained.
 static bool end_view(buffer_player *p, lm_view view, bool dies) {
     lm_view copy = view;
     lm_status status = lm_view_end(&p->table, &view);
@@ -516,7 +519,7 @@ static bool release(buffer_player *p, const trace_operation *operation) {
     return closed || buffer_release_one(p, gone.owner, gone.handle, dies);
 }
 
-// The only reference of a share moves in its slot, as long as that has generations left.
+// The only reference to a share stays in its slot while the slot has generations left.
 static bool transfer(buffer_player *p, const trace_operation *operation) {
     lm_view *real = &p->references[operation->argument[0]];
     uint32_t to = operation->argument[1];
@@ -529,7 +532,7 @@ static bool transfer(buffer_player *p, const trace_operation *operation) {
     buffer_interrupt_begin(p, old, operation->argument[0]);
     lm_status status = lm_buffer_transfer(&p->table, real->owner, old, to, &handle);
     if (!buffer_interrupt_end(p, &interrupted)) return false;
-    if (interrupted) { // what is retained meanwhile makes it one of two
+    if (interrupted) { // a reference retained meanwhile makes it one of two
         stays = false;
         full = status == LM_OUT_OF_SLOTS && !handle_shadow_has_slot(&p->shadow);
     }
@@ -539,7 +542,7 @@ static bool transfer(buffer_player *p, const trace_operation *operation) {
         p->played.failures++;
         return buffer_check_reference(p, operation->argument[0]);
     }
-    bool moves = lm_handle_slot(handle) != lm_handle_slot(old); // then the old one is left after
+    bool moves = lm_handle_slot(handle) != lm_handle_slot(old); // the old slot is then released
     if (!moves) handle_shadow_take(&p->shadow, old);
     p->last_handles[operation->argument[0]] = old;
     if (!buffer_given(p, handle, to, p->buffers[share.buffer].memory, share.buffer)) return false;
@@ -550,8 +553,8 @@ static bool transfer(buffer_player *p, const trace_operation *operation) {
     return buffer_after_release(p, old) && buffer_check_reference(p, operation->argument[0]);
 }
 
-// Blocks, of the memory in which they begin. Nobody is asked for 0 bytes, as a buffer table asks
-// nobody.
+// Blocks of the memory in which they begin. Allocators are never asked for 0 bytes, neither here
+// nor by a buffer table.
 static bool play_block(buffer_player *p, const trace_operation *operation) {
     real_block *b = &p->blocks[operation->argument[0]];
     uint32_t size = operation->argument[1] ? operation->argument[1] : 1;
@@ -587,7 +590,7 @@ static bool play_around(buffer_player *p, const trace_operation *operation) {
         lm_memory_refuse(memory, operation->argument[0]);
     else if (operation->verb == TRACE_MOVE)
         lm_memory_move(memory);
-    return true; // where a heap starts is known to who made the memory
+    return true; // the caller has started the heap
 }
 
 static bool play_scope(buffer_player *p, const trace_operation *operation) {
@@ -669,7 +672,7 @@ static void restart(buffer_player *p, const buffer_player_options *options) {
     buffer_watch_start(&p->watch, options->memories, options->count);
 }
 
-// Nothing lives in any memory.
+// Checks that no memory has a live block.
 static bool check_empty(buffer_player *p) {
     for (uint32_t i = 0; i < p->options.count; i++)
         if (p->watch.live[i])
@@ -678,7 +681,7 @@ static bool check_empty(buffer_player *p) {
     return true;
 }
 
-// Only for want of memory does a buffer table not start, and nothing lives then.
+// A buffer table fails to start only if out of memory, and then leaves no live block.
 static bool check_not_started(buffer_player *p) {
     if (!p->watch.refused)
         return buffer_broken(p, "status", "a buffer table does not start, with room for it");
@@ -704,7 +707,7 @@ bool buffer_player_start(buffer_player *p, const buffer_player_options *options,
     return check_not_started(p);
 }
 
-// What an operation begins: how many of these there are with it.
+// Updates the number of blocks, references or tokens begun.
 static void note_beginning(buffer_player *p, const trace_operation *operation) {
     uint32_t number = operation->argument[0];
     switch (trace_grammar[operation->verb].arguments[0]) {
@@ -733,7 +736,7 @@ bool buffer_player_step(buffer_player *p, const trace_operation *operation) {
     return !every || ++p->played.operations % every || walk(p);
 }
 
-// Everything that an owner holds goes at once.
+// Releases everything of an owner at once.
 static bool release_owner(buffer_player *p, uint32_t owner) {
     uint64_t freed = 0;
     for (uint32_t i = 0; i < p->references_begun; i++) {
@@ -753,7 +756,7 @@ static bool release_owner(buffer_player *p, uint32_t owner) {
            check_live(p) && buffer_check_pointer(p, true) && walk_tables(p);
 }
 
-// What an owner holds, by the shadow's count of it.
+// Checks how many buffers an owner holds against the shadow.
 static bool check_owner(buffer_player *p, uint32_t owner) {
     uint64_t held = lm_buffer_table_live_of(&p->table, owner).buffers, expected = 0;
     for (uint32_t i = 0; i < p->shadow.slots; i++)
@@ -789,9 +792,9 @@ bool buffer_player_end(buffer_player *p) {
     return good && walk_tables(p) && end_table(p);
 }
 
-// A whole trace.
+// Whole traces.
 
-// The most bytes that live at once, twice, so that they are seldom squeezed together.
+// Twice the most bytes live at once, so that content is seldom compacted.
 static size_t content_bytes_of(const trace *trace, buffer_model *model) {
     uint64_t most = 0;
     buffer_model_restart(model);

@@ -1,5 +1,4 @@
-// Buffer traces, played for real and held against the model; and that the player sees what is
-// wrong.
+// Buffer traces are played against the model, and the player detects errors.
 #include "alloc/registry.h"
 #include "fuzz/play/buffer_player.h"
 
@@ -54,7 +53,7 @@ static bool play_text(const char *text) {
     return held;
 }
 
-// Every verb; what is refused; views and copies across owners and memories.
+// Every verb; invalid operations; views and copies across owners and memories.
 static const char everything[] = HEADER
     "b 0 100 64\nm 1\nb 1 64\n+ 2 0\n+ 3 1\nm 2\nv 4 1 f64 0 8\nv 5 4 i32 8 4\nm 1\n"
     "v 6 1 u8 0 64\nv 7 6 c8 1 8\nv 8 6 u8 64 0\nv 9 6 i16 1 1\nv 10 6 u8 0 65\nv 11 0 f32 0 9\n"
@@ -70,7 +69,7 @@ static void every_verb_is_played(void **state) {
     (void)state;
     static const lm_counts *const counts[] = {&lm_counts_plain, &lm_counts_atomic};
     for (int i = 0; i < 3; i++) {
-        start(counts[i / 2], i == 1, 4096); // what threads may use does not move
+        start(counts[i / 2], i == 1, 4096); // with atomic counts, memories do not move
         w.options.walk_every = 1;
         if (!play_text(everything)) fail_msg("%s", w.error.text);
         assert_int_equal(w.played.buffers, 4);
@@ -80,7 +79,7 @@ static void every_verb_is_played(void **state) {
     }
 }
 
-// A random trace: whatever the builder takes.
+// A random trace of operations that the builder accepts.
 
 static uint64_t state_;
 
@@ -138,7 +137,7 @@ static void random_traces_hold(void **state) {
     uint64_t buffers = 0, refused = 0, failures = 0;
     for (uint64_t seed = 0; seed < 40; seed++) {
         trace trace = random_trace(seed, 4000);
-        bool scarce = seed % 4 == 3; // so that memory is wanting
+        bool scarce = seed % 4 == 3; // so that allocations fail
         bool atomic = seed % 2, moving = !atomic && seed % 8 < 4;
         start(atomic ? &lm_counts_atomic : &lm_counts_plain, moving, scarce ? 3 : 4096);
         w.options.walk_every = 50;
@@ -152,7 +151,7 @@ static void random_traces_hold(void **state) {
     assert_true(buffers > 1000 && refused > 1000 && failures > 100);
 }
 
-// The traces that corpus/record/record_buffers.sh recorded.
+// Traces recorded by corpus/record/record_buffers.sh.
 static void recorded_traces_hold(void **state) {
     (void)state;
     static const char *const names[] = {"geometry", "messages", "pictures"};
@@ -171,7 +170,7 @@ static void recorded_traces_hold(void **state) {
     }
 }
 
-// What is wrong is seen, and where.
+// Errors are detected, at the right operation.
 
 static lm_status no_retain(lm_buffer_table *table, uint32_t owner, lm_handle handle) {
     (void)table, (void)owner, (void)handle;
@@ -192,7 +191,7 @@ static lm_status no_transfer(lm_buffer_table *table, uint32_t owner, lm_handle h
     return LM_OK;
 }
 
-// Blocks so many bytes apart.
+// Places blocks at a fixed distance.
 static int32_t apart;
 static uint32_t next_block;
 
@@ -237,7 +236,7 @@ static void wrong_counts_are_seen(void **state) {
     assert_breaks(HEADER "b 0 8\n> 0 1\n- 0\n", "operation 1 (>): status: ");
 }
 
-// Wrong calls are told what is wrong, whatever they are made of; and nothing else is.
+// Wrong calls of all kinds return their errors, and no right call does.
 static void wrong_calls_are_caught(void **state) {
     (void)state;
     char text[40000], *at = text;
@@ -261,7 +260,7 @@ static lm_status any_owner_shares(lm_buffer_table *table, uint32_t owner, lm_han
     (void)owner;
     return lm_counts_plain.share(table, lm_handle_owner(handle), handle, with, shared);
 }
-// Returns what it should, but counts the wrong call.
+// Returns the right status but counts the wrong call.
 static lm_status retain_anyway(lm_buffer_table *table, uint32_t owner, lm_handle handle) {
     if (owner != lm_handle_owner(handle))
         lm_counts_plain.retain(table, lm_handle_owner(handle), handle);
@@ -282,7 +281,7 @@ static void wrong_calls_that_pass_are_seen(void **state) {
                   "operation 1 (!): status: wrong_owner changes the buffer table's records");
 }
 
-// A release that frees the block of another buffer, or none.
+// Releases that free the block of another buffer, or none.
 static lm_status leaks(lm_buffer_table *table, uint32_t owner, lm_handle handle) {
     lm_allocator silent = *table->memories.at[0].allocator;
     const lm_allocator *right = table->memories.at[0].allocator;
@@ -326,7 +325,7 @@ static void spoilt_bytes_are_seen(void **state) {
     start_placing(&wrong, 32);
     assert_breaks(HEADER "m 1\nb 0 64\nb 1 64\n- 0\n- 1\n",
                   "operation 3 (-): content: the bytes of buffer 0");
-    // The neighbour's bytes are spoilt by the free: the next walk sees it.
+    // The free overwrites the neighbour's bytes; the next walk detects it.
     start_placing(&wrong, -64);
     w.options.walk_every = 1;
     assert_breaks(HEADER "m 1\nb 0 64\nb 1 64\n- 1\n- 0\n",

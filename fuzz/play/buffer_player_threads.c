@@ -1,23 +1,20 @@
-// Another thread, which runs in the middle of a call of this one: where counts are atomic and
-// compiled with fuzz/play/buffer_interrupt.h. It holds no reference of its own and tries a handle
-// that it knows. At three accesses in a row of the interrupted call it
-//
-//     retains    releases    retains
-//
-// by that handle, of which no token keeps a reference; so none of the three takes a lock. What a
-// retain has granted stays until it is released, whatever the interrupted call does.
+// Simulates another thread that runs in the middle of a call, if counts are atomic and compiled
+// with fuzz/play/buffer_interrupt.h. It owns no reference and calls on a handle that it knows: at
+// three successive accesses of the interrupted call it retains, releases, and retains. No token
+// keeps a reference of that handle, so none of its calls takes a lock. What a retain has granted
+// must remain until it is released, whatever the interrupted call does.
 #include "fuzz/play/buffer_player_state.h"
 
 void buffer_interrupt(void);
 
-// A call reads a part, judges a word, and reads and swaps it.
+// The accesses of a call: it reads a part, reads a word, and reads and swaps it.
 enum { BEFORE = 2, BEFORE_MORE = 3, CALLS = 3 };
 
 static _Thread_local struct {
-    buffer_player *player; // or NULL: nothing is interrupted
+    buffer_player *player; // NULL: no call may be interrupted
     lm_handle handle;
-    uint32_t before; // accesses that are left alone
-    uint32_t calls;  // that were made
+    uint32_t before; // accesses to skip
+    uint32_t calls;  // calls made
     uint32_t granted;
 } other;
 

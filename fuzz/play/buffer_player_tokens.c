@@ -1,24 +1,24 @@
-// The buffer player's verbs of finalizers: @ ~ c d.
-//
-// By their numbers modulo 4: tokens 1 and 2 are armed beside the one before them, as siblings,
-// where that is armed yet and of the same owner; what token 0 keeps alone is resized; token 3
-// replaces another one at once. When they are collected, 1 is enqueued twice, and 2 is detached,
-// attached anew and enqueued again, so that one that is detached stands before it in the queue.
-// When they are detached, 1 is so with all its siblings, by way of references more, and those are
-// attached anew. When 6 tokens were begun, or 14, 22, …, a drain is followed by the finalizers' end
-// and their start, and all that was armed is attached anew.
+// The buffer player's finalizer verbs: @ ~ c d. The token's number modulo 4 chooses among
+// equivalent calls: 0: the buffer is resized if no other reference exists; 1, 2: attached beside
+// the previous token, as siblings, if that is attached and has the same owner; 3: replaced at once.
+// When collected, 1 is enqueued twice, and 2 is detached, attached again and enqueued again, so
+// that the queue has a detached token before it. When detached, 1 is detached with all its
+// siblings, with a temporary reference to each, and the siblings are attached again. After 6, 14,
+// 22, … tokens, a drain is followed by an end and a start of the finalizers, and all tokens are
+// attached again.
 #include "fuzz/play/buffer_player_state.h"
 
 #define COUNT_MAX ((UINT32_C(1) << LM_COUNT_BITS) - 1)
 
-enum { RESTART_MAX = 256 }; // tokens; with more the finalizers are not started anew
+enum { RESTART_MAX = 256 }; // with more tokens the finalizers are not restarted
 
 bool buffer_given_token(buffer_player *p, lm_token token, lm_handle handle) {
     const char *wrong = handle_shadow_give_token(&p->shadow, token, handle);
     return !wrong || buffer_broken(p, "status", "%s: %#llx", wrong, (unsigned long long)token);
 }
 
-// A token for a reference, beside a sibling if that is not 0. `*token` is 0 where there is none.
+// Attaches a token, beside a sibling if that is not 0. `*token` is 0 if that fails for want of
+// room.
 static bool arm(buffer_player *p, const lm_view *of, lm_token sibling, lm_token *token) {
     bool full = !handle_shadow_has_record(&p->shadow);
     *token = 0;
@@ -33,7 +33,7 @@ static bool arm(buffer_player *p, const lm_view *of, lm_token sibling, lm_token 
     return buffer_given_token(p, *token, of->handle);
 }
 
-// A token of another owner's is none to attach beside, nor to replace: nothing is attached.
+// A token of another owner can be neither sibling nor replaced: the call must fail.
 static bool arm_beside_another(buffer_player *p, const lm_view *of, lm_token other, bool replaces) {
     lm_token token = other;
     lm_handle none;
@@ -46,8 +46,8 @@ static bool arm_beside_another(buffer_player *p, const lm_view *of, lm_token oth
            (token == other || buffer_broken(p, "status", "a token is given that is not attached"));
 }
 
-// A token of the same handle takes the place of this one. Its reference is taken over if tokens
-// keep all that the handle has, else handed back.
+// Replaces a token by another one of the same handle. The new one takes over the old one's
+// reference if tokens keep all of the handle's references; else that is returned.
 static bool replace(buffer_player *p, const lm_view *of, lm_token *token) {
     bool full = !handle_shadow_has_record(&p->shadow);
     const shadow_share *share = handle_shadow_share(&p->shadow, of->handle);
@@ -63,14 +63,14 @@ static bool replace(buffer_player *p, const lm_view *of, lm_token *token) {
     return true;
 }
 
-// What a token keeps is its owner's to resize, if nobody else holds it: here to its own size, which
-// an imported allocator may serve elsewhere.
+// The owner may resize a buffer whose only reference a token keeps: here to its own size, which an
+// imported allocator may place elsewhere.
 static bool resize_kept(buffer_player *p, uint32_t reference) {
     const lm_view *of = &p->references[reference];
     uint32_t number = p->model.references[reference].buffer;
     real_buffer *b = &p->buffers[number];
     lm_buffer_info info;
-    bool adopted = number % 8 == 4; // its buffer table does not know how it is aligned
+    bool adopted = number % 8 == 4; // the buffer table does not know its alignment
     if (adopted || p->model.buffers[number].references > 1) return true;
     lm_status status =
         lm_buffer_resize(&p->table, of->owner, of->handle, p->model.buffers[number].size);
@@ -106,7 +106,7 @@ bool buffer_attach(buffer_player *p, const trace_operation *operation) {
     return buffer_check_reference(p, operation->argument[1]);
 }
 
-// Of an attached reference, that it is its owner's again.
+// Detaches a token; the reference is its owner's again.
 static bool disarm(buffer_player *p, real_token *token, uint32_t reference) {
     lm_handle handle = 0;
     lm_status status = lm_finalizer_detach(&p->table, token->token, &handle);
@@ -118,8 +118,8 @@ static bool disarm(buffer_player *p, real_token *token, uint32_t reference) {
            buffer_broken(p, "count", "another reference was detached");
 }
 
-// The armed tokens of a ring, by number: `first` … 3 after it. 0: some are enqueued, or counts too
-// high for a reference more of each.
+// The attached tokens of a ring, as bits from token `first` on. 0 if some are enqueued, or if a
+// count is too high for another reference.
 static unsigned ring_of(const buffer_player *p, uint32_t number, uint32_t first) {
     unsigned members = 0;
     for (uint32_t i = first; i < first + 4 && i < p->tokens_begun; i++) {
@@ -132,7 +132,7 @@ static unsigned ring_of(const buffer_player *p, uint32_t number, uint32_t first)
     return members;
 }
 
-// A reference more of each, which is released with all tokens at once.
+// Detaches all, with a temporary reference to each, which the call releases.
 static bool disarm_ring(buffer_player *p, uint32_t number, uint32_t first, unsigned members) {
     uint32_t freed = 1;
     for (uint32_t i = first; i < first + 4; i++) {
@@ -172,7 +172,7 @@ bool buffer_detach(buffer_player *p, const trace_operation *operation) {
     return buffer_check_reference(p, p->model.tokens[number]);
 }
 
-// What a collector calls: inside its collection, whatever it says.
+// Enqueues as a collector does: no allocator may be called.
 static bool enqueue(buffer_player *p, lm_token token, lm_status expected) {
     uint32_t calls = p->watch.calls;
     lm_status status = lm_finalizer_enqueue(&p->table, token);
@@ -203,7 +203,8 @@ bool buffer_collect(buffer_player *p, const trace_operation *operation) {
     return enqueue(p, t->token, LM_OK);
 }
 
-// What the model has drained, leaves the queue for real: those passed over too.
+// Removes the drained tokens, and those passed over before them, from the queue. Returns their
+// number.
 static uint32_t leave_queue(buffer_player *p, uint32_t first, uint32_t *tokens) {
     uint32_t count = 0;
     for (uint32_t i = first; i < p->model.queue_first; i++) {
@@ -221,7 +222,7 @@ static uint32_t leave_queue(buffer_player *p, uint32_t first, uint32_t *tokens) 
     return count;
 }
 
-// By hand, what could not be attached.
+// Releases directly the references that could not be attached.
 static bool release_unattached(buffer_player *p, uint32_t first, uint32_t *freed) {
     for (uint32_t i = first; i < p->model.queue_first; i++) {
         const lm_view *real = &p->references[p->model.tokens[p->model.queue[i]]];
@@ -234,7 +235,7 @@ static bool release_unattached(buffer_player *p, uint32_t first, uint32_t *freed
     return true;
 }
 
-// What a collector says of all tokens that there were, when it is too late, or too early.
+// Enqueues every token ever attached; those that have ended must fail.
 static bool enqueue_all(buffer_player *p, bool started) {
     for (uint32_t i = 0; i < p->tokens_begun; i++) {
         lm_token token = p->last_tokens[i];
@@ -248,7 +249,7 @@ bool buffer_collect_ended(buffer_player *p) {
     return enqueue_all(p, false);
 }
 
-// All tokens end, and are not in the queue.
+// Ends all tokens and empties the queue.
 static void end_all(buffer_player *p) {
     for (uint32_t i = 0; i < p->tokens_begun; i++) {
         real_token *t = &p->tokens[i];
@@ -261,7 +262,7 @@ static void end_all(buffer_player *p) {
     p->armed = p->waiting = 0;
 }
 
-// Arms what was armed, and enqueues what was queued.
+// Attaches and enqueues again as before.
 static bool arm_all(buffer_player *p, const bool *armed) {
     for (uint32_t i = 0; i < p->tokens_begun; i++) {
         real_token *t = &p->tokens[i];
@@ -277,7 +278,7 @@ static bool arm_all(buffer_player *p, const bool *armed) {
     return true;
 }
 
-// The finalizers end and start: no token of before is one any more.
+// Ends and starts the finalizers: all earlier tokens must be invalid.
 static bool restart(buffer_player *p) {
     bool armed[RESTART_MAX];
     if (p->tokens_begun > RESTART_MAX) return true;

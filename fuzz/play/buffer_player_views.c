@@ -1,12 +1,12 @@
-// References and views of buffers, pointers to their bytes, and copies between them: + v y.
+// The buffer player's verbs of references, views, pointers and copies: + v y.
 #include "fuzz/oracle/element_copy.h"
 #include "fuzz/play/buffer_player_state.h"
 
 #define COUNT_MAX ((UINT32_C(1) << LM_COUNT_BITS) - 1)
 
-enum { AGAIN_MAX = 8 }; // elements that are written once more
+enum { AGAIN_MAX = 8 }; // elements that are written again
 
-// A reference more, the acting owner's.
+// Gets another reference, for the acting owner.
 static lm_status take(buffer_player *p, const lm_view *of, lm_handle *handle) {
     shadow_share *share = handle_shadow_share(&p->shadow, of->handle);
     if (of->owner == p->model.owner) {
@@ -25,7 +25,7 @@ static lm_status take(buffer_player *p, const lm_view *of, lm_handle *handle) {
     return buffer_given(p, *handle, p->model.owner, memory, share->buffer) ? status : BUFFER_BROKEN;
 }
 
-// What a view of the buffer is to return.
+// The status expected of a view.
 static lm_status view_status(const buffer_player *p, uint32_t of, const uint32_t *argument) {
     const model_buffer *buffer = &p->model.buffers[p->model.references[of].buffer];
     uint32_t element = buffer_model_element(argument[2]);
@@ -34,7 +34,7 @@ static lm_status view_status(const buffer_player *p, uint32_t of, const uint32_t
     return LM_OK;
 }
 
-// A view of the acting owner's own reference: of a view where it lies within.
+// Makes a view of a reference of the acting owner: of a view, if it is within its bounds.
 static lm_status make_view(buffer_player *p, const lm_view *of, bool view, const uint32_t *argument,
                            lm_view *made) {
     uint32_t element = view ? lm_kind_bytes(of->kind) : 1;
@@ -47,7 +47,7 @@ static lm_status make_view(buffer_player *p, const lm_view *of, bool view, const
                         argument[4], made);
 }
 
-// A view by way of a reference of the acting owner's, made for it where there is none.
+// Makes a view, with a temporary reference if the acting owner has none.
 static lm_status view(buffer_player *p, const trace_operation *operation, lm_view *made) {
     const uint32_t *argument = operation->argument;
     lm_view of = p->references[argument[1]];
@@ -70,7 +70,7 @@ static lm_status view(buffer_player *p, const trace_operation *operation, lm_vie
     return status;
 }
 
-// The address of a view's first byte.
+// Checks the pointer to a view's first byte.
 static bool check_pointer(buffer_player *p, uint32_t number) {
     const lm_view *real = &p->references[number];
     const real_buffer *b = &p->buffers[p->model.references[number].buffer];
@@ -84,8 +84,8 @@ static bool check_pointer(buffer_player *p, uint32_t number) {
            buffer_broken(p, "content", "a pointer to a view points elsewhere");
 }
 
-// The bits of an element of any kind, in either byte order, at a view's beginning or end: as the
-// bytes say. They are stored again, which changes nothing.
+// Loads an element of any kind, in either byte order, at the view's start or end, and stores it
+// again, which changes nothing.
 static bool check_access(buffer_player *p, uint32_t number) {
     const lm_view *real = &p->references[number];
     lm_kind kind = number % LM_BYTES;
@@ -113,8 +113,8 @@ void buffer_keep_pointer(buffer_player *p, const lm_pointer *pointer) {
     p->pointer_moves = memory->moves;
 }
 
-// It is good until its memory has grown or moved, and as long as its view is held; for what is
-// resized, `same` says whether all its bytes lie where they lay.
+// A pointer is valid until its memory grows or moves, and while its view's handle is; after a
+// resize, `same` says whether all its bytes are at the same place.
 bool buffer_check_pointer(buffer_player *p, bool same) {
     if (!p->pointer.address) return true;
     const lm_memory *memory = p->options.memories[buffer_memory_of(p, p->pointer.memory)].memory;
@@ -152,8 +152,8 @@ bool buffer_refer(buffer_player *p, const trace_operation *operation) {
 
 // ---- Copies -------------------------------------------------------------------------------------
 
-// One element, as what is read there and written here. False: views of bytes, or of one kind, whose
-// bits a copy keeps.
+// Copies one element by a load and a store. Returns false for views of bytes or of one kind, where
+// a copy keeps the bits.
 static bool copy_one(buffer_player *p, const trace_operation *operation, lm_status *status) {
     const uint32_t *argument = operation->argument;
     const lm_view *to = &p->references[argument[0]], *from = &p->references[argument[1]];
@@ -179,8 +179,7 @@ static bool copy_one(buffer_player *p, const trace_operation *operation, lm_stat
     return true;
 }
 
-// What the copy comes to, among the bytes that buffers are to hold; where only those of `from` are
-// not known, what has come about.
+// Copies the expected bytes; if only those of `from` are unknown, takes the actual ones.
 static void copy_content(buffer_player *p, const trace_operation *operation) {
     const uint32_t *argument = operation->argument;
     const model_reference *to = &p->model.references[argument[0]];
@@ -197,8 +196,7 @@ static void copy_content(buffer_player *p, const trace_operation *operation) {
                           (size_t)argument[4] * element);
 }
 
-// Integers that were copied to another buffer are written once more, one by one, as what they are:
-// that changes nothing.
+// Writes integers that were copied to another buffer again, one by one, which changes nothing.
 static bool write_again(buffer_player *p, const trace_operation *operation) {
     const uint32_t *argument = operation->argument;
     const lm_view *to = &p->references[argument[0]], *from = &p->references[argument[1]];

@@ -1,14 +1,12 @@
-// The buffer player's wrong calls (corpus/trace/wrong_calls.def): each returns the error that the
-// tables of the headers give it, asks nothing of an allocator, and leaves every byte of the buffer
-// table's tables as it was.
-//
-// Which of the calls that a handle or token can be wrong in is made, OFFSET says. What would not be
-// wrong, as things stand, is not called.
+// The buffer player's wrong calls (corpus/trace/wrong_calls.def): each must return the error in the
+// headers' tables, call no allocator, and leave every byte of the buffer table's records unchanged.
+// OFFSET chooses among the calls that a handle or token can be wrong in. A call that would be right
+// at present is not made.
 #include "fuzz/play/buffer_player_state.h"
 
-enum { OVERFLOW_COUNTS_MAX = 255 }; // higher ones are too far to go
+enum { OVERFLOW_COUNTS_MAX = 255 }; // counts with a higher limit are not overflowed
 
-// The buffer table's records: blocks in home that are nobody's buffer, and no block of the trace.
+// Finds the buffer table's records: the blocks in home that are neither a buffer's nor the trace's.
 
 static bool is_table(const buffer_player *p, const watched_block *b) {
     if (b->offset == 0 || b->memory != LM_HOME) return false;
@@ -36,8 +34,8 @@ static uint64_t word_at(const unsigned char *at) {
     return word;
 }
 
-// A sum, whose terms wait for none of the others: each of them tells its word's place and bits.
-// Words that are zero, as most are, add nothing.
+// A term of a sum; depends on the word and its place only, so that terms are independent. Words of
+// zero, which most are, add nothing.
 static uint64_t hash_word(const unsigned char *at, uint64_t place) {
     uint64_t word = word_at(at), mixed = word ^ place * UINT64_C(0xD6E8FEB86659FD93);
     mixed *= UINT64_C(0x9E3779B97F4A7C15);
@@ -70,9 +68,9 @@ static uint64_t hash_tables(buffer_player *p) {
     return hash;
 }
 
-// The calls.
+// Calls.
 
-// With a handle, by number; `after_zero` becomes what the call says of one that is released.
+// Calls with a handle; `after_zero` is the call's error for a released one.
 enum { RELEASE, RETAIN, SHARE, TRANSFER, RESIZE, DESCRIBE, ATTACH, VIEW, HANDLE_CALLS };
 
 static lm_status call_handle(buffer_player *p, uint32_t call, uint32_t owner, lm_handle handle) {
@@ -101,7 +99,7 @@ static lm_status call_handle(buffer_player *p, uint32_t call, uint32_t owner, lm
     }
 }
 
-// With a token.
+// Calls with a token.
 enum { DETACH, DETACH_ALL, CLOSE, BESIDE, REPLACE, ENQUEUE, TOKEN_CALLS };
 
 static lm_status call_token(buffer_player *p, uint32_t call, const lm_view *of, lm_token token) {
@@ -125,10 +123,10 @@ static lm_status call_token(buffer_player *p, uint32_t call, const lm_view *of, 
     }
 }
 
-// A call, whose error is known; what is wrong may still turn out to be right (LM_OK).
+// A call; `expected` is LM_OK if it turned out not to be wrong.
 typedef struct wrong_call {
     lm_status expected, got;
-    uint64_t before; // the tables, before the call
+    uint64_t before; // hash of the tables before the call
 } wrong_call;
 
 static bool is_wrong(buffer_player *p, wrong_call *call, lm_status expected) {
@@ -152,21 +150,21 @@ static void wrong_handle(buffer_player *p, wrong_call *made, uint32_t call, uint
 static void wrong_token(buffer_player *p, wrong_call *made, uint32_t call, const lm_view *of,
                         lm_token token) {
     bool attaches = call == BESIDE || call == REPLACE;
-    if (attaches && !(token && of && of->handle)) return; // of nothing; beside none
+    if (attaches && !(token && of && of->handle)) return; // needs a reference and a token
     lm_status expected = attaches ? handle_shadow_judge_beside(&p->shadow, of->owner, of->handle,
                                                                token, call == REPLACE)
                                   : handle_shadow_judge_token(&p->shadow, token);
     if (is_wrong(p, made, expected)) made->got = call_token(p, call, of, token);
 }
 
-// A number that is no handle: one that is, changed; or any.
+// A number that is no handle: a handle with a changed part, or any number.
 static lm_handle no_handle(lm_handle handle, uint32_t offset) {
     uint32_t change = offset / 8 + 1;
     switch (offset % 8) {
     case 0:
         return offset;
     case 1:
-        return handle + ((uint64_t)(change & 0xFFFFFF) << 32); // a generation to come
+        return handle + ((uint64_t)(change & 0xFFFFFF) << 32); // a later generation
     case 2:
         return handle ^ (uint64_t)(change & 0xFF) << 24; // another memory
     case 3:
@@ -186,7 +184,7 @@ static lm_token no_token(lm_token token, uint32_t offset) {
     uint32_t change = offset / 4 + 1;
     switch (offset % 4) {
     case 0:
-        return token + ((uint64_t)change << 24); // a generation to come
+        return token + ((uint64_t)change << 24); // a later generation
     case 1:
         return token ^ (change & 0xFFFFFF); // another record
     case 2:
@@ -196,12 +194,12 @@ static lm_token no_token(lm_token token, uint32_t offset) {
     }
 }
 
-// The n-th number that is `least` or above: from below and from above in turn.
+// The n-th number from `least` on, from below and from above in turn.
 static uint32_t number_above(uint32_t least, uint32_t n) {
     return n % 2 ? UINT32_MAX - n / 2 : least + n / 2;
 }
 
-// What is wrong with the memory, owner, alignment or block that is named.
+// Calls with a wrong memory, owner, alignment or block.
 static void wrong_place(buffer_player *p, wrong_call *made, uint32_t wrong, const lm_view *of,
                         uint32_t offset) {
     lm_handle none;
@@ -226,7 +224,7 @@ static void wrong_place(buffer_player *p, wrong_call *made, uint32_t wrong, cons
                                     8, &none);
 }
 
-// References until there can be no more, one beyond, and all of them back.
+// Retains up to the limit of the count and once more, then releases them again.
 static bool overflow(buffer_player *p, wrong_call *made, const lm_view *of) {
     shadow_share *share = handle_shadow_share(&p->shadow, of->handle);
     uint32_t max = (uint32_t)(((uint64_t)1 << LM_COUNT_BITS) - 1), more = max - share->count;
@@ -244,7 +242,7 @@ static bool overflow(buffer_player *p, wrong_call *made, const lm_view *of) {
     return same || buffer_broken(p, "status", "a count that overflows changes the tables");
 }
 
-// Pressure may be told first.
+// The pressure callback may be called before the error is returned.
 static void resize_shared(buffer_player *p, wrong_call *made, uint32_t number, uint32_t size) {
     const lm_view *of = &p->references[number];
     uint32_t buffer = p->model.references[number].buffer;
@@ -286,7 +284,7 @@ static bool make_call(buffer_player *p, wrong_call *made, const uint32_t *argume
     if (begun && !call_reference(p, made, wrong, number, offset)) return false;
     if (number >= p->tokens_begun || !p->last_tokens[number]) return true;
     lm_token token = p->last_tokens[number];
-    bool other = offset / TOKEN_CALLS % 2; // beside, or in place of, what another one stands for
+    bool other = offset / TOKEN_CALLS % 2; // beside or in place of another reference's token
     const lm_view *held =
         &p->references[other ? offset % p->references_begun : p->model.tokens[number]];
     if (wrong == WRONG_detach_twice)
