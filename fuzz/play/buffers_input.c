@@ -7,14 +7,14 @@
 enum {
     ALIGNMENTS_LOG2_MAX = 16,
     DEFAULT_LOG2 = 4,
-    PLACES = 256,      // that a record can name
-    VIEW_PLACES = 192, // of them, for a copy, those that name views where there are any
-    SPAN_MAX = 64,     // pages of a heap, so that no call takes long
+    PLACES = 256,      // numbers of a record's place byte
+    VIEW_PLACES = 192, // of these, for a copy, the ones that name views only, if there are any
+    SPAN_MAX = 64,     // a heap's pages at most, to bound the time of a call
     WORLD_BYTES = 8,
     HEAP_BYTES = 8,
 };
 
-// By the first byte of a record, modulo 64: the more places a verb has, the likelier it is.
+// By a record's first byte modulo 64; a verb's entries are its weight.
 static const uint8_t verbs[64] = {
     TRACE_BUFFER,   TRACE_BUFFER,  TRACE_BUFFER,  TRACE_BUFFER,   TRACE_BUFFER,   TRACE_BUFFER,
     TRACE_BUFFER,   TRACE_BUFFER,  TRACE_BUFFER,  TRACE_RETAIN,   TRACE_RETAIN,   TRACE_RETAIN,
@@ -29,9 +29,9 @@ static const uint8_t verbs[64] = {
     TRACE_ZEROED,   TRACE_REFUSE,  TRACE_GROW,    TRACE_MOVE,
 };
 
-// ---- What lives ---------------------------------------------------------------------------------
+// ---- Live objects -------------------------------------------------------------------------------
 
-// Numbers, in an order that decoding and encoding share.
+// Numbers of live objects, in the order that decoding and encoding share.
 typedef struct names {
     uint16_t numbers[BUFFERS_INPUT_OPERATIONS_MAX];
     uint32_t live, begun;
@@ -39,8 +39,8 @@ typedef struct names {
 
 typedef struct roll {
     names blocks, tokens;
-    names references, attached; // references by whether a token has them; both begin in the first
-    names views;                // those of them that are
+    names references, attached; // attached: kept by a token; begun counts in references
+    names views;                // the references that are views
     uint16_t of_token[BUFFERS_INPUT_OPERATIONS_MAX];
 } roll;
 
@@ -58,7 +58,7 @@ static uint32_t names_find(const names *n, uint32_t number) {
         place++;
     return place;
 }
-// If it is there.
+// Removes a number if it is there.
 static void names_remove(names *n, uint32_t number) {
     uint32_t place = names_find(n, number);
     if (place < n->live) n->numbers[place] = n->numbers[--n->live];
@@ -106,7 +106,7 @@ static void roll_play(roll *r, const trace_operation *operation) {
     }
 }
 
-// The kinds of names a verb's arguments are: how many live, and the one at a place.
+// The kinds of a verb's arguments, the number of live objects of a kind, and the one at a place.
 
 typedef enum kind { NO_NAME, BLOCK, TOKEN, REFERENCE, ANY_REFERENCE, VIEW } kind;
 
@@ -127,7 +127,7 @@ static const names *names_of(const roll *r, kind kind) {
     return kind == BLOCK ? &r->blocks : kind == TOKEN ? &r->tokens : &r->references;
 }
 
-// False: none lives.
+// Returns false if none is live.
 static bool name_at(const roll *r, kind kind, uint32_t place, uint32_t *number) {
     const names *n = names_of(r, kind);
     uint32_t others = kind >= ANY_REFERENCE ? r->attached.live : 0, live = n->live + others;
@@ -142,7 +142,7 @@ static bool name_at(const roll *r, kind kind, uint32_t place, uint32_t *number) 
     return true;
 }
 
-// PLACES: no record can name it.
+// Returns PLACES if no record can name it.
 static uint32_t place_of(const roll *r, kind kind, uint32_t number) {
     const names *n = names_of(r, kind);
     if (kind == NO_NAME) return 0;
@@ -168,7 +168,7 @@ static void decode_world(const uint8_t *head, buffers_world_choice *choice) {
         choice->servers[i] = i < choice->count ? head[1 + i] % (uint32_t)buffers_servers() : 0;
 }
 
-// False: the trace does not say.
+// Returns false if the head does not say where the heap starts.
 static bool decode_heap(const uint8_t *bytes, trace_operation *heap) {
     uint32_t start = record_load(bytes, 4) & ~(uint32_t)(TRACE_ALIGNMENT_DEFAULT - 1);
     uint32_t pages = record_load(bytes + 4, 2), span = record_load(bytes + 6, 2);
@@ -195,14 +195,14 @@ static size_t decode_head(const uint8_t *head, buffers_world_choice *choice,
     return decoded;
 }
 
-// Wrong calls on buffers, one after the other.
+// Wrong calls on buffers, cyclically.
 static uint32_t wrong_of(uint32_t place) {
     uint32_t found = 0;
     for (uint32_t i = 0;; i = (i + 1) % WRONG_CALLS)
         if (!trace_wrong_call_is_of_heap[i] && found++ == place) return i;
 }
 
-// The arguments that are no names of what lives.
+// Decodes the arguments that are not numbers of live objects.
 static void decode_values(const uint8_t *record, const roll *r, trace_operation *operation) {
     uint32_t *argument = operation->argument, x = record_load(record + 4, 4);
     uint32_t log2 = record[3] <= ALIGNMENTS_LOG2_MAX ? record[3] : DEFAULT_LOG2;
@@ -257,7 +257,7 @@ static void decode_values(const uint8_t *record, const roll *r, trace_operation 
     }
 }
 
-// False: it cannot be done here.
+// Returns false if the operation is impossible in this state.
 static bool decode_record(const uint8_t *record, roll *r, trace_operation *operation) {
     *operation = (trace_operation){.verb = verbs[record[0] % 64]};
     for (uint32_t i = 0; i < 2; i++)
@@ -304,7 +304,7 @@ static bool encode_heap(const trace_operation *heap, uint8_t *bytes) {
     return decode_heap(bytes, &decoded) && memcmp(&decoded, heap, sizeof decoded) == 0;
 }
 
-// The heaps at a trace's beginning: each behind its `m`. How many operations they are.
+// Encodes the heaps at a trace's beginning, each after its `m`. Returns the number of operations.
 static size_t encode_heaps(const buffers_world_choice *choice, const trace_operation *operations,
                            size_t count, uint8_t *head) {
     size_t encoded = 0;
@@ -321,7 +321,7 @@ static size_t encode_heaps(const buffers_world_choice *choice, const trace_opera
     return encoded;
 }
 
-// The first byte that decodes to the verb; 64: none.
+// Returns the first byte that decodes to the verb, or 64.
 static unsigned byte_of(uint32_t verb) {
     unsigned byte = 0;
     while (byte < 64 && verbs[byte] != verb)
@@ -406,13 +406,14 @@ size_t buffers_input_encode(const buffers_world_choice *choice, const trace_oper
     return at;
 }
 
-// ---- Mutating -----------------------------------------------------------------------------------
+// ---- Mutation -----------------------------------------------------------------------------------
 
 static uint32_t any_of(uint64_t *random, const uint32_t *values, size_t count) {
     return values[random_below(random, (uint32_t)count)];
 }
 
-// Few sizes, so that views of what is small end where it ends; and those about every power of two.
+// A few common sizes, so that views of small buffers often end where these end, and sizes near
+// powers of two.
 static uint32_t random_size(uint64_t *random) {
     static const uint32_t common[] = {0, 1, 7, 8, 16, 24, 32, 64, 100, 256, 300};
     switch (random_below(random, 8)) {
@@ -429,7 +430,7 @@ static uint32_t random_size(uint64_t *random) {
     }
 }
 
-// Places and lengths in what is small.
+// Offsets and lengths, mostly small.
 static uint32_t random_extent(uint64_t *random) {
     switch (random_below(random, 16)) {
     case 0:
@@ -461,7 +462,7 @@ static uint32_t random_value(uint64_t *random, uint32_t verb) {
     case TRACE_VIEW:
     case TRACE_COPY:
         return random_extent(random);
-    case TRACE_WRONG: // few calls, places about the memory's end and beside 4 GiB
+    case TRACE_WRONG: // variants of few calls, offsets near the memory's end and 4 GiB
         return random_below(random, 2)   ? random_below(random, 32)
                : random_below(random, 2) ? UINT32_MAX - random_below(random, 16)
                                          : random_size(random);
@@ -474,7 +475,7 @@ static uint8_t random_kind(uint64_t *random, uint32_t verb) {
     static const uint32_t log2s[] = {0, 1, 2, 3, 4, 4, 4, 4, 4, 5, 6, 8, 12, 16};
     static const uint32_t memories[] = {0, 0, 0, 1, 1, 1, 2, 2, 3, 3, 4, 5, 254};
     static const uint32_t kinds[] = {LM_I8, LM_U8, LM_C8, LM_I16, LM_F32, LM_F64};
-    if (verb == TRACE_VIEW && random_below(random, 4)) // narrow ones, and those that round
+    if (verb == TRACE_VIEW && random_below(random, 4)) // narrow or rounding ones
         return (uint8_t)any_of(random, kinds, sizeof kinds / sizeof *kinds);
     if (verb == TRACE_VIEW) return (uint8_t)random_below(random, TRACE_VIEW_KINDS);
     if (verb == TRACE_WRONG) return (uint8_t)random_below(random, WRONG_CALLS);
@@ -483,14 +484,14 @@ static uint8_t random_kind(uint64_t *random, uint32_t verb) {
     return (uint8_t)any_of(random, log2s, sizeof log2s / sizeof *log2s);
 }
 
-// A place, mostly of what began first or last.
+// A place, mostly of an object begun early or late.
 static uint8_t random_place(uint64_t *random) {
     uint32_t kind = random_below(random, 4);
     return (uint8_t)(kind == 0 ? random_next(random) : random_below(random, kind == 1 ? 3 : 12));
 }
 
-// To move a memory takes as long as a hundred of the other operations; copies need two views that
-// fit each other.
+// Moving a memory takes as long as a hundred other operations, so it is rare; a copy needs two
+// views that match, so views and copies are frequent.
 static uint8_t random_verb(uint64_t *random) {
     if (random_below(random, 8) == 0)
         return (uint8_t)byte_of(random_below(random, 2) ? TRACE_COPY : TRACE_VIEW);
@@ -505,15 +506,15 @@ static void random_record(uint8_t *record, uint64_t *random) {
     record[3] = random_kind(random, verb);
     for (uint32_t i = 4; i < BUFFERS_INPUT_RECORD_BYTES; i += 4)
         record_store(record + i, 4, random_value(random, verb));
-    if (verb == TRACE_WRONG) record_store(record + 8, 4, random_place(random)); // of what has begun
+    if (verb == TRACE_WRONG) record_store(record + 8, 4, random_place(random)); // mostly begun
     uint32_t fits = random_below(random, 8);
     if (fits == 0) return;
-    // As many elements as take 4 GiB, and some more: their bytes are few again in 32 bits.
+    // Views of 4 GiB and a little more: their sizes in bytes overflow to small ones.
     if (fits == 1 && verb == TRACE_VIEW)
         record_store(record + 8, 4,
                      ((uint32_t)1 << (29 + random_below(random, 3))) + random_below(random, 4));
     if (fits == 1) return;
-    if (verb == TRACE_VIEW) record_store(record + 4, 4, 8 * random_below(random, 4)); // that fits
+    if (verb == TRACE_VIEW) record_store(record + 4, 4, 8 * random_below(random, 4)); // fits
     if (verb == TRACE_VIEW) record_store(record + 8, 4, random_below(random, 9));
     for (uint32_t i = 4; verb == TRACE_COPY && i < BUFFERS_INPUT_RECORD_BYTES; i += 4)
         record_store(record + i, 4, random_below(random, 5));
@@ -547,9 +548,9 @@ static void tweak_record(uint8_t *record, uint64_t *random) {
     }
 }
 
-// One to four memories; mostly one that stays, with references counted plainly, and no budget. Now
-// and then the others have numbers about 128 and above.
-// Where a heap starts: mostly not said, else with little left in its page, or of 4 GiB.
+// One to four memories, mostly not moving and without a budget; sometimes with memory numbers
+// around 128. Most heaps have no start of their own; others start with little left of the page or
+// of 4 GiB.
 static void random_head(uint8_t *head, uint64_t *random) {
     memset(head, 0, BUFFERS_INPUT_HEAD_BYTES);
     uint32_t flags = random_below(random, 4) | random_below(random, 2) << 2;

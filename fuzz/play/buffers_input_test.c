@@ -1,5 +1,5 @@
-// Inputs: any bytes decode to a world and a trace's operations, encoding goes back, and what is
-// mutated is an input still.
+// Any bytes decode to memories and a valid trace, encoding is the inverse, and a mutated input is
+// an input.
 #include "fuzz/play/buffers_input.h"
 #include "fuzz/play/input_valid.h"
 #include "fuzz/play/record_mutator.h"
@@ -13,7 +13,7 @@ static trace_operation operations[BUFFERS_INPUT_OPERATIONS_MAX];
 static trace_operation others[BUFFERS_INPUT_OPERATIONS_MAX];
 static buffers_world_choice choice, other;
 
-// Random bytes of any length; in every second one many records are of buffers.
+// Random bytes of any length; in every second input many records are TRACE_BUFFER.
 static size_t random_bytes(uint64_t *random, uint8_t bytes[BYTES_MAX]) {
     size_t count = random_below(random, random_below(random, 2) ? 200 : BYTES_MAX + 1);
     bool alloc = random_below(random, 2);
@@ -30,7 +30,7 @@ static void all_bytes_are_an_input(void **state) {
     static uint8_t bytes[BYTES_MAX];
     for (int round = 0; round < ROUNDS; round++) {
         size_t count = random_bytes(&random, bytes);
-        uint8_t *exact = malloc(count + 1); // so that a read beyond is seen
+        uint8_t *exact = malloc(count + 1); // detects reads beyond the end
         memcpy(exact, bytes, count);
         size_t decoded =
             buffers_input_decode(exact, count, &choice, operations, BUFFERS_INPUT_OPERATIONS_MAX);
@@ -42,7 +42,7 @@ static void all_bytes_are_an_input(void **state) {
             verbs |= (uint64_t)1 << operations[i].verb;
         free(exact);
     }
-    // All that a trace of buffers may hold, but what is of lanes and scopes, and the exit.
+    // All verbs of a buffer trace, except lanes, scopes, resets and the exit.
     uint64_t none = (uint64_t)1 << TRACE_LANE | (uint64_t)1 << TRACE_EXIT |
                     (uint64_t)1 << TRACE_OPEN | (uint64_t)1 << TRACE_CLOSE |
                     (uint64_t)1 << TRACE_RESET;
@@ -127,7 +127,7 @@ static void worlds_are_read_as_they_are_written(void **state) {
                                        "plain",
                                        "plain still 0:",
                                        "plain still 9: tlsf",
-                                       "plain still 4294967296: tlsf", // 0 in 32 bits
+                                       "plain still 4294967296: tlsf", // 0 modulo 2^32
                                        "plain still -0: tlsf",
                                        "plain still 0 133: tlsf",
                                        "plain still 0 1",

@@ -55,7 +55,7 @@ static bool parse_server(const char *word, size_t length, uint32_t *server) {
 }
 
 bool buffers_world_parse(const char *line, buffers_world_choice *choice) {
-    char counts[8], base[8], budget[4], skipped[4] = "0"; // too short for a number that wraps
+    char counts[8], base[8], budget[4], skipped[4] = "0"; // too short for a number that overflows
     int at = 0;
     *choice = (buffers_world_choice){0};
     if (sscanf(line, "%7s %7s %3[0-9]:%n", counts, base, budget, &at) != 3) return false;
@@ -115,7 +115,7 @@ void buffers_world_destroy(buffers_world *world) {
     }
 }
 
-// What the `h` of the trace say, which come before all but `m`.
+// Reads the `h` operations, which only `m` may precede.
 static void read_heaps(const trace_operation *operations, size_t count, uint32_t memories,
                        lm_memory_options *options) {
     uint32_t acting = 0;
@@ -146,7 +146,7 @@ static void place_heaps(const buffers_world_choice *choice, const trace_operatio
     read_heaps(operations, count, choice->count, heaps);
 }
 
-// A heap writes from where it starts to the memory's end. False: that is too much to clear by hand.
+// Clears a heap, from its start to the memory's end. Returns false if that is too much to clear.
 static bool clear_heap(const lm_memory *memory) {
     if (dirty_clear(memory)) return true;
     uint64_t end = lm_memory_end(memory), start = memory->heap_start;

@@ -1,7 +1,7 @@
-// The world of a buffer trace: its memories and who serves them, which the trace does not say.
+// The memories of a buffer trace and their allocators, which the trace itself does not have.
 //
-// A trace says where a heap starts (`h`); where it does not, at 16, in a memory of one page that
-// grows to 8.
+// A trace says where a heap starts (`h`); if it does not, the heap starts at 16 in a memory of one
+// page that may grow to 8.
 #pragma once
 
 #include "alloc/buffers/buffer.h"
@@ -9,55 +9,54 @@
 
 enum {
     BUFFERS_MEMORIES_MAX = 4,
-    BUFFERS_CONTENT_BYTES = 1 << 15, // that the target `buffers` keeps of what is written
-    BUFFERS_SKIPPED_MAX = 132,       // so that numbers are more than 7 bits
+    BUFFERS_CONTENT_BYTES = 1 << 15, // the expected bytes that the target `buffers` keeps
+    BUFFERS_SKIPPED_MAX = 132,       // enough for numbers of 8 bits
     BUFFERS_BUDGETS = 4,
 };
 
-// Who may serve a memory: the strategies, as the registry counts them, and three imported
-// allocators, which are all that a malloc may be (alloc/buffers/imported_allocator.h), the second
-// one with a calloc, the third one with an aligned_alloc.
+// The servers: the strategies, in the registry's order, and three allocators imported from a system
+// malloc (alloc/buffers/imported_allocator.h): with malloc only, with calloc, with aligned_alloc.
 size_t buffers_servers(void);
-// The server's name, or NULL.
+// Returns the server's name, or NULL.
 const char *buffers_server_name(size_t server);
 
 typedef struct buffers_world_choice {
-    uint32_t count; // of memories
+    uint32_t count; // memories
     uint32_t servers[BUFFERS_MEMORIES_MAX];
-    bool atomic;      // how references are counted
-    bool moving;      // every growth moves its memory; where counts are plain
-    uint32_t budget;  // which of buffers_budgets
-    uint32_t skipped; // numbers between home's and the next memory's
+    bool atomic;      // atomic reference counts
+    bool moving;      // every growth moves its memory; only with plain counts
+    uint32_t budget;  // index in buffers_budgets
+    uint32_t skipped; // memory numbers between home's and the next memory's
 } buffers_world_choice;
 
-// Of a memory, in bytes, before a callback is told; 0: none is.
+// A memory's budget in bytes before the pressure callback is called; 0: no callback.
 extern const uint64_t buffers_budgets[BUFFERS_BUDGETS];
 
-// One line, "plain still 0: paged tlsf imported", and back; "plain still 0 127: …" where the second
-// memory's number is 128. False: it is none.
+// Prints and parses a line, "plain still 0: paged tlsf imported", or "plain still 0 127: …" if the
+// second memory has number 128. buffers_world_parse returns false if the line is invalid.
 void buffers_world_print(const buffers_world_choice *choice, char *line, size_t size);
 bool buffers_world_parse(const char *line, buffers_world_choice *choice);
 
-// In a trace's preamble the line stands behind this mark. False: there is none, or no world.
+// Finds the line in a trace's preamble, after this mark. Returns false if it is missing or invalid.
 #define BUFFERS_WORLD "world: "
 bool buffers_world_of(const trace *trace, buffers_world_choice *choice);
 
 typedef struct buffers_world {
-    // Of each two: what low heaps have touched need not be given back for one that starts high.
+    // Two of each: a memory whose heap starts high need not give back what a low heap has touched.
     lm_memory low[BUFFERS_MEMORIES_MAX], high[BUFFERS_MEMORIES_MAX];
     lm_served served[BUFFERS_MEMORIES_MAX];
-    char finding[80]; // which heap did not start though it had room; else empty
+    char finding[80]; // which heap did not start although it had room, or ""
 } buffers_world;
 
-// Address space for worlds of all kinds. False: there is none, nothing is held.
+// Reserves address space for all memories. Returns false, holding nothing, on failure.
 bool buffers_world_create(buffers_world *world);
 void buffers_world_destroy(buffers_world *world);
 
-// For the fuzz target, in which all who write into them tell it: they are cleared where that was.
+// For a fuzz target, in which all stores are reported (dirty.h): only dirty pages are cleared.
 void buffers_world_watch(buffers_world *world);
 
-// Makes the memories anew and starts their heaps, where the operations say. False: a heap did not
-// start, and nothing can be played; `finding` says if it had room. Nothing is allocated. O(bytes
-// touched).
+// Resets the memories and starts their heaps where the operations say. Returns false if a heap did
+// not start, so that nothing can be played; `finding` is set if it had room. Does not allocate.
+// O(bytes touched).
 bool buffers_world_start(buffers_world *world, const buffers_world_choice *choice, int level,
                          const trace_operation *operations, size_t count);

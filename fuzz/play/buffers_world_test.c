@@ -1,5 +1,5 @@
-// The seeds of the target `buffers`, played with counts and tables as wide as they are; and that a
-// world is made anew.
+// The seeds of target `buffers`, played with counts and tables of full width, and the reset of the
+// memories.
 #include "fuzz/play/buffer_player.h"
 #include "fuzz/play/buffers_input.h"
 
@@ -72,7 +72,7 @@ static void seeds_hold(void **state) {
     buffers_world_destroy(&world);
 }
 
-// What was written before is gone; a heap starts where the operations say.
+// A new start clears what was written, and starts heaps where the operations say.
 static void worlds_begin_anew(void **state) {
     (void)state;
     const buffers_world_choice choice = {.count = 2, .servers = {0, 1}};
@@ -92,7 +92,7 @@ static void worlds_begin_anew(void **state) {
     assert_int_equal(*(unsigned char *)lm_at(world.served[0].memory, offset), 0);
     const trace_operation none[] = {{TRACE_HEAP, {65536, 1, 1}}};
     assert_false(buffers_world_start(&world, &choice, 1, none, 1));
-    assert_string_equal(world.finding, ""); // there is no room
+    assert_string_equal(world.finding, ""); // no room
     buffers_world_destroy(&world);
 }
 

@@ -5,19 +5,19 @@
 #include <string.h>
 #include <sys/mman.h>
 
-// The archive is not instrumented; in programs without AddressSanitizer there is no shadow.
+// The archive is not instrumented; without AddressSanitizer these are NULL.
 void __asan_poison_memory_region(const volatile void *at, size_t bytes) __attribute__((weak));
 void __asan_unpoison_memory_region(const volatile void *at, size_t bytes) __attribute__((weak));
 
 enum {
     PAGE_BYTES = 4096,
     PAGES = 1 << 20,
-    LISTED_MAX = 4096,    // pages to clear one by one, 16 MiB
-    KEPT_PAGES = 4096,    // of the start, which are always cleared one by one
-    RESIDENT_MAX = 16384, // pages that are kept of the system, 64 MiB
-    CARRIED_MAX = 1024,   // pages that are sooner copied than mapped elsewhere, 4 MiB
+    LISTED_MAX = 4096,    // dirty pages to clear one by one, 16 MiB
+    KEPT_PAGES = 4096,    // pages at the start that are always cleared one by one
+    RESIDENT_MAX = 16384, // pages kept resident, 64 MiB
+    CARRIED_MAX = 1024,   // dirty pages to copy in a move, 4 MiB; with more the memory is remapped
     PLACES_MAX = 8,
-    CHECKED_EVERY = 1024, // clears, of which one is checked
+    CHECKED_EVERY = 1024, // one of so many clears is checked
     CHECKED_BYTES = 4 << 20,
 };
 
@@ -26,22 +26,22 @@ enum {
 typedef struct watch {
     lm_memory *memory;
     uint32_t count, resident, place_count;
-    bool has_moved;                    // since it was cleared
-    unsigned char *places[PLACES_MAX]; // where it ever was, if it moved
+    bool has_moved;                    // since the last clear
+    unsigned char *places[PLACES_MAX]; // all bases that it has had, if it has moved
     uint64_t is_dirty[PAGES / 64], is_resident[PAGES / 64];
     uint32_t listed[LISTED_MAX];
 } watch;
 
 static watch watches[DIRTY_MEMORIES_MAX];
 static uint32_t watch_count;
-static uintptr_t lowest, beyond; // of all reservations: most other stores are outside
-static uintptr_t recent; // where a dirty page is, or 0: most stores go where the last one went
+static uintptr_t lowest, beyond; // bounds of all reservations; most other stores are outside
+static uintptr_t recent;         // a dirty page or 0; most stores are to the page of the last one
 
 static uint64_t offset_in(const watch *w, const void *at) {
     return (uintptr_t)at - (uintptr_t)w->memory->base;
 }
 
-// The watched memory that a range lies in, or NULL.
+// Returns the watched memory that contains the range, or NULL.
 static watch *watch_of(const void *at, uint64_t bytes) {
     for (watch *w = watches; w < watches + watch_count; w++)
         if (offset_in(w, at) < MEMORY_BYTES && bytes <= MEMORY_BYTES - offset_in(w, at)) return w;
@@ -61,7 +61,7 @@ static void mark_page(watch *w, uint64_t page) {
     w->count++;
 }
 
-// Who still writes where a memory was has kept a pointer across a growth.
+// A store to an old place of a memory is through a pointer kept across a growth.
 static void trap_where_one_was(const void *at) {
     for (const watch *w = watches; w < watches + watch_count; w++)
         for (uint32_t i = 0; w->has_moved && i < w->place_count; i++)
@@ -89,7 +89,7 @@ void dirty_mark(const void *at, uint64_t bytes) {
     mark(at, bytes);
 }
 
-// Not memset, which AddressSanitizer listens to.
+// Not memset, which AddressSanitizer intercepts.
 static void zero(unsigned char *at, uint64_t bytes) {
 #ifdef __x86_64__
     __asm__ volatile("rep stosb" : "+D"(at), "+c"(bytes) : "a"(0) : "memory");
@@ -99,7 +99,7 @@ static void zero(unsigned char *at, uint64_t bytes) {
 #endif
 }
 
-// Not memcpy, for the same reason.
+// Not memcpy, which AddressSanitizer intercepts.
 static void copy(unsigned char *to, const unsigned char *from, uint64_t bytes) {
 #ifdef __x86_64__
     __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes) : : "memory");
@@ -114,7 +114,7 @@ static void clear_page(watch *w, uint64_t page) {
     w->is_dirty[page / 64] &= ~((uint64_t)1 << page % 64);
 }
 
-// The next dirty page from `page` on, or PAGES.
+// Returns the next dirty page from `page` on, or PAGES.
 static uint64_t next_dirty(const watch *w, uint64_t page) {
     uint64_t word = page / 64;
     uint64_t bits = page < PAGES ? w->is_dirty[word] >> page % 64 << page % 64 : 0;
@@ -138,7 +138,7 @@ static void unpoison(unsigned char *at, uint64_t bytes) {
     if (__asan_unpoison_memory_region) __asan_unpoison_memory_region(at, bytes);
 }
 
-// All that is poisoned there is listed: it was when the memory left.
+// All poisoned pages there are listed, since they were dirty when the memory moved away.
 static void unpoison_place(const watch *w, unsigned char *base) {
     for (uint32_t i = 0; i < w->count && i < CARRIED_MAX; i++)
         unpoison(base + (uint64_t)w->listed[i] * PAGE_BYTES, PAGE_BYTES);
@@ -186,7 +186,7 @@ void dirty_watch_none(void) {
 
 // ---- Clearing -----------------------------------------------------------------------------------
 
-// Gives back what is behind the start, wherever the memory was.
+// Gives back what follows the start, at every place that the memory has had.
 static bool give_back_behind(const watch *w) {
     const lm_memory *memory = w->memory;
     uint64_t kept = KEPT_PAGES * PAGE_BYTES, end = (uint64_t)memory->pages * LM_PAGE_BYTES;
@@ -197,7 +197,7 @@ static bool give_back_behind(const watch *w) {
     return end <= kept || madvise(memory->base + kept, end - kept, MADV_DONTNEED) == 0;
 }
 
-// Clears the start page by page, and gives back what is behind.
+// Clears the dirty pages of the start and gives back the rest.
 static bool give_back(watch *w) {
     for (uint64_t page = 0; (page = next_dirty(w, page)) < KEPT_PAGES;)
         clear_page(w, page);
@@ -207,7 +207,7 @@ static bool give_back(watch *w) {
     return give_back_behind(w);
 }
 
-// Who writes and does not tell it is found sooner or later.
+// Samples clears to detect stores that were not reported.
 static void check_clear(const watch *w) {
     static uint32_t turn;
     uint64_t end = (uint64_t)w->memory->pages * LM_PAGE_BYTES;
@@ -234,7 +234,7 @@ bool dirty_clear(const lm_memory *memory) {
 
 // ---- Ranges -------------------------------------------------------------------------------------
 
-// The part of a range that lies in its next dirty page, taken off the range. False: there is none.
+// Splits off the part of a range in its next dirty page. Returns false if there is none.
 typedef struct range {
     uint64_t start, end;
 } range;

@@ -1,5 +1,5 @@
-// What instrumented code calls when it stores: clang's trace-stores, and AddressSanitizer's forms
-// of the library's functions, whose calls the linker leads here (--wrap).
+// Reports stores of instrumented code: the callbacks of clang's trace-stores, and
+// AddressSanitizer's versions of the library functions, wrapped by the linker (--wrap).
 #include "fuzz/play/dirty.h"
 
 #include <stddef.h>

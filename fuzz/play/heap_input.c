@@ -4,10 +4,10 @@
 
 #include <string.h>
 
-// Alignments above a page are seldom drawn: most memories have no room for them.
+// Alignments above LIKELY_LOG2_MAX are rare, since most memories have no room for them.
 enum { ALIGNMENTS_LOG2_MAX = 31, LIKELY_LOG2_MAX = 16, DEFAULT_LOG2 = 4, SCOPES_MAX = 64 };
 
-// By the first byte of a record, modulo VERBS: the more places a verb has, the likelier it is.
+// By a record's first byte modulo VERBS; a verb's entries are its weight.
 enum { VERBS = 33 };
 static const uint8_t verbs[VERBS] = {
     TRACE_ALLOCATE, TRACE_ALLOCATE, TRACE_ALLOCATE, TRACE_ALLOCATE, TRACE_ALLOCATE, TRACE_ALLOCATE,
@@ -18,16 +18,16 @@ static const uint8_t verbs[VERBS] = {
     TRACE_CLOSE,    TRACE_RESET,    TRACE_LANE,
 };
 
-// A first byte from here on is that of a wrong call.
+// First bytes from here on are wrong calls.
 enum { WRONG_BYTE = 0x80 };
 
-// ---- The blocks that live -----------------------------------------------------------------------
+// ---- Live blocks --------------------------------------------------------------------------------
 
-// Blocks that live, in an order that decoding and encoding share, each with its scope.
+// The live blocks and their scopes, in the order that decoding and encoding share.
 typedef struct roll {
     uint16_t numbers[HEAP_INPUT_OPERATIONS_MAX], scopes[HEAP_INPUT_OPERATIONS_MAX];
     uint32_t live, begun, depth;
-    uint64_t huge; // bytes of huge sizes so far
+    uint64_t huge; // sum of the huge requests
 } roll;
 
 static void roll_remove(roll *r, uint32_t place) {
@@ -41,7 +41,7 @@ static void roll_end(roll *r, uint32_t scope) {
         if (r->scopes[i] >= scope) roll_remove(r, i);
 }
 
-// What an operation does to the roll; `place` is its block's.
+// Updates the roll by an operation on the block at `place`.
 static void roll_play(roll *r, uint32_t verb, uint32_t place) {
     switch (verb) {
     case TRACE_ALLOCATE:
@@ -82,8 +82,8 @@ static trace_operation decode_head(const uint8_t *head) {
     return (trace_operation){.verb = TRACE_HEAP, .argument = {start, pages, max}};
 }
 
-// Huge requests cost some strategies as much as they have bytes, and huge alignments as much as
-// they skip: an input makes few of them.
+// Some strategies take time in proportion to a huge size or alignment, so an input makes few huge
+// requests.
 static uint32_t decode_alignment(roll *r, uint8_t log2) {
     uint32_t alignment = (uint32_t)1 << (log2 > ALIGNMENTS_LOG2_MAX ? DEFAULT_LOG2 : log2);
     if (alignment < HEAP_INPUT_HUGE_BYTES) return alignment;
@@ -99,7 +99,7 @@ static uint32_t decode_size(roll *r, uint32_t size) {
     return size;
 }
 
-// Its block is one that has begun, or the next, and what is of buffers stands for what is of heaps.
+// The block has begun or would be the next; wrong calls on buffers are replaced by ones on heaps.
 static trace_operation decode_wrong(const uint8_t *record, const roll *r) {
     uint32_t call = record[1] % WRONG_CALLS, number = record_load(record + 2, 2) % (r->begun + 1);
     while (!trace_wrong_call_is_of_heap[call])
@@ -107,7 +107,7 @@ static trace_operation decode_wrong(const uint8_t *record, const roll *r) {
     return (trace_operation){TRACE_WRONG, {call, number, record_load(record + 4, 4)}};
 }
 
-// False: it cannot be done here.
+// Returns false if the operation is impossible in this state.
 static bool decode_record(const uint8_t *record, roll *r, trace_operation *operation) {
     if (record[0] >= WRONG_BYTE) {
         *operation = decode_wrong(record, r);
@@ -189,7 +189,7 @@ static uint32_t place_of(const roll *r, uint32_t number) {
     return place;
 }
 
-// The first byte that decodes to the verb; VERBS: none.
+// Returns the first byte that decodes to the verb, or VERBS.
 static unsigned byte_of(uint32_t verb) {
     unsigned byte = 0;
     while (byte < VERBS && verbs[byte] != verb)
@@ -243,8 +243,8 @@ size_t heap_input_encode(const trace_operation *operations, size_t count, uint8_
 
 // ---- Mutation -----------------------------------------------------------------------------------
 
-// What sizes are near to: powers of two, and what strategies have for limits. heap.dict has the
-// same for libFuzzer's own mutations.
+// Sizes to be near: powers of two and the strategies' limits. heap.dict has the same for
+// libFuzzer's own mutations.
 static const uint32_t bounds[] = {
     0,          16,         32,         48,         64,         96,         128,        192,
     256,        320,        384,        448,        512,        1008,       1024,       1536,
@@ -256,7 +256,7 @@ static const uint32_t bounds[] = {
 static const int32_t nearby[] = {0,  -1, 1,  -4,  4,   -5,  -8,  8,   -12, -13, -15, -16,
                                  15, 16, 17, -17, -20, -24, -31, -32, 32,  -64, 64};
 
-// What memories grow to at most, in pages; 0: 4 GiB.
+// A memory's maximum in pages; 0: 4 GiB.
 static uint32_t random_maximum(uint64_t *random) {
     static const uint32_t maxima[] = {0,  0,  1,  2,   3,   4,   8,    12,
                                       20, 30, 40, 100, 200, 300, 1000, 4096};
@@ -268,7 +268,7 @@ static uint32_t random_size(uint64_t *random) {
     uint32_t kind = random_below(random, 32);
     if (kind < 16) return random_below(random, 16u << random_below(random, 9)); // up to 4 KiB
     if (kind < 18) return (uint32_t)random_next(random) >> random_below(random, 32);
-    if (kind < 19) { // what a memory may just have room for
+    if (kind < 19) { // near the limit of what a memory has room for
         uint32_t pages = random_maximum(random);
         return pages ? random_below(random, pages * 65536) : 0;
     }
@@ -299,9 +299,9 @@ static uint8_t random_alignment(uint64_t *random) {
 
 static void random_record(uint8_t *record, uint64_t *random) {
     record[0] = (uint8_t)random_below(random, VERBS);
-    // Refusals, growths, moves, scopes, resets and lanes are rarer than the table has them.
+    // Failures, growths, moves, scopes, resets and lanes are rarer than their weights.
     if (record[0] >= 26 && random_below(random, 2)) record[0] = (uint8_t)random_below(random, 26);
-    // Nor is much to be won by many resets, which cost much.
+    // Resets are expensive and add little.
     if (verbs[record[0]] == TRACE_RESET && random_below(random, 3)) record[0] = 0;
     record[1] = random_alignment(random);
     record_store(record + 2, 2,
@@ -309,7 +309,7 @@ static void random_record(uint8_t *record, uint64_t *random) {
     record_store(record + 4, 4, random_value(random, verbs[record[0]]));
 }
 
-// The number of a wrong call: a size, how far in a block, or where in the memory.
+// OFFSET of a wrong call: a size, an offset in a block, or one in the memory.
 static uint32_t random_offset(uint64_t *random) {
     switch (random_below(random, 4)) {
     case 0:
@@ -366,8 +366,8 @@ static void tweak_record(uint8_t *record, uint64_t *random) {
     }
 }
 
-// Where a heap starts: mostly at 16; with little left in its page, or of the memory, or of 4 GiB;
-// or where offsets become negative to who takes them for signed.
+// Where a heap starts: mostly at 16; else with little left of its page, of the memory or of 4 GiB,
+// or where offsets are negative as signed integers.
 static void random_head(uint8_t *head, uint64_t *random) {
     uint32_t start = 16, pages = random_below(random, 3), max = random_maximum(random);
     switch (random_below(random, 8)) {
@@ -377,7 +377,7 @@ static void random_head(uint8_t *head, uint64_t *random) {
     case 1:
         start = 16 * random_below(random, 4097);
         break;
-    case 2: // close to the end
+    case 2: // near the end
         start = (max ? max * 65536 : 0) - 65536 * (1 + random_below(random, 6)) +
                 (random_below(random, 2) ? 16 * random_below(random, 4096) : 0);
         pages = max ? max : UINT16_MAX;

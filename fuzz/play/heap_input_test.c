@@ -1,5 +1,5 @@
-// Inputs: any bytes decode to a trace's operations, encoding goes back, and mutations keep whole
-// what they do not change.
+// Any bytes decode to a valid trace, encoding is the inverse, and mutations keep the records that
+// they do not change.
 #include "fuzz/play/heap_input.h"
 #include "fuzz/play/input_valid.h"
 #include "fuzz/play/record_mutator.h"
@@ -11,7 +11,7 @@ enum { BYTES_MAX = 4096, ROUNDS = 3000 };
 
 static trace_operation operations[HEAP_INPUT_OPERATIONS_MAX], others[HEAP_INPUT_OPERATIONS_MAX];
 
-// Random bytes of any length; in every second one the verbs are mostly allocations.
+// Random bytes of any length; in every second input most verbs are allocations.
 static size_t random_bytes(uint64_t *random, uint8_t bytes[BYTES_MAX]) {
     size_t count = random_below(random, random_below(random, 2) ? 60 : BYTES_MAX + 1);
     bool alloc = random_below(random, 2);
@@ -25,7 +25,7 @@ static size_t random_bytes(uint64_t *random, uint8_t bytes[BYTES_MAX]) {
 static void all_bytes_are_an_input(void **state) {
     (void)state;
     uint64_t random = 1;
-    uint8_t *bytes = malloc(BYTES_MAX); // so that a read beyond is seen
+    uint8_t *bytes = malloc(BYTES_MAX); // detects reads beyond the end
     for (int round = 0; round < ROUNDS; round++) {
         size_t count = random_bytes(&random, bytes);
         uint8_t *exact = malloc(count + 1);
@@ -57,7 +57,7 @@ static void encoding_goes_back(void **state) {
     }
 }
 
-// Worlds at the ends of what a head can say.
+// Heaps at the limits of what a head can say.
 static void heads_at_the_ends(void **state) {
     (void)state;
     static const uint32_t worlds[][3] = {{16, 0, 65536},      {16, 65536, 65536},
@@ -93,7 +93,7 @@ static void what_no_input_says(void **state) {
         assert_int_equal(heap_input_encode(lists[i], 2, bytes, sizeof bytes), 0);
 }
 
-// Mutations are inputs of whole records within the room they have, the same for the same seed.
+// Mutations give whole records within the limit, and are deterministic by seed.
 static void mutations_keep_the_form(void **state) {
     (void)state;
     static uint8_t bytes[BYTES_MAX], copy[BYTES_MAX];
@@ -112,7 +112,7 @@ static void mutations_keep_the_form(void **state) {
     assert_true(longest > BYTES_MAX / 2);
 }
 
-// Every verb, alignment, magnitude and lane comes about by mutation alone.
+// Mutation alone makes every verb, alignment, magnitude and lane.
 static void mutations_reach_everything(void **state) {
     (void)state;
     bool verbs[TRACE_VERBS] = {false}, alignments[32] = {false}, magnitudes[33] = {false};
@@ -149,11 +149,12 @@ static void mutations_reach_everything(void **state) {
         assert_true(magnitudes[i]);
     for (int i = 0; i < HEAP_INPUT_LANES; i++)
         assert_true(lanes[i]);
-    assert_true(switches * 20 < all); // they are rare
+    assert_true(switches * 20 < all); // rare
     assert_true(of_four_gib && at_the_end);
 }
 
-// Wrong calls are of the heap, with a block that has begun or would be the next; each comes about.
+// Wrong calls are on the heap, on a block that has begun or would be the next; mutation makes each
+// kind.
 static void wrong_calls_are_records(void **state) {
     (void)state;
     bool made[WRONG_CALLS] = {false};
@@ -186,7 +187,7 @@ static void wrong_calls_are_records(void **state) {
     assert_in_range(wrong, others_made / 8, others_made);
 }
 
-// A crossing has operations of both and no others, in their order.
+// A crossing has operations of both inputs only, each in its order.
 static void crossings_take_from_both(void **state) {
     (void)state;
     uint8_t first[8 + 20 * 8], second[8 + 30 * 8], crossed[8 + 40 * 8];

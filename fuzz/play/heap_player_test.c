@@ -1,5 +1,5 @@
-// Heaps under the oracle: every strategy holds all laws, at every level and with its steps counted,
-// on generated programs, on inputs out of nothing but mutation, and on what is hostile.
+// Every strategy keeps all laws, at every level and with its steps counted, on generated workloads,
+// on mutated inputs, and on hostile traces.
 #include "alloc/registry.h"
 #include "cli/file.h"
 #include "corpus/trace/generator.h"
@@ -26,7 +26,7 @@ static const lm_allocator *const counted[] = {
 
 static heap_player player;
 
-// On every strategy, at levels 0 and 1 and counted.
+// Plays on every strategy, at levels 0 and 1 and counted.
 static void assert_holds(const char *what, const trace_operation *operations, size_t count,
                          uint32_t walk_every) {
     for (size_t i = 0; i < lm_strategy_count(); i++) {
@@ -88,7 +88,8 @@ static void what_was_refused_is_freed_as_null(void **state) {
     assert_int_equal(nulls_freed, 1);
 }
 
-// Inputs as fuzzing begins: from nothing, by mutation. In 64 MiB, since zeroes are written here.
+// Inputs made by mutation from nothing, in memories of at most 64 MiB, since zeroed blocks are
+// written.
 static void mutations_hold(void **state) {
     (void)state;
     static trace_operation operations[HEAP_INPUT_OPERATIONS_MAX];
@@ -116,7 +117,7 @@ static void play_text(const char *text) {
     trace_free(&trace);
 }
 
-// A block of each kind, in scopes, between moves, refusals, foreign growths and resets.
+// Blocks of each kind, in scopes, between moves, failures, foreign growths and resets.
 static void every_verb_plays(void **state) {
     (void)state;
     play_text("a 0 100\nz 1 3000\na 2 50 4096\nr 1 9000\nf 0\nr 2 10\nf 1\nf 2\n");
@@ -130,7 +131,7 @@ static void every_verb_plays(void **state) {
     play_text("h 65536 0 1\na 0 5\nr 0 6\nf 0\n"); // no room to start
 }
 
-// What a trace names and could not be allocated stands for nothing.
+// Operations on a block that could not be allocated are skipped.
 static void what_was_refused_is_nothing(void **state) {
     (void)state;
     play_text("n *\na 0 100000\nr 0 5\nn 0\nr 0 50\nf 0\na 1 5\nf 1\n");
@@ -153,8 +154,8 @@ static uint64_t offset_of(uint32_t number) {
     return e->offset;
 }
 
-// Behind a module's data a heap begins in a memory that is not zero, and serves zeroes: on every
-// strategy. Below, and where wrong calls are made, all is zero.
+// A heap that starts after a module's data is played in a memory that is not zero, and serves
+// zeroes. Heaps that start lower, or with wrong calls, get a zeroed memory.
 static void memories_were_used_before(void **state) {
     (void)state;
     play_text("h 1024 3 9\nz 0 40\nz 1 5000\nz 2 60000\na 3 9\nz 4 100000\nf 1\nz 5 5000\n"
@@ -174,7 +175,7 @@ static void memories_were_used_before(void **state) {
     }
 }
 
-// What one lane frees is its own next, and not another's; and all plays hold.
+// A block that a lane frees is its own next one, not another lane's; and all plays keep the laws.
 static void lanes_are_threads(void **state) {
     (void)state;
     assert_true(play_start("paged_shared", 100, false));
@@ -195,8 +196,8 @@ static void lanes_are_threads(void **state) {
               "f 0\nf 2\nt 3\n");
 }
 
-// At the end every lane's outboxes have reached the others: of blocks as small as a message may be,
-// and of more than one message holds.
+// At the end all outboxes have been delivered: of blocks of the least size, and of more than a
+// message holds.
 static void what_lanes_keep_comes_back(void **state) {
     (void)state;
     for (uint32_t lanes = 2; lanes <= 4; lanes++) {
@@ -213,7 +214,7 @@ static void what_lanes_keep_comes_back(void **state) {
     }
 }
 
-// A shared memory does not move, and a moved one is not shared.
+// A shared memory does not move, and one that has moved is not shared.
 static void lanes_or_moves(void **state) {
     (void)state;
     assert_true(play_start("paged_shared", 100, false));
@@ -249,7 +250,7 @@ static void lanes_are_passed_over(void **state) {
     }
 }
 
-// A play is as its operations say, whatever was played before.
+// A play depends on its operations only.
 static void plays_do_not_depend_on_another(void **state) {
     (void)state;
     static trace_operation operations[HEAP_INPUT_OPERATIONS_MAX];
@@ -275,12 +276,12 @@ static void plays_do_not_depend_on_another(void **state) {
     }
 }
 
-// More blocks than can be watched are not allocated, and that is told.
+// Blocks beyond the oracle's limit are skipped and counted.
 static void too_many_blocks_are_skipped(void **state) {
     (void)state;
     heap_options options = {.allocator = lm_strategy_named("tlsf", 1)};
     assert_true(heap_player_start(&player, &options, NULL));
-    for (uint32_t i = 0; i < ORACLE_BLOCKS_MAX + 7; i++) // numbers whose places are taken, too
+    for (uint32_t i = 0; i < ORACLE_BLOCKS_MAX + 7; i++) // with colliding numbers
         assert_true(heap_player_play(
             &player, &(trace_operation){TRACE_ALLOCATE, {i % 2 ? i + 512 : i * 1024, 8, 16}}));
     assert_int_equal(player.heap.skipped, 7);

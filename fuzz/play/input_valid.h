@@ -1,4 +1,4 @@
-// For the tests of inputs: what they decode to is of a trace.
+// For the tests of inputs: checks that decoded operations are valid in a trace.
 #pragma once
 
 #include "corpus/trace/trace.h"
@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-// A trace's builder takes the operations, and numbers what begins as they do themselves.
+// The builder accepts the operations, and gives new objects the same numbers.
 static inline void assert_valid(const trace_operation *list, size_t count) {
     trace_builder *builder = trace_builder_new();
     trace_error error;

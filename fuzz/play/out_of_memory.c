@@ -25,7 +25,7 @@ static bool ends(const trace_operation *operations, size_t count, size_t at) {
     return at == count || operations[at].verb == TRACE_EXIT;
 }
 
-// Plays undisturbed, and marks the operations that grow the memory.
+// Plays without failures, and marks the operations that grow the memory.
 static bool find_growths(heap_player *player, const heap_options *options,
                          const trace_operation *operations, size_t count, bool *grows,
                          out_of_memory *played) {
@@ -40,7 +40,7 @@ static bool find_growths(heap_player *player, const heap_options *options,
     return heap_player_end(player);
 }
 
-// The operation whose growth is refused, between two walks.
+// Plays the operation whose growth fails, with a walk before and after.
 static bool play_refused(heap_player *player, const trace_operation *operation,
                          out_of_memory *played) {
     oracle *oracle = &player->heap.oracle;
@@ -68,7 +68,7 @@ static bool play(heap_player *player, const heap_options *options,
     return heap_player_end(player);
 }
 
-// Of how many growths one is refused.
+// Every n-th growth fails: returns n.
 static size_t growths_a_refusal(const out_of_memory *played, size_t count) {
     return 2 * played->growths * count / OUT_OF_MEMORY_OPERATIONS_MAX + 1;
 }

@@ -13,20 +13,20 @@
 enum { OUT_OF_MEMORY_OPERATIONS_MAX = 1 << 20 };
 
 typedef struct out_of_memory {
-    size_t growths;        // operations that grow the memory
-    size_t tried;          // those whose growth was made to fail
-    size_t plays, refused; // plays; plays in which a growth failed
+    size_t growths;
+    size_t tried;          // of these, the ones made to fail
+    size_t plays, refused; // refused: plays in which a growth failed
     // The play that broke a law; player->heap.oracle says which law.
     size_t operation; // the operation whose growth failed
     uint32_t count;   // growths that fail: 1, or TRACE_COUNT_ALL
     size_t at;        // the operation that broke it
 } out_of_memory;
 
-// The operations of which growth fails: `played->operation` behind one more, a refusal, and no
-// other refusal behind that, if it is for ever. Returns their number, `count` + 1 at most.
+// Writes the operations that reproduce the finding: an `n` before `played->operation` and, if all
+// growths fail from there on, no `n` after it. Returns their number, at most `count` + 1.
 size_t out_of_memory_operations(const trace_operation *operations, size_t count,
                                 const out_of_memory *played, trace_operation *refused);
 
-// Returns false if a law is broken. O(growths × operations), and `count` bytes.
+// Returns false if a law is broken. O(growths × operations) time, `count` bytes.
 bool out_of_memory_run(heap_player *player, const heap_options *options,
                        const trace_operation *operations, size_t count, out_of_memory *played);

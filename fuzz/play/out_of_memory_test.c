@@ -1,5 +1,5 @@
-// Every growth of small traces is refused, once and for ever, on every strategy; and heaps that get
-// it wrong are seen.
+// Every growth of small traces fails, once and then for good, on every strategy; and strategies
+// that handle it wrongly are detected.
 #include "fuzz/play/out_of_memory.h"
 
 #include "alloc/registry.h"
@@ -26,7 +26,7 @@ static int end_player(void **state) {
     return 0;
 }
 
-// Returns the plays in which something was refused.
+// Returns the number of plays in which a growth failed.
 static size_t assert_holds(const lm_allocator *allocator, const trace_operation *operations,
                            size_t count, const char *name) {
     out_of_memory played;
@@ -90,18 +90,18 @@ static void random_inputs(void **state) {
     assert_true(refused > 0);
 }
 
-// ---- Heaps that get it wrong --------------------------------------------------------------------
+// ---- Erring strategies --------------------------------------------------------------------------
 
 static const lm_allocator *right;
 
-// Its block is freed though it could not be resized.
+// Frees the block that could not be resized.
 static void *resize_freeing(void *block, size_t size, lm_memory *m) {
     uint32_t offset = (uint32_t)((unsigned char *)block - lm_memory_base(m));
     void *moved = right->resize(block, size, m);
     if (!moved) right->free(lm_memory_base(m) + offset, 0, m);
     return moved;
 }
-// A block is allocated and lost where growth is refused.
+// Loses a block if a growth fails.
 static void *allocate_losing(size_t size, lm_memory *m) {
     void *block = right->allocate(size, m);
     if (!block) right->allocate(1, m);
@@ -122,7 +122,7 @@ static void broken_rollbacks_are_seen(void **state) {
     } cases[] = {
         {NULL, NULL, LAW_NONE},
         {allocate_losing, NULL, LAW_census},
-        {NULL, resize_freeing, LAW_content}, // where its links lie now
+        {NULL, resize_freeing, LAW_content}, // its links overwrite the content
         {NULL, resize_spoiling, LAW_content},
     };
     trace t;
@@ -146,7 +146,7 @@ static void broken_rollbacks_are_seen(void **state) {
             assert_int_equal(played.refused, 4);
             continue;
         }
-        // As a trace it breaks the same.
+        // The trace of the finding breaks the same law.
         trace_operation refused[20];
         size_t count = out_of_memory_operations(t.operations, t.count, &played, refused), at;
         options.walk_every = 1;
@@ -158,7 +158,7 @@ static void broken_rollbacks_are_seen(void **state) {
     trace_free(&t);
 }
 
-// An arena grows with most blocks: of so many growths every second one is refused.
+// If there are many growths, only every second one fails.
 static void many_growths_are_sampled(void **state) {
     (void)state;
     enum { COUNT = 1000 };

@@ -4,7 +4,7 @@
 
 enum { STACKED_LOG2_MAX = 4, RUN_MAX = 16, ROW_MAX = 256 };
 
-// The records of an input while it is mutated.
+// An input's records during mutation.
 typedef struct record_list {
     const record_format *format;
     uint8_t *records;
@@ -22,7 +22,7 @@ static size_t least(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
-// Makes room for `count` records at `index`; returns for how many there is some.
+// Makes room for up to `count` records at `index`. Returns how many fit.
 static size_t open_gap(record_list *l, size_t index, size_t count) {
     count = least(count, l->max - l->count);
     memmove(at(l, index + count), at(l, index), (l->count - index) * l->format->record_bytes);
@@ -37,8 +37,8 @@ static void insert_some(record_list *l) {
         l->format->random_record(at(l, index + i), &l->random);
 }
 
-// Several of one kind, as programs make them: alike, each a little different, or done to one after
-// the other of what lives, all or every second: so that many blocks are free that do not touch.
+// Inserts a run of similar records, as programs make them: each a little different, or the same for
+// one live object after the other, all or every second, so that many free blocks are not adjacent.
 static void insert_run(record_list *l) {
     size_t index = below(l, l->count + 1), most = below(l, 16) ? RUN_MAX : ROW_MAX;
     size_t count = open_gap(l, index, 2 + below(l, most)), bytes = l->format->record_bytes;
@@ -64,7 +64,7 @@ static void remove_some(record_list *l) {
     l->count -= count;
 }
 
-// Copies some records to another place: over what is there, or between.
+// Copies some records, over others or between them.
 static void copy_some(record_list *l, bool between) {
     if (l->count == 0) return;
     size_t bytes = l->format->record_bytes;
@@ -164,7 +164,7 @@ size_t records_cross(const record_format *format, const uint8_t *first, size_t f
         format->random_head(bytes, &l.random);
     else
         memcpy(bytes, parents[parent], format->head_bytes);
-    // Runs of both in turn; of the last one's rest, all.
+    // Alternating runs of both; the last one is the rest of its input.
     for (size_t turns = 1 + below(&l, 6); turns-- > 0; parent = !parent) {
         size_t left = counts[parent] - places[parent];
         size_t run = turns ? below(&l, left + 1) : left;

@@ -1,6 +1,6 @@
-// Mutations of inputs that are a head and records of one size, whatever they mean: records are
-// inserted, removed, repeated, moved, exchanged and changed, and two inputs are crossed, in whole
-// records. Each input format says how to make and change a head and a record.
+// Mutates inputs that are a head and records of one size: inserts, removes, repeats, moves,
+// exchanges and changes whole records, and crosses two inputs. The input format makes and changes
+// heads and records.
 #pragma once
 
 #include "cli/random.h"
@@ -11,18 +11,18 @@
 
 typedef struct record_format {
     size_t head_bytes, record_bytes, records_max;
-    size_t place; // where in a record the byte is that names what it is done to
+    size_t place; // index of the byte in a record that names its object
     void (*random_head)(uint8_t *head, uint64_t *random);
     void (*random_record)(uint8_t *record, uint64_t *random);
     void (*tweak_record)(uint8_t *record, uint64_t *random);
 } record_format;
 
-// A random number below a bound that is not 0.
+// Returns a random number below a bound that is not 0.
 static inline uint32_t random_below(uint64_t *state, uint32_t bound) {
     return (uint32_t)((random_next(state) >> 32) * bound >> 32);
 }
 
-// Numbers in records: little-endian, of up to four bytes.
+// Numbers of up to four bytes in records, little-endian.
 static inline uint32_t record_load(const uint8_t *bytes, unsigned count) {
     uint32_t value = 0;
     for (unsigned i = 0; i < count; i++)
@@ -34,8 +34,8 @@ static inline void record_store(uint8_t *bytes, unsigned count, uint32_t value) 
         bytes[i] = (uint8_t)(value >> 8 * i);
 }
 
-// Both return the bytes of the result, `max` at most; the same seed makes the same. What is shorter
-// than a head is filled up with a random one; `max` must hold a head and a record.
+// Return the number of bytes, at most `max`; deterministic by seed. An input shorter than a head
+// gets a random one; `max` must have room for a head and a record.
 size_t records_mutate(const record_format *format, uint8_t *bytes, size_t count, size_t max,
                       unsigned seed);
 size_t records_cross(const record_format *format, const uint8_t *first, size_t first_count,

@@ -11,8 +11,7 @@
 
 enum { PAGE_BYTES = 4096, LARGE_BYTES = 1 << 20, PAGES_AT_ONCE = 512 };
 
-// Gives the whole pages of a range back; the bytes at its ends are zeroed, and so are looked at by
-// AddressSanitizer. False: it was not done.
+// Gives a range's whole pages back to the system and zeroes the rest. Returns false if that fails.
 static bool clear(unsigned char *to, size_t count) {
     size_t head = (size_t)(-(uintptr_t)to & (PAGE_BYTES - 1));
     size_t inner = (count - head) & ~(size_t)(PAGE_BYTES - 1);
@@ -30,12 +29,12 @@ void *sparse_memset(void *to, int byte, size_t count) {
     return memset(to, byte, count);
 }
 
-// Whether a page has a content, in memory or swapped out (Linux: admin-guide/mm/pagemap.rst).
+// Returns whether a page has content, in memory or swapped out (Linux: admin-guide/mm/pagemap.rst).
 static bool is_there(uint64_t entry) {
     return entry >> 62 != 0;
 }
 
-// Copies the pages that are there, to where all is zero. False: the system does not tell them.
+// Copies the pages with content to a zeroed range. Returns false if the system does not tell which.
 static bool copy_touched(unsigned char *to, const unsigned char *from, size_t count) {
     static int pagemap = -1;
     if (pagemap < 0) pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);

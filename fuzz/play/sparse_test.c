@@ -1,4 +1,4 @@
-// Clearing, zeroing and copying of what was written to, against the C library's functions.
+// Clears, zeroes and copies of dirty pages, compared with the C library's functions.
 #include "fuzz/play/dirty.h"
 #include "fuzz/play/record_mutator.h"
 #include "fuzz/play/sparse.h"
@@ -24,7 +24,7 @@ static lm_memory make(void) {
     return memory;
 }
 
-// Writes to some places of the memory and of the model alike.
+// Writes to the same places of the memory and the model.
 static void scribble(unsigned char *bytes, unsigned char *model, uint64_t *random) {
     for (uint32_t i = random_below(random, 40); i > 0; i--) {
         uint32_t at = random_below(random, BYTES - 9000);
@@ -35,7 +35,7 @@ static void scribble(unsigned char *bytes, unsigned char *model, uint64_t *rando
     }
 }
 
-// The same calls on a memory and on a model of it.
+// Makes the same calls on a memory and on its model.
 static void play(unsigned char *bytes, unsigned char *model, uint64_t *random) {
     uint32_t count = random_below(random, BYTES / 2 + 1), to = random_below(random, BYTES / 2);
     switch (random_below(random, 3)) {
@@ -79,7 +79,7 @@ static bool is_zero(const unsigned char *bytes, size_t count) {
     return bytes[0] == 0 && memcmp(bytes, bytes + 1, count - 1) == 0;
 }
 
-// Also where more is written than is listed.
+// With few and with more dirty pages than are listed.
 static void clears_all_that_was_written(void **state) {
     (void)state;
     lm_memory memory = make(), other = make();
@@ -110,8 +110,8 @@ static void clears_all_that_was_written(void **state) {
     lm_memory_destroy(&other);
 }
 
-// What was written to goes along, and nothing of it stays; also where it is so much that it is
-// mapped elsewhere instead, where the memory comes back, and where it begins anew, where it began.
+// A move takes the content along and leaves zeroes: with few dirty pages and with so many that the
+// memory is remapped, when it moves back, and when it is reset.
 static void moves_what_was_written(void **state) {
     (void)state;
     lm_memory memory = make();
@@ -139,7 +139,7 @@ static void moves_what_was_written(void **state) {
     lm_memory_destroy(&memory);
 }
 
-// A pointer that was kept across a move is noticed.
+// A store through a pointer kept across a move traps.
 static void traps_where_the_memory_was(void **state) {
     (void)state;
     lm_memory memory = make();
@@ -156,7 +156,7 @@ static void traps_where_the_memory_was(void **state) {
         }
         int status;
         assert_int_equal(waitpid(child, &status, 0), child);
-        // It has come back after three moves.
+        // After three moves the memory is back at this place.
         assert_true(move < 2 ? WIFSIGNALED(status) : WIFEXITED(status));
     }
     dirty_watch_none();

@@ -28,7 +28,7 @@ static void splice(buffer *b, size_t at, size_t removed, const void *bytes, size
     b->count += count - removed;
 }
 
-// IDs stay small mostly: a large one costs the builder memory.
+// Object numbers are mostly small, since a large one costs the builder memory.
 static uint32_t random_number(const trace_argument_rule *rule) {
     static const uint32_t edges[] = {0,     1,      7,        15,       16,         17,
                                      254,   255,    4095,     4096,     65535,      65536,
@@ -66,7 +66,7 @@ static size_t write_argument(char *line, const trace_argument_rule *rule) {
     return (size_t)sprintf(line, " %u", value);
 }
 
-// A line of the grammar, whatever its names stand for.
+// A line that the grammar accepts, with any numbers.
 static size_t write_line(char *line) {
     const trace_grammar_rule *rule = &trace_grammar[below(TRACE_VERBS)];
     size_t count = (size_t)sprintf(line, "%c", rule->letter);
@@ -164,7 +164,7 @@ size_t trace_lines_mutate(uint8_t *bytes, size_t count, size_t max, unsigned see
 
 enum { HEAD_BYTES = sizeof TRACE_BINARY_MAGIC }; // with the version
 
-// The preamble is the first part, the columns are the others.
+// Part 0 is the preamble; the others are the columns.
 typedef struct parts {
     int count;
     size_t at[COLUMNS_MAX], bytes[COLUMNS_MAX];
@@ -180,12 +180,12 @@ static bool read_length(const buffer *b, size_t *at, size_t *length) {
     return false;
 }
 
-// Finds the parts; `at`: where the first begins.
+// Finds the parts; `at` is set to the start of the first one.
 static bool find_parts(const buffer *b, parts *p, size_t *at) {
     *at = HEAD_BYTES;
     if (b->count < HEAD_BYTES) return false;
     p->count = 1 + trace_binary_columns(b->bytes[HEAD_BYTES - 1]);
-    if (p->count == 1) return false; // a version that is none
+    if (p->count == 1) return false; // unknown version
     for (int i = 0; i < p->count; i++)
         if (!read_length(b, at, &p->bytes[i])) return false;
     size_t next = *at;
@@ -205,7 +205,7 @@ static size_t write_number(uint8_t *bytes, size_t value) {
     return count;
 }
 
-// The lengths anew; the parts lie where they lay, behind `behind` bytes.
+// Rewrites the lengths, which end at `behind`; the parts do not change.
 static void write_lengths(buffer *b, const parts *p, size_t behind) {
     uint8_t lengths[COLUMNS_MAX * 5];
     size_t count = 0;
@@ -214,7 +214,7 @@ static void write_lengths(buffer *b, const parts *p, size_t behind) {
     splice(b, HEAD_BYTES, behind - HEAD_BYTES, lengths, count);
 }
 
-// Inserts, removes or replaces a number of a column, or a verb of the first one.
+// Inserts, removes or replaces a number of a column, or a verb of the first column.
 static bool mutate_columns(buffer *b) {
     static parts p;
     uint8_t number[8];
@@ -230,7 +230,7 @@ static bool mutate_columns(buffer *b) {
     size_t inserted = kind == 1 ? 0 : count;
     size_t before = b->count;
     splice(b, p.at[part] + at, removed, number, inserted);
-    if (b->count - before != inserted - removed) return true; // there was no room
+    if (b->count - before != inserted - removed) return true; // no room
     p.bytes[part] += inserted - removed;
     write_lengths(b, &p, behind);
     return true;
@@ -265,14 +265,14 @@ static bool append(trace_builder *builder, trace_operation operation) {
     return trace_builder_append(builder, &operation, &error);
 }
 
-// Several in a row, so that some use what others began; most do not fit, and others are tried.
+// Appends several operations, so that some use what others begin; most are invalid and retried.
 static void append_burst(trace_builder *builder) {
     for (size_t count = 1 + below(16); count > 0; count--)
         for (int tries = 0; tries < 32 && !append(builder, random_operation()); tries++) {
         }
 }
 
-// Ends what lives, where its name is small.
+// Ends the live objects with small numbers.
 static void close_all(trace_builder *builder, const trace *trace) {
     while (append(builder, (trace_operation){.verb = TRACE_CLOSE})) {
     }
@@ -305,7 +305,7 @@ size_t trace_operations_mutate(uint8_t *bytes, size_t count, size_t max, unsigne
     state = seed;
     if (!trace_parse(bytes, count, &before, &error)) before = (trace){0};
     trace_builder *builder = trace_builder_new();
-    size_t sparsely = 2 + below(64); // of 1 there is no end
+    size_t sparsely = 2 + below(64); // at least 2, so that the bursts end
     bool room = builder != NULL;
     for (size_t i = 0; room && i <= before.count; i++) {
         while (below(sparsely) == 0)

@@ -1,5 +1,5 @@
-// The mutator of traces comes to its end with every seed, keeps to its room, and what it makes of
-// operations is a trace, of every verb.
+// The trace mutators return for every seed and keep to their limit, and mutated operations are a
+// trace, with every verb.
 #include "fuzz/play/trace_mutator.h"
 
 #include "corpus/trace/trace_form.h"
@@ -23,7 +23,7 @@ static void operations_make_a_trace(void **state) {
         memcpy(bytes, text, sizeof text - 1);
         size_t count = trace_operations_mutate(bytes, seed % 2 ? sizeof text - 1 : 0, ROOM, seed);
         assert_true(count <= ROOM);
-        if (count == 0) continue; // it had no room, or something was left open
+        if (count == 0) continue; // no room, or an object could not be ended
         trace made;
         trace_error error;
         if (!trace_parse(bytes, count, &made, &error)) fail_msg("seed %u: %s", seed, error.text);
@@ -52,7 +52,7 @@ typedef size_t mutation(uint8_t *bytes, size_t count, size_t max, unsigned seed)
 
 static uint8_t bytes[ROOM], copy[ROOM];
 
-// Mutates as the same seed does the same; returns the new count.
+// Mutates twice with the same seed and compares; returns the new count.
 static size_t mutate(mutation *how, size_t count, size_t max, unsigned seed) {
     if (count > max) count = max;
     memcpy(copy, bytes, count);
@@ -63,7 +63,7 @@ static size_t mutate(mutation *how, size_t count, size_t max, unsigned seed) {
     return mutated;
 }
 
-// Versions that are none, and heads that are cut short.
+// Unknown versions, and heads that are cut short.
 static void unknown_versions_are_mutated(void **state) {
     (void)state;
     for (unsigned seed = 0; seed < 256; seed++) {
