@@ -1,6 +1,6 @@
 // Fuzz target: buffers, views and finalizers in one to four memories, on all strategies and on
-// imported allocators, held against the model (fuzz/play/buffer_player.h). Counts, generations and
-// tables are narrow, so that their ends are reached.
+// imported allocators, checked against the model (fuzz/play/buffer_player.h). Counts, generations
+// and tables are narrow, so that inputs reach their limits.
 #include "fuzz/play/buffer_player.h"
 #include "fuzz/play/buffers_input.h"
 #include "fuzz/targets/target.h"
@@ -26,7 +26,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
         perror("linmem-fuzz: no memory");
         return 2;
     }
-#ifndef STORES_UNTOLD // by what is compiled as everywhere else
+#ifndef STORES_UNTOLD // without trace-stores
     buffers_world_watch(&world);
 #endif
     target_measure();
@@ -72,7 +72,6 @@ void target_input(const uint8_t *bytes, size_t count) {
     play(&options, operations, decoded);
 }
 
-// Now and then libFuzzer's own mutations.
 size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t count, size_t max, unsigned seed) {
     if (seed % 32 == 0) return LLVMFuzzerMutate(bytes, count, max);
     return buffers_input_mutate(bytes, count, max, seed);

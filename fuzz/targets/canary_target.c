@@ -1,12 +1,11 @@
-// The canary: tlsf with a bug, which fuzzing must find. If it does not, it is blind, and what it
-// says of all others is worth nothing.
+// The canary: tlsf with a bug, which fuzzing must find; if it does not, it cannot find bugs at all.
 //
-// The bug: a zeroed block of 101, 103, … bytes keeps its last byte as it was. Nothing is written
-// where it should not be and nothing is lost, so no sanitizer sees it, nor does the heap, whose own
-// records are of an even number of bytes.
+// The bug: a zeroed block of 101, 103, … bytes keeps its last byte. It writes nothing out of place
+// and loses nothing, so neither sanitizers nor the heap's own checks detect it: the heap's records
+// have an even number of bytes.
 #include <stddef.h>
 
-// Declared as alloc/strategies/strategy.h does; a macro where fuzzing keeps memory sparse.
+// As alloc/strategies/strategy.h declares it; a macro if fuzzing keeps memory sparse.
 void *memset(void *to, int byte, size_t count);
 
 static inline void *forgetful_memset(void *to, int byte, size_t count) {

@@ -1,5 +1,5 @@
-// Fuzz target: the same allocator calls on all strategies, which serve and refuse the same within
-// the stated policy (fuzz/oracle/agreement.h).
+// Fuzz target: the same allocator calls on all strategies, whose results must agree within the
+// policy (fuzz/oracle/agreement.h).
 #include "fuzz/oracle/agreement.h"
 #include "fuzz/targets/heap_fuzzing.h"
 
@@ -32,7 +32,7 @@ void target_input(const uint8_t *bytes, size_t count) {
     target_operations += played;
 }
 
-enum { MUTATED_MAX = 1024 }; // bytes: a long input costs as much as there are strategies
+enum { MUTATED_MAX = 1024 }; // bytes; each operation is played on all strategies
 
 size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t count, size_t max, unsigned seed) {
     if (max > MUTATED_MAX) max = MUTATED_MAX;

@@ -1,7 +1,6 @@
-// Fuzz target: allocator calls on one strategy, held against the oracle. A sixteenth of the inputs,
-// as their bytes say, is played once more with its steps counted; of every 64th the heap is walked
-// with words of it broken; every 256th is played again in rounds, and
-// behind every 1024th a checkerboard is counted.
+// Fuzz target: allocator calls on one strategy under the oracle. Chosen by the input's bytes, one
+// in 16 inputs is played again with steps counted, one in 64 is walked with words overwritten, one
+// in 256 is played again in rounds, and one in 1024 is followed by a counted checkerboard.
 #include "alloc/conformance/checkerboard.h"
 #include "fuzz/targets/heap_fuzzing.h"
 
@@ -17,7 +16,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
     return 0;
 }
 
-// The input's bytes, as a number.
+// A number from the input's bytes.
 static uint32_t sum_of(const uint8_t *bytes, size_t count) {
     uint32_t sum = 0;
     for (size_t i = 0; i < count; i++)

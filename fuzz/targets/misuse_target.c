@@ -1,5 +1,5 @@
-// Fuzz target: wrong calls on one strategy, between right ones that build a heap: each is caught at
-// check level 1, and the heap is as it was; play goes on under the oracle.
+// Fuzz target: wrong calls on one strategy, between right ones. At check level 1 each must trap and
+// leave the heap unchanged; play then continues under the oracle.
 #include "fuzz/targets/heap_fuzzing.h"
 
 #define TABLE_(strategy) lm_##strategy##_level1

@@ -1,4 +1,4 @@
-// In the place of libFuzzer, where a target plays only what is kept (--play=FOLDER).
+// Replaces libFuzzer in a target that only plays stored inputs (--play=FOLDER).
 #include "fuzz/targets/target.h"
 
 size_t LLVMFuzzerMutate(uint8_t *bytes, size_t count, size_t max) {

@@ -13,7 +13,7 @@
 target_settings target = {.level = 1};
 uint64_t target_operations;
 
-static uint64_t inputs; // played so far
+static uint64_t inputs;
 
 static void tell_counts(void) {
     if (target_operations)
@@ -29,7 +29,7 @@ _Noreturn void target_fail(law law, const char *how) {
 // ---- Options ------------------------------------------------------------------------------------
 
 _Noreturn static void misused(const char *option) {
-    fprintf(stderr, "linmem-fuzz: what is %s?\n", option);
+    fprintf(stderr, "linmem-fuzz: invalid option or file: %s\n", option);
     exit(2);
 }
 
@@ -83,7 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
     return 0;
 }
 
-// What is played so far, for who watches.
+// Prints the counts each second.
 static void *tell(void *nothing) {
     for (;; sleep(1)) {
         fprintf(stderr, "linmem-fuzz: %llu inputs\n", (unsigned long long)inputs);
@@ -138,7 +138,7 @@ static seeds read_seeds(const char *folder) {
     return s;
 }
 
-// Of this process alone, whatever else is running.
+// CPU time of this process.
 static double seconds(void) {
     struct timespec now;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
@@ -150,7 +150,7 @@ static int by_operations(const void *a, const void *b) {
     return (left > right) - (left < right);
 }
 
-// Plays all inputs, again and again, for so long; returns operations a second.
+// Plays all inputs, repeatedly, for a duration. Returns operations per second.
 static double play_for(const seeds *s, double duration) {
     double start = seconds(), now;
     uint64_t before = target_operations;

@@ -5,8 +5,8 @@
 //
 //     --level=0|1       check level of the strategies (default: 1)
 //     --walk-every=N    operations between two heap walks; 0: at the end only
-//     --tell            prints each second how many inputs and operations were played so far
-//     --speed=FOLDER    plays the inputs there for some seconds, prints how fast, and exits
+//     --tell            prints each second the numbers of inputs and operations played
+//     --speed=FOLDER    plays the inputs there for some seconds, prints the speed, and exits
 //     --play=FOLDER     plays the inputs there once, counts no steps, and exits
 //
 // A finding is one line on stderr, "linmem-fuzz: broken LAW: HOW", and an abort. At the end of a
@@ -24,7 +24,7 @@ typedef struct target_settings {
 
 extern target_settings target;
 
-// Operations played so far: the target counts them.
+// Operations played; counted by the target.
 extern uint64_t target_operations;
 
 // Called by LLVMFuzzerInitialize: reads the options and turns traps into findings. Exits with 2 if

@@ -7,7 +7,7 @@
 typedef struct fuzz_target {
     const char *name;
     bool per_strategy; // one program per strategy, NAME-STRATEGY; else one, NAME
-    bool seeded;       // a score begins with its seeds, in corpus/fuzz/NAME
+    bool seeded;       // a score starts from its seeds, corpus/fuzz/NAME
     const char *summary;
 } fuzz_target;
 

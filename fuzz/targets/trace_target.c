@@ -1,8 +1,8 @@
-// Fuzz target: the reader of traces. What it takes is the same again when it is written in text and
-// in binary; why it takes nothing else is one line.
+// Fuzz target: the reader of traces. A trace that it accepts is the same after it is written and
+// read back, as text and as binary; the message about any other input is one line.
 //
-// Mutated are a text form's lines and a binary form's columns. A compressed input is unpacked
-// first, and packed again, else nothing would get past its checksum.
+// Mutates text by lines and binary by columns. A compressed input is decompressed, mutated and
+// compressed again, since its checksum would otherwise be wrong.
 #include "corpus/trace/trace_form.h"
 #include "fuzz/oracle/trace_law.h"
 #include "fuzz/play/trace_mutator.h"
