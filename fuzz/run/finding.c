@@ -14,7 +14,7 @@ bool finding_is_sanitizers(const char *law) {
 
 // ---- Paths --------------------------------------------------------------------------------------
 
-// The part of a path that begins with one of our folders, from the repository's top; else NULL.
+// Returns the part of a path from one of the repository's top folders on, or NULL.
 static const char *own_path(const char *path) {
     static const char *const folders[] = {"/alloc/", "/corpus/", "/fuzz/", "/reports/", "/cli/"};
     const char *last = NULL;
@@ -24,7 +24,7 @@ static const char *own_path(const char *path) {
     return last ? last + 1 : NULL;
 }
 
-// ---- Words --------------------------------------------------------------------------------------
+// ---- Messages -----------------------------------------------------------------------------------
 
 static void set(finding *f, const char *law, const char *how) {
     snprintf(f->law, sizeof f->law, "%s", law);
@@ -38,7 +38,7 @@ static void read_law(finding *f, const char *said) {
     snprintf(f->how, sizeof f->how, "%s", said + length + strspn(said + length, ": "));
 }
 
-// "KIND on ADDRESS at REGISTERS": signals would end the program without a sanitizer as well.
+// "KIND on ADDRESS at REGISTERS". Signals end the program without a sanitizer too: a crash.
 static void read_asan(finding *f, const char *said) {
     static const char *const signals[] = {"SEGV", "BUS", "FPE", "ILL", "ABRT", "TRAP"};
     int length = (int)strcspn(said, " :");
@@ -83,7 +83,7 @@ static void read_frame(finding *f, const char *line) {
     f->in_alloc = in_alloc;
 }
 
-// ---- All ----------------------------------------------------------------------------------------
+// ---- Lines --------------------------------------------------------------------------------------
 
 void finding_read(finding *f, const char *line) {
     static const char broken[] = "linmem-fuzz: broken ",
@@ -106,7 +106,7 @@ void finding_read(finding *f, const char *line) {
 }
 
 void finding_print(const finding *f, char *line, int size) {
-    // What the oracle found it found itself, not where its own call stands.
+    // The place of a finding of the oracle is only the oracle's own call.
     bool tells = f->where[0] && (f->in_alloc || law_named(f->law) == LAW_NONE);
     snprintf(line, (size_t)size, "%s%s%s", f->how, tells ? ", in " : "", tells ? f->where : "");
 }

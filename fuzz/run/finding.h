@@ -24,7 +24,7 @@ typedef struct finding {
 // Reads one line. The first message counts, and the first stack after it.
 void finding_read(finding *finding, const char *line);
 
-// Prints `how` in one line, and `where` if that adds anything.
+// Prints `how` in one line, followed by `where` if that adds information.
 void finding_print(const finding *finding, char *line, int size);
 
 // Whether the finding can only be seen with a sanitizer: without one, another law breaks or none.

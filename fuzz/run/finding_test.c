@@ -1,4 +1,4 @@
-// What programs say when they find something, as they say it.
+// Reads findings from output as the programs write it.
 #include "fuzz/run/finding.h"
 
 #include <setjmp.h>

@@ -23,8 +23,8 @@
 enum { SECONDS_DEFAULT = 60, SECONDS_MAX = 1 << 20, JOBS_MAX = 64 };
 
 typedef struct request {
-    bool *targets;     // by number: wanted; all where none is
-    char **allocators; // ends with NULL; NULL: all
+    bool *targets;     // by index: named; none: all
+    char **allocators; // ended by NULL, or NULL: all
     bool minimise, from_nothing, programs;
     unsigned shrink_seconds;
     fuzz_run run;
@@ -32,7 +32,7 @@ typedef struct request {
 
 // ---- Units --------------------------------------------------------------------------------------
 
-// The path, where there is such a file or folder; else it is freed, and NULL.
+// Returns the path if there is such a file or folder, else frees it and returns NULL.
 static char *if_there(char *path) {
     if (access(path, R_OK) == 0) return path;
     free(path);
@@ -50,7 +50,7 @@ static void add_unit(request *request, const fuzz_target *target, const char *al
     unit->name = text_format("%s", strrchr(unit->program, '/') + 1);
 }
 
-// What a unit works with. Its program must have been built.
+// Sets the folders and files of a unit, whose program must have been built.
 static void prepare_unit(const request *request, fuzz_unit *unit) {
     if (access(unit->program, X_OK) != 0)
         options_fail("%s: %s; ./linmem fuzz builds it", unit->program, strerror(errno));
@@ -66,7 +66,7 @@ static void prepare_unit(const request *request, fuzz_unit *unit) {
         options_fail("%s: %s", unit->corpus, strerror(errno));
 }
 
-// An option that would be passed over is a mistake.
+// An option that would have no effect is an error.
 static void check(const request *request, bool all) {
     bool per_strategy = all;
     for (size_t i = 0; i < fuzz_target_count; i++)
@@ -74,8 +74,8 @@ static void check(const request *request, bool all) {
     if (request->allocators && !per_strategy)
         options_fail("--allocator: these targets play all allocators in one program");
     if (request->minimise && (request->allocators || request->from_nothing))
-        options_fail("--minimise goes with no --allocator or --from-nothing: seeds are all "
-                     "allocators', and come from what was kept");
+        options_fail("--minimise cannot be combined with --allocator or --from-nothing: it covers "
+                     "all allocators, and needs the inputs kept");
 }
 
 static void add_units(request *request) {
@@ -87,7 +87,7 @@ static void add_units(request *request) {
         const fuzz_target *target = &fuzz_targets[i];
         if (!all && !request->targets[i]) continue;
         if (!target->per_strategy) {
-            // Who names allocators, and no target, wants those of one allocator.
+            // --allocator without targets excludes the targets that play all allocators.
             if (!all || !request->allocators) add_unit(request, target, NULL);
             continue;
         }
@@ -97,7 +97,7 @@ static void add_units(request *request) {
     }
 }
 
-// For ./linmem, which builds them first: a line each.
+// For ./linmem, which builds the programs first.
 static exit_status print_programs(const fuzz_run *run) {
     for (size_t i = 0; i < run->count; i++)
         printf("program %s\n", run->units[i].name);
@@ -117,9 +117,9 @@ static void free_units(fuzz_run *run) {
     free(run->units);
 }
 
-// ---- The verdict --------------------------------------------------------------------------------
+// ---- Results ------------------------------------------------------------------------------------
 
-// A count, or a dash where a program ended before it said any.
+// Prints a count, or a dash if a program ended before it reported any.
 static void print_count(uint64_t count, bool known, int width) {
     if (known)
         printf(" %*" PRIu64, width, count);
@@ -150,10 +150,10 @@ static void print_units(const fuzz_run *run) {
         print_unit(unit);
         hasty |= !unit->ready && !unit->broken[0];
     }
-    if (hasty) puts("seeds: the time was over before all inputs that it begins with were played");
+    if (hasty) puts("seeds: the time limit was reached before all initial inputs were played");
 }
 
-// Returns how many units broke something.
+// Returns the number of units with a finding.
 static size_t print_verdict(const fuzz_run *run) {
     uint64_t inputs = 0, operations = 0;
     size_t ran = 0, findings = 0;
@@ -169,18 +169,18 @@ static size_t print_verdict(const fuzz_run *run) {
            interrupted() ? "Interrupted: " : "", ran, run->count, run->ran, run->jobs,
            run->jobs == 1 ? "" : "s", inputs, operations, findings, findings == 1 ? "" : "s");
     if (ran < run->count && !interrupted())
-        printf("The time was too short to run all: --seconds %.0f at least, or name targets\n",
+        printf("The time was too short to run all: use --seconds %.0f or more, or name targets\n",
                ceil(2.0 * (double)run->count / run->jobs));
     return findings;
 }
 
-// libFuzzer names what it found by a hash of it, and corpora hold inputs by the same.
+// libFuzzer names a finding by its hash, and corpora name inputs by the same hash.
 static bool is_held_by(const char *folder, const char *finding) {
     const char *hash = strrchr(finding, '-');
     if (!folder || !hash) return false;
     char *path = text_format("%s/%s", folder, hash + 1);
     bool held = access(path, F_OK) == 0;
-    if (held) printf("  which is %s\n", path);
+    if (held) printf("  same input: %s\n", path);
     free(path);
     return held;
 }
@@ -191,9 +191,8 @@ static void reproduce_findings(const request *request) {
         const fuzz_unit *unit = &run->units[i];
         if (!unit->broken[0]) continue;
         printf("\n%s: %s\n", unit->name, unit->broken);
-        if (!unit->finding) continue; // it did not even start
-        printf("  %s%s\n", unit->finding,
-               unit->ready ? "" : ", among the inputs that it begins with");
+        if (!unit->finding) continue; // it did not start
+        printf("  %s%s\n", unit->finding, unit->ready ? "" : ", one of the initial inputs");
         if (!is_held_by(unit->seeds, unit->finding)) is_held_by(unit->corpus, unit->finding);
         char *allocator[] = {(char *)unit->allocator, NULL};
         reproduction wanted = {.input = unit->finding,
@@ -201,7 +200,7 @@ static void reproduce_findings(const request *request) {
                                .allocators = unit->allocator ? allocator : NULL,
                                .directory = run->findings,
                                .shrink_seconds = request->shrink_seconds};
-        fflush(stdout); // shrinking takes its time
+        fflush(stdout); // shrinking takes long
         if (!interrupted()) reproduce(&wanted);
     }
 }
@@ -214,7 +213,7 @@ static exit_status minimise_seeds(request *request) {
         prepare_unit(request, &request->run.units[i]);
     if (minimise(&request->run, LINMEM_SOURCE_DIR "/corpus/fuzz", error)) return EXIT_HELD;
     if (*error) options_fail("%s", error);
-    puts("Interrupted: what is not named above is as it was");
+    puts("Interrupted: the seeds of targets not named above are unchanged");
     return EXIT_BROKEN;
 }
 
@@ -309,7 +308,7 @@ exit_status fuzz_command(int argc, char **argv) {
         parse,
         "[TARGET...]",
         "Runs the fuzz targets on generated inputs (default: all targets; linmem list targets "
-        "names them). A failing input is shrunk and written as linmem reproduce does it.",
+        "names them). A failing input is shrunk and written as by linmem reproduce.",
         NULL,
         NULL,
         NULL};

@@ -17,29 +17,28 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { JOBS_MAX = 64, LINE_BYTES = 8192, TICK_MS = 200 }; // a line may hold a path
+enum { JOBS_MAX = 64, LINE_BYTES = 8192, TICK_MS = 200 }; // room for a path in a line
 
-// Beyond its time, which it measures in whole seconds, before a program is told to end; then until
-// it is killed. One that has played nothing new for so long may hang.
+// Seconds after its time limit, which a program measures in whole seconds, until it is told to end,
+// and then until it is killed. A program without progress for still_seconds may hang.
 static const double late_seconds = 1, grace_seconds = 2, still_seconds = 1.5;
 
-// A program that runs.
 typedef struct job {
-    fuzz_unit *unit; // NULL: none
+    fuzz_unit *unit; // NULL: idle
     pid_t pid;
-    int words;                   // what it says
-    double began, ends, moved;   // when inputs or operations last became more
-    uint64_t inputs, operations; // so far
+    int words;                 // the pipe of its output
+    double began, ends, moved; // moved: the last progress in inputs or operations
+    uint64_t inputs, operations;
     char line[LINE_BYTES];
     size_t length;
-    bool told;     // to stop
-    finding found; // what it says is broken
+    bool told; // told to stop
+    finding found;
 } job;
 
 typedef struct runner {
     fuzz_run *run;
     job jobs[JOBS_MAX];
-    size_t next, plays; // of all plays that there will be
+    size_t next, plays; // of all plays
     double began, ends;
     progress *progress;
 } runner;
@@ -92,7 +91,7 @@ static void read_line(job *j, const char *line) {
         read_words_on_finding(j, line);
 }
 
-// Reads what there is. False: that was all.
+// Reads the available output. Returns false at its end.
 static bool read_words(job *j) {
     char bytes[4096];
     ssize_t count = read(j->words, bytes, sizeof bytes);
@@ -111,19 +110,19 @@ static bool read_words(job *j) {
 
 // ---- Starting and ending ------------------------------------------------------------------------
 
-// Each unit is played as often as it needs so that all jobs have something to do to the end.
+// The number of plays of each unit that keeps all jobs busy to the end.
 static size_t plays_of_each(const fuzz_run *run) {
     return run->jobs > run->count ? (run->jobs + run->count - 1) / run->count : 1;
 }
 
-// What a program may still take: its share of the time that is left.
+// The time for the next play: its share of the time left.
 static double share(const runner *r) {
     double left = r->ends - clock_seconds();
     double each = left * r->run->jobs / (double)(r->plays - r->next);
     return each > left ? left : each;
 }
 
-// The program with its options, and its standard error as descriptor 3. −1: with errno.
+// Starts the program with its standard error as descriptor 3. Returns −1 and sets errno on failure.
 static pid_t start_program(const runner *r, const fuzz_unit *unit, double each, int words) {
     char *seconds = text_format("-max_total_time=%.0f", each < 2 ? 1 : each - 0.5),
          *seed = text_format("-seed=%zu", r->run->seed + r->next / r->run->count + 1),
@@ -192,15 +191,15 @@ static void end(job *j) {
     j->unit = NULL;
 }
 
-// libFuzzer ends in order when it is interrupted; who does not, or hangs, is killed by `end`.
+// libFuzzer exits regularly on SIGINT; a program that does not, or hangs, is killed by `end`.
 static void tell_to_end(job *j) {
     kill(j->pid, SIGINT);
     j->told = true;
     j->ends = clock_seconds();
 }
 
-// Whether a program has to be ended. What plays nothing new may hang, which it says itself if it is
-// waited for; what has found something is about to say all of it.
+// Returns whether a program must be killed. One without progress may hang and is given the time to
+// report that itself; so is one that has begun to report a finding.
 static bool is_late(job *j) {
     double now = clock_seconds();
     bool still = now - j->moved > still_seconds || j->found.law[0];
@@ -239,7 +238,7 @@ static void show(runner *r) {
 
 // ---- The run ------------------------------------------------------------------------------------
 
-// Whether another one is to be started: none is in the last half second.
+// No play starts in the last half second.
 static bool has_next(const runner *r) {
     return r->next < r->plays && !interrupted() && r->ends - clock_seconds() > 0.5;
 }
@@ -252,7 +251,7 @@ static bool start_idle(runner *r) {
     return true;
 }
 
-// Waits for words of any, and reads them. Returns how many still run.
+// Waits for output and reads it. Returns the number of running programs.
 static unsigned listen(runner *r) {
     struct pollfd watched[JOBS_MAX];
     unsigned running = 0;

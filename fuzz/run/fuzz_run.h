@@ -11,15 +11,15 @@ enum { FUZZ_HANG_SECONDS = 15 };
 
 // A program, its inputs and its results.
 typedef struct fuzz_unit {
-    const char *target, *allocator; // NULL: the target plays several, or none
+    const char *target, *allocator; // NULL: the target plays several or none
     char *name, *program;
     char *corpus, *seeds; // folders: the corpus, which grows; the initial inputs, or NULL
-    char *dictionary;     // or NULL
+    char *dictionary;
     size_t runs;
-    double seconds; // of all runs together
+    double seconds; // of all its plays together
     uint64_t inputs, operations;
     uint64_t edges, kept; // covered edges; inputs kept for them
-    bool ready;           // a run has played all its initial inputs
+    bool ready;           // all initial inputs have been played
     char *finding;        // the input that broke a law, or NULL
     char broken[400];     // the message about it
 } fuzz_unit;
@@ -27,13 +27,13 @@ typedef struct fuzz_unit {
 typedef struct fuzz_run {
     fuzz_unit *units;
     size_t count;
-    double seconds; // on all jobs together, shared by the units
+    double seconds; // of the whole run
     unsigned jobs, seed;
     const char *findings; // folder
-    double ran;           // how long it took
+    double ran;           // actual duration
 } fuzz_run;
 
-// Runs all units in turn, `jobs` at a time, each once or more often so that no job is idle; shows
+// Plays all units in turn, `jobs` at a time, each once, or more often to keep all jobs busy; shows
 // progress. A unit with a finding stops. If a unit's initial inputs take longer than its share, the
 // later units get less, so that the run ends in time; it waits up to FUZZ_HANG_SECONDS more for an
 // input that may hang. A unit with less than a second left is not run. Ends early if interrupted.

@@ -1,4 +1,4 @@
-// A fuzzing run, with scripts in the place of programs.
+// A fuzzing run of scripts in place of the programs.
 #include "fuzz/run/fuzz_run.h"
 
 #include "cli/file.h"
@@ -24,9 +24,9 @@ static char *script(const char *folder, const char *name, const char *text) {
     return path;
 }
 
-enum { SECONDS = 20 }; // more than scripts that end at once will ever need
+enum { SECONDS = 20 }; // more than scripts that end at once need
 
-// A folder of scripts, which is removed with all in it.
+// A temporary folder for scripts.
 static void enter(char folder[]) {
     assert_non_null(mkdtemp(folder));
 }
@@ -75,7 +75,7 @@ static void what_programs_say_is_counted(void **state) {
     leave(folder);
 }
 
-// What a unit's only run comes to, of a script that goes on until it is told to end.
+// Runs one script, which runs until it is told to end, as a unit.
 static fuzz_unit run_alone(const char *text, double seconds, double *ran) {
     char folder[] = "/tmp/linmem-fuzz-run-test-XXXXXX";
     enter(folder);
@@ -91,9 +91,9 @@ static fuzz_unit run_alone(const char *text, double seconds, double *ran) {
 
 #define PLAYS "i=0; while :; do i=$((i+1)); echo \"linmem-fuzz: $i inputs\"; sleep 0.1; done"
 
-// The limit is the run's, whatever a program does with its own: one that plays on is told to end,
-// and one that is deaf to that is killed. The time that is asserted is all that the runner has
-// patience for, and as much again for a machine that is busy.
+// The run keeps its time limit even if a program does not: one that plays on is told to end, and
+// one that ignores that is killed. The time asserted is twice what the runner allows, for a busy
+// machine.
 static void the_time_is_kept(void **state) {
     (void)state;
     static const char *const scripts[] = {"trap 'exit 72' INT; " PLAYS, "trap '' INT; " PLAYS};
@@ -101,13 +101,13 @@ static void the_time_is_kept(void **state) {
         double ran;
         fuzz_unit unit = run_alone(scripts[i], 1, &ran);
         assert_string_equal(unit.broken, "");
-        assert_false(unit.ready); // it has not said so
+        assert_false(unit.ready); // it has not printed INITED
         assert_true(unit.inputs > 0);
         assert_true(ran < 2 * (1 + 1 + 2 + 2));
     }
 }
 
-// What plays nothing new is waited for: it says itself that it hangs.
+// A program without progress is given the time to report that it hangs.
 static void what_hangs_can_say_so(void **state) {
     (void)state;
     double ran;
@@ -118,7 +118,7 @@ static void what_hangs_can_say_so(void **state) {
     assert_true(unit.ready);
 }
 
-// What is not run for want of time is not counted as run.
+// A unit that was not run for want of time is not counted as run.
 static void no_unit_is_run_for_no_time(void **state) {
     (void)state;
     char folder[] = "/tmp/linmem-fuzz-run-test-XXXXXX";
@@ -135,7 +135,7 @@ static void no_unit_is_run_for_no_time(void **state) {
     leave(folder);
 }
 
-// Paths are the user's: they may hold anything but a newline, and be as long as a path can be.
+// Paths may contain anything but a newline, and be of the maximum length.
 static void paths_may_be_odd(void **state) {
     (void)state;
     char folder[] = "/tmp/linmem-fuzz-run-test-XXXXXX";

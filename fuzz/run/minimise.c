@@ -18,7 +18,7 @@ static bool fail(char *error, const char *path, const char *why) {
     return false;
 }
 
-// Adds to `kept` what of the unit's corpus and seeds covers more than is covered.
+// Adds to `kept` the inputs of the unit's corpus and seeds that increase its coverage.
 static bool keep_cover(const fuzz_unit *unit, const char *kept, char *error) {
     const char *argv[] = {unit->program, "-set_cover_merge=1", kept,
                           unit->corpus,  unit->seeds,          NULL};
@@ -31,7 +31,7 @@ static bool keep_cover(const fuzz_unit *unit, const char *kept, char *error) {
     return end.ok || (!interrupted() && fail(error, unit->name, end.text));
 }
 
-// Puts `kept` in the place of the seeds, and these in the place of `old`.
+// Replaces the seeds by `kept`, and moves them to `old`.
 static bool replace(const char *seeds, const char *kept, const char *old, char *error) {
     bool had = access(seeds, F_OK) == 0;
     if (!file_remove_tree(old)) return fail(error, old, strerror(errno));
@@ -41,11 +41,11 @@ static bool replace(const char *seeds, const char *kept, const char *old, char *
         if (had) rename(old, seeds);
         return fail(error, seeds, strerror(reason));
     }
-    printf("%s%s%s\n", seeds, had ? ", as they were: " : "", had ? old : "");
+    printf("%s%s%s\n", seeds, had ? ", old seeds: " : "", had ? old : "");
     return true;
 }
 
-// One target's, whose units are the first `count`.
+// Minimises one target, whose units are the first `count`.
 static bool minimise_target(const fuzz_unit *units, size_t count, const char *folder, char *error) {
     char *seeds = text_format("%s/%s", folder, units->target);
     char *kept = text_format("%s.minimised", seeds), *old = text_format("%s.old", seeds);

@@ -1,4 +1,4 @@
-// Minimising, with scripts in the place of programs.
+// Minimising by scripts in place of the programs.
 #include "fuzz/run/minimise.h"
 
 #include "cli/file.h"
@@ -24,7 +24,7 @@ static void put(const char *path, const char *text) {
     assert_int_equal(chmod(path, 0755), 0);
 }
 
-// In an empty folder; afterwards it is removed.
+// Runs a test in an empty folder, which is then removed.
 static int enter(void **state) {
     char *folder = strdup("/tmp/linmem minimise-test-XXXXXX");
     *state = folder;
@@ -41,7 +41,7 @@ static bool is_there(const char *path) {
     return access(path, F_OK) == 0;
 }
 
-// "one" keeps all that is not named old; "two" adds its own.
+// "one" keeps the inputs that are not named old; "two" adds one of its own.
 static fuzz_unit units[] = {
     {.target = "heap",
      .name = (char[]){"one"},
@@ -90,7 +90,7 @@ static void a_failure_leaves_the_seeds_as_they_were(void **state) {
     assert_false(is_there("seeds/heap.old") || is_there("seeds/heap.minimised"));
 }
 
-// The last test: what was interrupted stays so.
+// Must be the last test, since the interruption persists.
 static void so_does_an_interruption(void **state) {
     (void)state;
     char error[300];
