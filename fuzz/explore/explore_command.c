@@ -294,7 +294,7 @@ static void print_violation(const job *j, const json_t *violation) {
            json_string_value(json_object_get(violation, "how")), "",
            (long long)number(violation, "operations"),
            reproduces ? j->trace : "its trace could not be written",
-           json_is_false(reproduces) ? ", which breaks nothing when it is played alone" : "");
+           json_is_false(reproduces) ? ", which breaks no law when it is replayed" : "");
 }
 
 static exit_status print_result(const job *j) {
@@ -309,7 +309,7 @@ static exit_status print_result(const job *j) {
     if (violation)
         print_violation(j, violation);
     else
-        printf("  all hold%s%s\n", *j->failure ? ", then: " : "", j->failure);
+        printf("  no violation%s%s\n", *j->failure ? "; " : "", j->failure);
     if (violation) return EXIT_BROKEN;
     return j->full ? EXIT_USAGE : *j->failure ? EXIT_BROKEN : EXIT_HELD;
 }

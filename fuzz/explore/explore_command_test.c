@@ -78,7 +78,7 @@ static void what_was_explored_is_kept(void **state) {
     char error[200], *path = path_of("j");
     put_explorer("echo '" HELD("1") "' >&3\necho '" HELD("2") "' >&3\nprintf '{\"allo' >&3\n"
                                                               "kill -INT $PPID\nsleep 60");
-    assert_says("--json j", 1, "all hold, then: interrupted");
+    assert_says("--json j", 1, "no violation; interrupted");
     json_t *json = file_read_json(path, error), *one = json_array_get(json, 0);
     assert_int_equal(json_integer_value(json_object_get(one, "depth")), 2);
     assert_string_equal(json_string_value(json_object_get(one, "ended_by")), "interrupted");
@@ -93,7 +93,7 @@ static void a_memory_limit_is_said(void **state) {
     (void)state;
     put_explorer("echo '{\"allocator\":\"one\",\"depth\":3,\"violations\":[],"
                  "\"ended_by\":\"memory limit of 64 MiB reached\"}' >&3");
-    assert_says("--memory 64", 2, "  all hold, then: memory limit of 64 MiB reached\n");
+    assert_says("--memory 64", 2, "  no violation; memory limit of 64 MiB reached\n");
     put_explorer("echo '{\"allocator\":\"one\",\"depth\":3,\"violations\":[{\"law\":\"survives\","
                  "\"how\":\"x\",\"operations\":1}],\"ended_by\":\"y\"}' >&3; exit 1");
     assert_says("--memory 64", 1, "broken survives: x");
@@ -111,7 +111,7 @@ static void a_trace_is_played_before_it_is_shown(void **state) {
     assert_says("--traces 'a b'", 1, "after 1 operations: a b/one-explored.lmt\n");
     put_explorer(
         "[ \"$2\" = --play ] && { echo '" HELD("1") "' >&3; exit; }\necho >\"$3\"\n" FOUND);
-    assert_says("", 1, "./one-explored.lmt, which breaks nothing when it is played alone");
+    assert_says("", 1, "./one-explored.lmt, which breaks no law when it is replayed");
     put_explorer(FOUND);
     assert_says("--traces none", 1, "its trace could not be written");
 }
