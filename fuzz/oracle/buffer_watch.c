@@ -72,7 +72,7 @@ static void *add_block(buffer_watch *w, uint32_t memory, void *block, size_t siz
     if (!lm_holds(m, block) || lm_memory_end(m) - offset < size)
         find_fault(w, "a block outside the memory is allocated", memory, offset);
     else if (b->offset)
-        find_fault(w, "a block is allocated that lives", memory, offset);
+        find_fault(w, "a live block is allocated again", memory, offset);
     if (!b->offset) w->live[memory]++;
     *b = (watched_block){memory, offset, (uint32_t)size};
     return block;
@@ -82,7 +82,7 @@ static void *add_block(buffer_watch *w, uint32_t memory, void *block, size_t siz
 static const watched_block *known_block(buffer_watch *w, uint32_t memory, const void *block) {
     uint32_t offset = lm_offset(w->memories[memory].memory, block);
     const watched_block *b = buffer_watch_find(w, memory, offset);
-    if (!b) find_fault(w, "what does not live there is freed or resized", memory, offset);
+    if (!b) find_fault(w, "a free or resize of a block that is not live", memory, offset);
     return b;
 }
 

@@ -112,12 +112,12 @@ const char *handle_shadow_give(handle_shadow *shadow, lm_handle handle, uint32_t
                                uint32_t memory, uint32_t buffer) {
     uint32_t slot = lm_handle_slot(handle);
     if (slot >= shadow->share_room || slot >= slots_end(shadow))
-        return "a slot is made where another is free";
+        return "a new slot is used although another is free";
     shadow_share *share = &shadow->shares[slot];
-    if (share->count) return "a slot serves two shares";
+    if (share->count) return "a slot has two shares";
     if (generation_of(handle) != generation_of(share->handle) + 1)
         return "a handle is not of the next generation";
-    if (generation_of(handle) > GENERATION_MAX) return "a retired slot serves again";
+    if (generation_of(handle) > GENERATION_MAX) return "a retired slot is reused";
     if (lm_handle_owner(handle) != owner || lm_handle_memory(handle) != memory)
         return "a handle names another owner or memory";
     *share = (shadow_share){.handle = handle, .count = 1, .buffer = buffer};
@@ -138,12 +138,12 @@ const char *handle_shadow_give_token(handle_shadow *shadow, lm_token token, lm_h
     uint32_t record = record_of(token), generation = token_generation(token);
     if (token >> 48) return "a token has more than 48 bits";
     if (record >= shadow->token_room || record >= records_end(shadow))
-        return "a record is made where another is free";
+        return "a new record is used although another is free";
     shadow_token *t = &shadow->tokens[record];
-    if (t->alive || t->queued) return "a record serves two tokens";
+    if (t->alive || t->queued) return "a record has two tokens";
     if (generation != token_generation(t->token) + 1)
         return "a token is not of the next generation";
-    if (generation > GENERATION_MAX) return "a retired record serves again";
+    if (generation > GENERATION_MAX) return "a retired record is reused";
     *t = (shadow_token){token, handle, true, false};
     handle_shadow_share(shadow, handle)->kept++;
     if (record >= shadow->records) shadow->records = record + 1;

@@ -33,27 +33,27 @@ static uint32_t acting_memory(const buffer_player *p) {
     return p->model.owner % p->options.count;
 }
 
-// Whether the next buffer is a block that the player allocates, and that is adopted.
+// Returns whether the next buffer is a block of the player's own that is adopted.
 static bool is_adopted(const buffer_player *p) {
     return p->model.begun % 8 == 4 && p->watch.served[acting_memory(p)].allocator->allocate_aligned;
 }
 
 // Bytes. Loops, because a library function may be a sanitizer's.
 
-// Bytes that are each buffer's own, eight by eight; and among them numbers that conversions treat
-// apart, which chance alone would hardly make.
+// A word of a buffer's own bytes; some are numbers that conversions treat specially and that random
+// bytes would hardly ever give.
 static uint64_t fill_word(uint64_t seed, size_t at) {
     static const uint64_t apart[] = {
-        0x7FF4000000000123, 0xFFF8000000000001, // NaNs that carry something, as f64
-        0x7FA000017FC00123, 0x7F800000FF800000, // and as f32; infinities as f32
+        0x7FF4000000000123, 0xFFF8000000000001, // NaNs with payloads, as f64
+        0x7FA000017FC00123, 0x7F800000FF800000, // as f32: NaNs with payloads; infinities
         0x7FF0000000000000, 0x8000000000000000, // infinity, -0
         0x406FF00000000000, 0x3FE0000000000000, // 255.5, 0.5
         0xBFE0000000000000, 0x3FF8000000000000, // -0.5, 1.5
         0x41E0000000000000, 0x41F0000000080000, // 2^31, 2^32 + 0.5
         0x43E0000000000000, 0x7E37E43C8800759C, // 2^63, 1e300
         0x3690000000000000, 0x437F80003F000000, // 2^-150; 255.5 and 0.5 as f32
-        0x43F0000000001801, 0xC410000000000003, // of 2^64 and -2^66 low bits are left,
-        0x4520000000000001, 0x4530000000000001, // and of 2^83 the last; of 2^84 none
+        0x43F0000000001801, 0xC410000000000003, // 2^64 and -2^66 with low bits,
+        0x4520000000000001, 0x4530000000000001, // 2^83 with the lowest, 2^84 without
     };
     uint64_t turn = seed + at / 8;
     if (turn % 4 == 0) return apart[(turn / 4 + seed) % (sizeof apart / sizeof *apart)];
@@ -143,7 +143,7 @@ bool buffer_check_reference(buffer_player *p, uint32_t number) {
         return buffer_broken(p, "count", "a reference is another owner's");
     if (info.memory != buffer_memory_number(p, b->memory) || info.start != b->start ||
         info.size != buffer->size)
-        return buffer_broken(p, "content", "a buffer lies elsewhere");
+        return buffer_broken(p, "content", "a buffer has moved");
     if (info.start % buffer->alignment != 0)
         return buffer_broken(p, "aligned", "a buffer is not aligned");
     if (info.unique != (buffer->references == 1) || info.references != references)
@@ -151,7 +151,7 @@ bool buffer_check_reference(buffer_player *p, uint32_t number) {
                              info.unique ? ", unique" : "", references, buffer->references);
     if (expected->view && (real->kind != expected->kind || real->offset != expected->offset ||
                            real->length != expected->length))
-        return buffer_broken(p, "content", "a view shows something else");
+        return buffer_broken(p, "content", "a view has another place or kind");
     return true;
 }
 
@@ -174,7 +174,7 @@ static bool check_live(buffer_player *p) {
     for (uint32_t i = 0; i < p->options.count; i++) {
         lm_live live = lm_buffer_table_live_in(&p->table, buffer_memory_number(p, i));
         if (live.buffers != p->live_buffers[i] || live.bytes != p->live_bytes[i])
-            return buffer_broken(p, "count", "%llu buffers live in memory %u, not %u",
+            return buffer_broken(p, "count", "%llu live buffers in memory %u, not %u",
                                  (unsigned long long)live.buffers, i, p->live_buffers[i]);
         if (live.peak_bytes != p->peak_bytes[i])
             return buffer_broken(p, "count", "the peak of memory %u is %llu bytes, not %llu", i,
@@ -183,7 +183,7 @@ static bool check_live(buffer_player *p) {
         uint32_t blocks = p->live_buffers[i] + p->live_blocks[i] + (i == LM_HOME ? p->tables : 0);
         if (w->live[i] == blocks) continue;
         if (i != LM_HOME || w->live[i] < blocks || !w->made)
-            return buffer_broken(p, "death", "%u blocks live in memory %u, not %u", w->live[i], i,
+            return buffer_broken(p, "death", "%u live blocks in memory %u, not %u", w->live[i], i,
                                  blocks);
         p->tables += w->live[i] - blocks;
     }
@@ -199,7 +199,7 @@ static bool check_heap(buffer_player *p, uint32_t memory) {
     if (law) return buffer_broken(p, "sound", "memory %u: %s", memory, law);
     if (!(served->allocator->capabilities & LM_FREES_BLOCKS)) return true;
     return census.live_blocks == p->watch.live[memory] ||
-           buffer_broken(p, "census", "%llu blocks live in memory %u, not %u",
+           buffer_broken(p, "census", "%llu live blocks in memory %u, not %u",
                          (unsigned long long)census.live_blocks, memory, p->watch.live[memory]);
 }
 
@@ -245,11 +245,11 @@ static void pressure(void *context, lm_buffer_table *table, uint32_t memory, uin
     lm_handle none = 0;
     p->pressed++;
     if (memory != p->wanted.memory || bytes != p->wanted.size)
-        buffer_broken(p, "status", "%llu bytes are said to be wanting in memory %u",
+        buffer_broken(p, "status", "pressure is reported for %llu bytes in memory %u",
                       (unsigned long long)bytes, memory);
     if (p->wanted.wrongly) return;
     lm_buffer_create(table, 0, memory, UINT32_MAX, 1, false, &none);
-    if (none) buffer_broken(p, "status", "4 GiB are served");
+    if (none) buffer_broken(p, "status", "a buffer of 4 GiB is created");
     p->watch.calls = calls;
     p->watch.refused = refused;
 }
@@ -269,8 +269,8 @@ static bool check_pressure(buffer_player *p, lm_status status, bool exceeds) {
     uint32_t due = (uint32_t)exceeds + (status == LM_OUT_OF_MEMORY);
     if (p->pressed == due || (status == LM_OK && p->watch.refused && p->pressed == due + 1))
         return true;
-    return buffer_broken(p, "status", "pressure is told %u times, not %u: %s", p->pressed, due,
-                         lm_status_name(status));
+    return buffer_broken(p, "status", "the pressure callback is called %u times, not %u: %s",
+                         p->pressed, due, lm_status_name(status));
 }
 
 static bool exceeds_budget(const buffer_player *p, uint32_t memory, uint32_t size) {
@@ -377,7 +377,7 @@ static lm_status create_and_resize(buffer_player *p, const trace_operation *oper
     if (by_view && !buffer_check_pointer(p, b.start == start)) return BUFFER_BROKEN;
     p->pointer.address = NULL;
     if (!holds_fill(buffer_bytes_of(p, &b), half, size)) {
-        buffer_broken(p, "content", "a resize keeps other bytes");
+        buffer_broken(p, "content", "a resize changes the bytes");
         return BUFFER_BROKEN;
     }
     if (lm_failed(status) && !buffer_release_one(p, made->owner, made->handle, true))
@@ -399,7 +399,7 @@ static lm_status create_and_shrink(buffer_player *p, const trace_operation *oper
     if (status != LM_OK) return status;
     if (!resize(p, size, false, made, &status)) return BUFFER_BROKEN;
     if (lm_failed(status)) {
-        buffer_broken(p, "status", "a buffer cannot be made smaller");
+        buffer_broken(p, "status", "a buffer cannot be shrunk");
         return BUFFER_BROKEN;
     }
     if (!buffer_check_pointer(p, false)) return BUFFER_BROKEN;
@@ -536,7 +536,7 @@ static bool transfer(buffer_player *p, const trace_operation *operation) {
         stays = false;
         full = status == LM_OUT_OF_SLOTS && !handle_shadow_has_slot(&p->shadow);
     }
-    if (stays && p->watch.calls) return buffer_broken(p, "death", "a transfer asks the allocator");
+    if (stays && p->watch.calls) return buffer_broken(p, "death", "a transfer calls the allocator");
     if (!buffer_check_status(p, status, full ? LM_OUT_OF_SLOTS : LM_OK)) return false;
     if (lm_failed(status)) {
         p->played.failures++;
@@ -595,7 +595,7 @@ static bool play_around(buffer_player *p, const trace_operation *operation) {
 
 static bool play_scope(buffer_player *p, const trace_operation *operation) {
     (void)operation;
-    return buffer_broken(p, "status", "scopes and resets are of heaps, not of buffers");
+    return buffer_broken(p, "status", "buffers have no scopes or resets");
 }
 
 static bool play_model(buffer_player *p, const trace_operation *operation) {
@@ -676,7 +676,7 @@ static void restart(buffer_player *p, const buffer_player_options *options) {
 static bool check_empty(buffer_player *p) {
     for (uint32_t i = 0; i < p->options.count; i++)
         if (p->watch.live[i])
-            return buffer_broken(p, "quiescence", "%u blocks live in memory %u", p->watch.live[i],
+            return buffer_broken(p, "quiescence", "%u live blocks in memory %u", p->watch.live[i],
                                  i);
     return true;
 }
@@ -684,7 +684,7 @@ static bool check_empty(buffer_player *p) {
 // A buffer table fails to start only if out of memory, and then leaves no live block.
 static bool check_not_started(buffer_player *p) {
     if (!p->watch.refused)
-        return buffer_broken(p, "status", "a buffer table does not start, with room for it");
+        return buffer_broken(p, "status", "a buffer table does not start although it has room");
     return check_empty(p);
 }
 
@@ -751,7 +751,7 @@ static bool release_owner(buffer_player *p, uint32_t owner) {
     buffer_forget_tokens(p, owner);
     uint64_t real = lm_buffer_table_release_all(&p->table, owner);
     return (real == freed ||
-            buffer_broken(p, "death", "%llu buffers go with owner %u, not %llu",
+            buffer_broken(p, "death", "release_all frees %llu buffers of owner %u, not %llu",
                           (unsigned long long)real, owner, (unsigned long long)freed)) &&
            check_live(p) && buffer_check_pointer(p, true) && walk_tables(p);
 }
@@ -773,7 +773,7 @@ static bool end_table(buffer_player *p) {
     lm_buffer_table_end(&p->table);
     if (!buffer_collect_ended(p) || !buffer_check_pointer(p, false)) return false;
     if (p->watch.broken)
-        return buffer_broken(p, "death", "%s, when the buffer table ends", p->watch.broken);
+        return buffer_broken(p, "death", "%s, at the end of the buffer table", p->watch.broken);
     for (uint32_t i = 0; i < p->options.count; i++)
         if (!check_heap(p, i)) return false;
     return check_empty(p);

@@ -273,7 +273,7 @@ static void wrong_calls_that_pass_are_seen(void **state) {
     counts.share = any_owner_shares;
     start(&counts, false, 16);
     assert_breaks(HEADER "b 0 8\n! wrong_owner 0 2\n- 0\n",
-                  "operation 1 (!): status: wrong_owner is LM_OK, not LM_WRONG_OWNER");
+                  "operation 1 (!): status: wrong_owner returns LM_OK, not LM_WRONG_OWNER");
     counts = lm_counts_plain;
     counts.retain = retain_anyway;
     start(&counts, false, 16);
@@ -309,7 +309,7 @@ static void deaths_are_seen(void **state) {
     counts.release = frees_twice;
     start(&counts, false, 16);
     assert_breaks(HEADER "m 1\nb 0 8\n- 0\n",
-                  "operation 2 (-): death: what does not live there is freed");
+                  "operation 2 (-): death: a free or resize of a block");
 }
 
 static void start_placing(const lm_allocator *wrong, int32_t distance) {
@@ -333,7 +333,7 @@ static void spoilt_bytes_are_seen(void **state) {
     const lm_allocator same = {.allocate = place_block, .free = free_none};
     start_placing(&same, 0);
     assert_breaks(HEADER "m 1\nb 0 8\nb 1 8\n- 0\n- 1\n",
-                  "operation 2 (b): death: a block is allocated that lives");
+                  "operation 2 (b): death: a live block is allocated again");
     start_placing(&same, 8);
     assert_breaks(HEADER "m 1\nb 0 8 8\nb 1 8 8\nb 2 65536 8\n- 0\n- 1\n- 2\n",
                   "operation 3 (b): death: a block outside the memory");

@@ -53,7 +53,8 @@ bool buffer_interrupt_end(buffer_player *p, bool *interrupted) {
         uint32_t owner = lm_handle_owner(other.handle);
         lm_status status = lm_buffer_release(&p->table, owner, other.handle);
         if (status != LM_OK)
-            return buffer_broken(p, "count", "what a retain granted is %s", lm_status_name(status));
+            return buffer_broken(p, "count", "the release of a retained reference returns %s",
+                                 lm_status_name(status));
     }
     return true;
 }

@@ -43,7 +43,7 @@ static bool arm_beside_another(buffer_player *p, const lm_view *of, lm_token oth
                            ? lm_finalizer_replace(&p->table, of->owner, of->handle, &token, &none)
                            : lm_finalizer_attach(&p->table, of->owner, of->handle, other, &token);
     return buffer_check_status(p, status, expected) &&
-           (token == other || buffer_broken(p, "status", "a token is given that is not attached"));
+           (token == other || buffer_broken(p, "status", "a failed attach returns a token"));
 }
 
 // Replaces a token by another one of the same handle. The new one takes over the old one's
@@ -56,7 +56,7 @@ static bool replace(buffer_player *p, const lm_view *of, lm_token *token) {
     lm_status status = lm_finalizer_replace(&p->table, of->owner, of->handle, token, &cancelled);
     if (!buffer_check_status(p, status, full ? LM_OUT_OF_SLOTS : LM_OK)) return false;
     if (lm_failed(status))
-        return *token == old || buffer_broken(p, "status", "a token is lost that was not replaced");
+        return *token == old || buffer_broken(p, "status", "a failed replace changes the token");
     if (cancelled != expected) return buffer_broken(p, "count", "another reference was cancelled");
     if (!buffer_given_token(p, *token, of->handle)) return false;
     handle_shadow_end_token(&p->shadow, old);
@@ -143,7 +143,8 @@ static bool disarm_ring(buffer_player *p, uint32_t number, uint32_t first, unsig
     }
     lm_status status = lm_finalizer_detach_all(&p->table, p->tokens[number].token, &freed);
     if (!buffer_check_status(p, status, LM_OK)) return false;
-    if (freed) return buffer_broken(p, "death", "%u buffers that are held die with tokens", freed);
+    if (freed)
+        return buffer_broken(p, "death", "detach_all frees %u buffers that have references", freed);
     for (uint32_t i = first; i < first + 4; i++) {
         if (!(members >> (i - first) & 1)) continue;
         handle_shadow_end_token(&p->shadow, p->tokens[i].token);
@@ -229,7 +230,8 @@ static bool release_unattached(buffer_player *p, uint32_t first, uint32_t *freed
         if (p->tokens[p->model.queue[i]].token || !real->handle) continue;
         lm_status status = lm_buffer_release(&p->table, real->owner, real->handle);
         if (lm_failed(status))
-            return buffer_broken(p, "status", "%s, of what is held", lm_status_name(status));
+            return buffer_broken(p, "status", "a release of a held reference returns %s",
+                                 lm_status_name(status));
         *freed += status == LM_FREED;
     }
     return true;
@@ -304,10 +306,11 @@ static bool drain(buffer_player *p, const trace_operation *operation) {
     lm_drained drained = lm_finalizers_drain(&p->table, count);
     if (drained.released != tokens || drained.failed || drained.more != (p->waiting > 0))
         return buffer_broken(p, "count", "%u released, %u failed, of %u; %s", drained.released,
-                             drained.failed, tokens, drained.more ? "more wait" : "none waits");
+                             drained.failed, tokens,
+                             drained.more ? "more are queued" : "none is queued");
     if (!release_unattached(p, first, &freed)) return false;
     if (drained.freed + freed != p->model.died_count)
-        return buffer_broken(p, "death", "%u died, not %u", drained.freed + freed,
+        return buffer_broken(p, "death", "%u buffers are freed, not %u", drained.freed + freed,
                              p->model.died_count);
     for (uint32_t i = first; i < p->model.queue_first; i++) {
         uint32_t reference = p->model.tokens[p->model.queue[i]];
@@ -362,6 +365,7 @@ bool buffer_collect_late(buffer_player *p) {
     if (!enqueue_all(p, true)) return false;
     lm_drained drained = lm_finalizers_drain(&p->table, UINT32_MAX);
     return (!drained.released && !drained.freed && !drained.failed && !drained.more) ||
-           buffer_broken(p, "count", "%u released and %u failed, of tokens whose owners are gone",
+           buffer_broken(p, "count",
+                         "%u released and %u failed, after the owners released everything",
                          drained.released, drained.failed);
 }

@@ -81,7 +81,7 @@ static bool check_pointer(buffer_player *p, uint32_t number) {
     if (status != LM_OK) return true;
     buffer_keep_pointer(p, &pointer);
     return pointer.address == buffer_bytes_of(p, b) + real->offset ||
-           buffer_broken(p, "content", "a pointer to a view points elsewhere");
+           buffer_broken(p, "content", "a pointer to a view has a wrong address");
 }
 
 // Loads an element of any kind, in either byte order, at the view's start or end, and stores it
@@ -100,8 +100,8 @@ static bool check_access(buffer_player *p, uint32_t number) {
     lm_status status = lm_view_load(&p->table, real, offset, kind, little, &bits);
     if (!buffer_check_status(p, status, LM_OK)) return false;
     if (bits != expected)
-        return buffer_broken(p, "content", "%llx is loaded, not %llx", (unsigned long long)bits,
-                             (unsigned long long)expected);
+        return buffer_broken(p, "content", "a load returns %llx, not %llx",
+                             (unsigned long long)bits, (unsigned long long)expected);
     status = lm_view_store(&p->table, real, offset, kind, little, bits);
     return buffer_check_status(p, status, LM_OK);
 }

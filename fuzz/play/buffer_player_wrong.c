@@ -300,9 +300,9 @@ bool buffer_wrong(buffer_player *p, const trace_operation *operation) {
     p->played.wrong++;
     const char *word = trace_wrong_calls[operation->argument[0]];
     if (made.got != made.expected)
-        return buffer_broken(p, "status", "%s is %s, not %s", word, lm_status_name(made.got),
+        return buffer_broken(p, "status", "%s returns %s, not %s", word, lm_status_name(made.got),
                              lm_status_name(made.expected));
-    if (p->watch.calls) return buffer_broken(p, "status", "%s asks an allocator", word);
+    if (p->watch.calls) return buffer_broken(p, "status", "%s calls an allocator", word);
     return hash_tables(p) == made.before ||
            buffer_broken(p, "status", "%s changes the buffer table's records", word);
 }
