@@ -44,7 +44,7 @@ static exit_status compare(int argc, char **argv) {
     json_decref(results);
     free(command);
     free(words);
-    return !written ? EXIT_USAGE : ok ? EXIT_HELD : EXIT_BROKEN;
+    return !written ? EXIT_USAGE : ok ? EXIT_PASSED : EXIT_FAILED;
 }
 
 static exit_status list(int argc, char **argv) {
@@ -128,12 +128,12 @@ int main(int argc, char **argv) {
     }
     if (strcmp(argv[1], "--version") == 0) {
         puts("linmem " LINMEM_VERSION);
-        return EXIT_HELD;
+        return EXIT_PASSED;
     }
     if (strcmp(argv[1], "help") == 0) move_help(argc, argv);
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-?") == 0) {
         print_help(stdout);
-        return EXIT_HELD;
+        return EXIT_PASSED;
     }
     const verb *verb = find_verb(argv[1]);
     char fault[LM_FAULT_BYTES];

@@ -62,5 +62,5 @@ exit_status list_command(const list_kind *kinds, size_t count, int argc, char **
         putchar('\n');
     }
     json_decref(found);
-    return EXIT_HELD;
+    return EXIT_PASSED;
 }

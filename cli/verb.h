@@ -5,8 +5,8 @@
 
 // A verb's exit status, which is the command's.
 typedef enum exit_status {
-    EXIT_HELD = 0,   // all checks passed
-    EXIT_BROKEN = 1, // a failure or a regression was found
+    EXIT_PASSED = 0, // all checks passed
+    EXIT_FAILED = 1, // a failure or a regression was found
     EXIT_USAGE = 2,  // wrong usage or bad input
 } exit_status;
 

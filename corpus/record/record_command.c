@@ -162,7 +162,7 @@ static const recorded_command *ended; // NULL: the command has not ended
 // Ends with the command's status where that is not 0, and as the command was killed.
 _Noreturn static void end(exit_status status) {
     remove_recorder();
-    if (ended == NULL || (ended->status == 0 && status != EXIT_HELD)) exit((int)status);
+    if (ended == NULL || (ended->status == 0 && status != EXIT_PASSED)) exit((int)status);
     recorded_command_end_alike(ended);
 }
 
@@ -174,7 +174,7 @@ static void stop(const char *format, ...) {
     vfprintf(stderr, format, arguments);
     fputc('\n', stderr);
     va_end(arguments);
-    end(ended == NULL ? EXIT_USAGE : EXIT_BROKEN);
+    end(ended == NULL ? EXIT_USAGE : EXIT_FAILED);
 }
 
 // ---- getting ready ----
@@ -677,7 +677,7 @@ static bool keep(const record_options *options, recording *seen, uint32_t chosen
     return kept;
 }
 
-// EXIT_HELD where the trace is written, or there is nothing to write.
+// EXIT_PASSED where the trace is written, or there is nothing to write.
 static exit_status finish(const record_options *options, const recorded_command *end) {
     recording seen;
     trace_error error;
@@ -704,7 +704,7 @@ static exit_status finish(const record_options *options, const recorded_command 
     free(programs.items);
     free(notes.text);
     recording_close(&seen);
-    return !kept ? EXIT_BROKEN : known ? EXIT_HELD : EXIT_USAGE;
+    return !kept ? EXIT_FAILED : known ? EXIT_PASSED : EXIT_USAGE;
 }
 
 static void say_end(const char *command, const recorded_command *end) {
@@ -734,7 +734,7 @@ exit_status record_command(int argc, char **argv) {
     if (!recorded_command_run(options.command, output, &shared, &command))
         stop("%s: %s", options.command[0], strerror(errno));
     ended = &command;
-    exit_status status = command.exec_error != 0 ? EXIT_HELD : finish(&options, &command);
+    exit_status status = command.exec_error != 0 ? EXIT_PASSED : finish(&options, &command);
     say_end(options.command[0], &command);
     end(status);
 }

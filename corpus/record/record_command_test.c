@@ -150,13 +150,13 @@ static void record_with_other_malloc(const char *scenario) {
     setenv("LD_PRELOAD", beside("other_malloc.so"), 1);
     int status = record("-o", output, "--", calls_path, scenario, NULL);
     unsetenv("LD_PRELOAD");
-    if (status != EXIT_HELD) fail_msg("%s: status %d: %s", scenario, status, said);
+    if (status != EXIT_PASSED) fail_msg("%s: status %d: %s", scenario, status, said);
     read_output();
     assert_int_equal(count(TRACE_ALLOCATE, PRELOAD_SIZE), 1);
 }
 
 static void test_calls_before_main_and_after(void **state) {
-    record_scenario("plain", EXIT_HELD);
+    record_scenario("plain", EXIT_PASSED);
     assert_int_equal(count(TRACE_ALLOCATE, EARLY_SIZE), EARLY_COUNT);
     assert_int_equal(count(TRACE_FREE, EARLY_SIZE), EARLY_COUNT);
     assert_int_equal(count(TRACE_ALLOCATE, -1), EARLY_COUNT + PLAIN_COUNT);
@@ -199,7 +199,7 @@ static void assert_family(uint32_t first) {
 }
 
 static void test_the_whole_family(void **state) {
-    record_scenario("family", EXIT_HELD);
+    record_scenario("family", EXIT_PASSED);
     assert_family(EARLY_COUNT);
 }
 
@@ -211,7 +211,7 @@ static void test_calls_within_calls_are_not_recorded(void **state) {
 
 // The fixture itself checks errno and that refused blocks stay.
 static void test_refused_calls_leave_no_trace(void **state) {
-    record_scenario("refused", EXIT_HELD);
+    record_scenario("refused", EXIT_PASSED);
     assert_int_equal(count(TRACE_ALLOCATE, -1), EARLY_COUNT + 1 + REFUSED_COUNT);
     assert_int_equal(count(TRACE_RESIZE, REFUSED_SIZE), 1);
     assert_int_equal(count(TRACE_ZEROED, -1), 0);
@@ -219,7 +219,7 @@ static void test_refused_calls_leave_no_trace(void **state) {
 }
 
 static void test_threads_are_lanes(void **state) {
-    record_scenario("threads", EXIT_HELD);
+    record_scenario("threads", EXIT_PASSED);
     assert_int_equal(made.lanes, THREADS + 1);
     assert_int_equal(count(TRACE_ALLOCATE, THREAD_SIZE), THREADS * THREAD_BLOCKS);
     assert_int_equal(count(TRACE_FREE, THREAD_SIZE), THREADS * THREAD_BLOCKS);
@@ -268,12 +268,12 @@ static void test_every_end_keeps_what_was_recorded(void **state) {
 
 // The child's trace begins with the parent's calls before the fork; its calls are no other's.
 static void test_the_child_of_a_fork_is_recorded_apart(void **state) {
-    record_scenario("fork", EXIT_HELD);
+    record_scenario("fork", EXIT_PASSED);
     assert_int_equal(count(TRACE_ALLOCATE, CHILD_SIZE), 0);
     assert_int_equal(count(TRACE_ALLOCATE, PLAIN_SIZE), 2 * PLAIN_COUNT);
     assert_non_null(strstr(said, "--process NAME): heap_calls 17 calls"));
     assert_int_equal(record("-o", output, "-p", "heap_calls:2", "--", calls_path, "fork", NULL),
-                     EXIT_HELD);
+                     EXIT_PASSED);
     read_output();
     assert_int_equal(count(TRACE_ALLOCATE, CHILD_SIZE), CHILD_COUNT);
     assert_int_equal(count(TRACE_ALLOCATE, PLAIN_SIZE), PLAIN_COUNT);
@@ -282,7 +282,7 @@ static void test_the_child_of_a_fork_is_recorded_apart(void **state) {
 }
 
 static void test_a_daemon_is_recorded_not_what_started_it(void **state) {
-    record_scenario("daemon", EXIT_HELD);
+    record_scenario("daemon", EXIT_PASSED);
     assert_int_equal(count(TRACE_FREE, CHILD_SIZE), MANY_COUNT);
     assert_int_equal(count(TRACE_FREE, EARLY_SIZE), EARLY_COUNT);
     assert_all_seen();
@@ -290,7 +290,7 @@ static void test_a_daemon_is_recorded_not_what_started_it(void **state) {
 
 static void test_a_daemon_that_outlives_the_recording_is_named(void **state) {
     int daemon_input = pipe_to_command(0);
-    record_scenario("outlives", EXIT_HELD);
+    record_scenario("outlives", EXIT_PASSED);
     const char *running = strstr(said, "still running when the recording ended: heap_calls (pid ");
     assert_non_null(running);
     assert_memory_equal(strchr(running, ')'), ")\n", 2); // the zombie is none
@@ -308,25 +308,25 @@ static void test_pids_of_another_namespace_are_not_taken_for_ours(void **state) 
     }
     assert_int_equal(record("-o", output, "-p", "heap_calls", "--", "unshare", "--map-root-user",
                             "--pid", "--fork", calls_path, "plain", NULL),
-                     EXIT_HELD);
+                     EXIT_PASSED);
     if (strstr(said, "still running") != NULL) fail_msg("%s", said);
 }
 
 // Up to exec it is the parent's memory; what exec starts has a stream of its own, to be chosen.
 static void test_the_child_of_a_vfork_is_recorded_until_exec(void **state) {
-    record_scenario("vfork", EXIT_HELD);
+    record_scenario("vfork", EXIT_PASSED);
     assert_int_equal(count(TRACE_ALLOCATE, CHILD_SIZE), CHILD_COUNT);
     assert_int_equal(count(TRACE_ALLOCATE, PLAIN_SIZE), PLAIN_COUNT);
     assert_non_null(strstr(said, "--process NAME): exe 206 calls"));
     assert_int_equal(record("-o", output, "--process", "exe", "--", calls_path, "vfork", NULL),
-                     EXIT_HELD);
+                     EXIT_PASSED);
     read_output();
     assert_int_equal(count(TRACE_ALLOCATE, -1), EARLY_COUNT + PLAIN_COUNT);
 }
 
 // The program that the command became in the end is recorded: behind env, wrappers and shims.
 static void test_exec_in_the_same_process(void **state) {
-    record_scenario("exec", EXIT_HELD);
+    record_scenario("exec", EXIT_PASSED);
     assert_int_equal(count(TRACE_ALLOCATE, -1), EARLY_COUNT + PLAIN_COUNT);
     assert_non_null(strstr(said, "--process NAME): heap_calls 20 calls (pid "));
     assert_int_equal(
@@ -350,7 +350,7 @@ static void test_programs_that_confine_themselves(void **state) {
             print_message("we are not root, so that nothing can be dropped\n");
             continue;
         }
-        record_scenario(scenarios[i], EXIT_HELD);
+        record_scenario(scenarios[i], EXIT_PASSED);
         assert_int_equal(count(TRACE_ALLOCATE, PLAIN_SIZE), MANY_COUNT);
         assert_int_equal(count(TRACE_FREE, PLAIN_SIZE), MANY_COUNT);
         assert_null(strstr(said, "cut off"));
@@ -358,14 +358,15 @@ static void test_programs_that_confine_themselves(void **state) {
 }
 
 static void test_more_threads_than_lanes(void **state) {
-    record_scenario("short threads", EXIT_HELD);
+    record_scenario("short threads", EXIT_PASSED);
     assert_int_equal(made.lanes, TRACE_LANES_MAX);
     assert_int_equal(count(TRACE_FREE, THREAD_SIZE), SHORT_THREADS);
     assert_non_null(strstr(said, "threads above 4096: they share lanes"));
 }
 
 static void test_the_first_calls_are_kept(void **state) {
-    assert_int_equal(record("-o", output, "-l", "50", "--", calls_path, "_exit", NULL), EXIT_HELD);
+    assert_int_equal(record("-o", output, "-l", "50", "--", calls_path, "_exit", NULL),
+                     EXIT_PASSED);
     read_output();
     assert_int_equal(count(TRACE_ALLOCATE, -1), 50);
     assert_int_equal(made.count, 101);
@@ -391,13 +392,13 @@ static void limit_files_softly(void) {
 
 static void test_what_came_before_the_disk_was_full_is_kept(void **state) {
     before_record = limit_files;
-    record_scenario("closed", EXIT_HELD);
+    record_scenario("closed", EXIT_PASSED);
     size_t calls = count(TRACE_ALLOCATE, -1) + count(TRACE_FREE, -1);
     assert_in_range(calls, LITTLE_ROOM_BYTES / 24 - 300, LITTLE_ROOM_BYTES / 24);
     assert_non_null(strstr(made.preamble, "# cut off before the program ended: File too large"));
     assert_non_null(strstr(said, "cut off before the program ended: File too large"));
     before_record = limit_files_softly; // the command's limit, not ours
-    record_scenario("closed", EXIT_HELD);
+    record_scenario("closed", EXIT_PASSED);
     assert_int_equal(count(TRACE_FREE, PLAIN_SIZE), MANY_COUNT);
 }
 
@@ -433,7 +434,7 @@ static void test_small_programs_take_little_disk(void **state) {
     snprintf(sizes, sizeof sizes, "%s/sizes", folder);
     assert_int_equal(record("-o", output, "-p", "heap_calls", "--", "sh", "-c", script, calls_path,
                             sizes, least, NULL),
-                     EXIT_HELD);
+                     EXIT_PASSED);
     FILE *file = fopen(sizes, "r");
     long bytes = 0;
     assert_non_null(file);
@@ -444,7 +445,7 @@ static void test_small_programs_take_little_disk(void **state) {
 }
 
 static void test_new_and_delete_reach_it(void **state) {
-    assert_int_equal(record("-o", output, "--", beside("heap_calls_cpp"), NULL), EXIT_HELD);
+    assert_int_equal(record("-o", output, "--", beside("heap_calls_cpp"), NULL), EXIT_PASSED);
     read_output();
     static const long sizes[] = {NEW_SIZE, NEW_ARRAY_SIZE, NEW_ALIGNED_SIZE};
     for (int i = 0; i < 3; i++) {
@@ -458,7 +459,7 @@ static void test_new_and_delete_reach_it(void **state) {
 }
 
 static void test_a_program_at_fixed_addresses(void **state) {
-    assert_int_equal(record("-o", output, "--", beside("fixed_address"), NULL), EXIT_HELD);
+    assert_int_equal(record("-o", output, "--", beside("fixed_address"), NULL), EXIT_PASSED);
     read_output();
     assert_int_equal(count(TRACE_ALLOCATE, PLAIN_SIZE), PLAIN_COUNT);
     assert_int_equal(count(TRACE_FREE, PLAIN_SIZE), PLAIN_COUNT);
@@ -523,7 +524,8 @@ static void test_programs_without_a_recorded_call(void **state) {
 
 // The loader takes no preloads where an environment without them starts a program.
 static void test_a_program_that_loses_the_recorder(void **state) {
-    assert_int_equal(record("-o", output, "--", "env", "-i", calls_path, "plain", NULL), EXIT_HELD);
+    assert_int_equal(record("-o", output, "--", "env", "-i", calls_path, "plain", NULL),
+                     EXIT_PASSED);
     assert_non_null(strstr(said, "env was replaced by 'heap_calls' (exec)"));
     read_output();
     assert_non_null(strstr(made.preamble, "# env was replaced by 'heap_calls' (exec)"));
@@ -544,7 +546,7 @@ static void test_a_runtime_with_a_heap_of_its_own(void **state) {
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
         unsetenv("PYTHONMALLOC");
         if (settings[i] != NULL) setenv("PYTHONMALLOC", settings[i], 1);
-        assert_int_equal(record("-o", output, "--", python, "plain", NULL), EXIT_HELD);
+        assert_int_equal(record("-o", output, "--", python, "plain", NULL), EXIT_PASSED);
         bool sees_all = i == 1 || i == 2;
         read_output();
         assert_int_equal(
@@ -560,7 +562,7 @@ static void test_the_largest_of_a_name_is_chosen(void **state) {
     static const char script[] = "$0 _exit; $0 plain; $0 threads; $0 plain; $0 _exit";
     assert_int_equal(
         record("-o", output, "-p", "heap_calls", "--", "sh", "-c", script, calls_path, NULL),
-        EXIT_HELD);
+        EXIT_PASSED);
     read_output();
     assert_int_equal(made.lanes, THREADS + 1);
     assert_non_null(strstr(said, "heap_calls (4 processes, at most "));
@@ -738,13 +740,13 @@ static void write_to_output(void) {
 
 static void test_standard_output(void **state) {
     before_record = write_to_output;
-    assert_int_equal(record("-o", "-", "--", calls_path, "plain", NULL), EXIT_HELD);
+    assert_int_equal(record("-o", "-", "--", calls_path, "plain", NULL), EXIT_PASSED);
     read_output();
     assert_int_equal(count(TRACE_ALLOCATE, -1), EARLY_COUNT + PLAIN_COUNT);
     before_record = write_to_output;
     assert_int_equal(
         record("-o", "-", "--", "sh", "-c", "echo written; exec \"$0\" plain", calls_path, NULL),
-        EXIT_HELD);
+        EXIT_PASSED);
     read_output(); // it has nothing of what the command wrote
     assert_non_null(strstr(said, "written\n"));
 }
@@ -775,7 +777,7 @@ static void test_standard_output_that_is_none(void **state) {
 // The command succeeded; there is a trace that nobody has.
 static void test_a_trace_that_cannot_be_written(void **state) {
     before_record = make_output_unwritable;
-    assert_int_equal(record("-o", "-", "--", calls_path, "plain", NULL), EXIT_BROKEN);
+    assert_int_equal(record("-o", "-", "--", calls_path, "plain", NULL), EXIT_FAILED);
     assert_non_null(strstr(said, "standard output: No space left"));
     assert_int_equal(record("-o", "/dev/full/x.lmt", "--", calls_path, "plain", NULL), EXIT_USAGE);
     assert_non_null(strstr(said, "/dev/full/x.lmt: Not a directory"));
@@ -791,7 +793,7 @@ static void test_closed_standard_streams(void **state) {
     before_record = close_standard_streams;
     static const char script[] = "[ ! -e /proc/$$/fd/0 ] && [ ! -e /proc/$$/fd/1 ] || exit 9; "
                                  "exec \"$0\" plain";
-    assert_int_equal(record("-o", output, "--", "sh", "-c", script, calls_path, NULL), EXIT_HELD);
+    assert_int_equal(record("-o", output, "--", "sh", "-c", script, calls_path, NULL), EXIT_PASSED);
     read_output();
     assert_int_equal(count(TRACE_ALLOCATE, -1), EARLY_COUNT + PLAIN_COUNT);
 }

@@ -40,7 +40,7 @@ static bool read_trace(const request *request, const char *path, trace *trace) {
 }
 
 static exit_status check(const request *request) {
-    exit_status status = EXIT_HELD;
+    exit_status status = EXIT_PASSED;
     for (size_t i = 0; i < request->count; i++) {
         trace trace;
         if (!read_trace(request, request->files[i], &trace)) {
@@ -56,7 +56,7 @@ static exit_status check(const request *request) {
 }
 
 static exit_status stat(const request *request) {
-    exit_status status = EXIT_HELD;
+    exit_status status = EXIT_PASSED;
     json_t *all = json_array();
     for (size_t i = 0; i < request->count; i++) {
         trace trace;
@@ -88,7 +88,7 @@ static exit_status write_trace(const request *request, trace *trace, const char 
     trace_error error;
     bool written = trace_write(trace, path, &error);
     trace_free(trace);
-    return written ? EXIT_HELD : fail(request, path, error.text);
+    return written ? EXIT_PASSED : fail(request, path, error.text);
 }
 
 static exit_status convert(const request *request) {

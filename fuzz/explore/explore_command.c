@@ -300,7 +300,7 @@ static void print_violation(const job *j, const json_t *violation) {
 static exit_status print_result(const job *j) {
     if (!j->result) {
         printf("%-17s %s\n", j->allocator, *j->failure ? j->failure : "not explored");
-        return EXIT_BROKEN;
+        return EXIT_FAILED;
     }
     printf("%-17s %5lld %12lld %18lld %9.1f", j->allocator, (long long)number(j->result, "depth"),
            (long long)number(j->result, "states"), (long long)number(j->result, "sequences"),
@@ -310,8 +310,8 @@ static exit_status print_result(const job *j) {
         print_violation(j, violation);
     else
         printf("  no violation%s%s\n", *j->failure ? "; " : "", j->failure);
-    if (violation) return EXIT_BROKEN;
-    return j->full ? EXIT_USAGE : *j->failure ? EXIT_BROKEN : EXIT_HELD;
+    if (violation) return EXIT_FAILED;
+    return j->full ? EXIT_USAGE : *j->failure ? EXIT_FAILED : EXIT_PASSED;
 }
 
 static void write_json(const exploring *e) {
@@ -335,11 +335,11 @@ exit_status explore_command(int argc, char **argv) {
     interrupt_catch();
     divide(&e);
     run_jobs(&e);
-    exit_status worst = EXIT_HELD;
+    exit_status worst = EXIT_PASSED;
     puts("allocator         depth       states          sequences   seconds");
     for (size_t i = 0; i < e.count; i++) {
         exit_status status = print_result(&e.jobs[i]);
-        if (worst != EXIT_BROKEN && status != EXIT_HELD) worst = status;
+        if (worst != EXIT_FAILED && status != EXIT_PASSED) worst = status;
     }
     if (e.json) write_json(&e);
     for (size_t i = 0; i < e.count; i++) {

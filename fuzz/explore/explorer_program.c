@@ -58,7 +58,7 @@ json_t *explorer_program_run(const char *const *arguments, char *failure) {
     child_end end = {0};
     if (pid > 0) child_wait(pid, 0, &end);
     json_t *result = explorer_program_read(ends[0]);
-    bool whole = pid > 0 && (end.ok || end.exit_status == EXIT_BROKEN);
+    bool whole = pid > 0 && (end.ok || end.exit_status == EXIT_FAILED);
     if (!result || !whole)
         snprintf(failure, FAILURE_BYTES, "%s", pid > 0 ? end.text : strerror(reason));
     return result;

@@ -2,7 +2,7 @@
 // every strategy, at levels 0 and 1 and with its steps counted, walked after every operation; and
 // with each of their growths refused; with the wrong calls in them, and by all strategies in
 // agreement. Those of buffers: fuzz/reproduce/buffers_regressions_test.c.
-#include "fuzz/oracle/agreement.h"
+#include "fuzz/oracle/differential.h"
 #include "fuzz/play/out_of_memory.h"
 
 #include "alloc/registry.h"
@@ -52,13 +52,13 @@ static void play_wrongly(const lm_allocator *allocator, const trace *trace, cons
 }
 
 static void play_together(const trace *trace, int level, const char *name) {
-    static agreement all;
+    static differential all;
     heap_options options = {.walk_every = 0};
     size_t at;
     all.count = lm_strategy_count();
     for (size_t i = 0; i < all.count; i++)
         all.allocators[i] = lm_strategy_at(i, level);
-    if (!agreement_run(&all, &player, &options, trace->operations, trace->count, &at))
+    if (!differential_run(&all, &player, &options, trace->operations, trace->count, &at))
         fail_msg("%s, level %d: operation %zu breaks %s: %s", name, level, at,
                  law_names[all.broken], all.finding);
 }

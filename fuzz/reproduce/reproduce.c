@@ -400,7 +400,7 @@ static exit_status reproduce_on_program(const request *request) {
         puts("interrupted before all was played");
     else if (!broken)
         printf("nothing is broken: %zu operations\n", request->trace.count);
-    return broken || interrupted() ? EXIT_BROKEN : EXIT_HELD;
+    return broken || interrupted() ? EXIT_FAILED : EXIT_PASSED;
 }
 
 static exit_status reproduce_trace(const request *request) {
@@ -417,7 +417,7 @@ static exit_status reproduce_trace(const request *request) {
     else if (broken == 0)
         printf("nothing is broken: %zu operations, %zu allocator%s\n", request->trace.count, played,
                played == 1 ? "" : "s");
-    return broken || interrupted() ? EXIT_BROKEN : EXIT_HELD;
+    return broken || interrupted() ? EXIT_FAILED : EXIT_PASSED;
 }
 
 // ---- Inputs that are no operations --------------------------------------------------------------
@@ -462,7 +462,7 @@ static exit_status reproduce_bytes(const request *request) {
     }
     free(program);
     free(real);
-    return broken ? EXIT_BROKEN : EXIT_HELD;
+    return broken ? EXIT_FAILED : EXIT_PASSED;
 }
 
 // ---- What an input is ---------------------------------------------------------------------------
@@ -579,7 +579,7 @@ static void print_program(const char *target, const char *strategy, bool needed)
 exit_status reproduce_programs(const reproduction *wanted) {
     request request = {.wanted = wanted};
     explored_by by;
-    if (strcmp(wanted->input, "-") == 0 || reproduce_explored_is(wanted, &by)) return EXIT_HELD;
+    if (strcmp(wanted->input, "-") == 0 || reproduce_explored_is(wanted, &by)) return EXIT_PASSED;
     read_input(&request);
     const fuzz_target *target = fuzz_target_named(request.target_name);
     bool needed = !request.target || !request.target->play;
@@ -590,5 +590,5 @@ exit_status reproduce_programs(const reproduction *wanted) {
             print_program(target->name, name, needed);
     }
     trace_free(&request.trace);
-    return EXIT_HELD;
+    return EXIT_PASSED;
 }

@@ -46,6 +46,6 @@ bool reproduce_explored(const reproduction *wanted, exit_status *status) {
                                                       : own;
          *name; name++)
         broken |= play(wanted->input, *name, by.level);
-    *status = broken ? EXIT_BROKEN : EXIT_HELD;
+    *status = broken ? EXIT_FAILED : EXIT_PASSED;
     return true;
 }

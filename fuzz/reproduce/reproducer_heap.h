@@ -94,7 +94,7 @@ static void move(void) {
     checked_move(&heap);
 }
 
-// The last request has room, and most strategies serve it (fuzz/oracle/agreement.h).
+// The last request has room, and most strategies serve it (fuzz/oracle/differential.h).
 static void agrees(const char *finding) {
     if (heap.answer != CHECKED_SERVED)
         broken("agreement", "%llu bytes are left, and %s", (ull)oracle_left(&heap.oracle), finding);

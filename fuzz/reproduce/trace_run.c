@@ -3,7 +3,7 @@
 #include "alloc/conformance/checkerboard.h"
 #include "alloc/registry.h"
 #include "cli/child.h"
-#include "fuzz/oracle/agreement.h"
+#include "fuzz/oracle/differential.h"
 #include "fuzz/oracle/noted.h"
 #include "fuzz/oracle/wrong_call.h"
 #include "fuzz/play/buffers_input.h"
@@ -64,14 +64,14 @@ static void is_of_others(int number) {
 // Alone first: what breaks then, or crashes, is its own.
 static void play_differential(const trace_run *run, const trace *trace, failure *failure) {
     static const int signals[] = {SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGABRT};
-    static agreement all;
+    static differential all;
     const lm_allocator *allocator = run->allocator;
     heap_options options = {.walk_every = trace->count <= WALKS_MAX};
     if (!heap_player_create(&player)) return;
     all.count = 1;
     all.allocators[0] = allocator;
     bool holds =
-        agreement_run(&all, &player, &options, trace->operations, trace->count, &failure->at);
+        differential_run(&all, &player, &options, trace->operations, trace->count, &failure->at);
     for (size_t i = 0; holds && i < sizeof signals / sizeof *signals; i++)
         signal(signals[i], is_of_others);
     for (size_t i = 0; holds && i < lm_strategy_count(); i++) {
@@ -79,8 +79,8 @@ static void play_differential(const trace_run *run, const trace *trace, failure 
         if (strcmp(other->name, allocator->name) != 0) all.allocators[all.count++] = other;
     }
     if (holds)
-        holds =
-            agreement_run(&all, &player, &options, trace->operations, trace->count, &failure->at);
+        holds = differential_run(&all, &player, &options, trace->operations, trace->count,
+                                 &failure->at);
     if (!holds && all.place == 0) fail(failure, law_names[all.broken], all.finding);
     heap_player_destroy(&player);
 }

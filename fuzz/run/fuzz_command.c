@@ -101,7 +101,7 @@ static void add_units(request *request) {
 static exit_status print_programs(const fuzz_run *run) {
     for (size_t i = 0; i < run->count; i++)
         printf("program %s\n", run->units[i].name);
-    return EXIT_HELD;
+    return EXIT_PASSED;
 }
 
 static void free_units(fuzz_run *run) {
@@ -211,10 +211,10 @@ static exit_status minimise_seeds(request *request) {
     char error[300];
     for (size_t i = 0; i < request->run.count; i++)
         prepare_unit(request, &request->run.units[i]);
-    if (minimise(&request->run, LINMEM_SOURCE_DIR "/corpus/fuzz", error)) return EXIT_HELD;
+    if (minimise(&request->run, LINMEM_SOURCE_DIR "/corpus/fuzz", error)) return EXIT_PASSED;
     if (*error) options_fail("%s", error);
     puts("Interrupted: the seeds of targets not named above are unchanged");
-    return EXIT_BROKEN;
+    return EXIT_FAILED;
 }
 
 // ---- The command --------------------------------------------------------------------------------
@@ -299,7 +299,7 @@ static exit_status fuzz(request *request) {
     if (!fuzz_run_all(run)) options_fail("a program could not be started: %s", strerror(errno));
     size_t findings = print_verdict(run);
     reproduce_findings(request);
-    return findings || interrupted() ? EXIT_BROKEN : EXIT_HELD;
+    return findings || interrupted() ? EXIT_FAILED : EXIT_PASSED;
 }
 
 exit_status fuzz_command(int argc, char **argv) {

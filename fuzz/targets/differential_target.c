@@ -1,6 +1,6 @@
 // Fuzz target: the same allocator calls on all strategies, whose results must agree within the
-// policy (fuzz/oracle/agreement.h).
-#include "fuzz/oracle/agreement.h"
+// policy (fuzz/oracle/differential.h).
+#include "fuzz/oracle/differential.h"
 #include "fuzz/targets/heap_fuzzing.h"
 
 #define STRATEGY(name) extern const lm_allocator lm_##name##_level0, lm_##name##_level1;
@@ -13,7 +13,7 @@ static const lm_allocator *const strategies[][2] = {
 #undef STRATEGY
 };
 
-static agreement all = {.count = sizeof strategies / sizeof *strategies};
+static differential all = {.count = sizeof strategies / sizeof *strategies};
 
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
     target_begin(*argc, *argv);
@@ -27,7 +27,7 @@ void target_input(const uint8_t *bytes, size_t count) {
     static trace_operation operations[HEAP_INPUT_OPERATIONS_MAX];
     size_t played = heap_input_decode(bytes, count, operations, HEAP_INPUT_OPERATIONS_MAX), at;
     heap_options options = {.walk_every = target.walk_every};
-    if (!agreement_run(&all, &player, &options, operations, played, &at))
+    if (!differential_run(&all, &player, &options, operations, played, &at))
         heap_fuzzing_fail(at, played, all.broken, all.finding);
     target_operations += played;
 }

@@ -283,12 +283,12 @@ int main(int argc, char **argv) {
         .heap = {.sizes = {8, 60, 250, 1000}, .size_count = 4, .verbs = HEAP_WORLD_VERBS}};
     exploration result = {.broken = LAW_NONE};
     options_parse(&argp, argc, argv, &s);
-    if (s.list) return tell(all_names()) ? EXIT_HELD : EXIT_USAGE;
+    if (s.list) return tell(all_names()) ? EXIT_PASSED : EXIT_USAGE;
     if (!s.allocator && !s.play) options_fail("no allocator given");
     if (s.play)
         play(&s, &result);
     else
         explore_all(&s, &result);
     if (!tell(result_json(&s, &result))) return EXIT_USAGE;
-    return result.broken == LAW_NONE ? EXIT_HELD : EXIT_BROKEN;
+    return result.broken == LAW_NONE ? EXIT_PASSED : EXIT_FAILED;
 }

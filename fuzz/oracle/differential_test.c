@@ -1,6 +1,6 @@
 // The differential test: correct strategies agree, and one that fails requests which the others
 // serve is named.
-#include "fuzz/oracle/agreement.h"
+#include "fuzz/oracle/differential.h"
 
 #include "alloc/registry.h"
 
@@ -14,7 +14,7 @@
 enum { ERRING = 3 }; // the index of the erring strategy
 
 static heap_player player;
-static agreement all;
+static differential all;
 
 // ---- A strategy that takes and states four times the size ---------------------------------------
 
@@ -47,7 +47,7 @@ static const lm_allocator *erring(void) {
 
 static void take_all(const lm_allocator *also) {
     all.count = lm_strategy_count();
-    assert_in_range(all.count, ERRING + 1, AGREEMENT_STRATEGIES_MAX);
+    assert_in_range(all.count, ERRING + 1, DIFFERENTIAL_STRATEGIES_MAX);
     for (size_t i = 0; i < all.count; i++)
         all.allocators[i] = lm_strategy_at(i, 0);
     if (also) all.allocators[ERRING] = also;
@@ -62,7 +62,7 @@ static size_t play(const char *text) {
     if (!trace_parse(whole, strlen(whole), &trace, &error)) fail_msg("%s", error.text);
     heap_options options = {0};
     size_t at, count = trace.count;
-    bool holds = agreement_run(&all, &player, &options, trace.operations, trace.count, &at);
+    bool holds = differential_run(&all, &player, &options, trace.operations, trace.count, &at);
     trace_free(&trace);
     assert_int_equal(holds, all.broken == LAW_NONE);
     return holds ? count : at;

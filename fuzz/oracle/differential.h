@@ -12,26 +12,26 @@
 #include "fuzz/play/heap_player.h"
 
 enum {
-    AGREEMENT_STRATEGIES_MAX = 32,
-    AGREEMENT_OPERATIONS_MAX = 1024, // compared; later operations are played only
+    DIFFERENTIAL_STRATEGIES_MAX = 32,
+    DIFFERENTIAL_OPERATIONS_MAX = 1024, // compared; later operations are played only
 };
 
 // The results of one operation: a bit for each strategy.
-typedef struct agreement_answers {
+typedef struct differential_answers {
     uint32_t served, refused, owed; // owed: refused with room for it
-} agreement_answers;
+} differential_answers;
 
-typedef struct agreement {
-    const lm_allocator *allocators[AGREEMENT_STRATEGIES_MAX];
+typedef struct differential {
+    const lm_allocator *allocators[DIFFERENTIAL_STRATEGIES_MAX];
     size_t count;
-    agreement_answers answers[AGREEMENT_OPERATIONS_MAX];
+    differential_answers answers[DIFFERENTIAL_OPERATIONS_MAX];
     size_t place;      // the index of the strategy that broke a law
     law broken;        // or LAW_NONE
     char finding[240]; // which strategy, and how
-} agreement;
+} differential;
 
-// Plays the operations, up to an exit, on all strategies of `agreement`, and compares the results.
-// `options` apply to all; its allocators are ignored. Returns false if a law is broken; `at` is
-// then the operation, and `broken` and `finding` say which law and how.
-bool agreement_run(agreement *agreement, heap_player *player, const heap_options *options,
-                   const trace_operation *operations, size_t count, size_t *at);
+// Plays the operations, up to an exit, on all strategies of `differential`, and compares the
+// results. `options` apply to all; its allocators are ignored. Returns false if a law is broken;
+// `at` is then the operation, and `broken` and `finding` say which law and how.
+bool differential_run(differential *differential, heap_player *player, const heap_options *options,
+                      const trace_operation *operations, size_t count, size_t *at);

@@ -1,4 +1,4 @@
-#include "fuzz/oracle/agreement.h"
+#include "fuzz/oracle/differential.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -22,10 +22,10 @@ static uint32_t alignment_of(oracle *o, const trace_operation *operation) {
     return e ? e->alignment : LM_BLOCK_ALIGNMENT;
 }
 
-static void note(agreement *a, heap_player *p, const trace_operation *operation, size_t index) {
-    if (p->heap.answer == CHECKED_NOT_ASKED || index >= AGREEMENT_OPERATIONS_MAX) return;
+static void note(differential *a, heap_player *p, const trace_operation *operation, size_t index) {
+    if (p->heap.answer == CHECKED_NOT_ASKED || index >= DIFFERENTIAL_OPERATIONS_MAX) return;
     uint32_t bit = UINT32_C(1) << a->place;
-    agreement_answers *answers = &a->answers[index];
+    differential_answers *answers = &a->answers[index];
     if (p->heap.answer == CHECKED_SERVED) {
         answers->served |= bit;
         return;
@@ -39,8 +39,8 @@ static void note(agreement *a, heap_player *p, const trace_operation *operation,
 // ---- Playing ------------------------------------------------------------------------------------
 
 // Does not end the heap: that gives no results and costs as much as the calls.
-static bool play_all(agreement *a, heap_player *p, const trace_operation *operations, size_t count,
-                     size_t *at) {
+static bool play_all(differential *a, heap_player *p, const trace_operation *operations,
+                     size_t count, size_t *at) {
     for (; *at < count && operations[*at].verb != TRACE_EXIT; ++*at) {
         if (!heap_player_play(p, &operations[*at])) return false;
         note(a, p, &operations[*at], *at);
@@ -48,7 +48,7 @@ static bool play_all(agreement *a, heap_player *p, const trace_operation *operat
     return true;
 }
 
-static bool play_on(agreement *a, heap_player *p, const heap_options *options,
+static bool play_on(differential *a, heap_player *p, const heap_options *options,
                     const trace_operation *operations, size_t count, size_t *at) {
     heap_options own = *options;
     own.allocator = a->allocators[a->place];
@@ -69,8 +69,8 @@ static int count_of(uint32_t strategies) {
     return __builtin_popcount(strategies);
 }
 
-static bool holds(agreement *a, const trace_operation *operation,
-                  const agreement_answers *answers) {
+static bool holds(differential *a, const trace_operation *operation,
+                  const differential_answers *answers) {
     if (!answers->owed || count_of(answers->served) <= count_of(answers->refused)) return true;
     a->place = (size_t)__builtin_ctz(answers->owed);
     a->broken = LAW_agreement;
@@ -83,13 +83,13 @@ static bool holds(agreement *a, const trace_operation *operation,
     return false;
 }
 
-bool agreement_run(agreement *a, heap_player *p, const heap_options *options,
-                   const trace_operation *operations, size_t count, size_t *at) {
+bool differential_run(differential *a, heap_player *p, const heap_options *options,
+                      const trace_operation *operations, size_t count, size_t *at) {
     a->broken = LAW_NONE;
     memset(a->answers, 0, sizeof a->answers);
     for (a->place = 0; a->place < a->count; a->place++)
         if (!play_on(a, p, options, operations, count, at)) return false;
-    size_t kept = count < AGREEMENT_OPERATIONS_MAX ? count : AGREEMENT_OPERATIONS_MAX;
+    size_t kept = count < DIFFERENTIAL_OPERATIONS_MAX ? count : DIFFERENTIAL_OPERATIONS_MAX;
     for (*at = 0; *at < kept; ++*at)
         if (!holds(a, &operations[*at], &a->answers[*at])) return false;
     return true;
