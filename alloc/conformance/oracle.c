@@ -212,7 +212,8 @@ static bool holds_growth(oracle *o, uint64_t cost, uint32_t alignment) {
     return true;
 }
 
-bool oracle_growth_was_refused(const oracle *o) {
+// Whether a growth may have failed in the call.
+static bool growth_was_refused(const oracle *o) {
     return o->refusals == LM_REFUSE_ALL || o->memory->refusals != o->refusals;
 }
 
@@ -237,7 +238,7 @@ static uint64_t free_end(const oracle *o, uint64_t block, uint64_t step, uint64_
 }
 
 bool oracle_had_room(const oracle *o, uint64_t block, uint64_t step) {
-    if (oracle_growth_was_refused(o)) return false;
+    if (growth_was_refused(o)) return false;
     uint64_t end = (uint64_t)o->pages * LM_PAGE_BYTES, left = oracle_left(o);
     uint64_t due = lm_room_due(o->allocator, end, block, step);
     uint64_t joined = due == UINT64_MAX ? 0 : free_end(o, block, step, due - block - step);

@@ -94,8 +94,7 @@ bool oracle_started(oracle *oracle, bool started);
 // memory->thread.
 void oracle_before(oracle *oracle);
 
-// Whether a growth may have failed in the call, and the bytes that the memory could have grown by.
-bool oracle_growth_was_refused(const oracle *oracle);
+// Returns the bytes that the memory could have grown by before the call.
 uint64_t oracle_left(const oracle *oracle);
 
 // Whether there was room before the call for a block of `block` bytes at a multiple of `step`: the

@@ -65,7 +65,7 @@ static void play(const char *text) {
                                            .count = choice.count,
                                            .skipped = choice.skipped,
                                            .budget = buffers_budgets[choice.budget]};
-    HOLDS(start, !*world.finding, "%s", world.finding);
+    if (*world.finding) broken("start", "%s", world.finding);
     bool good = !room || buffer_player_start(&player, &options, &room);
     for (; good && room && call < t.count && t.operations[call].verb != TRACE_EXIT; call += good)
         good = buffer_player_step(&player, &t.operations[call]);

@@ -28,8 +28,6 @@ _Noreturn static void broken(const char *law, const char *how, ...) {
     _Exit(1);
 }
 
-#define HOLDS(law, holds, ...) ((holds) ? (void)0 : broken(#law, __VA_ARGS__))
-
 static void died_by(int number) {
     if (damaged) broken("survives", "validate over a damaged heap: signal %d", number);
     if (number == SIGILL || number == SIGTRAP) broken("returns", "a right call trapped");
