@@ -1,213 +1,230 @@
-// The table under test with its calls recorded: each function notes its call, makes it, and notes
-// what it returned. Queries (usable_size, validate) are noted while they run only, so that the last
-// call is the one that made the heap what it is.
-#include "alloc/conformance/require.h"
+#include "alloc/conformance/calls.h"
 
+#include <stdio.h>
 #include <string.h>
 
-enum { TEXT_BYTES = 160 };
+recorded_call *calls_kept;
 
-typedef struct call {
-    const char *name, *query; // the query runs, or has not returned
-    enum { NOTHING, TRUTH, BLOCK } returns;
-    enum { NONE, SIZE, ALIGNED, OF_BLOCK, OF_BLOCK_ALIGNED } arguments;
-    bool returned, success;
-    bool of_null;                    // NULL was passed
-    long long offset, asked, result; // of the block that was passed, that is asked, was returned
-    size_t size, alignment;
-} call;
+static const lm_allocator *real;
+static const call_checks *checks;
+static _Thread_local recorded_call own;
 
-const lm_allocator *tested;
-static lm_allocator real, recorded;
-static _Thread_local call last;
-static _Thread_local bool checks_blocks;
-
-static long long offset_of(const void *block, const lm_memory *memory) {
-    return (long long)((intptr_t)block - (intptr_t)lm_memory_base(memory));
+recorded_call *calls_last(void) {
+    return calls_kept ? calls_kept : &own;
 }
 
-static size_t usable_size(const void *block, lm_memory *memory) {
-    last.query = "usable_size";
-    last.asked = offset_of(block, memory);
-    size_t usable = real.usable_size(block, memory);
-    last.query = NULL;
-    return usable;
+static int64_t offset_of(const void *block, const lm_memory *memory) {
+    return block ? (int64_t)((uintptr_t)block - (uintptr_t)lm_memory_base(memory)) : CALL_OF_NULL;
 }
 
-// What every block satisfies; not in other threads than the test's own, where none may fail.
-static void check_block(const void *block, lm_memory *memory) {
-    size_t alignment = last.alignment ? last.alignment : 1, size = last.size;
-    uint64_t offset = (uint64_t)last.result,
-             end = (uint64_t)lm_memory_pages(memory) * LM_PAGE_BYTES;
-    require_that(inside, offset, >=, memory->heap_start);
-    require_that(inside, offset, <=, end);
-    require_that(aligned, offset % LM_BLOCK_ALIGNMENT, ==, 0);
-    require_that(aligned, offset % alignment, ==, 0);
-    uint64_t usable_bytes = usable_size(block, memory);
-    require_that(usable, usable_bytes, >=, size);
-    require_that(inside, usable_bytes, <=, end - offset);
+// ---- The calls ----------------------------------------------------------------------------------
+
+static void begin(recorded_call call) {
+    *calls_last() = call;
 }
 
-static void *returned(void *block, lm_memory *memory) {
-    last.returned = true;
-    last.success = block;
-    last.result = offset_of(block, memory);
-    if (block && checks_blocks) check_block(block, memory);
+static void end(void) {
+    calls_last()->returned = true;
+}
+
+static bool end_truth(bool succeeded) {
+    calls_last()->succeeded = succeeded;
+    end();
+    return succeeded;
+}
+
+static void *end_block(void *block, const lm_memory *memory) {
+    calls_last()->result = offset_of(block, memory);
+    end_truth(block);
     return block;
 }
 
-static bool start(lm_memory *memory) {
-    last = (call){.name = "start", .returns = TRUTH};
-    last.success = real.start(memory);
-    last.returned = true;
-    return last.success;
+static void *checked(void *block, lm_memory *memory) {
+    end_block(block, memory);
+    if (checks) checks->after(block, memory);
+    return block;
 }
 
-static void *allocate(size_t size, lm_memory *memory) {
-    last = (call){.name = "allocate", .returns = BLOCK, .arguments = SIZE, .size = size};
-    return returned(real.allocate(size, memory), memory);
+static void begin_allocation(const char *name, size_t size, size_t alignment) {
+    begin((recorded_call){.name = name,
+                          .arguments = CALL_OF_SIZE,
+                          .result_kind = CALL_RETURNS_BLOCK,
+                          .size = size,
+                          .alignment = alignment});
 }
 
-static void *allocate_zeroed(size_t size, lm_memory *memory) {
-    last = (call){.name = "allocate_zeroed", .returns = BLOCK, .arguments = SIZE, .size = size};
-    return returned(real.allocate_zeroed(size, memory), memory);
+static void begin_resize(const char *name, const void *block, size_t size, size_t alignment,
+                         lm_memory *memory) {
+    if (checks) checks->before_resize(block, memory);
+    begin((recorded_call){.name = name,
+                          .arguments = CALL_OF_BLOCK,
+                          .result_kind = CALL_RETURNS_BLOCK,
+                          .block = offset_of(block, memory),
+                          .size = size,
+                          .alignment = alignment});
 }
 
-static void *allocate_dirty(size_t size, size_t *dirty, lm_memory *memory) {
-    last = (call){.name = "allocate_dirty", .returns = BLOCK, .arguments = SIZE, .size = size};
-    return returned(real.allocate_dirty(size, dirty, memory), memory);
+static bool calls_start(lm_memory *memory) {
+    begin((recorded_call){.name = "start", .result_kind = CALL_RETURNS_TRUTH});
+    return end_truth(real->start(memory));
 }
 
-static void *allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
-    last = (call){.name = "allocate_aligned",
-                  .returns = BLOCK,
-                  .arguments = ALIGNED,
-                  .size = size,
-                  .alignment = alignment};
-    return returned(real.allocate_aligned(alignment, size, memory), memory);
+static void *calls_allocate(size_t size, lm_memory *memory) {
+    begin_allocation("allocate", size, 0);
+    return checked(real->allocate(size, memory), memory);
 }
 
-// A resize that failed has left the block as it was.
-static void *resized(void *to, size_t usable_before, lm_memory *memory) {
-    long long offset = last.offset;
-    if (returned(to, memory) || !checks_blocks) return to;
-    signal_breaks = LAW_refused;
-    size_t usable_after = usable_size(lm_memory_base(memory) + offset, memory);
-    signal_breaks = LAW_returns;
-    require_that(refused, usable_after, ==, usable_before);
-    return NULL;
+static void *calls_allocate_zeroed(size_t size, lm_memory *memory) {
+    begin_allocation("allocate_zeroed", size, 0);
+    return checked(real->allocate_zeroed(size, memory), memory);
 }
 
-static void *resize(void *block, size_t size, lm_memory *memory) {
-    size_t usable = checks_blocks ? usable_size(block, memory) : 0;
-    last = (call){.name = "resize",
-                  .returns = BLOCK,
-                  .arguments = OF_BLOCK,
-                  .of_null = !block,
-                  .offset = offset_of(block, memory),
-                  .size = size};
-    return resized(real.resize(block, size, memory), usable, memory);
+static void *calls_allocate_dirty(size_t size, size_t *dirty, lm_memory *memory) {
+    begin_allocation("allocate_dirty", size, 0);
+    return checked(real->allocate_dirty(size, dirty, memory), memory);
 }
 
-static void *resize_aligned(void *block, size_t size, size_t alignment, lm_memory *memory) {
-    size_t usable = checks_blocks ? usable_size(block, memory) : 0;
-    last = (call){.name = "resize_aligned",
-                  .returns = BLOCK,
-                  .arguments = OF_BLOCK_ALIGNED,
-                  .of_null = !block,
-                  .offset = offset_of(block, memory),
-                  .size = size,
-                  .alignment = alignment};
-    return resized(real.resize_aligned(block, size, alignment, memory), usable, memory);
+static void *calls_allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
+    begin_allocation("allocate_aligned", size, alignment);
+    return checked(real->allocate_aligned(alignment, size, memory), memory);
 }
 
-static void free_block(void *block, size_t size, lm_memory *memory) {
-    last = (call){.name = "free",
-                  .arguments = OF_BLOCK,
-                  .of_null = !block,
-                  .offset = offset_of(block, memory),
-                  .size = size};
-    real.free(block, size, memory);
-    last.returned = true;
+static void *calls_resize(void *block, size_t size, lm_memory *memory) {
+    begin_resize("resize", block, size, 0, memory);
+    return checked(real->resize(block, size, memory), memory);
 }
 
-static void reset(lm_memory *memory) {
-    last = (call){.name = "reset"};
-    real.reset(memory);
-    last.returned = true;
+static void *calls_resize_aligned(void *block, size_t size, size_t alignment, lm_memory *memory) {
+    begin_resize("resize_aligned", block, size, alignment, memory);
+    return checked(real->resize_aligned(block, size, alignment, memory), memory);
 }
 
-static bool open_scope(lm_memory *memory) {
-    last = (call){.name = "open_scope", .returns = TRUTH};
-    last.success = real.open_scope(memory);
-    last.returned = true;
-    return last.success;
+static void calls_free(void *block, size_t size, lm_memory *memory) {
+    begin((recorded_call){.name = "free",
+                          .arguments = CALL_OF_BLOCK,
+                          .block = offset_of(block, memory),
+                          .size = size});
+    real->free(block, size, memory);
+    end();
 }
 
-static void close_scope(lm_memory *memory) {
-    last = (call){.name = "close_scope"};
-    real.close_scope(memory);
-    last.returned = true;
+static void calls_reset(lm_memory *memory) {
+    begin((recorded_call){.name = "reset"});
+    real->reset(memory);
+    end();
 }
 
-static const char *validate(lm_memory *memory, lm_census *census) {
-    last.query = "validate";
-    const char *broken = real.validate(memory, census);
-    last.query = NULL;
+static bool calls_open_scope(lm_memory *memory) {
+    begin((recorded_call){.name = "open_scope", .result_kind = CALL_RETURNS_TRUTH});
+    return end_truth(real->open_scope(memory));
+}
+
+static void calls_close_scope(lm_memory *memory) {
+    begin((recorded_call){.name = "close_scope"});
+    real->close_scope(memory);
+    end();
+}
+
+static size_t calls_usable_size(const void *block, lm_memory *memory) {
+    calls_last()->query = "usable_size";
+    calls_last()->query_block = offset_of(block, memory);
+    size_t usable = real->usable_size(block, memory);
+    calls_last()->query = NULL;
+    return usable;
+}
+
+static const char *calls_validate(lm_memory *memory, lm_census *census) {
+    calls_last()->query = "validate";
+    const char *broken = real->validate(memory, census);
+    calls_last()->query = NULL;
     return broken;
 }
 
-void check_blocks(bool on) {
-    checks_blocks = on;
+const lm_allocator *calls_recorded(const lm_allocator *allocator, const call_checks *checks_) {
+    static lm_allocator table;
+    real = allocator;
+    checks = checks_;
+    *calls_last() = (recorded_call){0};
+    table = *allocator;
+    table.start = calls_start;
+    table.allocate = calls_allocate;
+    table.allocate_zeroed = calls_allocate_zeroed;
+    if (table.allocate_dirty) table.allocate_dirty = calls_allocate_dirty;
+    table.allocate_aligned = calls_allocate_aligned;
+    table.resize = calls_resize;
+    table.resize_aligned = calls_resize_aligned;
+    table.free = calls_free;
+    table.usable_size = calls_usable_size;
+    table.reset = calls_reset;
+    if (table.open_scope) table.open_scope = calls_open_scope;
+    if (table.close_scope) table.close_scope = calls_close_scope;
+    table.validate = calls_validate;
+    return &table;
 }
 
-void tested_set(const lm_allocator *allocator) {
-    real = recorded = *allocator;
-    last = (call){0};
-    recorded.start = start;
-    recorded.allocate = allocate;
-    recorded.allocate_zeroed = allocate_zeroed;
-    if (real.allocate_dirty) recorded.allocate_dirty = allocate_dirty;
-    recorded.allocate_aligned = allocate_aligned;
-    recorded.resize = resize;
-    recorded.resize_aligned = resize_aligned;
-    recorded.free = free_block;
-    recorded.usable_size = usable_size;
-    recorded.reset = reset;
-    recorded.validate = validate;
-    if (real.open_scope) recorded.open_scope = open_scope;
-    if (real.close_scope) recorded.close_scope = close_scope;
-    tested = &recorded;
-    checks_blocks = true;
+// ---- Text ---------------------------------------------------------------------------------------
+
+typedef unsigned long long ull; // the argument of %llu
+
+static void print_block(FILE *to, int64_t offset) {
+    if (offset == CALL_OF_NULL)
+        fputs("NULL", to);
+    else
+        fprintf(to, "block at %lld", (long long)offset);
 }
 
-static void print_arguments(FILE *to) {
-    char block[40];
-    snprintf(block, sizeof block, "block at %lld", last.offset);
-    if (last.of_null) snprintf(block, sizeof block, "NULL");
-    if (last.arguments == NONE) fprintf(to, "%s()", last.name);
-    if (last.arguments == SIZE) fprintf(to, "%s(%zu)", last.name, last.size);
-    if (last.arguments == ALIGNED)
-        fprintf(to, "%s(alignment %zu, size %zu)", last.name, last.alignment, last.size);
-    if (last.arguments == OF_BLOCK) fprintf(to, "%s(%s, size %zu)", last.name, block, last.size);
-    if (last.arguments == OF_BLOCK_ALIGNED)
-        fprintf(to, "%s(%s, size %zu, alignment %zu)", last.name, block, last.size, last.alignment);
+static void print_call(FILE *to, const recorded_call *call) {
+    bool of_block = call->arguments == CALL_OF_BLOCK, aligned = call->alignment;
+    fprintf(to, "%s(", call->name);
+    if (of_block) print_block(to, call->block);
+    if (aligned && !of_block) fprintf(to, "alignment %llu", (ull)call->alignment);
+    if (of_block || aligned) fputs(", size ", to);
+    if (call->arguments != CALL_OF_NONE) fprintf(to, "%llu", (ull)call->size);
+    if (aligned && of_block) fprintf(to, ", alignment %llu", (ull)call->alignment);
+    fputc(')', to);
 }
 
-const char *last_call(void) {
-    static _Thread_local char text[TEXT_BYTES];
-    FILE *to = fmemopen(text, sizeof text, "w");
-    if (!to) return last.name ? last.name : "";
-    if (!last.name) fputs("no call", to);
-    if (last.name) print_arguments(to);
-    if (last.returned && last.returns == TRUTH)
-        fprintf(to, " returned %s", last.success ? "true" : "false");
-    if (last.returned && last.returns == BLOCK && !last.success) fputs(" returned NULL", to);
-    if (last.returned && last.success && last.returns == BLOCK)
-        fprintf(to, " returned offset %lld", last.result);
-    if (last.query && strcmp(last.query, "validate") == 0) fputs(", then validate()", to);
-    if (last.query && strcmp(last.query, "validate") != 0)
-        fprintf(to, ", then %s(block at %lld)", last.query, last.asked);
+static void print_result(FILE *to, const recorded_call *call) {
+    if (call->result_kind == CALL_RETURNS_TRUTH)
+        fprintf(to, " returned %s", call->succeeded ? "true" : "false");
+    else if (call->result_kind == CALL_RETURNS_BLOCK && call->succeeded)
+        fprintf(to, " returned offset %lld", (long long)call->result);
+    else if (call->result_kind == CALL_RETURNS_BLOCK)
+        fputs(" returned NULL", to);
+}
+
+static void print_query(FILE *to, const recorded_call *call) {
+    fprintf(to, "%s(", call->query);
+    if (strcmp(call->query, "usable_size") == 0) print_block(to, call->query_block);
+    fputc(')', to);
+}
+
+void call_print(const recorded_call *call, char *text, size_t bytes) {
+    FILE *to = fmemopen(text, bytes, "w");
+    text[0] = '\0';
+    if (!to) return;
+    if (call->name)
+        print_call(to, call);
+    else
+        fputs("no call", to);
+    if (call->returned) print_result(to, call);
+    if (call->query) fputs(", then ", to), print_query(to, call);
     fclose(to);
-    return text;
+}
+
+bool call_runs(const recorded_call *call) {
+    return call->query || (call->name && !call->returned);
+}
+
+void call_print_running(const recorded_call *call, const char *how, char *text, size_t bytes) {
+    bool runs = call_runs(call);
+    FILE *to = fmemopen(text, bytes, "w");
+    text[0] = '\0';
+    if (!to) return;
+    if (call->query)
+        print_query(to, call);
+    else if (runs)
+        print_call(to, call);
+    fprintf(to, "%s%s%s", runs ? " " : "", how, runs ? "" : ", in no call of the allocator");
+    fclose(to);
 }

@@ -98,12 +98,12 @@ static void somebody_grows_at_every_remainder(void **state) {
             }
             unsigned char *last = tested->allocate(taken, &memory);
             require_served(last);
-            fill(last, taken, 1);
+            pattern_fill(last, 1, taken, 0);
             assert_true(lm_memory_grow_foreign(&memory, 1));
             unsigned char *next = tested->allocate_zeroed(70000, &memory);
             require_served(next);
             require_zero(next, 70000);
-            fill(next, 70000, 2);
+            pattern_fill(next, 2, 70000, 0);
             walk(&memory);
             require_filled(last, taken, taken, 1);
             lm_memory_destroy(&memory);
@@ -124,8 +124,8 @@ static void the_first_page_is_nearly_used_up(void **state) {
             require_served(first);
             require_served(second);
             require_zero(second, 3000);
-            fill(first, 100, 1);
-            fill(second, 3000, 2);
+            pattern_fill(first, 1, 100, 0);
+            pattern_fill(second, 2, 3000, 0);
             lm_census census = walk(&memory);
             require_that(census, census.heap_bytes, <=,
                          (uint64_t)(memory.pages - 1) * LM_PAGE_BYTES + left);
@@ -146,7 +146,7 @@ static void the_memory_was_used_before(void **state) {
         unsigned char *block = tested->allocate_zeroed(size, &memory);
         require_served(block);
         require_zero(block, size);
-        fill(block, size, 7);
+        pattern_fill(block, 7, size, 0);
         walk(&memory);
     }
     for (int i = 0; i < 48; i++)
@@ -184,13 +184,13 @@ static void try_size(lm_memory *memory, size_t size, size_t alignment) {
 static void try_resize(lm_memory *memory, size_t size) {
     unsigned char *block = tested->allocate(40, memory);
     require_served(block);
-    fill(block, 40, 9);
+    pattern_fill(block, 9, 40, 0);
     unsigned char *larger = tested->resize(block, size, memory);
     if (larger) {
         require_that(usable, tested->usable_size(larger, memory), >=, size);
         require_filled(larger, size < 40 ? size : 40, 40, 9);
         if (size) larger[size - 1] = 1;
-        fill(larger, size < 40 ? size : 40, 9);
+        pattern_fill(larger, 9, size < 40 ? size : 40, 0);
         block = tested->resize(larger, 50, memory);
         require_served(block);
     }
@@ -242,7 +242,7 @@ static void try_alignment(lm_memory *memory, size_t alignment, size_t size) {
     unsigned char *other = tested->allocate(24, memory);
     unsigned char *block = request(alignment, size, memory);
     require_served(other);
-    fill(other, 24, 5);
+    pattern_fill(other, 5, 24, 0);
     if (block) {
         uint64_t offset = (uint64_t)(block - lm_memory_base(memory));
         uint64_t end = (uint64_t)lm_memory_pages(memory) * LM_PAGE_BYTES;
@@ -250,7 +250,7 @@ static void try_alignment(lm_memory *memory, size_t alignment, size_t size) {
         require_that(inside, offset, >=, memory->heap_start);
         require_that(usable, tested->usable_size(block, memory), >=, size);
         require_that(inside, size, <=, end - offset);
-        fill(block, size, 6);
+        pattern_fill(block, 6, size, 0);
         unsigned char *larger = tested->resize_aligned(block, size + 5000, alignment, memory);
         if (larger) block = larger;
         offset = (uint64_t)(block - lm_memory_base(memory));

@@ -267,14 +267,15 @@ static void *call_at_once(void *caller_) {
     for (uint32_t call = 0; call < CALLS + BLOCKS && !c->broken; call++) {
         uint32_t i = call < CALLS ? random_below(&random, BLOCKS) : call - CALLS;
         if (blocks[i]) {
-            if (!filled(blocks[i], sizes[i], sizes[i], c->mark)) c->broken = "content";
+            uint64_t wrong = pattern_check(blocks[i], c->mark, sizes[i], sizes[i]);
+            if (wrong != PATTERN_HOLDS) c->broken = "content";
             tested->free(blocks[i], 0, &c->view);
             blocks[i] = NULL;
         } else if (call < CALLS) {
             sizes[i] = random_below(&random, 400);
             blocks[i] = tested->allocate(sizes[i], &c->view);
             if (!blocks[i]) c->broken = "out of memory";
-            if (blocks[i]) fill(blocks[i], sizes[i], c->mark);
+            if (blocks[i]) pattern_fill(blocks[i], c->mark, sizes[i], 0);
         }
     }
     return NULL;
@@ -393,14 +394,14 @@ static void a_closed_scope_gives_back(void **state) {
     if (!can(LM_NESTS_SCOPES)) skip();
     lm_memory memory = started(1, 1000);
     unsigned char *outside = tested->allocate(500, &memory);
-    fill(outside, 500, 5);
+    pattern_fill(outside, 5, 500, 0);
     uint32_t pages = 0;
     for (uint32_t round = 0; round < 20; round++) {
         lm_census before = walk(&memory);
         for (uint32_t depth = 0; depth < 5; depth++) {
             require_served(tested->open_scope(&memory));
             for (size_t size = 1; size < 100000; size *= 3)
-                fill(tested->allocate(size, &memory), size, 1);
+                pattern_fill(tested->allocate(size, &memory), 1, size, 0);
             if (round % 5 == 0 && depth == 3) lm_memory_grow_foreign(&memory, 1);
         }
         for (uint32_t depth = 0; depth < 5; depth++)
@@ -568,7 +569,7 @@ static void absurd_sizes_are_refused(void **state) {
     for (size_t m = 0; m < 3; m++) {
         lm_memory memory = started(1, maxima[m]);
         unsigned char *block = tested->allocate_aligned(64, 100, &memory);
-        fill(block, 100, 3);
+        pattern_fill(block, 3, 100, 0);
         lm_census census = walk(&memory);
         uint32_t pages = lm_memory_pages(&memory);
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
@@ -593,7 +594,7 @@ static void a_failed_resize_keeps_the_block(void **state) {
         size_t bytes = kind % 2 ? 100000 : 1000;
         unsigned char *block = tested->allocate(bytes, &memory);
         if (kind < 2) require_served(tested->allocate(1000, &memory));
-        fill(block, bytes, 9);
+        pattern_fill(block, 9, bytes, 0);
         lm_census census = walk(&memory);
         uint32_t pages = lm_memory_pages(&memory);
         size_t usable = tested->usable_size(block, &memory);
@@ -619,7 +620,7 @@ static void every_alignment(void **state) {
                 require_served(block);
                 require_that(aligned, (uintptr_t)block % alignment, ==, 0);
                 require_that(aligned, (uintptr_t)block % LM_BLOCK_ALIGNMENT, ==, 0);
-                fill(block, size, 77);
+                pattern_fill(block, 77, size, 0);
                 require_served(tested->allocate(1 + size % 50, &memory)); // in the way
                 block = tested->resize_aligned(block, size * 2 + 30, alignment, &memory);
                 require_served(block);
@@ -690,7 +691,7 @@ static void resize_keeps_its_place(void **state) {
         offset = (uint64_t)(block - lm_memory_base(&memory));
     }
     uint64_t pages = (offset + 450000) / LM_PAGE_BYTES + 3;
-    fill(block, 100, 1);
+    pattern_fill(block, 1, 100, 0);
     for (size_t size = 150000; size < 450000; size += size / 2) {
         block = tested->resize(block, size, &memory);
         require_served(block);

@@ -96,10 +96,10 @@ static void expect_traps(scene *s, void (*misuse)(scene *)) {
 static const size_t magnitudes[] = {1, 24, 40, 100, 200, 500, 1000, 3000, 5000, 20000, 70000};
 
 static void content(unsigned char *block, size_t size, uint32_t kind) {
-    if (kind == 1)
-        fill(block, size, (uint8_t)size);
-    else if (kind > 1)
-        memset(block, kind == 2 ? 0 : 0xff, size);
+    uint64_t random = size;
+    for (size_t i = 0; i < size && kind == 1; i++)
+        block[i] = (unsigned char)random_next(&random);
+    if (kind > 1) memset(block, kind == 2 ? 0 : 0xff, size);
 }
 
 static void add(scene *s, size_t size, size_t alignment, uint32_t kind) {

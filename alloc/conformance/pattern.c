@@ -100,8 +100,10 @@ uint64_t pattern_check(const unsigned char *block, uint32_t number, uint64_t usa
 }
 
 bool pattern_reads_as_zero(const unsigned char *bytes, uint64_t count) {
-    const word *words = (const word *)(const void *)bytes;
     uint64_t found = 0, i = 0;
+    for (; count && (uintptr_t)bytes % sizeof(word); count--)
+        found |= *bytes++;
+    const word *words = (const word *)(const void *)bytes;
     for (; i + sizeof(word) <= count; i += sizeof(word))
         found |= words[i / sizeof(word)];
     for (; i < count; i++)

@@ -25,7 +25,7 @@ void pattern_fill(unsigned char *block, uint32_t number, uint64_t usable, uint64
 uint64_t pattern_check(const unsigned char *block, uint32_t number, uint64_t usable,
                        uint64_t bytes);
 
-// Whether all bytes are zero, from one that is 8-aligned on.
+// Whether all bytes are zero.
 bool pattern_reads_as_zero(const unsigned char *bytes, uint64_t count);
 
 // Whether a block is zero: all of it, or PATTERN_ZERO_BYTES at each end.

@@ -1,4 +1,3 @@
-#include "alloc/conformance/require.h"
 #include "alloc/conformance/tested.h"
 
 #include <signal.h>
@@ -34,14 +33,14 @@ bool law_checked(law which, bool held) {
 }
 
 static void print_line(law broken, const char *found, va_list arguments) {
-    char what[LINE_BYTES], where[80] = "", line[LINE_BYTES];
+    char call[160], what[LINE_BYTES], where[80] = "", line[LINE_BYTES];
+    call_print(calls_last(), call, sizeof call);
     vsnprintf(what, sizeof what, found, arguments);
     if (has_operation)
         snprintf(where, sizeof where, ", seed %llu, operation %u", (unsigned long long)at_seed,
                  at_number);
     snprintf(line, sizeof line, "conformance: %s, level %d: law %s: %s: %s (test %s%s)",
-             tested->name, tested->check_level, law_names[broken], last_call(), what, test_name,
-             where);
+             tested->name, tested->check_level, law_names[broken], call, what, test_name, where);
     fprintf(stderr, "%s\n    law %s: %s\n", line, law_names[broken], law_texts[broken]);
     if (failures && failures->count < LINES_KEPT)
         memcpy(failures->lines[failures->count++], line, sizeof line);
@@ -76,20 +75,18 @@ void law_fail_that(law broken, const char *file, int line, const char *found_tex
 
 void require_zero_at(const unsigned char *block, size_t bytes, const char *file, int line) {
     size_t at = 0;
-    if (law_checked(LAW_zero, zero(block, bytes))) return;
+    if (law_checked(LAW_zero, pattern_reads_as_zero(block, bytes))) return;
     while (block[at] == 0)
         at++;
     law_fail(LAW_zero, file, line, "byte %zu is %#x, expected 0", at, block[at]);
 }
 
-void require_filled_at(const unsigned char *block, size_t bytes, size_t filled_bytes, uint8_t mark,
-                       const char *file, int line) {
-    if (law_checked(LAW_content, filled(block, bytes, filled_bytes, mark))) return;
-    size_t at = 0;
-    while (filled(block, at + 1, filled_bytes, mark))
-        at++;
-    law_fail(LAW_content, file, line, "byte %zu of %zu of a live block is %#x, expected %#x", at,
-             bytes, block[at], filled_byte(at, filled_bytes, mark));
+void require_filled_at(const unsigned char *block, size_t bytes, size_t filled_bytes,
+                       uint32_t number, const char *file, int line) {
+    uint64_t wrong = pattern_check(block, number, filled_bytes, bytes);
+    if (law_checked(LAW_content, wrong == PATTERN_HOLDS)) return;
+    law_fail(LAW_content, file, line, "byte %llu of %zu of a live block has changed, to %#x",
+             (unsigned long long)wrong, bytes, block[wrong]);
 }
 
 // ---- Tests --------------------------------------------------------------------------------------

@@ -7,14 +7,14 @@
 
 #include "alloc/allocator.h"
 #include "alloc/conformance/law.h"
+#include "alloc/conformance/pattern.h"
 
 #include <stdio.h>
 
-// The strategy under test: a copy of the table whose functions record their calls, so that a
+// The strategy under test: a table that records its calls (alloc/conformance/calls.h), so that a
 // failure can print the thread's last call.
 extern const lm_allocator *tested;
 void tested_set(const lm_allocator *allocator);
-const char *last_call(void);
 
 // Sets whether each block returned to this thread is checked: inside, aligned, large enough. Off in
 // threads other than the test's own; turn it off for invalid calls.
@@ -59,13 +59,14 @@ _Noreturn void law_fail_that(law broken, const char *file, int line, const char 
     require_as(served, (pointer), "expected success: the memory can grow")
 #define require_refused(pointer) require_as(refused, !(pointer), "expected NULL")
 
-// Fail at the first byte that is not zero, or that is not what fill() wrote (tested.h).
+// Fail at the first byte that is not zero, or that pattern_fill with this number has not written
+// (pattern.h).
 #define require_zero(block, bytes) require_zero_at(block, bytes, __FILE__, __LINE__)
-#define require_filled(block, bytes, filled_bytes, mark)                                           \
-    require_filled_at(block, bytes, filled_bytes, mark, __FILE__, __LINE__)
+#define require_filled(block, bytes, filled_bytes, number)                                         \
+    require_filled_at(block, bytes, filled_bytes, number, __FILE__, __LINE__)
 void require_zero_at(const unsigned char *block, size_t bytes, const char *file, int line);
-void require_filled_at(const unsigned char *block, size_t bytes, size_t filled_bytes, uint8_t mark,
-                       const char *file, int line);
+void require_filled_at(const unsigned char *block, size_t bytes, size_t filled_bytes,
+                       uint32_t number, const char *file, int line);
 
 // A test of the suite. A signal or a timeout breaks the law `returns`.
 typedef struct law_test {

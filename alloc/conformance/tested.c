@@ -3,6 +3,58 @@
 
 extern const lm_allocator lm_minimal_level0, lm_minimal_level1, lm_minimal_level2;
 
+// ---- Checks of every call -----------------------------------------------------------------------
+
+const lm_allocator *tested;
+static _Thread_local bool checks_blocks;
+static _Thread_local size_t usable_before; // of the block that is resized
+
+static void before_resize(const void *block, lm_memory *memory) {
+    if (checks_blocks) usable_before = tested->usable_size(block, memory);
+}
+
+static void check_block(const void *block, lm_memory *memory) {
+    const recorded_call *call = calls_last();
+    uint64_t alignment = call->alignment ? call->alignment : 1, size = call->size;
+    uint64_t offset = (uint64_t)call->result,
+             end = (uint64_t)lm_memory_pages(memory) * LM_PAGE_BYTES;
+    require_that(inside, offset, >=, memory->heap_start);
+    require_that(inside, offset, <=, end);
+    require_that(aligned, offset % LM_BLOCK_ALIGNMENT, ==, 0);
+    require_that(aligned, offset % alignment, ==, 0);
+    uint64_t usable_bytes = tested->usable_size(block, memory);
+    require_that(usable, usable_bytes, >=, size);
+    require_that(inside, usable_bytes, <=, end - offset);
+}
+
+// A resize that failed has left the block as it was.
+static void check_resized(lm_memory *memory) {
+    signal_breaks = LAW_refused;
+    size_t usable_after = tested->usable_size(lm_memory_base(memory) + calls_last()->block, memory);
+    signal_breaks = LAW_returns;
+    require_that(refused, usable_after, ==, usable_before);
+}
+
+static void check_call(const void *block, lm_memory *memory) {
+    if (!checks_blocks) return;
+    if (block)
+        check_block(block, memory);
+    else if (calls_last()->arguments == CALL_OF_BLOCK)
+        check_resized(memory);
+}
+
+void check_blocks(bool on) {
+    checks_blocks = on;
+}
+
+void tested_set(const lm_allocator *allocator) {
+    static const call_checks checks = {before_resize, check_call};
+    tested = calls_recorded(allocator, &checks);
+    checks_blocks = true;
+}
+
+// ---- Helpers ------------------------------------------------------------------------------------
+
 bool can(lm_capability capability) {
     return tested->capabilities & capability;
 }
@@ -62,44 +114,4 @@ uint64_t random_next(uint64_t *state) { // splitmix64
 }
 uint32_t random_below(uint64_t *state, uint32_t bound) {
     return (uint32_t)(random_next(state) % bound);
-}
-
-// Random bytes: a mark says where in them a block's content begins.
-static const unsigned char *content(uint8_t mark) {
-    static unsigned char bytes[2 * EDGE_BYTES + UINT8_MAX + 1];
-    if (bytes[0] == 0) {
-        uint64_t state = 3;
-        for (size_t i = 0; i < sizeof bytes; i++)
-            bytes[i] = (unsigned char)random_next(&state);
-        bytes[0] = 1;
-    }
-    return bytes + mark;
-}
-
-void fill(unsigned char *block, size_t bytes, uint8_t mark) {
-    const unsigned char *expected = content(mark);
-    if (bytes <= 2 * EDGE_BYTES) {
-        memcpy(block, expected, bytes);
-    } else {
-        memcpy(block, expected, EDGE_BYTES);
-        memcpy(block + bytes - EDGE_BYTES, expected + EDGE_BYTES, EDGE_BYTES);
-    }
-}
-
-bool filled(const unsigned char *block, size_t bytes, size_t filled_bytes, uint8_t mark) {
-    const unsigned char *expected = content(mark);
-    if (bytes > filled_bytes) bytes = filled_bytes;
-    if (filled_bytes <= 2 * EDGE_BYTES) return memcmp(block, expected, bytes) == 0;
-    size_t second = filled_bytes - EDGE_BYTES;
-    if (memcmp(block, expected, bytes < EDGE_BYTES ? bytes : EDGE_BYTES) != 0) return false;
-    return bytes <= second || memcmp(block + second, expected + EDGE_BYTES, bytes - second) == 0;
-}
-
-unsigned char filled_byte(size_t at, size_t filled_bytes, uint8_t mark) {
-    size_t second = filled_bytes > 2 * EDGE_BYTES ? filled_bytes - EDGE_BYTES : 0;
-    return content(mark)[second && at >= second ? at - second + EDGE_BYTES : at];
-}
-
-bool zero(const unsigned char *block, size_t bytes) {
-    return bytes == 0 || (block[0] == 0 && memcmp(block, block + 1, bytes - 1) == 0);
 }

@@ -1,7 +1,8 @@
-// The strategy under test, memories for it, and the content of its blocks: shared by all parts of
-// the suite (model, laws, hostile, misuse).
+// The strategy under test and memories for it: shared by all parts of the suite (model, laws,
+// hostile, misuse).
 #pragma once
 
+#include "alloc/conformance/calls.h"
 #include "alloc/conformance/require.h"
 
 #include <setjmp.h>
@@ -39,15 +40,6 @@ size_t size_within(uint64_t bytes);
 // Return a random number, and one below a bound. Any state is a valid seed.
 uint64_t random_next(uint64_t *state);
 uint32_t random_below(uint64_t *state, uint32_t bound);
-
-// Content: bytes that depend on their position in the block and on its mark, without a period. In
-// blocks larger than 2 * EDGE_BYTES, only the ends are filled. `filled` checks the first `bytes` of
-// a block of which `filled_bytes` were filled.
-enum { EDGE_BYTES = 2048 };
-void fill(unsigned char *block, size_t bytes, uint8_t mark);
-bool filled(const unsigned char *block, size_t bytes, size_t filled_bytes, uint8_t mark);
-bool zero(const unsigned char *block, size_t bytes);
-unsigned char filled_byte(size_t at, size_t filled_bytes, uint8_t mark); // the byte of fill
 
 // Run a part of the suite. Each returns the number of its tests that failed.
 int run_model(void);

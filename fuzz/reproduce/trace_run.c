@@ -1,10 +1,10 @@
 #include "fuzz/reproduce/trace_run.h"
 
+#include "alloc/conformance/calls.h"
 #include "alloc/conformance/checkerboard.h"
 #include "alloc/registry.h"
 #include "cli/child.h"
 #include "fuzz/oracle/differential.h"
-#include "fuzz/oracle/noted.h"
 #include "fuzz/oracle/wrong_call.h"
 #include "fuzz/play/buffers_input.h"
 #include "fuzz/play/heap_input.h"
@@ -29,10 +29,10 @@ static void fail(failure *failure, const char *law, const char *how) {
     snprintf(failure->how, sizeof failure->how, "%s", how);
 }
 
-// With its calls noted.
+// With its calls recorded.
 static void play_with(const heap_options *wanted, const trace *trace, failure *failure) {
     heap_options options = *wanted;
-    options.allocator = noted_allocator(wanted->allocator);
+    options.allocator = calls_recorded(wanted->allocator, NULL);
     if (options.counted) options.counted = options.allocator;
     if (!heap_player_create(&player)) return;
     if (!heap_player_run(&player, &options, trace->operations, trace->count, &failure->at))
@@ -149,7 +149,7 @@ static void judge_end(const child_end *end, failure *failure) {
 // What the copy leaves behind, in memory that is shared.
 typedef struct remains {
     failure failure;
-    noted_call call;
+    recorded_call call;
     volatile bool took_memory;
 } remains;
 
@@ -176,7 +176,7 @@ static void look_at_memory(int number) {
 static int play_here(void *context) {
     play *p = context;
     own_remains = p->remains;
-    noted = &p->remains->call;
+    calls_kept = &p->remains->call;
     sigaction(SIGALRM, &(struct sigaction){.sa_handler = look_at_memory, .sa_flags = SA_RESTART},
               NULL);
     setitimer(ITIMER_REAL, &(struct itimerval){{0, LOOKS_US}, {0, LOOKS_US}}, NULL);
@@ -184,20 +184,20 @@ static int play_here(void *context) {
     return 0;
 }
 
-// How it ended, by the call that was being made, if that was noted.
+// How it ended, by the call that was being made, if calls were recorded.
 static void judge_remains(const child_end *end, const remains *left, failure *failure) {
     char how[100] = "does not return: ";
     judge_end(end, failure);
     if (left->took_memory) fail(failure, "memory", "takes more than 2 GiB");
     bool ended = left->took_memory || end->timed_out || end->signal;
-    if (!ended || !failure->law[0] || !left->call.name) return;
+    if (!ended || !failure->law[0] || !call_runs(&left->call)) return;
     if (end->timed_out)
         strcat(how, end->text);
     else if (strcmp(failure->law, law_names[LAW_returns]) == 0)
         snprintf(how, sizeof how, "traps");
     else
         snprintf(how, sizeof how, "%s%s", end->signal ? "is " : "", failure->how);
-    noted_print(&left->call, how, failure->how, sizeof failure->how);
+    call_print_running(&left->call, how, failure->how, sizeof failure->how);
 }
 
 static bool run_here(const trace_run *run, const trace *trace, failure *failure) {

@@ -1,7 +1,7 @@
 #include "fuzz/explore/explorer/explorer.h"
 
+#include "alloc/conformance/calls.h"
 #include "cli/clock.h"
-#include "fuzz/oracle/noted.h"
 #include "fuzz/oracle/walk_guard.h"
 
 #include <setjmp.h>
@@ -303,7 +303,7 @@ static void tell_trap(explorer_world *w, int signal) {
     if (!hangs) snprintf(how, sizeof how, traps ? "traps" : "crashes (%s)", strsignal(signal));
     w->broken = hangs ? LAW_steps : LAW_returns;
     if (w->notes)
-        noted_print(noted, how, w->finding, sizeof w->finding);
+        call_print_running(calls_last(), how, w->finding, sizeof w->finding);
     else
         snprintf(w->finding, sizeof w->finding, "a right call %s", how);
 }
@@ -314,7 +314,7 @@ static void start(explorer_world *world, exploration *result) {
     world->broken = LAW_NONE;
     explorer.world = world;
     explorer.begun = clock_seconds();
-    noted->name = NULL;
+    *calls_last() = (recorded_call){0};
 }
 
 static outcome run_watched(outcome (*run)(exploration *), exploration *result) {

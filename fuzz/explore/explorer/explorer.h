@@ -55,7 +55,7 @@ struct explorer_world {
 
     uint64_t memory_bytes; // limit of explorer_run's memory; 0: none
 
-    bool notes;       // the allocator's calls are recorded (fuzz/oracle/noted.h)
+    bool notes;       // the allocator's calls are recorded (alloc/conformance/calls.h)
     size_t key_bytes; // length of the state's prefix that identifies it; 0: all of it
     law broken;       // set by begin, play or end
     char finding[200];

@@ -1,8 +1,8 @@
 #include "fuzz/explore/explorer/heap_world_state.h"
 
+#include "alloc/conformance/calls.h"
 #include "alloc/conformance/pattern.h"
 #include "fuzz/explore/explorer/image.h"
-#include "fuzz/oracle/noted.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -385,7 +385,7 @@ explorer_world *heap_world_new(const heap_world_options *options) {
                                 .notes = true,
                                 .broken = LAW_NONE};
     w->options = *options;
-    w->allocator = noted_allocator(options->strategy->allocator);
+    w->allocator = calls_recorded(options->strategy->allocator, NULL);
     uint64_t most = 0;
     for (uint32_t i = 0; i < options->size_count; i++)
         if (most < options->sizes[i]) most = options->sizes[i];
