@@ -452,23 +452,34 @@ static const char *bitmap_note_law(const lm_memory *m, uint32_t page) {
     return NULL;
 }
 
-// From the last word down, since a run may continue in the next word.
-static const char *bitmap_hints_law(const lm_memory *m) {
-    uint32_t behind = 0;
-    for (uint32_t word = bitmap_words_end(m); word-- > 0;) {
-        uint64_t bits = bitmap_free_in(m, word);
-        uint32_t page = word / PAGE_WORDS, hint = maps_hints(m, 1)[word],
-                 tail = bitmap_ones_down(bits);
-        uint32_t longest = *maps_note(m, maps_of(m)->first + page) & LONGEST;
+// From the last word down, since a run may continue in the next word. *behind is the length of the
+// run that begins behind the page, then of the one that begins the page.
+static const char *bitmap_page_law(const lm_memory *m, uint32_t page, uint32_t *behind) {
+    const map_word *words = maps_word(m, (maps_of(m)->first + page) * PAGE_GRANULES);
+    const uint8_t *hints = maps_hints(m, 1) + page * PAGE_WORDS;
+    uint32_t longest = *maps_note(m, maps_of(m)->first + page) & LONGEST;
+    uint32_t of_page = maps_hints(m, 0)[page], run = *behind;
+    if (of_page > bitmap_heap(m)->groups[page / GROUP_PAGES]) return "hints";
+    for (uint32_t word = PAGE_WORDS; word-- > 0;) {
+        uint64_t bits = words[word].free;
+        uint32_t hint = hints[word], tail = bitmap_ones_down(bits);
+        if (hint > of_page) return "hints";
         if (hint < WORD_GRANULES && bitmap_runs_in(bits, hint + 1)) return "hints";
-        if (tail && bitmap_class(tail + behind) > hint) return "hints";
+        if (tail && bitmap_class(tail + run) > hint) return "hints";
         if (longest < WORD_GRANULES && bitmap_runs_in(bits, longest + 1)) return "notes";
-        if (tail && tail + behind > longest) return "notes";
-        if (hint > maps_hints(m, 0)[page]) return "hints";
-        if (maps_hints(m, 0)[page] > bitmap_heap(m)->groups[page / GROUP_PAGES]) return "hints";
-        behind = ~bits ? bitmap_ones_up(bits) : behind + WORD_GRANULES;
+        if (tail && tail + run > longest) return "notes";
+        run = ~bits ? bitmap_ones_up(bits) : run + WORD_GRANULES;
     }
+    *behind = run;
     return NULL;
+}
+
+static const char *bitmap_hints_law(const lm_memory *m) {
+    const char *broken = NULL;
+    uint32_t behind = 0;
+    for (uint32_t page = maps_of(m)->end - maps_of(m)->first; page-- > 0 && !broken;)
+        broken = bitmap_page_law(m, page, &behind);
+    return broken;
 }
 
 // Adds what begins at a granule to the census; *end is where it ends.
