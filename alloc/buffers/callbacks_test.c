@@ -6,20 +6,16 @@
 //     a use of the buffer being resized, from inside its resize
 //
 // After each of them all laws hold, and everything can be released.
-#include "alloc/buffers/finalizer.h"
 #include "alloc/buffers/view.h"
-#include "alloc/cmocka.h"
-#include "alloc/registry.h"
+
+#include "alloc/buffers/table_fixture.h"
 #include "alloc/strategies/strategy.h"
 
 #include <pthread.h>
 #include <sched.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-enum { HOME, FOREIGN, MEMORIES };
-enum { OWNER, OTHER, OWNERS };
+enum { FOREIGN = OTHER, OWNERS = MODULE };
 
 // A function of one expression, of type lm_status.
 #define CALL(name, ...)                                                                            \
@@ -27,11 +23,6 @@ enum { OWNER, OTHER, OWNERS };
         return __VA_ARGS__;                                                                        \
     }
 
-#define OK(call)         assert_string_equal(lm_status_name(call), "LM_OK")
-#define IS(call, status) assert_string_equal(lm_status_name(call), lm_status_name(status))
-
-static lm_memory memories[MEMORIES];
-static lm_buffer_table table, *const r = &table;
 static const lm_allocator *strategy;
 
 // ---- Foreign code ------------------------------------------------------------------------------
@@ -65,8 +56,9 @@ static void *foreign_zeroed(size_t size, lm_memory *memory) {
     return strategy->allocate_zeroed(size, memory);
 }
 static void *foreign_resize(void *block, size_t size, lm_memory *memory) {
+    uint32_t offset = lm_offset(memory, block); // the memory may move
     reach(IN_RESIZE);
-    return strategy->resize(block, size, memory);
+    return strategy->resize(lm_at(memory, offset), size, memory);
 }
 static void foreign_free(void *block, size_t size, lm_memory *memory) {
     strategy->free(block, size, memory);
@@ -82,17 +74,12 @@ static lm_allocator foreign;
 static lm_handle held, twice, victim; // victim: of the foreign call
 static lm_token token, dead;
 
-static lm_handle create_of(uint32_t owner, uint32_t memory) {
-    lm_handle handle;
-    OK(lm_buffer_create(r, owner, memory, 100, 16, false, &handle));
-    return handle;
-}
 static lm_handle create(uint32_t memory) {
-    return create_of(OWNER, memory);
+    return create_of(DART, memory, 100);
 }
 static lm_token attach(uint32_t memory) {
     lm_token made_of;
-    OK(lm_finalizer_attach(r, OWNER, create(memory), 0, &made_of));
+    OK(lm_finalizer_attach(r, DART, create(memory), 0, &made_of));
     return made_of;
 }
 
@@ -101,43 +88,39 @@ static void begin_on(const lm_counts *counts, const lm_allocator *home) {
                              .allocate_zeroed = foreign_zeroed,
                              .resize = foreign_resize,
                              .free = foreign_free};
-    for (uint32_t i = 0; i < MEMORIES; i++) {
-        assert_true(
-            lm_memory_create(&memories[i], &(lm_memory_options){.pages = 1, .pages_max = 16}));
-        assert_true(strategy->start(&memories[i]));
-    }
     armed = NOWHERE;
-    assert_true(lm_buffer_table_start(r, counts, home, &memories[HOME]));
-    assert_int_equal(lm_buffer_table_add(r, &foreign, &memories[FOREIGN]), FOREIGN);
+    start_on(counts, 2, (const lm_allocator *[]){strategy, strategy},
+             (const lm_allocator *[]){home, &foreign});
     assert_true(lm_finalizers_start(r));
     lm_buffer_table_set_pressure(r, pressure, NULL);
     held = create(HOME), twice = create(FOREIGN), victim = create(FOREIGN);
-    OK(lm_buffer_retain(r, OWNER, twice));
+    OK(lm_buffer_retain(r, DART, twice));
     token = attach(HOME), dead = attach(FOREIGN);
     OK(lm_finalizer_enqueue(r, dead));
 }
-static void begin(const lm_counts *counts) {
+static int start(const lm_counts *counts) {
     strategy = lm_strategy_named("tlsf", 2);
     begin_on(counts, strategy);
+    return 0;
 }
 
-static void end(void) {
+static void finish(void) {
     lm_census census;
-    uint32_t tokens;
     armed = NOWHERE;
-    assert_null(lm_buffer_table_validate(r, NULL));
-    assert_null(lm_finalizers_validate(r, &tokens));
+    walk(), walk_tokens();
     lm_finalizers_end(r);
     for (uint32_t owner = 0; owner < OWNERS; owner++)
         lm_buffer_table_release_all(r, owner);
-    assert_null(lm_buffer_table_validate(r, &census));
-    assert_int_equal(census.live_blocks, 0);
+    assert_int_equal(walk().live_blocks, 0);
     OK(lm_buffer_table_end(r));
-    for (uint32_t i = 0; i < MEMORIES; i++) {
+    for (uint32_t i = 0; i < memory_count; i++) {
         assert_null(strategy->validate(&memories[i], &census));
         assert_int_equal(census.live_blocks, 0);
-        lm_memory_destroy(&memories[i]);
     }
+}
+static void finish_and_end(void) {
+    finish();
+    end(NULL);
 }
 
 // LM_OK for the statuses that a release_all before may cause.
@@ -152,22 +135,22 @@ static lm_status any_status(lm_status status) {
 CALL(by_create, (create(FOREIGN), LM_OK));
 static lm_status by_zeroed(void) {
     lm_handle handle;
-    return lm_buffer_create(r, OWNER, FOREIGN, 100, 16, true, &handle);
+    return lm_buffer_create(r, DART, FOREIGN, 100, 16, true, &handle);
 }
 static lm_status by_aligned(void) {
     lm_handle handle;
-    return lm_buffer_create(r, OWNER, FOREIGN, 100, 4096, true, &handle);
+    return lm_buffer_create(r, DART, FOREIGN, 100, 4096, true, &handle);
 }
-CALL(by_resize, lm_buffer_resize(r, OWNER, victim, 5000));
-CALL(by_release, lm_buffer_release(r, OWNER, victim));
-CALL(by_release_all, lm_buffer_table_release_all(r, OWNER) > 0 ? LM_OK : LM_INVALID_HANDLE);
+CALL(by_resize, lm_buffer_resize(r, DART, victim, 5000));
+CALL(by_release, lm_buffer_release(r, DART, victim));
+CALL(by_release_all, lm_buffer_table_release_all(r, DART) > 0 ? LM_OK : LM_INVALID_HANDLE);
 CALL(by_drain, lm_finalizers_drain(r, 1).freed == 1 ? LM_OK : LM_INVALID_TOKEN);
 CALL(by_close, lm_finalizer_close(r, attach(FOREIGN)));
 static lm_status by_detach_all(void) { // of three, at the first
     uint32_t freed;
     lm_token sibling = attach(FOREIGN), other;
-    OK(lm_finalizer_attach(r, OWNER, create(FOREIGN), sibling, &other));
-    OK(lm_finalizer_attach(r, OWNER, create(HOME), sibling, &other));
+    OK(lm_finalizer_attach(r, DART, create(FOREIGN), sibling, &other));
+    OK(lm_finalizer_attach(r, DART, create(HOME), sibling, &other));
     lm_status status = lm_finalizer_detach_all(r, sibling, &freed);
     assert_int_equal(freed, 3);
     return status;
@@ -181,18 +164,18 @@ static lm_status by_adopt_over_budget(void) {
     lm_handle handle;
     uint32_t block = lm_offset(&memories[HOME], strategy->allocate(64, &memories[HOME]));
     OK(lm_buffer_table_set_budget(r, HOME, 1));
-    OK(lm_buffer_adopt(r, OWNER, HOME, block, 64, &handle));
+    OK(lm_buffer_adopt(r, DART, HOME, block, 64, &handle));
     return lm_buffer_table_set_budget(r, HOME, UINT64_MAX);
 }
 static lm_status by_resize_over_budget(void) {
     lm_handle handle = create(HOME);
     OK(lm_buffer_table_set_budget(r, HOME, 1));
-    OK(any_status(lm_buffer_resize(r, OWNER, handle, 5000)));
+    OK(any_status(lm_buffer_resize(r, DART, handle, 5000)));
     return lm_buffer_table_set_budget(r, HOME, UINT64_MAX);
 }
 static lm_status by_lack_of_memory(void) {
     lm_handle none;
-    IS(lm_buffer_create(r, OWNER, HOME, 1u << 30, 16, false, &none), LM_OUT_OF_MEMORY);
+    IS(lm_buffer_create(r, DART, HOME, 1u << 30, 16, false, &none), LM_OUT_OF_MEMORY);
     return LM_OK;
 }
 
@@ -228,31 +211,31 @@ CALL(call_create_foreign, (create(FOREIGN), LM_OK));
 static lm_status call_adopt(void) {
     lm_handle handle;
     uint32_t block = lm_offset(&memories[FOREIGN], strategy->allocate(64, &memories[FOREIGN]));
-    return lm_buffer_adopt(r, OWNER, FOREIGN, block, 64, &handle);
+    return lm_buffer_adopt(r, DART, FOREIGN, block, 64, &handle);
 }
-CALL(call_retain, any_status(lm_buffer_retain(r, OWNER, held)));
-CALL(call_release, any_status(lm_buffer_release(r, OWNER, held)));
+CALL(call_retain, any_status(lm_buffer_retain(r, DART, held)));
+CALL(call_release, any_status(lm_buffer_release(r, DART, held)));
 static lm_status call_release_foreign(void) {
     lm_handle handle = create(FOREIGN);
-    return any_status(lm_buffer_release(r, OWNER, handle));
+    return any_status(lm_buffer_release(r, DART, handle));
 }
 static lm_status call_share(void) {
     lm_handle shared;
-    return any_status(lm_buffer_share(r, OWNER, held, OTHER, &shared));
+    return any_status(lm_buffer_share(r, DART, held, SCRIPT, &shared));
 }
 static lm_status call_transfer(void) {
     lm_handle moved;
-    return any_status(lm_buffer_transfer(r, OWNER, twice, OTHER, &moved));
+    return any_status(lm_buffer_transfer(r, DART, twice, SCRIPT, &moved));
 }
-CALL(call_resize, any_status(lm_buffer_resize(r, OWNER, held, 3000)));
-CALL(call_resize_foreign, lm_buffer_resize(r, OWNER, create(FOREIGN), 3000));
+CALL(call_resize, any_status(lm_buffer_resize(r, DART, held, 3000)));
+CALL(call_resize_foreign, lm_buffer_resize(r, DART, create(FOREIGN), 3000));
 static lm_status call_describe(void) {
     lm_buffer_info info;
-    return any_status(lm_buffer_describe(r, OWNER, held, &info));
+    return any_status(lm_buffer_describe(r, DART, held, &info));
 }
-CALL(call_release_all, (lm_buffer_table_release_all(r, OWNER), LM_OK));
+CALL(call_release_all, (lm_buffer_table_release_all(r, DART), LM_OK));
 static lm_status call_live(void) {
-    lm_buffer_table_live_of(r, OWNER);
+    lm_buffer_table_live_of(r, DART);
     return lm_buffer_table_live_in(r, FOREIGN).buffers < 1000 ? LM_OK : LM_INVALID_HANDLE;
 }
 CALL(call_add,
@@ -266,7 +249,7 @@ static lm_status call_attach(void) {
 static lm_status call_replace(void) {
     lm_token replaced = attach(HOME);
     lm_handle cancelled;
-    return lm_finalizer_replace(r, OWNER, create(HOME), &replaced, &cancelled);
+    return lm_finalizer_replace(r, DART, create(HOME), &replaced, &cancelled);
 }
 CALL(call_enqueue, lm_finalizer_enqueue(r, attach(FOREIGN)));
 CALL(call_drain, (lm_finalizers_drain(r, 100), LM_OK));
@@ -286,19 +269,12 @@ static lm_status call_restart(void) {
 static lm_status call_view(void) {
     lm_view view;
     lm_handle handle = create(HOME);
-    OK(lm_view_make(r, OWNER, handle, LM_U8, 0, 10, &view));
+    OK(lm_view_make(r, DART, handle, LM_U8, 0, 10, &view));
     OK(lm_view_set_integer(r, &view, 3, 7));
     return lm_view_end(r, &view);
 }
-static lm_status call_validate(void) {
-    assert_null(lm_buffer_table_validate(r, NULL));
-    return LM_OK;
-}
-static lm_status call_validate_tokens(void) {
-    uint32_t tokens;
-    assert_null(lm_finalizers_validate(r, &tokens));
-    return LM_OK;
-}
+CALL(call_validate, (walk(), LM_OK));
+CALL(call_validate_tokens, (walk_tokens(), LM_OK));
 CALL(call_end, lm_buffer_table_end(r));
 
 static const struct callback {
@@ -342,13 +318,13 @@ enum {
 };
 
 static void call_back(const lm_counts *counts, const struct trigger *t, const struct callback *c) {
-    begin(counts);
+    start(counts);
     print_message("%s: %s, inside of %s\n", counts->name, c->name, t->name);
     arm(t->point, c->call, c->expected);
     lm_status status = t->by();
     assert_false(status != LM_FREED && lm_failed(status));
     assert_int_equal(made, 1);
-    end();
+    finish_and_end();
 }
 
 static void each_call_works_inside_each(void **state) {
@@ -366,33 +342,28 @@ static lm_status use_victim(void) {
     lm_buffer_info info;
     lm_token none;
     lm_view view;
-    IS(lm_buffer_retain(r, OWNER, victim), LM_BUSY);
-    IS(lm_buffer_release(r, OWNER, victim), LM_BUSY);
-    IS(lm_buffer_share(r, OWNER, victim, OTHER, &given), LM_BUSY);
-    IS(lm_buffer_transfer(r, OWNER, victim, OTHER, &given), LM_BUSY);
-    IS(lm_buffer_resize(r, OWNER, victim, 7), LM_BUSY);
-    IS(lm_buffer_describe(r, OWNER, victim, &info), LM_BUSY);
-    IS(lm_finalizer_attach(r, OWNER, victim, 0, &none), LM_BUSY);
-    IS(lm_view_make(r, OWNER, victim, LM_U8, 0, 1, &view), LM_BUSY);
-    IS(lm_buffer_retain(r, OTHER, victim), LM_WRONG_OWNER);
+    IS(lm_buffer_retain(r, DART, victim), LM_BUSY);
+    IS(lm_buffer_release(r, DART, victim), LM_BUSY);
+    IS(lm_buffer_share(r, DART, victim, SCRIPT, &given), LM_BUSY);
+    IS(lm_buffer_transfer(r, DART, victim, SCRIPT, &given), LM_BUSY);
+    IS(lm_buffer_resize(r, DART, victim, 7), LM_BUSY);
+    IS(lm_buffer_describe(r, DART, victim, &info), LM_BUSY);
+    IS(lm_finalizer_attach(r, DART, victim, 0, &none), LM_BUSY);
+    IS(lm_view_make(r, DART, victim, LM_U8, 0, 1, &view), LM_BUSY);
+    IS(lm_buffer_retain(r, SCRIPT, victim), LM_WRONG_OWNER);
     assert_int_equal(given, 42);
     assert_int_equal(lm_buffer_table_live_in(r, FOREIGN).buffers, 3);
-    lm_buffer_table_release_all(r, OWNER); // skips it
-    assert_int_equal(lm_buffer_table_live_of(r, OWNER).buffers, 1);
+    lm_buffer_table_release_all(r, DART); // skips it
+    assert_int_equal(lm_buffer_table_live_of(r, DART).buffers, 1);
     return LM_OK;
 }
 
 static void a_buffer_that_is_resized_is_busy(void **state) {
-    for (uint32_t atomic = 0; atomic < 2; atomic++) {
-        lm_buffer_info info;
-        begin(atomic ? &lm_counts_atomic : &lm_counts_plain);
-        arm(IN_RESIZE, use_victim, LM_OK);
-        OK(lm_buffer_resize(r, OWNER, victim, 5000));
-        OK(lm_buffer_describe(r, OWNER, victim, &info));
-        assert_int_equal(info.size, 5000);
-        IS(lm_buffer_release(r, OWNER, victim), LM_FREED);
-        end();
-    }
+    arm(IN_RESIZE, use_victim, LM_OK);
+    OK(lm_buffer_resize(r, DART, victim, 5000));
+    assert_int_equal(info_of(victim).size, 5000);
+    IS(lm_buffer_release(r, DART, victim), LM_FREED);
+    finish();
 }
 
 // If its tokens end meanwhile, the calls return LM_BUSY and the owner has the references.
@@ -415,17 +386,16 @@ static lm_status drain_victims(void) {
 static void ending_a_token_of_a_busy_buffer_returns_busy(void **state) {
     static lm_status (*const ends[])(void) = {detach_all_of_victim, close_victims, drain_victims};
     for (uint32_t way = 0; way < 6; way++) {
-        uint32_t tokens;
-        begin(way % 2 ? &lm_counts_atomic : &lm_counts_plain);
-        OK(lm_finalizer_attach(r, OWNER, victim, 0, &first));
-        OK(lm_finalizer_attach(r, OWNER, create(FOREIGN), first, &second));
+        start(way % 2 ? &lm_counts_atomic : &lm_counts_plain);
+        OK(lm_finalizer_attach(r, DART, victim, 0, &first));
+        OK(lm_finalizer_attach(r, DART, create(FOREIGN), first, &second));
         arm(IN_RESIZE, ends[way / 2], LM_BUSY);
-        OK(lm_buffer_resize(r, OWNER, victim, 5000));
+        OK(lm_buffer_resize(r, DART, victim, 5000));
         assert_int_equal(made, 1);
         IS(lm_finalizer_enqueue(r, first), LM_STALE_TOKEN);
-        assert_null(lm_finalizers_validate(r, &tokens));
-        IS(lm_buffer_release(r, OWNER, victim), LM_FREED);
-        end();
+        walk_tokens();
+        IS(lm_buffer_release(r, DART, victim), LM_FREED);
+        finish_and_end();
     }
 }
 
@@ -437,11 +407,11 @@ static lm_token beside; // a token of the owner's
 
 CALL(end_finalizers, (lm_finalizers_end(r), LM_OK));
 static lm_status release_victim(void) {
-    return lm_buffer_release(r, OWNER, victim);
+    return lm_buffer_release(r, DART, victim);
 }
 static lm_status transfer_victim(void) {
     lm_handle moved;
-    return lm_buffer_transfer(r, OWNER, victim, OTHER, &moved);
+    return lm_buffer_transfer(r, DART, victim, SCRIPT, &moved);
 }
 CALL(close_beside, any_status(lm_finalizer_close(r, beside)));
 
@@ -463,7 +433,6 @@ static const struct meanwhile {
 static void attach_meanwhile(const lm_counts *counts, const struct meanwhile *m, bool other,
                              bool replaces) {
     enum { FIRST_PART = 64 };
-    uint32_t tokens;
     lm_handle cancelled = 42;
     strategy = lm_strategy_named("tlsf", 2);
     begin_on(counts, &foreign);
@@ -473,14 +442,14 @@ static void attach_meanwhile(const lm_counts *counts, const struct meanwhile *m,
         beside = attach(FOREIGN);
     arm(IN_ALLOCATE, m->call, m->expected);
     lm_token got = replaces && other ? beside : 0, was = got;
-    lm_status status = replaces ? lm_finalizer_replace(r, OWNER, victim, &got, &cancelled)
-                                : lm_finalizer_attach(r, OWNER, victim, other ? beside : 0, &got);
+    lm_status status = replaces ? lm_finalizer_replace(r, DART, victim, &got, &cancelled)
+                                : lm_finalizer_attach(r, DART, victim, other ? beside : 0, &got);
     IS(status, other ? m->beside : m->alone);
     assert_int_equal(made, 1);
     if (status != LM_OK) assert_true(got == was && cancelled == 42);
-    assert_null(lm_finalizers_validate(r, &tokens));
+    walk_tokens();
     if (status == LM_OK) IS(lm_finalizer_close(r, got), LM_FREED);
-    end();
+    finish_and_end();
 }
 
 static void attach_checks_again_after_foreign_code(void **state) {
@@ -491,20 +460,15 @@ static void attach_checks_again_after_foreign_code(void **state) {
 }
 
 // A token attached while a release_all frees keeps its reference.
-CALL(attach_victim, lm_finalizer_attach(r, OWNER, victim, 0, &beside));
+CALL(attach_victim, lm_finalizer_attach(r, DART, victim, 0, &beside));
 
 static void a_token_attached_in_a_release_all_keeps(void **state) {
-    for (uint32_t atomic = 0; atomic < 2; atomic++) {
-        uint32_t tokens;
-        begin(atomic ? &lm_counts_atomic : &lm_counts_plain);
-        arm(IN_FREE, attach_victim, LM_OK); // of `twice`, whose slot comes before
-        assert_int_equal(lm_buffer_table_release_all(r, OWNER), 4);
-        assert_null(lm_finalizers_validate(r, &tokens));
-        assert_int_equal(tokens, 1);
-        assert_int_equal(lm_buffer_table_live_of(r, OWNER).buffers, 1);
-        IS(lm_finalizer_close(r, beside), LM_FREED);
-        end();
-    }
+    arm(IN_FREE, attach_victim, LM_OK); // of `twice`, whose slot comes before
+    assert_int_equal(lm_buffer_table_release_all(r, DART), 4);
+    assert_int_equal(walk_tokens(), 1);
+    assert_int_equal(lm_buffer_table_live_of(r, DART).buffers, 1);
+    IS(lm_finalizer_close(r, beside), LM_FREED);
+    finish();
 }
 
 // ---- Threads -----------------------------------------------------------------------------------
@@ -524,11 +488,11 @@ static void *act_meanwhile(void *nothing) {
     lm_handle shared, moved;
     lm_buffer_info info;
     wait_for(&inside);
-    OK(lm_buffer_retain(r, OWNER, held));
-    OK(lm_buffer_share(r, OWNER, held, OTHER, &shared));
-    OK(lm_buffer_describe(r, OWNER, held, &info));
-    OK(lm_buffer_transfer(r, OWNER, held, OTHER, &moved));
-    OK(lm_buffer_release(r, OTHER, shared));
+    OK(lm_buffer_retain(r, DART, held));
+    OK(lm_buffer_share(r, DART, held, SCRIPT, &shared));
+    OK(lm_buffer_describe(r, DART, held, &info));
+    OK(lm_buffer_transfer(r, DART, held, SCRIPT, &moved));
+    OK(lm_buffer_release(r, SCRIPT, shared));
     lm_buffer_table_live_in(r, FOREIGN);
     set(&done);
     return nothing;
@@ -543,7 +507,7 @@ static void no_thread_waits_for_foreign_code(void **state) {
     for (uint32_t t = 0; t < TRIGGERS; t++) {
         if (triggers[t].by == by_release_all) continue; // it would release the other's references
         pthread_t thread;
-        begin(&lm_counts_atomic);
+        start(&lm_counts_atomic);
         inside = done = 0;
         arm(triggers[t].point, wait_for_the_other, LM_OK);
         assert_int_equal(pthread_create(&thread, NULL, act_meanwhile, NULL), 0);
@@ -551,7 +515,7 @@ static void no_thread_waits_for_foreign_code(void **state) {
         set(&inside); // in case foreign code was not called
         pthread_join(thread, NULL);
         assert_int_equal(made, 1);
-        end();
+        finish_and_end();
     }
 }
 
@@ -563,22 +527,22 @@ static uint32_t told;
 static void release_large(void *context, lm_buffer_table *pressed, uint32_t memory,
                           uint64_t bytes) {
     lm_handle none;
-    IS(lm_buffer_create(pressed, OTHER, HOME, 1u << 30, 16, false, &none), LM_OUT_OF_MEMORY);
+    IS(lm_buffer_create(pressed, SCRIPT, HOME, 1u << 30, 16, false, &none), LM_OUT_OF_MEMORY);
     __atomic_add_fetch(&told, 1, __ATOMIC_ACQ_REL);
     while (__atomic_load_n(&told, __ATOMIC_ACQUIRE) < 2) // both threads are here
         sched_yield();
-    lm_buffer_release(pressed, OWNER, large); // one of them frees it
+    lm_buffer_release(pressed, DART, large); // one of them frees it
 }
 static void *want_memory(void *nothing) {
     lm_handle handle;
-    OK(lm_buffer_create(r, OTHER, HOME, 150000, 16, false, &handle));
+    OK(lm_buffer_create(r, SCRIPT, HOME, 100 << 20, 16, false, &handle));
     return nothing;
 }
 
 static void the_callback_is_called_for_each_thread(void **state) {
     pthread_t threads[2];
-    begin(&lm_counts_atomic);
-    OK(lm_buffer_create(r, OWNER, HOME, 900000, 16, false, &large));
+    start(&lm_counts_atomic);
+    OK(lm_buffer_create(r, DART, HOME, 200 << 20, 16, false, &large));
     lm_buffer_table_set_pressure(r, release_large, NULL);
     told = 0;
     for (uint32_t t = 0; t < 2; t++)
@@ -586,13 +550,13 @@ static void the_callback_is_called_for_each_thread(void **state) {
     for (uint32_t t = 0; t < 2; t++)
         pthread_join(threads[t], NULL);
     assert_int_equal(told, 2);
-    end();
+    finish_and_end();
 }
 
 // The callback may wait for a thread that allocates and frees, because it is not called from inside
 // an allocator that is called under the allocators' lock.
 static void *free_one(void *nothing) {
-    OK(any_status(lm_buffer_release(r, OTHER, create_of(OTHER, FOREIGN))));
+    OK(any_status(lm_buffer_release(r, SCRIPT, create_of(SCRIPT, FOREIGN, 100))));
     return nothing;
 }
 static void wait_for_a_free(void *context, lm_buffer_table *pressed, uint32_t memory,
@@ -604,7 +568,7 @@ static void wait_for_a_free(void *context, lm_buffer_table *pressed, uint32_t me
 }
 
 static void a_callback_may_wait_for_other_threads(void **state) {
-    begin(&lm_counts_atomic);
+    start(&lm_counts_atomic);
     lm_buffer_table_set_pressure(r, wait_for_a_free, NULL);
     OK(lm_buffer_table_set_budget(r, HOME, 1));
     told = 0;
@@ -617,17 +581,17 @@ static void a_callback_may_wait_for_other_threads(void **state) {
     armed = IN_ALLOCATE;
     create(FOREIGN);
     assert_int_equal(told, 2);
-    end();
+    finish_and_end();
 }
 
 int main(void) {
     alarm(600); // a deadlock ends the test
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_call_works_inside_each),
-        cmocka_unit_test(a_buffer_that_is_resized_is_busy),
+        BOTH(a_buffer_that_is_resized_is_busy),
         cmocka_unit_test(ending_a_token_of_a_busy_buffer_returns_busy),
         cmocka_unit_test(attach_checks_again_after_foreign_code),
-        cmocka_unit_test(a_token_attached_in_a_release_all_keeps),
+        BOTH(a_token_attached_in_a_release_all_keeps),
         cmocka_unit_test(no_thread_waits_for_foreign_code),
         cmocka_unit_test(the_callback_is_called_for_each_thread),
         cmocka_unit_test(a_callback_may_wait_for_other_threads),

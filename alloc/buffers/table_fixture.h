@@ -1,8 +1,9 @@
-// For tests: a buffer table on up to three memories, and pictures of all that it consists of. A
-// test that uses BOTH defines start().
+// For tests: a buffer table on up to three memories, its buffers, its validators, and snapshots of
+// all its bytes. A test that uses BOTH defines start().
 #pragma once
 
 #include "alloc/buffers/buffer_table_state.h"
+#include "alloc/buffers/finalizer.h"
 #include "alloc/cmocka.h"
 #include "alloc/registry.h"
 
@@ -53,6 +54,42 @@ static inline int start_plain(void **state) {
 static inline int start_atomic(void **state) {
     return start(&lm_counts_atomic);
 }
+
+// Buffers.
+
+static inline lm_handle create_of(uint32_t owner, uint32_t memory, uint32_t size) {
+    lm_handle handle = 0;
+    OK(lm_buffer_create(r, owner, memory, size, 8, false, &handle));
+    return handle;
+}
+static inline lm_handle share(lm_handle handle, uint32_t with) {
+    lm_handle shared = 0;
+    OK(lm_buffer_share(r, lm_handle_owner(handle), handle, with, &shared));
+    return shared;
+}
+static inline lm_buffer_info info_of(lm_handle handle) {
+    lm_buffer_info info = {0};
+    OK(lm_buffer_describe(r, lm_handle_owner(handle), handle, &info));
+    return info;
+}
+static inline unsigned char *bytes_of(lm_handle handle) {
+    return lm_at(&memories[lm_handle_memory(handle)], info_of(handle).start);
+}
+
+// Check all laws. Return the census of the buffers, and the number of armed tokens.
+static inline lm_census walk(void) {
+    lm_census census;
+    const char *broken = lm_buffer_table_validate(r, &census);
+    if (broken) fail_msg("law broken: %s", broken);
+    return census;
+}
+static inline uint32_t walk_tokens(void) {
+    uint32_t armed;
+    const char *broken = lm_finalizers_validate(r, &armed);
+    if (broken) fail_msg("law broken: %s", broken);
+    return armed;
+}
+
 #define BOTH(test)                                                                                 \
     cmocka_unit_test_setup_teardown(test, start_plain, end),                                       \
         cmocka_unit_test_setup_teardown(test, start_atomic, end)

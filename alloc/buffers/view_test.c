@@ -27,24 +27,12 @@ static void assert_none_live(void) {
 }
 
 static lm_handle create(uint32_t memory, uint32_t size) {
-    lm_handle handle;
-    OK(lm_buffer_create(r, DART, memory, size, 16, true, &handle));
-    return handle;
+    return create_of(DART, memory, size);
 }
 static lm_view make(lm_handle handle, lm_kind kind, uint32_t offset, uint32_t length) {
     lm_view view;
     OK(lm_view_make(r, DART, handle, kind, offset, length, &view));
     return view;
-}
-static unsigned char *bytes_of(lm_handle handle) {
-    lm_buffer_info info;
-    OK(lm_buffer_describe(r, DART, handle, &info));
-    return lm_memory_base(&memories[info.memory]) + info.start;
-}
-static uint32_t references(lm_handle handle) {
-    lm_buffer_info info;
-    OK(lm_buffer_describe(r, DART, handle, &info));
-    return info.references;
 }
 
 // Errors: each call below returns its status in this scene, and changes nothing.
@@ -359,37 +347,18 @@ static void assert_bits(element *e, uint64_t expected) {
 
 enum { NUMBER_KINDS = LM_F64 + 1, INTEGER_KINDS = 9 };
 
-static const struct number_row {
+enum from { A_NUMBER, AN_INTEGER, AN_ELEMENT };
+static const struct row {
+    enum from from;
+    lm_kind kind; // of the element
     uint64_t bits, stored[NUMBER_KINDS];
-} number_rows[] = {
-#define NUMBER(bits, ...) {bits, {__VA_ARGS__}},
-#define INTEGER(value, ...)
-#define COPY(kind, bits, ...)
-#include "alloc/buffers/view_conversions.def"
-#undef NUMBER
-#undef INTEGER
-#undef COPY
-};
-static const struct integer_row {
-    uint64_t value, stored[INTEGER_KINDS];
-} integer_rows[] = {
-#define NUMBER(bits, ...)
-#define INTEGER(value, ...) {value, {__VA_ARGS__}},
-#define COPY(kind, bits, ...)
-#include "alloc/buffers/view_conversions.def"
-#undef NUMBER
-#undef INTEGER
-#undef COPY
-};
-static const struct copy_row {
-    lm_kind kind;
-    uint64_t bits, stored[NUMBER_KINDS];
-} copy_rows[] = {
-#define NUMBER(bits, ...)
-#define INTEGER(value, ...)
-#define COPY(kind, bits, ...) {LM_##kind, bits, {__VA_ARGS__}},
+} rows[] = {
+#define NUMBER(bits, ...)     {A_NUMBER, LM_F64, bits, {__VA_ARGS__}},
+#define INTEGER(value, ...)   {AN_INTEGER, LM_I64, value, {__VA_ARGS__}},
+#define COPY(kind, bits, ...) {AN_ELEMENT, LM_##kind, bits, {__VA_ARGS__}},
 #include "alloc/buffers/view_conversions.def"
 };
+enum { ROWS = sizeof rows / sizeof *rows };
 
 static double number(uint64_t bits) {
     double value;
@@ -403,11 +372,11 @@ static uint64_t bits_of(double value) {
 }
 
 static void numbers_are_stored_as_in_javascript(void **state) {
-    for (size_t i = 0; i < sizeof number_rows / sizeof *number_rows; i++)
-        for (lm_kind kind = 0; kind <= LM_F64; kind++) {
+    for (size_t i = 0; i < ROWS; i++)
+        for (lm_kind kind = 0; rows[i].from == A_NUMBER && kind <= LM_F64; kind++) {
             element e = begin_element(i % 2, kind);
-            OK(lm_view_set_number(r, &e.view, 0, number(number_rows[i].bits)));
-            assert_bits(&e, number_rows[i].stored[kind]);
+            OK(lm_view_set_number(r, &e.view, 0, number(rows[i].bits)));
+            assert_bits(&e, rows[i].stored[kind]);
             end_element(&e);
         }
     assert_none_live();
@@ -416,12 +385,12 @@ static void numbers_are_stored_as_in_javascript(void **state) {
 static void integers_are_stored_as_in_javascript(void **state) {
     static const lm_kind kinds[INTEGER_KINDS] = {LM_I8,  LM_U8,  LM_C8,  LM_I16, LM_U16,
                                                  LM_I32, LM_U32, LM_I64, LM_U64};
-    for (size_t i = 0; i < sizeof integer_rows / sizeof *integer_rows; i++)
-        for (size_t k = 0; k < INTEGER_KINDS; k++) {
-            int64_t value = (int64_t)integer_rows[i].value, read;
+    for (size_t i = 0; i < ROWS; i++)
+        for (size_t k = 0; rows[i].from == AN_INTEGER && k < INTEGER_KINDS; k++) {
+            int64_t value = (int64_t)rows[i].bits, read;
             element e = begin_element(i % 2, kinds[k]);
             OK(lm_view_set_integer(r, &e.view, 0, value));
-            assert_bits(&e, integer_rows[i].stored[k]);
+            assert_bits(&e, rows[i].stored[k]);
             if (k < 7) {
                 double as_number;
                 OK(lm_view_get_number(r, &e.view, 0, &as_number));
@@ -438,8 +407,9 @@ static void integers_are_stored_as_in_javascript(void **state) {
 
 // Copying to f64 stores the element as get_number reads it.
 static void elements_are_copied_as_in_javascript(void **state) {
-    for (size_t i = 0; i < sizeof copy_rows / sizeof *copy_rows; i++) {
-        const struct copy_row *row = &copy_rows[i];
+    for (size_t i = 0; i < ROWS; i++) {
+        const struct row *row = &rows[i];
+        if (row->from != AN_ELEMENT) continue;
         element from = begin_element(i % 2, row->kind);
         double value;
         OK(lm_view_store(r, &from.view, 0, row->kind, true, row->bits));
@@ -486,6 +456,7 @@ static void bytes_have_the_requested_order(void **state) {
                 for (uint32_t i = 0; i < bytes; i++)
                     expected[3 + at + (little ? i : bytes - 1 - i)] = (unsigned char)(0xf8 - i);
                 uint64_t bits = 0;
+                memset(bytes_of(handle), 0, sizeof expected);
                 OK(lm_view_store(r, &view, at, kind, little, stored));
                 assert_memory_equal(bytes_of(handle), expected, sizeof expected);
                 OK(lm_view_load(r, &view, at, kind, little, &bits));
@@ -509,7 +480,7 @@ static void a_view_of_a_view_is_one_of_the_buffer(void **state) {
         assert_int_equal(deep.offset, 18);
         assert_int_equal(deep.length, 6);
         assert_true(deep.handle != handle && deep.handle != part.handle);
-        assert_int_equal(references(handle), 1);
+        assert_int_equal(info_of(handle).references, 1);
         OK(lm_view_set_integer(r, &whole, 3, 0x44332211));
         OK(lm_view_get_integer(r, &deep, 1, &value));
         assert_int_equal(value, 0x44);
@@ -745,7 +716,7 @@ static void a_view_ends_once(void **state) {
         assert_int_equal(lm_handle_slot(next.handle), lm_handle_slot(kept.handle));
         IS(lm_view_end(r, &copy), LM_STALE_HANDLE);
         IS(lm_view_get_integer(r, &copy, 0, &value), LM_STALE_HANDLE);
-        assert_int_equal(references(owns), 1);
+        assert_int_equal(info_of(owns).references, 1);
         OK(lm_view_end(r, &next));
         OK(lm_view_end(r, &sub));
         FREES(lm_buffer_release(r, DART, owns));
