@@ -186,13 +186,15 @@ static void child_await(int descriptor, double seconds, bool heed, child_end *en
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-static void child_explain(child_end *end, double seconds) {
+void child_explain(int status, child_end *end) {
+    *end = (child_end){.exit_status = -1};
+    if (WIFSIGNALED(status))
+        end->signal = WTERMSIG(status);
+    else
+        end->exit_status = WEXITSTATUS(status);
+    end->ok = end->exit_status == 0;
     const char *name = sigabbrev_np(end->signal);
-    if (end->interrupted)
-        snprintf(end->text, sizeof end->text, "interrupted");
-    else if (end->timed_out)
-        snprintf(end->text, sizeof end->text, "timed out after %g s", seconds);
-    else if (end->signal && name)
+    if (end->signal && name)
         snprintf(end->text, sizeof end->text, "killed by SIG%s", name);
     else if (end->signal)
         snprintf(end->text, sizeof end->text, "killed by signal %d", end->signal);
@@ -201,23 +203,23 @@ static void child_explain(child_end *end, double seconds) {
 }
 
 void child_wait(pid_t pid, double seconds, child_end *end) {
-    *end = (child_end){.exit_status = -1};
+    child_end broken_off = {0};
     bool own_group = getpgid(pid) == pid;
     int descriptor = pidfd_open(pid, 0);
     if (descriptor >= 0) {
-        child_await(descriptor, seconds, own_group, end);
+        child_await(descriptor, seconds, own_group, &broken_off);
         close(descriptor);
     }
     // The pid is not reused, because the child has not been waited for.
-    if (end->timed_out || end->interrupted) kill(pid, SIGKILL);
+    if (broken_off.timed_out || broken_off.interrupted) kill(pid, SIGKILL);
     if (own_group && descriptor >= 0) kill(-pid, SIGKILL);
     int status = 0;
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
-    if (WIFSIGNALED(status))
-        end->signal = WTERMSIG(status);
-    else
-        end->exit_status = WEXITSTATUS(status);
-    end->ok = end->exit_status == 0 && !end->timed_out && !end->interrupted;
-    child_explain(end, seconds);
+    child_explain(status, end);
+    end->timed_out = broken_off.timed_out;
+    end->interrupted = broken_off.interrupted;
+    end->ok &= !end->timed_out && !end->interrupted;
+    if (end->timed_out) snprintf(end->text, sizeof end->text, "timed out after %g s", seconds);
+    if (end->interrupted) snprintf(end->text, sizeof end->text, "interrupted");
 }

@@ -42,6 +42,9 @@ pid_t child_start(const child_options *options);
 // child_start. Returns the pid, or −1 with errno set.
 pid_t child_call(int (*run)(void *context), void *context, bool quiet);
 
+// Explains a status from waitpid.
+void child_explain(int status, child_end *end);
+
 // Waits for the child. Kills it after `seconds` (0: no limit) or when the user interrupts; does not
 // kill a foreground child on an interrupt. Then kills all processes left in the child's own group.
 void child_wait(pid_t pid, double seconds, child_end *end);

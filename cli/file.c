@@ -129,7 +129,11 @@ void whole_file_abandon_all(void) {
 
 bool file_is_writable(const char *path) {
     struct stat target;
-    if (file_is_standard(path)) return fcntl(STDOUT_FILENO, F_GETFD) >= 0;
+    if (file_is_standard(path)) {
+        int flags = fcntl(STDOUT_FILENO, F_GETFL);
+        errno = EBADF;
+        return flags >= 0 && (flags & O_ACCMODE) != O_RDONLY;
+    }
     // Opening and closing a pipe would signal the end to its reader.
     if (stat(path, &target) == 0 && !S_ISREG(target.st_mode) && !S_ISDIR(target.st_mode))
         return access(path, W_OK) == 0;

@@ -171,6 +171,9 @@ typedef struct trace_error {
     char text[200];
 } trace_error;
 
+// Fills `error` and returns false.
+bool trace_fail(trace_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 // Builds a trace, operation by operation, with IDs as in a file. The builder validates each one and
 // numbers blocks, references and tokens. It is the only way to make a trace, so every trace in
 // memory is valid.
@@ -209,6 +212,8 @@ bool trace_is_form(const void *bytes, size_t count);
 // Writes the whole file or nothing. The path's end selects the form: `.lmt` text, `.lmt.zst`
 // compressed binary; "-" is standard output, as text. Any other end is an error.
 bool trace_write(const trace *trace, const char *path, trace_error *error);
+// Returns whether the path has such an end, or is "-".
+bool trace_is_file_name(const char *path);
 // Writes the text form.
 void trace_print(const trace *trace, FILE *stream);
 

@@ -35,9 +35,6 @@ typedef struct trace_argument_rule {
 
 extern const trace_argument_rule trace_argument_rules[TRACE_ARGUMENTS];
 
-// Fills `error` and returns false.
-bool trace_fail(trace_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
 // As trace_builder_comment, for one line of `length` bytes.
 void trace_builder_comment_line(trace_builder *builder, const char *line, size_t length);
 // Appends a line that begins with #, as in a file. Returns false if it contains a NUL.
