@@ -56,7 +56,7 @@ static const char *const hostile[] = {
     "ЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖЖ",
     "nul\x01\x7f",
 };
-enum { HOSTILE = sizeof hostile / sizeof *hostile };
+enum { HOSTILE = ITEMS(hostile) };
 
 // Returns the hostile names as a list for --workloads: a comma is escaped.
 static char *hostile_list(void) {
@@ -73,7 +73,7 @@ static char *hostile_list(void) {
 }
 
 // All of them in one comparison: every cell is kept, under a name of its own.
-static void hostile_names_lose_nothing(void **state) {
+COMPARE_TEST(hostile_names_lose_nothing) {
     for (size_t i = 0; i < HOSTILE; i++) {
         char *name = text_format("%s.lmt", hostile[i]);
         char *comment = text_format("# note: %.*s\n", (int)strcspn(hostile[i], "\n"), hostile[i]);
@@ -85,7 +85,7 @@ static void hostile_names_lose_nothing(void **state) {
     setenv("LIST", list, 1);
     assert_int_equal(compare("--allocators tlsf --blocks 1 --workloads \"$LIST\""), 0);
     free(list);
-    assert_printable(output);
+    assert_printable(test_output);
     read_results();
     json_t *workloads = get(get(results, "context"), "workloads"), *entry;
     assert_int_equal(json_array_size(workloads), HOSTILE);
@@ -99,19 +99,19 @@ static void hostile_names_lose_nothing(void **state) {
         for (size_t j = 0; j < i; j++)
             assert_string_not_equal(text(json_array_get(workloads, i), "name"),
                                     text(json_array_get(workloads, j), "name"));
-    assert_printable(content("out/report.md"));
+    assert_printable(test_read("out/report.md"));
     assert_int_equal(access("owned", F_OK), -1);
 }
 
 // The command in the report can be pasted into a shell and does the same again.
-static void the_command_can_be_pasted(void **state) {
+COMPARE_TEST(the_command_can_be_pasted) {
     static const char name[] = "it's $(touch owned) caf\xe9`.lmt";
     write_trace(name, "");
     setenv("NAME", name, 1);
     assert_int_equal(compare("--allocators tlsf --blocks 1 --workloads \"$NAME\""), 0);
     read_results();
     char *command = text_format("%s", text(get(results, "context"), "command"));
-    assert_non_null(strstr(content("out/report.md"), command));
+    assert_non_null(strstr(test_read("out/report.md"), command));
     assert_int_equal(strncmp(command, "linmem compare ", 15), 0);
     clear_out(state);
     setenv("REST", command + strlen("linmem "), 1);
@@ -122,7 +122,7 @@ static void the_command_can_be_pasted(void **state) {
     assert_int_equal(access("owned", F_OK), -1);
 }
 
-static void two_files_of_a_name_are_told_apart(void **state) {
+COMPARE_TEST(two_files_of_a_name_are_told_apart) {
     assert_int_equal(mkdir("old", 0700) | mkdir("new", 0700), 0);
     write_trace("old/run.lmt", "");
     write_trace("new/run.lmt", "");
@@ -136,15 +136,15 @@ static void two_files_of_a_name_are_told_apart(void **state) {
     assert_output("'old/run.lmt' is named twice");
 }
 
-static void a_dash_is_standard_input_and_output(void **state) {
+COMPARE_TEST(a_dash_is_standard_input_and_output) {
     assert_int_equal(compare("--out - --allocators tlsf --blocks 1 --workloads - <small.lmt "
                              ">json 2>table"),
                      0);
-    assert_string_equal(output, "");
+    assert_string_equal(test_output, "");
     json_decref(results);
-    results = json_loads(content("json"), 0, NULL);
+    results = json_loads(test_read("json"), 0, NULL);
     assert_string_equal(text(find_cell("tlsf", "warm"), "workload"), "standard input");
-    assert_non_null(strstr(content("table"), "Warm: speed relative to"));
+    assert_non_null(strstr(test_read("table"), "Warm: speed relative to"));
     assert_int_equal(compare("--workloads - </dev/null"), 2);
     assert_output("-: byte 0: it is empty");
     assert_int_equal(compare("--workloads - <&-"), 2);
@@ -152,17 +152,18 @@ static void a_dash_is_standard_input_and_output(void **state) {
 }
 
 // Each run makes a folder of its own and names it in the last line.
-static void the_default_folder_is_a_new_one(void **state) {
+COMPARE_TEST(the_default_folder_is_a_new_one) {
     for (int i = 0; i < 3; i++) {
         assert_int_equal(
             shell("\"$LINMEM\" compare --allocators tlsf --blocks 1 --workloads small.lmt"), 0);
-        char *named = strstr(output, "linmem-results/"), *end = named ? strchr(named, ',') : NULL;
+        char *named = strstr(test_output, "linmem-results/"),
+             *end = named ? strchr(named, ',') : NULL;
         assert_non_null(end);
         *end = '\0';
-        assert_non_null(strstr(content(named), "Allocators compared"));
+        assert_non_null(strstr(test_read(named), "Allocators compared"));
     }
     assert_int_equal(shell("ls linmem-results | wc -l"), 0);
-    assert_int_equal(atoi(output), 3);
+    assert_int_equal(atoi(test_output), 3);
     assert_int_equal(shell("rm -r linmem-results; >linmem-results; \"$LINMEM\" compare "
                            "--allocators tlsf --workloads small.lmt"),
                      2);
@@ -170,7 +171,7 @@ static void the_default_folder_is_a_new_one(void **state) {
 }
 
 // Each is reported before anything is measured.
-static void a_folder_that_cannot_be_written_is_reported_first(void **state) {
+COMPARE_TEST(a_folder_that_cannot_be_written_is_reported_first) {
     static const struct {
         const char *before, *message;
     } rows[] = {
@@ -182,27 +183,27 @@ static void a_folder_that_cannot_be_written_is_reported_first(void **state) {
         {">out", "out: Not a directory"},
         {"mkdir -p out; exec 8<out; flock 8", "out: another comparison is writing there"},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t i = 0; i < ITEMS(rows); i++) {
         assert_int_equal(shell("rm -rf out; %s; \"$LINMEM\" compare --out out --allocators tlsf "
                                "--workloads small.lmt",
                                rows[i].before),
                          2);
         assert_output(rows[i].message);
-        assert_null(strstr(output, "Warm"));
+        assert_null(strstr(test_output, "Warm"));
         assert_int_equal(shell("find . -name '*.part'"), 0);
-        assert_string_equal(output, "");
+        assert_string_equal(test_output, "");
     }
 }
 
 // If the folder fails at the end, the table is printed and the files are written elsewhere.
-static void results_are_kept_if_their_folder_fails(void **state) {
+COMPARE_TEST(results_are_kept_if_their_folder_fails) {
     for (int fallback = 0; fallback < 2; fallback++) {
         setenv("TMPDIR", fallback ? "." : "/nowhere", 1);
         pid_t pid = begin("--workloads small.lmt --allocators floor,ideal --blocks 1000");
         await_child(pid, 0);
         assert_int_equal(rmdir("out"), 0);
         kill(pid, SIGINT);
-        assert_int_equal(finish(pid), 2);
+        assert_int_equal(test_finish(pid), 2);
         unsetenv("TMPDIR");
         assert_output("Warm: speed relative to");
         assert_output("out: No such file or directory; ");
@@ -219,12 +220,12 @@ static void results_are_kept_if_their_folder_fails(void **state) {
 }
 
 // The files are complete even if the table cannot be printed.
-static void a_failed_standard_output_loses_no_results(void **state) {
+COMPARE_TEST(a_failed_standard_output_loses_no_results) {
     static const struct {
         const char *to;
         int status;
     } rows[] = {{">/dev/full", 2}, {">&-", 2}, {"| true", 141}};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t i = 0; i < ITEMS(rows); i++) {
         assert_int_equal(
             shell("bash -c '\"$LINMEM\" compare --out out --allocators tlsf --blocks 1 "
                   "--workloads small.lmt %s; exit ${PIPESTATUS[0]}'",
@@ -232,16 +233,16 @@ static void a_failed_standard_output_loses_no_results(void **state) {
             rows[i].status);
         read_results();
         assert_string_equal(status_of("tlsf"), "ok");
-        assert_non_null(strstr(content("out/report.md"), "## Environment"));
+        assert_non_null(strstr(test_read("out/report.md"), "## Environment"));
         clear_out(state);
     }
 }
 
 // A stopped process simulates an allocator that does not return.
-static void a_cell_that_hangs_is_reported_and_the_rest_is_measured(void **state) {
+COMPARE_TEST(a_cell_that_hangs_is_reported_and_the_rest_is_measured) {
     pid_t pid = begin("--workloads small.lmt --allocators tlsf,buddy --blocks 1 --cell-seconds 4");
     kill(await_child(pid, 0), SIGSTOP);
-    assert_int_equal(finish(pid), 1);
+    assert_int_equal(test_finish(pid), 1);
     read_results();
     bool first = strcmp(status_of("tlsf"), "ok") != 0;
     assert_non_null(strstr(status_of(first ? "tlsf" : "buddy"),
@@ -252,7 +253,7 @@ static void a_cell_that_hangs_is_reported_and_the_rest_is_measured(void **state)
 
 // Verifications run in parallel and are waited for one after the other. The limit of each begins
 // when it starts, so the second of two that hang ends with the first.
-static void a_time_limit_begins_with_its_process(void **state) {
+COMPARE_TEST(a_time_limit_begins_with_its_process) {
     if (sysconf(_SC_NPROCESSORS_ONLN) < 2) skip(); // they would not run in parallel
     pid_t pid = begin("--workloads small.lmt --allocators tlsf,buddy --blocks 1 --cell-seconds 8");
     pid_t first = await_child(pid, 0);
@@ -264,23 +265,23 @@ static void a_time_limit_begins_with_its_process(void **state) {
     sleep(2); // well below the limit
     kill(first, SIGCONT);
     kill(second, SIGCONT);
-    assert_int_equal(finish(pid), 1);
+    assert_int_equal(test_finish(pid), 1);
     read_results();
     assert_non_null(strstr(status_of("tlsf"), "verification: timed out after 8 s"));
     assert_non_null(strstr(status_of("buddy"), "verification: timed out after 8 s"));
 }
 
-static void an_interrupted_cell_is_reported(void **state) {
+COMPARE_TEST(an_interrupted_cell_is_reported) {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+    for (size_t i = 0; i < ITEMS(signals); i++) {
         pid_t pid = begin("--workloads small.lmt --allocators floor,ideal --blocks 1");
         kill(await_child(pid, 0), SIGSTOP); // ideal is verified first
         kill(pid, signals[i]);
-        assert_int_equal(finish(pid), 1);
+        assert_int_equal(test_finish(pid), 1);
         read_results();
         assert_non_null(strstr(status_of("ideal"), "verification: interrupted after "));
         assert_string_equal(status_of("floor"), "not run: interrupted");
-        char *report = content("out/report.md");
+        char *report = test_read("out/report.md");
         assert_non_null(strstr(report, "## Interrupted before the first block"));
         assert_non_null(strstr(report, "ideal on small: verification: interrupted after "));
         assert_int_equal(other_child_of(pid, 0), 0);
@@ -288,7 +289,7 @@ static void an_interrupted_cell_is_reported(void **state) {
     }
 }
 
-static void a_runner_that_is_missing_or_wrong_is_reported(void **state) {
+COMPARE_TEST(a_runner_that_is_missing_or_wrong_is_reported) {
     static const char measure[] = "moved/linmem compare --workloads small.lmt --allocators tlsf";
     assert_int_equal(
         shell("mkdir -p moved && cp \"$LINMEM\" moved/linmem && %s --out out", measure), 2);
@@ -299,12 +300,12 @@ static void a_runner_that_is_missing_or_wrong_is_reported(void **state) {
     assert_output("linmem-runner produced no result");
 }
 
-static void odd_environments_change_nothing(void **state) {
+COMPARE_TEST(odd_environments_change_nothing) {
     static const char *const rows[] = {
         "env -i \"MALLOC_$(printf %0400d 0)=1\"", "env -i",
         "env COLUMNS=20 LC_ALL=de_DE.UTF-8 TZ=Nowhere/At_All NO_COLOR=1 TERM=xterm",
         "env -i LD_PRELOAD= MALLOC_=x GLIBC_TUNABLES=glibc.malloc.check=3"};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t i = 0; i < ITEMS(rows); i++) {
         assert_int_equal(shell("%s \"$LINMEM\" compare --out out --workloads small.lmt "
                                "--allocators tlsf --blocks 1",
                                rows[i]),
@@ -318,22 +319,6 @@ static void odd_environments_change_nothing(void **state) {
 int main(int argc, char **argv) {
     if (argc != 2) return 2;
     linmem = realpath(argv[1], NULL);
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(hostile_names_lose_nothing, clear_out),
-        cmocka_unit_test_teardown(the_command_can_be_pasted, clear_out),
-        cmocka_unit_test_teardown(two_files_of_a_name_are_told_apart, clear_out),
-        cmocka_unit_test_teardown(a_dash_is_standard_input_and_output, clear_out),
-        cmocka_unit_test_teardown(the_default_folder_is_a_new_one, clear_out),
-        cmocka_unit_test_teardown(a_folder_that_cannot_be_written_is_reported_first, clear_out),
-        cmocka_unit_test_teardown(results_are_kept_if_their_folder_fails, clear_out),
-        cmocka_unit_test_teardown(a_failed_standard_output_loses_no_results, clear_out),
-        cmocka_unit_test_teardown(a_cell_that_hangs_is_reported_and_the_rest_is_measured,
-                                  clear_out),
-        cmocka_unit_test_teardown(a_time_limit_begins_with_its_process, clear_out),
-        cmocka_unit_test_teardown(an_interrupted_cell_is_reported, clear_out),
-        cmocka_unit_test_teardown(a_runner_that_is_missing_or_wrong_is_reported, clear_out),
-        cmocka_unit_test_teardown(odd_environments_change_nothing, clear_out),
-    };
     int failed = cmocka_run_group_tests(tests, make_folder, remove_folder);
     free(linmem);
     return failed;

@@ -2,80 +2,37 @@
 // current one, with a small trace, small.lmt. Results are written to its folder out.
 #pragma once
 
-#include "alloc/cmocka.h"
-#include "cli/file.h"
+#include "cli/test.h"
 #include "cli/text.h"
 
 #include <dirent.h>
-#include <fcntl.h>
-#include <jansson.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define UNUSED __attribute__((unused)) // in one of the tests
 
-static char *linmem;       // the path of the command
-static char output[65536]; // of the last command: standard output and error
-static json_t *results;    // set by read_results
+static char *linmem;    // the path of the command
+static json_t *results; // set by read_results
+
+static int run_script(void *script) {
+    for (int number = 1; number < NSIG; number++)
+        signal(number, SIG_DFL); // the caller of the tests may ignore some
+    setenv("LINMEM", linmem, 1);
+    execl("/bin/sh", "sh", "-c", script, NULL);
+    return 99;
+}
 
 // Starts a shell script, which has the command as $LINMEM, and frees it.
 static pid_t start(char *script) {
-    pid_t pid = fork();
-    if (pid == 0) {
-        int file = open("output", O_WRONLY | O_CREAT | O_TRUNC, 0600);
-        dup2(file, 1);
-        dup2(file, 2);
-        for (int number = 1; number < NSIG; number++)
-            signal(number, SIG_DFL); // the caller of the tests may ignore some
-        setenv("LINMEM", linmem, 1);
-        execl("/bin/sh", "sh", "-c", script, NULL);
-        _exit(99);
-    }
-    assert_true(pid > 0);
+    pid_t pid = test_start(run_script, script);
     free(script);
     return pid;
 }
 
-// Reads a file of the folder.
-static char *content(const char *name) {
-    static char text[1 << 16];
-    FILE *file = fopen(name, "r");
-    if (!file) fail_msg("no %s; output: %s", name, output);
-    text[fread(text, 1, sizeof text - 1, file)] = '\0';
-    fclose(file);
-    return text;
-}
-
-// Waits for a script and reads its output. Returns its exit status.
-static int finish(pid_t pid) {
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    strcpy(output, content("output"));
-    assert_true(WIFEXITED(status));
-    return WEXITSTATUS(status);
-}
-
 // Run a script, or start or run linmem compare; the arguments are those of printf.
-#define shell(...)   finish(start(text_format(__VA_ARGS__)))
+#define shell(...)   test_finish(start(text_format(__VA_ARGS__)))
 #define begin(...)   start(text_format("exec \"$LINMEM\" compare --out out " __VA_ARGS__))
-#define compare(...) finish(begin(__VA_ARGS__))
-
-static void assert_output(const char *part) {
-    if (!strstr(output, part)) fail_msg("no '%s' in: %s", part, output);
-}
-
-UNUSED static void write_file(const char *name, const char *text) {
-    FILE *file = fopen(name, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    assert_int_equal(fclose(file), 0);
-}
+#define compare(...) test_finish(begin(__VA_ARGS__))
 
 static json_t *get(const json_t *object, const char *key) {
     return json_object_get(object, key);
@@ -147,9 +104,7 @@ static pid_t await_child(pid_t parent, pid_t known) {
 }
 
 static int make_folder(void **state) {
-    static char folder[] = "/tmp/linmem-compare-XXXXXX";
-    if (!mkdtemp(folder) || chdir(folder) != 0) return -1;
-    *state = folder;
+    if (test_enter_folder(state) != 0) return -1;
     FILE *file = fopen("small.lmt", "w");
     if (!file) return -1;
     fputs("linmem-trace 1\n", file);
@@ -164,7 +119,9 @@ static int clear_out(void **state) {
     return file_remove_tree("out") ? 0 : -1;
 }
 
+#define COMPARE_TEST(test) TEST(test, .teardown_func = clear_out)
+
 static int remove_folder(void **state) {
     json_decref(results);
-    return chdir("/") == 0 && file_remove_tree(*state) ? 0 : -1;
+    return test_leave_folder(state);
 }

@@ -7,8 +7,6 @@
 #include "bench/compare_fixture.h"
 #include "cli/child.h"
 
-#include <sys/mman.h>
-
 static char *measurable;    // allocators, separated by commas
 static bool system_mallocs; // can be measured
 
@@ -43,14 +41,14 @@ static void check_memory_option(const char *name) {
 // the output into lines.
 static void check_columns(void) {
     size_t lines = 0;
-    for (char *line = strtok(output, "\n"); line; line = strtok(NULL, "\n")) {
+    for (char *line = strtok(test_output, "\n"); line; line = strtok(NULL, "\n")) {
         if (!strstr(line, "results.json") && text_columns(line) > 80) fail_msg("wide: %s", line);
         lines++;
     }
     assert_true(lines > lm_strategy_count()); // at least a row for each
 }
 
-static void the_smoke_profile_measures_all(void **state) {
+COMPARE_TEST(the_smoke_profile_measures_all) {
     assert_int_equal(compare("--profile smoke --allocators '%s'", measurable), 0);
     read_results();
     size_t i, allocators = 1;
@@ -69,8 +67,8 @@ static void the_smoke_profile_measures_all(void **state) {
     // Two blocks give no verdict.
     assert_output("2 blocks: no verdicts (6 needed)");
     static const char *const verdicts[] = {"Losses", "95 %", "Control", "Memory: ", "+", "=", "?"};
-    for (i = 0; i < sizeof verdicts / sizeof *verdicts; i++)
-        if (strstr(output, verdicts[i])) fail_msg("'%s' in: %s", verdicts[i], output);
+    for (i = 0; i < ITEMS(verdicts); i++)
+        if (strstr(test_output, verdicts[i])) fail_msg("'%s' in: %s", verdicts[i], test_output);
     assert_output(" range ");
     json_array_foreach(rows, i, entry) {
         assert_string_equal(text(entry, "verdict"), "unclear");
@@ -79,7 +77,7 @@ static void the_smoke_profile_measures_all(void **state) {
     check_columns();
 }
 
-static void a_memory_option_is_recorded(void **state) {
+COMPARE_TEST(a_memory_option_is_recorded) {
     static const struct {
         const char *name, *title, *environment;
     } rows[] = {{"2m", "in steps of 2 MiB", ""},
@@ -91,7 +89,7 @@ static void a_memory_option_is_recorded(void **state) {
         read_results();
         check_memory_option(rows[i].name);
         assert_output(rows[i].title);
-        assert_true(strstr(output, rows[i].title) < strstr(output, "Warm"));
+        assert_true(strstr(test_output, rows[i].title) < strstr(test_output, "Warm"));
         size_t index;
         json_t *entry;
         json_array_foreach(get(get(results, "context"), "allocators"), index, entry) {
@@ -116,7 +114,7 @@ static void write_lanes(const char *path) {
     assert_int_equal(fclose(stream), 0);
 }
 
-static void threads_run_lanes(void **state) {
+COMPARE_TEST(threads_run_lanes) {
     write_lanes("lanes.lmt");
     assert_int_equal(compare("--profile smoke --threads --workloads lanes.lmt "
                              "--allocators paged_shared%s",
@@ -140,7 +138,7 @@ static void threads_run_lanes(void **state) {
     assert_output("'bc' has no lanes");
 }
 
-static void bad_usage_names_what_was_meant(void **state) {
+COMPARE_TEST(bad_usage_names_what_was_meant) {
     static const struct {
         const char *option, *value, *message;
     } rows[] = {
@@ -166,22 +164,23 @@ static void bad_usage_names_what_was_meant(void **state) {
         {"--memory", "hugh", "did you mean 'huge'"},
         {"--memory", "hugepages", "4k, 2m, huge"},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t i = 0; i < ITEMS(rows); i++) {
         assert_int_equal(compare("%s '%s'", rows[i].option, rows[i].value), 2);
         assert_output(rows[i].message);
-        assert_string_equal(strchr(output, '\n'), "\nTry 'linmem compare --help'.\n"); // one line
-        assert_int_equal(access("out", F_OK), -1); // nothing was made
+        assert_string_equal(strchr(test_output, '\n'),
+                            "\nTry 'linmem compare --help'.\n"); // one line
+        assert_int_equal(access("out", F_OK), -1);               // nothing was made
     }
 }
 
-static void a_bad_trace_is_one_line(void **state) {
-    write_file("bad.lmt", "linmem-trace 1\na 0 8\nf 0\nf 0\n");
+COMPARE_TEST(a_bad_trace_is_one_line) {
+    test_write("bad.lmt", "linmem-trace 1\na 0 8\nf 0\nf 0\n");
     assert_int_equal(compare("--workloads bad.lmt"), 2);
     assert_output("bad.lmt: line 4: ");
 }
 
 // Eleven times as long: more than other load on the machine can hide, since each block must agree.
-static void a_slowdown_is_found(void **state) {
+COMPARE_TEST(a_slowdown_is_found) {
     assert_int_equal(compare("--workloads small.lmt --allocators paged,paged+1000%% --blocks 8 "
                              "--baseline paged"),
                      0);
@@ -198,7 +197,7 @@ static void a_slowdown_is_found(void **state) {
 }
 
 // Resident memory is one to two times the live bytes, as of any good allocator.
-static void memory_is_metered(void **state) {
+COMPARE_TEST(memory_is_metered) {
     assert_int_equal(compare("--workloads small.lmt --allocators paged --blocks 1"), 0);
     read_results();
     const json_t *cell = find_cell("paged", "cold");
@@ -213,7 +212,7 @@ static void memory_is_metered(void **state) {
 
 // Two calls take less time than the clock resolves. The warm pass repeats them until it is long
 // enough; it cannot if blocks are left to free after a replay, and the cold pass never does.
-static void a_pass_too_short_for_the_clock_has_no_verdict(void **state) {
+COMPARE_TEST(a_pass_too_short_for_the_clock_has_no_verdict) {
     static const struct {
         const char *text;
         bool warm;
@@ -222,8 +221,8 @@ static void a_pass_too_short_for_the_clock_has_no_verdict(void **state) {
         {"linmem-trace 1\na 0 100\ne\nf 0\n", false},
         {"linmem-trace 1\nn 0\na 0 100\nf 0\n", false},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        write_file("tiny.lmt", rows[i].text);
+    for (size_t i = 0; i < ITEMS(rows); i++) {
+        test_write("tiny.lmt", rows[i].text);
         assert_int_equal(compare("--workloads tiny.lmt --allocators tlsf --blocks 6"), 0);
         read_results();
         // The floor's two calls take some nanoseconds on any machine.
@@ -240,14 +239,14 @@ static void a_pass_too_short_for_the_clock_has_no_verdict(void **state) {
                 assert_string_equal(text(row, "verdict"), "unclear");
         }
         assert_output("Too short to time");
-        const char *listed = strstr(output, "  cold, tiny: ");
+        const char *listed = strstr(test_output, "  cold, tiny: ");
         assert_true(listed && strstr(listed, "floor\n") < strchr(listed, '\n'));
         clear_out(state);
     }
 }
 
 // bump never frees: 70 times 64 MiB are more than a linear memory has.
-static void a_failed_cell_has_no_time_and_the_rest_is_measured(void **state) {
+COMPARE_TEST(a_failed_cell_has_no_time_and_the_rest_is_measured) {
     assert_int_equal(shell("{ echo linmem-trace 1; for i in $(seq 70); do echo a 0 67108864; "
                            "echo f 0; done; } >large.lmt"),
                      0);
@@ -259,10 +258,10 @@ static void a_failed_cell_has_no_time_and_the_rest_is_measured(void **state) {
     assert_output("bump on large: ");
 }
 
-static void a_killed_cell_is_reported(void **state) {
+COMPARE_TEST(a_killed_cell_is_reported) {
     pid_t pid = begin("--workloads small.lmt --allocators floor,ideal --blocks 40");
     kill(await_child(pid, 0), SIGKILL);
-    assert_int_equal(finish(pid), 1);
+    assert_int_equal(test_finish(pid), 1);
     read_results();
     size_t failed = 0;
     static const char *const names[] = {"floor", "ideal"};
@@ -276,12 +275,12 @@ static void a_killed_cell_is_reported(void **state) {
     assert_int_equal(failed, 1);
 }
 
-static void an_interrupt_keeps_what_was_measured(void **state) {
+COMPARE_TEST(an_interrupt_keeps_what_was_measured) {
     pid_t pid = begin("--workloads small.lmt --allocators floor,ideal --blocks 1000"), last = 0;
     for (int runners = 0; runners < 8; runners++) // until every cell was measured
         last = await_child(pid, last);
     kill(pid, SIGINT);
-    assert_int_equal(finish(pid), 1);
+    assert_int_equal(test_finish(pid), 1);
     read_results();
     const json_t *context = get(results, "context");
     assert_true(json_is_true(get(context, "interrupted")));
@@ -291,12 +290,12 @@ static void an_interrupt_keeps_what_was_measured(void **state) {
     char heading[60];
     snprintf(heading, sizeof heading, "\n## Interrupted in block %d of 1000\n",
              (int)whole(context, "blocks"));
-    assert_non_null(strstr(content("out/report.md"), heading));
+    assert_non_null(strstr(test_read("out/report.md"), heading));
     assert_int_equal(other_child_of(pid, 0), 0);
 }
 
 // Nothing is timed with another malloc than the one requested.
-static void another_malloc_is_not_measured(void **state) {
+COMPARE_TEST(another_malloc_is_not_measured) {
     char path[512];
     snprintf(path, sizeof path, "%s-runner", linmem);
     int shared = memfd_create("cell", 0), replay = memfd_create("replay", 0);
@@ -328,20 +327,6 @@ int main(int argc, char **argv) {
     }
     for (const char *const *name = candidate_names(NULL); *name; name++)
         if (system_mallocs || !lm_system_malloc_named(*name)) text_list_add(&measurable, *name);
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(bad_usage_names_what_was_meant, clear_out),
-        cmocka_unit_test_teardown(the_smoke_profile_measures_all, clear_out),
-        cmocka_unit_test_teardown(a_memory_option_is_recorded, clear_out),
-        cmocka_unit_test_teardown(threads_run_lanes, clear_out),
-        cmocka_unit_test_teardown(a_bad_trace_is_one_line, clear_out),
-        cmocka_unit_test_teardown(a_slowdown_is_found, clear_out),
-        cmocka_unit_test_teardown(memory_is_metered, clear_out),
-        cmocka_unit_test_teardown(a_pass_too_short_for_the_clock_has_no_verdict, clear_out),
-        cmocka_unit_test_teardown(a_failed_cell_has_no_time_and_the_rest_is_measured, clear_out),
-        cmocka_unit_test_teardown(a_killed_cell_is_reported, clear_out),
-        cmocka_unit_test_teardown(an_interrupt_keeps_what_was_measured, clear_out),
-        cmocka_unit_test_teardown(another_malloc_is_not_measured, clear_out),
-    };
     int failed = cmocka_run_group_tests(tests, make_folder, remove_folder);
     free(measurable);
     free(linmem);

@@ -1,24 +1,23 @@
 // Tests of linmem list. list_command_test LINMEM modules|none: the command, and whether the wasm32
 // modules were built in its folder.
-#include "alloc/cmocka.h"
 #include "alloc/registry.h"
+#include "cli/test.h"
 
 #include <jansson.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
 
 static const char *linmem;
 static bool modules;
 
-static FILE *run(const char *arguments) {
+static int run_command(void *arguments) {
     char command[4200];
-    snprintf(command, sizeof command, "'%s' %s", linmem, arguments);
-    FILE *stream = popen(command, "r");
-    assert_non_null(stream);
-    return stream;
+    snprintf(command, sizeof command, "'%s' %s", linmem, (const char *)arguments);
+    execlp("bash", "bash", "-c", command, NULL);
+    return 99;
+}
+
+// Runs the command and returns its exit status.
+static int run(const char *arguments) {
+    return test_run(run_command, (void *)(uintptr_t)arguments);
 }
 
 static size_t read_number(FILE *file) {
@@ -64,25 +63,23 @@ static json_int_t printed_bytes(const char *line, const char *name) {
     return -1;
 }
 
-static void strategies_are_listed_with_their_code(void **state) {
-    char *line = NULL, name[100];
-    size_t room = 0, found = 0;
-    FILE *stream = run("list allocators");
-    while (getline(&line, &room, stream) > 0) {
-        assert_in_range(strlen(line), 1, 81); // with its newline
+TEST(strategies_are_listed_with_their_code) {
+    char name[100];
+    size_t found = 0;
+    assert_int_equal(run("list allocators"), 0);
+    for (char *line = strtok(test_output, "\n"); line; line = strtok(NULL, "\n")) {
+        assert_in_range(strlen(line), 1, 80);
         if (sscanf(line, "  %99s", name) != 1 || !lm_strategy_named(name, 0)) continue;
         assert_int_equal(printed_bytes(line, name), expected_bytes(name));
         assert_non_null(strstr(line, lm_strategy_named(name, 0)->idea));
         found++;
     }
-    free(line);
-    assert_int_equal(pclose(stream), 0);
     assert_int_equal(found, lm_strategy_count());
 }
 
 // Capabilities are listed by name, as scripts read them; for each strategy as many as its table
 // states.
-static void json_has_code_sizes_and_capabilities(void **state) {
+TEST(json_has_code_sizes_and_capabilities) {
     static const struct {
         const char *allocator, *capabilities;
     } rows[] = {
@@ -91,9 +88,8 @@ static void json_has_code_sizes_and_capabilities(void **state) {
         {"glibc", "[\"frees-blocks\", \"resizes-in-place\", \"threads\", \"holds-content\"]"},
         {"floor", "[\"frees-blocks\", \"linear-memory\"]"},
     };
-    FILE *stream = run("list allocators --json");
-    json_t *list = json_loadf(stream, 0, NULL), *entry;
-    assert_int_equal(pclose(stream), 0);
+    assert_int_equal(run("list allocators --json"), 0);
+    json_t *list = json_loads(test_output, 0, NULL), *entry;
     size_t index, compared = 0, strategies = 0;
     json_array_foreach(list, index, entry) {
         const char *name = json_string_value(json_object_get(entry, "name"));
@@ -102,7 +98,7 @@ static void json_has_code_sizes_and_capabilities(void **state) {
         const lm_allocator *strategy = lm_strategy_named(name, 0);
         json_int_t expected = strategy ? expected_bytes(name) : -1;
         assert_true(expected < 0 ? json_is_null(code) : json_integer_value(code) == expected);
-        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        for (size_t i = 0; i < ITEMS(rows); i++) {
             if (strcmp(rows[i].allocator, name) != 0) continue;
             char *text = json_dumps(capabilities, 0);
             assert_string_equal(text, rows[i].capabilities);
@@ -113,13 +109,13 @@ static void json_has_code_sizes_and_capabilities(void **state) {
         assert_int_equal(json_array_size(capabilities), __builtin_popcount(strategy->capabilities));
         strategies++;
     }
-    assert_int_equal(compared, sizeof rows / sizeof *rows);
+    assert_int_equal(compared, ITEMS(rows));
     assert_int_equal(strategies, lm_strategy_count());
     json_decref(list);
 }
 
 // For every verb.
-static void a_lost_output_is_status_2(void **state) {
+TEST(a_lost_output_is_status_2) {
     static const char *const verbs[] = {"--help",           "help",
                                         "list targets",     "list allocators --json",
                                         "compare --help",   "explore --help",
@@ -130,39 +126,25 @@ static void a_lost_output_is_status_2(void **state) {
         const char *to;
         int status;
     } rows[] = {{">/dev/full", 2}, {">&-", 2}, {">/dev/null", 0}};
-    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
-        for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
-            char arguments[200], line[200] = "";
+    for (size_t i = 0; i < ITEMS(verbs); i++)
+        for (size_t r = 0; r < ITEMS(rows); r++) {
+            char arguments[200];
             snprintf(arguments, sizeof arguments, "%s 2>&1 %s", verbs[i], rows[r].to);
-            FILE *last = run(arguments);
-            while (fgets(line, sizeof line, last))
-                ;
-            int status = pclose(last);
-            if (WEXITSTATUS(status) != rows[r].status) fail_msg("%s: %d", arguments, status);
-            if (rows[r].status) assert_non_null(strstr(line, "standard output: "));
+            int status = run(arguments);
+            if (status != rows[r].status) fail_msg("%s: %d", arguments, status);
+            if (rows[r].status) assert_output("standard output: ");
         }
 }
 
 // The command ends without a message, with the status of SIGPIPE.
-static void a_closed_pipe_ends_it_quietly(void **state) {
-    char command[4300], line[100];
-    snprintf(command, sizeof command,
-             "bash -c '\"%s\" list allocators --json 2>&1 | true; echo ${PIPESTATUS[0]}'", linmem);
-    FILE *pipe = popen(command, "r");
-    assert_true(pipe && fgets(line, sizeof line, pipe));
-    assert_string_equal(line, "141\n");
-    assert_int_equal(pclose(pipe), 0);
+TEST(a_closed_pipe_ends_it_quietly) {
+    assert_int_equal(run("list allocators --json 2>&1 | true; exit ${PIPESTATUS[0]}"), 141);
+    assert_string_equal(test_output, "");
 }
 
 int main(int argc, char **argv) {
     if (argc != 3) return 2;
     linmem = argv[1];
     modules = strcmp(argv[2], "modules") == 0;
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(strategies_are_listed_with_their_code),
-        cmocka_unit_test(json_has_code_sizes_and_capabilities),
-        cmocka_unit_test(a_lost_output_is_status_2),
-        cmocka_unit_test(a_closed_pipe_ends_it_quietly),
-    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,8 @@
-#include "alloc/cmocka.h"
 #include "bench/statistics.h"
 #include "cli/random.h"
+#include "cli/test.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 static uint64_t random_state;
 
@@ -17,7 +16,7 @@ static double noisy(double time) {
     return uniform() < 0.05 ? z * (1 + uniform()) : z;
 }
 
-static void median_and_its_bounds(void **state) {
+TEST(median_and_its_bounds) {
     double nine[] = {9, 1, 8, 2, 7, 3, 6, 4, 5};
     estimate e = estimate_median(nine, 9);
     assert_true(e.bounded && e.count == 9);
@@ -28,7 +27,7 @@ static void median_and_its_bounds(void **state) {
     assert_true(e.bounded && e.median == 3.5 && e.low == 1 && e.high == 6); // 2/64 outside
 }
 
-static void too_few_values_bound_nothing(void **state) {
+TEST(too_few_values_bound_nothing) {
     double values[] = {1, 1, 1, 1, 1, NAN, NAN};
     estimate e = estimate_median(values, 7);
     assert_false(e.bounded);
@@ -39,7 +38,7 @@ static void too_few_values_bound_nothing(void **state) {
     assert_int_equal(verdict_of(&e, 0.01), VERDICT_UNCLEAR);
 }
 
-static void ratio_is_paired(void **state) {
+TEST(ratio_is_paired) {
     // b takes half as long in each block, whatever the blocks take
     double a[12], b[12];
     for (int i = 0; i < 12; i++)
@@ -54,7 +53,7 @@ static void ratio_is_paired(void **state) {
     assert_int_equal(verdict_of(&e, 0.01), VERDICT_FASTER);
 }
 
-static void verdicts(void **state) {
+TEST(verdicts) {
     static const struct {
         double low, high;
         verdict verdict;
@@ -68,14 +67,14 @@ static void verdicts(void **state) {
         {1.005, 1.02, VERDICT_FASTER},
         {0.97, 0.995, VERDICT_SLOWER},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t i = 0; i < ITEMS(rows); i++) {
         estimate e = {1, rows[i].low, rows[i].high, 20, true};
         assert_int_equal(verdict_of(&e, 0.01), rows[i].verdict);
     }
     assert_string_equal(verdict_name(VERDICT_UNCLEAR), "unclear");
 }
 
-static void geometric_mean_over_what_both_have(void **state) {
+TEST(geometric_mean_over_what_both_have) {
     double a0[] = {1, 1, 1, 1, 1, 1}, b0[] = {4, 4, 4, 4, 4, 4};
     double a1[] = {2, 2, 2, 2, 2, 2}, b1[] = {2, 2, 2, 2, 2, 2};
     double none[] = {NAN, NAN, NAN, NAN, NAN, NAN};
@@ -97,7 +96,7 @@ static estimate noisy_ratio(double factor) {
     return estimate_ratio(a, b, 25);
 }
 
-static void false_verdicts_are_rare(void **state) {
+TEST(false_verdicts_are_rare) {
     random_state = 1;
     int wrong = 0;
     enum { TRIALS = 4000 };
@@ -108,7 +107,7 @@ static void false_verdicts_are_rare(void **state) {
     assert_in_range(wrong, TRIALS / 50, TRIALS / 20 + 40); // 4.3 % by the binomial
 }
 
-static void three_percent_are_found(void **state) {
+TEST(three_percent_are_found) {
     random_state = 2;
     int found = 0;
     for (int trial = 0; trial < 100; trial++) {
@@ -118,15 +117,4 @@ static void three_percent_are_found(void **state) {
     assert_true(found >= 95);
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(median_and_its_bounds),
-        cmocka_unit_test(too_few_values_bound_nothing),
-        cmocka_unit_test(ratio_is_paired),
-        cmocka_unit_test(verdicts),
-        cmocka_unit_test(geometric_mean_over_what_both_have),
-        cmocka_unit_test(false_verdicts_are_rare),
-        cmocka_unit_test(three_percent_are_found),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

@@ -1,9 +1,7 @@
-#include "alloc/cmocka.h"
 #include "bench/system_library.h"
+#include "cli/test.h"
 
-#include <string.h>
-
-static void the_first_library_that_is_there_is_found(void **state) {
+TEST(the_first_library_that_is_there_is_found) {
     static const lm_system_malloc first = {"first", "libm.so.6|libc.so.6", ""},
                                   second = {"second", "libnone.so.3|libm.so.6", ""},
                                   none = {"none", "libnone.so.3|libnone.so.2", ""},
@@ -17,7 +15,7 @@ static void the_first_library_that_is_there_is_found(void **state) {
 }
 
 // More system mallocs than are remembered.
-static void many_system_mallocs_are_told_apart(void **state) {
+TEST(many_system_mallocs_are_told_apart) {
     static lm_system_malloc system_mallocs[40];
     for (size_t i = 0; i < 40; i++)
         system_mallocs[i] = (lm_system_malloc){"x",
@@ -34,10 +32,4 @@ static void many_system_mallocs_are_told_apart(void **state) {
     }
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_first_library_that_is_there_is_found),
-        cmocka_unit_test(many_system_mallocs_are_told_apart),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

@@ -1,8 +1,5 @@
-#include "alloc/cmocka.h"
 #include "bench/wasm_module.h"
-
-#include <stdlib.h>
-#include <string.h>
+#include "cli/test.h"
 
 #define HEAD "\0asm\1\0\0\0"
 
@@ -17,7 +14,7 @@ static int64_t code_bytes(const char *text, size_t bytes) {
     return got;
 }
 
-static void code_is_found_in_modules_only(void **state) {
+TEST(code_is_found_in_modules_only) {
 #define ROW(text, code_bytes)                                                                      \
     { text, sizeof(text) - 1, code_bytes }
     static const struct {
@@ -40,13 +37,13 @@ static void code_is_found_in_modules_only(void **state) {
         ROW(HEAD "\12\203\200\200\200\20abc", -1), // sizes have 32 bits
         ROW(HEAD "\12\203\200\200\200\200\0abc", -1),
     };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    for (size_t i = 0; i < ITEMS(rows); i++)
         assert_int_equal(code_bytes(rows[i].text, rows[i].bytes), rows[i].code_bytes);
     static const char large[8 + 3 + 300] = HEAD "\12\254\2"; // 300 in two bytes
     assert_int_equal(code_bytes(large, sizeof large), 300);
 }
 
-static void every_cut_is_detected(void **state) {
+TEST(every_cut_is_detected) {
     static const char module[] = HEAD "\1\2xy\12\203\0abc\13\1z";
     assert_int_equal(code_bytes(module, sizeof module - 1), 3);
     for (size_t bytes = 0; bytes < sizeof module - 1; bytes++) {
@@ -55,10 +52,4 @@ static void every_cut_is_detected(void **state) {
     }
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(code_is_found_in_modules_only),
-        cmocka_unit_test(every_cut_is_detected),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

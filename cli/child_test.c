@@ -1,22 +1,16 @@
 // Tests of child processes. With the argument "report", the test program is such a child: it writes
 // the limits that it was started with.
 #include "cli/child.h"
-#include "cli/cmocka.h"
 #include "cli/interrupt.h"
+#include "cli/test.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 static pid_t start_shell(const char *script, child_options options) {
     options.argv = (const char *const[]){"sh", "-c", script, NULL};
@@ -33,7 +27,7 @@ static child_end run_shell(const char *script, child_options options) {
 
 static const child_options plain = {.cpu = -1};
 
-static void failures_of_exec_are_reported(void **state) {
+TEST(failures_of_exec_are_reported) {
     child_options options = {.cpu = -1, .argv = (const char *const[]){"no-such-command", NULL}};
     assert_int_equal(child_start(&options), -1);
     assert_int_equal(errno, ENOENT);
@@ -47,7 +41,7 @@ static void failures_of_exec_are_reported(void **state) {
     assert_int_equal(errno, ECHILD);
 }
 
-static void ends_are_explained(void **state) {
+TEST(ends_are_explained) {
     static const struct {
         const char *script, *text;
         int exit_status, signal;
@@ -58,7 +52,7 @@ static void ends_are_explained(void **state) {
         {"kill -KILL $$", "killed by SIGKILL", -1, SIGKILL},
         {"kill -40 $$", "killed by signal 40", -1, 40},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < ITEMS(cases); i++) {
         child_end end = run_shell(cases[i].script, plain);
         assert_string_equal(end.text, cases[i].text);
         assert_int_equal(end.exit_status, cases[i].exit_status);
@@ -74,7 +68,7 @@ static bool others_are_gone(int read_end) {
     return poll(&watched, 1, 20000) == 1 && watched.revents & POLLHUP;
 }
 
-static void what_a_child_started_ends_with_it(void **state) {
+TEST(what_a_child_started_ends_with_it) {
     static const struct {
         const char *script, *text;
         double seconds;
@@ -105,7 +99,7 @@ static int file_with(const char *text) {
     return descriptor;
 }
 
-static void descriptors_are_placed(void **state) {
+TEST(descriptors_are_placed) {
     // The sources have the numbers of the targets, swapped; descriptors above are not passed on.
     int first = file_with("first\n"), second = file_with("second\n");
     int high_first = fcntl(first, F_DUPFD, 50), high_second = fcntl(second, F_DUPFD, 50);
@@ -150,7 +144,7 @@ static void assert_reported(child_options options, const char *expected) {
     close(text);
 }
 
-static void limits_are_set(void **state) {
+TEST(limits_are_set) {
     struct rlimit core, unlimited;
     getrlimit(RLIMIT_CORE, &core);
     unlimited = (struct rlimit){core.rlim_max, core.rlim_max};
@@ -175,7 +169,7 @@ static void limits_are_set(void **state) {
     assert_string_equal(run_shell("[ $(ulimit -v) = 1048576 ]", plain).text, "exit status 1");
 }
 
-static void environment_is_set_on_top(void **state) {
+TEST(environment_is_set_on_top) {
     setenv("LINMEM_KEPT", "kept", 1);
     setenv("LINMEM_SET", "old", 1);
     setenv("LINMEM_SET_NOT", "other", 1);
@@ -187,7 +181,7 @@ static void environment_is_set_on_top(void **state) {
     assert_string_equal(run_shell(script, options).text, "exit status 0");
 }
 
-static void standard_streams_are_set(void **state) {
+TEST(standard_streams_are_set) {
     child_options quiet = {.cpu = -1, .quiet = true};
     const char *both = "[ /dev/null -ef /proc/self/fd/1 ] && [ /dev/null -ef /proc/self/fd/2 ]";
     assert_string_equal(run_shell(both, quiet).text, "exit status 0");
@@ -222,7 +216,7 @@ static pid_t start_waiter(const char *script, child_options options, const char 
 }
 
 // A child also ends if the process that waits for it is killed.
-static void interrupts_end_a_child(void **state) {
+TEST(interrupts_end_a_child) {
     static const struct {
         bool foreground;
         int signal;
@@ -234,7 +228,7 @@ static void interrupts_end_a_child(void **state) {
         {true, SIGINT, "echo >&3; sleep 0.3; exit 5", "exit status 5", 0},
         {false, SIGKILL, "echo >&3; exec sleep 1000", "", SIGKILL},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < ITEMS(cases); i++) {
         int ends[2], status;
         assert_int_equal(pipe(ends), 0);
         pid_t waiter = start_waiter(cases[i].script,
@@ -263,7 +257,7 @@ static int called(void *context) {
 }
 
 // A function runs in a copy of this process: shared memory and the exit status are returned.
-static void functions_are_children_too(void **state) {
+TEST(functions_are_children_too) {
     int *shared =
         mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(shared != MAP_FAILED);
@@ -287,16 +281,5 @@ static void functions_are_children_too(void **state) {
 
 int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "report") == 0) return report();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(failures_of_exec_are_reported),
-        cmocka_unit_test(ends_are_explained),
-        cmocka_unit_test(what_a_child_started_ends_with_it),
-        cmocka_unit_test(descriptors_are_placed),
-        cmocka_unit_test(limits_are_set),
-        cmocka_unit_test(environment_is_set_on_top),
-        cmocka_unit_test(standard_streams_are_set),
-        cmocka_unit_test(interrupts_end_a_child),
-        cmocka_unit_test(functions_are_children_too),
-    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,27 +1,12 @@
-#include "cli/cmocka.h"
 #include "cli/file.h"
+#include "cli/test.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-// Each test runs in an empty folder of its own.
-static int enter_folder(void **state) {
-    *state = strdup("/tmp/linmem-file-test-XXXXXX");
-    return mkdtemp(*state) && chdir(*state) == 0 ? 0 : -1;
-}
-
-static int leave_folder(void **state) {
-    int status = chdir("/") || !file_remove_tree(*state);
-    free(*state);
-    return status;
-}
 
 static size_t entries(void) {
     DIR *folder = opendir(".");
@@ -32,20 +17,12 @@ static size_t entries(void) {
     return count;
 }
 
-static void put(const char *path, const char *text) {
-    FILE *stream = fopen(path, "w");
-    assert_non_null(stream);
-    fputs(text, stream);
-    fclose(stream);
-}
-
-static void assert_holds(const char *path, const char *text) {
-    char found[500] = "";
-    FILE *stream = fopen(path, "r");
-    assert_non_null(stream);
-    found[fread(found, 1, sizeof found - 1, stream)] = '\0';
-    fclose(stream);
-    assert_string_equal(found, text);
+// Writes a file through whole_file.
+static void commit(const char *path, const char *text) {
+    whole_file file;
+    assert_true(whole_file_open(&file, path));
+    fputs(text, file.stream);
+    assert_true(whole_file_commit(&file));
 }
 
 static struct stat status_of(const char *path) {
@@ -73,7 +50,7 @@ static void restore(int stream, int saved) {
     close(saved);
 }
 
-static void a_committed_file_is_complete(void **state) {
+FOLDER_TEST(a_committed_file_is_complete) {
     mode_t before = umask(027);
     whole_file file;
     assert_true(whole_file_open(&file, "new"));
@@ -81,28 +58,28 @@ static void a_committed_file_is_complete(void **state) {
     fputs("text", file.stream);
     assert_int_equal(access("new", F_OK), -1); // not before it is complete
     assert_true(whole_file_commit(&file));
-    assert_holds("new", "text");
+    assert_file("new", "text");
     assert_int_equal(mode("new"), S_IFREG | 0640);
     assert_int_equal(entries(), 1);
 }
 
-static void a_replaced_file_keeps_its_mode_and_its_link(void **state) {
-    put("target", "old");
+FOLDER_TEST(a_replaced_file_keeps_its_mode_and_its_link) {
+    test_write("target", "old");
     chmod("target", 0604);
     assert_int_equal(symlink("target", "link"), 0);
     whole_file file;
     assert_true(whole_file_open(&file, "link"));
     fputs("new", file.stream);
-    assert_holds("target", "old");
+    assert_file("target", "old");
     assert_true(whole_file_commit(&file));
-    assert_holds("target", "new");
+    assert_file("target", "new");
     assert_true(S_ISLNK(mode("link")));
     assert_int_equal(mode("target"), S_IFREG | 0604);
     assert_int_equal(entries(), 2);
 }
 
-static void an_abandoned_file_leaves_nothing(void **state) {
-    put("target", "old");
+FOLDER_TEST(an_abandoned_file_leaves_nothing) {
+    test_write("target", "old");
     whole_file files[3];
     assert_true(whole_file_open(&files[0], "target"));
     assert_true(whole_file_open(&files[1], "other"));
@@ -113,16 +90,16 @@ static void an_abandoned_file_leaves_nothing(void **state) {
     assert_int_equal(entries(), 3);
     whole_file_abandon_all();
     assert_int_equal(entries(), 1);
-    assert_holds("target", "old");
+    assert_file("target", "old");
     assert_false(whole_file_commit(&files[0])); // the temporary is gone
     whole_file_abandon(&files[2]);
-    assert_holds("target", "old");
-    put("other", "later");
+    assert_file("target", "old");
+    test_write("other", "later");
     whole_file_abandon_all(); // no file is open
     assert_int_equal(entries(), 2);
 }
 
-static void a_failure_keeps_the_target(void **state) {
+FOLDER_TEST(a_failure_keeps_the_target) {
     whole_file file;
     assert_false(whole_file_open(&file, "no-such-folder/file"));
     assert_int_equal(errno, ENOENT);
@@ -130,7 +107,7 @@ static void a_failure_keeps_the_target(void **state) {
     assert_int_equal(errno, EISDIR);
     assert_int_equal(entries(), 0);
 
-    put("target", "old");
+    test_write("target", "old");
     struct rlimit before, small = {.rlim_cur = 4};
     getrlimit(RLIMIT_FSIZE, &before);
     small.rlim_max = before.rlim_max;
@@ -147,30 +124,27 @@ static void a_failure_keeps_the_target(void **state) {
     assert_false(whole_file_commit(&file));
     assert_int_not_equal(errno, 0);
     setrlimit(RLIMIT_FSIZE, &before);
-    assert_holds("target", "old");
+    assert_file("target", "old");
     assert_int_equal(entries(), 1);
 }
 
-static void a_target_that_is_no_regular_file_is_written_to(void **state) {
+FOLDER_TEST(a_target_that_is_no_regular_file_is_written_to) {
     assert_int_equal(mkfifo("fifo", 0600), 0);
     int reader = open("fifo", O_RDONLY | O_NONBLOCK);
-    whole_file file;
-    assert_true(whole_file_open(&file, "fifo"));
-    fputs("text", file.stream);
-    assert_true(whole_file_commit(&file));
+    commit("fifo", "text");
     char found[10] = "";
     assert_int_equal(read(reader, found, sizeof found), 4);
     assert_string_equal(found, "text");
     close(reader);
     assert_true(S_ISFIFO(mode("fifo")));
 
+    whole_file file;
     assert_true(whole_file_open(&file, "/dev/full"));
     fputs("text", file.stream);
     assert_false(whole_file_commit(&file));
     assert_int_equal(errno, ENOSPC);
     assert_true(S_ISCHR(mode("/dev/full")));
-    assert_true(whole_file_open(&file, "/dev/null"));
-    assert_true(whole_file_commit(&file));
+    commit("/dev/null", "");
     assert_true(S_ISCHR(mode("/dev/null")));
 
     // If standard output is a file, that file is written to, not replaced.
@@ -181,13 +155,13 @@ static void a_target_that_is_no_regular_file_is_written_to(void **state) {
     bool written = opened && whole_file_commit(&file);
     restore(STDOUT_FILENO, saved);
     assert_true(written);
-    assert_holds("redirected", "text");
+    assert_file("redirected", "text");
     assert_int_equal(status_of("redirected").st_ino, inode);
     assert_int_equal(entries(), 2);
 }
 
 // "-" is standard input and output; "./-" is a file.
-static void a_dash_is_a_standard_stream(void **state) {
+FOLDER_TEST(a_dash_is_a_standard_stream) {
     json_t *json = json_pack("[i]", 7);
     int saved = redirect(STDOUT_FILENO, "redirected");
     printf("before ");
@@ -195,10 +169,10 @@ static void a_dash_is_a_standard_stream(void **state) {
     printf("after\n");
     restore(STDOUT_FILENO, saved);
     assert_true(written);
-    assert_holds("redirected", "before [\n  7\n]\nafter\n");
+    assert_file("redirected", "before [\n  7\n]\nafter\n");
 
     char error[200];
-    put("input", "[7]");
+    test_write("input", "[7]");
     saved = redirect(STDIN_FILENO, "input");
     json_t *again = file_read_json("-", error);
     lseek(STDIN_FILENO, 0, SEEK_SET);
@@ -209,42 +183,39 @@ static void a_dash_is_a_standard_stream(void **state) {
     assert_string_equal(text, "[7]");
     free(text);
     assert_true(file_write_json("./-", json));
-    assert_holds("-", "[\n  7\n]\n");
+    assert_file("-", "[\n  7\n]\n");
     json_decref(json);
     json_decref(again);
 }
 
-static void the_longest_name_and_odd_ones_are_written(void **state) {
+FOLDER_TEST(the_longest_name_and_odd_ones_are_written) {
     char longest[256];
     memset(longest, 'x', 255);
     longest[255] = '\0';
     const char *const names[] = {longest, "-x", " ", "a\nb", "caf\xe9", "%s", "*"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        whole_file file;
-        assert_true(whole_file_open(&file, names[i]));
-        fputs("text", file.stream);
-        assert_true(whole_file_commit(&file));
-        assert_holds(names[i], "text");
+    for (size_t i = 0; i < ITEMS(names); i++) {
+        commit(names[i], "text");
+        assert_file(names[i], "text");
         assert_int_equal(entries(), i + 1);
     }
 }
 
 // The last one to commit replaces the file.
-static void concurrent_writers_do_not_mix(void **state) {
+FOLDER_TEST(concurrent_writers_do_not_mix) {
     whole_file one, two;
     assert_true(whole_file_open(&one, "file") && whole_file_open(&two, "file"));
     fputs("one", one.stream);
     fputs("two", two.stream);
     assert_true(whole_file_commit(&two) && whole_file_commit(&one));
-    assert_holds("file", "one");
+    assert_file("file", "one");
     assert_int_equal(entries(), 1);
 }
 
-static void json_is_written_in_order_and_read_back(void **state) {
+FOLDER_TEST(json_is_written_in_order_and_read_back) {
     json_t *json = json_pack("{s:i, s:f, s:[n], s:s}", "z", 1, "a", 0.1, "list", "text", "é\n");
     assert_true(file_write_json("file.json", json));
-    assert_holds("file.json", "{\n  \"z\": 1,\n  \"a\": 0.1,\n  \"list\": [\n    null\n  ],\n"
-                              "  \"text\": \"é\\n\"\n}\n");
+    assert_file("file.json", "{\n  \"z\": 1,\n  \"a\": 0.1,\n  \"list\": [\n    null\n  ],\n"
+                             "  \"text\": \"é\\n\"\n}\n");
     char error[200];
     json_t *again = file_read_json("file.json", error);
     assert_true(json_equal(json, again));
@@ -258,7 +229,7 @@ static void json_is_written_in_order_and_read_back(void **state) {
     assert_int_equal(entries(), 1);
 }
 
-static void bad_json_is_explained_in_one_line(void **state) {
+FOLDER_TEST(bad_json_is_explained_in_one_line) {
     static const struct {
         const char *text, *error;
     } cases[] = {
@@ -270,8 +241,8 @@ static void bad_json_is_explained_in_one_line(void **state) {
         {"[\"\x1b[31m\x07\"]", "line 1: "},
     };
     char error[200];
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        put("bad.json", cases[i].text);
+    for (size_t i = 0; i < ITEMS(cases); i++) {
+        test_write("bad.json", cases[i].text);
         assert_null(file_read_json("bad.json", error));
         assert_int_equal(strncmp(error, cases[i].error, strlen(cases[i].error)), 0);
         for (const char *at = error; *at; at++)
@@ -283,17 +254,17 @@ static void bad_json_is_explained_in_one_line(void **state) {
     assert_string_equal(error, strerror(EISDIR));
 }
 
-static void directories_are_made_with_their_parents(void **state) {
+FOLDER_TEST(directories_are_made_with_their_parents) {
     assert_true(file_make_directory("a/b/c"));
     assert_true(S_ISDIR(mode("a/b/c")));
     assert_true(file_make_directory("a/b"));
     assert_true(file_make_directory("a//d/"));
     assert_true(S_ISDIR(mode("a/d")));
     char absolute[100];
-    snprintf(absolute, sizeof absolute, "%s/e/f", (char *)*state);
+    snprintf(absolute, sizeof absolute, "%s/e/f", test_folder);
     assert_true(file_make_directory(absolute));
     assert_true(S_ISDIR(mode("e/f")));
-    put("file", "");
+    test_write("file", "");
     assert_false(file_make_directory("file"));
     assert_int_equal(errno, ENOTDIR);
     assert_false(file_make_directory("file/below"));
@@ -301,10 +272,10 @@ static void directories_are_made_with_their_parents(void **state) {
     assert_false(file_make_directory(""));
 }
 
-static void what_can_be_written_is_known_before(void **state) {
+FOLDER_TEST(what_can_be_written_is_known_before) {
     assert_true(file_is_writable("new"));
     assert_int_equal(access("new", F_OK), -1);
-    put("old", "kept");
+    test_write("old", "kept");
     assert_true(file_is_writable("old"));
     size_t size;
     char *text = file_read("old", &size);
@@ -319,10 +290,10 @@ static void what_can_be_written_is_known_before(void **state) {
     assert_true(file_make_writable_directory("made"));
 }
 
-static void a_tree_is_removed_whole(void **state) {
+FOLDER_TEST(a_tree_is_removed_whole) {
     assert_true(file_make_directory("tree/-odd 'name'/below"));
-    put("tree/file", "");
-    put("kept", "");
+    test_write("tree/file", "");
+    test_write("kept", "");
     assert_int_equal(symlink("../kept", "tree/link"), 0);
     assert_true(file_remove_tree("tree"));
     assert_int_equal(access("tree", F_OK), -1);
@@ -331,23 +302,4 @@ static void a_tree_is_removed_whole(void **state) {
     assert_false(file_remove_tree("/proc/self/status"));
 }
 
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        IN_FOLDER(a_committed_file_is_complete),
-        IN_FOLDER(a_replaced_file_keeps_its_mode_and_its_link),
-        IN_FOLDER(an_abandoned_file_leaves_nothing),
-        IN_FOLDER(a_failure_keeps_the_target),
-        IN_FOLDER(a_target_that_is_no_regular_file_is_written_to),
-        IN_FOLDER(a_dash_is_a_standard_stream),
-        IN_FOLDER(the_longest_name_and_odd_ones_are_written),
-        IN_FOLDER(concurrent_writers_do_not_mix),
-        IN_FOLDER(json_is_written_in_order_and_read_back),
-        IN_FOLDER(bad_json_is_explained_in_one_line),
-        IN_FOLDER(directories_are_made_with_their_parents),
-        IN_FOLDER(what_can_be_written_is_known_before),
-        IN_FOLDER(a_tree_is_removed_whole),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

@@ -10,16 +10,11 @@
 //             room or the folder, or by its bare name anywhere in the room. Paths from the root are
 //             checked outside of comments too. `mine` is an example, capitals are placeholders
 //   json      values are built with cli/json.h, which never drops one; tests may use jansson
-#include "cli/cmocka.h"
+#include "cli/test.h"
 
 #include <ctype.h>
 #include <ftw.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 enum { FUNCTION_LINES = 70, LINE_COLUMNS = 100, FILES_MAX = 2000 };
 
@@ -37,7 +32,7 @@ static const struct room {
 
 static const struct room *room_of(const char *path) {
     size_t length = strcspn(path, "/");
-    for (size_t i = 0; i < sizeof ladder / sizeof *ladder; i++)
+    for (size_t i = 0; i < ITEMS(ladder); i++)
         if (strlen(ladder[i].name) == length && strncmp(ladder[i].name, path, length) == 0)
             return &ladder[i];
     return NULL;
@@ -150,7 +145,7 @@ static void check_function(function_watch *watch, const char *path, size_t numbe
 static void check_places(const char *path, size_t number, const char *line) {
     static const char *const places[] = {"/home/", "/root/", "/work/", "/Users/"};
     if (ends_with(path, "house_test.c")) return;
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+    for (size_t i = 0; i < ITEMS(places); i++) {
         const char *found = strstr(line, places[i]);
         // In the middle of a path it is a name like any other.
         if (found && (found == line || strchr(" \t\"'`(=:<", found[-1])))
@@ -187,9 +182,9 @@ static bool is_name(const char *word) {
         if (isupper((unsigned char)*c) && !ends_with(word, ".md")) return false;
     const char *slash = strrchr(word, '/'), *name = slash ? slash + 1 : word;
     if (*name == '.' || *name == '_' || strncmp(name, "mine.", 5) == 0) return false;
-    for (size_t i = 0; i < sizeof sources_end / sizeof *sources_end; i++)
+    for (size_t i = 0; i < ITEMS(sources_end); i++)
         if (ends_with(word, sources_end[i])) return true;
-    for (size_t i = 0; slash && i < sizeof others_end / sizeof *others_end; i++)
+    for (size_t i = 0; slash && i < ITEMS(others_end); i++)
         if (ends_with(word, others_end[i])) return true;
     return false;
 }
@@ -229,7 +224,7 @@ static void check_json(const char *path, size_t number, const char *line) {
     static const char *const makers[] = {"json_pack(", "json_string(", "json_real(",
                                          "json_object_set_new(", "json_array_append_new("};
     if (strcmp(path, "cli/json.c") == 0 || ends_with(path, "_test.c")) return;
-    for (size_t i = 0; i < sizeof makers / sizeof *makers; i++)
+    for (size_t i = 0; i < ITEMS(makers); i++)
         if (strstr(line, makers[i])) violate(path, number, "calls %s)", makers[i]);
 }
 
@@ -317,24 +312,20 @@ static char *inspect(void) {
     return found;
 }
 
-static void the_tree_keeps_every_rule(void **state) {
+TEST(the_tree_keeps_every_rule) {
     char *found = inspect();
     fputs(found, stderr); // cmocka cuts long messages
     assert_string_equal(found, "");
     free(found);
 }
 
+// Writes a file and makes its folder.
 static void put(const char *path, const char *text) {
-    char *folder = strdup(path);
-    for (char *slash = folder; (slash = strchr(slash, '/')); *slash++ = '/') {
-        *slash = '\0';
-        mkdir(folder, 0777);
-    }
+    char *folder = strdup(path), *slash = strrchr(folder, '/');
+    if (slash) *slash = '\0';
+    assert_true(!slash || file_make_directory(folder));
     free(folder);
-    FILE *stream = fopen(path, "w");
-    assert_non_null(stream);
-    fputs(text, stream);
-    fclose(stream);
+    test_write(path, text);
 }
 
 static char *repeated(const char *head, const char *line, size_t count, const char *tail) {
@@ -380,7 +371,7 @@ static void make_good_tree(void) {
     free(line);
 }
 
-static void each_rule_can_be_broken(void **state) {
+TEST(each_rule_can_be_broken) {
     static const char *const good = "#include \"alloc/a.h\"\n";
     char *long_function = repeated("\nint f(void) {\n", "    g();\n", 69, "}\n");
     char *long_inner = repeated("extern \"C\" {\nint f(void) {\n", "\n", 69, "}\n}\n");
@@ -422,18 +413,12 @@ static void each_rule_can_be_broken(void **state) {
         {"README.md", "see\n`/home/me/x`\n", "README.md:2: names the place /home/\n"},
         {"tool", "/root/x\n", "tool:1: names the place /root/\n"},
     };
-    char root[4096];
-    assert_non_null(getcwd(root, sizeof root));
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char folder[] = "/tmp/linmem-house-test-XXXXXX", command[100];
-        assert_non_null(mkdtemp(folder));
-        assert_int_equal(chdir(folder), 0);
+    for (size_t i = 0; i < ITEMS(cases); i++) {
+        assert_int_equal(test_enter_folder(state), 0);
         make_good_tree();
         put(cases[i].path, cases[i].text);
         char *found = inspect();
-        assert_int_equal(chdir(root), 0);
-        snprintf(command, sizeof command, "rm -rf %s", folder);
-        assert_int_equal(system(command), 0);
+        assert_int_equal(test_leave_folder(state), 0);
         assert_string_equal(found, cases[i].violation);
         free(found);
     }
@@ -442,10 +427,4 @@ static void each_rule_can_be_broken(void **state) {
     free(wide);
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_tree_keeps_every_rule),
-        cmocka_unit_test(each_rule_can_be_broken),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

@@ -1,19 +1,15 @@
-#include "cli/cmocka.h"
-#include "cli/file.h"
 #include "cli/interrupt.h"
+#include "cli/test.h"
 
 #include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 // Writes its state to `talk`, and reads from a pipe that is never written to.
-_Noreturn static void be_interrupted(int talk, int silence, const char *path) {
+_Noreturn static void be_interrupted(int talk, int silence) {
     interrupt_catch();
     whole_file file;
-    if (interrupted() || !whole_file_open(&file, path)) _exit(1);
+    if (interrupted() || !whole_file_open(&file, "file")) _exit(1);
     char byte = 'a';
     while (!interrupted()) {
         if (byte == 'a' && write(talk, &byte, 1) != 1) _exit(2);
@@ -24,17 +20,15 @@ _Noreturn static void be_interrupted(int talk, int silence, const char *path) {
         pause();
 }
 
-static void the_first_is_noted_and_the_second_ends(void **state) {
+FOLDER_TEST(the_first_is_noted_and_the_second_ends) {
     static const int signals[][2] = {
         {SIGINT, SIGINT}, {SIGTERM, SIGINT}, {SIGINT, SIGTERM}, {SIGHUP, SIGHUP}};
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
-        char folder[] = "/tmp/linmem-interrupt-test-XXXXXX", path[100], byte;
-        assert_non_null(mkdtemp(folder));
-        snprintf(path, sizeof path, "%s/file", folder);
+    for (size_t i = 0; i < ITEMS(signals); i++) {
+        char byte;
         int talk[2], silence[2], status;
         assert_int_equal(pipe(talk) + pipe(silence), 0);
         pid_t pid = fork();
-        if (pid == 0) be_interrupted(talk[1], silence[0], path);
+        if (pid == 0) be_interrupted(talk[1], silence[0]);
         close(talk[1]);
         assert_int_equal(read(talk[0], &byte, 1), 1);
         usleep(50000); // it is in read by now, or just before it
@@ -42,19 +36,20 @@ static void the_first_is_noted_and_the_second_ends(void **state) {
                read(talk[0], &byte, 1) == 1 && byte != 'b')
             ;
         assert_int_equal(byte, 'b');
-        assert_int_equal(rmdir(folder), -1); // the temporary is still there
+        assert_int_equal(rmdir(test_folder), -1); // the temporary is still there
         kill(pid, signals[i][1]);
         assert_int_equal(waitpid(pid, &status, 0), pid);
         assert_true(WIFSIGNALED(status));
         assert_int_equal(WTERMSIG(status), signals[i][1]);
-        assert_int_equal(rmdir(folder), 0); // now it is not
+        assert_int_equal(rmdir(test_folder), 0); // now it is not
+        assert_int_equal(mkdir(test_folder, 0700) | chdir(test_folder), 0);
         close(talk[0]);
         close(silence[0]);
         close(silence[1]);
     }
 }
 
-static void a_hangup_that_nohup_ignores_is_ignored(void **state) {
+TEST(a_hangup_that_nohup_ignores_is_ignored) {
     pid_t pid = fork();
     if (pid == 0) {
         signal(SIGHUP, SIG_IGN);
@@ -67,10 +62,4 @@ static void a_hangup_that_nohup_ignores_is_ignored(void **state) {
     assert_int_equal(status, 0);
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_first_is_noted_and_the_second_ends),
-        cmocka_unit_test(a_hangup_that_nohup_ignores_is_ignored),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

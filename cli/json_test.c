@@ -1,11 +1,10 @@
-#include "cli/cmocka.h"
 #include "cli/json.h"
+#include "cli/test.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 // jansson's own constructors drop these.
-static void nothing_that_is_put_in_is_lost(void **state) {
+TEST(nothing_that_is_put_in_is_lost) {
     json_t *list = json_array();
     json_add(list, json_text("\xd0\x96\xd0"));
     json_t *object = json_fields("bytes", json_text("caf\xe9"), "none", json_text(NULL), "nan",
@@ -19,7 +18,4 @@ static void nothing_that_is_put_in_is_lost(void **state) {
     json_decref(object);
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(nothing_that_is_put_in_is_lost)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

@@ -1,18 +1,12 @@
-#include "cli/cmocka.h"
 #include "cli/options.h"
+#include "cli/test.h"
 #include "cli/verb.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 static const char *const names[] = {"tlsf", "bump", "first_fit", "jemalloc", "ab", "paged"};
-enum { NAMES = sizeof names / sizeof *names };
+enum { NAMES = ITEMS(names) };
 
 // A transposition counts once, else "ba" would be too far from "ab".
-static void nearest_is_found(void **state) {
+TEST(nearest_is_found) {
     static const struct {
         const char *word, *nearest;
     } cases[] = {
@@ -35,7 +29,7 @@ static void nearest_is_found(void **state) {
         {"fit", NULL},
         {"dmup", NULL},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < ITEMS(cases); i++) {
         const char *nearest = options_nearest(cases[i].word, names, NAMES);
         const char *expected = cases[i].nearest ? cases[i].nearest : "none";
         if (strcmp(nearest ? nearest : "none", expected) != 0)
@@ -44,36 +38,6 @@ static void nearest_is_found(void **state) {
     const char *const twins[] = {"cat", "car"};
     assert_ptr_equal(options_nearest("cax", twins, 2), twins[0]);
     assert_null(options_nearest("cat", NULL, 0));
-}
-
-// The output and exit status of a process that runs `body`.
-typedef struct outcome {
-    int status;
-    char text[2000];
-} outcome;
-
-static outcome run(void (*body)(void *context), void *context) {
-    int ends[2];
-    assert_int_equal(pipe(ends), 0);
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0) {
-        dup2(ends[1], STDOUT_FILENO);
-        dup2(ends[1], STDERR_FILENO);
-        close(ends[0]);
-        body(context);
-        fflush(stdout);
-        _exit(0);
-    }
-    close(ends[1]);
-    outcome seen = {0};
-    size_t length = 0;
-    for (ssize_t count = 1; count > 0; length += (size_t)count)
-        count = read(ends[0], seen.text + length, sizeof seen.text - 1 - length);
-    close(ends[0]);
-    assert_int_equal(waitpid(pid, &seen.status, 0), pid);
-    seen.status = WIFEXITED(seen.status) ? WEXITSTATUS(seen.status) : -1;
-    return seen;
 }
 
 static error_t parse_json(int key, char *argument, struct argp_state *state) {
@@ -95,7 +59,7 @@ static error_t parse_all(int key, char *argument, struct argp_state *state) {
     return 0;
 }
 
-static void parse_words(void *context) {
+static int parse_words(void *context) {
     static const struct argp_option json[] = {{"json", 'j', 0, 0, "JSON", 0}, {0}};
     static const struct argp child = {.options = json, .parser = parse_json};
     static const struct argp_child children[] = {{&child, 0, 0, 0}, {0}};
@@ -112,9 +76,10 @@ static void parse_words(void *context) {
     for (char *word; (word = strsep(&words, " "));)
         if (*word) argv[argc++] = word;
     options_parse(&argp, argc, argv, (char[]){"in:"});
+    return 0;
 }
 
-static void good_usage_is_parsed(void **state) {
+TEST(good_usage_is_parsed) {
     static const struct {
         const char *words, *text;
     } cases[] = {
@@ -126,20 +91,18 @@ static void good_usage_is_parsed(void **state) {
         {"-- one --zork", "in: word=one word=--zork "},
         {"one run --zork -x", "in: word=one word=run "},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        outcome seen = run(parse_words, (char *)cases[i].words);
-        assert_string_equal(seen.text, cases[i].text);
-        assert_int_equal(seen.status, 0);
+    for (size_t i = 0; i < ITEMS(cases); i++) {
+        assert_int_equal(test_run(parse_words, (char *)cases[i].words), 0);
+        assert_string_equal(test_output, cases[i].text);
     }
     static const char *const helps[] = {"--help", "-?", "-j?", "f --help", "--usage"};
-    for (size_t i = 0; i < sizeof helps / sizeof *helps; i++) {
-        outcome seen = run(parse_words, (char *)helps[i]);
-        assert_non_null(strstr(seen.text, "Usage: linmem compare"));
-        assert_int_equal(seen.status, 0);
+    for (size_t i = 0; i < ITEMS(helps); i++) {
+        assert_int_equal(test_run(parse_words, (char *)helps[i]), 0);
+        assert_output("Usage: linmem compare");
     }
 }
 
-static void bad_usage_is_named(void **state) {
+TEST(bad_usage_is_named) {
     static const struct {
         const char *words, *text;
     } cases[] = {
@@ -159,56 +122,53 @@ static void bad_usage_is_named(void **state) {
         {"f -x", "in: word=f unknown option '-x'"},
         {"-\xC3\xA9", "in: unknown option '-\xC3\xA9'"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        outcome seen = run(parse_words, (char *)cases[i].words);
+    for (size_t i = 0; i < ITEMS(cases); i++) {
+        assert_int_equal(test_run(parse_words, (char *)cases[i].words), EXIT_USAGE);
         // The cases begin with what was parsed before, which is on standard output.
         char expected[200], *message = strstr(cases[i].text, "unknown option");
         if (!message) message = strstr(cases[i].text, "option '");
         snprintf(expected, sizeof expected, "linmem compare: %s\nTry 'linmem compare --help'.\n",
                  message);
-        assert_non_null(strstr(seen.text, "linmem compare"));
-        assert_string_equal(strstr(seen.text, "linmem compare"), expected);
-        assert_int_equal(seen.status, EXIT_USAGE);
+        assert_output("linmem compare");
+        assert_string_equal(strstr(test_output, "linmem compare"), expected);
     }
 }
 
-static void call_unknown(void *word) {
+static int call_unknown(void *word) {
     options_unknown("allocator", word, names, NAMES);
 }
 
-static void unknown_names_are_explained(void **state) {
-    outcome near = run(call_unknown, "tlfs"), far = run(call_unknown, "zork");
-    assert_int_equal(near.status, EXIT_USAGE);
-    assert_non_null(strstr(near.text, "unknown allocator 'tlfs'; did you mean 'tlsf'?\n"));
-    assert_int_equal(far.status, EXIT_USAGE);
-    assert_non_null(strstr(far.text, "unknown allocator 'zork'; there are: tlsf, bump, first_fit, "
-                                     "jemalloc, ab, paged\n"));
+TEST(unknown_names_are_explained) {
+    assert_int_equal(test_run(call_unknown, "tlfs"), EXIT_USAGE);
+    assert_output("unknown allocator 'tlfs'; did you mean 'tlsf'?\n");
+    assert_int_equal(test_run(call_unknown, "zork"), EXIT_USAGE);
+    assert_output(
+        "unknown allocator 'zork'; there are: tlsf, bump, first_fit, jemalloc, ab, paged\n");
 }
 
-static void read_number(void *text) {
-    printf("%llu", options_number("--n", text, 2, 1000));
+static int read_number(void *text) {
+    return (int)options_number("--n", text, 2, 1000);
 }
 
-static void read_too_large(void *text) {
-    options_number("n", text, 0, UINT64_MAX);
+static int read_too_large(void *text) {
+    return (int)options_number("n", text, 0, UINT64_MAX);
 }
 
-static void numbers_are_whole_and_in_range(void **state) {
+TEST(numbers_are_whole_and_in_range) {
     static const char *const bad[] = {
         "", "1", "1001", "-2", "+2", " 2", "2 ", "2x", "0x2", "2.5", "18446744073709551618", "x"};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        outcome seen = run(read_number, (char *)bad[i]);
-        assert_int_equal(seen.status, EXIT_USAGE);
-        assert_non_null(strstr(seen.text, "--n must be a whole number from 2 to 1000, not '"));
+    for (size_t i = 0; i < ITEMS(bad); i++) {
+        assert_int_equal(test_run(read_number, (char *)bad[i]), EXIT_USAGE);
+        assert_output("--n must be a whole number from 2 to 1000, not '");
     }
-    assert_int_equal(run(read_too_large, (char[]){"18446744073709551616"}).status, EXIT_USAGE);
+    assert_int_equal(test_run(read_too_large, "18446744073709551616"), EXIT_USAGE);
     assert_int_equal(options_number("n", "2", 2, 1000), 2);
     assert_int_equal(options_number("n", "1000", 2, 1000), 1000);
     assert_int_equal(options_number("n", "010", 2, 1000), 10);
     assert_true(options_number("n", "18446744073709551615", 0, UINT64_MAX) == UINT64_MAX);
 }
 
-static void lists_are_split(void **state) {
+TEST(lists_are_split) {
     static const struct {
         const char *text, *parts[4];
     } cases[] = {
@@ -221,7 +181,7 @@ static void lists_are_split(void **state) {
         {"a\\,b,c\\d,\\,", {"a,b", "c\\d", ","}},
         {"a\\", {"a\\"}},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < ITEMS(cases); i++) {
         char *text = strdup(cases[i].text), **parts = options_split(text);
         size_t count = 0;
         for (; cases[i].parts[count]; count++) {
@@ -234,14 +194,4 @@ static void lists_are_split(void **state) {
     }
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nearest_is_found),
-        cmocka_unit_test(good_usage_is_parsed),
-        cmocka_unit_test(bad_usage_is_named),
-        cmocka_unit_test(unknown_names_are_explained),
-        cmocka_unit_test(numbers_are_whole_and_in_range),
-        cmocka_unit_test(lists_are_split),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

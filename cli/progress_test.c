@@ -1,13 +1,8 @@
 // Progress is drawn in processes whose standard error is a pseudo-terminal.
-#include "cli/cmocka.h"
 #include "cli/progress.h"
+#include "cli/test.h"
 
 #include <pty.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 enum { COLUMNS = 40, SHOWN = 3000 };
 
@@ -43,7 +38,7 @@ static char *draw(const char *terminal, const char *now) {
     return drawn;
 }
 
-static void elsewhere_it_is_silent(void **state) {
+TEST(elsewhere_it_is_silent) {
     char *dumb = draw("dumb", "now"), *none = draw(NULL, "now");
     assert_string_equal(dumb, "");
     assert_string_equal(none, "");
@@ -51,7 +46,7 @@ static void elsewhere_it_is_silent(void **state) {
     free(none);
 }
 
-static void a_line_is_redrawn_within_the_terminal(void **state) {
+TEST(a_line_is_redrawn_within_the_terminal) {
     static const char end[] = "\033[K";
     // é is two bytes of one column.
     char *drawn = draw("xterm", "éééééééééééééééééééééééééééééééé"), *at = drawn;
@@ -74,10 +69,4 @@ static void a_line_is_redrawn_within_the_terminal(void **state) {
     free(drawn);
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(elsewhere_it_is_silent),
-        cmocka_unit_test(a_line_is_redrawn_within_the_terminal),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

@@ -1,19 +1,14 @@
-#include "cli/cmocka.h"
+#include "cli/test.h"
 #include "cli/text.h"
 
 #include <locale.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 static void is(char *made, const char *wanted) {
     assert_string_equal(made, wanted);
     free(made);
 }
 
-static void bytes_that_are_no_character_are_escaped(void **state) {
+TEST(bytes_that_are_no_character_are_escaped) {
     static const struct {
         const char *bytes, *valid;
     } rows[] = {
@@ -30,11 +25,11 @@ static void bytes_that_are_no_character_are_escaped(void **state) {
         {"\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"},          // above the last
         {"\xff\xfe", "\\xff\\xfe"},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    for (size_t i = 0; i < ITEMS(rows); i++)
         is(text_valid(rows[i].bytes), rows[i].valid);
 }
 
-static void what_is_shown_stays_on_its_line(void **state) {
+TEST(what_is_shown_stays_on_its_line) {
     static const struct {
         const char *bytes, *printable;
     } rows[] = {
@@ -49,14 +44,14 @@ static void what_is_shown_stays_on_its_line(void **state) {
         {"e\u0301 漢\u200d", "e\u0301 漢\u200d"},
         {"caf\xe9", "caf\\xe9"},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t i = 0; i < ITEMS(rows); i++) {
         char *printable = text_printable(rows[i].bytes);
         is(text_printable(printable), printable);
         is(printable, rows[i].printable);
     }
 }
 
-static void columns_are_a_terminals(void **state) {
+TEST(columns_are_a_terminals) {
     assert_int_equal(text_columns(""), 0);
     assert_int_equal(text_columns("größe"), 5);
     assert_int_equal(text_columns("漢字"), 4);
@@ -67,7 +62,7 @@ static void columns_are_a_terminals(void **state) {
     assert_int_equal(text_within("abc", 9), 3);
 }
 
-static void what_is_too_wide_loses_its_middle(void **state) {
+TEST(what_is_too_wide_loses_its_middle) {
     is(text_shorten("abcdef", 6), "abcdef");
     is(text_shorten("abcdefg", 6), "abc…fg");
     is(text_shorten("漢字漢字", 6), "漢…字");
@@ -92,12 +87,12 @@ static char *read_by_a_shell(const char *words) {
     return read;
 }
 
-static void a_command_can_be_pasted(void **state) {
+TEST(a_command_can_be_pasted) {
     static const char *const words[] = {
         "plain-1.lmt", "",      "two words",   "it's",  "$HOME `x` \"y\" \\ | & ; * ? ~ # !",
         "tab\tline\n", "\0331", "caf\xe9\xd0", "größe", "\u202e\u200bx'\\",
     };
-    enum { COUNT = sizeof words / sizeof *words };
+    enum { COUNT = ITEMS(words) };
     char *argv[COUNT];
     for (size_t i = 0; i < COUNT; i++)
         argv[i] = (char *)(uintptr_t)words[i];
@@ -112,20 +107,10 @@ static void a_command_can_be_pasted(void **state) {
     is(text_shell_command(2, simple), "--seed=3 'a b'");
 }
 
-static void the_users_locale_does_not_matter(void **state) {
+TEST(the_users_locale_does_not_matter) {
     assert_non_null(setlocale(LC_ALL, "C"));
     is(text_printable("größe"), "größe");
     is(text_format("%.1f", 1.5), "1.5");
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bytes_that_are_no_character_are_escaped),
-        cmocka_unit_test(what_is_shown_stays_on_its_line),
-        cmocka_unit_test(columns_are_a_terminals),
-        cmocka_unit_test(what_is_too_wide_loses_its_middle),
-        cmocka_unit_test(a_command_can_be_pasted),
-        cmocka_unit_test(the_users_locale_does_not_matter),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

@@ -1,11 +1,7 @@
 // Tests of tables and the report, with results that are made here.
-#include "cli/cmocka.h"
+#include "cli/test.h"
 #include "reports/report.h"
 #include "reports/results_view.h"
-
-#include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
 
 static char *printed; // the last text
 static size_t printed_bytes;
@@ -27,7 +23,7 @@ static const char *print_table(table *t, bool both) {
     return printed;
 }
 
-static void table_is_aligned(void **state) {
+TEST(table_is_aligned) {
     const char *const headers[] = {"name", "a", "long header"};
     table *t = table_new(3, headers);
     size_t row = table_row(t);
@@ -42,7 +38,7 @@ static void table_is_aligned(void **state) {
 }
 
 // Whatever a cell contains, it is one cell of one line, as wide as a terminal prints it.
-static void cells_are_escaped_and_aligned(void **state) {
+TEST(cells_are_escaped_and_aligned) {
     const char *const headers[] = {"na|me", "漢字"};
     table *t = table_new(2, headers);
     table_set(t, table_row(t), 0, "a\nb");
@@ -58,7 +54,7 @@ static void cells_are_escaped_and_aligned(void **state) {
                                               "| \\*\\`\\_\\<x_y |       -1 |\n");
 }
 
-static void a_long_name_is_shortened_on_terminals_only(void **state) {
+TEST(a_long_name_is_shortened_on_terminals_only) {
     char name[4097];
     memset(name, 'x', sizeof name - 1);
     memcpy(name, "first", 5);
@@ -70,7 +66,7 @@ static void a_long_name_is_shortened_on_terminals_only(void **state) {
     assert_true(strstr(text, name) > strstr(text, "| "));
 }
 
-static void a_wide_table_is_printed_in_parts(void **state) {
+TEST(a_wide_table_is_printed_in_parts) {
     const char *headers[21];
     for (size_t i = 0; i < 21; i++)
         headers[i] = i ? "0123456789" : "row";
@@ -158,7 +154,7 @@ static const char *report_of(json_t *results, table_form form) {
     return printed;
 }
 
-static void the_terminal_shows_failures_and_losses_first(void **state) {
+TEST(the_terminal_shows_failures_and_losses_first) {
     const char *text = report_of(some_results(), TABLE_TERMINAL);
     const char *failed = strstr(text, "broken on two: killed by SIGSEGV");
     const char *lost = strstr(text, "broken    warm: one 0.25"), *first = strstr(text, "Warm: ");
@@ -172,17 +168,17 @@ static void the_terminal_shows_failures_and_losses_first(void **state) {
     assert_non_null(strstr(text, "Thread-safe: base.\nThe other strategies serve one thread.\n"));
 }
 
-static void markdown_has_the_method_and_the_environment(void **state) {
+TEST(markdown_has_the_method_and_the_environment) {
     const char *text = report_of(some_results(), TABLE_MARKDOWN);
     static const char *const parts[] = {
         "# Allocators compared",   "`linmem compare`", "| allocator |",    "## Environment",
         "single blocks (`quick`)", "blocks: 7",        "ns per operation", "Biases"};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+    for (size_t i = 0; i < ITEMS(parts); i++)
         if (!strstr(text, parts[i])) fail_msg("'%s' is missing", parts[i]);
 }
 
 // Another memory option than the default comes first, with what it sets in system mallocs.
-static void another_memory_option_is_reported(void **state) {
+TEST(another_memory_option_is_reported) {
     static const struct {
         const char *name, *title, *method;
     } rows[] = {
@@ -191,7 +187,7 @@ static void another_memory_option_is_reported(void **state) {
         {"2m", "Memory: 2m, committed in steps", "prefaulted 2 MiB at a time"},
         {"huge", "Memory: huge pages", "in transparent huge pages"},
     };
-    for (size_t i = 0; i < 2 * sizeof rows / sizeof *rows; i++) {
+    for (size_t i = 0; i < 2 * ITEMS(rows); i++) {
         const char *name = rows[i / 2].name, *title = rows[i / 2].title;
         json_t *results = some_results();
         if (name) set(json_object_get(results, "context"), "memory_options", name);
@@ -222,14 +218,14 @@ static json_t *results_of_blocks(int blocks, int needed) {
     return results;
 }
 
-static void too_few_blocks_give_no_verdicts(void **state) {
+TEST(too_few_blocks_give_no_verdicts) {
     for (int form = TABLE_TERMINAL; form <= TABLE_MARKDOWN; form++) {
         const char *text = report_of(results_of_blocks(2, 6), (table_form)form);
         assert_non_null(strstr(text, "2 blocks: no verdicts (6 needed)\n"));
         assert_non_null(strstr(text, " range "));
         static const char *const verdicts[] = {"Losses",  "95 % cold", "| 95 %",
                                                "Control", "none\n",    "2.00+"};
-        for (size_t i = 0; i < sizeof verdicts / sizeof *verdicts; i++)
+        for (size_t i = 0; i < ITEMS(verdicts); i++)
             if (strstr(text, verdicts[i])) fail_msg("'%s' in: %s", verdicts[i], text);
     }
     assert_null(strstr(report_of(results_of_blocks(6, 6), TABLE_TERMINAL), "no verdicts"));
@@ -238,7 +234,7 @@ static void too_few_blocks_give_no_verdicts(void **state) {
 }
 
 // A row of fewer blocks than the others has no mark, and its range is labelled.
-static void a_row_of_few_blocks_is_no_verdict(void **state) {
+TEST(a_row_of_few_blocks_is_no_verdict) {
     json_t *results = results_of_blocks(7, 6), *row;
     size_t i;
     json_array_foreach(json_object_get(results, "comparisons"), i, row) {
@@ -251,7 +247,7 @@ static void a_row_of_few_blocks_is_no_verdict(void **state) {
     assert_non_null(strstr(text, "range 1.818-2.222"));
 }
 
-static void an_interruption_is_reported_first(void **state) {
+TEST(an_interruption_is_reported_first) {
     static const char *const headings[] = {"## Interrupted before the first block",
                                            "## Interrupted in block 4 of 15\n",
                                            "## Interrupted in block 8 of 15\n"};
@@ -263,7 +259,7 @@ static void an_interruption_is_reported_first(void **state) {
     }
 }
 
-static void a_pass_too_short_has_no_figure(void **state) {
+TEST(a_pass_too_short_has_no_figure) {
     json_t *results = results_of_blocks(7, 6), *entry;
     size_t i;
     static const char *const keys[] = {"cells", "comparisons"};
@@ -285,7 +281,7 @@ static void a_pass_too_short_has_no_figure(void **state) {
 static json_t *hostile_results(const char *hostile) {
     json_t *results = some_results(), *context = json_object_get(results, "context"), *entry;
     static const char *const names[] = {"command", "governor", "date"};
-    for (size_t n = 0; n < sizeof names / sizeof *names; n++)
+    for (size_t n = 0; n < ITEMS(names); n++)
         set(context, names[n], hostile);
     set(context, "memory_options", "huge");
     set(allocator_entry(results, 0), "environment", hostile);
@@ -300,7 +296,7 @@ static json_t *hostile_results(const char *hostile) {
     return results;
 }
 
-static void hostile_texts_stay_texts(void **state) {
+TEST(hostile_texts_stay_texts) {
     static const char *const texts[] = {
         "a|b",       "`",
         "``",        "\x1b[2J\x1b]0;x\x07",
@@ -313,7 +309,7 @@ static void hostile_texts_stay_texts(void **state) {
         "a_b _c_",   "\\",
         "%s%n",
     };
-    for (size_t i = 0; i < 2 * sizeof texts / sizeof *texts; i++) {
+    for (size_t i = 0; i < 2 * ITEMS(texts); i++) {
         table_form form = i % 2 ? TABLE_MARKDOWN : TABLE_TERMINAL;
         const char *text = report_of(hostile_results(texts[i / 2]), form);
         size_t bars = 0;
@@ -333,7 +329,7 @@ static void hostile_texts_stay_texts(void **state) {
 }
 
 // However many there are, each has its column.
-static void hundreds_of_workloads_are_reported(void **state) {
+TEST(hundreds_of_workloads_are_reported) {
     enum { WORKLOADS = 400 };
     json_t *results = some_results(), *context = json_object_get(results, "context");
     json_t *workloads = json_object_get(context, "workloads");
@@ -344,15 +340,15 @@ static void hundreds_of_workloads_are_reported(void **state) {
     assert_non_null(strstr(text, " w399 |"));
 }
 
-static void a_missing_cell_is_reported(void **state) {
+TEST(a_missing_cell_is_reported) {
     json_t *results = some_results();
     json_array_clear(json_object_get(results, "cells"));
     assert_non_null(strstr(report_of(results, TABLE_TERMINAL), "quick on two: not measured\n"));
 }
 
-static void other_json_is_refused(void **state) {
+TEST(other_json_is_refused) {
     static const char *const keys[] = {"format", "version", "context", "cells", "comparisons"};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+    for (size_t i = 0; i < ITEMS(keys); i++) {
         json_t *results = some_results();
         json_object_del(results, keys[i]);
         FILE *stream = capture();
@@ -367,7 +363,7 @@ static void other_json_is_refused(void **state) {
 }
 
 // Every row can be read in both directions: the file has one.
-static void a_comparison_reads_both_ways(void **state) {
+TEST(a_comparison_reads_both_ways) {
     json_t *results = some_results();
     results_view view;
     assert_null(results_view_open(&view, results));
@@ -394,7 +390,7 @@ static const char *reason_with(const char *list, const char *key, const char *va
 }
 
 // The median is 10, the ratio is 0.5 within 0.45 … 0.55.
-static void an_interval_upside_down_is_refused(void **state) {
+TEST(an_interval_upside_down_is_refused) {
     static const struct {
         const char *list, *key, *value, *reason;
     } rows[] = {
@@ -411,7 +407,7 @@ static void an_interval_upside_down_is_refused(void **state) {
         {"comparisons", "ratio", "null", ""},
         {"comparisons", "low", "null", ""},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t i = 0; i < ITEMS(rows); i++) {
         const char *reason = reason_with(rows[i].list, rows[i].key, rows[i].value);
         if (!strstr(reason, rows[i].reason) || !*rows[i].reason != !*reason)
             fail_msg("%s %s: '%s'", rows[i].key, rows[i].value, reason);
@@ -423,25 +419,4 @@ static int free_printed(void **state) {
     return 0;
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(table_is_aligned),
-        cmocka_unit_test(a_wide_table_is_printed_in_parts),
-        cmocka_unit_test(cells_are_escaped_and_aligned),
-        cmocka_unit_test(a_long_name_is_shortened_on_terminals_only),
-        cmocka_unit_test(the_terminal_shows_failures_and_losses_first),
-        cmocka_unit_test(markdown_has_the_method_and_the_environment),
-        cmocka_unit_test(another_memory_option_is_reported),
-        cmocka_unit_test(too_few_blocks_give_no_verdicts),
-        cmocka_unit_test(a_row_of_few_blocks_is_no_verdict),
-        cmocka_unit_test(an_interruption_is_reported_first),
-        cmocka_unit_test(a_pass_too_short_has_no_figure),
-        cmocka_unit_test(hostile_texts_stay_texts),
-        cmocka_unit_test(hundreds_of_workloads_are_reported),
-        cmocka_unit_test(a_missing_cell_is_reported),
-        cmocka_unit_test(other_json_is_refused),
-        cmocka_unit_test(a_comparison_reads_both_ways),
-        cmocka_unit_test(an_interval_upside_down_is_refused),
-    };
-    return cmocka_run_group_tests(tests, NULL, free_printed);
-}
+TEST_MAIN(NULL, free_printed)

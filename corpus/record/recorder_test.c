@@ -1,17 +1,11 @@
-// The ring as `linmem record` empties it, with records that are put there by hand, as recorded
-// programs put them and as no sound one would.
-#include "alloc/cmocka.h"
+// Draining the ring: records that recorded programs publish, and invalid ones.
+#include "cli/test.h"
 #include "corpus/record/recorder.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 static recorder now;
 
@@ -27,6 +21,8 @@ static int tear_down(void **state) {
     return munmap(ring, sizeof *ring) == 0 && killed == 0 && access(now.path, F_OK) != 0 ? 0 : -1;
 }
 
+#define RECORDER_TEST(test) TEST(test, .setup_func = set_up, .teardown_func = tear_down)
+
 static uint64_t claim(void) {
     return now.ring->claimed++;
 }
@@ -35,7 +31,7 @@ static recording_record *place(uint64_t position) {
     return &now.ring->records[position % RECORDING_RECORDS];
 }
 
-// Writes a record as a recorded program does, in two steps. False: the position has been passed.
+// Write a record as a recorded program does, in two steps. Return false if the position was passed.
 static bool enter(uint64_t position) {
     return recording_enter(place(position), position);
 }
@@ -56,7 +52,7 @@ static void publish_rest_of_lap(void) {
     while (now.ring->claimed % RECORDING_RECORDS != 0);
 }
 
-// Drains a full ring, in which a record may have to be waited for.
+// Drains a full ring, in which a record may keep it waiting.
 static void drain_lap(void) {
     while (now.drained < now.ring->claimed)
         recorder_drain(&now);
@@ -69,7 +65,7 @@ static uint64_t log_count(void) {
     return (uint64_t)status.st_size / sizeof(recording_record);
 }
 
-// A record of the log: the one that was published at its position, or an unfinished one.
+// Asserts that the log's record is the one published at its position, or an unfinished one.
 static void assert_logged(uint64_t position, bool finished) {
     recording_record record;
     assert_int_equal(pread(now.log, &record, sizeof record, (off_t)(position * sizeof record)),
@@ -79,7 +75,7 @@ static void assert_logged(uint64_t position, bool finished) {
     if (finished) assert_int_equal(record.address, position + 1);
 }
 
-static void test_records_leave_in_order(void **state) {
+RECORDER_TEST(records_leave_in_order) {
     enum { STEP = 1000 };
     uint64_t count = 0;
     while (count < 2 * RECORDING_RECORDS + RECORDING_RECORDS / 2) {
@@ -95,8 +91,8 @@ static void test_records_leave_in_order(void **state) {
         assert_logged(i, true);
 }
 
-// The next one is waited for, so that the order is kept.
-static void test_a_record_under_way_is_waited_for(void **state) {
+// The later one is not drained before it.
+RECORDER_TEST(an_unpublished_record_is_waited_for) {
     uint64_t first = claim();
     publish(claim());
     assert_int_equal(recorder_drain(&now), 0);
@@ -105,7 +101,7 @@ static void test_a_record_under_way_is_waited_for(void **state) {
     assert_int_equal(recorder_end(&now), 0);
 }
 
-static void test_at_the_end_nothing_is_waited_for_for_long(void **state) {
+RECORDER_TEST(the_end_waits_briefly) {
     claim();
     publish(claim());
     claim();
@@ -117,14 +113,14 @@ static void test_at_the_end_nothing_is_waited_for_for_long(void **state) {
     assert_int_not_equal(now.ring->closed, 0);
 }
 
-// Its process was killed, and the others wait for room.
-static void test_a_record_that_never_comes_gives_way(void **state) {
+// Its process was killed, and the ring is full.
+RECORDER_TEST(a_record_that_is_never_published_is_passed) {
     claim();
     publish_rest_of_lap();
     drain_lap();
     assert_logged(0, false);
     assert_logged(1, true);
-    publish_rest_of_lap(); // the next lap is none the worse for it
+    publish_rest_of_lap(); // the next lap is not affected
     while (recorder_drain(&now) != 0)
         ;
     assert_int_equal(log_count(), 2 * RECORDING_RECORDS);
@@ -132,8 +128,8 @@ static void test_a_record_that_never_comes_gives_way(void **state) {
     assert_int_equal(recorder_end(&now), 0);
 }
 
-// Its process was stopped before it wrote, and continued when its place was another record's.
-static void test_a_record_that_comes_too_late_is_refused(void **state) {
+// Its process was stopped before it wrote, and continued after its position was passed.
+RECORDER_TEST(a_late_record_is_rejected) {
     uint64_t late = claim();
     publish_rest_of_lap();
     drain_lap();
@@ -150,9 +146,9 @@ static void test_a_record_that_comes_too_late_is_refused(void **state) {
     assert_logged(next, true);
 }
 
-// Its process was stopped while it wrote: nobody else writes there until it has been continued, in
-// whichever lap, and then the place is as good as any.
-static void test_a_record_that_is_stopped_amid_writing_holds_its_place(void **state) {
+// Its process was stopped while it wrote: its place is not used until the process has continued, in
+// any later lap.
+RECORDER_TEST(a_half_written_record_holds_its_place) {
     uint64_t late = claim();
     assert_true(enter(late));
     publish_rest_of_lap();
@@ -168,7 +164,7 @@ static void test_a_record_that_is_stopped_amid_writing_holds_its_place(void **st
         drain_lap();
     }
     uint64_t before = claim();
-    assert_false(enter(before)); // and then the place is free
+    assert_false(enter(before)); // the place is then free
     assert_false(complete(late));
     publish_rest_of_lap();
     drain_lap();
@@ -180,10 +176,10 @@ static void test_a_record_that_is_stopped_amid_writing_holds_its_place(void **st
     assert_logged(after, true);
 }
 
-// A program wrote over the ring: what came before is kept.
-static void test_a_ring_of_nonsense_ends_the_recording(void **state) {
+// A program overwrote the ring: earlier records are kept.
+RECORDER_TEST(an_overwritten_ring_ends_the_recording) {
     static const uint64_t nonsense[] = {0, RECORDING_RECORDS + 2, UINT64_MAX};
-    for (size_t i = 0; i < sizeof nonsense / sizeof *nonsense; i++) {
+    for (size_t i = 0; i < ITEMS(nonsense); i++) {
         if (i != 0) assert_int_equal(set_up(NULL), 0);
         publish(claim());
         assert_int_equal(recorder_drain(&now), 1);
@@ -200,7 +196,7 @@ static void *try_to_hold(void *held) {
     return NULL;
 }
 
-static void test_that_we_live_can_be_asked(void **state) {
+RECORDER_TEST(a_live_recorder_holds_the_mutex) {
     pthread_t thread;
     int held = 0;
     assert_int_equal(pthread_create(&thread, NULL, try_to_hold, &held), 0);
@@ -208,8 +204,8 @@ static void test_that_we_live_can_be_asked(void **state) {
     assert_int_equal(held, EBUSY);
 }
 
-// The next recorder of the same user removes it; those of recorders that live stay.
-static void test_the_ring_of_a_killed_recorder_is_removed(void **state) {
+// The next recorder of the same user removes it, and no ring of a live recorder.
+RECORDER_TEST(the_ring_of_a_killed_recorder_is_removed) {
     recorder *killed =
         mmap(NULL, sizeof *killed, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_ptr_not_equal(killed, MAP_FAILED);
@@ -232,18 +228,4 @@ static void test_the_ring_of_a_killed_recorder_is_removed(void **state) {
     munmap(killed, sizeof *killed);
 }
 
-int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-    const struct CMUnitTest tests[] = {
-        TEST(test_records_leave_in_order),
-        TEST(test_a_record_under_way_is_waited_for),
-        TEST(test_at_the_end_nothing_is_waited_for_for_long),
-        TEST(test_a_record_that_never_comes_gives_way),
-        TEST(test_a_record_that_comes_too_late_is_refused),
-        TEST(test_a_record_that_is_stopped_amid_writing_holds_its_place),
-        TEST(test_a_ring_of_nonsense_ends_the_recording),
-        TEST(test_that_we_live_can_be_asked),
-        TEST(test_the_ring_of_a_killed_recorder_is_removed),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

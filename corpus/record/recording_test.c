@@ -1,13 +1,9 @@
-// Logs made by hand, and the traces that must come of them.
-#include "alloc/cmocka.h"
+// Logs, and the traces that they are converted to.
+#include "cli/test.h"
 #include "corpus/record/recording.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 enum { RECORDS_MAX = 64, TEXT_BYTES = 1000 };
 
@@ -36,7 +32,7 @@ static recording_record *put(unsigned thread, recording_verb verb, uint64_t addr
     return record;
 }
 
-// A program begins, and its threads 0 … 3.
+// Starts a log with a program and its threads 0 … 3.
 static int set_up(void **state) {
     memset(&now, 0, sizeof now);
     now.log.records = now.records;
@@ -52,6 +48,8 @@ static int tear_down(void **state) {
     recording_close(&now.log);
     return 0;
 }
+
+#define RECORDING_TEST(test) TEST(test, .setup_func = set_up, .teardown_func = tear_down)
 
 // Puts the records of a log, a word each: thread, a allocate, z zeroed, f free, < resize from or
 // > resize to; address in hexadecimal; `:size` and `@alignment_log2` if not 0 and 4.
@@ -91,18 +89,23 @@ static const char *words_of(const trace *made) {
 static const recording_limits all = {UINT64_MAX, TRACE_OPERATIONS_MAX};
 
 static void convert(uint32_t process, const recording_limits *limits) {
-    if (!recording_survey(&now.log, &now.error) ||
-        !recording_to_trace(&now.log, process, "title", limits, &now.made, &now.summary,
-                            &now.error))
+    bool surveyed = now.log.processes != NULL || recording_survey(&now.log, &now.error);
+    if (!surveyed || !recording_to_trace(&now.log, process, "title", limits, &now.made,
+                                         &now.summary, &now.error))
         fail_msg("%s", now.error.text);
 }
 
-static void expect(const char *words) {
-    convert(FIRST_PROCESS, &all);
+static void expect_of(uint32_t process, const char *words) {
+    trace_free(&now.made);
+    convert(process, &all);
     assert_string_equal(words_of(&now.made), words);
 }
 
-static void test_calls_become_operations(void **state) {
+static void expect(const char *words) {
+    expect_of(FIRST_PROCESS, words);
+}
+
+RECORDING_TEST(calls_become_operations) {
     play("0a100:10 0z200:20 0a300:0@12 0f100 0<200 0>100:40 0f100");
     expect("a0:10 z1:20 a2:0:4096 f0 r1:40 f1 e f2");
     assert_int_equal(now.summary.operations, 6);
@@ -112,8 +115,8 @@ static void test_calls_become_operations(void **state) {
     assert_string_equal(now.made.preamble, "# title\n");
 }
 
-// Thread 0 resizes 0x100 away; before that has come back, thread 1 is given 0x100.
-static void test_an_address_passes_to_another_thread_amid_a_resize(void **state) {
+// Thread 0 resizes the block at 0x100; before that returns, thread 1 allocates 0x100.
+RECORDING_TEST(a_resize_frees_its_address_for_another_thread) {
     play("0a100:10 0<100 1a100:11 0>200:100 1f100 0f200");
     expect("a0:10 t1 a1:11 t0 r0:100 t1 f1 t0 f0 e");
     assert_int_equal(now.summary.reused_addresses, 0);
@@ -121,19 +124,19 @@ static void test_an_address_passes_to_another_thread_amid_a_resize(void **state)
 }
 
 // Two threads resize at once, and each block gets the other's old address.
-static void test_resizes_pair_by_thread(void **state) {
+RECORDING_TEST(resizes_pair_by_thread) {
     play("0a100:10 1a200:20 0<100 1<200 1>100:21 0>200:12 0f100");
     expect("a0:10 t1 a1:20 r1:21 t0 r0:12 f1 e f0");
 }
 
-static void test_a_resize_to_nothing_frees_and_a_refused_one_keeps(void **state) {
-    // The first resize is refused.
+RECORDING_TEST(a_resize_to_0_frees_and_a_failed_one_keeps) {
+    // The first resize fails.
     play("0a100:10 0<100 0>0:1000 0<100 0>100:11 0<100 0>0:0 0a100:12");
     expect("a0:10 r0:11 f0 a1:12 e f1");
     assert_int_equal(now.summary.reused_addresses, 0);
 }
 
-static void test_blocks_of_unknown_origin(void **state) {
+RECORDING_TEST(blocks_of_unknown_origin) {
     // Block 920 is known from its resize on; the first half of the resize to 960 is lost.
     play("0f900 0<910 0>920:30 0<930 0>0:0 0<940 0>0:50 0<920 0>920:31 0>960:60 0f920");
     expect("a0:30 r0:31 a1:60 f0 e f1");
@@ -141,13 +144,13 @@ static void test_blocks_of_unknown_origin(void **state) {
     assert_non_null(strstr(now.made.preamble, "# 4 frees of unknown blocks skipped"));
 }
 
-static void test_an_address_that_comes_twice_ends_its_block(void **state) {
+RECORDING_TEST(a_reused_address_ends_its_block) {
     play("0a100:10 0a200:20 0a100:11 0<200 0>100:21");
     expect("a0:10 a1:20 f0 a2:11 f2 r1:21 e f1");
     assert_int_equal(now.summary.reused_addresses, 2);
 }
 
-static void test_large_blocks_and_alignments(void **state) {
+RECORDING_TEST(large_blocks_and_alignments) {
     // The first free is of a block that is known, but not in the trace.
     play("0a100:4294967296 0f100 0a100:4294967295 0<100 0>200:4294967296 0<200 0>200:7 "
          "0a300:8@21 0a400:8@32");
@@ -157,8 +160,8 @@ static void test_large_blocks_and_alignments(void **state) {
     assert_int_equal(now.summary.lowered_alignments, 1);
 }
 
-// The process was killed: one position was taken and never filled, one resize did not return.
-static void test_a_log_that_ends_amid_calls(void **state) {
+// The process was killed: one position was claimed only, one resize did not return.
+RECORDING_TEST(a_log_may_end_within_calls) {
     put(0, RECORDING_ALLOCATE, 0x100, 10);
     put(0, RECORDING_UNFINISHED, 0, 0);
     put(0, RECORDING_RESIZE_FROM, 0x100, 0);
@@ -168,22 +171,21 @@ static void test_a_log_that_ends_amid_calls(void **state) {
     assert_non_null(strstr(now.made.preamble, "# cut off before the program ended: No space left"));
 }
 
-// Their processes were stopped, and put two of the three records at later positions.
-static void test_records_that_moved_are_not_lost(void **state) {
+// Stopped processes wrote two of the three records at later positions.
+RECORDING_TEST(records_that_moved_are_not_lost) {
     for (int i = 0; i < 3; i++)
         put(0, RECORDING_UNFINISHED, 0, 0);
     play("0a100:10 0f100");
     now.log.moved = 2;
     expect("a0:10 f0 e");
     assert_int_equal(now.summary.lost, 1);
-    trace_free(&now.made);
     now.log.moved = UINT32_MAX; // a program wrote over the ring
     expect("a0:10 f0 e");
     assert_int_equal(now.summary.lost, 0);
 }
 
-// Errors of the recording itself are not told in the words of the C library.
-static void test_reasons_for_the_end(void **state) {
+// Errors of the recording itself have messages of their own.
+RECORDING_TEST(reasons_for_the_end) {
     recording_summary summary = {.cut_off = EBADMSG};
     char text[200];
     FILE *stream = fmemopen(text, sizeof text, "w");
@@ -196,15 +198,15 @@ static void test_reasons_for_the_end(void **state) {
                               "make room in time\n");
 }
 
-static void test_live_blocks_are_freed_in_the_order_of_allocation(void **state) {
+RECORDING_TEST(live_blocks_are_freed_in_the_order_of_allocation) {
     for (uint64_t i = 0; i < 6; i++)
         put((unsigned)i % 2, RECORDING_ALLOCATE, 0x900 - 0x10 * i, i);
     put(1, RECORDING_FREE, 0x8e0, 0);
     expect("a0:0 t1 a1:1 t0 a2:2 t1 a3:3 t0 a4:4 t1 a5:5 f2 e f0 f1 f3 f4 f5");
 }
 
-// A program may write over the memory that it shares with us: what came before and after is kept.
-static void test_nonsense_is_skipped(void **state) {
+// A program may overwrite the shared memory: records before and after are kept.
+RECORDING_TEST(invalid_records_are_skipped) {
     put(0, RECORDING_ALLOCATE, 0x200, 1);
     put(0, RECORDING_VERBS, 0x100, 1);             // no such verb
     put(0, RECORDING_ALLOCATE, 0, 1);              // no address
@@ -217,10 +219,10 @@ static void test_nonsense_is_skipped(void **state) {
     put(0, RECORDING_FREE, 0x200, 0);
     expect("a0:1 f0 e");
     assert_int_equal(now.summary.damaged, 3);
-    assert_non_null(strstr(now.made.preamble, "# 3 records that make no sense"));
+    assert_non_null(strstr(now.made.preamble, "# 3 invalid records"));
 }
 
-// ---- processes ----
+// ---- Processes ----------------------------------------------------------------------------------
 
 static void put_name(uint32_t process, const char *name, size_t count) {
     for (size_t at = 0; at < count; at += RECORDING_TEXT_BYTES) {
@@ -230,11 +232,11 @@ static void put_name(uint32_t process, const char *name, size_t count) {
     }
 }
 
-static void test_each_process_has_its_own_trace(void **state) {
+RECORDING_TEST(each_process_has_its_own_trace) {
     static const char name[] = "a program of a long name\0/usr/bin/program";
     put_name(FIRST_PROCESS, name, sizeof name);
     put(0, RECORDING_ALLOCATE, 0x100, 10);
-    put(2, RECORDING_IMAGE, 100, RECORDING_OWN_MALLOC); // the same pid: it became another program
+    put(2, RECORDING_IMAGE, 100, RECORDING_OWN_MALLOC); // the same pid: it executed another program
     put(4, RECORDING_THREAD, 2, 0);
     // another memory, the same address
     play("4a100:20 0f100");
@@ -245,14 +247,11 @@ static void test_each_process_has_its_own_trace(void **state) {
     assert_int_equal(processes[1].calls, 2);
     assert_int_equal(processes[2].calls, 1);
     assert_true(processes[2].own_malloc && !processes[1].own_malloc);
-    trace_free(&now.made);
-    assert_true(
-        recording_to_trace(&now.log, 2, "title", &all, &now.made, &now.summary, &now.error));
-    assert_string_equal(words_of(&now.made), "a0:20 e f0");
+    expect_of(2, "a0:20 e f0");
 }
 
-// A child's heap is a copy of its parent's, at the fork; then they part.
-static void test_a_forked_childs_trace_begins_with_its_parents(void **state) {
+// A child's heap is a copy of its parent's at the fork.
+RECORDING_TEST(a_forked_childs_trace_begins_with_its_parents) {
     static const char name[] = "p\0/p";
     put_name(FIRST_PROCESS, name, sizeof name);
     play("0a100:10 0a200:20");
@@ -265,24 +264,17 @@ static void test_a_forked_childs_trace_begins_with_its_parents(void **state) {
     put(3, RECORDING_FORKED, 102 | (uint64_t)2 << 32, now.log.count - 1); // the child's child
     put(5, RECORDING_THREAD, 3, 0);
     put(5, RECORDING_FREE, 0x100, 0);
-    convert(3, &all);
-    assert_string_equal(words_of(&now.made), "a0:10 a1:20 t1 f1 t2 f0 e");
-    trace_free(&now.made);
-    assert_true(
-        recording_to_trace(&now.log, 2, "title", &all, &now.made, &now.summary, &now.error));
-    assert_string_equal(words_of(&now.made), "a0:10 a1:20 t1 f1 a2:31 e f0 f2");
-    trace_free(&now.made);
-    assert_true(
-        recording_to_trace(&now.log, 1, "title", &all, &now.made, &now.summary, &now.error));
-    assert_string_equal(words_of(&now.made), "a0:10 a1:20 f1 a2:30 e f0 f2");
+    expect_of(3, "a0:10 a1:20 t1 f1 t2 f0 e");
+    expect_of(2, "a0:10 a1:20 t1 f1 a2:31 e f0 f2");
+    expect_of(1, "a0:10 a1:20 f1 a2:30 e f0 f2");
     assert_string_equal(now.log.processes[3].name, "p");
     assert_int_equal(now.log.processes[3].calls, 1);
     assert_int_equal(now.log.processes[3].pid, 102);
 }
 
-// ---- what a trace has no room for ----
+// ---- Limits -------------------------------------------------------------------------------------
 
-static void test_what_came_before_a_limit_is_kept(void **state) {
+RECORDING_TEST(calls_before_a_limit_are_kept) {
     play("0a100:10 0<100 0>200:11 0f200 0a100:12");
     convert(FIRST_PROCESS, &(recording_limits){2, TRACE_OPERATIONS_MAX});
     assert_string_equal(words_of(&now.made), "a0:10 r0:11 e f0");
@@ -291,8 +283,8 @@ static void test_what_came_before_a_limit_is_kept(void **state) {
     assert_non_null(strstr(now.made.preamble, "# 2 later calls omitted (limit reached)"));
 }
 
-// Most of the room goes to blocks that live, and to what frees them at the end.
-static void test_a_trace_is_filled_and_closed(void **state) {
+// Most of the room is used by live blocks and their frees at the end.
+RECORDING_TEST(a_trace_is_filled_and_closed) {
     enum { LIVE = 20, SPARE = 8 };
     for (uint64_t i = 0; i < LIVE; i++)
         put(0, RECORDING_ALLOCATE, 16 * (i + 1), 1);
@@ -310,8 +302,8 @@ static void test_a_trace_is_filled_and_closed(void **state) {
     assert_int_equal(now.summary.left_out, 0);
 }
 
-// Threads that come one after the other, more than lanes and more than any table holds whole.
-static void test_threads_without_end(void **state) {
+// More short threads than lanes.
+RECORDING_TEST(many_threads_share_lanes) {
     enum { THREADS = (1 << 20) + 100 };
     recording_record *records = calloc(1 + 3 * (size_t)THREADS, sizeof *records);
     records[0] = now.records[0];
@@ -330,9 +322,8 @@ static void test_threads_without_end(void **state) {
     free(records);
 }
 
-// Enough live addresses, and enough churn among them, that the table grows and closes its gaps:
-// each free must find its own block.
-static void test_many_live_addresses(void **state) {
+// The table of addresses grows and closes gaps: each free must find its own block.
+RECORDING_TEST(many_live_addresses) {
     enum { LIVE = 5000, ROUNDS = 20 };
     recording_record *records = calloc(FIRST_RECORDS + LIVE * ROUNDS * 2, sizeof *records);
     static uint64_t address_of[LIVE];
@@ -364,8 +355,8 @@ static void test_many_live_addresses(void **state) {
     free(records);
 }
 
-// The disk was full: the last record is there in part. And a log of nothing.
-static void test_log_files(void **state) {
+// A full disk cuts off the last record. A log may be empty.
+RECORDING_TEST(log_files) {
     recording_close(&now.log);
     for (int whole = 0; whole < 2; whole++) {
         int file = memfd_create("log", 0);
@@ -386,28 +377,4 @@ static void test_log_files(void **state) {
                  now.log.count != 0);
 }
 
-int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-    const struct CMUnitTest tests[] = {
-        TEST(test_calls_become_operations),
-        TEST(test_an_address_passes_to_another_thread_amid_a_resize),
-        TEST(test_resizes_pair_by_thread),
-        TEST(test_a_resize_to_nothing_frees_and_a_refused_one_keeps),
-        TEST(test_blocks_of_unknown_origin),
-        TEST(test_an_address_that_comes_twice_ends_its_block),
-        TEST(test_large_blocks_and_alignments),
-        TEST(test_a_log_that_ends_amid_calls),
-        TEST(test_records_that_moved_are_not_lost),
-        TEST(test_reasons_for_the_end),
-        TEST(test_live_blocks_are_freed_in_the_order_of_allocation),
-        TEST(test_nonsense_is_skipped),
-        TEST(test_each_process_has_its_own_trace),
-        TEST(test_a_forked_childs_trace_begins_with_its_parents),
-        TEST(test_what_came_before_a_limit_is_kept),
-        TEST(test_a_trace_is_filled_and_closed),
-        TEST(test_threads_without_end),
-        TEST(test_many_live_addresses),
-        TEST(test_log_files),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

@@ -1,13 +1,9 @@
-#include "alloc/cmocka.h"
+#include "cli/test.h"
 #include "corpus/replay/placement.h"
-
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum { START = 16, GRANULE = 16 };
 
-static void lowest_gap_that_fits(void **state) {
+TEST(lowest_gap_that_fits) {
     placement *p = placement_new(START, 16);
     uint32_t a = placement_take(p, 32, 16), b = placement_take(p, 16, 16);
     uint32_t c = placement_take(p, 100, 16), d = placement_take(p, 1, 16);
@@ -23,7 +19,7 @@ static void lowest_gap_that_fits(void **state) {
     placement_free(p);
 }
 
-static void neighbours_merge(void **state) {
+TEST(neighbours_merge) {
     for (int order = 0; order < 6; order++) { // all orders of freeing three neighbours
         static const int orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
                                          {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
@@ -38,7 +34,7 @@ static void neighbours_merge(void **state) {
     }
 }
 
-static void alignment_leaves_no_hole(void **state) {
+TEST(alignment_leaves_no_hole) {
     placement *p = placement_new(START, 16);
     assert_int_equal(placement_take(p, 64, 4096), 4096);
     assert_int_equal(placement_take(p, 4080, 16), START); // all that was skipped
@@ -46,7 +42,7 @@ static void alignment_leaves_no_hole(void **state) {
     placement_free(p);
 }
 
-static void resize_takes_what_follows(void **state) {
+TEST(resize_takes_what_follows) {
     placement *p = placement_new(START, 16);
     uint32_t a = placement_take(p, 16, 16), b = placement_take(p, 16, 16);
     assert_false(placement_resize(p, a, 16, 17));
@@ -58,7 +54,7 @@ static void resize_takes_what_follows(void **state) {
     placement_free(p);
 }
 
-static void full_at_two_to_the_32(void **state) {
+TEST(full_at_two_to_the_32) {
     placement *p = placement_new(START, 16);
     assert_int_equal(placement_take(p, UINT32_MAX, 16), 0); // the first 16 bytes are nobody's
     assert_int_equal(placement_take(p, UINT32_MAX - 15, 16), START);
@@ -70,7 +66,7 @@ static void full_at_two_to_the_32(void **state) {
 }
 
 // Against a map of granules that is searched from its start.
-static void agrees_with_a_map(void **state) {
+TEST(agrees_with_a_map) {
     enum { GRANULES = 4096, BLOCKS = 256, STEPS = 50000 };
     static unsigned char taken[GRANULES];
     struct {
@@ -101,11 +97,4 @@ static void agrees_with_a_map(void **state) {
     placement_free(p);
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lowest_gap_that_fits),     cmocka_unit_test(neighbours_merge),
-        cmocka_unit_test(alignment_leaves_no_hole), cmocka_unit_test(resize_takes_what_follows),
-        cmocka_unit_test(full_at_two_to_the_32),    cmocka_unit_test(agrees_with_a_map),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

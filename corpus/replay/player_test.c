@@ -1,17 +1,13 @@
 // Replays, the player and its observer: the calls are those of the trace, in order.
 #include "corpus/replay/player.h"
 
-#include "alloc/cmocka.h"
 #include "alloc/registry.h"
+#include "corpus/replay/replay_fixture.h"
 #include "corpus/trace/generator.h"
 
 #include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-// An allocator that writes down what it is asked, and gives addresses of an arena.
+// An allocator that logs its calls and returns addresses of an arena.
 static struct {
     char text[4096];
     char arena[1 << 20] __attribute__((aligned(65536)));
@@ -73,19 +69,6 @@ static const lm_allocator logging = {.name = "log",
                                      .resize_aligned = log_resize_aligned,
                                      .free = log_free};
 
-static const replay *compile(const char *text) {
-    trace trace;
-    trace_error error;
-    assert_true(trace_parse(text, strlen(text), &trace, &error));
-    int descriptor = replay_compile(&trace, &error);
-    trace_free(&trace);
-    assert_true(descriptor >= 0);
-    const replay *replay = replay_map(descriptor);
-    close(descriptor);
-    assert_non_null(replay);
-    return replay;
-}
-
 static player new_player(const replay *replay) {
     memset(&log_, 0, sizeof log_);
     log_.fail_after = -1;
@@ -94,12 +77,13 @@ static player new_player(const replay *replay) {
 
 static void end(player *player) {
     free(player->slots);
-    munmap((void *)(uintptr_t)player->replay, player->replay->bytes);
+    unmap(player->replay);
 }
 
-static void plays_each_verb(void **state) {
-    player p = new_player(compile("linmem-trace 1\na 0 10\nz 1 20\na 2 30 64\nz 3 5 4096\nt 1\n"
-                                  "r 0 40\nr 2 50\nr 1 0\nf 0\nf 2\na 0 0\ne\nf 1\nf 3\nf 0\n"));
+TEST(plays_each_verb) {
+    player p = new_player(
+        compile(parse(HEADER "a 0 10\nz 1 20\na 2 30 64\nz 3 5 4096\nt 1\n"
+                             "r 0 40\nr 2 50\nr 1 0\nf 0\nf 2\na 0 0\ne\nf 1\nf 3\nf 0\n")));
     assert_int_equal(p.replay->operations, 10);
     assert_int_equal(p.replay->peak_live_bytes, 40 + 50 + 20 + 5);
     player_play(&p);
@@ -112,17 +96,17 @@ static void plays_each_verb(void **state) {
     end(&p);
 }
 
-static void slots_are_reused_last_first(void **state) {
-    const replay *replay = compile("linmem-trace 1\na 0 1\na 1 1\nf 0\na 2 1\nf 1\nf 2\n");
+TEST(slots_are_reused_last_first) {
+    const replay *replay = compile(parse(HEADER "a 0 1\na 1 1\nf 0\na 2 1\nf 1\nf 2\n"));
     assert_int_equal(replay->slots, 2);
     assert_int_equal(replay_step_slot(&replay_steps(replay)[3]), 0);
-    munmap((void *)(uintptr_t)replay, replay->bytes);
+    unmap(replay);
 }
 
 // Every page of a block is written to, and the last byte; nothing else is.
-static void touches_what_is_handed_out(void **state) {
-    player p = new_player(compile("linmem-trace 1\na 0 1\na 1 4096\na 2 10000\nr 2 20000\na 3 0\n"
-                                  "f 0\nf 1\nf 2\nf 3\n"));
+TEST(touches_allocated_blocks) {
+    player p = new_player(compile(parse(HEADER "a 0 1\na 1 4096\na 2 10000\nr 2 20000\na 3 0\n"
+                                               "f 0\nf 1\nf 2\nf 3\n")));
     player_play(&p);
     enum { LINE = 4096 - 64 }; // one page's distance from a touch to the next, less a cache line
     static const size_t touched[] = {
@@ -139,15 +123,15 @@ static void touches_what_is_handed_out(void **state) {
         24576 + 19999, // resized
     };
     for (size_t at = 0, i = 0; at < log_.used; at++) {
-        bool expected = i < sizeof touched / sizeof *touched && touched[i] == at;
+        bool expected = i < ITEMS(touched) && touched[i] == at;
         assert_int_equal(log_.arena[at] != 0, expected);
         i += expected;
     }
     end(&p);
 }
 
-static void failures_are_counted_and_left_out(void **state) {
-    player p = new_player(compile("linmem-trace 1\na 0 1\na 1 1\nr 1 2\nr 0 9\nf 1\nf 0\n"));
+TEST(failures_are_counted_and_skipped) {
+    player p = new_player(compile(parse(HEADER "a 0 1\na 1 1\nr 1 2\nr 0 9\nf 1\nf 0\n")));
     log_.fail_after = 1;
     player_play(&p);
     assert_int_equal(p.failures, 3); // a 1, r 1 (there is nothing to resize), r 0
@@ -172,8 +156,8 @@ static void see_after(void *context, const player_event *e) {
     see(context, "a", e);
 }
 
-static void observer_sees_every_call(void **state) {
-    player p = new_player(compile("linmem-trace 1\na 0 10 64\nr 0 20\nf 0\n"));
+TEST(observer_sees_every_call) {
+    player p = new_player(compile(parse(HEADER "a 0 10 64\nr 0 20\nf 0\n")));
     seen seen = {""};
     player_observer observer = {&seen, see_before, see_after};
     player_play_observed(&p, &observer);
@@ -181,20 +165,19 @@ static void observer_sees_every_call(void **state) {
                                    "b2:6/0/0/20@64<10 a2:6/0/1/20@64<10 "
                                    "b4:1/0/1/0@16<0 a4:1/0/-1/0@16<0 ");
     for (size_t at = 0; at < log_.used; at++)
-        assert_int_equal(log_.arena[at], 0); // its own touch
+        assert_int_equal(log_.arena[at], 0); // the observer touches blocks, not the player
     end(&p);
 }
 
-static void what_a_heap_cannot_play_is_refused(void **state) {
+TEST(unplayable_traces_are_rejected) {
     static const char *const texts[] = {
-        "linmem-trace 1\nm 1\nd\nm 0\n",                    // memories with nothing in them
-        "linmem-trace 1\ng 1\n",                            // nothing to time
-        "linmem-trace 1\na 0 4294967295\na 1 1\nf 0\nf 1\n" // over 4 GiB
+        HEADER "m 1\nd\nm 0\n",                    // no heap operation
+        HEADER "g 1\n",                            // nothing to time
+        HEADER "a 0 4294967295\na 1 1\nf 0\nf 1\n" // over 4 GiB
     };
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        trace trace;
+    for (size_t i = 0; i < ITEMS(texts); i++) {
+        trace trace = parse(texts[i]);
         trace_error error = {""};
-        assert_true(trace_parse(texts[i], strlen(texts[i]), &trace, &error));
         assert_int_equal(replay_compile(&trace, &error), -1);
         assert_true(strlen(error.text) > 10);
         trace_free(&trace);
@@ -202,9 +185,9 @@ static void what_a_heap_cannot_play_is_refused(void **state) {
 }
 
 // Each lane's own operations in their order, and of each slot, how many come before.
-static void lanes_have_turns(void **state) {
-    const replay *p = compile("linmem-trace 1\na 0 10\na 1 20 64\nt 1\nr 0 40\na 2 7\nt 0\n"
-                              "f 0\nt 1\nf 1\nz 3 9\ne\nf 2\nf 3\n");
+TEST(lanes_have_turns) {
+    const replay *p = compile(parse(HEADER "a 0 10\na 1 20 64\nt 1\nr 0 40\na 2 7\nt 0\n"
+                                           "f 0\nt 1\nf 1\nz 3 9\ne\nf 2\nf 3\n"));
     static const replay_turn expected[] = {
         {0, 0, REPLAY_ALLOCATE, 10, 16, 0}, {1, 0, REPLAY_ALIGNED, 20, 64, 0},
         {0, 2, REPLAY_FREE, 0, 16, 0},      {0, 1, REPLAY_RESIZE, 40, 16, 10},
@@ -215,10 +198,10 @@ static void lanes_have_turns(void **state) {
     assert_int_equal(p->lane_ends[0], 3);
     assert_int_equal(p->lane_ends[1], 7);
     assert_memory_equal(replay_turns(p), expected, sizeof expected);
-    munmap((void *)(uintptr_t)p, p->bytes);
-    p = compile("linmem-trace 1\na 0 10\nt 1\ng 1\nf 0\n"); // what is around has no turn
+    unmap(p);
+    p = compile(parse(HEADER "a 0 10\nt 1\ng 1\nf 0\n")); // operations on the memory have no turn
     assert_int_equal(p->turns_at, 0);
-    munmap((void *)(uintptr_t)p, p->bytes);
+    unmap(p);
 }
 
 enum { LANES = 3 };
@@ -235,8 +218,8 @@ static void *play_lane(void *argument) {
     return NULL;
 }
 
-// Lanes at once do what one thread does in recorded order: all is freed in the end, no call fails.
-static void lanes_play_at_once(void **state) {
+// Lanes on threads do what one thread does in recorded order: all blocks are freed, no call fails.
+TEST(lanes_play_on_threads) {
     static const char description[] =
         "{\"about\":\"\",\"source\":\"\",\"seed\":1,\"operations\":200000,\"live_blocks\":500,"
         "\"sizes\":[{\"weight\":1,\"from\":1,\"to\":3000}],\"resize\":0.1,\"zeroed\":0.1,"
@@ -247,10 +230,7 @@ static void lanes_play_at_once(void **state) {
     trace_error error;
     assert_true(generator_run(json, &trace, &error));
     json_decref(json);
-    int descriptor = replay_compile(&trace, &error);
-    trace_free(&trace);
-    const replay *replay = replay_map(descriptor);
-    close(descriptor);
+    const replay *replay = compile(trace);
     const lm_allocator *shared = lm_strategy_named("paged_shared", 1);
     lm_memory memory;
     assert_true(lm_memory_create(&memory, &(lm_memory_options){.pages_max = 1000}));
@@ -286,20 +266,8 @@ static void lanes_play_at_once(void **state) {
         assert_int_equal(lanes[i].player.failures, 0);
     free(turns);
     free(slots);
-    munmap((void *)(uintptr_t)replay, replay->bytes);
+    unmap(replay);
     lm_memory_destroy(&memory);
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(plays_each_verb),
-        cmocka_unit_test(slots_are_reused_last_first),
-        cmocka_unit_test(touches_what_is_handed_out),
-        cmocka_unit_test(failures_are_counted_and_left_out),
-        cmocka_unit_test(observer_sees_every_call),
-        cmocka_unit_test(what_a_heap_cannot_play_is_refused),
-        cmocka_unit_test(lanes_have_turns),
-        cmocka_unit_test(lanes_play_at_once),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

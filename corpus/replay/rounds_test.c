@@ -2,15 +2,11 @@
 // after a round (without LM_FREES_BLOCKS the heap is reset). From the third round on a heap does
 // not grow any more: neither its pages, nor the bytes in it that are not free. paged and its
 // variants may take some pages more, for the reason that paged.h gives, but no more for each round.
-#include "alloc/cmocka.h"
 #include "alloc/registry.h"
 #include "corpus/replay/player.h"
+#include "corpus/replay/replay_fixture.h"
 
 #include <glob.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 enum {
     ROUNDS = 10,
@@ -67,33 +63,20 @@ static void play_rounds(const char *path, const lm_allocator *subject, const rep
     free(slots);
 }
 
-static const replay *compile(const char *path) {
-    trace trace;
-    trace_error error;
-    if (!trace_read(path, &trace, &error)) fail_msg("%s: %s", path, error.text);
-    int descriptor = replay_compile(&trace, &error);
-    if (descriptor < 0) fail_msg("%s: %s", path, error.text);
-    const replay *replay = replay_map(descriptor);
-    assert_non_null(replay);
-    close(descriptor);
-    trace_free(&trace);
-    return replay;
-}
-
-static void test_heaps_do_not_grow_from_round_to_round(void **state) {
+TEST(test_heaps_do_not_grow_from_round_to_round) {
     glob_t found;
     assert_int_equal(glob("corpus/traces/*", 0, NULL, &found), 0);
     for (size_t i = 0; i < found.gl_pathc; i++) {
-        const replay *replay = compile(found.gl_pathv[i]);
+        trace trace;
+        trace_error error;
+        if (!trace_read(found.gl_pathv[i], &trace, &error))
+            fail_msg("%s: %s", found.gl_pathv[i], error.text);
+        const replay *replay = compile(trace);
         for (size_t s = 0; s < lm_strategy_count(); s++)
             play_rounds(found.gl_pathv[i], lm_strategy_at(s, 0), replay);
-        munmap((void *)(uintptr_t)replay, replay->bytes);
+        unmap(replay);
     }
     globfree(&found);
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_heaps_do_not_grow_from_round_to_round)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

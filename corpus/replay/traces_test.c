@@ -1,10 +1,8 @@
-// The shipped traces: valid, of a size that benchmarks can bear, and telling where they come from.
-#include "alloc/cmocka.h"
+// The shipped traces: valid, of a limited size, and with their sources in the preamble.
+#include "cli/test.h"
 #include "corpus/trace/trace.h"
 
 #include <glob.h>
-#include <stdint.h>
-#include <string.h>
 #include <sys/stat.h>
 
 enum { TRACES_MIN = 11, OPERATIONS_MIN = 100000, OPERATIONS_MAX = 3000000, BYTES_MAX = 10 << 20 };
@@ -32,12 +30,12 @@ static void check_trace(const char *path) {
     if (operations < OPERATIONS_MIN || operations > OPERATIONS_MAX)
         fail_msg("%s: %zu operations", path, operations);
     if (!holds_exit(&trace)) fail_msg("%s: the program's exit is missing", path);
-    for (size_t i = 0; i < sizeof told / sizeof *told; i++)
+    for (size_t i = 0; i < ITEMS(told); i++)
         if (!strstr(trace.preamble, told[i])) fail_msg("%s: no line '%s'", path, told[i]);
     trace_free(&trace);
 }
 
-static void test_shipped_traces(void **state) {
+TEST(test_shipped_traces) {
     glob_t found;
     assert_int_equal(glob("corpus/traces/*", 0, NULL, &found), 0);
     assert_true(found.gl_pathc >= TRACES_MIN);
@@ -52,7 +50,4 @@ static void test_shipped_traces(void **state) {
     assert_true(bytes <= BYTES_MAX);
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shipped_traces)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

@@ -1,13 +1,8 @@
-// The verifier sees what it is there to see: a correct allocator with one bug planted at a time.
-#include "alloc/cmocka.h"
+// The verifier detects each bug that is planted in a correct allocator.
+#include "corpus/replay/replay_fixture.h"
 #include "corpus/replay/verifier.h"
 
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-enum { HEADER = 16 };
+enum { RECORD_BYTES = 16 };
 
 typedef enum bug {
     NONE,
@@ -27,12 +22,12 @@ static bug planted;
 static uint64_t live, walks, blocks_more;
 
 static uint32_t *size_of(void *block) {
-    return (uint32_t *)(void *)((char *)block - HEADER);
+    return (uint32_t *)(void *)((char *)block - RECORD_BYTES);
 }
 
 static void *bump(size_t size, size_t alignment, lm_memory *m) {
     uint32_t *top = (uint32_t *)(void *)(m->base + 16);
-    uint32_t at = (*top + HEADER + (uint32_t)alignment - 1) & ~((uint32_t)alignment - 1);
+    uint32_t at = (*top + RECORD_BYTES + (uint32_t)alignment - 1) & ~((uint32_t)alignment - 1);
     if (planted == MISALIGNED && alignment > 16) at += 16;
     if (planted == OUTSIDE && size == 77) return m->base + (size_t)m->pages * LM_PAGE_BYTES - 64;
     *top = at + (uint32_t)size - (planted == OVERLAP && size > 40 ? 40 : 0);
@@ -65,7 +60,7 @@ static void *resize(void *block, size_t size, lm_memory *m) {
     return resize_aligned(block, size, 16, m);
 }
 static void release(void *block, size_t size, lm_memory *m) {
-    if (planted == FREE_SCRIBBLES) memset((char *)block + *size_of(block) + HEADER, 7, 20);
+    if (planted == FREE_SCRIBBLES) memset((char *)block + *size_of(block) + RECORD_BYTES, 7, 20);
     if (planted != LEAK || *size_of(block) != 5) live--;
 }
 static size_t usable_size(const void *block, lm_memory *m) {
@@ -92,14 +87,9 @@ static const lm_allocator allocator = {.name = "bugged",
 static const char *verify(bug bug) {
     static char failure[160];
     static const char text[] =
-        "linmem-trace 1\na 0 5\na 1 100\nz 2 33\na 3 48 256\na 4 77\nf 0\nr 1 200\n"
-        "a 5 100000\nr 5 150000\nr 3 20\nf 1\nf 2\ne\nf 3\nf 4\nf 5\n";
-    trace trace;
-    trace_error error;
-    assert_true(trace_parse(text, sizeof text - 1, &trace, &error));
-    int descriptor = replay_compile(&trace, &error);
-    const replay *replay = replay_map(descriptor);
-    trace_free(&trace);
+        HEADER "a 0 5\na 1 100\nz 2 33\na 3 48 256\na 4 77\nf 0\nr 1 200\n"
+               "a 5 100000\nr 5 150000\nr 3 20\nf 1\nf 2\ne\nf 3\nf 4\nf 5\n";
+    const replay *replay = compile(parse(text));
     lm_memory memory;
     lm_memory_options options = {.pages = 16, .pages_max = 16, .heap_start = 64};
     assert_true(lm_memory_create(&memory, &options));
@@ -112,12 +102,11 @@ static const char *verify(bug bug) {
     verifier_end(v);
     free(player.slots);
     lm_memory_destroy(&memory);
-    munmap((void *)(uintptr_t)replay, replay->bytes);
-    close(descriptor);
+    unmap(replay);
     return failure;
 }
 
-static void finds_each_planted_bug(void **state) {
+TEST(finds_each_planted_bug) {
     static const struct {
         bug bug;
         const char *says;
@@ -129,12 +118,12 @@ static void finds_each_planted_bug(void **state) {
         {RESIZE_LOSES, "lost content"},
         {RESIZE_LOSES_TAIL, "from 100 to 200 bytes lost content"},
         {FREE_SCRIBBLES, "content of a block"},
-        {OUTSIDE, "77 bytes lies outside"},
+        {OUTSIDE, "77 bytes is outside"},
         {SMALL_USABLE, "has only 4"},
         {BROKEN_LAW, "law 'a-law'"},
         {LEAK, "1 blocks are live at the end"},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t i = 0; i < ITEMS(rows); i++) {
         const char *said = verify(rows[i].bug);
         if (rows[i].bug == NONE)
             assert_string_equal(said, "");
@@ -145,7 +134,7 @@ static void finds_each_planted_bug(void **state) {
 
 // After every four of the fifteen calls, and at the end; in a heap of more blocks later, since a
 // walk there costs more than four calls.
-static void walks_cost_no_more_than_calls(void **state) {
+TEST(walks_cost_no_more_than_calls) {
     verify(NONE);
     assert_int_equal(walks, 3 + 1);
     blocks_more = 2;
@@ -157,8 +146,4 @@ static void walks_cost_no_more_than_calls(void **state) {
     blocks_more = 0;
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(finds_each_planted_bug),
-                                       cmocka_unit_test(walks_cost_no_more_than_calls)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

@@ -1,11 +1,9 @@
-#include "alloc/cmocka.h"
 #include "cli/file.h"
+#include "cli/test.h"
 #include "corpus/trace/generator.h"
 #include "corpus/trace/trace_stat.h"
 
 #include <glob.h>
-#include <stdlib.h>
-#include <string.h>
 
 static json_t *read_file(const char *path) {
     char error[200];
@@ -27,7 +25,7 @@ static trace run(json_t *json) {
     return trace;
 }
 
-static void shipped_descriptions_work(void **unused) {
+TEST(shipped_descriptions_are_valid) {
     glob_t paths;
     assert_int_equal(glob("corpus/synthetic/*.json", 0, NULL, &paths), 0);
     for (size_t i = 0; i < paths.gl_pathc; i++) {
@@ -49,8 +47,8 @@ static void shipped_descriptions_work(void **unused) {
     globfree(&paths);
 }
 
-// Each lane does about its share, and another one's blocks are freed as often as described.
-static void lanes_exchange_blocks(void **unused) {
+// Each lane has its share of calls, and frees other lanes' blocks as often as described.
+TEST(lanes_exchange_blocks) {
     json_t *json = read_description("exchange");
     json_object_set_new(json, "operations", json_integer(100000));
     json_object_set_new(json, "lanes", json_integer(3));
@@ -93,7 +91,7 @@ static uint64_t hash_of(json_t *json) {
     return result;
 }
 
-static void the_seed_decides(void **unused) {
+TEST(the_seed_determines_the_trace) {
     json_t *json = read_description("power_law");
     json_object_set_new(json, "operations", json_integer(20000));
     uint64_t first = hash_of(json);
@@ -125,14 +123,13 @@ static trace_stat stat_of(json_t *json) {
     return stat;
 }
 
-static void distributions_are_as_described(void **unused) {
+TEST(distributions_are_as_described) {
     const char *one = "{\"weight\":1,\"bytes\":24}";
     trace_stat stat = stat_of(small(one, "{\"weight\":1,\"fixed\":20}", ""));
     assert_in_range(stat.lifetime_median_operations, 20, 21);
     assert_int_equal(stat.sizes[5], stat.blocks);
 
-    // A geometric lifetime's median is its mean times ln 2, but for the lines between powers of
-    // two.
+    // The median of a geometric lifetime is its mean times ln 2, apart from the interpolation.
     stat = stat_of(small(one, "{\"weight\":1,\"geometric\":1000}", ""));
     assert_in_range(stat.lifetime_median_operations, 600, 760);
     assert_in_range(stat.lifetime_90th_operations, 2000, 2500);
@@ -159,22 +156,23 @@ static void distributions_are_as_described(void **unused) {
     assert_int_equal(stat.peak_live_bytes, 240);
 }
 
-static void bad_descriptions_are_named(void **unused) {
+TEST(bad_descriptions_are_named) {
     const char *size = "{\"weight\":1,\"bytes\":8}", *life = "{\"weight\":1,\"fixed\":8}";
     const struct {
         const char *sizes, *lifetimes, *more, *message;
     } cases[] = {
-        {"", life, "", "sizes: wanted is an array of 1 to 64"},
-        {size, "", "", "lifetimes: wanted is an array of 1 to 64"},
-        {life, life, "", "sizes[0] is none of the sizes"},
-        {size, size, "", "lifetimes[0] is none of the lifetimes"},
+        {"", life, "", "sizes must be an array of 1 to 64"},
+        {size, "", "", "lifetimes must be an array of 1 to 64"},
+        {life, life, "", "sizes[0] is not one of the sizes"},
+        {size, size, "", "lifetimes[0] is not one of the lifetimes"},
         {"7", life, "", "sizes[0]: a weight must be above 0 and below 10^9"},
         {"{\"weight\":-1,\"bytes\":8}", life, "", "sizes[0]: a weight must be above 0"},
         {"{\"weight\":1,\"bytes\":\"8\"}", life, "", "sizes[0]: \"bytes\" has the wrong type"},
         {"{\"weight\":1,\"bytes\":4294967296}", life, "", "sizes[0]: \"bytes\" is out of range"},
         {"{\"weight\":1,\"from\":9,\"to\":8}", life, "", "sizes[0]: \"from\" is out of range"},
-        {"{\"weight\":1,\"from\":9}", life, "", "sizes[0]: \"from\" stands beside"},
-        {"{\"weight\":1,\"bytes\":9,\"to\":10}", life, "", "sizes[0]: \"bytes\" stands beside"},
+        {"{\"weight\":1,\"from\":9}", life, "", "sizes[0]: \"from\" has a key beside it"},
+        {"{\"weight\":1,\"bytes\":9,\"to\":10}", life, "",
+         "sizes[0]: \"bytes\" has a key beside it"},
         {"{\"weight\":1}", life, "", "sizes[0]: a size has bytes, or from and to"},
         {size, "{\"weight\":1,\"batch\":0}", "", "lifetimes[0]: \"batch\" is out of range"},
         {size, life, ",\"resize\":2", "resize, zeroed, aligned and remote are shares"},
@@ -182,11 +180,11 @@ static void bad_descriptions_are_named(void **unused) {
          "alignment_max must be a power of two in 32 ... 2^31"},
         {size, life, ",\"alignment_max\":16", "alignment_max must be a power of two"},
         {size, life, ",\"alignment_max\":4294967296", "alignment_max must be a power of two"},
-        {size, life, ",\"live_blocks\":0", "nothing may live"},
+        {size, life, ",\"live_blocks\":0", "live_blocks and live_bytes must be at least 1"},
         {size, life, ",\"operations\":0", "operations must be in 1 ... 16777216"},
         {size, life, ",\"sise\":1", "1 object item(s) left unpacked: sise"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < ITEMS(cases); i++) {
         json_t *json = small(cases[i].sizes, cases[i].lifetimes, cases[i].more);
         trace trace;
         trace_error error;
@@ -197,13 +195,4 @@ static void bad_descriptions_are_named(void **unused) {
     }
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(shipped_descriptions_work),
-        cmocka_unit_test(lanes_exchange_blocks),
-        cmocka_unit_test(the_seed_decides),
-        cmocka_unit_test(distributions_are_as_described),
-        cmocka_unit_test(bad_descriptions_are_named),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

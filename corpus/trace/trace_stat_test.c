@@ -1,15 +1,10 @@
-// What `linmem trace stat` tells of buffers, beside what it tells of blocks.
-#include "alloc/cmocka.h"
+// Statistics of traces, above all of buffers.
+#include "corpus/trace/trace_fixture.h"
 #include "corpus/trace/trace_stat.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 static trace_stat take(const char *text) {
-    trace trace;
+    trace trace = parse(text);
     trace_stat stat;
-    trace_error error;
-    if (!trace_parse(text, strlen(text), &trace, &error)) fail_msg("%s", error.text);
     assert_true(trace_stat_take(&trace, &stat));
     trace_free(&trace);
     return stat;
@@ -21,7 +16,7 @@ static const char text[] =
     "@ 0 0\n@ 1 3\n@ 2 4\nc 1\n- 1\nc 0\nd 1\nr 0 1001\n- 2\nd\n"
     "b 5 2\ne\nm 0\nf 0\n- 5\nc 2\nd\n";
 
-static void buffers_are_blocks(void **state) {
+TEST(buffers_are_blocks) {
     trace_stat stat = take(text);
     assert_int_equal(stat.blocks, 5);
     assert_int_equal(stat.total_bytes, 1000 + 100 + 7 + 1 + 1 + 2);
@@ -36,7 +31,7 @@ static void buffers_are_blocks(void **state) {
     assert_int_equal(stat.memories, 2);
 }
 
-static void references_and_lag_are_told(void **state) {
+TEST(references_and_lag_are_counted) {
     trace_stat stat = take(text);
     assert_int_equal(stat.buffers, 4);
     assert_int_equal(stat.peak_live_buffers, 3);
@@ -94,7 +89,7 @@ static const char sheet[] =
     "                        16            4  80.0 %\n"
     "                        64            1  20.0 %\n";
 
-static char *print(const trace_stat *stat) {
+static char *print_stat(const trace_stat *stat) {
     char *printed;
     size_t count;
     FILE *stream = open_memstream(&printed, &count);
@@ -103,18 +98,18 @@ static char *print(const trace_stat *stat) {
     return printed;
 }
 
-static void each_figure_is_printed(void **state) {
+TEST(each_figure_is_printed) {
     trace_stat stat = take(text);
-    char *printed = print(&stat);
+    char *printed = print_stat(&stat);
     assert_string_equal(printed, sheet);
     for (char *line = strtok(printed, "\n"); line; line = strtok(NULL, "\n"))
         assert_in_range(strlen(line), 0, 80);
     free(printed);
 }
 
-static void buffers_are_told_where_there_are_any(void **state) {
+TEST(buffers_are_printed_if_there_are_any) {
     trace_stat stat = take("linmem-trace 1\na 0 1\nf 0\n");
-    char *printed = print(&stat);
+    char *printed = print_stat(&stat);
     assert_null(strstr(printed, "finalizers"));
     free(printed);
     json_t *json = trace_stat_json(&stat);
@@ -123,12 +118,4 @@ static void buffers_are_told_where_there_are_any(void **state) {
     json_decref(json);
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(buffers_are_blocks),
-        cmocka_unit_test(references_and_lag_are_told),
-        cmocka_unit_test(each_figure_is_printed),
-        cmocka_unit_test(buffers_are_told_where_there_are_any),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

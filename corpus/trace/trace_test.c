@@ -1,17 +1,11 @@
-#include "alloc/cmocka.h"
-#include "corpus/trace/trace.h"
+#include "corpus/trace/trace_fixture.h"
 #include "corpus/trace/trace_form.h"
 
 #include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include <zstd.h>
 
-#define HEADER "linmem-trace 1\n"
-
-// Every verb but those of one heap, every view kind, and IDs that are used again.
+// Every verb except those of one heap, every view kind, and reused IDs.
 static const char everything[] = HEADER
     "# recorded somewhere\n#\n# twice\n"
     "a 0 100\nz 1 20 64\na 2 4294967295 65536\na 3 0 1\nr 0 0\nf 2\nt 4095\nt 0\nm 254\nm 0\n"
@@ -23,27 +17,11 @@ static const char everything[] = HEADER
     "- 10\n- 11\n- 12\n- 13\n- 14\n- 2\n@ 0 0\n@ 1 1\na 2 8\nf 2\n"
     "e\nf 0\nt 1\nm 1\nf 1\nf 3\nc 0\nc 1\nd\n";
 
-// The verbs of one heap. A resize brings block 0 into the scope, with which it ends.
+// The verbs of one heap. A resize moves block 0 into the scope, with which it ends.
 static const char one_heap[] =
     HEADER "h 1040 2 65536\na 0 1\n(\na 1 2\n(\nr 0 3\na 2 9\n)\n"
            "a 0 4\na 2 1\n! interior 1 4294967295\nf 2\n! late_enqueue 4294967295 0\n)\na 1 1\na 0 "
            "8\n(\na 2 1\nx\na 1 1\n(\na 0 1\ne\n)\nx\n";
-
-static trace parse(const void *bytes, size_t count) {
-    trace trace;
-    trace_error error;
-    if (!trace_parse(bytes, count, &trace, &error)) fail_msg("%s", error.text);
-    return trace;
-}
-
-static char *print(const trace *trace) {
-    char *text;
-    size_t count;
-    FILE *stream = open_memstream(&text, &count);
-    trace_print(trace, stream);
-    fclose(stream);
-    return text;
-}
 
 static void assert_same(const trace *a, const trace *b) {
     assert_string_equal(a->preamble, b->preamble);
@@ -57,37 +35,34 @@ static void assert_same(const trace *a, const trace *b) {
         assert_memory_equal(a->operations, b->operations, a->count * sizeof *a->operations);
 }
 
-static void assert_prints(const char *text, const char *expected) {
-    trace trace = parse(text, strlen(text));
-    char *printed = print(&trace);
-    assert_string_equal(printed, expected);
-    struct trace again = parse(printed, strlen(printed));
+static void assert_reprints(const char *text, const char *expected) {
+    trace trace = parse(text), again = parse(expected);
+    assert_prints(&trace, expected);
     assert_same(&trace, &again);
     trace_free(&trace);
     trace_free(&again);
-    free(printed);
 }
 
-static void print_is_a_fixpoint(void **unused) {
-    assert_prints(everything, everything);
-    assert_prints(one_heap, one_heap);
-    assert_prints(HEADER, HEADER);
-    assert_prints("linmem-trace 1", HEADER);
-    assert_prints("linmem-trace 1\r\n#x \r\n\r\na\t9  8 16 # y\r\n # z\r\nf 09\r\n",
-                  HEADER "# x\na 0 8\nf 0\n");
-    // IDs need not be dense; what ended last is named first.
-    assert_prints(HEADER "a 16777215 1\na 9 2\na 8 3\nf 9\nf 16777215\na 9 1#\nf 9\nf 8",
-                  HEADER "a 0 1\na 1 2\na 2 3\nf 1\nf 0\na 0 1\nf 0\nf 2\n");
-    assert_prints(HEADER "a 0 1 16\nf 0\nn 4294967295\nd 4294967295\n",
-                  HEADER "a 0 1\nf 0\nn *\nd\n");
-    // A reference is named again after its token was collected.
-    assert_prints(HEADER "b 5 1\n@ 5 5\nc 5\nb 6 1\n- 6\nd 1\n",
-                  HEADER "b 0 1\n@ 0 0\nc 0\nb 0 1\n- 0\nd 1\n");
+TEST(print_is_a_fixpoint) {
+    assert_reprints(everything, everything);
+    assert_reprints(one_heap, one_heap);
+    assert_reprints(HEADER, HEADER);
+    assert_reprints("linmem-trace 1", HEADER);
+    assert_reprints("linmem-trace 1\r\n#x \r\n\r\na\t9  8 16 # y\r\n # z\r\nf 09\r\n",
+                    HEADER "# x\na 0 8\nf 0\n");
+    // IDs need not be dense; the one that ended last is reused first.
+    assert_reprints(HEADER "a 16777215 1\na 9 2\na 8 3\nf 9\nf 16777215\na 9 1#\nf 9\nf 8",
+                    HEADER "a 0 1\na 1 2\na 2 3\nf 1\nf 0\na 0 1\nf 0\nf 2\n");
+    assert_reprints(HEADER "a 0 1 16\nf 0\nn 4294967295\nd 4294967295\n",
+                    HEADER "a 0 1\nf 0\nn *\nd\n");
+    // A reference's ID is reused after its token was collected.
+    assert_reprints(HEADER "b 5 1\n@ 5 5\nc 5\nb 6 1\n- 6\nd 1\n",
+                    HEADER "b 0 1\n@ 0 0\nc 0\nb 0 1\n- 0\nd 1\n");
 }
 
-static void numbers_are_given_once(void **unused) {
+TEST(numbers_are_assigned_once) {
     const char *text = HEADER "a 5 1\nf 5\na 5 2 32\nt 3\nr 5 9\nf 5\n> 0 0";
-    trace trace = parse(text, strlen(text) - strlen("\n> 0 0"));
+    trace trace = parse_bytes(text, strlen(text) - strlen("\n> 0 0"));
     const trace_operation expected[] = {
         {TRACE_ALLOCATE, {0, 1, 16}}, {TRACE_FREE, {0}},
         {TRACE_ALLOCATE, {1, 2, 32}}, {TRACE_LANE, {3}},
@@ -102,22 +77,23 @@ static void numbers_are_given_once(void **unused) {
     trace_free(&trace);
 }
 
-// The version is that of the latest verb.
+// The version is the lowest that has all verbs.
 static void assert_survives_binary(const char *text, unsigned version) {
-    trace trace = parse(text, strlen(text));
+    trace trace = parse(text);
     size_t count;
     unsigned char *binary = trace_binary_form(&trace, &count);
     assert_int_equal(binary[7], version);
-    struct trace again = parse(binary, count);
+    struct trace again = parse_bytes(binary, count);
     assert_same(&trace, &again);
     trace_free(&again);
     free(binary);
     trace_free(&trace);
 }
 
-static void binary_is_lossless(void **unused) {
+TEST(binary_is_lossless) {
     assert_survives_binary(everything, 1);
     assert_survives_binary(one_heap, 2);
+    assert_survives_binary(HEADER "a 0 127\na 1 128\na 2 16384\nf 0\nf 1\nf 2\n", 1);
 }
 
 static const struct bad {
@@ -236,15 +212,15 @@ static void assert_bad(const void *bytes, size_t count, const char *message) {
     if (strchr(error.text, '\n')) fail_msg("two lines: %s", error.text);
 }
 
-static void errors_name_the_line(void **unused) {
-    for (size_t i = 0; i < sizeof bads / sizeof *bads; i++)
+TEST(errors_name_the_line) {
+    for (size_t i = 0; i < ITEMS(bads); i++)
         assert_bad(bads[i].text, strlen(bads[i].text), bads[i].message);
     assert_bad(HEADER "# a\0b\n", sizeof HEADER "# a\0b\n" - 1, "line 2: a NUL in a comment");
     assert_bad(HEADER "a 1\0 2\n", sizeof HEADER "a 1\0 2\n" - 1, "line 2: '1?' is no block");
 }
 
-// After the exit exactly these verbs may come, whatever else is right about them.
-static void the_exit_closes(void **unused) {
+// Only the closing verbs may follow the exit.
+TEST(the_exit_closes) {
     for (uint32_t verb = 0; verb < TRACE_VERBS; verb++) {
         trace_builder *builder = trace_builder_new();
         trace_error error;
@@ -262,8 +238,8 @@ static void the_exit_closes(void **unused) {
     }
 }
 
-// What is refused leaves the builder as it was.
-static void the_builder_goes_on_after_an_error(void **unused) {
+// A rejected operation does not change the builder.
+TEST(an_error_does_not_change_the_builder) {
     trace_builder *builder = trace_builder_new();
     trace_error error;
     trace_builder_comment(builder, "one\n\ntwo  \n");
@@ -282,7 +258,7 @@ static void the_builder_goes_on_after_an_error(void **unused) {
                  {{TRACE_RELEASE, {2}}, false},
                  {{TRACE_RELEASE, {1}}, true},
                  {{TRACE_FREE, {3}}, true}};
-    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+    for (size_t i = 0; i < ITEMS(steps); i++)
         assert_int_equal(trace_builder_append(builder, &steps[i].operation, &error), steps[i].good);
     trace trace;
     assert_true(trace_builder_finish(builder, &trace, &error));
@@ -292,8 +268,8 @@ static void the_builder_goes_on_after_an_error(void **unused) {
     trace_free(&trace);
 }
 
-// Where IDs are dense they may be as many as they like.
-static void dense_ids_have_no_limit(void **unused) {
+// Dense IDs have no limit.
+TEST(dense_ids_have_no_limit) {
     trace_builder *builder = trace_builder_new();
     trace_error error;
     enum { IDS = (1 << 24) + 3 };
@@ -306,8 +282,8 @@ static void dense_ids_have_no_limit(void **unused) {
     trace_builder_abandon(builder);
 }
 
-// Every beginning of a trace is one as soon as it is closed, and so is what is left when any one
-// operation is missing; both read back as they were made.
+// A trace can be made of every prefix of a trace's operations, and of all but one; it reads back
+// unchanged.
 static void check_made(const trace_operation *operations, size_t count, size_t kept) {
     trace made;
     trace_error error;
@@ -316,17 +292,17 @@ static void check_made(const trace_operation *operations, size_t count, size_t k
     assert_true(made.count >= kept);
     if (kept) assert_memory_equal(made.operations, operations, kept * sizeof *operations);
     char *text = print(&made);
-    trace again = parse(text, strlen(text));
+    trace again = parse(text);
     assert_same(&made, &again);
     trace_free(&again);
     trace_free(&made);
     free(text);
 }
 
-static void what_is_open_is_closed(void **state) {
+TEST(any_operations_make_a_trace) {
     const char *texts[] = {everything, one_heap};
     for (int i = 0; i < 2; i++) {
-        trace whole = parse(texts[i], strlen(texts[i]));
+        trace whole = parse(texts[i]);
         for (size_t count = 0; count <= whole.count; count++)
             check_made(whole.operations, count, count);
         trace_operation *fewer = calloc(whole.count, sizeof *fewer);
@@ -342,8 +318,8 @@ static void what_is_open_is_closed(void **state) {
     }
 }
 
-static void bad_binaries_name_the_byte(void **unused) {
-    trace trace = parse(everything, strlen(everything));
+TEST(bad_binaries_name_the_byte) {
+    trace trace = parse(everything);
     size_t count;
     unsigned char *good = trace_binary_form(&trace, &count);
     trace_free(&trace);
@@ -364,10 +340,10 @@ static void bad_binaries_name_the_byte(void **unused) {
     free(good);
 }
 
-// Numbers that a careless reader would let wrap.
-static void binary_numbers_do_not_wrap(void **unused) {
+// Numbers above 32 bits, and an age above the number of blocks.
+TEST(binary_numbers_do_not_wrap) {
     const char *text = HEADER "a 0 1\nf 0\n";
-    trace trace = parse(text, strlen(text));
+    trace trace = parse(text);
     size_t count;
     unsigned char *good = trace_binary_form(&trace, &count), wrapped[128] = {0};
     trace_free(&trace);
@@ -390,15 +366,15 @@ static unsigned char *compress(const void *bytes, size_t count, size_t *packed_c
     return packed;
 }
 
-static void compressed_forms(void **unused) {
+TEST(compressed_forms) {
     size_t half = strlen(everything) / 2, counts[2], count;
     unsigned char *parts[2] = {compress(everything, half, &counts[0]),
                                compress(everything + half, strlen(everything) - half, &counts[1])};
     unsigned char *both = malloc(counts[0] + counts[1]);
     memcpy(both, parts[0], counts[0]);
     memcpy(both + counts[0], parts[1], counts[1]);
-    trace whole = parse(everything, strlen(everything));
-    trace frames = parse(both, counts[0] + counts[1]); // text inside, in two frames
+    trace whole = parse(everything);
+    trace frames = parse_bytes(both, counts[0] + counts[1]); // text inside, in two frames
     assert_same(&whole, &frames);
     for (size_t i = 0; i < counts[0] + counts[1]; i++)
         assert_bad(both, i,
@@ -419,8 +395,8 @@ static void compressed_forms(void **unused) {
     free(parts[1]);
 }
 
-// A bomb is stopped after 512 MiB, or at once where it is no trace.
-static void bombs_are_stopped(void **unused) {
+// A bomb is stopped after 512 MiB, or at once if it is no trace.
+TEST(bombs_are_stopped) {
     for (int is_trace = 0; is_trace < 2; is_trace++) {
         size_t room = 1 << 20, piece_bytes = 1 << 20;
         char *packed = malloc(room), *piece = malloc(piece_bytes);
@@ -445,25 +421,18 @@ static void bombs_are_stopped(void **unused) {
     }
 }
 
-static char directory[40];
-
-static int enter(void **unused) {
-    strcpy(directory, "/tmp/trace_test.XXXXXX");
-    return mkdtemp(directory) && chdir(directory) == 0 ? 0 : -1;
+static int leave(void **state) {
+    return rmdir(test_folder); // fails if a test left a file
 }
 
-static int leave(void **unused) {
-    return rmdir(directory); // fails where a test left something
-}
-
-static void files_go_round(void **unused) {
-    trace trace = parse(everything, strlen(everything));
+TEST(files_read_back, .setup_func = test_enter_folder, .teardown_func = leave) {
+    trace trace = parse(everything);
     trace_error error;
     const char *paths[] = {"a.lmt", "a.lmt.zst"};
     for (int i = 0; i < 2; i++) {
         if (!trace_write(&trace, paths[i], &error)) fail_msg("%s", error.text);
         struct trace again;
-        assert_int_equal(rename(paths[i], "no.extension"), 0); // told by content
+        assert_int_equal(rename(paths[i], "no.extension"), 0); // the content determines the form
         if (!trace_read("no.extension", &again, &error)) fail_msg("%s", error.text);
         assert_same(&trace, &again);
         trace_free(&again);
@@ -484,9 +453,9 @@ static void assert_unreadable(const char *path, const char *message) {
     assert_string_equal(error.text, message);
 }
 
-static void odd_files_are_refused(void **unused) {
+TEST(odd_files_are_rejected, .setup_func = test_enter_folder, .teardown_func = leave) {
     assert_unreadable("missing", "No such file or directory");
-    assert_unreadable(directory, "Is a directory");
+    assert_unreadable(test_folder, "Is a directory");
     assert_unreadable("/dev/zero", "not a regular file");
     assert_int_equal(mkfifo("fifo", 0600), 0);
     assert_unreadable("fifo", "not a regular file");
@@ -499,22 +468,4 @@ static void odd_files_are_refused(void **unused) {
     unlink("empty");
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(print_is_a_fixpoint),
-        cmocka_unit_test(numbers_are_given_once),
-        cmocka_unit_test(binary_is_lossless),
-        cmocka_unit_test(errors_name_the_line),
-        cmocka_unit_test(the_exit_closes),
-        cmocka_unit_test(the_builder_goes_on_after_an_error),
-        cmocka_unit_test(dense_ids_have_no_limit),
-        cmocka_unit_test(what_is_open_is_closed),
-        cmocka_unit_test(bad_binaries_name_the_byte),
-        cmocka_unit_test(binary_numbers_do_not_wrap),
-        cmocka_unit_test(compressed_forms),
-        cmocka_unit_test(bombs_are_stopped),
-        cmocka_unit_test_setup_teardown(files_go_round, enter, leave),
-        cmocka_unit_test_setup_teardown(odd_files_are_refused, enter, leave),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)
