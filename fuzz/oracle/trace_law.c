@@ -46,6 +46,52 @@ static bool holds_forms(const trace_form_calls *forms, const trace *trace, char 
     return holds_form(forms, trace, binary, count, "binary", finding);
 }
 
+// ---- An independent reading of the numbers of the binary form -----------------------------------
+
+enum { NUMBER_BYTES_MAX = 5, NUMBER_BITS = 32 };
+
+typedef struct reading {
+    const uint8_t *at, *end;
+} reading;
+
+// Reads a LEB128 number. Returns false if it is cut off, or has more than 5 bytes or 32 bits.
+static bool read_number(reading *from, uint64_t *number) {
+    *number = 0;
+    for (int i = 0; i < NUMBER_BYTES_MAX && from->at < from->end; i++) {
+        uint8_t byte = *from->at++;
+        *number += (uint64_t)(byte % 128) << (7 * i);
+        if (byte < 128) return *number >> NUMBER_BITS == 0;
+    }
+    return false;
+}
+
+// Returns whether all lengths and values of a binary trace are numbers.
+static bool has_sound_numbers(const uint8_t *bytes, size_t count) {
+    enum { HEAD_BYTES = sizeof TRACE_BINARY_MAGIC, VERBS = 1, PARTS_MAX = 256 };
+    reading rest = {bytes + HEAD_BYTES, bytes + count};
+    uint64_t lengths[PARTS_MAX], number;
+    int parts = 1 + trace_binary_columns(bytes[HEAD_BYTES - 1]); // the preamble, then the columns
+    if (parts > PARTS_MAX) abort();
+    for (int i = 0; i < parts; i++)
+        if (!read_number(&rest, &lengths[i])) return false;
+    for (int i = 0; i < parts; i++) {
+        if (lengths[i] > (uint64_t)(rest.end - rest.at)) return false;
+        reading part = {rest.at, rest.at + lengths[i]};
+        rest.at = part.end;
+        while (i > VERBS && part.at < part.end)
+            if (!read_number(&part, &number)) return false;
+    }
+    return rest.at == rest.end;
+}
+
+static bool holds_numbers(const void *bytes, size_t count, char *finding) {
+    size_t magic = strlen(TRACE_BINARY_MAGIC);
+    if (count <= magic || memcmp(bytes, TRACE_BINARY_MAGIC, magic) != 0) return true;
+    if (has_sound_numbers(bytes, count)) return true;
+    snprintf(finding, FINDING_BYTES, "accepted, but a number of the binary form exceeds 32 bits");
+    return false;
+}
+
 static bool holds_refusal(const trace *trace, const trace_error *error, char *finding) {
     const char *how = NULL;
     if (trace->operations || trace->preamble) how = "rejected, but the trace is not empty";
@@ -61,8 +107,8 @@ bool trace_law_holds(const trace_form_calls *forms, const void *bytes, size_t co
     trace_error error = {""};
     bool taken = forms->parse(bytes, count, &trace, &error);
     *operations = taken ? trace.count : 0;
-    bool holds =
-        taken ? holds_forms(forms, &trace, finding) : holds_refusal(&trace, &error, finding);
+    bool holds = taken ? holds_numbers(bytes, count, finding) && holds_forms(forms, &trace, finding)
+                       : holds_refusal(&trace, &error, finding);
     if (taken) trace_free(&trace);
     return holds;
 }

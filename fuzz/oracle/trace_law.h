@@ -1,5 +1,6 @@
 // Law `reader` of traces: a trace that the reader accepts is the same after it is written and read
-// back, as text and as binary; the message about any other input is one line.
+// back, as text and as binary; its binary form, if it is one, has no number of more than 32 bits;
+// the message about any other input is one line.
 #pragma once
 
 #include "corpus/trace/trace.h"

@@ -197,12 +197,17 @@ static bool find_parts(const buffer *b, parts *p, size_t *at) {
     return true;
 }
 
-static size_t write_number(uint8_t *bytes, size_t value) {
+static size_t write_number(uint8_t *bytes, uint64_t value) {
     size_t count = 0;
     for (; value >= 0x80; value >>= 7)
         bytes[count++] = (uint8_t)(value | 0x80);
     bytes[count++] = (uint8_t)value;
     return count;
+}
+
+// A number of a column, in a few cases one of 2^32 or more, which the reader must reject.
+static uint64_t random_value(void) {
+    return random_number(NULL) + ((uint64_t)!below(64) << (32 + below(3)));
 }
 
 // Rewrites the lengths, which end at `behind`; the parts do not change.
@@ -223,7 +228,7 @@ static bool mutate_columns(buffer *b) {
     int part = below(3) ? 1 + (int)below((size_t)p.count - 1) : 1;
     for (int tries = 0; tries < 8 && p.bytes[part] == 0 && below(8); tries++)
         part = 1 + (int)below((size_t)p.count - 1);
-    size_t count = part == 1 ? 1 : write_number(number, random_number(NULL));
+    size_t count = part == 1 ? 1 : write_number(number, random_value());
     if (part == 1) number[0] = (uint8_t)below(TRACE_VERBS);
     size_t at = below(p.bytes[part] + 1), kind = below(4);
     size_t removed = kind && at < p.bytes[part] ? 1 : 0;
