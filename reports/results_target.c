@@ -1,6 +1,6 @@
 // Fuzz target: the reader of results.json, and the report. Results that the reader accepts are
 // equal after they are written and read again, and each of their comparisons has an ordered
-// interval in both directions. The reason for refusing others is one line.
+// interval in both directions. The message about any other input is one line.
 #include "cli/file.h"
 #include "fuzz/targets/target.h"
 #include "reports/report.h"
@@ -29,10 +29,10 @@ static void fail(const char *how) {
     target_fail(LAW_reader, how);
 }
 
-static void check_reason(const char *reason) {
-    if (!reason[0]) fail("refused without a reason");
+static void check_message(const char *reason) {
+    if (!reason[0]) fail("rejected without a message");
     for (const char *c = reason; *c; c++)
-        if ((unsigned char)*c < ' ') fail("a reason of several lines");
+        if ((unsigned char)*c < ' ') fail("the message has several lines");
 }
 
 static json_t *read_bytes(const void *bytes, size_t count) {
@@ -40,7 +40,7 @@ static json_t *read_bytes(const void *bytes, size_t count) {
     snprintf(path, sizeof path, "/proc/self/fd/%d", file);
     if (ftruncate(file, 0) != 0 || pwrite(file, bytes, count, 0) != (ssize_t)count) abort();
     json_t *json = file_read_json(path, reason);
-    if (!json) check_reason(reason);
+    if (!json) check_message(reason);
     return json;
 }
 
@@ -50,7 +50,7 @@ static bool check_written(const json_t *json) {
     if (!text) abort();
     bool has_null = strstr(text, "(null)");
     json_t *again = read_bytes(text, strlen(text));
-    if (!again || !json_equal(json, again)) fail("what was written cannot be read again");
+    if (!again || !json_equal(json, again)) fail("the written results cannot be read back");
     json_decref(again);
     free(text);
     return has_null;
@@ -64,8 +64,8 @@ static void check_report(const json_t *json, table_form form, bool accepted, boo
     bool printed = report_print(json, form, stream);
     if (fclose(stream) != 0) abort();
     if (printed != accepted) fail("the report and its reader do not accept the same results");
-    if (!accepted && count) fail("refused but printed");
-    if (!has_null && strstr(text, "(null)")) fail("a missing text is printed");
+    if (!accepted && count) fail("rejected, but printed");
+    if (!has_null && strstr(text, "(null)")) fail("a missing text is printed as (null)");
     free(text);
 }
 
@@ -96,7 +96,7 @@ void target_input(const uint8_t *bytes, size_t count) {
     results_view view;
     const char *reason = results_view_open(&view, json);
     if (reason) {
-        check_reason(reason);
+        check_message(reason);
     } else {
         check_intervals(&view);
         results_view_close(&view);
