@@ -15,15 +15,15 @@
 
 typedef struct runtime {
     const char *name;
-    const char *programs;  // how executables' names begin, each after a space
-    const char *libraries; // the same of libraries that they are linked with
-    const char *section;   // of the executable, or NULL
-    const char *setting;   // NAME=VALUE: with this set it uses malloc; or NULL
-    const char *hidden;    // what its own heap serves, and how to see it
+    const char *programs;  // prefixes of executables' names, each after a space
+    const char *libraries; // prefixes of the names of linked libraries
+    const char *section;   // a section of the executable, or NULL
+    const char *setting;   // NAME=VALUE that makes it use malloc, or NULL
+    const char *hidden;    // what it allocates from its own heap, and how to record that
 } runtime;
 
-// A runtime's own heap takes large pieces from malloc or from the system: these pieces are all that
-// the recorder sees of it.
+// A runtime's own heap takes large pieces from malloc or from the system; only these pieces are
+// recorded.
 static const runtime runtimes[] = {
     {"Python", " python pypy", " libpython libpypy", NULL, "PYTHONMALLOC=malloc",
      "blocks up to 512 bytes (set PYTHONMALLOC=malloc to record them)"},
@@ -48,9 +48,9 @@ char *executable_runtimes(void) {
     return fclose(list) == 0 ? text : NULL;
 }
 
-// ---- finding it ----
+// ---- Path ---------------------------------------------------------------------------------------
 
-static bool find_in(const char *folders, const char *name, char *path, size_t bytes) {
+static bool executable_find_in(const char *folders, const char *name, char *path, size_t bytes) {
     for (const char *at = folders;; at++) {
         int length = (int)strcspn(at, ":");
         snprintf(path, bytes, "%.*s%s%s", length, at, length != 0 ? "/" : "", name);
@@ -60,8 +60,8 @@ static bool find_in(const char *folders, const char *name, char *path, size_t by
     }
 }
 
-// Where the file is a script, the path becomes its interpreter's.
-static void follow_script(char *path, size_t bytes) {
+// If the file is a script, replaces the path by its interpreter's.
+static void executable_follow_script(char *path, size_t bytes) {
     char line[PATH_MAX] = "", interpreter[PATH_MAX];
     FILE *file = fopen(path, "re");
     bool read = file != NULL && fgets(line, sizeof line, file) != NULL;
@@ -76,71 +76,75 @@ bool executable_find(const char *command, char *path, size_t bytes) {
     if (strchr(command, '/') != NULL)
         snprintf(path, bytes, "%s", command);
     else
-        found = find_in(folders != NULL ? folders : "/bin:/usr/bin", command, path, bytes);
-    if (found) follow_script(path, bytes);
+        found =
+            executable_find_in(folders != NULL ? folders : "/bin:/usr/bin", command, path, bytes);
+    if (found) executable_follow_script(path, bytes);
     return found;
 }
 
-// ---- looking into it ----
+// ---- Content ------------------------------------------------------------------------------------
 
 typedef struct elf_file {
     const char *bytes;
     size_t count;
 } elf_file;
 
-// A piece of the file, or NULL where the file does not hold it whole.
-static const void *piece(const elf_file *file, uint64_t at, uint64_t count) {
+// Returns a part of the file, or NULL if it is not wholly in the file.
+static const void *executable_piece(const elf_file *file, uint64_t at, uint64_t count) {
     return at <= file->count && count <= file->count - at ? file->bytes + at : NULL;
 }
 
-// The same of a structure; one that is not aligned is none that a loader takes.
-static const void *structure(const elf_file *file, uint64_t at, uint64_t count) {
-    return at % sizeof(ElfW(Addr)) == 0 ? piece(file, at, count) : NULL;
+// The same for a structure, or NULL if it is not aligned: loaders reject it.
+static const void *executable_structure(const elf_file *file, uint64_t at, uint64_t count) {
+    return at % sizeof(ElfW(Addr)) == 0 ? executable_piece(file, at, count) : NULL;
 }
 
 static const ElfW(Phdr) * segment(const elf_file *file, uint32_t type) {
-    const ElfW(Ehdr) *header = structure(file, 0, sizeof *header);
+    const ElfW(Ehdr) *header = executable_structure(file, 0, sizeof *header);
     for (unsigned i = 0; i < header->e_phnum; i++) {
-        const ElfW(Phdr) *found =
-            structure(file, header->e_phoff + (uint64_t)i * header->e_phentsize, sizeof *found);
+        const ElfW(Phdr) *found = executable_structure(
+            file, header->e_phoff + (uint64_t)i * header->e_phentsize, sizeof *found);
         if (found != NULL && found->p_type == type) return found;
     }
     return NULL;
 }
 
-// Whether the program asks for a loader other than glibc's.
-static bool has_other_library(const elf_file *file) {
+// Returns whether the program requests a loader other than glibc's.
+static bool executable_has_other_library(const elf_file *file) {
     const ElfW(Phdr) *loader = segment(file, PT_INTERP);
-    const char *name = loader != NULL ? piece(file, loader->p_offset, loader->p_filesz) : NULL;
+    const char *name =
+        loader != NULL ? executable_piece(file, loader->p_offset, loader->p_filesz) : NULL;
     return name != NULL && memmem(name, loader->p_filesz, "/ld-musl", 8) != NULL;
 }
 
-static bool has_section(const elf_file *file, const char *name) {
-    const ElfW(Ehdr) *header = structure(file, 0, sizeof *header);
+static bool executable_has_section(const elf_file *file, const char *name) {
+    const ElfW(Ehdr) *header = executable_structure(file, 0, sizeof *header);
     uint64_t at = header->e_shoff, bytes = header->e_shentsize;
-    const ElfW(Shdr) *names = structure(file, at + header->e_shstrndx * bytes, sizeof *names);
+    const ElfW(Shdr) *names =
+        executable_structure(file, at + header->e_shstrndx * bytes, sizeof *names);
     for (unsigned i = 0; names != NULL && i < header->e_shnum; i++) {
-        const ElfW(Shdr) *section = structure(file, at + i * bytes, sizeof *section);
+        const ElfW(Shdr) *section = executable_structure(file, at + i * bytes, sizeof *section);
         if (section == NULL) return false;
-        const char *found = piece(file, names->sh_offset + section->sh_name, strlen(name) + 1);
+        const char *found =
+            executable_piece(file, names->sh_offset + section->sh_name, strlen(name) + 1);
         if (found != NULL && memcmp(found, name, strlen(name) + 1) == 0) return true;
     }
     return false;
 }
 
-// Where an address of the loaded program lies in the file; 0: nowhere.
-static uint64_t file_offset(const elf_file *file, uint64_t address) {
-    const ElfW(Ehdr) *header = structure(file, 0, sizeof *header);
+// Returns the position in the file of an address of the loaded program, or 0.
+static uint64_t executable_file_offset(const elf_file *file, uint64_t address) {
+    const ElfW(Ehdr) *header = executable_structure(file, 0, sizeof *header);
     for (unsigned i = 0; i < header->e_phnum; i++) {
-        const ElfW(Phdr) *load =
-            structure(file, header->e_phoff + (uint64_t)i * header->e_phentsize, sizeof *load);
+        const ElfW(Phdr) *load = executable_structure(
+            file, header->e_phoff + (uint64_t)i * header->e_phentsize, sizeof *load);
         if (load != NULL && load->p_type == PT_LOAD && address - load->p_vaddr < load->p_filesz)
             return load->p_offset + address - load->p_vaddr;
     }
     return 0;
 }
 
-static bool begins_with_one(const char *name, const char *beginnings) {
+static bool executable_begins_with_one(const char *name, const char *beginnings) {
     char words[200], *rest;
     snprintf(words, sizeof words, "%s", beginnings);
     for (char *word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
@@ -148,26 +152,28 @@ static bool begins_with_one(const char *name, const char *beginnings) {
     return false;
 }
 
-static bool is_linked_with(const elf_file *file, const char *libraries) {
+static bool executable_is_linked_with(const elf_file *file, const char *libraries) {
     const ElfW(Phdr) *segment_of = segment(file, PT_DYNAMIC);
     if (segment_of == NULL) return false;
-    const ElfW(Dyn) *entries = structure(file, segment_of->p_offset, segment_of->p_filesz);
+    const ElfW(Dyn) *entries =
+        executable_structure(file, segment_of->p_offset, segment_of->p_filesz);
     size_t count = entries != NULL ? segment_of->p_filesz / sizeof *entries : 0;
     uint64_t strings = 0;
     for (size_t i = 0; i < count; i++)
-        if (entries[i].d_tag == DT_STRTAB) strings = file_offset(file, entries[i].d_un.d_ptr);
+        if (entries[i].d_tag == DT_STRTAB)
+            strings = executable_file_offset(file, entries[i].d_un.d_ptr);
     for (size_t i = 0; i < count && strings != 0; i++) {
         if (entries[i].d_tag != DT_NEEDED) continue;
         uint64_t at = strings + entries[i].d_un.d_val;
-        const char *name = piece(file, at, 1);
+        const char *name = executable_piece(file, at, 1);
         if (name != NULL && memchr(name, '\0', file->count - at) != NULL &&
-            begins_with_one(name, libraries))
+            executable_begins_with_one(name, libraries))
             return true;
     }
     return false;
 }
 
-static bool is_set(const char *setting) {
+static bool executable_is_set(const char *setting) {
     if (setting == NULL) return false;
     char name[64];
     size_t length = strcspn(setting, "=");
@@ -176,20 +182,21 @@ static bool is_set(const char *setting) {
     return value != NULL && strncmp(value, setting + length + 1, strlen(setting + length + 1)) == 0;
 }
 
-static const char *hidden_by_runtime(const elf_file *file, const char *path) {
+static const char *executable_hidden_by_runtime(const elf_file *file, const char *path) {
     const char *slash = strrchr(path, '/');
     const char *name = slash != NULL ? slash + 1 : path;
     for (size_t i = 0; i < RUNTIMES; i++) {
         const runtime *found = &runtimes[i];
-        if (!begins_with_one(name, found->programs) && !is_linked_with(file, found->libraries) &&
-            !(found->section != NULL && has_section(file, found->section)))
+        if (!executable_begins_with_one(name, found->programs) &&
+            !executable_is_linked_with(file, found->libraries) &&
+            !(found->section != NULL && executable_has_section(file, found->section)))
             continue;
-        return is_set(found->setting) ? NULL : found->hidden;
+        return executable_is_set(found->setting) ? NULL : found->hidden;
     }
     return NULL;
 }
 
-static bool is_privileged(const char *path) {
+static bool executable_is_privileged(const char *path) {
     struct stat status;
     if (stat(path, &status) != 0) return false;
     bool setuid = status.st_mode & S_ISUID && status.st_uid != geteuid();
@@ -198,22 +205,23 @@ static bool is_privileged(const char *path) {
     return setuid || setgid || capable;
 }
 
-static void inspect(const elf_file *file, const char *path, executable *executable) {
-    const ElfW(Ehdr) *header = structure(file, 0, sizeof *header);
+static void executable_inspect_elf(const elf_file *file, const char *path, executable *executable) {
+    const ElfW(Ehdr) *header = executable_structure(file, 0, sizeof *header);
     if (header == NULL || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0) return;
     executable->readable = true;
-    const ElfW(Ehdr) *own = (const void *)getauxval(AT_SYSINFO_EHDR); // the vDSO is of our kind
+    const ElfW(Ehdr) *own =
+        (const void *)getauxval(AT_SYSINFO_EHDR); // the vDSO is for this machine
     executable->is_foreign =
         header->e_ident[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32) ||
         (own != NULL && header->e_machine != own->e_machine);
     if (executable->is_foreign) return;
     executable->is_static = segment(file, PT_INTERP) == NULL;
-    executable->is_foreign = has_other_library(file);
-    executable->hidden = hidden_by_runtime(file, path);
+    executable->is_foreign = executable_has_other_library(file);
+    executable->hidden = executable_hidden_by_runtime(file, path);
 }
 
 void executable_inspect(const char *path, executable *executable) {
-    *executable = (struct executable){.is_privileged = is_privileged(path)};
+    *executable = (struct executable){.is_privileged = executable_is_privileged(path)};
     int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat status;
     if (descriptor < 0) return;
@@ -222,7 +230,7 @@ void executable_inspect(const char *path, executable *executable) {
         void *bytes = mmap(NULL, file.count, PROT_READ, MAP_PRIVATE, descriptor, 0);
         if (bytes != MAP_FAILED) {
             file.bytes = bytes;
-            inspect(&file, path, executable);
+            executable_inspect_elf(&file, path, executable);
             munmap(bytes, file.count);
         }
     }

@@ -17,17 +17,17 @@
 #include <unistd.h>
 
 enum {
-    BUSY_RECORDS = RECORDING_RECORDS / 16, // where a drain moves so many there are more soon
+    BUSY_RECORDS = RECORDING_RECORDS / 16, // after a drain of so many, more follow soon
     NAP_LEAST_NS = 250 * 1000,
     NAP_MOST_NS = 4 * 1000 * 1000,
-    NOT_FOUND = 127, // as env, nohup and sh end
+    NOT_FOUND = 127, // as of env, nohup and sh
     NOT_EXECUTABLE = 126,
     SIGNAL_BASE = 128,
 };
 
-// ---- what is ours, and is put back in the child ----
+// ---- State of this process, which the child restores --------------------------------------------
 
-// Limits that our own work, added to the command's, could meet: our soft ones are raised.
+// Limits that the recorder itself could reach: its soft ones are raised.
 static const int limit_kinds[] = {RLIMIT_AS, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_CPU, RLIMIT_NOFILE};
 enum { LIMITS = sizeof limit_kinds / sizeof *limit_kinds };
 
@@ -42,11 +42,11 @@ static volatile sig_atomic_t command_pid; // 0: it has ended
 
 enum { REPEATED_SECONDS = 1 };
 
-// What a signal that ends us does once the command has ended: removes what would be left behind.
+// Called before a signal ends this process, after the command has ended: removes its files.
 static void (*abandon)(void);
 static time_t passed_at[NSIG]; // when a signal was passed on last, by the monotonic clock
 
-static void raise_limits(void) {
+static void recorded_raise_limits(void) {
     for (int i = 0; i < LIMITS; i++) {
         getrlimit((__rlimit_resource_t)limit_kinds[i], &inherited.limits[i]);
         struct rlimit most = {inherited.limits[i].rlim_max, inherited.limits[i].rlim_max};
@@ -54,15 +54,16 @@ static void raise_limits(void) {
     }
 }
 
-static time_t seconds_now(void) {
+static time_t recorded_seconds_now(void) {
     struct timespec now = {0};
     clock_gettime(CLOCK_MONOTONIC, &now);
     return now.tv_sec;
 }
 
-// What the kernel sends: the terminal's signals reach the command too unless it left our process
-// group; timers are still ours after a fork; the rest is about this process.
-static bool is_for_command(int number, const siginfo_t *info) {
+// Returns whether a signal is to be passed on. Of the kernel's signals these are those of the
+// terminal, if the command left the process group, and those of timers, which a fork does not
+// inherit.
+static bool recorded_is_for_command(int number, const siginfo_t *info) {
     if (info->si_code != SI_KERNEL) return true;
     switch (number) {
     case SIGINT:
@@ -75,9 +76,9 @@ static bool is_for_command(int number, const siginfo_t *info) {
     }
 }
 
-// A process in our process group that blocks all signals and counts them: what it got as well was
-// sent to the group, and so has reached the command. Where there is none, all is passed on. If this
-// process is killed before the command has ended, the witness removes the ring.
+// A process in the process group that blocks all signals and counts them: a signal that it received
+// too was sent to the group, and so has reached the command. Without a witness all signals are
+// passed on. If this process is killed before the command ends, the witness removes the ring.
 static struct witness {
     _Atomic uint32_t seen[NSIG]; // shared
     _Atomic int answered;
@@ -85,11 +86,11 @@ static struct witness {
 static pid_t witness_pid; // 0: none
 static uint32_t accounted[NSIG];
 
-// Standard signals come before the question, as their numbers are smaller.
-_Noreturn static void be_witness(pid_t recorder, const struct recorder *shared) {
+// Standard signals are delivered before SIGRTMAX, because their numbers are smaller.
+_Noreturn static void recorded_be_witness(pid_t recorder, const struct recorder *shared) {
     sigset_t all;
     sigfillset(&all);
-    prctl(PR_SET_PDEATHSIG, SIGRTMAX); // wakes us
+    prctl(PR_SET_PDEATHSIG, SIGRTMAX); // wakes this process
     close_range(0, ~0u, 0);
     while (getppid() == recorder) {
         siginfo_t info;
@@ -99,23 +100,23 @@ _Noreturn static void be_witness(pid_t recorder, const struct recorder *shared) 
         else if (number > 0)
             witness->seen[number]++;
     }
-    recorder_unlink(shared); // it was killed
+    recorder_unlink(shared); // the recorder was killed
     _exit(0);
 }
 
-// All signals are blocked.
-static void start_witness(const recorder *shared) {
+// Call with all signals blocked.
+static void recorded_start_witness(const recorder *shared) {
     pid_t recorder = getpid();
     void *page =
         mmap(NULL, sizeof *witness, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED) return;
     witness = page;
     witness_pid = fork();
-    if (witness_pid == 0) be_witness(recorder, shared);
+    if (witness_pid == 0) recorded_be_witness(recorder, shared);
     if (witness_pid < 0) witness_pid = 0;
 }
 
-static void end_witness(void) {
+static void recorded_end_witness(void) {
     pid_t pid = witness_pid;
     witness_pid = 0;
     if (pid == 0) return;
@@ -123,8 +124,8 @@ static void end_witness(void) {
     waitpid(pid, NULL, 0);
 }
 
-// Asks the witness; it may be stopped, and then it is not waited for for long.
-static bool is_of_group(int number) {
+// Returns whether the witness received the signal too. Waits for it briefly: it may be stopped.
+static bool recorded_is_of_group(int number) {
     enum { WAITS_MAX = 100 };
     static int asked;
     struct timespec millisecond = {.tv_nsec = 1000000};
@@ -135,59 +136,62 @@ static bool is_of_group(int number) {
         nanosleep(&millisecond, NULL);
     uint32_t seen = witness->seen[number];
     bool is = seen != accounted[number];
-    accounted[number] = is && number >= SIGRTMIN ? accounted[number] + 1 : seen; // those queue
+    accounted[number] =
+        is && number >= SIGRTMIN ? accounted[number] + 1 : seen; // real-time signals queue
     return is && getpgid(command_pid) == getpgrp();
 }
 
-static void pass_on(int number, const siginfo_t *info) {
-    passed_at[number] = seconds_now();
+static void recorded_pass_on(int number, const siginfo_t *info) {
+    passed_at[number] = recorded_seconds_now();
     if (info->si_code == SI_QUEUE)
         sigqueue(command_pid, number, info->si_value);
-    else if (!is_of_group(number) && is_for_command(number, info))
+    else if (!recorded_is_of_group(number) && recorded_is_for_command(number, info))
         kill(command_pid, number);
 }
 
-// The command has ended, and so the signal is ours. timeout sends its signal twice, to us and to
-// our process group: the second one must not cost the recording.
-static void die(int number) {
-    if (number == SIGCONT || number == SIGWINCH || number == SIGURG) return; // they end nobody
+// Handles a signal after the command has ended. timeout(1) sends its signal twice, to its child and
+// to the process group: the second one must not end the recording.
+static void recorded_die(int number) {
+    if (number == SIGCONT || number == SIGWINCH || number == SIGURG) return; // ignored by default
     if (inherited.actions[number].sa_handler == SIG_IGN) return;
-    if (passed_at[number] != 0 && seconds_now() - passed_at[number] <= REPEATED_SECONDS) return;
+    if (passed_at[number] != 0 && recorded_seconds_now() - passed_at[number] <= REPEATED_SECONDS)
+        return;
     abandon();
     signal(number, SIG_DFL);
-    raise(number); // blocked until we return
+    raise(number); // delivered when this handler returns
 }
 
-static void on_signal(int number, siginfo_t *info, void *context) {
+static void recorded_on_signal(int number, siginfo_t *info, void *context) {
     (void)context;
     int kept = errno;
-    // Ours are errors that the call tells, of a closed pipe or a file too large; or abort's.
+    // A signal from this process itself is SIGPIPE or SIGXFSZ, whose call fails, or abort's.
     bool own = info->si_code != SI_KERNEL && info->si_pid == getpid();
-    if (!own && command_pid > 0) pass_on(number, info);
-    if (!own && command_pid <= 0) die(number);
+    if (!own && command_pid > 0) recorded_pass_on(number, info);
+    if (!own && command_pid <= 0) recorded_die(number);
     errno = kept;
 }
 
-static void change_action(int number, const struct sigaction *action) {
+static void recorded_change_action(int number, const struct sigaction *action) {
     inherited.changed[number] = sigaction(number, action, &inherited.actions[number]) == 0;
 }
 
-// All but what a fault of ours raises, and SIGCHLD, which tells of our own child.
-static void take_signals(void) {
+// Handles all signals except those of faults of this process. SIGCHLD gets its default action.
+static void recorded_take_signals(void) {
     static const int left[] = {SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS};
-    struct sigaction take = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART};
+    struct sigaction take = {.sa_sigaction = recorded_on_signal,
+                             .sa_flags = SA_SIGINFO | SA_RESTART};
     struct sigaction standard = {.sa_handler = SIG_DFL};
     sigfillset(&take.sa_mask);
     for (int number = 1; number <= SIGRTMAX; number++) {
         bool is_left = false;
         for (size_t i = 0; i < sizeof left / sizeof *left; i++)
             is_left = is_left || number == left[i];
-        if (!is_left) change_action(number, number == SIGCHLD ? &standard : &take);
+        if (!is_left) recorded_change_action(number, number == SIGCHLD ? &standard : &take);
     }
 }
 
-// Once the command has ended, the terminal may stop us, but not for what we write to it.
-static void release_stops(void) {
+// After the command has ended, Ctrl-Z may stop this process, but output to the terminal must not.
+static void recorded_release_stops(void) {
     sigaction(SIGTSTP, &inherited.actions[SIGTSTP], NULL);
     signal(SIGTTIN, SIG_IGN);
     signal(SIGTTOU, SIG_IGN);
@@ -197,14 +201,14 @@ void recorded_command_prepare(void (*abandon_all)(void)) {
     abandon = abandon_all;
     sigset_t all;
     sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &inherited.mask); // until there is somebody to pass them to
-    raise_limits();
-    take_signals();
+    pthread_sigmask(SIG_BLOCK, &all, &inherited.mask); // until the command has started
+    recorded_raise_limits();
+    recorded_take_signals();
 }
 
-// Where the command cannot be run, says why in memory that both share: a pipe would take two
-// descriptors of the few that there may be.
-_Noreturn static void become(char **command, int output, int *failure) {
+// If exec fails, stores errno in shared memory: a pipe would need two descriptors, of which there
+// may be few.
+_Noreturn static void recorded_become(char **command, int output, int *failure) {
     for (int i = 0; i < LIMITS; i++)
         setrlimit((__rlimit_resource_t)limit_kinds[i], &inherited.limits[i]);
     for (int number = 1; number < NSIG; number++)
@@ -216,27 +220,27 @@ _Noreturn static void become(char **command, int output, int *failure) {
     _exit(NOT_FOUND);
 }
 
-static int *shared_failure(void) {
+static int *recorded_shared_failure(void) {
     void *page = mmap(NULL, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     return page != MAP_FAILED ? page : NULL;
 }
 
-static bool start(char **command, int output, int *failure, const recorder *shared,
-                  recorded_command *end) {
+static bool recorded_start(char **command, int output, int *failure, const recorder *shared,
+                           recorded_command *end) {
     if (failure == NULL) return false;
     end->pid = fork();
-    if (end->pid == 0) become(command, output, failure);
+    if (end->pid == 0) recorded_become(command, output, failure);
     int error = errno;
     command_pid = end->pid;
-    if (end->pid > 0) start_witness(shared);
+    if (end->pid > 0) recorded_start_witness(shared);
     pthread_sigmask(SIG_SETMASK, &inherited.mask, NULL);
     errno = error;
     return end->pid > 0;
 }
 
-// ---- until it ends ----
+// ---- Waiting for the end ------------------------------------------------------------------------
 
-static void read_name(recorded_command *end) {
+static void recorded_read_name(recorded_command *end) {
     char path[64];
     snprintf(path, sizeof path, "/proc/%ld/comm", (long)end->pid);
     FILE *file = fopen(path, "re");
@@ -246,8 +250,8 @@ static void read_name(recorded_command *end) {
     fclose(file);
 }
 
-// A process's state, as /proc has it: 'T' is stopped; 0: there is none.
-static char state_of(pid_t pid) {
+// Returns a process's state as in /proc: 'T' is stopped; 0 if there is no such process.
+static char recorded_state_of(pid_t pid) {
     char path[64], text[256], state = 0;
     snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
     int file = open(path, O_RDONLY | O_CLOEXEC);
@@ -259,28 +263,29 @@ static char state_of(pid_t pid) {
     return state;
 }
 
-// Continues the stopped recorder once somebody has continued the command alone.
-_Noreturn static void watch(pid_t recorder, pid_t command) {
+// Continues the stopped recorder when the command alone is continued.
+_Noreturn static void recorded_watch(pid_t recorder, pid_t command) {
     struct timespec nap = {.tv_nsec = NAP_MOST_NS};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     while (getppid() == recorder) {
-        if (state_of(recorder) == 'T' && state_of(command) != 'T') kill(recorder, SIGCONT);
+        if (recorded_state_of(recorder) == 'T' && recorded_state_of(command) != 'T')
+            kill(recorder, SIGCONT);
         nanosleep(&nap, NULL);
     }
     _exit(0);
 }
 
-// Stops as the command did, so that who waits for us sees it. A SIGCONT that is sent to us is
-// passed on.
-static void stop_alike(pid_t pid) {
+// Stops this process if the command has stopped, as its parent expects. A SIGCONT to this process
+// is passed on.
+static void recorded_stop_alike(pid_t pid) {
     siginfo_t stopped = {0};
     if (waitid(P_PID, (id_t)pid, &stopped, WSTOPPED | WNOHANG) != 0 || stopped.si_pid == 0) return;
     pid_t recorder = getpid();
     sigset_t all, kept;
     sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &kept); // for the watcher
+    pthread_sigmask(SIG_BLOCK, &all, &kept); // in the watcher
     pid_t watcher = fork();
-    if (watcher == 0) watch(recorder, pid);
+    if (watcher == 0) recorded_watch(recorder, pid);
     pthread_sigmask(SIG_SETMASK, &kept, NULL);
     if (watcher < 0) return;
     raise(SIGSTOP);
@@ -288,15 +293,15 @@ static void stop_alike(pid_t pid) {
     waitpid(watcher, NULL, 0);
 }
 
-static bool has_ended(recorded_command *end) {
+static bool recorded_has_ended(recorded_command *end) {
     siginfo_t ended = {0};
     if (waitid(P_PID, (id_t)end->pid, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
         ended.si_pid == 0)
         return false;
-    read_name(end); // a zombie still has one
+    recorded_read_name(end); // a zombie still has one
     command_pid = 0;
-    end_witness();
-    release_stops();
+    recorded_end_witness();
+    recorded_release_stops();
     while (waitpid(end->pid, &end->status, 0) < 0 && errno == EINTR)
         ;
     return true;
@@ -304,17 +309,17 @@ static bool has_ended(recorded_command *end) {
 
 bool recorded_command_run(char **command, int output, recorder *recorder, recorded_command *end) {
     *end = (recorded_command){0};
-    int *failure = shared_failure();
-    if (!start(command, output, failure, recorder, end)) return false;
+    int *failure = recorded_shared_failure();
+    if (!recorded_start(command, output, failure, recorder, end)) return false;
     struct pollfd process = {.fd = pidfd_open(end->pid, 0), .events = POLLIN};
     struct timespec nap = {.tv_nsec = NAP_LEAST_NS};
-    while (!has_ended(end)) {
-        stop_alike(end->pid);
+    while (!recorded_has_ended(end)) {
+        recorded_stop_alike(end->pid);
         uint64_t moved = recorder_drain(recorder);
         if (moved > BUSY_RECORDS) continue;
         nap.tv_nsec = moved != 0 ? NAP_LEAST_NS : 2 * nap.tv_nsec;
         if (nap.tv_nsec > NAP_MOST_NS) nap.tv_nsec = NAP_MOST_NS;
-        ppoll(&process, 1, &nap, NULL); // a descriptor of −1 is passed over
+        ppoll(&process, 1, &nap, NULL); // ignores a descriptor of −1
     }
     if (process.fd >= 0) close(process.fd);
     end->exec_error = *failure;
@@ -327,7 +332,7 @@ void recorded_command_end_alike(const recorded_command *end) {
     if (!WIFSIGNALED(end->status)) exit(WEXITSTATUS(end->status));
     fflush(NULL);
     int number = WTERMSIG(end->status);
-    struct rlimit no_core = {0, 0}; // the command's is there already
+    struct rlimit no_core = {0, 0}; // the command has dumped its own
     setrlimit(RLIMIT_CORE, &no_core);
     struct sigaction standard = {.sa_handler = SIG_DFL};
     sigaction(number, &standard, NULL);

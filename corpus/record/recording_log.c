@@ -1,4 +1,4 @@
-// The log of a recording: who did what in it.
+// The log of a recording: its threads and processes.
 #include "corpus/record/recording.h"
 
 #include <errno.h>
@@ -10,13 +10,9 @@
 
 enum { TEXT_MAX = 16384 };
 
-static bool fail(trace_error *error, int number) {
-    snprintf(error->text, sizeof error->text, "%s", strerror(number));
-    return false;
-}
-
-// Room for item `index`; new ones are zero. False: out of memory.
-static bool make_room(void **items, uint32_t *count, uint32_t index, size_t item_bytes) {
+// Makes room for item `index`; new items are zero. Returns false if out of memory.
+static bool recording_log_make_room(void **items, uint32_t *count, uint32_t index,
+                                    size_t item_bytes) {
     if (index < *count) return true;
     size_t larger = 2 * (size_t)index + 16;
     char *moved = reallocarray(*items, larger, item_bytes);
@@ -27,40 +23,44 @@ static bool make_room(void **items, uint32_t *count, uint32_t index, size_t item
     return true;
 }
 
-// Numbers are given one after the other, and each took a record: a larger one is damage.
-static recording_process *process_at(recording *recording, uint64_t number, bool *memory) {
+// Returns the process of a number, or NULL if out of memory (`memory` is then false) or if the
+// number is invalid: each process has a record, so there are no more processes than records.
+static recording_process *recording_log_process_at(recording *recording, uint64_t number,
+                                                   bool *memory) {
     if (number == 0 || number > recording->count + 1) return NULL;
-    *memory = make_room((void **)&recording->processes, &recording->processes_end, (uint32_t)number,
-                        sizeof *recording->processes);
+    *memory = recording_log_make_room((void **)&recording->processes, &recording->processes_end,
+                                      (uint32_t)number, sizeof *recording->processes);
     return *memory ? &recording->processes[number] : NULL;
 }
 
-static bool see_thread(recording *recording, const recording_record *record) {
+static bool recording_log_see_thread(recording *recording, const recording_record *record) {
     bool memory = true;
     if (record->thread > recording->count ||
-        process_at(recording, record->address, &memory) == NULL)
+        recording_log_process_at(recording, record->address, &memory) == NULL)
         return memory;
-    if (!make_room((void **)&recording->process_of, &recording->threads, record->thread,
-                   sizeof *recording->process_of))
+    if (!recording_log_make_room((void **)&recording->process_of, &recording->threads,
+                                 record->thread, sizeof *recording->process_of))
         return false;
     recording->process_of[record->thread] = (uint32_t)record->address;
     return true;
 }
 
-static bool add_text(recording_process *process, const recording_record *record, size_t *length) {
+static bool recording_log_add_text(recording_process *process, const recording_record *record,
+                                   size_t *length) {
     if (*length + RECORDING_TEXT_BYTES > TEXT_MAX) return true;
     char *text = realloc(process->text, *length + RECORDING_TEXT_BYTES + 2);
     if (text == NULL) return false;
     memcpy(text + *length, &record->address, RECORDING_TEXT_BYTES);
     *length += RECORDING_TEXT_BYTES;
-    memset(text + *length, 0, 2); // two strings, however it was cut
+    memset(text + *length, 0, 2); // ends two strings, wherever the text was cut
     process->text = text;
     return true;
 }
 
-static bool see_process(recording *recording, const recording_record *record, recording_verb verb) {
+static bool recording_log_see_process(recording *recording, const recording_record *record,
+                                      recording_verb verb) {
     bool memory = true;
-    recording_process *process = process_at(recording, record->thread, &memory);
+    recording_process *process = recording_log_process_at(recording, record->thread, &memory);
     if (process == NULL) return memory;
     switch (verb) {
     case RECORDING_IMAGE:
@@ -75,11 +75,11 @@ static bool see_process(recording *recording, const recording_record *record, re
         process->fork_at = record->size;
         return true;
     default:
-        return add_text(process, record, &process->text_length);
+        return recording_log_add_text(process, record, &process->text_length);
     }
 }
 
-static bool see(recording *recording, const recording_record *record) {
+static bool recording_log_see(recording *recording, const recording_record *record) {
     recording_verb verb = recording_verb_of(record);
     switch (verb) {
     case RECORDING_ALLOCATE:
@@ -90,17 +90,17 @@ static bool see(recording *recording, const recording_record *record) {
             recording->processes[recording->process_of[record->thread]].calls++;
         return true;
     case RECORDING_THREAD:
-        return see_thread(recording, record);
+        return recording_log_see_thread(recording, record);
     case RECORDING_IMAGE:
     case RECORDING_FORKED:
     case RECORDING_TEXT:
-        return see_process(recording, record, verb);
+        return recording_log_see_process(recording, record, verb);
     default:
         return true;
     }
 }
 
-static void name_processes(recording *recording) {
+static void recording_log_name_processes(recording *recording) {
     for (uint32_t i = 0; i < recording->processes_end; i++) {
         recording_process *process = &recording->processes[i];
         process->name = process->file = "?";
@@ -115,12 +115,12 @@ static void name_processes(recording *recording) {
 }
 
 bool recording_survey(recording *recording, trace_error *error) {
-    bool memory = make_room((void **)&recording->processes, &recording->processes_end, 0,
-                            sizeof *recording->processes);
+    bool memory = recording_log_make_room((void **)&recording->processes, &recording->processes_end,
+                                          0, sizeof *recording->processes);
     for (uint64_t i = 0; memory && i < recording->count; i++)
-        memory = see(recording, &recording->records[i]);
-    if (!memory) return fail(error, ENOMEM);
-    name_processes(recording);
+        memory = recording_log_see(recording, &recording->records[i]);
+    if (!memory) return trace_fail(error, "%s", strerror(ENOMEM));
+    recording_log_name_processes(recording);
     return true;
 }
 
@@ -136,7 +136,7 @@ bool recording_open(int log, recording *recording, trace_error *error) {
     close(log);
     if (start == MAP_FAILED) {
         recording->count = recording->bytes = 0;
-        return fail(error, reason);
+        return trace_fail(error, "%s", strerror(reason));
     }
     recording->records = start;
     return recording_survey(recording, error);

@@ -3,35 +3,35 @@
 #include <sched.h>
 #include <string.h>
 
-// A line less than a page: every page is reached, and not always the same set of the cache.
+// A cache line less than a page: touches every page, in different sets of the cache.
 enum { PAGE_BYTES = 4096, TOUCH_STRIDE = PAGE_BYTES - 64 };
 
-// Writes a byte in every page that bytes from … size − 1 of a block lie in, and the last one.
-static void touch_far(unsigned char *block, size_t from, size_t size) {
+// Writes one byte of every page of the bytes from … size − 1 of a block, and the last byte.
+static void player_touch_far(unsigned char *block, size_t from, size_t size) {
     if (from >= size) return;
     for (size_t at = from; at < size; at += TOUCH_STRIDE)
         ((volatile unsigned char *)block)[at] = 1;
     ((volatile unsigned char *)block)[size - 1] = 1;
 }
 
-static inline void touch(void *block, size_t size) {
+static inline void player_touch(void *block, size_t size) {
     if (__builtin_expect(size - 1 < PAGE_BYTES, 1)) { // 1 … 4096
         ((volatile unsigned char *)block)[0] = 1;
         ((volatile unsigned char *)block)[size - 1] = 1;
     } else {
-        touch_far(block, 0, size);
+        player_touch_far(block, 0, size);
     }
 }
 
 // Adjusts the slots after the base has moved.
-static void rebase(player *player, const unsigned char *old_base) {
+static void player_rebase(player *player, const unsigned char *old_base) {
     ptrdiff_t distance = player->memory->base - old_base;
     for (uint32_t i = 0; i < player->replay->slots; i++)
         if (player->slots[i]) player->slots[i] = (unsigned char *)player->slots[i] + distance;
 }
 
-// The operations on the memory itself. After a move the slots are adjusted.
-static void surroundings(player *player, replay_verb verb, uint32_t number) {
+// Plays an operation on the memory itself. Adjusts the slots after a move.
+static void player_surroundings(player *player, replay_verb verb, uint32_t number) {
     if (!player->memory) return; // a system malloc
     const unsigned char *base = player->memory->base;
     if (verb == REPLAY_GROW)
@@ -40,37 +40,38 @@ static void surroundings(player *player, replay_verb verb, uint32_t number) {
         lm_memory_refuse(player->memory, number);
     else
         lm_memory_move(player->memory);
-    if (player->memory->base != base) rebase(player, base);
+    if (player->memory->base != base) player_rebase(player, base);
 }
 
-static void observe_after(player *player, const player_observer *observer, player_event *event,
-                          void *block, const unsigned char *base) {
-    if (player->memory && player->memory->base != base) rebase(player, base);
+static void player_observe_after(player *player, const player_observer *observer,
+                                 player_event *event, void *block, const unsigned char *base) {
+    if (player->memory && player->memory->base != base) player_rebase(player, base);
     event->block = block;
     observer->after(observer->context, event);
 }
 
 // Stores an allocated block in its slot, or NULL.
-static inline void came(player *player, void **slot, const replay_step *step, void *block) {
+static inline void player_store(player *player, void **slot, const replay_step *step, void *block) {
     *slot = block;
     if (__builtin_expect(block != NULL, 1))
-        touch(block, step->size);
+        player_touch(block, step->size);
     else
         player->failures++;
 }
 
-// A resized block, or NULL, and then it is as it was.
-static inline void resized(player *player, void **slot, const replay_step *step, void *block) {
+// Stores a resized block in its slot, unless it is NULL: the slot then keeps the old block.
+static inline void player_store_resized(player *player, void **slot, const replay_step *step,
+                                        void *block) {
     if (__builtin_expect(block != NULL, 1))
-        touch_far(*slot = block, step[1].size, step->size);
+        player_touch_far(*slot = block, step[1].size, step->size);
     else
         player->failures++;
 }
 
-// The verbs that stand in groups. `slots` and the table's functions are the caller's variables.
+// The verbs of groups. `slots` and the allocator's functions are variables of the caller.
 #define SLOT(step)        (&slots[replay_step_slot(step)])
-#define DO_ALLOCATE(step) came(player, SLOT(step), step, allocate((step)->size, memory))
-#define DO_ZEROED(step)   came(player, SLOT(step), step, allocate_zeroed((step)->size, memory))
+#define DO_ALLOCATE(step) player_store(player, SLOT(step), step, allocate((step)->size, memory))
+#define DO_ZEROED(step)   player_store(player, SLOT(step), step, zeroed((step)->size, memory))
 #define DO_FREE(step)     release(*SLOT(step), 0, memory)
 
 #define GROUP(a, b, c, d)                                                                          \
@@ -86,10 +87,11 @@ static inline void resized(player *player, void **slot, const replay_step *step,
     GROUPS_OF_3(a, b, ALLOCATE) GROUPS_OF_3(a, b, FREE) GROUPS_OF_3(a, b, ZEROED)
 #define GROUPS_OF_1(a) GROUPS_OF_2(a, ALLOCATE) GROUPS_OF_2(a, FREE) GROUPS_OF_2(a, ZEROED)
 
-// One step, of any verb. `observer` is a constant NULL in the timed loop, and all that asks for it
-// is gone from its code.
+// Plays one step of any verb. In the timed loop `observer` is a constant NULL, and the compiler
+// removes all code for it.
 static inline __attribute__((always_inline)) void
-play_step(player *const player, const replay_step *const step, const player_observer *observer) {
+player_play_step(player *const player, const replay_step *const step,
+                 const player_observer *observer) {
     const lm_allocator *const table = player->allocator;
     lm_memory *const memory = player->memory;
     const replay_verb verb = replay_step_verb(step);
@@ -99,7 +101,7 @@ play_step(player *const player, const replay_step *const step, const player_obse
     void *block = player->slots[slot];
     player_event event;
     if (verb >= REPLAY_GROW) {
-        surroundings(player, verb, step->size);
+        player_surroundings(player, verb, step->size);
         return;
     }
     if (observer) {
@@ -112,8 +114,8 @@ play_step(player *const player, const replay_step *const step, const player_obse
                                replay_step_old_size(step)};
         observer->before(observer->context, &event);
     }
-    size_t touched = 0; // bytes of the block that have been touched before
-    bool kept = false;  // a failed resize leaves the block as it was
+    size_t touched = 0; // bytes of the block that were touched before
+    bool kept = false;  // a failed resize keeps the block
     switch (verb) {
     case REPLAY_ALLOCATE:
         block = table->allocate(size, memory);
@@ -132,29 +134,29 @@ play_step(player *const player, const replay_step *const step, const player_obse
         break;
     default: // a resize
         touched = step[1].size;
-        kept = block != NULL; // else it failed before, and fails again
+        kept = block != NULL; // else its allocation failed, and the resize fails too
         if (kept)
             block = verb == REPLAY_RESIZE ? table->resize(block, size, memory)
                                           : table->resize_aligned(block, size, alignment, memory);
     }
     player->failures += !block && verb != REPLAY_FREE;
-    if (observer) observe_after(player, observer, &event, block, base);
+    if (observer) player_observe_after(player, observer, &event, block, base);
     if (!block && kept) return;
     player->slots[slot] = block;
-    if (!block || observer) return; // an observer touches as it likes
+    if (!block || observer) return; // an observer writes to blocks itself
     if (touched)
-        touch_far(block, touched, size);
+        player_touch_far(block, touched, size);
     else
-        touch(block, size);
+        player_touch(block, size);
 }
 
-static void play(player *const player, uint64_t first, uint64_t end) {
+static void player_play_steps(player *const player, uint64_t first, uint64_t end) {
     const replay_step *step = replay_steps(player->replay) + first;
     const replay_step *const last = replay_steps(player->replay) + end;
     lm_memory *const memory = player->memory;
     void **const slots = player->slots;
     void *(*const allocate)(size_t, lm_memory *) = player->allocator->allocate;
-    void *(*const allocate_zeroed)(size_t, lm_memory *) = player->allocator->allocate_zeroed;
+    void *(*const zeroed)(size_t, lm_memory *) = player->allocator->allocate_zeroed;
     void *(*const resize)(void *, size_t, lm_memory *) = player->allocator->resize;
     void (*const release)(void *, size_t, lm_memory *) = player->allocator->free;
     while (step < last) {
@@ -164,23 +166,24 @@ static void play(player *const player, uint64_t first, uint64_t end) {
             GROUPS_OF_1(ZEROED)
         case REPLAY_RESIZE:
             if (!*SLOT(step))
-                player->failures++; // it failed before
+                player->failures++; // its allocation failed
             else
-                resized(player, SLOT(step), step, resize(*SLOT(step), step->size, memory));
+                player_store_resized(player, SLOT(step), step,
+                                     resize(*SLOT(step), step->size, memory));
             step += 2;
             continue;
-        default: // alone between others, and not often
-            play_step(player, step, NULL);
+        default: // rare, and not in groups
+            player_play_step(player, step, NULL);
             step += replay_verb_steps(replay_step_verb(step));
         }
     }
 }
 
-// Waits until all that was recorded before on a slot is done.
-static inline void await(const uint32_t *turn, uint32_t wanted) {
+// Waits for the operations that were recorded earlier on the slot.
+static inline void player_await(const uint32_t *turn, uint32_t wanted) {
     enum { SPINS = 4096 };
     for (uint32_t spins = 0; __atomic_load_n(turn, __ATOMIC_ACQUIRE) != wanted; spins++)
-        if (spins % SPINS == SPINS - 1) sched_yield(); // fewer cores than lanes
+        if (spins % SPINS == SPINS - 1) sched_yield(); // there may be fewer cores than lanes
 }
 
 void player_play_lane(player *player, uint32_t lane, uint32_t *turns) {
@@ -190,25 +193,25 @@ void player_play_lane(player *player, uint32_t lane, uint32_t *turns) {
     for (; turn < last; turn++) {
         const replay_step steps[2] = {{turn->slot << REPLAY_VERB_BITS | turn->verb, turn->size},
                                       {turn->alignment, turn->old_size}};
-        await(&turns[turn->slot], turn->turn);
-        play_step(player, steps, NULL);
+        player_await(&turns[turn->slot], turn->turn);
+        player_play_step(player, steps, NULL);
         __atomic_store_n(&turns[turn->slot], turn->turn + 1, __ATOMIC_RELEASE);
     }
 }
 
 void player_play(player *player) {
-    play(player, 0, player->replay->steps_timed);
+    player_play_steps(player, 0, player->replay->steps_timed);
 }
 
 void player_close(player *player) {
-    play(player, player->replay->steps_timed, player->replay->steps);
+    player_play_steps(player, player->replay->steps_timed, player->replay->steps);
 }
 
 void player_play_observed(player *player, const player_observer *observer) {
     const replay_step *step = replay_steps(player->replay);
     const replay_step *const last = step + player->replay->steps;
     while (step < last) {
-        play_step(player, step, observer);
+        player_play_step(player, step, observer);
         step += replay_verb_steps(replay_step_verb(step));
     }
 }

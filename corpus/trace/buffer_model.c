@@ -32,7 +32,7 @@ bool buffer_model_create(buffer_model *model, const buffer_limits *limits) {
     return false;
 }
 
-// What the tables hold is written by what begins it.
+// The tables need no initial values: each row is written when its object begins.
 void buffer_model_restart(buffer_model *model) {
     model->begun = model->owner = 0;
     model->queue_first = model->queue_end = 0;
@@ -54,12 +54,12 @@ void buffer_model_end(buffer_model *model) {
     *model = (buffer_model){0};
 }
 
-static void retain(buffer_model *model, uint32_t buffer) {
+static void buffer_model_retain(buffer_model *model, uint32_t buffer) {
     if (buffer != BUFFER_MODEL_NONE) model->buffers[buffer].references++;
 }
 
-// False: the reference stood for nothing.
-static bool release(buffer_model *model, uint32_t reference) {
+// Returns false if the reference was empty.
+static bool buffer_model_release(buffer_model *model, uint32_t reference) {
     uint32_t buffer = model->references[reference].buffer;
     if (buffer == BUFFER_MODEL_NONE) return false;
     if (--model->buffers[buffer].references > 0) return true;
@@ -69,7 +69,7 @@ static bool release(buffer_model *model, uint32_t reference) {
     return true;
 }
 
-static void create(buffer_model *model, const trace_operation *operation) {
+static void buffer_model_create_buffer(buffer_model *model, const trace_operation *operation) {
     uint32_t buffer = model->begun++;
     model->buffers[buffer] = (model_buffer){.memory = model->owner,
                                             .size = operation->argument[1],
@@ -81,7 +81,7 @@ static void create(buffer_model *model, const trace_operation *operation) {
     model->live_bytes += operation->argument[1];
 }
 
-static bool view(buffer_model *model, const trace_operation *operation) {
+static bool buffer_model_view(buffer_model *model, const trace_operation *operation) {
     const uint32_t *argument = operation->argument;
     uint32_t buffer = model->references[argument[1]].buffer, element = elements[argument[2]];
     model_reference *made = &model->references[argument[0]];
@@ -95,31 +95,31 @@ static bool view(buffer_model *model, const trace_operation *operation) {
     uint64_t end = argument[3] + (uint64_t)argument[4] * element;
     bool good = end <= model->buffers[buffer].size && argument[3] % element == 0;
     if (!good) made->buffer = BUFFER_MODEL_NONE;
-    retain(model, made->buffer);
+    buffer_model_retain(model, made->buffer);
     return good;
 }
 
-static bool is_big(uint32_t kind) {
+static bool buffer_model_is_big(uint32_t kind) {
     return kind == I64 || kind == U64;
 }
 
-static bool copy(const buffer_model *model, const trace_operation *operation) {
+static bool buffer_model_copy(const buffer_model *model, const trace_operation *operation) {
     const uint32_t *argument = operation->argument;
     const model_reference *to = &model->references[argument[0]];
     const model_reference *from = &model->references[argument[1]];
     if (to->buffer == BUFFER_MODEL_NONE || from->buffer == BUFFER_MODEL_NONE) return true;
     if (!to->view || !from->view) return false;
-    if (is_big(to->kind) != is_big(from->kind)) return false;
+    if (buffer_model_is_big(to->kind) != buffer_model_is_big(from->kind)) return false;
     if ((to->kind == BYTES) != (from->kind == BYTES)) return false;
     return (uint64_t)argument[2] + argument[4] <= to->length &&
            (uint64_t)argument[3] + argument[4] <= from->length;
 }
 
-static void drain(buffer_model *model, uint32_t count) {
+static void buffer_model_drain(buffer_model *model, uint32_t count) {
     while (model->drained < count && model->queue_first < model->queue_end) {
         uint32_t token = model->queue[model->queue_first++];
         model->drained++;
-        model->released += release(model, model->tokens[token]);
+        model->released += buffer_model_release(model, model->tokens[token]);
     }
 }
 
@@ -132,20 +132,20 @@ bool buffer_model_play(buffer_model *model, const trace_operation *operation) {
         model->owner = argument[0];
         return true;
     case TRACE_BUFFER:
-        create(model, operation);
+        buffer_model_create_buffer(model, operation);
         return true;
     case TRACE_RETAIN:
         references[argument[0]] =
             (model_reference){.buffer = references[argument[1]].buffer, .owner = model->owner};
-        retain(model, references[argument[0]].buffer);
+        buffer_model_retain(model, references[argument[0]].buffer);
         return true;
     case TRACE_RELEASE:
-        release(model, argument[0]);
+        buffer_model_release(model, argument[0]);
         return true;
     case TRACE_VIEW:
-        return view(model, operation);
+        return buffer_model_view(model, operation);
     case TRACE_COPY:
-        return copy(model, operation);
+        return buffer_model_copy(model, operation);
     case TRACE_TRANSFER:
         references[argument[0]].owner = argument[1];
         return true;
@@ -156,9 +156,9 @@ bool buffer_model_play(buffer_model *model, const trace_operation *operation) {
         model->queue[model->queue_end++] = argument[0];
         return true;
     case TRACE_DRAIN:
-        drain(model, argument[0]);
+        buffer_model_drain(model, argument[0]);
         return true;
-    default: // a detached reference is as it was
+    default: // a detach changes no reference
         return true;
     }
 }

@@ -8,7 +8,7 @@
 typedef struct lowering {
     buffer_model model;
     scopes scopes;
-    uint32_t *blocks, *buffers; // by number: what the lowered trace calls them
+    uint32_t *blocks, *buffers; // by number: their IDs in the lowered trace
     uint32_t begun;
     trace_builder *builder;
     trace_error *error;
@@ -21,43 +21,44 @@ bool lowering_is_needed(const trace *trace) {
     return false;
 }
 
-static bool append(lowering *l, trace_operation operation) {
+static bool lowering_append(lowering *l, trace_operation operation) {
     return trace_builder_append(l->builder, &operation, l->error);
 }
 
-static bool lower(lowering *l, const trace_operation *operation) {
+static bool lowering_lower(lowering *l, const trace_operation *operation) {
     trace_operation same = *operation;
     buffer_model_play(&l->model, operation);
     for (uint32_t i = 0; i < l->model.died_count; i++)
-        if (!append(l, (trace_operation){TRACE_FREE, {l->buffers[l->model.died[i]]}})) return false;
+        if (!lowering_append(l, (trace_operation){TRACE_FREE, {l->buffers[l->model.died[i]]}}))
+            return false;
     scopes_play(&l->scopes, operation);
     for (uint32_t i = 0; i < l->scopes.ended_count; i++)
-        if (!append(l, (trace_operation){TRACE_FREE, {l->blocks[l->scopes.ended[i]]}}))
+        if (!lowering_append(l, (trace_operation){TRACE_FREE, {l->blocks[l->scopes.ended[i]]}}))
             return false;
     switch (operation->verb) {
     case TRACE_BUFFER:
         same.verb = TRACE_ALLOCATE;
         same.argument[0] = l->buffers[l->model.begun - 1] = l->begun++;
-        return append(l, same);
+        return lowering_append(l, same);
     case TRACE_ALLOCATE:
     case TRACE_ZEROED:
         l->blocks[operation->argument[0]] = l->begun++;
         __attribute__((fallthrough));
     case TRACE_RESIZE:
         same.argument[0] = l->blocks[operation->argument[0]];
-        return append(l, same);
+        return lowering_append(l, same);
     case TRACE_LANE:
     case TRACE_EXIT:
     case TRACE_GROW:
     case TRACE_REFUSE:
     case TRACE_MOVE:
-        return append(l, same);
+        return lowering_append(l, same);
     default:
         return true;
     }
 }
 
-static bool copy_preamble(trace_builder *builder, const char *preamble) {
+static bool lowering_copy_preamble(trace_builder *builder, const char *preamble) {
     const char *end;
     for (; (end = strchr(preamble, '\n')) != NULL; preamble = end + 1) {
         char *line = strndup(preamble, (size_t)(end - preamble));
@@ -75,11 +76,11 @@ bool lowering_run(const trace *trace, struct trace *lowered, trace_error *error)
     bool room = l.builder && l.blocks && buffer_model_start(&l.model, trace) &&
                 scopes_begin(&l.scopes, trace);
     if (room) l.buffers = calloc((size_t)l.model.buffer_count + 1, sizeof *l.buffers);
-    room = room && l.buffers && copy_preamble(l.builder, trace->preamble);
+    room = room && l.buffers && lowering_copy_preamble(l.builder, trace->preamble);
     if (!room) snprintf(error->text, sizeof error->text, "out of memory");
     bool good = room;
     for (size_t i = 0; good && i < trace->count; i++)
-        good = lower(&l, &trace->operations[i]);
+        good = lowering_lower(&l, &trace->operations[i]);
     if (good)
         good = trace_builder_finish(l.builder, lowered, error);
     else if (l.builder)

@@ -27,25 +27,25 @@ void scopes_end(scopes *scopes) {
     *scopes = (struct scopes){0};
 }
 
-// A block comes into the scope that is open; where it already is, its place in the order stays.
-static void enter(scopes *scopes, uint32_t block) {
+// Moves a block into the innermost scope, unless it is there already.
+static void scopes_enter(scopes *scopes, uint32_t block) {
     if (scopes->depths[block] == scopes->depth) return;
     scopes->depths[block] = scopes->depth;
     scopes->order[scopes->entered++] = block;
 }
 
-static void end(scopes *scopes, uint32_t block) {
+static void scopes_end_block(scopes *scopes, uint32_t block) {
     scopes->depths[block] = 0;
     scopes->ended[scopes->ended_count++] = block;
 }
 
-// Ends what lives in the innermost scope; a block that was freed, or came into another scope later,
-// is left in the order as well.
-static void end_scope(scopes *scopes) {
+// Ends the live blocks of the innermost scope. The order also has blocks that were freed, or moved
+// into another scope later.
+static void scopes_end_scope(scopes *scopes) {
     uint32_t mark = scopes->marks[scopes->depth - 1];
     while (scopes->entered > mark) {
         uint32_t block = scopes->order[--scopes->entered];
-        if (scopes->depths[block] == scopes->depth) end(scopes, block);
+        if (scopes->depths[block] == scopes->depth) scopes_end_block(scopes, block);
     }
 }
 
@@ -55,20 +55,20 @@ void scopes_play(scopes *scopes, const trace_operation *operation) {
     case TRACE_ALLOCATE:
     case TRACE_ZEROED:
     case TRACE_RESIZE:
-        enter(scopes, operation->argument[0]);
+        scopes_enter(scopes, operation->argument[0]);
         break;
     case TRACE_FREE:
-        end(scopes, operation->argument[0]);
+        scopes_end_block(scopes, operation->argument[0]);
         break;
     case TRACE_OPEN:
         scopes->marks[scopes->depth++] = scopes->entered;
         break;
     case TRACE_CLOSE:
-        end_scope(scopes);
+        scopes_end_scope(scopes);
         scopes->depth--;
         break;
     case TRACE_RESET:
-        for (end_scope(scopes); scopes->depth > 1; end_scope(scopes))
+        for (scopes_end_scope(scopes); scopes->depth > 1; scopes_end_scope(scopes))
             scopes->depth--;
         break;
     default:

@@ -1,13 +1,13 @@
 // The grammar of traces, and the builder, which is also the only validator.
 //
-// A space of IDs (blocks, references, tokens) is a table of pages that appear where an ID begins,
-// so that IDs need not be dense and an absurd one costs no more than a page. Laws:
-// - a name begins while nothing lives under it, and is used and ended while it lives;
-// - an attached reference is ended by its token only, and stays its owner's;
-// - after the exit the trace only closes;
+// A space of IDs (blocks, references, tokens) is a table of pages, each allocated when one of its
+// IDs begins: IDs need not be dense, and a huge one costs no more than a page. Laws:
+// - an ID begins while it is not live, and is used and ended while it is live;
+// - only its token ends an attached reference, whose owner does not change;
+// - after the exit only operations that close the trace follow;
 // - a block ends with the scope that it was allocated or last resized in (a resize may move it
 //   there);
-// - at the end nothing lives, and no token that was collected waits to be drained.
+// - at the end nothing is live, and no collected token waits to be drained.
 #include "corpus/trace/trace.h"
 #include "corpus/trace/trace_form.h"
 
@@ -17,7 +17,7 @@
 
 enum {
     PAGE_NAMES = 1024,
-    IDS_MAX = 1 << 24, // beyond it an ID must be no larger than dense ones would be
+    IDS_MAX = 1 << 24, // a larger ID must not exceed the number of IDs begun
     GROWTH_PAGES_MAX = 65536,
 };
 
@@ -120,33 +120,34 @@ typedef enum life { LIFE_NEVER, LIFE_LIVE, LIFE_ATTACHED, LIFE_ENDED } life;
 typedef struct named {
     uint32_t number;
     uint32_t life;
-    uint32_t depth, scope; // of a block: where it is to end
+    uint32_t depth, scope; // of a block: the scope with which it ends
 } named;
 
-// A scope that is open, by its depth; the first is the whole trace's, until a reset.
+// An open scope, by its depth; the first one is the whole trace, until a reset.
 typedef struct open_scope {
     uint32_t number; // how many were open before it
     uint32_t live;   // blocks
 } open_scope;
 
 typedef struct id_space {
-    named **pages; // of PAGE_NAMES, NULL where no ID began
+    named **pages; // of PAGE_NAMES; NULL if none of its IDs began
     size_t page_count;
     uint32_t begun, live;
 } id_space;
 
 struct trace_builder {
     trace trace;
-    size_t preamble_length, preamble_capacity;
+    FILE *preamble; // of the trace: a stream in memory
+    size_t preamble_bytes;
     id_space spaces[TRACE_SPACES];
     uint32_t *token_references; // by the token's number: the ID of the reference attached to it
     size_t token_capacity;
     uint32_t waiting; // tokens collected and not yet drained
     open_scope *scopes;
     size_t scope_capacity;
-    uint32_t depth, scopes_begun; // the scope opened last, and how many others ever were
-    bool one_heap, several;       // it has scopes or resets; buffers, or other memories
-    bool begun, exited, out_of_memory;
+    uint32_t depth, scopes_begun; // the scope opened last; the number of others so far
+    bool one_heap, several;       // has scopes or resets; has buffers or other memories
+    bool begun, exited;
 };
 
 bool trace_fail(trace_error *error, const char *format, ...) {
@@ -157,8 +158,8 @@ bool trace_fail(trace_error *error, const char *format, ...) {
     return false;
 }
 
-// Room for `count` items and one more. False: out of memory, and nothing has changed.
-static bool room_for_one(void **items, size_t *capacity, size_t count, size_t item_bytes) {
+// Makes room for one item more than `count`. Returns false, with nothing changed, if out of memory.
+static bool trace_room_for_one(void **items, size_t *capacity, size_t count, size_t item_bytes) {
     if (count < *capacity) return true;
     size_t larger = *capacity ? *capacity * 2 : 64;
     void *moved = realloc(*items, larger * item_bytes);
@@ -173,13 +174,11 @@ trace_builder *trace_builder_new(void) {
     if (!builder) return NULL;
     builder->scope_capacity = 8;
     builder->scopes = calloc(builder->scope_capacity, sizeof *builder->scopes);
-    if (!builder->scopes) {
-        free(builder);
-        return NULL;
-    }
+    builder->preamble = open_memstream(&builder->trace.preamble, &builder->preamble_bytes);
     builder->trace.lanes = builder->trace.memories = 1;
-    trace_builder_comment_line(builder, NULL, 0);
-    return builder;
+    if (builder->scopes && builder->preamble) return builder;
+    trace_builder_abandon(builder);
+    return NULL;
 }
 
 void trace_builder_abandon(trace_builder *builder) {
@@ -190,6 +189,7 @@ void trace_builder_abandon(trace_builder *builder) {
     }
     free(builder->token_references);
     free(builder->scopes);
+    if (builder->preamble) fclose(builder->preamble);
     trace_free(&builder->trace);
     free(builder);
 }
@@ -200,14 +200,14 @@ void trace_free(trace *trace) {
     memset(trace, 0, sizeof *trace);
 }
 
-static named *find(const id_space *space, uint32_t id) {
+static named *trace_find(const id_space *space, uint32_t id) {
     size_t page = id / PAGE_NAMES;
     if (page >= space->page_count || !space->pages[page]) return NULL;
     return &space->pages[page][id % PAGE_NAMES];
 }
 
-// As find, but makes the page. NULL: out of memory.
-static named *find_or_make(id_space *space, uint32_t id) {
+// The same, but makes the page. Returns NULL if out of memory.
+static named *trace_find_or_make(id_space *space, uint32_t id) {
     size_t page = id / PAGE_NAMES;
     if (page >= space->page_count) {
         size_t count = page >= 2 * space->page_count ? page + 1 : 2 * space->page_count;
@@ -218,11 +218,11 @@ static named *find_or_make(id_space *space, uint32_t id) {
         space->page_count = count;
     }
     if (!space->pages[page]) space->pages[page] = calloc(PAGE_NAMES, sizeof(named));
-    return find(space, id);
+    return trace_find(space, id);
 }
 
-// A name's life; a block's ends with its scope.
-static life life_of(const trace_builder *builder, trace_space which, const named *named) {
+// Returns the life of an ID. A block ends with its scope.
+static life trace_life_of(const trace_builder *builder, trace_space which, const named *named) {
     if (!named || named->life == LIFE_NEVER) return LIFE_NEVER;
     if (which != TRACE_SPACE_BLOCKS || named->life == LIFE_ENDED) return (life)named->life;
     bool open =
@@ -230,25 +230,25 @@ static life life_of(const trace_builder *builder, trace_space which, const named
     return open ? LIFE_LIVE : LIFE_ENDED;
 }
 
-static bool check_begin(trace_builder *builder, trace_space which, uint32_t id,
-                        trace_error *error) {
+static bool trace_check_begin(trace_builder *builder, trace_space which, uint32_t id,
+                              trace_error *error) {
     id_space *space = &builder->spaces[which];
     const space_words *word = &words[which];
     if (id >= IDS_MAX && id > space->begun)
         return trace_fail(error, "%s %u: IDs must be below %u", word->noun, id, (unsigned)IDS_MAX);
     if (space->begun == UINT32_MAX) return trace_fail(error, "too many %ss", word->noun);
-    const named *named = find_or_make(space, id);
+    const named *named = trace_find_or_make(space, id);
     if (!named) return trace_fail(error, "out of memory");
-    life life = life_of(builder, which, named);
+    life life = trace_life_of(builder, which, named);
     if (life == LIFE_LIVE || life == LIFE_ATTACHED)
         return trace_fail(error, "%s %u is %s again before it is %s", word->noun, id, word->begun,
                           word->ended);
     return true;
 }
 
-static bool check_live(const trace_builder *builder, const trace_argument_rule *rule, uint32_t id,
-                       trace_error *error) {
-    life life = life_of(builder, rule->space, find(&builder->spaces[rule->space], id));
+static bool trace_check_live(const trace_builder *builder, const trace_argument_rule *rule,
+                             uint32_t id, trace_error *error) {
+    life life = trace_life_of(builder, rule->space, trace_find(&builder->spaces[rule->space], id));
     const space_words *word = &words[rule->space];
     bool ends = rule->role == TRACE_ROLE_END;
     if (life == LIFE_NEVER)
@@ -262,10 +262,11 @@ static bool check_live(const trace_builder *builder, const trace_argument_rule *
     return true;
 }
 
-static bool check_argument(trace_builder *builder, const trace_argument_rule *rule, uint32_t value,
-                           trace_error *error) {
-    if (rule->role == TRACE_ROLE_BEGIN) return check_begin(builder, rule->space, value, error);
-    if (rule->role != TRACE_ROLE_NONE) return check_live(builder, rule, value, error);
+static bool trace_check_argument(trace_builder *builder, const trace_argument_rule *rule,
+                                 uint32_t value, trace_error *error) {
+    if (rule->role == TRACE_ROLE_BEGIN)
+        return trace_check_begin(builder, rule->space, value, error);
+    if (rule->role != TRACE_ROLE_NONE) return trace_check_live(builder, rule, value, error);
     if (value > rule->maximum)
         return trace_fail(error, "%s %u is more than %u", rule->name, value, rule->maximum);
     if (rule->power_of_two && (value == 0 || (value & (value - 1)) != 0))
@@ -273,27 +274,27 @@ static bool check_argument(trace_builder *builder, const trace_argument_rule *ru
     return true;
 }
 
-// What only a trace of one heap may do, and what only one of several things.
-static bool is_of_one_heap(trace_verb verb) {
+// Operations for traces of one heap only, and those that such a trace must not have.
+static bool trace_is_of_one_heap(trace_verb verb) {
     return verb >= TRACE_OPEN && verb <= TRACE_RESET;
 }
-static bool is_of_several(const trace_operation *operation) {
+static bool trace_is_of_several(const trace_operation *operation) {
     return (operation->verb >= TRACE_BUFFER && operation->verb <= TRACE_DRAIN) ||
            (operation->verb == TRACE_MEMORY && operation->argument[0] != 0);
 }
 
-static bool check_scopes(const trace_builder *builder, const trace_operation *operation,
-                         trace_error *error) {
-    if ((is_of_one_heap(operation->verb) && builder->several) ||
-        (is_of_several(operation) && builder->one_heap))
+static bool trace_check_scopes(const trace_builder *builder, const trace_operation *operation,
+                               trace_error *error) {
+    if ((trace_is_of_one_heap(operation->verb) && builder->several) ||
+        (trace_is_of_several(operation) && builder->one_heap))
         return trace_fail(error, "scopes and resets are of one heap: no buffers, no other memory");
     if (operation->verb == TRACE_CLOSE && builder->depth == 0)
         return trace_fail(error, "no scope is open");
     return true;
 }
 
-static bool check_heap(const trace_builder *builder, const trace_operation *operation,
-                       trace_error *error) {
+static bool trace_check_heap(const trace_builder *builder, const trace_operation *operation,
+                             trace_error *error) {
     uint32_t start = operation->argument[0], pages = operation->argument[1];
     if (builder->begun) return trace_fail(error, "a heap starts before anything is done");
     if (start == 0 || start % TRACE_ALIGNMENT_DEFAULT != 0)
@@ -305,8 +306,8 @@ static bool check_heap(const trace_builder *builder, const trace_operation *oper
     return true;
 }
 
-static bool check_operation(trace_builder *builder, const trace_operation *operation,
-                            trace_error *error) {
+static bool trace_check_operation(trace_builder *builder, const trace_operation *operation,
+                                  trace_error *error) {
     if (operation->verb >= TRACE_VERBS)
         return trace_fail(error, "unknown operation %u", operation->verb);
     const trace_grammar_rule *rule = &trace_grammar[operation->verb];
@@ -316,58 +317,59 @@ static bool check_operation(trace_builder *builder, const trace_operation *opera
     if (builder->trace.count == TRACE_OPERATIONS_MAX)
         return trace_fail(error, "more than %u operations", (unsigned)TRACE_OPERATIONS_MAX);
     for (int i = 0; i < TRACE_ARGUMENTS_MAX && rule->arguments[i] != TRACE_NONE; i++)
-        if (!check_argument(builder, &trace_argument_rules[rule->arguments[i]],
-                            operation->argument[i], error))
+        if (!trace_check_argument(builder, &trace_argument_rules[rule->arguments[i]],
+                                  operation->argument[i], error))
             return false;
-    if (!check_scopes(builder, operation, error)) return false;
-    if (operation->verb == TRACE_HEAP && !check_heap(builder, operation, error)) return false;
+    if (!trace_check_scopes(builder, operation, error)) return false;
+    if (operation->verb == TRACE_HEAP && !trace_check_heap(builder, operation, error)) return false;
     uint32_t reference = operation->argument[operation->verb == TRACE_ATTACH];
     if ((operation->verb == TRACE_ATTACH || operation->verb == TRACE_TRANSFER) &&
-        find(&builder->spaces[TRACE_SPACE_REFERENCES], reference)->life == LIFE_ATTACHED)
+        trace_find(&builder->spaces[TRACE_SPACE_REFERENCES], reference)->life == LIFE_ATTACHED)
         return trace_fail(error, "reference %u is attached%s", reference,
                           operation->verb == TRACE_ATTACH ? " twice"
                                                           : ": its token holds it for its owner");
     return true;
 }
 
-static bool make_room(trace_builder *builder) {
+static bool trace_make_room(trace_builder *builder) {
     trace *trace = &builder->trace;
-    return room_for_one((void **)&trace->operations, &trace->capacity, trace->count,
-                        sizeof *trace->operations) &&
-           room_for_one((void **)&builder->token_references, &builder->token_capacity,
-                        builder->spaces[TRACE_SPACE_TOKENS].begun,
-                        sizeof *builder->token_references) &&
-           room_for_one((void **)&builder->scopes, &builder->scope_capacity,
-                        (size_t)builder->depth + 1, sizeof *builder->scopes);
+    return trace_room_for_one((void **)&trace->operations, &trace->capacity, trace->count,
+                              sizeof *trace->operations) &&
+           trace_room_for_one((void **)&builder->token_references, &builder->token_capacity,
+                              builder->spaces[TRACE_SPACE_TOKENS].begun,
+                              sizeof *builder->token_references) &&
+           trace_room_for_one((void **)&builder->scopes, &builder->scope_capacity,
+                              (size_t)builder->depth + 1, sizeof *builder->scopes);
 }
 
-static void begin_scope(trace_builder *builder) {
+static void trace_begin_scope(trace_builder *builder) {
     builder->scopes[builder->depth] = (open_scope){.number = ++builder->scopes_begun};
 }
 
 // Ends the scope opened last, and its blocks.
-static void end_scope(trace_builder *builder) {
+static void trace_end_scope(trace_builder *builder) {
     builder->spaces[TRACE_SPACE_BLOCKS].live -= builder->scopes[builder->depth].live;
 }
 
-static void commit_scope(trace_builder *builder, trace_verb verb) {
+static void trace_commit_scope(trace_builder *builder, trace_verb verb) {
     if (verb == TRACE_OPEN) {
         builder->depth++;
-        begin_scope(builder);
+        trace_begin_scope(builder);
     } else if (verb == TRACE_CLOSE) {
-        end_scope(builder);
+        trace_end_scope(builder);
         builder->depth--;
     } else if (verb == TRACE_RESET) {
-        for (end_scope(builder); builder->depth > 0; end_scope(builder))
+        for (trace_end_scope(builder); builder->depth > 0; trace_end_scope(builder))
             builder->depth--;
-        begin_scope(builder);
+        trace_begin_scope(builder);
     }
 }
 
 // Begins, uses or ends what `id` names. Returns its number.
-static uint32_t commit_id(trace_builder *builder, const trace_argument_rule *rule, uint32_t id) {
+static uint32_t trace_commit_id(trace_builder *builder, const trace_argument_rule *rule,
+                                uint32_t id) {
     id_space *space = &builder->spaces[rule->space];
-    named *named = find(space, id);
+    named *named = trace_find(space, id);
     if (rule->space == TRACE_SPACE_BLOCKS) {
         open_scope *now = &builder->scopes[builder->depth];
         if (rule->role != TRACE_ROLE_BEGIN) builder->scopes[named->depth].live--;
@@ -386,12 +388,12 @@ static uint32_t commit_id(trace_builder *builder, const trace_argument_rule *rul
     return named->number;
 }
 
-// What a token does to the reference that is attached to it.
-static void commit_token(trace_builder *builder, trace_verb verb, uint32_t token,
-                         uint32_t reference) {
+// Changes the life of the reference that is attached to a token.
+static void trace_commit_token(trace_builder *builder, trace_verb verb, uint32_t token,
+                               uint32_t reference) {
     id_space *space = &builder->spaces[TRACE_SPACE_REFERENCES];
     if (verb == TRACE_ATTACH) builder->token_references[token] = reference;
-    named *named = find(space, builder->token_references[token]);
+    named *named = trace_find(space, builder->token_references[token]);
     if (verb == TRACE_COLLECT) space->live--;
     named->life = verb == TRACE_ATTACH    ? LIFE_ATTACHED
                   : verb == TRACE_COLLECT ? LIFE_ENDED
@@ -400,8 +402,8 @@ static void commit_token(trace_builder *builder, trace_verb verb, uint32_t token
 
 bool trace_builder_append(trace_builder *builder, const trace_operation *operation,
                           trace_error *error) {
-    if (!check_operation(builder, operation, error)) return false;
-    if (!make_room(builder)) return trace_fail(error, "out of memory");
+    if (!trace_check_operation(builder, operation, error)) return false;
+    if (!trace_make_room(builder)) return trace_fail(error, "out of memory");
     trace *trace = &builder->trace;
     const trace_grammar_rule *rule = &trace_grammar[operation->verb];
     trace_operation *appended = &trace->operations[trace->count++];
@@ -414,40 +416,27 @@ bool trace_builder_append(trace_builder *builder, const trace_operation *operati
         if (rule->arguments[i] == TRACE_MEMORY_NUMBER && value >= trace->memories)
             trace->memories = value + 1;
         appended->argument[i] =
-            kind->role == TRACE_ROLE_NONE ? value : commit_id(builder, kind, value);
+            kind->role == TRACE_ROLE_NONE ? value : trace_commit_id(builder, kind, value);
     }
     if (trace_argument_rules[rule->arguments[0]].space == TRACE_SPACE_TOKENS)
-        commit_token(builder, operation->verb, appended->argument[0], operation->argument[1]);
+        trace_commit_token(builder, operation->verb, appended->argument[0], operation->argument[1]);
     builder->waiting += operation->verb == TRACE_COLLECT;
     if (operation->verb == TRACE_DRAIN)
         builder->waiting -=
             operation->argument[0] < builder->waiting ? operation->argument[0] : builder->waiting;
-    commit_scope(builder, operation->verb);
-    builder->one_heap |= is_of_one_heap(operation->verb);
-    builder->several |= is_of_several(operation);
+    trace_commit_scope(builder, operation->verb);
+    builder->one_heap |= trace_is_of_one_heap(operation->verb);
+    builder->several |= trace_is_of_several(operation);
     builder->begun |= operation->verb != TRACE_HEAP && operation->verb != TRACE_MEMORY;
     builder->exited |= operation->verb == TRACE_EXIT;
     return true;
 }
 
-// Appends "# LINE\n", without the blanks at its end; a NULL line makes an empty preamble.
+// Appends "# LINE\n" without trailing blanks.
 void trace_builder_comment_line(trace_builder *builder, const char *line, size_t length) {
     while (length > 0 && strchr(" \t\r", line[length - 1]))
         length--;
-    size_t needed = builder->preamble_length + length + sizeof "# \n";
-    if (needed > builder->preamble_capacity) {
-        char *moved = realloc(builder->trace.preamble, 2 * needed);
-        if (!moved) {
-            builder->out_of_memory = true;
-            return;
-        }
-        builder->trace.preamble = moved;
-        builder->preamble_capacity = 2 * needed;
-    }
-    char *at = builder->trace.preamble + builder->preamble_length;
-    int written = line ? sprintf(at, length ? "# %.*s\n" : "#\n", (int)length, line) : 0;
-    at[written] = '\0';
-    builder->preamble_length += (size_t)written;
+    fprintf(builder->preamble, length ? "# %.*s\n" : "#\n", (int)length, line);
 }
 
 void trace_builder_comment(trace_builder *builder, const char *text) {
@@ -466,15 +455,16 @@ bool trace_builder_hash_line(trace_builder *builder, const char *line, size_t le
     return true;
 }
 
-static bool check_closed(const trace_builder *builder, trace_error *error) {
+static bool trace_check_closed(const trace_builder *builder, trace_error *error) {
     for (int i = TRACE_SPACES - 1; i >= 0; i--) {
         const id_space *space = &builder->spaces[i];
         if (space->live == 0) continue;
         uint32_t id = 0;
         life life;
-        while ((life = life_of(builder, (trace_space)i, find(space, id))) != LIFE_LIVE &&
+        while ((life = trace_life_of(builder, (trace_space)i, trace_find(space, id))) !=
+                   LIFE_LIVE &&
                life != LIFE_ATTACHED)
-            id += find(space, id) ? 1 : PAGE_NAMES;
+            id += trace_find(space, id) ? 1 : PAGE_NAMES;
         const char *more = space->live > 1 ? ", and it is not the only one" : "";
         return trace_fail(error, "at the end: %s %u is never %s%s", words[i].noun, id,
                           words[i].ended, more);
@@ -487,8 +477,10 @@ static bool check_closed(const trace_builder *builder, trace_error *error) {
 }
 
 bool trace_builder_finish(trace_builder *builder, trace *trace, trace_error *error) {
-    bool whole = check_closed(builder, error);
-    if (whole && builder->out_of_memory) whole = trace_fail(error, "out of memory");
+    bool written = fclose(builder->preamble) == 0;
+    builder->preamble = NULL;
+    bool whole = trace_check_closed(builder, error);
+    if (whole && !written) whole = trace_fail(error, "out of memory");
     if (whole) {
         *trace = builder->trace;
         trace->blocks = builder->spaces[TRACE_SPACE_BLOCKS].begun;
@@ -500,18 +492,19 @@ bool trace_builder_finish(trace_builder *builder, trace *trace, trace_error *err
     return whole;
 }
 
-static bool append(trace_builder *builder, trace_verb verb, uint32_t argument, trace_error *error) {
+static bool trace_append(trace_builder *builder, trace_verb verb, uint32_t argument,
+                         trace_error *error) {
     return trace_builder_append(builder, &(trace_operation){.verb = verb, .argument = {argument}},
                                 error);
 }
 
-// Ends all that lives in a space, each by one operation.
-static bool close_space(trace_builder *builder, trace_space which, trace_verb verb,
-                        trace_error *error) {
+// Ends all live IDs of a space, by one operation each.
+static bool trace_close_space(trace_builder *builder, trace_space which, trace_verb verb,
+                              trace_error *error) {
     const id_space *space = &builder->spaces[which];
-    for (uint32_t id = 0; space->live > 0; id += find(space, id) ? 1 : PAGE_NAMES)
-        if (life_of(builder, which, find(space, id)) == LIFE_LIVE &&
-            !append(builder, verb, id, error))
+    for (uint32_t id = 0; space->live > 0; id += trace_find(space, id) ? 1 : PAGE_NAMES)
+        if (trace_life_of(builder, which, trace_find(space, id)) == LIFE_LIVE &&
+            !trace_append(builder, verb, id, error))
             return false;
     return true;
 }
@@ -521,13 +514,13 @@ bool trace_builder_close(trace_builder *builder, trace_error *error) {
     for (int i = 0; i < TRACE_SPACES; i++)
         live += builder->spaces[i].live;
     if (live == 0) return true;
-    if (!builder->exited && !append(builder, TRACE_EXIT, 0, error)) return false;
+    if (!builder->exited && !trace_append(builder, TRACE_EXIT, 0, error)) return false;
     while (builder->depth)
-        if (!append(builder, TRACE_CLOSE, 0, error)) return false;
-    return close_space(builder, TRACE_SPACE_BLOCKS, TRACE_FREE, error) &&
-           close_space(builder, TRACE_SPACE_TOKENS, TRACE_COLLECT, error) &&
-           (!builder->waiting || append(builder, TRACE_DRAIN, TRACE_COUNT_ALL, error)) &&
-           close_space(builder, TRACE_SPACE_REFERENCES, TRACE_RELEASE, error);
+        if (!trace_append(builder, TRACE_CLOSE, 0, error)) return false;
+    return trace_close_space(builder, TRACE_SPACE_BLOCKS, TRACE_FREE, error) &&
+           trace_close_space(builder, TRACE_SPACE_TOKENS, TRACE_COLLECT, error) &&
+           (!builder->waiting || trace_append(builder, TRACE_DRAIN, TRACE_COUNT_ALL, error)) &&
+           trace_close_space(builder, TRACE_SPACE_REFERENCES, TRACE_RELEASE, error);
 }
 
 bool trace_make(const trace_operation *operations, size_t count, const char *comment, trace *trace,

@@ -15,7 +15,7 @@
 
 typedef struct request {
     const char *program;
-    size_t action; // in actions; ACTIONS: not yet given
+    size_t action; // an index of action_names; ACTIONS: none yet
     char **files;
     size_t count;
     const char *output;
@@ -23,7 +23,8 @@ typedef struct request {
     bool json;
 } request;
 
-static exit_status fail(const request *request, const char *path, const char *reason) {
+static exit_status trace_command_fail(const request *request, const char *path,
+                                      const char *reason) {
     char *line = text_format("%s: %s", path, reason), *printable = text_printable(line);
     fprintf(stderr, "%s: %s\n", request->program, printable);
     free(printable);
@@ -31,19 +32,19 @@ static exit_status fail(const request *request, const char *path, const char *re
     return EXIT_USAGE;
 }
 
-// Reads a file and says what is wrong with it.
-static bool read_trace(const request *request, const char *path, trace *trace) {
+// Reads a file. Prints what is wrong with it and returns false if that fails.
+static bool trace_command_read_trace(const request *request, const char *path, trace *trace) {
     trace_error error;
     if (trace_read(path, trace, &error)) return true;
-    fail(request, path, error.text);
+    trace_command_fail(request, path, error.text);
     return false;
 }
 
-static exit_status check(const request *request) {
+static exit_status trace_command_check(const request *request) {
     exit_status status = EXIT_PASSED;
     for (size_t i = 0; i < request->count; i++) {
         trace trace;
-        if (!read_trace(request, request->files[i], &trace)) {
+        if (!trace_command_read_trace(request, request->files[i], &trace)) {
             status = EXIT_USAGE;
             continue;
         }
@@ -55,13 +56,13 @@ static exit_status check(const request *request) {
     return status;
 }
 
-static exit_status stat(const request *request) {
+static exit_status trace_command_stat(const request *request) {
     exit_status status = EXIT_PASSED;
     json_t *all = json_array();
     for (size_t i = 0; i < request->count; i++) {
         trace trace;
         trace_stat stat;
-        if (!read_trace(request, request->files[i], &trace)) {
+        if (!trace_command_read_trace(request, request->files[i], &trace)) {
             status = EXIT_USAGE;
             continue;
         }
@@ -84,39 +85,41 @@ static exit_status stat(const request *request) {
     return status;
 }
 
-static exit_status write_trace(const request *request, trace *trace, const char *path) {
+static exit_status trace_command_write_trace(const request *request, trace *trace,
+                                             const char *path) {
     trace_error error;
     bool written = trace_write(trace, path, &error);
     trace_free(trace);
-    return written ? EXIT_PASSED : fail(request, path, error.text);
+    return written ? EXIT_PASSED : trace_command_fail(request, path, error.text);
 }
 
-static exit_status convert(const request *request) {
+static exit_status trace_command_convert(const request *request) {
     trace trace;
     if (request->count != 2) options_fail("convert takes two files: IN and OUT");
-    if (!read_trace(request, request->files[0], &trace)) return EXIT_USAGE;
-    return write_trace(request, &trace, request->files[1]);
+    if (!trace_command_read_trace(request, request->files[0], &trace)) return EXIT_USAGE;
+    return trace_command_write_trace(request, &trace, request->files[1]);
 }
 
-static exit_status generate(const request *request) {
+static exit_status trace_command_generate(const request *request) {
     trace trace;
     trace_error error;
     if (request->count != 1) options_fail("generate takes one description");
     if (!request->output) options_fail("generate needs -o FILE");
     json_t *description = file_read_json(request->files[0], error.text);
-    if (!description) return fail(request, request->files[0], error.text);
+    if (!description) return trace_command_fail(request, request->files[0], error.text);
     if (request->seed) json_object_set(description, "seed", request->seed);
     if (request->operations) json_object_set(description, "operations", request->operations);
     if (request->live_bytes) json_object_set(description, "live_bytes", request->live_bytes);
     bool good = generator_run(description, &trace, &error);
     json_decref(description);
-    return good ? write_trace(request, &trace, request->output)
-                : fail(request, request->files[0], error.text);
+    return good ? trace_command_write_trace(request, &trace, request->output)
+                : trace_command_fail(request, request->files[0], error.text);
 }
 
 enum { ACTIONS = 4 };
 static const char *const action_names[ACTIONS] = {"check", "stat", "convert", "generate"};
-static exit_status (*const actions[ACTIONS])(const request *) = {check, stat, convert, generate};
+static exit_status (*const actions[ACTIONS])(const request *) = {
+    trace_command_check, trace_command_stat, trace_command_convert, trace_command_generate};
 
 static const struct argp_option options[] = {
     {"json", 'j', NULL, 0, "stat: print a JSON array of objects", 0},
@@ -128,17 +131,17 @@ static const struct argp_option options[] = {
     {0},
 };
 
-static size_t find_action(const char *word) {
+static size_t trace_command_find_action(const char *word) {
     for (size_t i = 0; i < ACTIONS; i++)
         if (strcmp(word, action_names[i]) == 0) return i;
     options_unknown("action", word, action_names, ACTIONS);
 }
 
-static json_t *number(const char *what, const char *text) {
+static json_t *trace_command_number(const char *what, const char *text) {
     return json_integer((json_int_t)options_number(what, text, 0, INT64_MAX));
 }
 
-static error_t parse(int key, char *argument, struct argp_state *state) {
+static error_t trace_command_parse(int key, char *argument, struct argp_state *state) {
     request *request = state->input;
     switch (key) {
     case 'j':
@@ -148,17 +151,17 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
         request->output = argument;
         return 0;
     case 's':
-        request->seed = number("seed", argument);
+        request->seed = trace_command_number("seed", argument);
         return 0;
     case 'n':
-        request->operations = number("operations", argument);
+        request->operations = trace_command_number("operations", argument);
         return 0;
     case 'l':
-        request->live_bytes = number("live-bytes", argument);
+        request->live_bytes = trace_command_number("live-bytes", argument);
         return 0;
     case ARGP_KEY_ARG:
         if (request->action == ACTIONS) {
-            request->action = find_action(argument);
+            request->action = trace_command_find_action(argument);
         } else {
             request->files[request->count++] = argument;
         }
@@ -176,13 +179,12 @@ static error_t parse(int key, char *argument, struct argp_state *state) {
 exit_status trace_command(int argc, char **argv) {
     static const struct argp argp = {
         options,
-        parse,
+        trace_command_parse,
         "check FILE...\nstat [--json] FILE...\nconvert IN OUT\n"
         "generate DESCRIPTION.json -o FILE [--seed N] [--operations N] "
         "[--live-bytes N]",
         "Checks, describes, converts and generates traces. As an input file '-' is standard input, "
-        "as "
-        "an output file standard output.",
+        "as an output file standard output.",
         NULL,
         NULL,
         NULL};

@@ -1,7 +1,7 @@
-// The text form: one operation a line, # starts a comment, as trace_grammar says.
+// The text form: one operation a line, by trace_grammar; # starts a comment.
 //
-// Lines may end with CR LF; the last line may lack its end. Of the comments only those before the
-// first operation are kept.
+// Lines may end with CR LF; the last line may lack its end. Only the comments before the first
+// operation are kept.
 #include "corpus/trace/scopes.h"
 #include "corpus/trace/trace.h"
 #include "corpus/trace/trace_form.h"
@@ -17,7 +17,7 @@ typedef struct text {
 } text;
 
 // Takes the next line, without its end.
-static text next_line(text *rest) {
+static text trace_text_next_line(text *rest) {
     const char *newline = memchr(rest->at, '\n', (size_t)(rest->end - rest->at));
     text line = {rest->at, newline ? newline : rest->end};
     rest->at = newline ? newline + 1 : rest->end;
@@ -25,26 +25,26 @@ static text next_line(text *rest) {
     return line;
 }
 
-static bool blank(char c) {
+static bool trace_text_blank(char c) {
     return c == ' ' || c == '\t';
 }
 
-// Takes the next word of a line; empty where only a comment or nothing is left.
-static text next_word(text *line) {
-    while (line->at < line->end && blank(*line->at))
+// Takes the next word of a line; it is empty if only a comment or nothing is left.
+static text trace_text_next_word(text *line) {
+    while (line->at < line->end && trace_text_blank(*line->at))
         line->at++;
     text word = {line->at, line->at};
-    while (word.end < line->end && !blank(*word.end) && *word.end != '#')
+    while (word.end < line->end && !trace_text_blank(*word.end) && *word.end != '#')
         word.end++;
     line->at = word.end;
     return word;
 }
 
-static bool empty(text word) {
+static bool trace_text_empty(text word) {
     return word.at == word.end;
 }
 
-static bool equal(text word, const char *string) {
+static bool trace_text_equal(text word, const char *string) {
     size_t length = strlen(string);
     return (size_t)(word.end - word.at) == length && memcmp(word.at, string, length) == 0;
 }
@@ -53,8 +53,8 @@ typedef struct shown {
     char text[32];
 } shown;
 
-// A word as messages show it: short, and printable.
-static shown show(text word) {
+// Returns a word as shown in messages: short and printable.
+static shown trace_text_show(text word) {
     shown shown;
     size_t length = 0;
     for (const char *at = word.at; at < word.end && length < sizeof shown.text - 4; at++)
@@ -63,34 +63,36 @@ static shown show(text word) {
     return shown;
 }
 
-static bool read_number(text word, const char *name, uint32_t *value, trace_error *error) {
+static bool trace_text_read_number(text word, const char *name, uint32_t *value,
+                                   trace_error *error) {
     uint64_t number = 0;
     for (const char *at = word.at; at < word.end; at++) {
         if (*at < '0' || *at > '9')
-            return trace_fail(error, "'%s' is no %s", show(word).text, name);
+            return trace_fail(error, "'%s' is no %s", trace_text_show(word).text, name);
         number = number * 10 + (uint64_t)(*at - '0');
         if (number > UINT32_MAX)
-            return trace_fail(error, "%s %s is more than %u", name, show(word).text, UINT32_MAX);
+            return trace_fail(error, "%s %s is more than %u", name, trace_text_show(word).text,
+                              UINT32_MAX);
     }
     *value = (uint32_t)number;
     return true;
 }
 
-static bool read_argument(text word, const trace_argument_rule *rule, uint32_t *value,
-                          trace_error *error) {
-    if (rule->star && equal(word, "*")) {
+static bool trace_text_read_argument(text word, const trace_argument_rule *rule, uint32_t *value,
+                                     trace_error *error) {
+    if (rule->star && trace_text_equal(word, "*")) {
         *value = TRACE_COUNT_ALL;
         return true;
     }
-    if (!rule->words) return read_number(word, rule->name, value, error);
+    if (!rule->words) return trace_text_read_number(word, rule->name, value, error);
     for (*value = 0; *value <= rule->maximum; ++*value)
-        if (equal(word, rule->words[*value])) return true;
-    return trace_fail(error, "'%s' is no %s", show(word).text, rule->name);
+        if (trace_text_equal(word, rule->words[*value])) return true;
+    return trace_fail(error, "'%s' is no %s", trace_text_show(word).text, rule->name);
 }
 
-// Finds the verb that a word names. O(1), by a table made from the grammar.
-static trace_verb find_verb(text word) {
-    static uint8_t verbs[256]; // of letters: the verb plus one
+// Returns the verb that a word names, or TRACE_VERBS. O(1), by a table made from the grammar.
+static trace_verb trace_text_find_verb(text word) {
+    static uint8_t verbs[256]; // by letter: the verb plus one
     if (!verbs[(unsigned char)trace_grammar[0].letter])
         for (int i = TRACE_VERBS; i-- > 0;)
             verbs[(unsigned char)trace_grammar[i].letter] = (uint8_t)(i + 1);
@@ -98,103 +100,106 @@ static trace_verb find_verb(text word) {
     return (trace_verb)(verbs[(unsigned char)*word.at] - 1);
 }
 
-static bool read_operation(text line, trace_operation *operation, trace_error *error) {
-    text word = next_word(&line);
-    trace_verb verb = find_verb(word);
-    if (verb == TRACE_VERBS) return trace_fail(error, "unknown operation '%s'", show(word).text);
+static bool trace_text_read_operation(text line, trace_operation *operation, trace_error *error) {
+    text word = trace_text_next_word(&line);
+    trace_verb verb = trace_text_find_verb(word);
+    if (verb == TRACE_VERBS)
+        return trace_fail(error, "unknown operation '%s'", trace_text_show(word).text);
     operation->verb = verb;
     const trace_argument *arguments = trace_grammar[verb].arguments;
     for (int i = 0; i < TRACE_ARGUMENTS_MAX && arguments[i] != TRACE_NONE; i++) {
         const trace_argument_rule *rule = &trace_argument_rules[arguments[i]];
-        word = next_word(&line);
-        if (!empty(word)) {
-            if (!read_argument(word, rule, &operation->argument[i], error)) return false;
+        word = trace_text_next_word(&line);
+        if (!trace_text_empty(word)) {
+            if (!trace_text_read_argument(word, rule, &operation->argument[i], error)) return false;
         } else if (rule->optional) {
             operation->argument[i] = rule->left_out;
         } else {
             return trace_fail(error, "'%c' lacks its %s", trace_grammar[verb].letter, rule->name);
         }
     }
-    word = next_word(&line);
-    if (!empty(word))
-        return trace_fail(error, "unexpected '%s' after '%c'", show(word).text,
+    word = trace_text_next_word(&line);
+    if (!trace_text_empty(word))
+        return trace_fail(error, "unexpected '%s' after '%c'", trace_text_show(word).text,
                           trace_grammar[verb].letter);
     return true;
 }
 
-static bool read_line(text line, bool preamble, trace_builder *builder, trace_error *error) {
+static bool trace_text_read_line(text line, bool preamble, trace_builder *builder,
+                                 trace_error *error) {
     text rest = line;
-    if (empty(next_word(&rest))) { // a comment or nothing
-        if (empty(rest) || !preamble) return true;
+    if (trace_text_empty(trace_text_next_word(&rest))) { // a comment or nothing
+        if (trace_text_empty(rest) || !preamble) return true;
         if (trace_builder_hash_line(builder, rest.at, (size_t)(rest.end - rest.at))) return true;
         return trace_fail(error, "a NUL in a comment");
     }
     trace_operation operation;
-    return read_operation(line, &operation, error) &&
+    return trace_text_read_operation(line, &operation, error) &&
            trace_builder_append(builder, &operation, error);
 }
 
-static bool read_header(text line, trace_error *error) {
-    if (equal(line, header)) return true;
+static bool trace_text_read_header(text line, trace_error *error) {
+    if (trace_text_equal(line, header)) return true;
     text version = {line.at + strlen(TRACE_TEXT_MAGIC), line.end};
     return trace_fail(error, "line 1: the header is not '%s' but '" TRACE_TEXT_MAGIC "%s'", header,
-                      show(version).text);
+                      trace_text_show(version).text);
 }
 
 bool trace_text_parse(const char *bytes, size_t count, trace_builder *builder, trace_error *error) {
     text rest = {bytes, bytes + count};
-    if (!read_header(next_line(&rest), error)) return false;
+    if (!trace_text_read_header(trace_text_next_line(&rest), error)) return false;
     bool preamble = true;
-    for (size_t number = 2; !empty(rest); number++) {
-        text line = next_line(&rest);
+    for (size_t number = 2; !trace_text_empty(rest); number++) {
+        text line = trace_text_next_line(&rest);
         trace_error reason;
-        if (!read_line(line, preamble, builder, &reason))
+        if (!trace_text_read_line(line, preamble, builder, &reason))
             return trace_fail(error, "line %zu: %s", number, reason.text);
         if (preamble) {
             text start = line;
-            preamble = empty(next_word(&start));
+            preamble = trace_text_empty(trace_text_next_word(&start));
         }
     }
     return true;
 }
 
-// The names of IDs in the file: what ended last is used again first, which keeps them small.
+// The IDs of the file: the ID that ended last is reused first, which keeps them small.
 typedef struct names {
-    uint32_t *of_number; // the name of what has this number
+    uint32_t *of_number; // by number: the ID
     uint32_t *unused;
     uint32_t unused_count, begun, made;
 } names;
 
-static bool names_new(names *names, uint32_t count) {
+static bool trace_text_names_new(names *names, uint32_t count) {
     *names = (struct names){.of_number = calloc((size_t)count + 1, sizeof(uint32_t)),
                             .unused = calloc((size_t)count + 1, sizeof(uint32_t))};
     return names->of_number && names->unused;
 }
 
-static void names_free(names *names) {
+static void trace_text_names_free(names *names) {
     free(names->of_number);
     free(names->unused);
 }
 
-static uint32_t name_begin(names *names) {
+static uint32_t trace_text_name_begin(names *names) {
     uint32_t name = names->unused_count ? names->unused[--names->unused_count] : names->made++;
     return names->of_number[names->begun++] = name;
 }
 
-static uint32_t name_end(names *names, uint32_t number) {
+static uint32_t trace_text_name_end(names *names, uint32_t number) {
     return names->unused[names->unused_count++] = names->of_number[number];
 }
 
-static uint32_t name_of(names *names, trace_role role, uint32_t number) {
-    return role == TRACE_ROLE_BEGIN ? name_begin(names)
-           : role == TRACE_ROLE_END ? name_end(names, number)
+static uint32_t trace_text_name_of(names *names, trace_role role, uint32_t number) {
+    return role == TRACE_ROLE_BEGIN ? trace_text_name_begin(names)
+           : role == TRACE_ROLE_END ? trace_text_name_end(names, number)
                                     : names->of_number[number];
 }
 
-static void write_argument(const trace_argument_rule *rule, uint32_t value, names *names,
-                           FILE *stream) {
+static void trace_text_write_argument(const trace_argument_rule *rule, uint32_t value, names *names,
+                                      FILE *stream) {
     if (rule->optional && value == rule->left_out) return;
-    if (rule->space != TRACE_SPACE_NONE) value = name_of(&names[rule->space], rule->role, value);
+    if (rule->space != TRACE_SPACE_NONE)
+        value = trace_text_name_of(&names[rule->space], rule->role, value);
     if (rule->words) {
         fprintf(stream, " %s", rule->words[value]);
     } else if (rule->star && value == TRACE_COUNT_ALL) {
@@ -204,54 +209,55 @@ static void write_argument(const trace_argument_rule *rule, uint32_t value, name
     }
 }
 
-// A token that is collected ends the reference attached to it, whose name becomes free as well.
-static void follow_token(const trace_operation *operation, names *references,
-                         uint32_t *token_references) {
+// A collected token ends the reference attached to it, whose ID becomes free as well.
+static void trace_text_follow_token(const trace_operation *operation, names *references,
+                                    uint32_t *token_references) {
     if (operation->verb == TRACE_ATTACH)
         token_references[operation->argument[0]] = operation->argument[1];
     if (operation->verb == TRACE_COLLECT)
-        name_end(references, token_references[operation->argument[0]]);
+        trace_text_name_end(references, token_references[operation->argument[0]]);
 }
 
-// A scope's end, and a reset, end blocks too.
-static void follow_scope(scopes *scopes, const trace_operation *operation, names *blocks) {
+// The end of a scope and a reset end blocks too.
+static void trace_text_follow_scope(scopes *scopes, const trace_operation *operation,
+                                    names *blocks) {
     scopes_play(scopes, operation);
     for (uint32_t i = 0; i < scopes->ended_count && operation->verb != TRACE_FREE; i++)
-        name_end(blocks, scopes->ended[i]);
+        trace_text_name_end(blocks, scopes->ended[i]);
 }
 
-static void write_operations(const trace *trace, names *names, uint32_t *token_references,
-                             scopes *scopes, FILE *stream) {
+static void trace_text_write_operations(const trace *trace, names *names,
+                                        uint32_t *token_references, scopes *scopes, FILE *stream) {
     for (size_t i = 0; i < trace->count; i++) {
         const trace_operation *operation = &trace->operations[i];
         const trace_grammar_rule *rule = &trace_grammar[operation->verb];
         putc(rule->letter, stream);
         for (int j = 0; j < TRACE_ARGUMENTS_MAX && rule->arguments[j] != TRACE_NONE; j++)
-            write_argument(&trace_argument_rules[rule->arguments[j]], operation->argument[j], names,
-                           stream);
+            trace_text_write_argument(&trace_argument_rules[rule->arguments[j]],
+                                      operation->argument[j], names, stream);
         putc('\n', stream);
-        follow_token(operation, &names[TRACE_SPACE_REFERENCES], token_references);
-        follow_scope(scopes, operation, &names[TRACE_SPACE_BLOCKS]);
+        trace_text_follow_token(operation, &names[TRACE_SPACE_REFERENCES], token_references);
+        trace_text_follow_scope(scopes, operation, &names[TRACE_SPACE_BLOCKS]);
     }
 }
 
 bool trace_text_write(const trace *trace, FILE *stream) {
     names names[TRACE_SPACES];
-    bool room = names_new(&names[TRACE_SPACE_BLOCKS], trace->blocks);
-    room &= names_new(&names[TRACE_SPACE_REFERENCES], trace->references);
-    room &= names_new(&names[TRACE_SPACE_TOKENS], trace->tokens);
+    bool room = trace_text_names_new(&names[TRACE_SPACE_BLOCKS], trace->blocks);
+    room &= trace_text_names_new(&names[TRACE_SPACE_REFERENCES], trace->references);
+    room &= trace_text_names_new(&names[TRACE_SPACE_TOKENS], trace->tokens);
     uint32_t *token_references = calloc((size_t)trace->tokens + 1, sizeof(uint32_t));
     room &= token_references != NULL;
     scopes scopes;
     room &= scopes_begin(&scopes, trace);
     if (room) {
         fprintf(stream, "%s\n%s", header, trace->preamble);
-        write_operations(trace, names, token_references, &scopes, stream);
+        trace_text_write_operations(trace, names, token_references, &scopes, stream);
     } else {
         errno = ENOMEM;
     }
     for (int i = 0; i < TRACE_SPACES; i++)
-        names_free(&names[i]);
+        trace_text_names_free(&names[i]);
     free(token_references);
     scopes_end(&scopes);
     return room && !ferror(stream);
