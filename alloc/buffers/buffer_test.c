@@ -34,7 +34,7 @@ static lm_handle create(uint32_t memory, uint32_t size) {
     return create_of(DART, memory, size);
 }
 
-// The blocks of a memory's heap; in home without those of the slots.
+// Returns the live blocks of a memory's heap, in home without those of the slots.
 static uint64_t blocks_in(uint32_t memory) {
     lm_census census;
     const lm_allocator *a = memory == HOME ? own : imported_base();
@@ -45,7 +45,7 @@ static uint64_t blocks_in(uint32_t memory) {
     return census.live_blocks;
 }
 
-// What a call that is out of memory leaves unchanged; an allocator's own records may change.
+// A call that is out of memory changes none of these; an allocator's own records may change.
 typedef struct figures {
     uint64_t buffers, bytes, blocks[MEMORIES];
     lm_live live[MEMORIES];
@@ -386,7 +386,7 @@ static void the_last_release_frees(void **state) {
     }
 }
 
-static void unique_means_the_only_one(void **state) {
+static void unique_means_one_reference(void **state) {
     lm_handle a = create(HOME, 8), b;
     assert_true(info_of(a).unique);
     OK(lm_buffer_retain(r, DART, a));
@@ -608,7 +608,7 @@ static size_t resident_pages(const lm_memory *memory) {
     return count;
 }
 
-// An eighth may be resident: a strategy's records, and huge pages.
+// At most an eighth is resident, for a strategy's records and huge pages.
 static void fresh_pages_are_not_cleared(void **state) {
     enum { BYTES = 64 << 20 };
     for (size_t i = 0; i < lm_strategy_count(); i++) {
@@ -790,8 +790,8 @@ static bool slots_fill_their_parts(void) {
     return (n & (n - 1)) == 0;
 }
 
-// Home has no room for more slots.
-static void slots_need_home(void **state) {
+// No call takes a slot if home has no room for more.
+static void slots_need_room_in_home(void **state) {
     lm_handle a = create(IMPORTED, 20);
     OK(lm_buffer_retain(r, DART, a));
     while (lm_state_of(r)->free || !slots_fill_their_parts())
@@ -824,7 +824,7 @@ static void note_pressure(void *context, lm_buffer_table *pressed, uint32_t memo
     FREES(lm_buffer_release(r, DART, inner));
 }
 
-static void budgets_press(void **state) {
+static void a_request_over_budget_calls_the_callback(void **state) {
     memset(&pressure, 0, sizeof pressure);
     lm_buffer_table_set_pressure(r, note_pressure, &pressure);
     OK(lm_buffer_table_set_budget(r, IMPORTED, 1000));
@@ -843,7 +843,7 @@ static void budgets_press(void **state) {
     assert_int_equal(pressure.calls, 2);
 }
 
-static void adoptions_press(void **state) {
+static void an_adoption_over_budget_calls_the_callback(void **state) {
     memset(&pressure, 0, sizeof pressure);
     lm_buffer_table_set_pressure(r, note_pressure, &pressure);
     OK(lm_buffer_table_set_budget(r, IMPORTED, 1500));
@@ -855,7 +855,7 @@ static void adoptions_press(void **state) {
     assert_int_equal(lm_buffer_table_live_in(r, IMPORTED).bytes, 600);
 }
 
-// What an allocator calls back while it allocates or resizes a buffer of 600 bytes.
+// The call that an allocator makes while it allocates or resizes a buffer of 600 bytes.
 static lm_status (*nested)(void);
 static lm_handle small;
 
@@ -907,7 +907,7 @@ static void requests_in_progress_count_for_the_budget(void **state) {
 }
 
 // Out of memory: the request is tried once more after the callback.
-static void out_of_memory_presses(void **state) {
+static void out_of_memory_calls_the_callback(void **state) {
     memset(&pressure, 0, sizeof pressure);
     uint32_t half = 1u << 27;
     lm_handle large = create(IMPORTED, half), again, none = 42;
@@ -1027,7 +1027,7 @@ int main(void) {
         BOTH(shared_buffers_are_not_resized),
         cmocka_unit_test(statuses_have_names),
         BOTH(the_last_release_frees),
-        BOTH(unique_means_the_only_one),
+        BOTH(unique_means_one_reference),
         BOTH(adopted_blocks_are_freed_by_their_allocator),
         BOTH(transfers_have_no_net_change),
         BOTH(release_all_releases_one_owners_references),
@@ -1044,11 +1044,11 @@ int main(void) {
         BOTH(imported_buffers_are_resized_by_their_allocator),
         cmocka_unit_test_setup_teardown(moved_memories_keep_their_buffers, start_plain, end),
         BOTH(refused_growth_changes_nothing),
-        BOTH(slots_need_home),
-        BOTH(budgets_press),
-        BOTH(adoptions_press),
+        BOTH(slots_need_room_in_home),
+        BOTH(a_request_over_budget_calls_the_callback),
+        BOTH(an_adoption_over_budget_calls_the_callback),
         BOTH(requests_in_progress_count_for_the_budget),
-        BOTH(out_of_memory_presses),
+        BOTH(out_of_memory_calls_the_callback),
         BOTH(each_law_is_checked),
         cmocka_unit_test_setup_teardown(release_all_races_with_release, start_atomic, end),
     };

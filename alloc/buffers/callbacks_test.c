@@ -1,6 +1,5 @@
-// Foreign code that calls back: each function of the buffer table, called from inside each call of
-// foreign code that the buffer table makes, with both ways of counting. All succeed except two,
-// which return LM_BUSY:
+// Foreign code that calls the buffer table: each function, from inside each call of foreign code,
+// with plain and atomic counts. All succeed except two, which return LM_BUSY:
 //
 //     lm_buffer_table_end, from any foreign code
 //     a use of the buffer being resized, from inside its resize
@@ -401,8 +400,8 @@ static void ending_a_token_of_a_busy_buffer_returns_busy(void **state) {
 
 // ---- Tokens being attached ---------------------------------------------------------------------
 
-// Home's allocator is foreign and allocates records inside an attach or a replace, which returns
-// what is wrong after that.
+// Home's allocator is foreign and allocates records inside an attach or a replace, which then
+// checks everything again.
 static lm_token beside; // a token of the owner's
 
 CALL(end_finalizers, (lm_finalizers_end(r), LM_OK));
@@ -483,7 +482,7 @@ static void set(uint32_t *flag) {
     __atomic_store_n(flag, 1, __ATOMIC_RELEASE);
 }
 
-// What another thread does while foreign code runs in this one: no call waits for it.
+// The calls of another thread while foreign code runs in this one. None waits for it.
 static void *act_meanwhile(void *nothing) {
     lm_handle shared, moved;
     lm_buffer_info info;

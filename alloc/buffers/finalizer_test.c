@@ -118,7 +118,7 @@ static void invalid_tokens_are_rejected(void **state) {
     assert_holds(0, 0);
 }
 
-static void twice_is_once(void **state) {
+static void a_token_is_enqueued_once(void **state) {
     lm_token token = attach(create(HOME), 0), other = attach(create(OTHER), 0);
     enqueue(token);
     enqueue(other);
@@ -132,7 +132,7 @@ static void twice_is_once(void **state) {
     assert_holds(0, 0);
 }
 
-// However the token ended, and also after its record is reused.
+// However the token ended, and after its record is reused too.
 static void after_its_end_a_token_is_stale(void **state) {
     enum { DRAINED, DETACHED, CLOSED, ALL, REPLACED, ENDS };
     lm_handle good = create(OTHER), handle;
@@ -285,7 +285,7 @@ static void tokens_of_another_owner_are_rejected(void **state) {
 }
 
 // The end of the finalizers returns kept references to their owners.
-static void an_end_gives_references_back(void **state) {
+static void the_end_returns_kept_references(void **state) {
     lm_handle a = create(HOME), b = create(OTHER);
     retain(a, 1);
     attach(a, 0);
@@ -343,7 +343,7 @@ static void release_all_of_no_owner_changes_nothing(void **state) {
     assert_holds(0, 0);
 }
 
-static void closed_by_hand(void **state) {
+static void close_releases_the_reference(void **state) {
     lm_handle a = create(HOME), shared = share(a, SCRIPT);
     lm_token before = attach(a, 0), after = attach(create(OTHER), 0);
     OK(lm_finalizer_close(r, before)); // SCRIPT has a reference
@@ -358,7 +358,7 @@ static void closed_by_hand(void **state) {
 }
 
 // Tokens enqueued between bounded drains are drained after the rest.
-static void the_oldest_first_in_batches(void **state) {
+static void drains_take_the_oldest_first(void **state) {
     enum { TOKENS = 40 };
     lm_handle handles[TOKENS];
     lm_token tokens[TOKENS];
@@ -438,7 +438,7 @@ static void a_collector_may_enqueue_in_any_order(void **state) {
 }
 
 // A FinalizationRegistry: tokens of one registration.
-static void siblings_leave_together(void **state) {
+static void detach_all_ends_all_siblings(void **state) {
     lm_handle a = create(HOME), b = create(OTHER), c = create(HOME), d = create(OTHER);
     lm_handle e = create(HOME), back;
     lm_token first = attach(a, 0), second = attach(b, first), third = attach(c, second);
@@ -517,6 +517,7 @@ static void a_reference_taken_over_is_not_returned(void **state) {
 }
 
 // Pressure.
+
 typedef struct pressed {
     uint32_t calls, batch, depth;
     lm_token unread; // to be enqueued by the callback
@@ -561,8 +562,8 @@ static void a_budget_is_kept(void **state) {
     assert_holds(0, 0);
 }
 
-// The peak is what is held plus the request.
-static void a_budget_below_what_is_held(void **state) {
+// The peak is the live bytes plus the request.
+static void a_budget_below_live_bytes(void **state) {
     pressed p = {.batch = 1};
     lm_buffer_table_set_pressure(r, drain_under_pressure, &p);
     OK(lm_buffer_table_set_budget(r, OTHER, 3 * SIZE));
@@ -577,7 +578,7 @@ static void a_budget_below_what_is_held(void **state) {
 }
 
 // Between bounded drains, and with a create inside the callback.
-static void a_drain_is_entered_from_the_callback(void **state) {
+static void the_callback_may_drain(void **state) {
     pressed p = {.batch = 2, .made = 1};
     for (int i = 0; i < 10; i++)
         enqueue(attach(create(OTHER), 0));
@@ -595,7 +596,7 @@ static void a_drain_is_entered_from_the_callback(void **state) {
 }
 
 // A memory full of dead buffers: the callback's drain makes room.
-static void no_memory_is_pressure_too(void **state) {
+static void out_of_memory_calls_the_callback(void **state) {
     pressed p = {.batch = 100};
     lm_handle handle;
     lm_memory_refuse(&memories[OTHER], LM_REFUSE_ALL);
@@ -609,7 +610,7 @@ static void no_memory_is_pressure_too(void **state) {
 }
 
 // Growth by resize counts towards the budget; shrinking does not call the callback.
-static void a_resize_is_pressure_too(void **state) {
+static void a_resize_over_budget_calls_the_callback(void **state) {
     pressed p = {.batch = 100};
     lm_handle handle = create(OTHER);
     lm_buffer_table_set_pressure(r, drain_under_pressure, &p);
@@ -1040,7 +1041,7 @@ static void each_law_is_checked(void **state) {
 
 static const struct CMUnitTest tests[] = {
     BOTH(invalid_tokens_are_rejected),
-    BOTH(twice_is_once),
+    BOTH(a_token_is_enqueued_once),
     BOTH(after_its_end_a_token_is_stale),
     BOTH(a_token_detached_while_queued_is_skipped),
     BOTH(attach_rejects_misused_handles),
@@ -1048,21 +1049,21 @@ static const struct CMUnitTest tests[] = {
     BOTH(there_are_no_more_tokens_than_references),
     BOTH(a_kept_buffer_is_resized),
     BOTH(tokens_of_another_owner_are_rejected),
-    BOTH(an_end_gives_references_back),
+    BOTH(the_end_returns_kept_references),
     BOTH(release_all_ends_the_owners_tokens),
     BOTH(release_all_of_no_owner_changes_nothing),
-    BOTH(closed_by_hand),
-    BOTH(the_oldest_first_in_batches),
+    BOTH(close_releases_the_reference),
+    BOTH(drains_take_the_oldest_first),
     BOTH(a_collector_may_enqueue_in_any_order),
-    BOTH(siblings_leave_together),
+    BOTH(detach_all_ends_all_siblings),
     BOTH(siblings_may_keep_one_buffer),
     BOTH(replace_returns_the_earlier_reference),
     BOTH(a_reference_taken_over_is_not_returned),
     BOTH(a_budget_is_kept),
-    BOTH(a_budget_below_what_is_held),
-    BOTH(a_drain_is_entered_from_the_callback),
-    BOTH(no_memory_is_pressure_too),
-    BOTH(a_resize_is_pressure_too),
+    BOTH(a_budget_below_live_bytes),
+    BOTH(the_callback_may_drain),
+    BOTH(out_of_memory_calls_the_callback),
+    BOTH(a_resize_over_budget_calls_the_callback),
     cmocka_unit_test_setup_teardown(attach_out_of_memory, start_plain_on_tlsf, end),
     cmocka_unit_test_setup_teardown(attach_out_of_memory, start_atomic_on_tlsf, end),
     cmocka_unit_test(a_status_for_every_call_at_every_stage),

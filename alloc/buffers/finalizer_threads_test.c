@@ -1,7 +1,8 @@
-// Buffers and finalizers with all threads at once: mutators that retain, release, share, transfer
-// and attach, a collector that enqueues, a drainer, one that looks at views while home grows.
-// Compiled twice: as every test, and under
-// ThreadSanitizer. With a number of seconds as its argument it runs so long, else briefly.
+// Buffers and finalizers in several threads at once: mutators that retain, release, share, transfer
+// and attach, a collector that enqueues, a thread that drains, and one that reads views while home
+// grows. Compiled twice: as every test, and under ThreadSanitizer.
+//
+//     finalizer_threads_test [SECONDS]    (default: a fixed number of steps)
 #include "alloc/buffers/finalizer.h"
 #include "alloc/buffers/view.h"
 
@@ -46,7 +47,7 @@ static uint32_t next_random(uint32_t *state) {
     return *state >> 8;
 }
 
-// A thread that holds references and knows what it did.
+// A thread that holds references and counts its calls.
 typedef struct mutator {
     uint32_t random, owner, held;
     lm_handle handles[HELD_MAX];
@@ -55,11 +56,11 @@ typedef struct mutator {
 
 static unsigned char *bytes_of(lm_handle handle, lm_buffer_info *info) {
     lm_status status = lm_buffer_describe(r, lm_handle_owner(handle), handle, info);
-    check(status == LM_OK, "who holds a reference may look");
+    check(status == LM_OK, "describe of a held reference succeeds");
     return lm_memory_base(&memories[info->memory]) + info->start;
 }
 
-// Each byte of a buffer is its size. Nothing orders readers and the one that frees but the counts.
+// Each byte of a buffer is its size. Only the counts order the reads before the free.
 static void read_bytes(lm_handle handle) {
     lm_buffer_info info;
     const unsigned char *bytes = bytes_of(handle, &info);
@@ -74,7 +75,7 @@ static void write_bytes(lm_handle handle) {
 
 static void release(mutator *m, lm_handle handle) {
     lm_status status = lm_buffer_release(r, lm_handle_owner(handle), handle);
-    check(!lm_failed(status), "who holds a reference may release it");
+    check(!lm_failed(status), "release of a held reference succeeds");
     m->did.freed += status == LM_FREED;
 }
 
@@ -103,8 +104,8 @@ static lm_token attach_and_mail(mutator *m, lm_handle handle) {
     return token;
 }
 
-// A reference becomes a token's, whose object dies at once. Now and then somebody closes it by
-// hand, or takes the reference back: the collector or the drain is late then.
+// Attaches a token whose object dies at once. One in eight is closed or detached by this thread,
+// possibly before the collector or the drain gets to it.
 static void attach(mutator *m, lm_handle handle) {
     lm_token token = attach_and_mail(m, handle);
     uint32_t choice = next_random(&m->random) % 16;
@@ -119,8 +120,8 @@ static void attach(mutator *m, lm_handle handle) {
     m->did.by_hand += !lm_failed(status);
 }
 
-// Misuse: a buffer's only reference is a token's, and released by hand all the same. Whoever is
-// late, this thread or the drain, fails, and takes nothing of whoever has the slot by then.
+// Misuse: releases a buffer's only reference although a token keeps it. The later of this release
+// and the drain fails, and takes no reference of a share that has the slot by then.
 static void quarrel(mutator *m) {
     make(m);
     lm_handle handle = m->handles[--m->held];
@@ -184,7 +185,7 @@ static void act(mutator *m) {
         return;
     case 7:
     case 9:
-    case 10: // to whoever comes
+    case 10: // to any thread
         *held = __atomic_exchange_n(&exchange[next_random(&m->random) % EXCHANGED], handle,
                                     __ATOMIC_ACQ_REL);
         if (!*held) *held = m->handles[--m->held];
@@ -213,8 +214,7 @@ static void *mutate(void *argument) {
     return NULL;
 }
 
-// Never takes a lock: that is the buffer table's to keep. Some tokens come late, some twice, some
-// after their end.
+// Enqueues without a lock: some tokens late, some twice, some after their end.
 static void *collect(void *argument) {
     counters *did = argument;
     lm_token late[LATE] = {0};
@@ -227,9 +227,10 @@ static void *collect(void *argument) {
             if (!token) continue;
             *one = token;
             lm_status status = dead ? lm_finalizer_enqueue(r, dead) : LM_STALE_TOKEN;
-            check(status == LM_OK || status == LM_STALE_TOKEN, "a token is good or gone");
+            check(status == LM_OK || status == LM_STALE_TOKEN, "a token is valid or stale");
             if (status == LM_OK) status = lm_finalizer_enqueue(r, dead);
-            check(status == LM_ENQUEUED || status == LM_STALE_TOKEN, "and once it is enough");
+            check(status == LM_ENQUEUED || status == LM_STALE_TOKEN,
+                  "a second enqueue has no effect");
             did->steps++;
         }
         sched_yield();
@@ -255,7 +256,7 @@ static void *drain(void *argument) {
     return NULL;
 }
 
-// Home grows from one end of the run to the other.
+// Makes home grow during the whole run.
 static void *grow(void *argument) {
     enum { GROWN = 400 };
     static lm_handle handles[GROWN];
@@ -270,7 +271,7 @@ static void *grow(void *argument) {
     return NULL;
 }
 
-// Pointers to views in memories that others grow, for which no lock is taken.
+// Uses pointers to views, without a lock, in memories that other threads grow.
 static void *look(void *argument) {
     counters *did = argument;
     lm_handle handles[2];
@@ -286,8 +287,9 @@ static void *look(void *argument) {
         check(lm_view_point(r, view, &pointer) == LM_OK, "a pointer");
         ++*(uint32_t *)pointer.address;
         lm_status status = lm_pointer_check(r, &pointer);
-        check(status == LM_OK || status == LM_OLD_POINTER, "good, or it has grown");
-        check(lm_view_get_integer(r, &gone, 0, &value) != LM_OK, "an ended view shows nothing");
+        check(status == LM_OK || status == LM_OLD_POINTER,
+              "a pointer is valid, or the memory has grown");
+        check(lm_view_get_integer(r, &gone, 0, &value) != LM_OK, "an ended view is not accessible");
         if (did->steps++ % 16) continue;
         gone = *view;
         check(lm_view_sub(r, view, LM_U8, 0, 4, &sub) == LM_OK, "sub");
@@ -297,14 +299,15 @@ static void *look(void *argument) {
     }
     for (uint32_t i = 0; i < 2; i++) {
         check(lm_view_end(r, &views[i]) == LM_OK, "end");
-        check(lm_buffer_release(r, LOOKER, handles[i]) == LM_FREED, "the view's was another one");
+        check(lm_buffer_release(r, LOOKER, handles[i]) == LM_FREED,
+              "the view had a reference of its own");
     }
     return NULL;
 }
 
-// A thread writes to the bytes, then finds the object dead. Whatever enqueue returns, the bytes are
-// freed after that, whichever way: that is for ThreadSanitizer to see. Nothing else orders the two,
-// as the thread tells that it is done by a relaxed store.
+// A thread writes to the bytes, then enqueues the token. Whatever enqueue returns and however the
+// token ends, the free of the bytes must be ordered after the write, which ThreadSanitizer checks.
+// Only enqueue orders them: the thread reports its end by a relaxed store.
 typedef enum end_of_token { BY_DRAIN, BY_CLOSE, BY_DETACH_ALL, ENDS } end_of_token;
 static struct {
     lm_token token;
@@ -315,7 +318,7 @@ static struct {
 
 static void *write_and_enqueue(void *nothing) {
     memset(one.bytes, 7, one.size);
-    check(lm_finalizer_enqueue(r, one.token) == one.expected, "it was enqueued before, or not");
+    check(lm_finalizer_enqueue(r, one.token) == one.expected, "enqueue returns its status");
     __atomic_store_n(&one.done, 1, __ATOMIC_RELAXED);
     return nothing;
 }
@@ -331,7 +334,7 @@ static void end_one(end_of_token by) {
     check(freed == 1, "its reference was the last");
 }
 
-static void what_was_written_before(bool enqueued, end_of_token by) {
+static void writes_precede_the_free(bool enqueued, end_of_token by) {
     lm_handle handle;
     lm_buffer_info info;
     pthread_t thread;
@@ -350,7 +353,7 @@ static void what_was_written_before(bool enqueued, end_of_token by) {
     write_bytes(handle); // where those bytes were
     pthread_join(thread, NULL);
     check(lm_buffer_release(r, GROWER, handle) == LM_FREED, "release");
-    lm_finalizers_drain(r, 1); // what was detached in the queue
+    lm_finalizers_drain(r, 1); // the token that was detached while queued
 }
 
 static void set_up(void) {
@@ -377,8 +380,8 @@ static void settle(const counters *all) {
     for (uint32_t i = 0; i < 2; i++)
         check(lm_buffer_table_live_in(r, i).bytes == 0, "no byte is live");
     check(all->created == all->freed, "each buffer was freed once");
-    check(all->failed == all->quarrels, "of two releases of one reference one failed");
-    check(all->released > 0 && all->by_hand > 0, "all were there");
+    check(all->failed == all->quarrels, "one of two releases of a reference failed");
+    check(all->released > 0 && all->by_hand > 0, "tokens were drained, and closed by mutators");
     check(lm_tlsf_level1.validate(&memories[OTHER], &census) == NULL, "the other's laws");
     check(census.live_blocks == 0, "no block is live");
     check(lm_paged_level1.validate(&memories[HOME], NULL) == NULL, "home's laws");
@@ -398,7 +401,7 @@ int main(int argc, char **argv) {
     alarm(600 + (unsigned)seconds); // threads that wait for each other may wait for ever
     set_up();
     for (uint32_t way = 0; way < 2 * ENDS; way++)
-        what_was_written_before(way % 2, way / 2);
+        writes_precede_the_free(way % 2, way / 2);
     for (uint32_t t = 0; t < MUTATORS; t++) {
         mutators[t] = (mutator){.random = t + 1, .owner = t};
         check(pthread_create(&threads[t], NULL, mutate, &mutators[t]) == 0, "thread");
@@ -409,7 +412,7 @@ int main(int argc, char **argv) {
     check(pthread_create(&threads[MUTATORS + 3], NULL, grow, NULL) == 0, "thread");
     for (uint32_t t = 0; t < MUTATORS + 4; t++)
         pthread_join(threads[t], NULL);
-    static mutator heir; // of what no thread held
+    static mutator heir; // of the references that no thread held
     for (uint32_t i = 0; i < EXCHANGED; i++)
         if (exchange[i]) release(&heir, exchange[i]);
     counters all = drainer;

@@ -1,21 +1,20 @@
-// Every interleaving of short calls on one buffer: alloc/buffers/counts.c, atomic, is compiled here
-// with a scheduler at each of its atomic accesses and at its lock. Threads are coroutines; a
-// schedule is the sequence of choices which of them goes on, and all schedules are run, each from
+// Runs every interleaving of short calls on one buffer. alloc/buffers/counts.c is compiled here,
+// atomic, with a scheduler at each of its atomic accesses and at its lock. Threads are coroutines;
+// a schedule is a sequence of choices of the thread that runs next, and every schedule is run from
 // the same state.
 //
-// The oracle needs no model. The calls are run in every order with none interrupted first. What the
-// calls return, and what they leave, must be what one of these orders returns and leaves:
+// The oracle needs no model. First the calls are run in every order, without interruption. The
+// results of an interleaving, and the state after it, must be those of one of these orders:
 //
 //     thread 0   transfer          [ lock ][ load ][ compare and swap ][ unlock ]
 //     thread 1   retain, release       ^ retain may run here ^ and release here
 //
-// Beside a resize a call may return LM_BUSY instead, and a release_all pass the buffer over: then
-// they have changed nothing.
+// During a resize a call may return LM_BUSY instead, and release_all may skip the buffer; they then
+// change nothing.
 //
-// So no reference is lost or made, whoever calls: threads that hold no reference of their own and
-// try a handle that they know are among them. What is explored is sequentially consistent; the
-// orders of weaker machines are ThreadSanitizer's to check
-// (alloc/buffers/finalizer_threads_test.c).
+// So no reference is lost or made, not even by threads that hold none and use a handle that they
+// know. The exploration is sequentially consistent; ThreadSanitizer checks weaker orders
+// (alloc/buffers/orders_test.c, alloc/buffers/finalizer_threads_test.c).
 #include "alloc/buffers/buffer_table_state.h"
 
 #include "alloc/registry.h"
@@ -52,7 +51,7 @@ static void take_lock(uint32_t *lock);
 #endif
 #if UNDER_ASAN
 #include <sanitizer/common_interface_defs.h>
-// Else each coroutine has another stack besides, which is mapped and unmapped in each schedule.
+// Otherwise ASan maps and unmaps a second stack for each coroutine in each schedule.
 const char *__asan_default_options(void);
 const char *__asan_default_options(void) {
     return "detect_stack_use_after_return=0";
@@ -61,9 +60,9 @@ const char *__asan_default_options(void) {
 
 #define MUST(law) ((law) ? (void)0 : failed(#law))
 
-// ---- What is explored --------------------------------------------------------------------------
+// ---- Scenarios ---------------------------------------------------------------------------------
 
-// On the handle that all threads know.
+// Calls on the handle that all threads know.
 typedef enum verb { RETAIN, RELEASE, SHARE, TRANSFER, DESCRIBE, RELEASE_ALL, RESIZE, VERBS } verb;
 enum { LOCKLESS = SHARE }; // those before it
 
@@ -82,7 +81,7 @@ typedef struct scenario {
     } of[THREADS_MAX];
 } scenario;
 
-// What the calls return and leave. Compared by its bytes.
+// The results of the calls and the state after them. Compared by its bytes.
 typedef struct outcome {
     uint64_t returned[THREADS_MAX][CALLS_MAX]; // a status, or a number
     uint64_t references[OWNERS];
@@ -105,7 +104,7 @@ typedef struct thread {
     unsigned char stack[STACK_BYTES];
 } thread;
 
-// A schedule: at each step, which of how many threads that can go on does.
+// A schedule: at each step, the thread chosen among those that can run.
 static struct { uint32_t taken, count; } choices[STEPS_MAX];
 static uint32_t choice_count, step;
 static uint32_t preemptions, preemptions_max;
@@ -138,7 +137,7 @@ _Noreturn static void failed(const char *law) {
     exit(1);
 }
 
-// The one of `count` that this schedule chooses next; a new step starts with the first.
+// Returns the choice of this schedule's next step among `count`; a new step begins with the first.
 static uint32_t choose(uint32_t count) {
     if (count == 1) return 0;
     MUST(step < STEPS_MAX);
@@ -149,7 +148,8 @@ static uint32_t choose(uint32_t count) {
     return choices[step++].taken;
 }
 
-// The next schedule: the last step that has another choice makes it. False: all were run.
+// Advances to the next schedule: the last step with another choice takes it. Returns false if all
+// were run.
 static bool next_schedule(void) {
     while (choice_count && choices[choice_count - 1].taken + 1 == choices[choice_count - 1].count)
         choice_count--;
@@ -161,8 +161,8 @@ static bool can_run(const thread *t) {
     return !t->done && !(t->waits && *t->waits);
 }
 
-// The thread that runs next: this one is the first choice, each other one costs a preemption if
-// this one could go on.
+// Chooses the thread that runs next: the current one first; any other costs a preemption if the
+// current one can run.
 static uint32_t choose_thread(void) {
     uint32_t able[THREADS_MAX], count = 0;
     bool goes_on = can_run(&threads[running]);
@@ -176,7 +176,7 @@ static uint32_t choose_thread(void) {
     return next;
 }
 
-// AddressSanitizer is told on which stack the program goes on. `to`: NULL: the test's own.
+// Tell AddressSanitizer the stack that the program switches to. `to`: NULL for the test's own.
 #if UNDER_ASAN
 static const void *own_stack;
 static size_t own_stack_bytes;
@@ -274,8 +274,8 @@ static void run_calls(void) {
     swap_to(&threads[me].context, &outside, NULL);
 }
 
-// What is left. Each law is held after each schedule.
-static void look_at_what_is_left(void) {
+// Records the state, and checks all laws.
+static void record_state(void) {
     lm_census census, blocks;
     const char *broken = lm_buffer_table_validate(r, &census);
     if (broken) failed(broken);
@@ -292,7 +292,7 @@ static void look_at_what_is_left(void) {
     }
 }
 
-// Foreign code, so that other threads run while it does.
+// Foreign code, during which other threads run.
 static void *slow_allocate(size_t size, lm_memory *memory) {
     yield();
     return heap->allocate(size, memory);
@@ -339,7 +339,7 @@ static void run_schedule(void) {
     running = choose(playing->threads);
     exploring = true;
     swap_to(&outside, &threads[running].context, &threads[running]);
-    look_at_what_is_left();
+    record_state();
     schedules++;
 }
 
@@ -427,8 +427,8 @@ static void explore_three_threads(uint32_t references) {
             }
 }
 
-// With how many preemptions. Most faults of such code need two; a transfer that reads a word twice
-// needs five, to lose what the other thread retains.
+// Most faults of such code need two preemptions; a transfer that reads a word twice needs five, to
+// lose what the other thread retains.
 int main(void) {
     for (uint32_t references = 1; references <= 2; references++) {
         begin(references);

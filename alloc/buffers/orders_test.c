@@ -1,7 +1,7 @@
 // Memory orders: at each compare-and-swap of one thread's call, another thread writes to the buffer
-// and releases its reference. Nothing orders the two threads but the call itself: all flags of this
-// test are relaxed. Compiled twice: as every test, and under ThreadSanitizer, which reports a write
-// that the end of the buffer, or the owner who then writes alone, is not ordered behind.
+// and releases its reference. Only the call orders the two threads: all flags of this test are
+// relaxed. Compiled twice: as every test, and under ThreadSanitizer, which reports the write if the
+// free of the buffer, or a write by its only owner, is not ordered after it.
 #include "alloc/buffers/buffer_table_state.h"
 #include "alloc/buffers/finalizer.h"
 
@@ -143,7 +143,7 @@ static const struct call {
     {"close", by_close, true},        {"release beside a token", by_release_beside_a_token, true},
 };
 
-// ---- Playing -----------------------------------------------------------------------------------
+// ---- Runs --------------------------------------------------------------------------------------
 
 static void begin(const struct call *call, uint32_t met) {
     lm_buffer_info info;

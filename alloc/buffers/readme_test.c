@@ -1,5 +1,5 @@
-// README's lines on buffers, as CMake takes them from there: they compile, every call succeeds on
-// every strategy, nothing is left in the heap, and they leave nothing out.
+// The README's example of buffers, which CMake extracts: it compiles, every call succeeds on every
+// strategy, the heap is empty at the end, and no expected call is missing.
 #include "alloc/buffers/finalizer.h"
 #include "alloc/cmocka.h"
 #include "alloc/registry.h"
