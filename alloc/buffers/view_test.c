@@ -2,7 +2,7 @@
 // (alloc/buffers/view_conversions.def), copies against a model that reads all before it writes.
 #define LM_CHECK_LEVEL 1 // lm_pointer_use is compiled here
 
-#include "alloc/buffers/view.h"
+#include "alloc/buffers/element_copy.h"
 
 #include "alloc/buffers/table_fixture.h"
 
@@ -724,69 +724,10 @@ static void a_view_ends_once(void **state) {
     assert_none_live();
 }
 
-// Copies, against a model that reads all elements and then writes them, in plain arithmetic.
-
-static double modelled_value(lm_kind kind, const unsigned char *at) {
-    uint8_t u8;
-    uint16_t u16;
-    uint32_t u32;
-    float f32;
-    double f64;
-    memcpy(&u8, at, 1);
-    switch (kind) {
-    case LM_U8:
-    case LM_C8:
-        return u8;
-    case LM_I8:
-        return u8 < 128 ? u8 : u8 - 256;
-    case LM_U16:
-        return memcpy(&u16, at, 2), u16;
-    case LM_I16:
-        return memcpy(&u16, at, 2), u16 < 32768 ? u16 : u16 - 65536;
-    case LM_U32:
-        return memcpy(&u32, at, 4), u32;
-    case LM_I32:
-        return memcpy(&u32, at, 4), u32 < 0x80000000 ? u32 : u32 - 4294967296.0;
-    case LM_F32:
-        return memcpy(&f32, at, 4), f32;
-    default:
-        return memcpy(&f64, at, 8), f64;
-    }
-}
-
-static void modelled_store(lm_kind kind, double value, unsigned char *at) {
-    if (kind == LM_F64) {
-        if (isnan(value)) value = (double)NAN;
-        memcpy(at, &value, 8);
-    } else if (kind == LM_F32) {
-        float f32 = isnan(value) ? NAN : (float)value;
-        memcpy(at, &f32, 4);
-    } else if (kind == LM_C8) {
-        *at = isnan(value) ? 0 : (uint8_t)nearbyint(fmin(fmax(value, 0), 255));
-    } else {
-        uint32_t bytes = lm_kind_bytes(kind);
-        double modulus = exp2(8 * bytes), rest = fmod(trunc(value), modulus);
-        uint64_t bits = isfinite(value) ? (uint64_t)(rest < 0 ? rest + modulus : rest) : 0;
-        memcpy(at, &bits, bytes);
-    }
-}
+// Copies, against the model.
 
 static bool is_of_numbers(lm_kind kind) {
     return kind <= LM_F64;
-}
-
-static void modelled_copy(lm_kind to_kind, unsigned char *to, lm_kind from_kind,
-                          const unsigned char *from, uint32_t length) {
-    uint32_t to_bytes = lm_kind_bytes(to_kind), from_bytes = lm_kind_bytes(from_kind);
-    if (to_kind == from_kind || !is_of_numbers(to_kind)) {
-        memmove(to, from, length * to_bytes);
-        return;
-    }
-    double values[256];
-    for (uint32_t i = 0; i < length; i++)
-        values[i] = modelled_value(from_kind, from + i * from_bytes);
-    for (uint32_t i = 0; i < length; i++)
-        modelled_store(to_kind, values[i], to + i * to_bytes);
 }
 
 static bool may_copy(lm_kind from, lm_kind to) {
@@ -797,7 +738,7 @@ static bool may_copy(lm_kind from, lm_kind to) {
 enum { BUFFERS = 3, BUFFER_BYTES = 256 }; // two in home, one in the other memory
 
 static lm_handle buffers[BUFFERS];
-static unsigned char models[BUFFERS][BUFFER_BYTES];
+static unsigned char models[BUFFERS][BUFFER_BYTES], old[BUFFER_BYTES]; // old: the model's
 
 static uint64_t seed;
 static uint32_t below(uint32_t end) {
@@ -817,8 +758,8 @@ static void refill(uint32_t buffer) {
         for (uint32_t j = 0; j < 8; j++) {
             double value = ldexp((below(4096) - 2048.0) / 2, (int)below(70) * (int)below(2));
             if (what == 0) models[buffer][i + j] = (unsigned char)below(256);
-            if (what == 1 && j == 0) modelled_store(LM_F64, value, &models[buffer][i]);
-            if (what == 2 && j % 4 == 0) modelled_store(LM_F32, value, &models[buffer][i + j]);
+            if (what == 1 && j == 0) element_store(LM_F64, &models[buffer][i], value);
+            if (what == 2 && j % 4 == 0) element_store(LM_F32, &models[buffer][i + j], value);
         }
     memcpy(bytes_of(buffers[buffer]), models[buffer], BUFFER_BYTES);
 }
@@ -856,8 +797,8 @@ static void copy_at_random(void) {
         expected = LM_OUT_OF_RANGE;
     IS(lm_view_copy(r, &to, at, &from, from_at, length), expected);
     if (expected == LM_OK)
-        modelled_copy(to.kind, models[t] + to.offset + at * lm_kind_bytes(to.kind), from.kind,
-                      models[f] + from.offset + from_at * lm_kind_bytes(from.kind), length);
+        element_copy(to.kind, models[t] + to.offset + at * lm_kind_bytes(to.kind), from.kind,
+                     models[f] + from.offset + from_at * lm_kind_bytes(from.kind), length, old);
     OK(lm_view_end(r, &to));
     OK(lm_view_end(r, &from));
 }
@@ -887,7 +828,7 @@ static void copy_every_overlap(lm_kind to_kind, lm_kind from_kind) {
                 memcpy(bytes, original, BUFFER_BYTES);
                 memcpy(models[0], original, BUFFER_BYTES);
                 OK(lm_view_copy(r, &to, t / to_bytes, &from, f / from_bytes, length));
-                modelled_copy(to_kind, models[0] + t, from_kind, models[0] + f, length);
+                element_copy(to_kind, models[0] + t, from_kind, models[0] + f, length, old);
                 assert_memory_equal(bytes, models[0], BUFFER_BYTES);
             }
     memcpy(bytes, original, BUFFER_BYTES);

@@ -1,5 +1,5 @@
 // The buffer player's verbs of references, views, pointers and copies: + v y.
-#include "fuzz/oracle/element_copy.h"
+#include "alloc/buffers/element_copy.h"
 #include "fuzz/play/buffer_player_state.h"
 
 #define COUNT_MAX ((UINT32_C(1) << LM_COUNT_BITS) - 1)

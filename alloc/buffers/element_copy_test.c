@@ -1,15 +1,6 @@
 // The model's conversions at their limits, as ECMAScript defines them.
-#include "fuzz/oracle/element_copy.h"
-
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-enum { I8, U8, C8, I16, U16, I32, U32, F32, F64, I64, U64, BYTES };
+#include "alloc/buffers/element_copy.h"
+#include "alloc/cmocka.h"
 
 static const double values[] = {0.5, 1.5,        2.5,    -1,          -0.9,     255.5,
                                 300, 0x1p32 + 5, 0x1p40, -0x1p31 - 1, INFINITY, NAN};
@@ -22,56 +13,52 @@ static void copy(uint32_t to_kind, void *to, uint32_t from_kind, const void *fro
 }
 
 static void numbers_become_integers(void **state) {
-    (void)state;
     static const uint8_t clamped[VALUES] = {0, 2, 2, 0, 0, 255, 255, 255, 255, 0, 255, 0};
     static const uint8_t bytes[VALUES] = {0, 1, 2, 255, 0, 255, 44, 5, 0, 255, 0, 0};
     static const int32_t words[VALUES] = {0, 1, 2, -1, 0, 255, 300, 5, 0, INT32_MAX, 0, 0};
     uint8_t to[VALUES];
     int32_t to_words[VALUES];
-    copy(C8, to, F64, values, VALUES);
+    copy(LM_C8, to, LM_F64, values, VALUES);
     assert_memory_equal(to, clamped, sizeof to);
-    copy(U8, to, F64, values, VALUES);
+    copy(LM_U8, to, LM_F64, values, VALUES);
     assert_memory_equal(to, bytes, sizeof to);
-    copy(I32, to_words, F64, values, VALUES);
+    copy(LM_I32, to_words, LM_F64, values, VALUES);
     assert_memory_equal(to_words, words, sizeof words);
 }
 
 static void integers_become_numbers(void **state) {
-    (void)state;
     static const uint32_t from[] = {0, 0x80000000, 0xffffffff};
     static const double as_signed[] = {0, -0x1p31, -1}, as_unsigned[] = {0, 0x1p31, 0x1p32 - 1};
     static const float narrow[] = {0, 0x1p31F, 0x1p32F};
     double to[3];
     float to_narrow[3];
-    copy(F64, to, I32, from, 3);
+    copy(LM_F64, to, LM_I32, from, 3);
     assert_memory_equal(to, as_signed, sizeof to);
-    copy(F64, to, U32, from, 3);
+    copy(LM_F64, to, LM_U32, from, 3);
     assert_memory_equal(to, as_unsigned, sizeof to);
-    copy(F32, to_narrow, U32, from, 3);
+    copy(LM_F32, to_narrow, LM_U32, from, 3);
     assert_memory_equal(to_narrow, narrow, sizeof narrow);
 }
 
 static void not_a_number_is_one(void **state) {
-    (void)state;
     uint32_t strange = 0xffa00001, same = 0;
     uint64_t wide = 0;
-    copy(F64, &wide, F32, &strange, 1);
+    copy(LM_F64, &wide, LM_F32, &strange, 1);
     assert_true(wide == UINT64_C(0x7ff8000000000000));
-    copy(F32, &same, F32, &strange, 1); // a copy within one kind keeps all bits
+    copy(LM_F32, &same, LM_F32, &strange, 1); // a copy within one kind keeps all bits
     assert_int_equal(same, strange);
     uint64_t signals = UINT64_C(0x7ff4000000000123); // a signalling NaN
     uint8_t byte = 7;
-    copy(C8, &byte, F64, &signals, 1);
+    copy(LM_C8, &byte, LM_F64, &signals, 1);
     assert_int_equal(byte, 0);
-    copy(F32, &same, F64, &signals, 1);
+    copy(LM_F32, &same, LM_F64, &signals, 1);
     assert_int_equal(same, 0x7fc00000);
 }
 
 static void all_is_read_before(void **state) {
-    (void)state;
     uint8_t bytes[16] = {1, 2, 3, 4};
     uint16_t widened[4];
-    copy(U16, bytes, U8, bytes, 4);
+    copy(LM_U16, bytes, LM_U8, bytes, 4);
     memcpy(widened, bytes, sizeof widened);
     for (uint16_t i = 0; i < 4; i++)
         assert_int_equal(widened[i], i + 1);
