@@ -2,72 +2,19 @@
 // of linmem-explorer.
 #include "fuzz/explore/explore_command.h"
 
-#include "cli/child.h"
-#include "cli/file.h"
-#include "cli/text.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-static char folder[100];
-
-static char *path_of(const char *name) {
-    return text_format("%s/%s", folder, name);
-}
+#include "fuzz/run/test_folder.h"
 
 // Writes the script that replaces linmem-explorer; `plays` are its shell commands.
 static void put_explorer(const char *plays) {
-    char *path = path_of("linmem-explorer");
-    FILE *stream = fopen(path, "w");
-    assert_non_null(stream);
-    fprintf(stream, "#!/bin/sh\n[ \"$1\" = --list ] && { echo '[\"one\"]' >&3; exit; }\n%s\n",
-            plays);
-    fclose(stream);
-    assert_int_equal(chmod(path, 0755), 0);
-    free(path);
-}
-
-static int enter(void **state) {
-    (void)state;
-    strcpy(folder, "/tmp/linmem explore's-test-XXXXXX"); // with characters that need quoting
-    if (!mkdtemp(folder)) return -1;
-    char *copy = text_format("cp /proc/%d/exe \"$0/self\"", (int)getpid());
-    child_end end;
-    child_wait(child_start(&(child_options){
-                   .argv = (const char *const[]){"sh", "-c", copy, folder, NULL}, .cpu = -1}),
-               60, &end);
-    free(copy);
-    return end.ok ? 0 : -1;
-}
-
-static int leave(void **state) {
-    (void)state;
-    return file_remove_tree(folder) ? 0 : -1;
+    char *text = text_format(
+        "#!/bin/sh\n[ \"$1\" = --list ] && { echo '[\"one\"]' >&3; exit; }\n%s\n", plays);
+    put("linmem-explorer", text);
+    put_self("self");
+    free(text);
 }
 
 static void assert_says(const char *options, int status, const char *part) {
-    // A command that rejects its options exits without freeing memory.
-    char *line =
-        text_format("cd \"$0\" && ASAN_OPTIONS=detect_leaks=0 ./self %s >said 2>&1", options);
-    child_end end;
-    size_t size;
-    child_wait(child_start(&(child_options){
-                   .argv = (const char *const[]){"sh", "-c", line, folder, NULL}, .cpu = -1}),
-               60, &end);
-    char *path = path_of("said"), *said = file_read(path, &size);
-    assert_non_null(said);
-    if (end.exit_status != status || !strstr(said, part))
-        fail_msg("%s: status %d, '%s' was expected in: %s", options, end.exit_status, part, said);
-    free(line);
-    free(path);
-    free(said);
+    assert_runs("./self", options, status, part);
 }
 
 #define HELD(depth) "{\"allocator\":\"one\",\"depth\":" depth ",\"violations\":[]}"
@@ -75,15 +22,14 @@ static void assert_says(const char *options, int status, const char *part) {
 // If the explorer is killed, the result is that of the last complete depth.
 static void what_was_explored_is_kept(void **state) {
     (void)state;
-    char error[200], *path = path_of("j");
+    char error[200];
     put_explorer("echo '" HELD("1") "' >&3\necho '" HELD("2") "' >&3\nprintf '{\"allo' >&3\n"
                                                               "kill -INT $PPID\nsleep 60");
     assert_says("--json j", 1, "no violation; interrupted");
-    json_t *json = file_read_json(path, error), *one = json_array_get(json, 0);
+    json_t *json = file_read_json("j", error), *one = json_array_get(json, 0);
     assert_int_equal(json_integer_value(json_object_get(one, "depth")), 2);
     assert_string_equal(json_string_value(json_object_get(one, "ended_by")), "interrupted");
     json_decref(json);
-    free(path);
     put_explorer("kill -KILL $$");
     assert_says("", 1, "one               killed by SIGKILL");
 }
@@ -142,9 +88,7 @@ static void bad_options_are_refused_before_anything_starts(void **state) {
     put_explorer("echo explored >>log; echo '" HELD("1") "' >&3");
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         assert_says(rows[i][0], 2, rows[i][1]);
-        char *path = path_of("log");
-        assert_int_not_equal(access(path, F_OK), 0);
-        free(path);
+        assert_false(is_there("log"));
     }
 }
 
@@ -158,8 +102,6 @@ static void options_are_passed_on(void **state) {
                 "--level 0 --level 0 --level 0 --level 0 --level 0 --level 0 --level 0 --level 1",
                 0, " --level 1.\n");
 }
-
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter, leave)
 
 int main(int argc, char **argv) {
     // The copy is the command.

@@ -1,16 +1,13 @@
 // The seeds of target `buffers`, played with counts and tables of full width, and the reset of the
 // memories.
 #include "fuzz/play/buffer_player.h"
+
+#include "alloc/cmocka.h"
 #include "fuzz/play/buffers_input.h"
 
 #include <dirent.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #define SEEDS "corpus/fuzz/buffers"
 

@@ -2,14 +2,10 @@
 // trace, with every verb.
 #include "fuzz/play/trace_mutator.h"
 
+#include "alloc/cmocka.h"
 #include "corpus/trace/trace_form.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 enum { SEEDS = 12000, ROOM = 2000 };
 

@@ -1,15 +1,13 @@
-// Every bug of buffers that was found is a trace in corpus/regressions that says in what world it
-// was. It is played here at the widths of the fuzz target that found it, in that world, walked
-// after every operation, at the strategies' levels 0 and 1.
+// Plays the traces of buffers in corpus/regressions, one for each bug that was found, in the world
+// that their comment names: with the widths of the fuzz target, at levels 0 and 1, with a walk
+// after every operation.
 #include "fuzz/play/buffer_player.h"
+
+#include "alloc/cmocka.h"
 #include "fuzz/play/buffers_world.h"
 
 #include <dirent.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #define FOLDER "corpus/regressions"
 
@@ -19,7 +17,7 @@ static void play(const char *name, const trace *trace, const buffers_world_choic
                  int level) {
     buffer_played played;
     trace_error error;
-    // Where a heap has no room any more, the trace shows nothing: it is to be made anew.
+    // If a heap has no room, the trace shows nothing and must be replaced.
     if (!buffers_world_start(&world, choice, level, trace->operations, trace->count))
         fail_msg("%s: a heap does not start", name);
     buffer_player_options options = {.counts =
@@ -48,7 +46,7 @@ static bool play_at_both_levels(const char *name) {
     return buffers;
 }
 
-static void all_hold(void **state) {
+static void no_regression_fails(void **state) {
     (void)state;
     DIR *folder = opendir(FOLDER);
     size_t count = 0;
@@ -63,6 +61,6 @@ static void all_hold(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(all_hold)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(no_regression_fails)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,21 +1,18 @@
-// Every bug that was found is a trace in corpus/regressions. Those of heaps are played here on
-// every strategy, at levels 0 and 1 and with its steps counted, walked after every operation; and
-// with each of their growths refused; with the wrong calls in them, and by all strategies in
-// agreement. Those of buffers: fuzz/reproduce/buffers_regressions_test.c.
+// Plays the traces of heaps in corpus/regressions, one for each bug that was found: on every
+// strategy, at levels 0 and 1 and with its steps counted, with a walk after every operation, with
+// each growth failing, with the wrong calls in them, and on all strategies in comparison. Traces of
+// buffers: fuzz/reproduce/buffers_regressions_test.c.
 #include "fuzz/oracle/differential.h"
 #include "fuzz/play/out_of_memory.h"
 
+#include "alloc/cmocka.h"
 #include "alloc/registry.h"
 #include "fuzz/oracle/counted.h"
 #include "fuzz/play/buffers_world.h"
 
 #include <dirent.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #define FOLDER "corpus/regressions"
 
@@ -68,7 +65,7 @@ static bool is_of_buffers(const trace *trace) {
     return buffers_world_of(trace, &world);
 }
 
-// False: it is no heap's.
+// Returns false if it is a trace of buffers.
 static bool play_on_all(const char *name) {
     char path[300];
     trace trace;
@@ -90,7 +87,7 @@ static bool play_on_all(const char *name) {
     return heaps;
 }
 
-static void all_hold(void **state) {
+static void no_regression_fails(void **state) {
     (void)state;
     DIR *folder = opendir(FOLDER);
     size_t count = 0;
@@ -107,6 +104,6 @@ static void all_hold(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(all_hold)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(no_regression_fails)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,102 +1,24 @@
-// linmem reproduce, tried as it is used: this program is copied beside scripts that stand for the
-// fuzz targets' programs, and is then the command.
+// Tests linmem reproduce as a command: a copy of this program runs it, beside scripts in place of
+// the fuzz targets' programs.
 #include "fuzz/reproduce/reproduce_command.h"
 
-#include "cli/child.h"
-#include "cli/file.h"
-#include "cli/text.h"
-#include "cli/verb.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-static char folder[100];
-
-static char *path_of(const char *name) {
-    return text_format("%s/%s", folder, name);
-}
-
-static void put(const char *name, const char *text) {
-    char *path = path_of(name);
-    FILE *stream = fopen(path, "w");
-    assert_non_null(stream);
-    fputs(text, stream);
-    fclose(stream);
-    assert_int_equal(chmod(path, 0755), 0);
-    free(path);
-}
-
-static bool is_there(const char *name) {
-    char *path = path_of(name);
-    bool there = access(path, F_OK) == 0;
-    free(path);
-    return there;
-}
-
-static int enter(void **state) {
-    (void)state;
-    strcpy(folder, "/tmp/linmem reproduce's-test-XXXXXX"); // as users name folders
-    if (!mkdtemp(folder)) return -1;
-    char *build = path_of("build/dev"), *programs = path_of("build/fuzz");
-    char *copy = text_format("cp /proc/%d/exe \"$0/self\"", (int)getpid());
-    child_end end;
-    child_wait(file_make_directory(build) && file_make_directory(programs)
-                   ? child_start(&(child_options){
-                         .argv = (const char *const[]){"sh", "-c", copy, build, NULL}, .cpu = -1})
-                   : -1,
-               60, &end);
-    free(build);
-    free(programs);
-    free(copy);
-    return end.ok ? 0 : -1;
-}
-
-static int leave(void **state) {
-    (void)state;
-    return file_remove_tree(folder) ? 0 : -1;
-}
-
-// Runs the command in the folder; what it says is to be freed.
-static char *reproduce_input(const char *options, int *status) {
-    char *line = text_format(
-        "cd \"$0\" && ASAN_OPTIONS=detect_leaks=0 build/dev/self %s >said 2>&1", options);
-    child_end end;
-    size_t size;
-    child_wait(child_start(&(child_options){
-                   .argv = (const char *const[]){"sh", "-c", line, folder, NULL}, .cpu = -1}),
-               300, &end);
-    char *said = path_of("said"), *text = file_read(said, &size);
-    assert_non_null(text);
-    *status = end.exit_status;
-    free(line);
-    free(said);
-    return text;
-}
+#include "fuzz/run/test_folder.h"
 
 static void assert_says(const char *options, int status, const char *part) {
-    int ended;
-    char *said = reproduce_input(options, &ended);
-    if (ended != status || !strstr(said, part))
-        fail_msg("%s: status %d, '%s' was expected in: %s", options, ended, part, said);
-    free(said);
+    if (!is_there("build/fuzz")) assert_true(file_make_directory("build/fuzz"));
+    if (!is_there("build/dev/self")) put_self("build/dev/self");
+    assert_runs("build/dev/self", options, status, part);
 }
 
 #define TRACE "linmem-trace 1\nh 16 1 64\na 0 100\na 1 13\nf 0\nf 1\n"
 
-// As the sanitizers' program says it: of a wrong shift, whatever is played.
+// A program that reports a wrong shift for every input, as the sanitizer does.
 #define SHIFTS                                                                                     \
     "#!/bin/sh\n"                                                                                  \
     "echo '/src/linmem/alloc/strategies/fit/tlsf.c:88:7: runtime error: shift exponent 33 is too " \
     "large' >&2\nexit 1\n"
 
-static void what_is_no_input_is_bad_usage(void **state) {
+static void bad_input_is_bad_usage(void **state) {
     (void)state;
     put("empty", "");
     put("bad.lmt", "linmem-trace 1\nf 7\n");
@@ -110,7 +32,7 @@ static void what_is_no_input_is_bad_usage(void **state) {
     assert_says("good.lmt --shrink-seconds x", 2, "shrink-seconds must be");
 }
 
-// By content, not by name alone; on standard input, too.
+// By content if its name does not say it; on standard input too.
 static void an_input_is_known_by_its_content(void **state) {
     (void)state;
     put("-odd name", TRACE);
@@ -118,7 +40,7 @@ static void an_input_is_known_by_its_content(void **state) {
     assert_says("-a tlsf - <'-odd name'", 0, "nothing is broken: 5 operations, 1 allocator");
 }
 
-// A finding that fuzz named is played by the program that found it.
+// A finding of linmem fuzz is played by the program in its name.
 static void a_finding_is_known_by_its_name(void **state) {
     (void)state;
     put("build/fuzz/trace", "#!/bin/sh\necho 'linmem-fuzz: broken reader: x' >&2\nexit 1\n");
@@ -131,7 +53,7 @@ static void a_finding_is_known_by_its_name(void **state) {
     assert_says("misuse-bump-timeout-0123 --programs", 0, "");
 }
 
-// What fails while an input is not short: shrinking takes some tries.
+// A program that fails if the input is not short, so that shrinking takes several tries.
 #define LONG                                                                                       \
     "linmem-trace 1\nh 16 1 64\na 0 100\na 1 13\na 2 9\na 3 50000\na 4 77\nf 0\nf 1\nf 2\n"        \
     "a 5 100\na 6 13\na 7 9\na 8 50000\na 9 77\nf 3\nf 4\nf 5\nf 6\nf 7\nf 8\nf 9\n"
@@ -139,8 +61,8 @@ static void a_finding_is_known_by_its_name(void **state) {
     "[ $(wc -c </proc/self/fd/4) -lt 30 ] && exit 0\n"                                             \
     "echo 'x/alloc/a.c:8:7: runtime error: x' >&2\nexit 1\n"
 
-// No other way shows it: it is reproduced, and named, as the sanitizer's.
-static void a_sanitizers_finding_is_the_sanitizers(void **state) {
+// A failure that only the sanitizers show is named after the sanitizer.
+static void a_sanitizers_finding_is_named_after_it(void **state) {
     (void)state;
     put("build/fuzz/heap-tlsf", SHIFTS);
     put("x.lmt", TRACE);
@@ -150,21 +72,18 @@ static void a_sanitizers_finding_is_the_sanitizers(void **state) {
     assert_says("x.lmt --programs", 0, "program heap-tlsf\n");
 }
 
-// What was found before, and is another bug, stays; what is the same takes no second name.
-static void findings_of_one_law_stand_side_by_side(void **state) {
+// Another finding of the same law is not overwritten; the same one gets no second name.
+static void findings_are_not_overwritten(void **state) {
     (void)state;
     put("build/fuzz/heap-tlsf", SHIFTS);
     put("x.lmt", TRACE);
-    char *findings = path_of("findings");
-    assert_true(file_make_directory(findings));
-    free(findings);
     put("findings/ubsan-tlsf.lmt", TRACE);
     assert_says("x.lmt --allocator tlsf", 1, "findings/ubsan-tlsf-2.lmt");
     assert_says("x.lmt --allocator tlsf", 1, "findings/ubsan-tlsf-2.lmt");
     assert_false(is_there("findings/ubsan-tlsf-3.lmt"));
 }
 
-// Whoever stops the shrinking has the smallest trace so far; the C program is not waited for.
+// An interrupt keeps the smallest trace so far, and no C program is written.
 static void ctrl_c_keeps_the_smallest_so_far(void **state) {
     (void)state;
     put("build/fuzz/heap-tlsf", "#!/bin/sh\necho >>tries\n"
@@ -175,25 +94,79 @@ static void ctrl_c_keeps_the_smallest_so_far(void **state) {
     assert_false(is_there("findings/ubsan-tlsf.c"));
 }
 
-static void a_limit_that_ends_the_shrinking_is_told(void **state) {
+static void the_limit_of_shrinking_is_reported(void **state) {
     (void)state;
     put("build/fuzz/heap-tlsf", "#!/bin/sh\nsleep 0.2\n" FAILS_IF_LONG);
     put("x.lmt", LONG);
     assert_says("x.lmt --allocator tlsf --shrink-seconds 1", 1, "stopped after 1 s");
 }
 
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter, leave)
+// ---- Traces of the explorer ---------------------------------------------------------------------
+
+#define OPERATIONS "h 64 1 64\na 0 100\nr 0 200\nf 0\n"
+#define EXPLORED   "linmem-trace 1\n# explored: tlsf, level 0\n" OPERATIONS
+
+// The explorer's program plays its own traces, unless the command names a target.
+static void the_explorer_plays_its_own_traces(void **state) {
+    (void)state;
+    static const char *const rows[][3] = {
+        {"linmem-trace 1\n" OPERATIONS, "", "allocators\n"},
+        {"linmem-trace 1\n# explored: all\n" OPERATIONS, "", "allocators\n"},
+        {"linmem-trace 1\n# explored: tlsf, level 4294967296\n" OPERATIONS, "", "allocators\n"},
+        {EXPLORED, "--target heap", "allocators\n"},
+        {EXPLORED, "", "explored, on tlsf"},
+        {EXPLORED, "--allocator paged,scope",
+         "explored, on paged\nnothing is broken: 4 "
+         "operations, explored, on scope"},
+        {"linmem-trace 1\n# explored: buffers:queued, level 1\nb 0 24\n- 0\n", "",
+         "explored, on buffers:queued"},
+    };
+    char *explorer = child_beside("linmem-explorer");
+    assert_true(file_make_directory("build/dev"));
+    assert_int_equal(symlink(explorer, "build/dev/linmem-explorer"), 0);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        put("x.lmt", rows[i][0]);
+        char *options = text_format("x.lmt %s", rows[i][1]);
+        assert_says(options, EXIT_PASSED, rows[i][2]);
+        free(options);
+    }
+    put("x.lmt", "no trace");
+    assert_says("x.lmt", EXIT_USAGE, "x.lmt: byte 0");
+    free(explorer);
+}
+
+static void a_violation_of_the_explorer_is_a_failure(void **state) {
+    (void)state;
+    static const struct {
+        const char *plays;
+        exit_status status;
+    } rows[] = {
+        {"echo '{\"violations\":[{\"law\":\"walk\",\"how\":\"x\"}]}' >&3; exit 1", EXIT_FAILED},
+        {"echo '{\"violations\":[],\"moves\":4}' >&3", EXIT_PASSED},
+        {"exit 2", EXIT_USAGE},
+    };
+    put("x.lmt", EXPLORED);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char *script = text_format("#!/bin/sh\n[ \"$*\" = 'tlsf --play x.lmt' ] || exit 3\n%s\n",
+                                   rows[i].plays);
+        put("build/dev/linmem-explorer", script);
+        assert_says("x.lmt", (int)rows[i].status, "");
+        free(script);
+    }
+}
 
 int main(int argc, char **argv) {
     if (argc > 1) return (int)reproduce_command(argc, argv);
     const struct CMUnitTest tests[] = {
-        IN_FOLDER(what_is_no_input_is_bad_usage),
+        IN_FOLDER(bad_input_is_bad_usage),
         IN_FOLDER(an_input_is_known_by_its_content),
         IN_FOLDER(a_finding_is_known_by_its_name),
-        IN_FOLDER(a_sanitizers_finding_is_the_sanitizers),
-        IN_FOLDER(findings_of_one_law_stand_side_by_side),
+        IN_FOLDER(a_sanitizers_finding_is_named_after_it),
+        IN_FOLDER(findings_are_not_overwritten),
         IN_FOLDER(ctrl_c_keeps_the_smallest_so_far),
-        IN_FOLDER(a_limit_that_ends_the_shrinking_is_told),
+        IN_FOLDER(the_limit_of_shrinking_is_reported),
+        IN_FOLDER(the_explorer_plays_its_own_traces),
+        IN_FOLDER(a_violation_of_the_explorer_is_a_failure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

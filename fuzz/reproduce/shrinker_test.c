@@ -1,12 +1,10 @@
-// Shrinking, of traces whose failure is known by a rule: nothing is played.
+// Shrinks traces whose failure is defined by a rule; nothing is played.
 #include "fuzz/reproduce/shrinker.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
+#include "alloc/cmocka.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 static trace parse(const char *text) {
     trace trace;
@@ -25,7 +23,7 @@ static void assert_prints(const trace *trace, const char *expected) {
     free(text);
 }
 
-// A rule, and the tries that it saw.
+// A rule and the number of tries.
 typedef struct rule {
     bool (*fails)(const trace *trace);
     size_t tries;
@@ -103,7 +101,7 @@ static bool collects_a_view(const trace *trace) {
 
 #define HEADER "linmem-trace 1\n"
 
-static void what_is_not_needed_goes(void **state) {
+static void operations_that_are_not_needed_are_removed(void **state) {
     (void)state;
     trace t = parse(HEADER "# kept\na 0 5\n(\nz 1 5000 64\n(\nr 0 7\nr 1 300\nr 1 2000\nr 1 50\n"
                            "a 2 9\nf 2\n)\n)\na 3 1\nf 3\n");
@@ -112,7 +110,7 @@ static void what_is_not_needed_goes(void **state) {
     trace_free(&t);
 }
 
-static void nothing_that_is_left_can_be_spared(void **state) {
+static void every_operation_left_is_needed(void **state) {
     (void)state;
     char *text;
     size_t bytes;
@@ -131,7 +129,7 @@ static void nothing_that_is_left_can_be_spared(void **state) {
     free(text);
 }
 
-static void numbers_keep_what_they_must(void **state) {
+static void numbers_are_lowered_while_the_trace_fails(void **state) {
     (void)state;
     trace t = parse(HEADER "h 65520 5 65536\na 0 100 4096\nf 0\n");
     shrink(&t, starts_late, 10000);
@@ -139,7 +137,7 @@ static void numbers_keep_what_they_must(void **state) {
     trace_free(&t);
 }
 
-static void buffers_shrink_too(void **state) {
+static void traces_of_buffers_are_shrunk(void **state) {
     (void)state;
     trace t = parse(HEADER "m 3\nb 0 500 64\nm 1\n+ 1 0\nt 7\nv 2 1 u32 16 9\n> 1 2\n@ 0 2\n"
                            "b 3 1\n@ 1 3\nc 0\nc 1\nd 1\nd\n- 0\n- 1\n");
@@ -159,7 +157,7 @@ static bool wrongs_the_largest(void *context, const trace *trace) {
     return false;
 }
 
-static void wrong_calls_follow_their_blocks(void **state) {
+static void wrong_calls_keep_their_blocks(void **state) {
     (void)state;
     trace t = parse("linmem-trace 1\na 0 1\na 1 2\na 2 3\na 3 100\na 4 5\n"
                     "! double_free 3 0\ne\nf 0\nf 1\nf 2\nf 3\nf 4\n");
@@ -179,11 +177,11 @@ static void tries_are_bounded(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_not_needed_goes),
-        cmocka_unit_test(nothing_that_is_left_can_be_spared),
-        cmocka_unit_test(numbers_keep_what_they_must),
-        cmocka_unit_test(buffers_shrink_too),
-        cmocka_unit_test(wrong_calls_follow_their_blocks),
+        cmocka_unit_test(operations_that_are_not_needed_are_removed),
+        cmocka_unit_test(every_operation_left_is_needed),
+        cmocka_unit_test(numbers_are_lowered_while_the_trace_fails),
+        cmocka_unit_test(traces_of_buffers_are_shrunk),
+        cmocka_unit_test(wrong_calls_keep_their_blocks),
         cmocka_unit_test(tries_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

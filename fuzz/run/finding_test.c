@@ -1,14 +1,10 @@
 // Reads findings from output as the programs write it.
 #include "fuzz/run/finding.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "alloc/cmocka.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 static finding read_lines(const char *text) {
     finding f = {0};

@@ -1,45 +1,10 @@
 // Minimising by scripts in place of the programs.
 #include "fuzz/run/minimise.h"
 
-#include "cli/file.h"
-
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
 #include "cli/interrupt.h"
+#include "fuzz/run/test_folder.h"
 
-static void put(const char *path, const char *text) {
-    FILE *stream = fopen(path, "w");
-    assert_non_null(stream);
-    fputs(text, stream);
-    fclose(stream);
-    assert_int_equal(chmod(path, 0755), 0);
-}
-
-// Runs a test in an empty folder, which is then removed.
-static int enter(void **state) {
-    char *folder = strdup("/tmp/linmem minimise-test-XXXXXX");
-    *state = folder;
-    return mkdtemp(folder) && chdir(folder) == 0 ? 0 : -1;
-}
-
-static int leave(void **state) {
-    bool removed = chdir("/") == 0 && file_remove_tree(*state);
-    free(*state);
-    return removed ? 0 : -1;
-}
-
-static bool is_there(const char *path) {
-    return access(path, F_OK) == 0;
-}
+#include <signal.h>
 
 // "one" keeps the inputs that are not named old; "two" adds one of its own.
 static fuzz_unit units[] = {
@@ -57,7 +22,6 @@ static fuzz_unit units[] = {
 static const fuzz_run run = {.units = units, .count = 2};
 
 static void make_world(void) {
-    assert_true(file_make_directory("corpus") && file_make_directory("seeds/heap"));
     put("seeds/heap/old", "old");
     put("corpus/new", "new");
     put("one", "#!/bin/sh\n[ \"$1\" = -set_cover_merge=1 ] && cp \"$3/new\" \"$2\"");
@@ -102,8 +66,6 @@ static void so_does_an_interruption(void **state) {
     assert_true(is_there("seeds/heap/old"));
     assert_false(is_there("seeds/heap.old") || is_there("seeds/heap.minimised"));
 }
-
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter, leave)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

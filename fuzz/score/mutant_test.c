@@ -1,13 +1,9 @@
 // The counts of a mutant.
 #include "fuzz/score/mutants/mutant.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "alloc/cmocka.h"
 
-#include <cmocka.h>
+#include <stdbool.h>
 
 static int counts_are_zero(void **state) {
     (void)state;
