@@ -46,7 +46,6 @@ static void add_unit(request *request, const fuzz_target *target, const char *al
     fuzz_unit *unit = &run->units[run->count++];
     *unit = (fuzz_unit){.target = target->name, .allocator = allocator};
     unit->program = target_program(target->name, allocator);
-    if (!unit->program) options_fail("out of memory");
     unit->name = text_format("%s", strrchr(unit->program, '/') + 1);
 }
 

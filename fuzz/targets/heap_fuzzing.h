@@ -1,5 +1,7 @@
 // Shared by the targets that play heap inputs (heap, misuse, differential). Only these include it,
-// because it defines variables: each target is a program of its own.
+// because it defines variables and libFuzzer's functions: each target is a program of its own.
+//
+// A target may define before: MUTATE, its mutator; MUTATED_MAX, the bytes of its longest inputs.
 #pragma once
 
 #include "fuzz/play/dirty.h"
@@ -12,8 +14,15 @@
 
 static heap_player player;
 
-// Called by LLVMFuzzerInitialize after target_begin and the target's own setup.
-static inline void heap_fuzzing_begin(void) {
+#ifndef MUTATE
+#define MUTATE heap_input_mutate
+#endif
+#ifndef MUTATED_MAX
+#define MUTATED_MAX SIZE_MAX
+#endif
+
+int LLVMFuzzerInitialize(int *argc, char ***argv) {
+    target_begin(*argc, *argv);
     if (!heap_player_create(&player)) {
         perror("linmem-fuzz: no address space");
         exit(2);
@@ -22,6 +31,21 @@ static inline void heap_fuzzing_begin(void) {
     dirty_watch(&player.memory);
 #endif
     target_measure();
+    return 0;
+}
+
+// One time in 32, libFuzzer's own mutator, which uses the dictionary.
+size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t count, size_t max, unsigned seed) {
+    if (max > MUTATED_MAX) max = MUTATED_MAX;
+    if (count > max) count = max;
+    if (seed % 32 == 0) return LLVMFuzzerMutate(bytes, count, max);
+    return MUTATE(bytes, count, max, seed);
+}
+
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *first, size_t first_count, const uint8_t *second,
+                                 size_t second_count, uint8_t *bytes, size_t max, unsigned seed) {
+    if (max > MUTATED_MAX) max = MUTATED_MAX;
+    return heap_input_cross(first, first_count, second, second_count, bytes, max, seed);
 }
 
 // Operation `at` of those `played` broke a law.
@@ -40,12 +64,4 @@ static inline void heap_fuzzing_play(const heap_options *options, const uint8_t 
     if (!heap_player_run(&player, options, operations, played, &at))
         heap_fuzzing_fail(at, played, player.heap.oracle.broken, player.heap.oracle.finding);
     target_operations += played;
-}
-
-// Mutates an input with the target's mutator, and one time in 32 with libFuzzer's own, which uses
-// the dictionary.
-static inline size_t heap_fuzzing_mutate(size_t (*mutate)(uint8_t *, size_t, size_t, unsigned),
-                                         uint8_t *bytes, size_t count, size_t max, unsigned seed) {
-    if (seed % 32 == 0) return LLVMFuzzerMutate(bytes, count, max);
-    return mutate(bytes, count, max, seed);
 }

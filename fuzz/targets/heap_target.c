@@ -10,12 +10,6 @@
 extern const lm_allocator TABLE(TARGET_STRATEGY, _level0), TABLE(TARGET_STRATEGY, _level1),
     TABLE(TARGET_STRATEGY, _counted);
 
-int LLVMFuzzerInitialize(int *argc, char ***argv) {
-    target_begin(*argc, *argv);
-    heap_fuzzing_begin();
-    return 0;
-}
-
 // A number from the input's bytes.
 static uint32_t sum_of(const uint8_t *bytes, size_t count) {
     uint32_t sum = 0;
@@ -35,13 +29,4 @@ void target_input(const uint8_t *bytes, size_t count) {
                             .walk_every = target.walk_every,
                             .broken_walks = sum >> 26 == 1 ? sum : 0};
     heap_fuzzing_play(&options, bytes, count);
-}
-
-size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t count, size_t max, unsigned seed) {
-    return heap_fuzzing_mutate(heap_input_mutate, bytes, count, max, seed);
-}
-
-size_t LLVMFuzzerCustomCrossOver(const uint8_t *first, size_t first_count, const uint8_t *second,
-                                 size_t second_count, uint8_t *bytes, size_t max, unsigned seed) {
-    return heap_input_cross(first, first_count, second, second_count, bytes, max, seed);
 }

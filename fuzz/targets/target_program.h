@@ -3,5 +3,5 @@
 #pragma once
 
 // Returns the path of a target's program (of `strategy`, if the target has one per strategy), which
-// need not exist, or NULL if out of memory. The caller frees it.
+// need not exist. The caller frees it.
 char *target_program(const char *target, const char *strategy);
