@@ -1,5 +1,6 @@
 #include "fuzz/score/mutant_build.h"
 
+#include "cli/child.h"
 #include "cli/file.h"
 #include "cli/options.h"
 #include "cli/text.h"
@@ -9,58 +10,41 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ERROR_BYTES = 300, ARGUMENTS_MAX = 40 };
+enum { ERROR_BYTES = 300, ARGUMENTS_MAX = 8 };
 
-bool run_logged(const char *const *argv, const char *log, double seconds, child_end *end) {
+// Runs a command with its output in a file. Returns the output. On failure returns NULL, and
+// `error` has how the command ended and the output's first line with "error: ", or its first line.
+static char *build_run(const char *const *argv, const char *log, double seconds, const char *what,
+                       char *error) {
     const char *all[ARGUMENTS_MAX + 5] = {"sh", "-c", "exec \"$@\" >\"$0\" 2>&1", log};
-    size_t count = 4;
-    while (*argv && count < ARGUMENTS_MAX + 4)
-        all[count++] = *argv++;
+    for (size_t i = 0; i < ARGUMENTS_MAX && argv[i]; i++)
+        all[4 + i] = argv[i];
     child_options options = {.argv = all, .cpu = -1};
+    child_end end = {.ok = false};
     pid_t pid = child_start(&options);
-    *end = (child_end){.exit_status = -1};
-    snprintf(end->text, sizeof end->text, "cannot be started: %s", strerror(errno));
-    if (pid > 0) child_wait(pid, seconds, end);
-    return end->ok;
-}
-
-// Writes to `error` how the child ended and the log's first line with "error: ", or its first line.
-static void explain(char *error, const char *what, const char *log, const child_end *end) {
+    snprintf(end.text, sizeof end.text, "cannot be started: %s", strerror(errno));
+    if (pid > 0) child_wait(pid, seconds, &end);
     size_t size;
     char *text = file_read(log, &size), *line = text ? strstr(text, "error: ") : NULL;
+    unlink(log);
+    if (end.ok && text) return text;
     if (text && !line) line = text;
     int length = line ? (int)strcspn(line, "\n") : 0;
-    snprintf(error, ERROR_BYTES, "%.80s: %s: %.*s", what, end->text, length, line ? line : "");
+    snprintf(error, ERROR_BYTES, "%.80s: %s: %.*s", what, end.text, length, line ? line : "");
     free(text);
+    return NULL;
 }
 
-// ---- What ninja knows ---------------------------------------------------------------------------
+// ---- Programs -----------------------------------------------------------------------------------
 
-// Returns the output of a ninja tool in the build folder, or NULL with the reason in `error`.
-static char *ask_ninja(const mutant_builder *b, const char *tool, const char *name, char *error) {
-    char *log = text_format("%s/mutants/ninja-%s-%s", b->build, tool, name ? name : "all");
-    const char *const argv[] = {"ninja", "-C", b->build, "-t", tool, name, NULL};
-    child_end end;
-    size_t size;
-    char *said = NULL;
-    if (run_logged(argv, log, 60, &end))
-        said = file_read(log, &size);
-    else
-        explain(error, "ninja", log, &end);
-    unlink(log);
-    free(log);
-    return said;
-}
-
-// Commands are split at spaces, as ninja prints them, so that a path must not contain characters
-// that a shell interprets.
-static bool is_plain(const char *root) {
+// The paths of the repository and of build folders are words of commands and of ninja's files.
+static bool build_is_plain(const char *root) {
     return root[strspn(root, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+,"
                              "@%=")] == '\0';
 }
 
 bool mutant_builder_open(mutant_builder *b, const char *root, char *error) {
-    if (!is_plain(root)) {
+    if (!build_is_plain(root)) {
         snprintf(error, ERROR_BYTES,
                  "%.200s: mutants cannot be built in a path with spaces or quotes", root);
         *b = (mutant_builder){0};
@@ -85,116 +69,112 @@ void mutant_builder_close(mutant_builder *b) {
     *b = (mutant_builder){0};
 }
 
-// Builds the original program, so that its objects exist and ninja knows their dependencies.
-static bool build_right(const mutant_builder *b, const char *name, char *error) {
-    char *log = text_format("%s/mutants/ninja-build-%s", b->build, name);
-    const char *const argv[] = {"ninja", "-C", b->build, name, "mutant_counts", NULL};
-    child_end end;
-    bool built = run_logged(argv, log, 0, &end);
-    if (!built) explain(error, name, log, &end);
-    unlink(log);
+// Runs ninja in the build folder with up to three arguments. Returns its output, or NULL.
+static char *build_ninja(const mutant_builder *b, const char *name, char *error, const char *one,
+                         const char *two, const char *three) {
+    char *log = text_format("%s/mutants/ninja-%s", b->build, name);
+    const char *const argv[] = {"ninja", "-C", b->build, one, two, three, NULL};
+    char *said = build_run(argv, log, 0, name, error);
     free(log);
-    return built;
+    return said;
 }
 
-// Whether an object depends on a file. ninja prints "OBJECT: #deps …", a line "    FILE" for each
-// dependency, and an empty line.
-static bool is_made_of(const program_build *p, const char *object, const char *file) {
-    size_t length = strlen(object);
-    for (const char *at = p->objects; (at = strstr(at, object)); at++) {
-        bool head = (at == p->objects || at[-1] == '\n') && at[length] == ':';
-        if (!head) continue;
-        const char *end = strstr(at, "\n\n"), *found = strstr(at, file);
-        for (; found && (!end || found < end); found = strstr(found + 1, file))
-            if (found[-1] == ' ' && found[strlen(file)] == '\n') return true;
-        return false;
-    }
-    return false;
-}
-
-// Returns the word after " -o " or, for an archiver, " qc "; NULL if the command has no output.
-static char *output_of(const char *command, size_t length) {
-    static const char *const options[] = {" -o ", " qc "};
-    for (size_t i = 0; i < 2; i++) {
-        const char *found = memmem(command, length, options[i], 4);
-        if (found) return strndup(found + 4, strcspn(found + 4, " \n"));
-    }
-    return NULL;
-}
-
-// Returns the place of a word in a command, not of a part of a longer word; or NULL.
-static const char *find_word(const char *command, const char *word) {
+// Returns the line of the text that is `word`, or NULL.
+static const char *build_find_line(const char *text, const char *word) {
     size_t length = strlen(word);
-    for (const char *at = command; (at = strstr(at, word)); at++)
-        if (at > command && at[-1] == ' ' && (at[length] == ' ' || at[length] == '\0')) return at;
+    for (const char *at = text; (at = strstr(at, word)); at++)
+        if ((at == text || at[-1] == '\n') && at[length] == '\n') return at;
     return NULL;
 }
 
-// Keeps the last step and all that it depends on, directly or not.
-static void keep_needed(program_build *p) {
-    bool *needed = calloc(p->count + 1, sizeof *needed);
-    if (!needed) options_fail("out of memory");
-    size_t kept = 0;
-    for (size_t i = p->count; i-- > 0;) {
-        needed[i] = i == p->count - 1;
-        for (size_t later = i + 1; later < p->count && !needed[i]; later++)
-            needed[i] = needed[later] && find_word(p->steps[later].command, p->steps[i].output);
+// Cuts the next block of lines, which ends at an empty line, off the text. Returns NULL at the end.
+static char *build_next_block(char **text) {
+    char *block = *text + strspn(*text, "\n"), *line = block;
+    while (*line && *line != '\n') {
+        line += strcspn(line, "\n");
+        line += *line == '\n';
     }
-    for (size_t i = 0; i < p->count; i++) {
-        if (needed[i]) {
-            p->steps[kept++] = p->steps[i];
+    *text = line + (*line == '\n');
+    *line = '\0';
+    return *block ? block : NULL;
+}
+
+// Reads the statements of the outputs in `inputs`, and of the program.
+static void build_read_statements(program_build *p, const char *inputs) {
+    static const char begin[] = "build ";
+    size_t capacity = 0;
+    char *rest = p->ninja;
+    for (char *block; (block = build_next_block(&rest));) {
+        if (strncmp(block, begin, strlen(begin)) != 0) continue;
+        const char *word = block + strlen(begin);
+        char *output = text_format("%.*s", (int)strcspn(word, ": "), word);
+        if (strcmp(output, p->name) != 0 && !build_find_line(inputs, output)) {
+            free(output);
             continue;
         }
-        free(p->steps[i].command);
-        free(p->steps[i].output);
+        if (p->count == capacity) {
+            capacity = 2 * capacity + 64;
+            p->statements = realloc(p->statements, capacity * sizeof *p->statements);
+            if (!p->statements) options_fail("out of memory");
+        }
+        p->statements[p->count++] = (build_statement){.text = block, .output = output};
     }
-    p->count = kept;
-    free(needed);
+}
+
+// ninja prints "OBJECT: #deps …", a line "    FILE" for each dependency, and an empty line.
+static void build_read_dependencies(program_build *p) {
+    char *rest = p->objects;
+    for (char *block; (block = build_next_block(&rest));) {
+        char *colon = strchr(block, ':');
+        for (size_t i = 0; colon && i < p->count; i++) {
+            size_t length = strlen(p->statements[i].output);
+            if ((size_t)(colon - block) == length &&
+                memcmp(block, p->statements[i].output, length) == 0)
+                p->statements[i].dependencies = colon;
+        }
+    }
 }
 
 bool program_build_read(program_build *p, const mutant_builder *b, const char *name,
                         const char *explored, char *error) {
+    size_t size;
     *p = (program_build){0};
-    if (!build_right(b, name, error)) return false;
-    char *commands = ask_ninja(b, "commands", name, error);
-    char *objects = commands ? ask_ninja(b, "deps", NULL, error) : NULL;
-    if (!objects) {
-        free(commands);
-        return false;
+    char *built = build_ninja(b, name, error, name, "mutant_counts", NULL);
+    if (!built) return false;
+    free(built);
+    char *path = text_format("%s/build.ninja", b->build), *inputs = NULL;
+    p->name = text_format("%s", name);
+    if (explored) p->explored = text_format("-DEXPLORED=%s ", explored);
+    p->ninja = file_read(path, &size);
+    free(path);
+    if (!p->ninja) snprintf(error, ERROR_BYTES, "build.ninja: %s", strerror(errno));
+    if (p->ninja) inputs = build_ninja(b, name, error, "-t", "inputs", name);
+    if (inputs) p->objects = build_ninja(b, name, error, "-t", "deps", NULL);
+    bool read = p->objects;
+    if (read) {
+        build_read_statements(p, inputs);
+        build_read_dependencies(p);
+    } else {
+        program_build_free(p);
     }
-    size_t most = 0;
-    for (const char *c = commands; *c; c++)
-        most += *c == '\n';
-    *p = (program_build){
-        .name = strdup(name), .objects = objects, .steps = calloc(most + 1, sizeof *p->steps)};
-    if (explored) p->explored = strdup(explored);
-    if (!p->name || !p->steps || !p->explored != !explored) options_fail("out of memory");
-    for (const char *line = commands; *line;) {
-        size_t length = strcspn(line, "\n");
-        char *output = output_of(line, length);
-        if (output) p->steps[p->count++] = (build_step){strndup(line, length), output};
-        line += length + (line[length] == '\n');
-    }
-    free(commands);
-    keep_needed(p);
-    return true;
+    free(inputs);
+    return read;
 }
 
 void program_build_free(program_build *p) {
-    for (size_t i = 0; i < p->count; i++) {
-        free(p->steps[i].command);
-        free(p->steps[i].output);
-    }
-    free(p->objects);
-    free(p->steps);
+    for (size_t i = 0; i < p->count; i++)
+        free(p->statements[i].output);
+    free(p->statements);
     free(p->name);
     free(p->explored);
+    free(p->ninja);
+    free(p->objects);
     *p = (program_build){0};
 }
 
 // ---- A mutant's sources -------------------------------------------------------------------------
 
-static bool write_text(const char *path, const char *text, char *error) {
+static bool build_write(const char *path, const char *text, char *error) {
     FILE *stream = fopen(path, "w");
     bool written = stream && fputs(text, stream) >= 0;
     if (stream && fclose(stream) != 0) written = false;
@@ -202,253 +182,181 @@ static bool write_text(const char *path, const char *text, char *error) {
     return written;
 }
 
-static char *read_text(const char *path, char *error) {
-    size_t size;
-    char *text = file_read(path, &size);
-    if (!text) snprintf(error, ERROR_BYTES, "%s: %s", path, strerror(errno));
-    return text;
-}
-
-// Runs a shell command with the arguments $1 (FOLDER), $2 and $3. On failure, `error` has the first
-// error of its output.
-static bool shell(const char *line, const char *folder, const char *what, char *error,
-                  const char *one, const char *two) {
+// Runs a shell command with the arguments $1 (FOLDER), $2 and $3.
+static bool build_shell(const char *line, const char *folder, const char *what, char *error,
+                        const char *one, const char *two) {
     char *log = text_format("%s.log", folder);
     const char *const argv[] = {"sh", "-ec", line, "sh", folder, one, two, NULL};
-    child_end end;
-    bool ok = run_logged(argv, log, 600, &end);
-    if (!ok) explain(error, what, log, &end);
-    unlink(log);
+    char *said = build_run(argv, log, 600, what, error);
     free(log);
+    bool ok = said;
+    free(said);
     return ok;
 }
 
-bool mutant_prepare(const mutant_builder *b, const mutant *m, const char *folder, char *error) {
-    if (!shell("rm -rf \"$1\"; mkdir -p \"$1\"; cp -r \"$2/alloc\" \"$1\"", folder, m->name, error,
-               b->root, ""))
-        return false;
-    for (char **file = m->files; *file; file++)
-        if (strncmp(*file, "alloc/", 6) != 0 &&
-            !shell("mkdir -p \"$1/${3%/*}\"; cp \"$2/$3\" \"$1/$3\"", folder, m->name, error,
-                   b->root, *file))
-            return false;
-    if (m->patch)
-        return shell("patch -d \"$1\" -p1 -s -f --fuzz=0 -i \"$2/$3\"", folder, m->name, error,
-                     b->root, m->patch);
-    char *path = text_format("%s/%s", folder, m->files[0]), *text = read_text(path, error);
+// Replaces bytes of the mutant's file.
+static bool build_mutate(const mutant *m, const char *folder, char *error) {
+    size_t size;
+    char *path = text_format("%s/%s", folder, m->files[0]), *text = file_read(path, &size);
     char *mutated = text ? mutant_apply(m, text) : NULL;
-    bool written = mutated && write_text(path, mutated, error);
+    if (!text) snprintf(error, ERROR_BYTES, "%s: %s", path, strerror(errno));
+    bool written = mutated && build_write(path, mutated, error);
     free(path);
     free(text);
     free(mutated);
     return written;
 }
 
+// Writes the file by which clang reads the mutant's files in place of the original ones.
+static bool build_write_overlay(const mutant_builder *b, const mutant *m, const char *folder,
+                                char *error) {
+    char *path = text_format("%s/overlay.json", folder), *text = NULL;
+    size_t size;
+    FILE *to = open_memstream(&text, &size);
+    if (!to) options_fail("out of memory");
+    fputs("{\"version\": 0, \"use-external-names\": false, \"roots\": [", to);
+    for (char **file = m->files; *file; file++)
+        fprintf(to,
+                "%s\n  {\"type\": \"file\", \"name\": \"%s/%s\", \"external-contents\": "
+                "\"%s/%s\"}",
+                file > m->files ? "," : "", b->root, *file, folder, *file);
+    fputs("]}\n", to);
+    fclose(to);
+    bool written = build_write(path, text, error);
+    free(path);
+    free(text);
+    return written;
+}
+
+bool mutant_prepare(const mutant_builder *b, const mutant *m, const char *folder, char *error) {
+    if (!build_shell("rm -rf \"$1\"; mkdir -p \"$1\"", folder, m->name, error, "", ""))
+        return false;
+    for (char **file = m->files; *file; file++)
+        if (!build_shell("mkdir -p \"$1/${3%/*}\"; cp \"$2/$3\" \"$1/$3\"", folder, m->name, error,
+                         b->root, *file))
+            return false;
+    bool mutated = m->patch ? build_shell("patch -d \"$1\" -p1 -s -f --fuzz=0 -i \"$2/$3\"", folder,
+                                          m->name, error, b->root, m->patch)
+                            : build_mutate(m, folder, error);
+    return mutated && build_write_overlay(b, m, folder, error);
+}
+
 // ---- Building -----------------------------------------------------------------------------------
 
-// How a program's steps are rewritten to build a mutant: the directories of copied sources and of
-// outputs, and the options added before and after the compiler's own.
-typedef struct rewriting {
-    const program_build *program;
-    const bool *touched; // by step
-    char *const *files;  // that are changed
-    const char *root, *sources, *outputs;
-    const char *first, *last;
-    const char *linked; // an object more
-} rewriting;
-
-// Whether the word is an output of a touched step, or the dependency file of one.
-static bool is_touched(const rewriting *r, const char *word, size_t length) {
-    for (size_t i = 0; i < r->program->count; i++) {
-        const char *output = r->program->steps[i].output;
-        size_t own = strlen(output);
-        bool same = length == own || (length == own + 2 && memcmp(word + own, ".d", 2) == 0);
-        if (r->touched[i] && same && memcmp(word, output, own) == 0) return true;
+// Writes the statement without order-only inputs, and `more` at the end of the variable's value.
+static void build_print_statement(const build_statement *s, const char *variable, const char *more,
+                                  FILE *to) {
+    const char *ordered = strstr(s->text, " || ");
+    for (const char *line = s->text; *line;) {
+        size_t length = strcspn(line, "\n"), printed = length;
+        if (ordered > line && ordered < line + length && line == s->text)
+            printed = (size_t)(ordered - line);
+        bool added = strncmp(line, variable, strlen(variable)) == 0;
+        fprintf(to, "%.*s%s\n", (int)printed, line, added ? more : "");
+        line += length + (line[length] == '\n');
     }
-    return false;
+    fputc('\n', to);
 }
 
-// Whether the mutant's folder has a copy of the file.
-static bool is_copied(char *const *files, const char *path, size_t length) {
-    bool copied = strncmp(path, "alloc/", 6) == 0;
-    for (; *files && !copied; files++)
-        copied = strlen(*files) == length && memcmp(*files, path, length) == 0;
-    return copied;
-}
-
-static bool is_source(const rewriting *r, const char *command, const char *word, size_t length) {
-    size_t root = strlen(r->root) + 1;
-    return length > root && strncmp(word, r->root, root - 1) == 0 && word[root - 1] == '/' &&
-           word - command > 4 && memcmp(word - 4, " -c ", 4) == 0 &&
-           is_copied(r->files, word + root, length - root);
-}
-
-static void print_step(FILE *to, const rewriting *r, size_t step) {
-    const char *command = r->program->steps[step].command;
-    bool compiles = strstr(command, " -c ");
-    const char *options =
-        compiles ? strstr(command, " -") + 1 : NULL; // behind compiler and launcher
-    fprintf(to, "mkdir -p \"$(dirname '%s/%s')\"\n", r->outputs, r->program->steps[step].output);
-    for (const char *word = command; *word;) {
-        size_t length = strcspn(word, " ");
-        int size = (int)length, root = (int)strlen(r->root) + 1;
-        bool made = is_touched(r, word, length);
-        if (word == options) fprintf(to, "%s ", r->first);
-        if (made)
-            fprintf(to, "'%s'/%.*s", r->outputs, size, word);
-        else if (is_source(r, command, word, length))
-            fprintf(to, "%s%.*s", r->sources, size - root, word + root);
-        else
-            fprintf(to, "%.*s", size, word);
-        if (made && memcmp(word - 4, " -o ", 4) == 0 && step == r->program->count - 1)
-            fputs(r->linked, to);
-        word += length;
-        if (*word) fputc(*word++, to);
+// Whether an object depends on one of the files. A compiler launcher may report relative paths.
+static bool build_depends(const build_statement *s, char *const *files) {
+    bool depends = false;
+    for (; s->dependencies && *files; files++) {
+        char *end = text_format("/%s\n", *files);
+        depends |= strstr(s->dependencies, end) != NULL;
+        free(end);
     }
-    fprintf(to, "%s\n", compiles ? r->last : "");
+    return depends;
 }
 
-// Whether the program runs the step's code: a score runs targets and the explorer at check level 1,
-// so that code compiled for other levels is not used, nor the explorer's code of other strategies.
-static bool is_played(const program_build *p, const build_step *step) {
-    static const char explores[] = " -DEXPLORED=";
-    const char *level = strstr(step->command, "-DLM_CHECK_LEVEL=");
-    const char *explored = p->explored ? strstr(step->command, explores) : NULL;
-    if (explored) {
-        const char *name = explored + sizeof explores - 1;
-        size_t length = strlen(p->explored);
-        if (strncmp(name, p->explored, length) != 0 || name[length] != ' ') return false;
-    }
-    return !level || strncmp(level, "-DLM_CHECK_LEVEL=1", 18) == 0 ||
-           strstr(step->command, "-DLM_VARIANT=");
+// Whether the program runs the object: a score runs targets and the explorer at check level 1, so
+// that objects of other levels are not used, nor the explorer's objects of other strategies. Nor
+// does the linker take a member of an archive if the program links an object of the same source
+// directly, or a member that is a strategy if it links any strategy directly.
+static bool build_runs(const program_build *p, const build_statement *s) {
+    static const char strategies[] = ".dir/alloc/strategies/";
+    bool other_level = strstr(s->text, "-DLM_CHECK_LEVEL=") &&
+                       !strstr(s->text, "-DLM_CHECK_LEVEL=1") && !strstr(s->text, "-DLM_VARIANT=");
+    bool other_strategy =
+        p->explored && strstr(s->text, "-DEXPLORED=") && !strstr(s->text, p->explored);
+    const char *source = strstr(s->output, ".dir/"), *link = "";
+    for (size_t i = 0; i < p->count; i++)
+        if (strcmp(p->statements[i].output, p->name) == 0) link = p->statements[i].text;
+    bool strategy = source && strncmp(source, strategies, strlen(strategies)) == 0;
+    bool spare = source && !strstr(link, s->output) &&
+                 (strstr(link, source) || (strategy && strstr(link, strategies)));
+    return !other_level && !other_strategy && !spare;
 }
 
-// Whether the step compiles an archive member that the linker does not take, because the program
-// links an object of the same source directly. The same holds for all strategies in archives if the
-// program links one directly.
-static bool is_spare(const program_build *p, size_t step) {
-    static const char strategies[] = "/alloc/strategies/";
-    const char *link = p->steps[p->count - 1].command;
-    const char *source = strstr(p->steps[step].command, " -c ");
-    bool spare = false;
-    if (!source || find_word(link, p->steps[step].output)) return false;
+// Writes FOLDER/build.ninja, which compiles the program's objects that depend on the mutant's files
+// with `flags` and then, unless `linked` is NULL, makes all archives and links the program with
+// `linked`. Removes the objects that it compiles from the folder. Returns their number.
+static size_t build_print(const mutant_builder *b, const program_build *p, const mutant *m,
+                          const char *folder, const char *flags, const char *linked) {
+    size_t count = 0;
+    char *path = text_format("%s/build.ninja", folder);
+    FILE *to = fopen(path, "w");
+    if (!to) options_fail("%s: %s", path, strerror(errno));
+    fprintf(to, "include %s/CMakeFiles/rules.ninja\n\n", b->build);
     for (size_t i = 0; i < p->count; i++) {
-        const char *other = strstr(p->steps[i].command, " -c ");
-        bool same = other && (strcmp(other, source) == 0 ||
-                              (strstr(other, strategies) && strstr(source, strategies)));
-        spare |= same && find_word(link, p->steps[i].output);
+        const build_statement *s = &p->statements[i];
+        const char *end = strrchr(s->output, '.');
+        bool links = strcmp(s->output, p->name) == 0 || (end && strcmp(end, ".a") == 0);
+        if (linked && links) build_print_statement(s, "  LINK_LIBRARIES = ", linked, to);
+        if (!build_depends(s, m->files) || !build_runs(p, s)) continue;
+        char *object = text_format("%s/%s", folder, s->output);
+        build_print_statement(s, "  FLAGS = ", flags, to);
+        unlink(object); // a hard link
+        free(object);
+        count++;
     }
-    return spare;
-}
-
-// Returns which steps depend on the mutant's files, directly or not; NULL if the program does not.
-static bool *touch(const mutant_builder *b, const program_build *p, const mutant *m, char *error) {
-    bool *touched = calloc(p->count + 1, sizeof *touched);
-    if (!touched) options_fail("out of memory");
-    for (size_t i = 0; i < p->count; i++) {
-        for (char **file = m->files; *file; file++) {
-            // A compiler launcher may report paths relative to the build folder, build/fuzz.
-            char *path = text_format("%s/%s", b->root, *file),
-                 *beside = text_format("../../%s", *file);
-            touched[i] |= is_made_of(p, p->steps[i].output, path) ||
-                          is_made_of(p, p->steps[i].output, beside);
-            free(path);
-            free(beside);
-        }
-        touched[i] &= is_played(p, &p->steps[i]) && !is_spare(p, i);
-        for (size_t before = 0; before < i; before++)
-            touched[i] |=
-                touched[before] && find_word(p->steps[i].command, p->steps[before].output);
-    }
-    if (touched[p->count - 1]) return touched;
-    snprintf(error, ERROR_BYTES, "%s: %s does not depend on the files that it changes", m->name,
-             p->name);
-    free(touched);
-    return NULL;
-}
-
-// Writes the text to FOLDER/build.sh and runs it.
-static bool run_script(const mutant *m, const char *folder, const char *text, char *error) {
-    char *path = text_format("%s/build.sh", folder);
-    bool ran = write_text(path, text, error) &&
-               shell("sh -e \"$1/build.sh\"", folder, m->name, error, "", "");
+    fclose(to);
     free(path);
-    return ran;
+    return count;
 }
+
+#define FLAGS_ALL " -w -include %s/fuzz/score/mutants/mutant.h"
 
 bool mutant_build(const mutant_builder *b, const program_build *p, const mutant *m,
                   const char *folder, build_form form, char *error) {
-    bool *touched = touch(b, p, m, error), counted = form == BUILD_COUNTED;
-    if (!touched) return false;
-    char *script = NULL, *sources = text_format("'%s'/", folder);
-    char *first = text_format(" -w -I '%s' -include '%s/fuzz/score/mutants/mutant.h'%s", folder,
-                              b->root, counted ? "" : " -DLM_MUTANT_SILENT");
+    bool counted = form == BUILD_COUNTED;
+    char *flags = text_format(FLAGS_ALL " -ivfsoverlay %s/overlay.json%s", b->root, folder,
+                              counted ? "" : " -DLM_MUTANT_SILENT");
     const char *linked =
         counted ? " CMakeFiles/mutant_counts.dir/fuzz/score/mutants/counts.c.o" : "";
-    rewriting r = {p, touched, m->files, b->root, sources, folder, first, "", linked};
-    size_t size;
-    FILE *to = open_memstream(&script, &size);
-    if (!to) options_fail("out of memory");
-    fprintf(to, "cd '%s'\n", b->build);
-    for (size_t i = 0; i < p->count; i++)
-        if (touched[i]) print_step(to, &r, i);
-    fclose(to);
-    bool built = run_script(m, folder, script, error);
-    free(script);
-    free(sources);
-    free(first);
-    free(touched);
+    bool built = build_shell("rm -rf \"$1/CMakeFiles\"; cp -al \"$2/CMakeFiles\" \"$1\"", folder,
+                             m->name, error, b->build, "");
+    if (built && build_print(b, p, m, folder, flags, linked) == 0) {
+        snprintf(error, ERROR_BYTES, "%s: %s does not depend on the files that it changes", m->name,
+                 p->name);
+        built = false;
+    }
+    built = built && build_shell("ninja -j1 -C \"$1\" \"$2\"", folder, m->name, error, p->name, "");
+    free(flags);
     return built;
-}
-
-// Prints the compilations without linking. They run in the sources' directory with relative paths,
-// because object files may contain the paths.
-static void print_plain(FILE *to, rewriting *r, const char *sources, const char *outputs,
-                        const char *first) {
-    r->outputs = outputs;
-    r->first = first;
-    fprintf(to, "cd '%s'\n", sources);
-    for (size_t i = 0; i < r->program->count; i++)
-        if (r->touched[i] && strstr(r->program->steps[i].command, " -c ")) print_step(to, r, i);
 }
 
 bool mutant_is_same_code(const mutant_builder *b, const program_build *p, const mutant *m,
                          const char *folder, bool *same, char *error) {
-    bool *touched = touch(b, p, m, error);
-    *same = !touched;
-    if (!touched) return true;
-    char *script = NULL, *right = text_format("%s/right", folder),
-         *wrong = text_format("%s/wrong", folder);
-    char *first =
-        text_format(" -w -include '%s/fuzz/score/mutants/mutant.h' -DLM_MUTANT_SILENT", b->root);
-    char *first_wrong = text_format(" -I '%s'%s", folder, first);
-    rewriting r = {.program = p,
-                   .touched = touched,
-                   .files = m->files,
-                   .root = b->root,
-                   .sources = "",
-                   .last = " -g0 -fno-sanitize=all -fno-sanitize-coverage=inline-8bit-counters,"
-                           "pc-table,trace-pc,trace-cmp",
-                   .linked = ""};
-    size_t size;
-    FILE *to = open_memstream(&script, &size);
-    if (!to) options_fail("out of memory");
-    print_plain(to, &r, b->root, right, first);
-    print_plain(to, &r, folder, wrong, first_wrong);
-    fprintf(to, "find '%s' '%s' -name '*.d' -delete\n", right, wrong);
-    fprintf(to, "rm -f '%s/same'\n", folder); // which another program's objects may have left
-    fprintf(to, "if diff -rq '%s' '%s' >/dev/null; then touch '%s/same'; fi\n", right, wrong,
-            folder);
-    fclose(to);
-    bool ran = run_script(m, folder, script, error);
-    char *mark = text_format("%s/same", folder);
-    *same = ran && access(mark, F_OK) == 0;
-    free(mark);
-    free(script);
-    free(right);
-    free(wrong);
-    free(first);
-    free(first_wrong);
-    free(touched);
+    static const char plain[] =
+        " -DLM_MUTANT_SILENT -g0 -fno-sanitize=all "
+        "-fno-sanitize-coverage=inline-8bit-counters,pc-table,trace-pc,trace-cmp";
+    char *right = text_format("%s/right", folder), *wrong = text_format("%s/wrong", folder);
+    char *flags = text_format(FLAGS_ALL "%s", b->root, plain);
+    char *mutated = text_format("%s -ivfsoverlay %s/overlay.json", flags, folder);
+    char different[ERROR_BYTES];
+    bool ran = build_shell("rm -rf \"$1/right\" \"$1/wrong\"; mkdir \"$1/right\" \"$1/wrong\"",
+                           folder, m->name, error, "", "");
+    *same = ran && (build_print(b, p, m, right, flags, NULL) == 0 ||
+                    build_print(b, p, m, wrong, mutated, NULL) == 0);
+    if (ran && !*same) {
+        ran = build_shell("ninja -j1 -C \"$1/right\"; ninja -j1 -C \"$1/wrong\"", folder, m->name,
+                          error, "", "");
+        *same = ran && build_shell("diff -r -x build.ninja -x '.ninja_*' \"$1/right\" \"$1/wrong\"",
+                                   folder, m->name, different, "", "");
+    }
+    char *texts[] = {right, wrong, flags, mutated};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        free(texts[i]);
     return ran;
 }

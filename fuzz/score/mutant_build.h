@@ -1,24 +1,26 @@
-// Builds mutants: compiles what depends on the changed files and reuses the other objects of preset
-// `fuzz`.
+// Builds mutants: compiles the objects that depend on the changed files again, and links the
+// program with the other objects of preset `fuzz`.
 //
-// ninja knows the commands that build a program, and each object's dependencies. A mutant's folder
-// has a copy of alloc/, and of what the mutant changes elsewhere, with the change. The commands
-// that depend on the changed files are run again, with the copy as input and the folder as output.
+// A mutant's folder has copies of the changed files, an overlay by which clang reads them in place
+// of the original ones (-ivfsoverlay), the preset's objects as hard links, and a build.ninja: the
+// statements of the preset's build.ninja for the objects that depend on the changed files, with the
+// mutant's flags, for the archives and for the program.
 #pragma once
 
-#include "cli/child.h"
 #include "fuzz/score/mutant_list.h"
 
-typedef struct build_step {
-    char *command, *output; // a shell command, and the file that it writes
-} build_step;
+// A statement of build.ninja: "build OUTPUT: RULE INPUTS", then lines "  VARIABLE = VALUE".
+typedef struct build_statement {
+    char *text, *output;
+    char *dependencies; // a path a line, if the output is an object; or NULL
+} build_statement;
 
 typedef struct program_build {
-    char *name;        // of the program
-    char *explored;    // of the explorer: the strategy that it will run; NULL: any
-    build_step *steps; // in order; the last one links the program
+    char *name;     // of the program
+    char *explored; // of the explorer: the definition of the strategy that it will run; NULL: any
+    build_statement *statements; // for all that the program is made of, and for itself
     size_t count;
-    char *objects; // the output of `ninja -t deps`
+    char *ninja, *objects; // build.ninja and the output of `ninja -t deps`, cut into pieces
 } program_build;
 
 typedef struct mutant_builder {
@@ -59,7 +61,3 @@ bool mutant_build(const mutant_builder *builder, const program_build *program, c
 // (trivial compiler equivalence, Papadakis et al. 2015). Fails if the mutant does not compile.
 bool mutant_is_same_code(const mutant_builder *builder, const program_build *program,
                          const mutant *mutant, const char *folder, bool *same, char *error);
-
-// Runs a command with its output in a file. `seconds` as in child_wait. Returns false if it did not
-// exit with 0 or could not be started.
-bool run_logged(const char *const *argv, const char *log, double seconds, child_end *end);

@@ -1,81 +1,76 @@
 // Lists and builds mutants of a small repository, and compares their code.
 #include "fuzz/score/mutant_build.h"
 
-#include "cli/file.h"
-#include "cli/text.h"
+#define FOLDER "/tmp/linmem-mutants-test-XXXXXX"
+#include "fuzz/run/test_folder.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-static char root[100];
-
-static char *path_of(const char *path) {
-    size_t size = sizeof root + strlen(path) + 2;
-    char *full = malloc(size);
-    assert_non_null(full);
-    snprintf(full, size, "%s/%s", root, path);
-    return full;
+// Writes one part of build/fuzz/build.ninja, as CMake does. "@" is the folder.
+static void put_statements(FILE *ninja, const char *text) {
+    for (const char *at = text; *at; at++)
+        if (*at == '@')
+            fputs(folder, ninja);
+        else
+            fputc(*at, ninja);
 }
 
-static void put(const char *path, const char *text) {
-    char *full = path_of(path), *folder = strndup(full, (size_t)(strrchr(full, '/') - full));
-    assert_true(file_make_directory(folder));
-    FILE *stream = fopen(full, "w");
-    assert_non_null(stream);
-    fputs(text, stream);
-    fclose(stream);
-    free(folder);
-    free(full);
-}
+#define COUNTS "CMakeFiles/mutant_counts.dir/fuzz/score/mutants/counts.c.o"
 
 // Programs of objects and archives.
 static void put_build(void) {
-    char ninja[5000];
-    snprintf(
-        ninja, sizeof ninja,
-        "rule cc\n  command = clang-19 -O2 -DLM_CHECK_LEVEL=1 -I%s -MD -MF $out.d -o $out -c $in\n"
+    static const struct {
+        const char *rule, *object, *source, *defines;
+    } objects[] = {
+        {"cc", "one.dir/alloc/strategies/one.c.o", "alloc/strategies/one.c", ""},
+        {"cc", "main.dir/corpus/main.c.o", "corpus/main.c", ""},
+        {"cc", "all.dir/alloc/buffers/counts.c.o", "alloc/buffers/counts.c", ""},
+        {"cc", "all.dir/alloc/strategies/one.c.o", "alloc/strategies/one.c", ""}, // spare
+        {"cc", "all.dir/alloc/strategies/other.c.o", "alloc/strategies/other.c", ""},
+        {"cc", "mutant_counts.dir/fuzz/score/mutants/counts.c.o", "more.c", ""},
+        {"launched", "launched.dir/alloc/strategies/one.c.o", "alloc/strategies/one.c", ""},
+        {"cc", "x1.dir/explore.c.o", "fuzz/explore/explorer/explore.c", "-DEXPLORED=one "},
+        {"cc", "x2.dir/explore.c.o", "fuzz/explore/explorer/explore.c", "-DEXPLORED=only "},
+    };
+    put("build/fuzz/CMakeFiles/rules.ninja",
+        "rule cc\n  command = clang-19 $DEFINES $FLAGS -MD -MF $out.d -o $out -c $in\n"
         "  depfile = $out.d\n  deps = gcc\n"
+        "rule launched\n  command = sh $root/launch clang-19 $DEFINES $FLAGS -MD -MF $out.d -o "
+        "$out "
+        "-c $in\n  depfile = $out.d\n  deps = gcc\n"
         "rule ar\n  command = : && rm -f $out && ar qc $out $in\n"
-        "rule link\n  command = : && clang-19 $in -o $out\n"
-        "build d/one.o: cc %s/alloc/strategies/one.c\nbuild d/main.o: cc %s/corpus/main.c\n"
-        "build d/counts.o: cc %s/alloc/buffers/counts.c\nbuild d/spare.o: cc "
-        "%s/alloc/strategies/one.c\n"
-        "build d/other.o: cc %s/alloc/strategies/other.c\n"
-        "build liball.a: ar d/counts.o d/spare.o d/other.o\n"
-        "build CMakeFiles/mutant_counts.dir/fuzz/score/mutants/counts.c.o: cc %s/more.c\n"
-        "build mutant_counts: phony CMakeFiles/mutant_counts.dir/fuzz/score/mutants/counts.c.o\n"
-        "build heap-one: link d/main.o d/one.o liball.a\n"
-        "rule launched\n  command = sh %s/launch clang-19 -O2 -DLM_CHECK_LEVEL=1 -I%s -MD -MF "
-        "$out.d "
-        "-o $out -c $in\n  depfile = $out.d\n  deps = gcc\n"
-        "build l/one.o: launched %s/alloc/strategies/one.c\n"
-        "build heap-launched: link d/main.o l/one.o liball.a\n"
-        "rule ex\n  command = clang-19 -DLM_CHECK_LEVEL=1 -DEXPLORED=$name -I%s -MD -MF $out.d "
-        "-o $out -c $in\n  depfile = $out.d\n  deps = gcc\n"
-        "build d/explored_one.o: ex %s/fuzz/explore/explorer/explore.c\n  name = one\n"
-        "build d/explored_only.o: ex %s/fuzz/explore/explorer/explore.c\n  name = only\n"
-        "build libex.a: ar d/explored_one.o d/explored_only.o\n"
-        "build linmem-explorer: link d/main.o d/counts.o libex.a\n",
-        root, root, root, root, root, root, root, root, root, root, root, root, root);
-    put("build/fuzz/build.ninja", ninja);
-    put("launch", "\"$@\" || exit\nfor d in l/*.d; do\n"
+        "rule link\n  command = : && clang-19 $in -o $out $LINK_LIBRARIES\n");
+    put("launch", "\"$@\" || exit\nfor d in CMakeFiles/launched.dir/alloc/strategies/*.d; do\n"
                   "[ ! -e \"$d\" ] || sed -i \"s,$(cd ../.. && pwd)/,../../,\" \"$d\"\ndone\n");
+    put("build/fuzz/build.ninja", "");
+    FILE *ninja = fopen("build/fuzz/build.ninja", "w");
+    assert_non_null(ninja);
+    put_statements(ninja, "# by CMake\n\ninclude CMakeFiles/rules.ninja\n\n"
+                          "build mutant_counts: phony " COUNTS "\n\n");
+    for (size_t i = 0; i < sizeof objects / sizeof *objects; i++) {
+        fprintf(ninja, "build CMakeFiles/%s: %s %s/%s || order\n", objects[i].object,
+                objects[i].rule, folder, objects[i].source);
+        fprintf(ninja, "  DEFINES = %s-DLM_CHECK_LEVEL=1\n  FLAGS = -O2 -I%s\n  root = %s\n\n",
+                objects[i].defines, folder, folder);
+    }
+    put_statements(ninja, "build order: phony\n\n"
+                          "build liball.a: ar CMakeFiles/all.dir/alloc/buffers/counts.c.o "
+                          "CMakeFiles/all.dir/alloc/strategies/one.c.o "
+                          "CMakeFiles/all.dir/alloc/strategies/other.c.o || order\n\n"
+                          "build libex.a: ar CMakeFiles/x1.dir/explore.c.o "
+                          "CMakeFiles/x2.dir/explore.c.o\n\n"
+                          "build heap-one: link CMakeFiles/main.dir/corpus/main.c.o "
+                          "CMakeFiles/one.dir/alloc/strategies/one.c.o | liball.a || order\n"
+                          "  LINK_LIBRARIES = liball.a\n\n"
+                          "build heap-launched: link CMakeFiles/main.dir/corpus/main.c.o "
+                          "CMakeFiles/launched.dir/alloc/strategies/one.c.o | liball.a\n"
+                          "  LINK_LIBRARIES = liball.a\n\n"
+                          "build linmem-explorer: link CMakeFiles/main.dir/corpus/main.c.o "
+                          "CMakeFiles/all.dir/alloc/buffers/counts.c.o | libex.a\n"
+                          "  LINK_LIBRARIES = libex.a\n\n");
+    fclose(ninja);
 }
 
 static int set_up(void **state) {
-    (void)state;
-    strcpy(root, "/tmp/linmem-mutants-test-XXXXXX");
-    assert_non_null(mkdtemp(root));
+    if (folder_enter(state) != 0) return -1;
     put("alloc/allocator.h", "int one(int);\nint two(int);\n");
     put("alloc/strategies/shared.h", "static inline int half(int a) {\n    return a / 2;\n}\n");
     put("alloc/strategies/one.c", "#include \"alloc/allocator.h\"\n"
@@ -113,13 +108,6 @@ static int set_up(void **state) {
     return 0;
 }
 
-static int tear_down(void **state) {
-    (void)state;
-    char command[200];
-    snprintf(command, sizeof command, "rm -rf '%s'", root);
-    return system(command);
-}
-
 static void read_all(mutant_list *list, const char *from) {
     char error[300];
     if (!mutant_list_read(list, from, error) || !mutant_list_generate(list, from, 1, error))
@@ -129,7 +117,7 @@ static void read_all(mutant_list *list, const char *from) {
 static void named_and_generated_mutants_are_listed(void **state) {
     (void)state;
     mutant_list list;
-    read_all(&list, root);
+    read_all(&list, folder);
     assert_int_equal(list.named, 2);
     assert_string_equal(list.at[0].name, "half-is-a-third");
     assert_string_equal(list.at[0].what, "a third");
@@ -156,7 +144,7 @@ static void survivors_have_reasons(void **state) {
                                             "    Nobody counts\n    so far.\n\n"
                                             "shared.h: return a / 2;\n    too short\n");
     mutant_list list;
-    read_all(&list, root);
+    read_all(&list, folder);
     assert_string_equal(mutant_named(&list, "one.c:4:constant")->reason, "Nobody counts so far.");
     assert_null(mutant_named(&list, "one.c:4:constant-2")->reason);
     assert_null(mutant_named(&list, "shared.h:2:operands")->reason);
@@ -235,22 +223,20 @@ static void samples_are_seeded_and_spread(void **state) {
 // Without libclang's binding, and without Python.
 static void a_generator_that_fails_says_why(void **state) {
     mutant_list list;
-    char error[300], *path = text_format("%s/bin:/usr/bin:/bin", root),
-                     *python = path_of("bin/python3"), *before = strdup(getenv("PATH"));
+    char error[300], *path = text_format("%s/bin:/usr/bin:/bin", folder),
+                     *before = strdup(getenv("PATH"));
     put("bin/python3", "#!/bin/sh\nset -e\necho Warning >&2\necho no binding >&2\nexit 1\n");
-    assert_int_equal(chmod(python, 0700), 0);
     setenv("PATH", path, 1);
-    assert_true(mutant_list_read(&list, root, error));
-    assert_false(mutant_list_generate(&list, root, 1, error));
+    assert_true(mutant_list_read(&list, folder, error));
+    assert_false(mutant_list_generate(&list, folder, 1, error));
     assert_string_equal(error, "no binding");
     put("bin/python3", "#!/bin/sh\nexit 127\n");
-    assert_false(mutant_list_generate(&list, root, 1, error));
+    assert_false(mutant_list_generate(&list, folder, 1, error));
     assert_string_equal(
         error, "generated mutants need python3 and libclang's binding (Debian: python3-clang-19)");
     setenv("PATH", before, 1);
     mutant_list_free(&list);
     free(path);
-    free(python);
     free(before);
 }
 
@@ -260,13 +246,12 @@ static void heads_must_be_complete(void **state) {
         "Allocator: one\nClass: arithmetic\n\nSource: too late\n");
     mutant_list list;
     char error[300];
-    assert_false(mutant_list_read(&list, root, error));
+    assert_false(mutant_list_read(&list, folder, error));
     assert_string_equal(error, "fuzz/score/mutants/headless.patch: no line 'Target'");
     mutant_list_free(&list);
-    char *path = path_of("fuzz/score/mutants/headless.patch");
-    unlink(path);
-    free(path);
 }
+
+#define MUTANT "build/fuzz/mutants/m"
 
 // Builds a mutant of a program; returns the program's exit status, or −1 if it was not built.
 static int built_of(const char *of, const char *explored, const char *name, build_form form,
@@ -274,28 +259,36 @@ static int built_of(const char *of, const char *explored, const char *name, buil
     mutant_list list;
     mutant_builder builder;
     program_build program;
-    char *folder = path_of("build/fuzz/mutants/m"), *path = text_format("%s/%s", folder, of);
-    read_all(&list, root);
+    char *own = text_format("%s/" MUTANT, folder), *path = text_format("%s/%s", own, of);
+    read_all(&list, folder);
     const mutant *m = mutant_named(&list, name);
     assert_non_null(m);
-    assert_true(mutant_builder_open(&builder, root, error));
+    assert_true(mutant_builder_open(&builder, folder, error));
     if (!program_build_read(&program, &builder, of, explored, error)) fail_msg("%s", error);
     int status = -1;
-    child_end end;
-    const char *const argv[] = {path, NULL};
-    bool prepared = mutant_prepare(&builder, m, folder, error);
-    if (prepared) put("build/fuzz/mutants/m/same", ""); // as of a program before this one
-    if (prepared && mutant_is_same_code(&builder, &program, m, folder, same, error) &&
-        mutant_build(&builder, &program, m, folder, form, error)) {
-        run_logged(argv, "/dev/null", 60, &end);
-        status = end.exit_status;
-    }
+    bool prepared = mutant_prepare(&builder, m, own, error);
+    if (prepared) put(MUTANT "/wrong/one.o", ""); // as of a program before this one
+    if (prepared && mutant_is_same_code(&builder, &program, m, own, same, error) &&
+        mutant_build(&builder, &program, m, own, form, error))
+        status = run_shell(path);
     program_build_free(&program);
     mutant_builder_close(&builder);
     mutant_list_free(&list);
-    free(folder);
+    free(own);
     free(path);
     return status;
+}
+
+// Whether the mutant's object is its own.
+static bool is_compiled(const char *object) {
+    struct stat own, right;
+    char *mutated = text_format(MUTANT "/CMakeFiles/%s", object);
+    assert_int_equal(stat(mutated, &own), 0);
+    char *path = text_format("build/fuzz/CMakeFiles/%s", object);
+    assert_int_equal(stat(path, &right), 0);
+    free(mutated);
+    free(path);
+    return own.st_ino != right.st_ino;
 }
 
 static int built(const char *name, build_form form, bool *same, char *error) {
@@ -317,18 +310,15 @@ static void a_compiler_may_be_launched(void **state) {
 static void of_the_explorer_one_strategy_is_built(void **state) {
     (void)state;
     bool same;
-    char error[300] = "", *played = path_of("build/fuzz/mutants/m/d/explored_one.o"),
-         *other = path_of("build/fuzz/mutants/m/d/explored_only.o");
+    char error[300] = "";
     built_of("linmem-explorer", "one", "half-is-a-third", BUILD_SILENT, &same, error);
     assert_string_equal(error, "");
     assert_false(same);
-    assert_int_equal(access(played, F_OK), 0);
-    assert_int_not_equal(access(other, F_OK), 0);
+    assert_true(is_compiled("x1.dir/explore.c.o"));
+    assert_false(is_compiled("x2.dir/explore.c.o"));
     built_of("linmem-explorer", NULL, "half-is-a-third", BUILD_SILENT, &same, error);
-    assert_int_equal(access(played, F_OK), 0);
-    assert_int_equal(access(other, F_OK), 0);
-    free(played);
-    free(other);
+    assert_true(is_compiled("x1.dir/explore.c.o"));
+    assert_true(is_compiled("x2.dir/explore.c.o"));
 }
 
 static void mutants_are_built_beside_the_right_code(void **state) {
@@ -340,14 +330,9 @@ static void mutants_are_built_beside_the_right_code(void **state) {
     assert_int_equal(built("twice-is-thrice", BUILD_SILENT, &same, error), 6 + 30); // in an archive
     assert_int_equal(built("shared.h:2:constant-2", BUILD_SILENT, &same, error), 11 + 20);
     assert_int_equal(built("half-is-a-third", BUILD_COUNTED, &same, error), 77);
-    char *right = path_of("build/fuzz/heap-one"),
-         *spare = path_of("build/fuzz/mutants/m/d/spare.o");
-    child_end end;
-    run_logged((const char *const[]){right, NULL}, "/dev/null", 60, &end);
-    assert_int_equal(end.exit_status, 6 + 20);
-    assert_int_not_equal(access(spare, F_OK), 0); // what is not linked is not built
-    free(right);
-    free(spare);
+    assert_int_equal(run_shell("build/fuzz/heap-one"), 6 + 20);
+    assert_true(is_compiled("one.dir/alloc/strategies/one.c.o"));
+    assert_false(is_compiled("all.dir/alloc/strategies/one.c.o")); // which is not linked
 }
 
 static void mutants_are_built_of_what_lies_elsewhere(void **state) {
@@ -398,11 +383,10 @@ static void what_does_not_build_says_why(void **state) {
 
 static void without_a_build_there_is_no_score(void **state) {
     (void)state;
-    char error[300], *ninja = path_of("build/fuzz/build.ninja");
-    unlink(ninja);
-    free(ninja);
+    char error[300];
+    assert_int_equal(unlink("build/fuzz/build.ninja"), 0);
     mutant_builder builder;
-    assert_false(mutant_builder_open(&builder, root, error));
+    assert_false(mutant_builder_open(&builder, folder, error));
     assert_string_equal(error, "preset fuzz is not configured; run: cmake --preset fuzz");
 }
 
@@ -415,22 +399,23 @@ static void an_odd_path_is_refused(void **state) {
     assert_false(mutant_builder_open(&b, "/tmp/it's", error));
 }
 
+#define IN_MUTANTS(test) cmocka_unit_test_setup_teardown(test, set_up, folder_leave)
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(named_and_generated_mutants_are_listed, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(survivors_have_reasons, set_up, tear_down),
+        IN_MUTANTS(named_and_generated_mutants_are_listed),
+        IN_MUTANTS(survivors_have_reasons),
         cmocka_unit_test(every_reason_is_of_a_mutant),
         cmocka_unit_test(samples_are_seeded_and_spread),
-        cmocka_unit_test_setup_teardown(a_generator_that_fails_says_why, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(heads_must_be_complete, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(of_the_explorer_one_strategy_is_built, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(mutants_are_built_beside_the_right_code, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(mutants_are_built_of_what_lies_elsewhere, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(what_is_the_same_code_is_known, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_does_not_build_says_why, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(without_a_build_there_is_no_score, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_compiler_may_be_launched, set_up, tear_down),
+        IN_MUTANTS(a_generator_that_fails_says_why),
+        IN_MUTANTS(heads_must_be_complete),
+        IN_MUTANTS(of_the_explorer_one_strategy_is_built),
+        IN_MUTANTS(mutants_are_built_beside_the_right_code),
+        IN_MUTANTS(mutants_are_built_of_what_lies_elsewhere),
+        IN_MUTANTS(what_is_the_same_code_is_known),
+        IN_MUTANTS(what_does_not_build_says_why),
+        IN_MUTANTS(without_a_build_there_is_no_score),
+        IN_MUTANTS(a_compiler_may_be_launched),
         cmocka_unit_test(an_odd_path_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,11 +1,13 @@
 #include "fuzz/score/score.h"
 
+#include "cli/child.h"
 #include "cli/clock.h"
 #include "cli/interrupt.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/text.h"
 #include "fuzz/explore/explored_run.h"
+#include "fuzz/run/finding.h"
 #include "fuzz/score/mutant_build.h"
 #include "fuzz/targets/targets.h"
 
@@ -24,11 +26,14 @@ typedef struct shared_state {
     score *score;
     const mutant_list *list;
     mutant_builder builder;
-    program_build *programs[PROGRAMS_MAX]; // in the order of their first use
-    char *allocators[PROGRAMS_MAX];        // of each program
+    struct program {
+        program_build build;
+        char *allocator;
+    } programs[PROGRAMS_MAX]; // in the order of their first use
     size_t program_count;
     size_t next_named, next_generated, wanted; // wanted: generated ones still to take
-    size_t next_control, done, total;
+    bool controls;                             // the original code is run, after the mutants
+    size_t next_control, done;
     progress *progress;
 } shared_state;
 
@@ -40,50 +45,22 @@ typedef struct worker {
 
 // ---- One run ------------------------------------------------------------------------------------
 
-// "linmem-fuzz: broken LAW: HOW"
-static bool read_broken_law(score_run *run, const char *line) {
-    static const char start[] = "linmem-fuzz: broken ";
-    if (strncmp(line, start, sizeof start - 1) != 0) return false;
-    const char *law = line + sizeof start - 1;
-    size_t length = strcspn(law, ":\n");
-    snprintf(run->oracle, sizeof run->oracle, "%.*s", (int)length, law);
-    snprintf(run->finding, sizeof run->finding, "%s", law + length + strspn(law + length, ": "));
-    return true;
-}
-
-static bool read_reporter(score_run *run, const char *line) {
-    static const struct {
-        const char *said, *oracle;
-    } reporters[] = {
-        {"ERROR: AddressSanitizer: ", "asan"},
-        {"ERROR: LeakSanitizer: ", "leak"},
-        {"runtime error: ", "ubsan"},
-        {"ERROR: libFuzzer: timeout", "hang"},
-        {"ERROR: libFuzzer: out-of-memory", "memory"},
-        {"ERROR: libFuzzer: ", "crash"},
-    };
-    for (size_t i = 0; i < sizeof reporters / sizeof *reporters; i++) {
-        const char *found = strstr(line, reporters[i].said);
-        if (!found) continue;
-        snprintf(run->oracle, sizeof run->oracle, "%s", reporters[i].oracle);
-        snprintf(run->finding, sizeof run->finding, "%s", found);
-        return true;
-    }
-    return false;
-}
-
 void score_read_log(score_run *run, const char *log) {
     FILE *stream = fopen(log, "r");
     char *line = NULL;
     size_t room = 0;
+    finding found = {0};
     while (stream && getline(&line, &room, stream) > 0) {
         line[strcspn(line, "\n")] = '\0';
         unsigned long long inputs;
         if (sscanf(line, "stat::number_of_executed_units: %llu", &inputs) == 1)
             run->inputs = inputs;
-        else if (!run->found)
-            run->found = read_broken_law(run, line) || read_reporter(run, line);
+        else
+            finding_read(&found, line);
     }
+    run->found = found.law[0] != '\0';
+    snprintf(run->oracle, sizeof run->oracle, "%.*s", (int)strcspn(found.law, ":"), found.law);
+    snprintf(run->finding, sizeof run->finding, "%s", found.how);
     free(line);
     if (stream) fclose(stream);
 }
@@ -210,15 +187,6 @@ static void play_counted(const worker *w, score_entry *e, const char *folder, co
         free(texts[i]);
 }
 
-static void explore_counted(const worker *w, score_entry *e, const char *folder) {
-    char *program = text_format("%s/%s", folder, e->program),
-         *counts = text_format("%s/counts", folder);
-    run_explorer(w, e, program, folder, counts);
-    add_counts(e, counts);
-    free(program);
-    free(counts);
-}
-
 static void count_reached(const worker *w, const program_build *program, score_entry *e,
                           const char *folder) {
     if (interrupted()) return;
@@ -227,7 +195,12 @@ static void count_reached(const worker *w, const program_build *program, score_e
         return;
     }
     if (w->shared->score->options.depth > 0) {
-        explore_counted(w, e, folder);
+        char *path = text_format("%s/%s", folder, e->program),
+             *counts = text_format("%s/counts", folder);
+        run_explorer(w, e, path, folder, counts);
+        add_counts(e, counts);
+        free(path);
+        free(counts);
         return;
     }
     play_counted(w, e, folder, "corpus-*");
@@ -247,32 +220,23 @@ static char *program_name(const char *target, const char *allocator) {
     return each ? text_format("%s-%s", target, allocator) : text_format("%s", target);
 }
 
-// Returns the allocator in the program's name (TARGET-ALLOCATOR); `allocator` for the explorer.
-static const char *allocator_of(const shared_state *shared, const char *name,
-                                const char *allocator) {
-    const char *dash = strchr(name, '-');
-    if (shared->score->options.depth > 0) return allocator;
-    return dash ? dash + 1 : name;
-}
-
-// Returns NULL with the reason in `error` on failure. The lock is held.
+// Returns the build of the program, which the explorer has for each allocator; NULL with the reason
+// in `error` on failure. The lock is held.
 static const program_build *find_program(shared_state *shared, const char *name,
                                          const char *allocator, char *error) {
     bool explores = shared->score->options.depth > 0;
-    allocator = allocator_of(shared, name, allocator);
-    for (size_t i = 0; i < shared->program_count; i++)
-        if (strcmp(shared->programs[i]->name, name) == 0 &&
-            strcmp(shared->allocators[i], allocator) == 0)
-            return shared->programs[i];
-    program_build *made = calloc(1, sizeof *made);
-    if (!made || shared->program_count == PROGRAMS_MAX) options_fail("too many programs");
+    const char *dash = strchr(name, '-'); // in TARGET-ALLOCATOR
+    if (!explores) allocator = dash ? dash + 1 : name;
+    struct program *p = shared->programs, *end = p + shared->program_count;
+    for (; p < end; p++)
+        if (strcmp(p->build.name, name) == 0 && strcmp(p->allocator, allocator) == 0)
+            return &p->build;
+    if (shared->program_count == PROGRAMS_MAX) options_fail("too many programs");
     const char *explored = explores && strcmp(allocator, "buffers") != 0 ? allocator : NULL;
-    if (program_build_read(made, &shared->builder, name, explored, error)) {
-        shared->allocators[shared->program_count] = text_format("%s", allocator);
-        return shared->programs[shared->program_count++] = made;
-    }
-    free(made);
-    return NULL;
+    if (!program_build_read(&p->build, &shared->builder, name, explored, error)) return NULL;
+    p->allocator = text_format("%s", allocator);
+    shared->program_count++;
+    return &p->build;
 }
 
 static const program_build *program_for(shared_state *shared, score_entry *e,
@@ -311,12 +275,12 @@ static const program_build *choose_program(shared_state *shared, score_entry *e,
     return NULL;
 }
 
-// Removes large files. Keeps logs, findings and the build's shell script.
+// Removes large files. Keeps logs, findings, the overlay and build.ninja.
 static void clean(const char *folder, const char *program) {
     const char *const argv[] = {"sh",
                                 "-c",
                                 "cd \"$0\" && rm -rf alloc corpus reports CMakeFiles right wrong "
-                                "corpus-* lib*.a counts counted-* \"$1\"",
+                                "corpus-* lib*.a .ninja_* counts counted-* \"$1\"",
                                 folder,
                                 program,
                                 NULL};
@@ -389,7 +353,7 @@ static bool is_chosen(const score_options *o, const mutant *m) {
 }
 
 // Returns the next mutant to measure, named before generated; or NULL. The lock is held.
-static score_entry *take(shared_state *shared) {
+static score_entry *take_mutant(shared_state *shared) {
     const score_options *o = &shared->score->options;
     const mutant_list *list = shared->list;
     size_t end = o->chosen ? list->count : list->named;
@@ -406,9 +370,20 @@ static score_entry *take(shared_state *shared) {
     return NULL;
 }
 
+// Returns the next program of the original code; or NULL. The lock is held.
+static score_entry *take_control(shared_state *shared) {
+    if (shared->next_control == shared->program_count) return NULL;
+    const struct program *program = &shared->programs[shared->next_control++];
+    score_entry *e = new_entry(shared, NULL, shared->score->options.control);
+    e->program = text_format("%s", program->build.name);
+    e->allocator = text_format("%s", program->allocator);
+    return e;
+}
+
 // A sampled mutant that does not compile, or compiles to the same code, is replaced by the next.
 static void note(shared_state *shared, const score_entry *e) {
-    bool sampled = !e->mutant->patch && !is_chosen(&shared->score->options, e->mutant);
+    const mutant *m = e->mutant;
+    bool sampled = m && !m->patch && !is_chosen(&shared->score->options, m);
     bool dropped = e->state == SCORE_SAME_CODE || e->state == SCORE_NO_CODE;
     if (sampled && dropped)
         shared->wanted++;
@@ -439,34 +414,14 @@ static void tell(const shared_state *shared, score_entry *measured) {
 static void *work(void *context) {
     worker *w = context;
     shared_state *shared = w->shared;
+    score_entry *(*take)(shared_state *) = shared->controls ? take_control : take_mutant;
     pthread_mutex_lock(&shared->lock);
     for (score_entry *e; !interrupted() && (e = take(shared));) {
-        progress_show(shared->progress, shared->done, e->mutant->name);
+        progress_show(shared->progress, shared->done, e->mutant ? e->mutant->name : e->program);
         pthread_mutex_unlock(&shared->lock);
-        measure(w, e);
+        (e->mutant ? measure : measure_control)(w, e);
         pthread_mutex_lock(&shared->lock);
         note(shared, e);
-        tell(shared, e);
-    }
-    pthread_mutex_unlock(&shared->lock);
-    return NULL;
-}
-
-static void *work_on_control(void *context) {
-    worker *w = context;
-    shared_state *shared = w->shared;
-    pthread_mutex_lock(&shared->lock);
-    while (!interrupted() && shared->next_control < shared->program_count) {
-        const char *allocator = shared->allocators[shared->next_control];
-        const char *program = shared->programs[shared->next_control++]->name;
-        score_entry *e = new_entry(shared, NULL, shared->score->options.control);
-        e->program = text_format("%s", program);
-        e->allocator = text_format("%s", allocator);
-        progress_show(shared->progress, shared->done, program);
-        pthread_mutex_unlock(&shared->lock);
-        measure_control(w, e);
-        pthread_mutex_lock(&shared->lock);
-        shared->done++;
         tell(shared, e);
     }
     pthread_mutex_unlock(&shared->lock);
@@ -484,17 +439,20 @@ static int own_cpu(unsigned n, unsigned jobs) {
     return -1;
 }
 
-static void run_workers(shared_state *shared, void *(*run)(void *)) {
+static void run_workers(shared_state *shared, const char *what, size_t total) {
     unsigned jobs = shared->score->options.jobs, started = 0;
     worker *workers = calloc(jobs, sizeof *workers);
     if (!workers) options_fail("out of memory");
+    shared->done = 0;
+    shared->progress = progress_start(what, total);
     for (; started < jobs; started++) {
         workers[started] = (worker){.shared = shared, .cpu = own_cpu(started, jobs)};
-        if (pthread_create(&workers[started].thread, NULL, run, &workers[started]) != 0) break;
+        if (pthread_create(&workers[started].thread, NULL, work, &workers[started]) != 0) break;
     }
     if (started == 0) options_fail("cannot start a thread");
     for (unsigned i = 0; i < started; i++)
         pthread_join(workers[i].thread, NULL);
+    progress_end(shared->progress);
     free(workers);
 }
 
@@ -505,18 +463,19 @@ static size_t count_chosen(const score_options *o, const mutant_list *list) {
     return count;
 }
 
+static void free_entry(score_entry *e) {
+    free(e->runs);
+    free(e->allocator);
+    free(e->program);
+}
+
 static void drop_unmeasured(score *s) {
     size_t kept = 0;
-    for (size_t i = 0; i < s->count; i++) {
-        score_entry *e = &s->entries[i];
-        if (is_measured(e)) {
-            s->entries[kept++] = *e;
-            continue;
-        }
-        free(e->runs);
-        free(e->allocator);
-        free(e->program);
-    }
+    for (size_t i = 0; i < s->count; i++)
+        if (is_measured(&s->entries[i]))
+            s->entries[kept++] = s->entries[i];
+        else
+            free_entry(&s->entries[i]);
     s->count = kept;
 }
 
@@ -530,35 +489,24 @@ bool score_take(score *s, const score_options *options, const mutant_list *list,
     if (!mutant_builder_open(&shared.builder, options->root, error)) return false;
     s->entries = calloc(list->count + PROGRAMS_MAX, sizeof *s->entries);
     if (!s->entries) options_fail("out of memory");
-    shared.total = count_chosen(options, list) + options->generated;
     double start = clock_seconds();
-    shared.progress = progress_start("mutants", shared.total);
-    run_workers(&shared, work);
-    progress_end(shared.progress);
-    if (options->control > 0) {
-        shared.done = 0;
-        shared.progress = progress_start("original code", shared.program_count);
-        run_workers(&shared, work_on_control);
-        progress_end(shared.progress);
-    }
+    run_workers(&shared, "mutants", count_chosen(options, list) + options->generated);
+    shared.controls = true;
+    if (options->control > 0) run_workers(&shared, "original code", shared.program_count);
     s->seconds = clock_seconds() - start;
     s->interrupted = interrupted();
     drop_unmeasured(s);
     for (size_t i = 0; i < shared.program_count; i++) {
-        program_build_free(shared.programs[i]);
-        free(shared.allocators[i]);
-        free(shared.programs[i]);
+        program_build_free(&shared.programs[i].build);
+        free(shared.programs[i].allocator);
     }
     mutant_builder_close(&shared.builder);
     return true;
 }
 
 void score_free(score *s) {
-    for (size_t i = 0; i < s->count; i++) {
-        free(s->entries[i].runs);
-        free(s->entries[i].allocator);
-        free(s->entries[i].program);
-    }
+    for (size_t i = 0; i < s->count; i++)
+        free_entry(&s->entries[i]);
     free(s->entries);
     *s = (score){0};
 }

@@ -32,8 +32,8 @@ typedef struct score_options {
 // How one run ended.
 typedef struct score_run {
     bool ran, found;
-    char oracle[16]; // a law, or asan, ubsan, leak, hang, memory, crash
-    char finding[120];
+    char oracle[16]; // a law, or as in fuzz/run/finding.h, without an ASan error's kind
+    char finding[200];
     uint64_t inputs; // of the explorer: moves
     double seconds;
 } score_run;

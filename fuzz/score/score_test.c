@@ -1,39 +1,17 @@
 // Logs of runs, and the results of a score.
-#include "cli/file.h"
 #include "cli/interrupt.h"
-#include "cli/text.h"
 #include "fuzz/explore/explored_run.h"
 #include "fuzz/score/score.h"
 
+#define FOLDER "/tmp/linmem-score-test-XXXXXX"
+#include "fuzz/run/test_folder.h"
+
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-enum { PATH_BYTES = 40 };
-
-static void write_file(char path[PATH_BYTES], const char *text) {
-    strcpy(path, "/tmp/linmem-score-test-XXXXXX");
-    int file = mkstemp(path);
-    assert_true(file >= 0);
-    assert_int_equal(write(file, text, strlen(text)), (ssize_t)strlen(text));
-    close(file);
-}
 
 static score_run read_log(const char *text) {
-    char path[PATH_BYTES];
-    write_file(path, text);
     score_run run = {0};
-    score_read_log(&run, path);
-    unlink(path);
+    put("log", text);
+    score_read_log(&run, "log");
     return run;
 }
 
@@ -49,16 +27,13 @@ static void findings_are_known_by_who_reports_them(void **state) {
         {"==7==ERROR: AddressSanitizer: use-after-poison on address "
          "1\nstat::number_of_executed_units:"
          " 5\n",
-         "asan", "ERROR: AddressSanitizer: use-after-poison on address 1", 5},
-        {"x.c:1:2: runtime error: shift exponent 32\n", "ubsan", "runtime error: shift exponent 32",
-         0},
-        {"==7== ERROR: libFuzzer: timeout after 3 seconds\n", "hang",
-         "ERROR: libFuzzer: timeout after 3 seconds", 0},
+         "asan", "use-after-poison on address 1", 5},
+        {"x.c:1:2: runtime error: shift exponent 32\n", "ubsan", "shift exponent 32", 0},
+        {"==7== ERROR: libFuzzer: timeout after 3 seconds\n", "hang", "timeout after 3 seconds", 0},
         {"==7== ERROR: libFuzzer: out-of-memory (used: 3Mb)\n", "memory",
-         "ERROR: libFuzzer: out-of-memory (used: 3Mb)", 0},
-        {"==7==ERROR: LeakSanitizer: detected memory leaks\n", "leak",
-         "ERROR: LeakSanitizer: detected memory leaks", 0},
-        {"==7== ERROR: libFuzzer: deadly signal\n", "crash", "ERROR: libFuzzer: deadly signal", 0},
+         "out-of-memory (used: 3Mb)", 0},
+        {"==7==ERROR: LeakSanitizer: detected memory leaks\n", "leak", "detected memory leaks", 0},
+        {"==7== ERROR: libFuzzer: deadly signal\n", "crash", "deadly signal", 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         score_run run = read_log(cases[i].log);
@@ -100,16 +75,13 @@ static void explored_runs_tell_what_was_found(void **state) {
         {"", "", {.ok = true}, NULL, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char result[PATH_BYTES], log[PATH_BYTES];
         score_run run = {0};
-        write_file(result, cases[i].result);
-        write_file(log, cases[i].log);
-        assert_int_equal(explored_run_read(&run, result, log, &cases[i].end), cases[i].known);
+        put("result", cases[i].result);
+        put("log", cases[i].log);
+        assert_int_equal(explored_run_read(&run, "result", "log", &cases[i].end), cases[i].known);
         assert_int_equal(run.found, cases[i].oracle != NULL);
         if (cases[i].oracle) assert_string_equal(run.oracle, cases[i].oracle);
         assert_int_equal(run.inputs, *cases[i].result ? 12 : 0);
-        unlink(result);
-        unlink(log);
     }
 }
 
@@ -159,6 +131,15 @@ static mutant named(char *name) {
                     .patch = "fuzz/score/mutants/x.patch"};
 }
 
+static char *printed(const score *s) {
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+    score_print(s, stream);
+    fclose(stream);
+    return text;
+}
+
 static void trouble_comes_first(void **state) {
     (void)state;
     mutant slow = named("slow"), fast = named("fast"), hidden = named("hidden");
@@ -166,11 +147,7 @@ static void trouble_comes_first(void **state) {
     score_entry entries[] = {entry_of(&fast, &quick_run, 1), entry_of(NULL, &none, 1),
                              entry_of(&slow, &slow_run, 1), entry_of(&hidden, &none, 1)};
     score s = {.options = {.seconds = 60}, .entries = entries, .count = 4, .seconds = 70};
-    char *text = NULL;
-    size_t size;
-    FILE *stream = open_memstream(&text, &size);
-    score_print(&s, stream);
-    fclose(stream);
+    char *text = printed(&s);
     const char *order[] = {"\nhidden ",
                            "\nslow ",
                            "\nfast ",
@@ -204,11 +181,7 @@ static void explored_scores_are_of_two_worlds(void **state) {
     score_entry entries[] = {entry_of(&heap, &quick_run, 1), entry_of(&deep, &none, 1),
                              entry_of(&buffers, &quick_run, 1), entry_of(NULL, &none, 1)};
     score s = {.options = {.seconds = 60, .depth = 4}, .entries = entries, .count = 4};
-    char *text = NULL;
-    size_t size;
-    FILE *stream = open_memstream(&text, &size);
-    score_print(&s, stream);
-    fclose(stream);
+    char *text = printed(&s);
     assert_non_null(strstr(text, "\nnamed, of heaps: 1 of 2 detected (50.0 %)"));
     assert_non_null(strstr(text, "\nnamed, of buffers: 1 of 1 detected (100.0 %)"));
     assert_non_null(strstr(text, "\noriginal code: 1 allocators to depth 4: no finding\n"));
@@ -266,49 +239,39 @@ static void count_told(const score *so_far, void *told) {
 // stays interrupted.
 static void what_was_interrupted_is_not_called_failed(void **state) {
     (void)state;
-    char root[] = "/tmp/linmem-score-test-XXXXXX", error[300];
-    assert_non_null(mkdtemp(root));
-    char *alloc = text_format("%s/alloc", root), *build = text_format("%s/build/fuzz", root);
-    char *ninja = text_format("%s/build.ninja", build);
-    assert_true(file_make_directory(alloc) && file_make_directory(build));
-    FILE *stream = fopen(ninja, "w");
-    assert_non_null(stream);
-    fprintf(stream,
-            "rule stop\n  command = kill -INT %d; sleep 60\nbuild heap-one: stop\n"
-            "build mutant_counts: phony heap-one\n",
-            (int)getpid());
-    fclose(stream);
+    char error[300], *ninja = text_format("rule stop\n  command = kill -INT %d; sleep 60\n"
+                                          "build heap-one: stop\n"
+                                          "build mutant_counts: phony heap-one\n",
+                                          (int)getpid());
+    put("build/fuzz/build.ninja", ninja);
     interrupt_catch();
     mutant one = {.name = (char[]){"one"},
                   .target = (char[]){"heap"},
                   .allocators = (char *[]){(char[]){"one"}, NULL},
                   .files = (char *[]){NULL},
-                  .patch = (char[]){"../../../dev/null"}};
+                  .patch = (char[]){"../../dev/null"}};
     const mutant_list list = {.at = &one, .count = 1, .named = 1};
     score s;
     size_t told = 0;
     const score_options options = {
-        .root = root, .seconds = 1, .seeds = 1, .jobs = 1, .told = count_told, .context = &told};
+        .root = folder, .seconds = 1, .seeds = 1, .jobs = 1, .told = count_told, .context = &told};
     assert_true(score_take(&s, &options, &list, error));
     assert_true(s.interrupted);
     assert_int_equal(s.count, 0);
     assert_int_equal(told, 1); // so that what was measured before it is written
     score_free(&s);
-    assert_true(file_remove_tree(root));
-    free(alloc);
-    free(build);
     free(ninja);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(findings_are_known_by_who_reports_them),
-        cmocka_unit_test(explored_runs_tell_what_was_found),
+        IN_FOLDER(findings_are_known_by_who_reports_them),
+        IN_FOLDER(explored_runs_tell_what_was_found),
         cmocka_unit_test(censored_runs_are_longer_than_any),
         cmocka_unit_test(trouble_comes_first),
         cmocka_unit_test(explored_scores_are_of_two_worlds),
         cmocka_unit_test(all_that_was_measured_is_in_the_json),
-        cmocka_unit_test(what_was_interrupted_is_not_called_failed),
+        IN_FOLDER(what_was_interrupted_is_not_called_failed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
