@@ -5,23 +5,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 enum { FAILURE_BYTES = 100, ARGUMENTS_MAX = 24 };
-
-// The program beside this one. Returns false and sets errno on failure.
-static bool find_program(char path[PATH_MAX]) {
-    static const char name[] = "/linmem-explorer";
-    ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - sizeof name);
-    if (length < 0) return false;
-    path[length] = '\0';
-    strcpy(strrchr(path, '/'), name);
-    return true;
-}
 
 json_t *explorer_program_read(int descriptor) {
     FILE *stream = fdopen(descriptor, "r");
@@ -41,19 +30,18 @@ json_t *explorer_program_read(int descriptor) {
 
 // Waits before it reads: the output fits into the pipe's buffer.
 json_t *explorer_program_run(const char *const *arguments, char *failure) {
-    char program[PATH_MAX];
+    char *program = child_beside("linmem-explorer");
     const char *argv[ARGUMENTS_MAX + 2] = {program};
     for (size_t i = 0; i < ARGUMENTS_MAX && arguments[i]; i++)
         argv[1 + i] = arguments[i];
-    int ends[2];
+    int ends[2] = {-1, -1};
     *failure = '\0';
-    if (!find_program(program) || pipe2(ends, O_CLOEXEC) != 0) {
-        snprintf(failure, FAILURE_BYTES, "%s", strerror(errno));
-        return NULL;
-    }
-    pid_t pid = child_start(
-        &(child_options){.argv = argv, .descriptors = &ends[1], .descriptor_count = 1, .cpu = -1});
+    pid_t pid = pipe2(ends, O_CLOEXEC) != 0
+                    ? -1
+                    : child_start(&(child_options){
+                          .argv = argv, .descriptors = &ends[1], .descriptor_count = 1, .cpu = -1});
     int reason = errno;
+    free(program);
     close(ends[1]);
     child_end end = {0};
     if (pid > 0) child_wait(pid, 0, &end);

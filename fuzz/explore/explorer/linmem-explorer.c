@@ -115,17 +115,15 @@ static const char *buffers_world(const char *name) {
 // Creates the world of a name: a strategy or BUFFERS:WORLD.
 static explorer_world *world_named(const settings *s, const char *name, bool probe) {
     const char *buffers = buffers_world(name);
-    if (buffers) return buffer_world_new(&(buffer_world_options){s->level, buffers, probe});
     heap_world_options heap = s->heap;
     heap.strategy = explored_strategy_named(name, s->level);
     heap.canonicalize = !s->plain;
     heap.probe = probe;
     heap.depth = s->depth;
-    return heap.strategy ? heap_world_new(&heap) : NULL;
-}
-
-static explorer_world *world_or_fail(const settings *s, const char *name, bool probe) {
-    explorer_world *world = world_named(s, name, probe);
+    explorer_world *world =
+        buffers         ? buffer_world_new(&(buffer_world_options){s->level, buffers, probe})
+        : heap.strategy ? heap_world_new(&heap)
+                        : NULL;
     if (!world) options_fail("unknown allocator '%s'", name);
     return world;
 }
@@ -222,7 +220,7 @@ static void tell_so_far(explorer_world *world, const exploration *so_far) {
 // Explores a world and appends its result.
 static void explore(settings *s, const char *name, exploration *all) {
     exploration result;
-    explorer_world *world = world_or_fail(s, name, true);
+    explorer_world *world = world_named(s, name, true);
     world->told = tell_so_far;
     world->memory_bytes = (uint64_t)s->memory_mib << 20;
     world->context = &(telling){s, all};
@@ -256,7 +254,7 @@ static void play(settings *s, exploration *result) {
     if (!s->allocator) s->allocator = by.name;
     s->level = by.level;
     s->heap.damage = by.damage;
-    explorer_world *world = world_or_fail(s, s->allocator, false);
+    explorer_world *world = world_named(s, s->allocator, false);
     explorer_play(world, &trace, result);
     result->move_count = (uint32_t)result->moves;
     free_world(s->allocator, world);
