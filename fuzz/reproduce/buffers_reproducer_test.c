@@ -1,10 +1,10 @@
-// What is written of buffers is a program that the command in its own head compiles, and that shows
-// the bug, in each kind of world, and nothing of the right code.
+// The C programs written for buffers compile by the command in their first lines and show the bug,
+// in each kind of world, and nothing for the right code.
 #include "fuzz/reproduce/reproducer_program.h"
 
 #include <string.h>
 
-// Returns how the program ends, of sources that a shell command has changed.
+// Returns the exit status of the program, compiled with sources that a shell command has changed.
 static int run_text(const char *text, const char *law, bool sanitized, const char *change,
                     char said[48]) {
     const trace_run run = {.target = trace_run_target_named("buffers"),
@@ -61,7 +61,7 @@ static void a_program_shows_each_bug(void **state) {
 #define IN_CREATE(statement)                                                                       \
     "sed -i 's/return table->counts->create(/" statement " &/' alloc/buffers/buffer.h"
 
-static void a_program_shows_what_ends_it(void **state) {
+static void a_program_shows_traps_and_sanitizers(void **state) {
     (void)state;
     static const char trace[] = "plain still 0: tlsf\nb 0 8\n- 0\n";
     assert_shows(trace, "returns", false, IN_CREATE("__builtin_trap();"));
@@ -71,7 +71,7 @@ static void a_program_shows_what_ends_it(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_program_shows_each_bug),
-        cmocka_unit_test(a_program_shows_what_ends_it),
+        cmocka_unit_test(a_program_shows_traps_and_sanitizers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,38 +29,27 @@
 
 enum { TRIES_MAX = 20000, OPERATIONS_MAX = 1 << 16, SECONDS_MAX = 1 << 20 };
 
-// How long a trace may take before it hangs.
+// Time limit of a trace; longer is a hang.
 static const double seconds_min = 5, seconds_an_operation = 1.0 / 20000;
 
 typedef struct request {
     const reproduction *wanted;
     const char *target_name;
-    const trace_run_target *target; // NULL: its inputs are no operations
-    const char *const *allocators;  // that are wanted; NULL: all
-    const char *own[2];             // the one that the input's name says
+    const trace_run_target *target; // NULL: its inputs are bytes, not operations
+    const char *const *allocators;  // to run on; NULL: all
+    const char *own[2];             // the allocator in the input's name
     trace trace;
 } request;
 
-typedef struct input {
-    char *bytes;
-    size_t count;
-} input;
-
 // ---- Reading ------------------------------------------------------------------------------------
 
-static bool is_named_trace(const char *input) {
+static bool reproduce_is_named_trace(const char *input) {
     const char *end = strstr(input, ".lmt");
     return end && (strcmp(end, ".lmt") == 0 || strcmp(end, ".lmt.zst") == 0);
 }
 
-static void parse_trace(request *request, const input *input) {
-    trace_error error;
-    if (!trace_parse(input->bytes, input->count, &request->trace, &error))
-        options_fail("%s: %s", request->wanted->input, error.text);
-}
-
-// The target that plays all of the trace, where nobody says which it is.
-static const char *target_of(const trace *trace) {
+// Returns the target that plays all operations of the trace.
+static const char *reproduce_target_of(const trace *trace) {
     buffers_world_choice world;
     if (buffers_world_of(trace, &world)) return "buffers";
     for (size_t i = 0; i < trace->count; i++)
@@ -68,20 +57,22 @@ static const char *target_of(const trace *trace) {
     return "heap";
 }
 
-static void decode(request *request, const input *input) {
-    trace_error error;
+// Reads a trace from bytes, or from an input of `decoder`. Returns as trace_parse.
+static bool reproduce_parse(const trace_run_target *decoder, const char *bytes, size_t count,
+                            trace *trace, trace_error *error) {
+    if (!decoder) return trace_parse(bytes, count, trace, error);
     trace_operation *operations = calloc(OPERATIONS_MAX, sizeof *operations);
     if (!operations) options_fail("out of memory");
-    size_t decoded = request->target->decode((const uint8_t *)input->bytes, input->count,
-                                             operations, OPERATIONS_MAX);
-    if (!trace_make(operations, decoded, NULL, &request->trace, &error))
-        options_fail("%s: %s", request->wanted->input, error.text);
+    size_t decoded = decoder->decode((const uint8_t *)bytes, count, operations, OPERATIONS_MAX);
+    bool made = trace_make(operations, decoded, NULL, trace, error);
     free(operations);
+    return made;
 }
 
 // ---- Playing ------------------------------------------------------------------------------------
 
-// The ways in which a strategy plays; the last ones under sanitizers, where those are built.
+// The ways to play a trace on a strategy. The last ones are under sanitizers, if the target's
+// program is built.
 enum { SANITIZED = 4, WAYS = 6 };
 static const struct way {
     int level;
@@ -89,34 +80,35 @@ static const struct way {
 } ways[WAYS] = {{1, false, false}, {0, false, false}, {0, true, false},
                 {1, false, true},  {1, false, false}, {0, false, false}};
 
-static bool is_played(const trace_run *run) {
+static bool reproduce_is_played(const trace_run *run) {
     if (run->damaged) return run->target->damages;
     return !run->counted || run->target->counts;
 }
 
-// `strategy`: NULL where the target has programs only, and one for all.
-static bool is_way(const trace_run_target *target, const char *strategy, int way, trace_run *run) {
+// Sets *run to the way. Returns false if the trace cannot be played in it. `strategy` is NULL if
+// only the target's one program can play.
+static bool reproduce_is_way(const trace_run_target *target, const char *strategy, int way,
+                             trace_run *run) {
     const struct way *w = &ways[way];
     *run = (struct trace_run){.target = target, .counted = w->counted, .damaged = w->damaged};
     if (!strategy && way != SANITIZED) return false;
     if (strategy)
         run->allocator =
             w->counted ? counted_strategy_named(strategy) : lm_strategy_named(strategy, w->level);
-    if (!is_played(run)) return false;
+    if (!reproduce_is_played(run)) return false;
     if (way < SANITIZED) return true;
     char *program = target_program(target->name, strategy);
-    if (!program) options_fail("out of memory");
     run->program = program;
     if (access(program, X_OK) == 0) return true;
     free(program);
     return false;
 }
 
-static const char *name_of(const trace_run *run) {
+static const char *reproduce_name_of(const trace_run *run) {
     return run->allocator ? run->allocator->name : run->target->name;
 }
 
-static const char *way_text(const trace_run *run) {
+static const char *reproduce_way_text(const trace_run *run) {
     if (run->program)
         return !run->allocator || run->allocator->check_level ? "level 1, sanitizers"
                                                               : "level 0, sanitizers";
@@ -132,11 +124,11 @@ typedef struct shrinking {
     failure failure; // of the smallest trace so far
     progress *progress;
     double began;
-    unsigned seconds; // it may take; 0: any
+    unsigned seconds; // time limit; 0: none
     bool timed_out;
 } shrinking;
 
-static bool fails_the_same(void *context, const trace *trace) {
+static bool reproduce_fails_alike(void *context, const trace *trace) {
     shrinking *s = context;
     failure failure;
     if (!trace_run_play(&s->run, trace, &failure) || strcmp(failure.law, s->failure.law) != 0)
@@ -145,7 +137,7 @@ static bool fails_the_same(void *context, const trace *trace) {
     return true;
 }
 
-static bool goes_on(void *context, size_t tries, size_t operations) {
+static bool reproduce_continues(void *context, size_t tries, size_t operations) {
     shrinking *s = context;
     char text[60];
     double seconds = clock_seconds() - s->began;
@@ -155,14 +147,14 @@ static bool goes_on(void *context, size_t tries, size_t operations) {
     return !interrupted() && !s->timed_out;
 }
 
-// Cuts off what comes after the failure, if it fails without; then shrinks. What hangs is not
-// waited for as long as at first: the smaller, the less may it take.
-static size_t shrink(shrinking *s, trace *trace) {
+// Removes the operations after the failure if the trace fails without them, then shrinks it. A hang
+// then has a shorter time limit, since the trace is smaller. Returns the number of tries.
+static size_t reproduce_shrink(shrinking *s, trace *trace) {
     struct trace cut;
     trace_error error;
     size_t needed = s->failure.at < trace->count ? s->failure.at + 1 : trace->count;
     if (trace_make(trace->operations, needed, trace->preamble, &cut, &error)) {
-        bool fails = fails_the_same(s, &cut);
+        bool fails = reproduce_fails_alike(s, &cut);
         if (fails) {
             struct trace whole = *trace;
             *trace = cut;
@@ -173,17 +165,17 @@ static size_t shrink(shrinking *s, trace *trace) {
     if (strcmp(s->failure.law, "hang") == 0) s->run.seconds = 1;
     s->began = clock_seconds();
     s->progress = progress_start("shrinking, seconds", s->seconds ? s->seconds : SECONDS_MAX);
-    size_t tries = shrinker_run(trace, &(shrinker_options){.fails = fails_the_same,
+    size_t tries = shrinker_run(trace, &(shrinker_options){.fails = reproduce_fails_alike,
                                                            .context = s,
                                                            .tries_max = TRIES_MAX,
-                                                           .goes_on = goes_on});
+                                                           .goes_on = reproduce_continues});
     progress_end(s->progress);
     return tries;
 }
 
 // ---- Writing ------------------------------------------------------------------------------------
 
-static void write_trace(const trace *shrunk, const char *comment, const char *path) {
+static void reproduce_write_trace(const trace *shrunk, const char *comment, const char *path) {
     trace commented;
     trace_error error;
     if (!trace_make(shrunk->operations, shrunk->count, comment, &commented, &error) ||
@@ -193,9 +185,9 @@ static void write_trace(const trace *shrunk, const char *comment, const char *pa
     printf("  %s\n", path);
 }
 
-// Compiles and runs a reproducer, under a name that no shell has to quote. Returns its exit status,
-// or −1 where it could not be compiled.
-static int try_reproducer(const trace_run *run, const char *path) {
+// Compiles and runs a reproducer, through a link whose path needs no quotes. Returns its exit
+// status, or −1 if it could not be compiled.
+static int reproduce_try_reproducer(const trace_run *run, const char *path) {
     char folder[] = "/tmp/linmem-reproducer-XXXXXX", *real = realpath(path, NULL);
     if (!real || !mkdtemp(folder)) options_fail("%s: %s", path, strerror(errno));
     char *source = text_format("%s/bug.c", folder), *program = text_format("%s/bug", folder);
@@ -216,24 +208,24 @@ static int try_reproducer(const trace_run *run, const char *path) {
     return end.exit_status;
 }
 
-// Who has interrupted is not kept waiting for a compiler.
-static void write_reproducer(const trace_run *run, const trace *trace, const failure *failure,
-                             const char *path) {
+// Writes no program after an interrupt, because compiling it takes seconds.
+static void reproduce_write_reproducer(const trace_run *run, const trace *trace,
+                                       const failure *failure, const char *path) {
     if (!reproducer_is_known(run)) return;
     if (interrupted()) {
         puts("  interrupted: no C program was written; reproduce the trace for one");
         return;
     }
     if (!reproducer_write(run, trace, failure, path)) options_fail("%s: %s", path, strerror(errno));
-    bool shows = try_reproducer(run, path) == 1;
+    bool shows = reproduce_try_reproducer(run, path) == 1;
     printf("  %s: %s\n", path,
            interrupted() ? "interrupted: not tried"
            : shows       ? "shows it"
                          : "does not show it where it was tried");
 }
 
-// Whether there is no such file, or one with the same operations.
-static bool is_free(const char *path, const trace *trace) {
+// Whether there is no such file, or a trace with the same operations.
+static bool reproduce_is_free(const char *path, const trace *trace) {
     struct trace there;
     trace_error error;
     if (access(path, F_OK) != 0) return true;
@@ -245,46 +237,45 @@ static bool is_free(const char *path, const trace *trace) {
     return same;
 }
 
-// Where a finding goes, a path without its ending: another one of the same law stays where it is.
-// To be freed.
-static char *name_finding(const request *request, const trace_run *run, const trace *trace,
-                          const char *law) {
-    char *kind = text_format("%s-%s", law, name_of(run)), *name = NULL;
+// Returns a path without extension for a finding's files; another finding of the same law is not
+// overwritten. The caller frees it.
+static char *reproduce_name_finding(const request *request, const trace_run *run,
+                                    const trace *trace, const char *law) {
+    char *kind = text_format("%s-%s", law, reproduce_name_of(run)), *name = NULL;
     for (char *at; (at = strchr(kind, ':'));)
         *at = '-'; // as in asan:heap-buffer-overflow
-    for (unsigned number = 1; !name; number++) {
+    for (unsigned number = 1;; number++) {
         char more[16] = "";
         if (number > 1) snprintf(more, sizeof more, "-%u", number);
         name = text_format("%s/%s%s", request->wanted->directory, kind, more);
         char *path = text_format("%s.lmt", name);
-        if (!is_free(path, trace)) {
-            free(name);
-            name = NULL;
-        }
+        bool found = reproduce_is_free(path, trace);
         free(path);
+        if (found) break;
+        free(name);
     }
     free(kind);
     return name;
 }
 
-static void write_all(const request *request, const trace_run *run, const trace *trace,
-                      const failure *failure) {
+static void reproduce_write_all(const request *request, const trace_run *run, const trace *trace,
+                                const failure *failure) {
     char world[100] = "";
     if (run->target->print_world) {
         world[0] = '\n';
         run->target->print_world(world + 1, sizeof world - 1);
     }
-    char *name = name_finding(request, run, trace, failure->law),
-         *comment = text_format("%s, %s: broken %s: %s%s", name_of(run), way_text(run),
-                                failure->law, failure->how, world);
+    char *name = reproduce_name_finding(request, run, trace, failure->law),
+         *comment = text_format("%s, %s: broken %s: %s%s", reproduce_name_of(run),
+                                reproduce_way_text(run), failure->law, failure->how, world);
     char *path = text_format("%s.lmt", name), *program = text_format("%s.c", name);
-    write_trace(trace, comment, path);
+    reproduce_write_trace(trace, comment, path);
     if (request->wanted->keep) {
         char *kept = text_format("%s/%s.lmt", REGRESSIONS, request->wanted->keep);
-        write_trace(trace, comment, kept);
+        reproduce_write_trace(trace, comment, kept);
         free(kept);
     }
-    write_reproducer(run, trace, failure, program);
+    reproduce_write_reproducer(run, trace, failure, program);
     char *texts[] = {program, path, comment, name};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free(texts[i]);
@@ -292,8 +283,8 @@ static void write_all(const request *request, const trace_run *run, const trace 
 
 // ---- The command --------------------------------------------------------------------------------
 
-// Where in the sources it is, if an oracle does not say what is wrong, but a stack where.
-static void locate(const trace_run *run, const trace *trace, failure *failure) {
+// Adds the source line to a failure that only a stack locates: of a sanitizer, a crash, a hang.
+static void reproduce_locate(const trace_run *run, const trace *trace, failure *failure) {
     static const char *const located[] = {"crash", "hang", "memory", "returns"};
     bool wanted = finding_is_sanitizers(failure->law) && strcmp(failure->law, "ubsan") != 0;
     for (size_t i = 0; i < sizeof located / sizeof *located; i++)
@@ -301,11 +292,11 @@ static void locate(const trace_run *run, const trace *trace, failure *failure) {
     if (!wanted || interrupted()) return;
     const char *strategy = run->allocator ? run->allocator->name : NULL;
     char *program = target_program(run->target->name, strategy);
-    if (program && access(program, X_OK) == 0) trace_run_locate(run, program, trace, failure);
+    if (access(program, X_OK) == 0) trace_run_locate(run, program, trace, failure);
     free(program);
 }
 
-static void print_shrunk(const shrinking *s, size_t from, size_t to, size_t tries) {
+static void reproduce_print_shrunk(const shrinking *s, size_t from, size_t to, size_t tries) {
     printf("  shrunk from %zu operations to %zu, in %zu tries", from, to, tries);
     if (interrupted())
         printf("; interrupted, so perhaps not the smallest");
@@ -314,29 +305,30 @@ static void print_shrunk(const shrinking *s, size_t from, size_t to, size_t trie
     else if (tries >= TRIES_MAX)
         printf("; no more are made, so perhaps not the smallest");
     putchar('\n');
-    fflush(stdout); // a compiler takes its time
+    fflush(stdout); // compiling takes long
 }
 
-// Shrinks and writes what the trace breaks in one way.
+// Shrinks a failing trace and writes the finding.
 static void reproduce_failure(const request *request, const trace_run *run, const trace *whole,
                               const failure *failure) {
     shrinking s = {.run = *run, .failure = *failure, .seconds = request->wanted->shrink_seconds};
     trace trace;
     trace_error error;
-    printf("%s, %s: broken %s: %s\n", name_of(run), way_text(run), failure->law, failure->how);
-    fflush(stdout); // shrinking takes its time
+    printf("%s, %s: broken %s: %s\n", reproduce_name_of(run), reproduce_way_text(run), failure->law,
+           failure->how);
+    fflush(stdout); // shrinking takes long
     if (!trace_make(whole->operations, whole->count, NULL, &trace, &error))
         options_fail("%s", error.text);
-    size_t tries = shrink(&s, &trace);
-    print_shrunk(&s, whole->count, trace.count, tries);
-    locate(run, &trace, &s.failure);
+    size_t tries = reproduce_shrink(&s, &trace);
+    reproduce_print_shrunk(&s, whole->count, trace.count, tries);
+    reproduce_locate(run, &trace, &s.failure);
     printf("  %s\n", s.failure.how);
-    write_all(request, run, &trace, &s.failure);
+    reproduce_write_all(request, run, &trace, &s.failure);
     trace_free(&trace);
 }
 
-// Plays the trace in one way. True: it breaks something, of which all is written. `sanitizers`:
-// only what a sanitizer finds counts.
+// Plays the trace in one way and, if it fails, writes the finding and returns true. With
+// `sanitizers`, only a finding of a sanitizer counts.
 static bool reproduce_with(const request *request, const trace_run *run, const trace *whole,
                            bool sanitizers) {
     failure failure;
@@ -346,7 +338,7 @@ static bool reproduce_with(const request *request, const trace_run *run, const t
     return true;
 }
 
-// The same, with each growth refused.
+// The same with each growth failing.
 static bool reproduce_refused(const request *request, const trace_run *run) {
     trace refused;
     out_of_memory tried;
@@ -354,7 +346,7 @@ static bool reproduce_refused(const request *request, const trace_run *run) {
     if (!trace_run_refuse_growth(run, &request->trace, &refused, &tried)) {
         if (tried.tried < tried.growths)
             printf("%s, %s: %zu of %zu growths were refused, as all would take too long\n",
-                   name_of(run), way_text(run), tried.tried, tried.growths);
+                   reproduce_name_of(run), reproduce_way_text(run), tried.tried, tried.growths);
         return false;
     }
     bool broken = reproduce_with(request, run, &refused, false);
@@ -362,12 +354,12 @@ static bool reproduce_refused(const request *request, const trace_run *run) {
     return broken;
 }
 
-// Plays the trace on a strategy in one way after the other, from one on, until something breaks.
+// Plays the trace on a strategy in each way from `way` on, until one fails.
 static bool reproduce_from(const request *request, const char *strategy, int way, bool sanitizers) {
     bool broken = false;
     for (; way < WAYS && !broken && !interrupted(); way++) {
         trace_run run;
-        if (!is_way(request->target, strategy, way, &run)) continue;
+        if (!reproduce_is_way(request->target, strategy, way, &run)) continue;
         run.seconds = ceil(seconds_min + (double)request->trace.count * seconds_an_operation);
         broken = reproduce_with(request, &run, &request->trace, sanitizers) ||
                  (!sanitizers && request->wanted->refuse && reproduce_refused(request, &run));
@@ -376,37 +368,29 @@ static bool reproduce_from(const request *request, const char *strategy, int way
     return broken;
 }
 
-// What a sanitizer finds is its finding, whatever it breaks later, where no sanitizer stops it. All
-// else shrinks faster without them.
+// A sanitizer's finding takes precedence over the law that breaks later without sanitizers. Other
+// failures shrink faster without sanitizers.
 static bool reproduce_on(const request *request, const char *strategy) {
     return reproduce_from(request, strategy, SANITIZED, true) ||
            reproduce_from(request, strategy, 0, false);
 }
 
-// Without it nothing is played.
-static void hold_program(const request *request) {
+// Returns the path of the target's one program; the caller frees it.
+static char *reproduce_program_or_fail(const request *request) {
     char *program = target_program(request->target_name, NULL);
-    if (!program) options_fail("out of memory");
     if (access(program, X_OK) != 0)
         options_fail("%s: %s; ./linmem reproduce builds it", program, strerror(errno));
-    free(program);
-}
-
-// On the one program there is.
-static exit_status reproduce_on_program(const request *request) {
-    hold_program(request);
-    bool broken = reproduce_on(request, NULL);
-    if (interrupted())
-        puts("interrupted before all was played");
-    else if (!broken)
-        printf("nothing is broken: %zu operations\n", request->trace.count);
-    return broken || interrupted() ? EXIT_FAILED : EXIT_PASSED;
+    return program;
 }
 
 static exit_status reproduce_trace(const request *request) {
     size_t played = 0, broken = 0;
-    if (!request->target->play) return reproduce_on_program(request);
-    for (size_t i = 0; i < lm_strategy_count() && !interrupted(); i++) {
+    bool here = request->target->play;
+    if (!here) {
+        free(reproduce_program_or_fail(request));
+        broken += reproduce_on(request, NULL);
+    }
+    for (size_t i = 0; here && i < lm_strategy_count() && !interrupted(); i++) {
         const char *name = lm_strategy_at(i, 0)->name;
         if (!allocators_have((char *const *)request->allocators, name)) continue;
         played++;
@@ -414,18 +398,20 @@ static exit_status reproduce_trace(const request *request) {
     }
     if (interrupted())
         puts("interrupted before all was played");
-    else if (broken == 0)
+    else if (broken == 0 && here)
         printf("nothing is broken: %zu operations, %zu allocator%s\n", request->trace.count, played,
                played == 1 ? "" : "s");
+    else if (broken == 0)
+        printf("nothing is broken: %zu operations\n", request->trace.count);
     return broken || interrupted() ? EXIT_FAILED : EXIT_PASSED;
 }
 
-// ---- Inputs that are no operations --------------------------------------------------------------
+// ---- Inputs that are bytes ----------------------------------------------------------------------
 
 enum { MINIMISE_SECONDS = 20 };
 
-// By libFuzzer, to which a path must not look like an option.
-static void minimise(const char *program, const char *input, const char *path) {
+// Lets libFuzzer minimise the input. Paths must not begin with '-'.
+static void reproduce_minimise(const char *program, const char *input, const char *path) {
     char *artifact = text_format("-exact_artifact_path=%s", path),
          *seconds = text_format("-max_total_time=%d", MINIMISE_SECONDS);
     const char *argv[] = {program, "-minimize_crash=1", seconds, artifact, input, NULL};
@@ -445,17 +431,15 @@ static void minimise(const char *program, const char *input, const char *path) {
 static exit_status reproduce_bytes(const request *request) {
     const reproduction *wanted = request->wanted;
     failure failure;
-    hold_program(request);
-    char *program = target_program(request->target_name, NULL),
-         *real = realpath(wanted->input, NULL);
-    if (!program || !real) options_fail("%s: %s", wanted->input, strerror(errno));
+    char *program = reproduce_program_or_fail(request), *real = realpath(wanted->input, NULL);
+    if (!real) options_fail("%s: %s", wanted->input, strerror(errno));
     bool broken = trace_run_bytes(program, real, seconds_min, &failure);
     if (broken) {
         printf("%s: broken %s: %s\n", request->target_name, failure.law, failure.how);
         fflush(stdout);
         char *path =
             text_format("%s/%s-%s.input", wanted->directory, failure.law, request->target_name);
-        minimise(program, real, path);
+        reproduce_minimise(program, real, path);
         free(path);
     } else {
         puts("nothing is broken");
@@ -465,9 +449,9 @@ static exit_status reproduce_bytes(const request *request) {
     return broken ? EXIT_FAILED : EXIT_PASSED;
 }
 
-// ---- What an input is ---------------------------------------------------------------------------
+// ---- Inputs -------------------------------------------------------------------------------------
 
-static void hold_target(const char *name) {
+static void reproduce_check_target(const char *name) {
     const char *names[fuzz_target_count];
     if (fuzz_target_named(name)) return;
     for (size_t i = 0; i < fuzz_target_count; i++)
@@ -475,8 +459,8 @@ static void hold_target(const char *name) {
     options_unknown("target", name, names, fuzz_target_count);
 }
 
-// `linmem fuzz` names what it finds PROGRAM-crash-HASH, and alike.
-static bool is_finding_of(const char *input, const char *target, const char *allocator) {
+// Whether the input is named as `linmem fuzz` names findings: PROGRAM-crash-HASH and so on.
+static bool reproduce_is_finding_of(const char *input, const char *target, const char *allocator) {
     static const char *const kinds[] = {"crash", "timeout", "oom", "leak", "slow-unit"};
     const char *slash = strrchr(input, '/');
     bool is = false;
@@ -489,16 +473,16 @@ static bool is_finding_of(const char *input, const char *target, const char *all
     return is;
 }
 
-// The program of which the input is a finding, by its name; where nobody says another.
-static void read_name(request *request) {
+// Sets the target, unless the command names it, and the allocator from the name of a finding.
+static void reproduce_read_name(request *request) {
     const reproduction *wanted = request->wanted;
     for (size_t t = 0; t < fuzz_target_count && !request->target_name; t++) {
         const fuzz_target *target = &fuzz_targets[t];
-        if (!target->per_strategy && is_finding_of(wanted->input, target->name, NULL))
+        if (!target->per_strategy && reproduce_is_finding_of(wanted->input, target->name, NULL))
             request->target_name = target->name;
         for (size_t i = 0; target->per_strategy && i < lm_strategy_count(); i++) {
             const char *name = lm_strategy_at(i, 0)->name;
-            if (!is_finding_of(wanted->input, target->name, name)) continue;
+            if (!reproduce_is_finding_of(wanted->input, target->name, name)) continue;
             request->target_name = target->name;
             request->own[0] = name;
         }
@@ -507,33 +491,36 @@ static void read_name(request *request) {
     if (!request->target_name) request->target_name = "heap";
 }
 
-// Reads the input as what it is. False: it is no operations, but bytes.
-static bool read_input(request *request) {
+// Reads the input. Returns false if it is bytes, not operations.
+static bool reproduce_read_input(request *request) {
     const reproduction *wanted = request->wanted;
-    input input = {0};
+    size_t count;
+    trace_error error;
     request->allocators = (const char *const *)wanted->allocators;
     request->target_name = wanted->target;
-    if (wanted->target) hold_target(wanted->target);
-    read_name(request);
-    input.bytes = file_read(wanted->input, &input.count);
-    if (!input.bytes) options_fail("%s: %s", wanted->input, strerror(errno));
-    if (input.count == 0) options_fail("%s: is empty", wanted->input);
+    if (wanted->target) reproduce_check_target(wanted->target);
+    reproduce_read_name(request);
+    char *bytes = file_read(wanted->input, &count);
+    if (!bytes) options_fail("%s: %s", wanted->input, strerror(errno));
+    if (count == 0) options_fail("%s: is empty", wanted->input);
     request->target = trace_run_target_named(request->target_name);
-    bool is_trace = request->target &&
-                    (is_named_trace(wanted->input) || trace_is_form(input.bytes, input.count));
-    if (is_trace) parse_trace(request, &input);
-    if (is_trace && !wanted->target) request->target_name = target_of(&request->trace);
+    bool is_trace =
+        request->target && (reproduce_is_named_trace(wanted->input) || trace_is_form(bytes, count));
+    if (request->target &&
+        !reproduce_parse(is_trace ? NULL : request->target, bytes, count, &request->trace, &error))
+        options_fail("%s: %s", wanted->input, error.text);
+    if (is_trace && !wanted->target) request->target_name = reproduce_target_of(&request->trace);
     request->target = trace_run_target_named(request->target_name);
-    if (!is_trace && request->target) decode(request, &input);
-    free(input.bytes);
+    free(bytes);
     if (is_trace && request->target->read_world && !request->target->read_world(&request->trace))
         options_fail("%s: no comment '" BUFFERS_WORLD "…' says which memories there are",
                      wanted->input);
     return request->target;
 }
 
-// Standard input as a file, which is read more than once, by other processes too.
-static const char *keep_standard_input(void) {
+// Copies standard input to a file in memory, because it is read several times and by other
+// processes. Returns its path.
+static const char *reproduce_keep_standard_input(void) {
     static char path[60];
     size_t count;
     char *bytes = file_read("/dev/stdin", &count);
@@ -549,9 +536,9 @@ exit_status reproduce(const reproduction *asked) {
     exit_status explored;
     reproduction kept = *asked, *wanted = &kept;
     request request = {.wanted = wanted};
-    if (strcmp(wanted->input, "-") == 0) wanted->input = keep_standard_input();
+    if (strcmp(wanted->input, "-") == 0) wanted->input = reproduce_keep_standard_input();
     if (reproduce_explored(wanted, &explored)) return explored;
-    bool operations = read_input(&request);
+    bool operations = reproduce_read_input(&request);
     if (wanted->refuse && strcmp(request.target_name, "heap") != 0)
         options_fail("--refuse-growth is for heaps");
     if (wanted->keep && !operations)
@@ -569,9 +556,8 @@ unsigned reproduce_shrink_seconds(const char *text) {
 
 // ---- For the build ------------------------------------------------------------------------------
 
-static void print_program(const char *target, const char *strategy, bool needed) {
+static void reproduce_print_program(const char *target, const char *strategy, bool needed) {
     char *program = target_program(target, strategy);
-    if (!program) options_fail("out of memory");
     if (needed || access(program, X_OK) == 0) printf("program %s\n", strrchr(program, '/') + 1);
     free(program);
 }
@@ -580,14 +566,14 @@ exit_status reproduce_programs(const reproduction *wanted) {
     request request = {.wanted = wanted};
     explored_by by;
     if (strcmp(wanted->input, "-") == 0 || reproduce_explored_is(wanted, &by)) return EXIT_PASSED;
-    read_input(&request);
+    reproduce_read_input(&request);
     const fuzz_target *target = fuzz_target_named(request.target_name);
     bool needed = !request.target || !request.target->play;
-    if (!target->per_strategy) print_program(target->name, NULL, needed);
+    if (!target->per_strategy) reproduce_print_program(target->name, NULL, needed);
     for (size_t i = 0; target->per_strategy && i < lm_strategy_count(); i++) {
         const char *name = lm_strategy_at(i, 0)->name;
         if (allocators_have((char *const *)request.allocators, name))
-            print_program(target->name, name, needed);
+            reproduce_print_program(target->name, name, needed);
     }
     trace_free(&request.trace);
     return EXIT_PASSED;

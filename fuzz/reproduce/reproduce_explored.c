@@ -16,7 +16,7 @@ bool reproduce_explored_is(const reproduction *wanted, explored_by *by) {
 }
 
 // Returns whether a law is broken.
-static bool play(const char *path, const char *name, int level) {
+static bool reproduce_explored_play(const char *path, const char *name, int level) {
     const char *const arguments[] = {name, "--play", path, NULL};
     char failure[100];
     json_t *result = explorer_program_run(arguments, failure);
@@ -38,14 +38,14 @@ bool reproduce_explored(const reproduction *wanted, exit_status *status) {
     explored_by by;
     if (!reproduce_explored_is(wanted, &by)) return false;
     if (wanted->keep || wanted->refuse)
-        options_fail("%s: is the explorer's, for which --keep and --refuse-growth are not",
+        options_fail("%s: is the explorer's: --keep and --refuse-growth do not apply",
                      wanted->input);
     const char *const own[] = {by.name, NULL};
     bool broken = false;
     for (const char *const *name = wanted->allocators ? (const char *const *)wanted->allocators
                                                       : own;
          *name; name++)
-        broken |= play(wanted->input, *name, by.level);
+        broken |= reproduce_explored_play(wanted->input, *name, by.level);
     *status = broken ? EXIT_FAILED : EXIT_PASSED;
     return true;
 }

@@ -1,10 +1,11 @@
-// Runs of a trace in a child process find what breaks a law, hangs or crashes, and the C program
-// that is written shows the bug of a strategy that has one.
+// Runs of a trace in a child process report broken laws, hangs and crashes; the C programs written
+// for them show the bug of a strategy that has one, and nothing for the right code.
 #include "alloc/registry.h"
 #include "fuzz/oracle/steps.h"
 #include "fuzz/reproduce/reproducer_program.h"
 
 #include <string.h>
+#include <unistd.h>
 
 static void assert_breaks_counted(const lm_allocator *allocator, bool counted, const trace *trace,
                                   const char *law) {
@@ -25,7 +26,7 @@ static void assert_breaks(const lm_allocator *allocator, const trace *trace, con
 
 // ---- Broken laws --------------------------------------------------------------------------------
 
-static const lm_allocator *right; // what the broken ones are made of
+static const lm_allocator *right; // which the broken ones call
 
 static void *allocate_slowly(size_t size, lm_memory *m) {
     steps_taken += 10000;
@@ -40,7 +41,7 @@ static void count_free(void *block, size_t size, lm_memory *m) {
     frees++;
     right->free(block, size, m);
 }
-static void *allocate_for_ever(size_t size, lm_memory *m) {
+static void *allocate_forever(size_t size, lm_memory *m) {
     (void)size, (void)m;
     for (;;)
         pause();
@@ -75,8 +76,9 @@ static void checkerboards_are_counted(void **state) {
     trace_free(&t);
 }
 
-// Blocks that no thread gets again, and a request that fails beside a free end.
-static void memory_that_is_not_reused_is_seen(void **state) {
+// Freed blocks that no thread can allocate again, and a request that fails though the free end of
+// the heap could serve it.
+static void unused_free_memory_is_reported(void **state) {
     (void)state;
     trace lanes = parse("linmem-trace 1\na 0 100\na 1 100\nf 0\nt 1\nf 1\n");
     trace end = parse("linmem-trace 1\nh 16 90 160\na 1 4000000\nf 1\n");
@@ -107,7 +109,7 @@ static void a_run_survives_a_hang(void **state) {
     trace_run run = {
         .target = trace_run_target_named("heap"), .allocator = &broken, .seconds = 0.2};
     failure failure;
-    broken.allocate = allocate_for_ever;
+    broken.allocate = allocate_forever;
     assert_true(trace_run_play(&run, &t, &failure));
     assert_string_equal(failure.law, "hang");
     assert_int_equal(failure.at, 0);
@@ -151,7 +153,7 @@ static void a_run_names_the_call_that_ends_it(void **state) {
     assert_true(trace_run_play(&run, &t, &failure));
     assert_string_equal(failure.law, "memory");
     assert_string_equal(failure.how, "allocate(100) takes more than 2 GiB");
-    broken.allocate = allocate_for_ever;
+    broken.allocate = allocate_forever;
     run.seconds = 0.2;
     assert_true(trace_run_play(&run, &t, &failure));
     assert_string_equal(failure.law, "hang");
@@ -160,7 +162,7 @@ static void a_run_names_the_call_that_ends_it(void **state) {
 }
 
 // Only if the run damages the heap.
-static void a_walk_over_a_damaged_heap_is_blamed(void **state) {
+static void a_walk_over_a_damaged_heap_is_named(void **state) {
     (void)state;
     trace t = parse("linmem-trace 1\na 0 100\nf 0\n");
     right = lm_strategy_named("tlsf", 1);
@@ -198,7 +200,7 @@ static void a_program_shows_the_bug(void **state) {
     trace_run run = {.target = trace_run_target_named("heap"),
                      .allocator = lm_strategy_named("bump", 1)};
     assert_int_equal(run_changed(&run, &t, "true"), 0);
-    // Somebody else's growth is not noticed.
+    // A foreign growth is ignored.
     assert_int_equal(run_changed(&run, &t,
                                  "sed -i 's/if (at != r->is.end)/if (at == 1)/' "
                                  "alloc/strategies/bump.c"),
@@ -221,7 +223,7 @@ static void a_program_shows_the_bug(void **state) {
     trace_free(&t);
 }
 
-// Wrong calls of all kinds are caught, where they are made as they stand in the program.
+// The program makes wrong calls of all kinds; each traps.
 static void a_program_makes_wrong_calls(void **state) {
     (void)state;
     trace t = parse(
@@ -241,7 +243,7 @@ static void a_program_makes_wrong_calls(void **state) {
     trace_free(&t);
 }
 
-// What it says of the damage is what the program does.
+// The program damages the word that the finding names.
 static void a_program_walks_a_damaged_heap(void **state) {
     (void)state;
     trace t = parse("linmem-trace 1\na 0 100\nf 0\n");
@@ -263,8 +265,8 @@ static void a_program_walks_a_damaged_heap(void **state) {
     trace_free(&t);
 }
 
-// It exits with 1 whatever ends the call.
-static void a_program_shows_an_overflown_stack(void **state) {
+// It exits with 1 after a stack overflow too, with and without sanitizers.
+static void a_program_shows_a_stack_overflow(void **state) {
     (void)state;
     trace t = parse("linmem-trace 1\na 0 13\nf 0\n");
     trace_run run = {.target = trace_run_target_named("heap"),
@@ -285,8 +287,8 @@ static void *allocate_small_ones(size_t size, lm_memory *m) {
     return size > 1000 ? NULL : right->allocate(size, m);
 }
 
-// One strategy refuses what the others serve: it is told apart from them, and shown alone.
-static void a_program_shows_who_disagrees(void **state) {
+// One strategy refuses a request that the others serve: it alone is reported.
+static void a_program_shows_a_disagreement(void **state) {
     (void)state;
     trace t = parse("linmem-trace 1\na 0 100\na 1 2147483648\nf 0\nf 1\n");
     trace_run run = {.target = trace_run_target_named("differential"), .seconds = 60};
@@ -310,16 +312,16 @@ static void a_program_shows_who_disagrees(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(memory_that_is_not_reused_is_seen),
+        cmocka_unit_test(unused_free_memory_is_reported),
         cmocka_unit_test(checkerboards_are_counted),
         cmocka_unit_test(a_run_survives_a_hang),
         cmocka_unit_test(a_run_names_the_call_that_ends_it),
-        cmocka_unit_test(a_walk_over_a_damaged_heap_is_blamed),
+        cmocka_unit_test(a_walk_over_a_damaged_heap_is_named),
         cmocka_unit_test(a_program_walks_a_damaged_heap),
-        cmocka_unit_test(a_program_shows_an_overflown_stack),
+        cmocka_unit_test(a_program_shows_a_stack_overflow),
         cmocka_unit_test(a_program_shows_the_bug),
         cmocka_unit_test(a_program_makes_wrong_calls),
-        cmocka_unit_test(a_program_shows_who_disagrees),
+        cmocka_unit_test(a_program_shows_a_disagreement),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,45 +24,47 @@ enum { WALKS_MAX = 4096 };
 
 static heap_player player;
 
-static void fail(failure *failure, const char *law, const char *how) {
+static void trace_run_fail(failure *failure, const char *law, const char *how) {
     snprintf(failure->law, sizeof failure->law, "%s", law);
     snprintf(failure->how, sizeof failure->how, "%s", how);
 }
 
-// With its calls recorded.
-static void play_with(const heap_options *wanted, const trace *trace, failure *failure) {
+// Records the allocator's calls.
+static void trace_run_play_with(const heap_options *wanted, const trace *trace, failure *failure) {
     heap_options options = *wanted;
     options.allocator = calls_recorded(wanted->allocator, NULL);
     if (options.counted) options.counted = options.allocator;
     if (!heap_player_create(&player)) return;
     if (!heap_player_run(&player, &options, trace->operations, trace->count, &failure->at))
-        fail(failure, law_names[player.heap.oracle.broken], player.heap.oracle.finding);
+        trace_run_fail(failure, law_names[player.heap.oracle.broken], player.heap.oracle.finding);
     heap_player_destroy(&player);
 }
 
-static void play_heap(const trace_run *run, const trace *trace, failure *failure) {
+static void trace_run_play_heap(const trace_run *run, const trace *trace, failure *failure) {
     heap_options options = {.allocator = run->allocator,
                             .counted = run->counted ? run->allocator : NULL,
                             .rounds = true,
                             .boards = run->counted ? (1u << LM_BOARDS) - 1 : 0,
                             .all_broken_walks = run->damaged,
                             .walk_every = trace->count <= WALKS_MAX};
-    play_with(&options, trace, failure);
+    trace_run_play_with(&options, trace, failure);
 }
 
-static void play_misuse(const trace_run *run, const trace *trace, failure *failure) {
+static void trace_run_play_misuse(const trace_run *run, const trace *trace, failure *failure) {
     heap_options options = {
         .allocator = run->allocator, .walk_every = trace->count <= WALKS_MAX, .wrong_calls = true};
-    play_with(&options, trace, failure);
+    trace_run_play_with(&options, trace, failure);
 }
 
-static void is_of_others(int number) {
+static void trace_run_ignore_signal(int number) {
     (void)number;
     _exit(0);
 }
 
-// Alone first: what breaks then, or crashes, is its own.
-static void play_differential(const trace_run *run, const trace *trace, failure *failure) {
+// Plays on the allocator alone first; a law broken or a crash then is its own. Afterwards on all
+// strategies, where signals of the others are ignored.
+static void trace_run_play_differential(const trace_run *run, const trace *trace,
+                                        failure *failure) {
     static const int signals[] = {SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGABRT};
     static differential all;
     const lm_allocator *allocator = run->allocator;
@@ -73,7 +75,7 @@ static void play_differential(const trace_run *run, const trace *trace, failure 
     bool holds =
         differential_run(&all, &player, &options, trace->operations, trace->count, &failure->at);
     for (size_t i = 0; holds && i < sizeof signals / sizeof *signals; i++)
-        signal(signals[i], is_of_others);
+        signal(signals[i], trace_run_ignore_signal);
     for (size_t i = 0; holds && i < lm_strategy_count(); i++) {
         const lm_allocator *other = lm_strategy_at(i, allocator->check_level);
         if (strcmp(other->name, allocator->name) != 0) all.allocators[all.count++] = other;
@@ -81,26 +83,26 @@ static void play_differential(const trace_run *run, const trace *trace, failure 
     if (holds)
         holds = differential_run(&all, &player, &options, trace->operations, trace->count,
                                  &failure->at);
-    if (!holds && all.place == 0) fail(failure, law_names[all.broken], all.finding);
+    if (!holds && all.place == 0) trace_run_fail(failure, law_names[all.broken], all.finding);
     heap_player_destroy(&player);
 }
 
-// The memories of a buffer trace, and who serves them.
+// The memories of a buffer trace and their allocators.
 static buffers_world_choice world = {.count = 1};
 
-static size_t decode_buffers(const uint8_t *bytes, size_t count, trace_operation *operations,
-                             size_t max) {
+static size_t trace_run_decode_buffers(const uint8_t *bytes, size_t count,
+                                       trace_operation *operations, size_t max) {
     return buffers_input_decode(bytes, count, &world, operations, max);
 }
-static size_t encode_buffers(const trace_operation *operations, size_t count, uint8_t *bytes,
-                             size_t max) {
+static size_t trace_run_encode_buffers(const trace_operation *operations, size_t count,
+                                       uint8_t *bytes, size_t max) {
     return buffers_input_encode(&world, operations, count, bytes, max);
 }
-static void print_buffers_world(char *line, size_t size) {
+static void trace_run_print_buffers_world(char *line, size_t size) {
     int length = snprintf(line, size, BUFFERS_WORLD);
     buffers_world_print(&world, line + length, size - (size_t)length);
 }
-static bool read_buffers_world(const trace *trace) {
+static bool trace_run_read_buffers_world(const trace *trace) {
     return buffers_world_of(trace, &world);
 }
 
@@ -108,22 +110,22 @@ static const trace_run_target targets[] = {
     {.name = "heap",
      .decode = heap_input_decode,
      .encode = heap_input_encode,
-     .play = play_heap,
+     .play = trace_run_play_heap,
      .counts = true,
      .damages = true},
     {.name = "buffers",
-     .decode = decode_buffers,
-     .encode = encode_buffers,
-     .print_world = print_buffers_world,
-     .read_world = read_buffers_world},
+     .decode = trace_run_decode_buffers,
+     .encode = trace_run_encode_buffers,
+     .print_world = trace_run_print_buffers_world,
+     .read_world = trace_run_read_buffers_world},
     {.name = "misuse",
      .decode = heap_input_decode,
      .encode = heap_input_encode,
-     .play = play_misuse},
+     .play = trace_run_play_misuse},
     {.name = "differential",
      .decode = heap_input_decode,
      .encode = heap_input_encode,
-     .play = play_differential,
+     .play = trace_run_play_differential,
      .together = true},
 };
 
@@ -133,164 +135,143 @@ const trace_run_target *trace_run_target_named(const char *name) {
     return NULL;
 }
 
-static void judge_end(const child_end *end, failure *failure) {
+static void trace_run_judge_end(const child_end *end, failure *failure) {
     if (end->interrupted)
         failure->law[0] = '\0';
     else if (end->timed_out)
-        fail(failure, "hang", end->text);
+        trace_run_fail(failure, "hang", end->text);
     else if (end->signal == SIGILL || end->signal == SIGTRAP)
-        fail(failure, law_names[LAW_returns], "a right call trapped");
+        trace_run_fail(failure, law_names[LAW_returns], "a right call trapped");
     else if (end->signal)
-        fail(failure, "crash", end->text);
+        trace_run_fail(failure, "crash", end->text);
 }
 
-// ---- In a copy of us ----------------------------------------------------------------------------
+// ---- In a child process -------------------------------------------------------------------------
 
-// What the copy leaves behind, in memory that is shared.
-typedef struct remains {
+enum { MEMORY_KIB_MAX = 2 << 20, MEMORY_CHECK_US = 100000 };
+
+// What is played in the child, and its results, in shared memory.
+typedef struct shared_run {
+    const trace_run *run;
+    const trace *trace;
     failure failure;
     recorded_call call;
     volatile bool took_memory;
-} remains;
+    out_of_memory refused;
+    size_t wrong_count;
+    trace_run_wrong_call wrong[TRACE_RUN_WRONG_CALLS_MAX];
+} shared_run;
 
-typedef struct play {
-    const trace_run *run;
-    const trace *trace;
-    remains *remains;
-} play;
+static shared_run *shared; // in the child
 
-static remains *own_remains;
+// Calls `play` in a child process, which ends after `seconds`. Returns the results, which the
+// caller unmaps, or NULL if out of memory. `end` is unchanged if no child could be started.
+static shared_run *trace_run_child(int (*play)(void *shared), const trace_run *run,
+                                   const trace *trace, double seconds, child_end *end) {
+    shared_run *s =
+        mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (s == MAP_FAILED) return NULL;
+    s->run = run;
+    s->trace = trace;
+    pid_t pid = child_call(play, s, true);
+    if (pid > 0) child_wait(pid, seconds, end);
+    return s;
+}
 
-enum { MEMORY_KIB_MAX = 2 << 20, LOOKS_US = 100000 };
-
-// Nobody else bounds what is touched of a memory.
-static void look_at_memory(int number) {
+// A strategy may touch all of a memory, which no limit of the process prevents.
+static void trace_run_check_memory(int number) {
     struct rusage used;
     (void)number;
     getrusage(RUSAGE_SELF, &used);
     if (used.ru_maxrss < MEMORY_KIB_MAX) return;
-    own_remains->took_memory = true;
+    shared->took_memory = true;
     _exit(0);
 }
 
-static int play_here(void *context) {
-    play *p = context;
-    own_remains = p->remains;
-    calls_kept = &p->remains->call;
-    sigaction(SIGALRM, &(struct sigaction){.sa_handler = look_at_memory, .sa_flags = SA_RESTART},
+static int trace_run_play_shared(void *context) {
+    shared = context;
+    calls_kept = &shared->call;
+    sigaction(SIGALRM,
+              &(struct sigaction){.sa_handler = trace_run_check_memory, .sa_flags = SA_RESTART},
               NULL);
-    setitimer(ITIMER_REAL, &(struct itimerval){{0, LOOKS_US}, {0, LOOKS_US}}, NULL);
-    p->run->target->play(p->run, p->trace, &p->remains->failure);
+    setitimer(ITIMER_REAL, &(struct itimerval){{0, MEMORY_CHECK_US}, {0, MEMORY_CHECK_US}}, NULL);
+    shared->run->target->play(shared->run, shared->trace, &shared->failure);
     return 0;
 }
 
-// How it ended, by the call that was being made, if calls were recorded.
-static void judge_remains(const child_end *end, const remains *left, failure *failure) {
+// Says how the child ended and, if it is known, in which call.
+static void trace_run_judge_child(const child_end *end, const shared_run *s, failure *failure) {
     char how[100] = "does not return: ";
-    judge_end(end, failure);
-    if (left->took_memory) fail(failure, "memory", "takes more than 2 GiB");
-    bool ended = left->took_memory || end->timed_out || end->signal;
-    if (!ended || !failure->law[0] || !call_runs(&left->call)) return;
+    trace_run_judge_end(end, failure);
+    if (s->took_memory) trace_run_fail(failure, "memory", "takes more than 2 GiB");
+    bool ended = s->took_memory || end->timed_out || end->signal;
+    if (!ended || !failure->law[0] || !call_runs(&s->call)) return;
     if (end->timed_out)
         strcat(how, end->text);
     else if (strcmp(failure->law, law_names[LAW_returns]) == 0)
         snprintf(how, sizeof how, "traps");
     else
         snprintf(how, sizeof how, "%s%s", end->signal ? "is " : "", failure->how);
-    call_print_running(&left->call, how, failure->how, sizeof failure->how);
+    call_print_running(&s->call, how, failure->how, sizeof failure->how);
 }
 
-static bool run_here(const trace_run *run, const trace *trace, failure *failure) {
-    remains *shared =
-        mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (shared == MAP_FAILED) return false;
-    play p = {run, trace, shared};
+static bool trace_run_here(const trace_run *run, const trace *trace, failure *failure) {
     child_end end = {0};
-    pid_t pid = child_call(play_here, &p, true);
-    if (pid > 0) child_wait(pid, run->seconds, &end);
-    *failure = shared->failure;
-    judge_remains(&end, shared, failure);
-    munmap(shared, sizeof *shared);
+    shared_run *s = trace_run_child(trace_run_play_shared, run, trace, run->seconds, &end);
+    if (!s) return false;
+    *failure = s->failure;
+    trace_run_judge_child(&end, s, failure);
+    munmap(s, sizeof *s);
     return failure->law[0];
 }
 
-// Wrong calls, in memory that is shared.
-typedef struct wrong_calls {
-    const trace_run *run;
-    const trace *trace;
-    failure failure;
-    trace_run_wrong_call *made;
-    size_t max, count;
-} wrong_calls;
-
-static wrong_calls *watching;
-
-static void note_wrong_call(const char *name, const void *pointer, size_t size) {
-    if (watching->count == watching->max) return;
+static void trace_run_note_wrong_call(const char *name, const void *pointer, size_t size) {
+    if (shared->wrong_count == TRACE_RUN_WRONG_CALLS_MAX) return;
     uint64_t offset = (uintptr_t)pointer - (uintptr_t)lm_memory_base(&player.memory);
-    watching->made[watching->count++] =
-        (trace_run_wrong_call){watching->failure.at, name, !pointer, offset, size};
+    shared->wrong[shared->wrong_count++] =
+        (trace_run_wrong_call){shared->failure.at, name, !pointer, offset, size};
 }
 
-static int play_wrong_calls(void *context) {
-    watching = context;
-    wrong_call_watched = note_wrong_call;
-    play_misuse(watching->run, watching->trace, &watching->failure);
+static int trace_run_play_wrong_calls(void *context) {
+    shared = context;
+    wrong_call_watched = trace_run_note_wrong_call;
+    trace_run_play_misuse(shared->run, shared->trace, &shared->failure);
     return 0;
 }
 
-size_t trace_run_wrong_calls(const trace_run *run, const trace *trace, trace_run_wrong_call *made,
-                             size_t max) {
-    size_t bytes = sizeof(wrong_calls) + max * sizeof *made, count = 0;
-    wrong_calls *shared =
-        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (shared == MAP_FAILED) return 0;
-    *shared = (wrong_calls){
-        .run = run, .trace = trace, .made = (trace_run_wrong_call *)(shared + 1), .max = max};
+size_t trace_run_wrong_calls(const trace_run *run, const trace *trace,
+                             trace_run_wrong_call made[TRACE_RUN_WRONG_CALLS_MAX]) {
     child_end end;
-    pid_t pid = child_call(play_wrong_calls, shared, true);
-    if (pid > 0) {
-        child_wait(pid, run->seconds, &end);
-        count = shared->count;
-        memcpy(made, shared->made, count * sizeof *made);
-    }
-    munmap(shared, bytes);
+    shared_run *s = trace_run_child(trace_run_play_wrong_calls, run, trace, run->seconds, &end);
+    if (!s) return 0;
+    size_t count = s->wrong_count;
+    memcpy(made, s->wrong, count * sizeof *made);
+    munmap(s, sizeof *s);
     return count;
 }
 
-typedef struct refusals {
-    const trace_run *run;
-    const trace *trace;
-    out_of_memory *played; // in memory that is shared
-} refusals;
-
-static int refuse_here(void *context) {
-    refusals *r = context;
-    heap_options options = {.allocator = r->run->allocator};
+static int trace_run_play_refusals(void *context) {
+    shared = context;
+    heap_options options = {.allocator = shared->run->allocator};
     if (!heap_player_create(&player)) return 0;
-    return !out_of_memory_run(&player, &options, r->trace->operations, r->trace->count, r->played);
+    return !out_of_memory_run(&player, &options, shared->trace->operations, shared->trace->count,
+                              &shared->refused);
 }
 
 bool trace_run_refuse_growth(const trace_run *run, const trace *trace, struct trace *refused,
                              out_of_memory *tried) {
     trace_error error;
     child_end end = {.ok = true};
-    out_of_memory *played =
-        mmap(NULL, sizeof *played, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    double seconds = run->seconds * (double)(trace->count + 1);
+    shared_run *s = trace_run_child(trace_run_play_refusals, run, trace, seconds, &end);
     trace_operation *operations = calloc(trace->count + 1, sizeof *operations);
-    if (played != MAP_FAILED && operations) {
-        refusals r = {run, trace, played};
-        pid_t pid = child_call(refuse_here, &r, true);
-        if (pid > 0) child_wait(pid, run->seconds * (double)(trace->count + 1), &end);
-    }
-    bool broken = !end.ok && !end.interrupted;
+    bool broken = s && operations && !end.ok && !end.interrupted;
+    *tried = s ? s->refused : (out_of_memory){0};
     if (broken) {
-        size_t count =
-            out_of_memory_operations(trace->operations, trace->count, played, operations);
+        size_t count = out_of_memory_operations(trace->operations, trace->count, tried, operations);
         broken = trace_make(operations, count, trace->preamble, refused, &error);
     }
-    *tried = played != MAP_FAILED ? *played : (out_of_memory){0};
-    if (played != MAP_FAILED) munmap(played, sizeof *played);
+    if (s) munmap(s, sizeof *s);
     free(operations);
     return broken;
 }
@@ -299,17 +280,17 @@ bool trace_run_refuse_growth(const trace_run *run, const trace *trace, struct tr
 
 enum { INPUT_BYTES_MAX = 1 << 20 };
 
-// Up to an exit.
-static size_t played_operations(const trace *trace) {
+// Returns the number of operations before the exit.
+static size_t trace_run_played_operations(const trace *trace) {
     size_t count = 0;
     while (count < trace->count && trace->operations[count].verb != TRACE_EXIT)
         count++;
     return count;
 }
 
-// The input as a file without a name. −1: the operations are no input of the target, or no room.
-static int input_file(const trace_run *run, const trace *trace) {
-    size_t count = played_operations(trace);
+// Returns a file in memory with the trace as an input of the target, or −1 if it cannot be encoded.
+static int trace_run_input_file(const trace_run *run, const trace *trace) {
+    size_t count = trace_run_played_operations(trace);
     uint8_t *bytes = malloc(INPUT_BYTES_MAX);
     size_t size = bytes ? run->target->encode(trace->operations, count, bytes, INPUT_BYTES_MAX) : 0;
     int file = size ? memfd_create("input", 0) : -1;
@@ -321,8 +302,8 @@ static int input_file(const trace_run *run, const trace *trace) {
     return file;
 }
 
-// What the program says of its finding; of the operation, too, where it says that.
-static void judge_words(char *said, failure *failure) {
+// Sets the failure from the program's output, and the operation if the output has it.
+static void trace_run_judge_words(char *said, failure *failure) {
     finding found = {0};
     for (char *rest = said, *line; (line = strsep(&rest, "\n"));)
         finding_read(&found, line);
@@ -333,8 +314,9 @@ static void judge_words(char *said, failure *failure) {
         failure->at = 0;
 }
 
-// Of strategies that play together: the one that the finding names, or that the sanitizer met.
-static bool is_blamed(const char *said, const failure *failure, const char *strategy) {
+// Whether the finding of a program that plays all strategies is this strategy's: the message names
+// it, or the sanitizer's stack has its source.
+static bool trace_run_is_blamed(const char *said, const failure *failure, const char *strategy) {
     char named[2][100], file[100];
     snprintf(named[0], sizeof named[0], ": %s: ", strategy);
     snprintf(named[1], sizeof named[1], ": %s refuses ", strategy);
@@ -344,28 +326,28 @@ static bool is_blamed(const char *said, const failure *failure, const char *stra
     return strstr(said, file) || !strstr(said, "strategies/");
 }
 
-// False: what is broken is another strategy's.
-static bool read_words(int file, const trace_run *run, failure *failure) {
+// Returns false if the finding is another strategy's.
+static bool trace_run_read_words(int file, const trace_run *run, failure *failure) {
     static char said[1 << 16], lines[sizeof said];
     ssize_t count = pread(file, said, sizeof said - 1, 0);
     said[count > 0 ? count : 0] = '\0';
     memcpy(lines, said, (size_t)(count > 0 ? count : 0) + 1);
-    judge_words(lines, failure);
+    trace_run_judge_words(lines, failure);
     bool together = run->target && run->target->together;
     if (!together || !failure->law[0]) return true;
-    bool blamed = is_blamed(said, failure, run->allocator->name);
+    bool blamed = trace_run_is_blamed(said, failure, run->allocator->name);
     if (!blamed) failure->law[0] = '\0';
     return blamed;
 }
 
-// How a program is run: on what is descriptor `input`, or the file at `path`.
+// How a program is run: on descriptor `input`, or on the file at `path`.
 typedef struct program_input {
     const char *path;
     int input;
-    bool located; // stacks are printed, which takes longer than all else
+    bool located; // print stacks, which is slow
 } program_input;
 
-static bool run_with_input(const trace_run *run, const program_input *how, failure *failure) {
+static bool trace_run_input(const trace_run *run, const program_input *how, failure *failure) {
     int words = memfd_create("words", 0);
     char level[16];
     snprintf(level, sizeof level, "--level=%d", run->allocator ? run->allocator->check_level : 1);
@@ -390,20 +372,20 @@ static bool run_with_input(const trace_run *run, const program_input *how, failu
     pid_t pid = words >= 0 ? child_start(&options) : -1;
     if (pid > 0) {
         child_wait(pid, run->seconds, &end);
-        bool ours = read_words(words, run, failure);
-        if (ours && !failure->law[0]) judge_end(&end, failure);
+        bool ours = trace_run_read_words(words, run, failure);
+        if (ours && !failure->law[0]) trace_run_judge_end(&end, failure);
     }
     close(words);
     return failure->law[0];
 }
 
-static bool run_program(const trace_run *run, const trace *trace, failure *failure) {
+static bool trace_run_program(const trace_run *run, const trace *trace, failure *failure) {
     *failure = (struct failure){.at = trace->count};
-    int input = input_file(run, trace);
-    bool broken = input >= 0 && run_with_input(run, &(program_input){.input = input}, failure);
+    int input = trace_run_input_file(run, trace);
+    bool broken = input >= 0 && trace_run_input(run, &(program_input){.input = input}, failure);
     close(input);
-    // An input begins with where heaps start, which a trace need not say.
-    size_t at, count, own = played_operations(trace);
+    // The input begins with the heap's start, which a trace may lack.
+    size_t at, count, own = trace_run_played_operations(trace);
     if (broken && sscanf(failure->how, "operation %zu of %zu", &at, &count) == 2 && count > own)
         failure->at = at < count - own ? 0 : at - (count - own);
     return broken;
@@ -412,19 +394,19 @@ static bool run_program(const trace_run *run, const trace *trace, failure *failu
 bool trace_run_bytes(const char *program, const char *path, double seconds, failure *failure) {
     trace_run run = {.program = program, .seconds = seconds};
     *failure = (struct failure){0};
-    return run_with_input(&run, &(program_input){.path = path, .input = -1}, failure);
+    return trace_run_input(&run, &(program_input){.path = path, .input = -1}, failure);
 }
 
 void trace_run_locate(const trace_run *run, const char *program, const trace *trace,
                       failure *failure) {
-    enum { SECONDS = 60 }; // stacks are slow where the machine is busy
+    enum { SECONDS = 60 }; // printing stacks is slow on a busy machine
     struct trace_run located = *run;
     struct failure found = {0};
-    int input = input_file(run, trace);
+    int input = trace_run_input_file(run, trace);
     located.program = program;
     located.seconds = SECONDS;
     if (input >= 0 &&
-        run_with_input(&located, &(program_input){.input = input, .located = true}, &found) &&
+        trace_run_input(&located, &(program_input){.input = input, .located = true}, &found) &&
         strcmp(found.law, failure->law) == 0) {
         const char *where = strstr(found.how, ", in ");
         size_t length = strlen(failure->how);
@@ -434,5 +416,6 @@ void trace_run_locate(const trace_run *run, const char *program, const trace *tr
 }
 
 bool trace_run_play(const trace_run *run, const trace *trace, failure *failure) {
-    return run->program ? run_program(run, trace, failure) : run_here(run, trace, failure);
+    return run->program ? trace_run_program(run, trace, failure)
+                        : trace_run_here(run, trace, failure);
 }

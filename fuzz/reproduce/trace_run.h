@@ -29,8 +29,8 @@ typedef struct trace_run_target {
     void (*print_world)(char *line, size_t size);
     bool (*read_world)(const trace *trace);
     bool counts;   // steps may be counted
-    bool damages;  // in the end the heap may be walked with words of it damaged
-    bool together; // the program plays all strategies: what breaks is one's, as it says
+    bool damages;  // the heap may be walked at the end with words of it damaged
+    bool together; // the program plays all strategies, and its message names the one that fails
 } trace_run_target;
 
 // Returns the target of that name, or NULL if its inputs are not operations.
@@ -64,10 +64,12 @@ typedef struct trace_run_wrong_call {
     size_t size;
 } trace_run_wrong_call;
 
-// Plays the trace again in this program's build of the allocator and stores the wrong calls that it
-// makes. Returns their number, at most `max`.
-size_t trace_run_wrong_calls(const trace_run *run, const trace *trace, trace_run_wrong_call *made,
-                             size_t max);
+enum { TRACE_RUN_WRONG_CALLS_MAX = 4096 };
+
+// Plays the trace again in this program's build of the allocator and stores the first wrong calls
+// that it makes. Returns their number.
+size_t trace_run_wrong_calls(const trace_run *run, const trace *trace,
+                             trace_run_wrong_call made[TRACE_RUN_WRONG_CALLS_MAX]);
 
 // trace_run_play with each growth failing, one after the other (fuzz/play/out_of_memory.h), for a
 // strategy on a heap. Returns true if a law is broken; `refused` is then the trace with that failed
