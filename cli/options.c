@@ -17,20 +17,33 @@
 
 static const char *options_program = "linmem"; // "linmem VERB" once a verb's options are parsed
 
+static void options_print(const char *message, va_list arguments, bool plain) {
+    char *text = NULL;
+    if (plain || vasprintf(&text, message, arguments) < 0) text = NULL;
+    char *shown = text ? text_printable(text) : NULL;
+    fprintf(stderr, "%s: %s\n", options_program, shown ? shown : message);
+    free(shown);
+    free(text);
+}
+
+void options_warn(const char *message, ...) {
+    va_list arguments;
+    va_start(arguments, message);
+    options_print(message, arguments, false);
+    va_end(arguments);
+}
+
 void options_fail(const char *message, ...) {
     static bool failing; // the second call is for lack of memory
     bool again = failing;
     failing = true;
     whole_file_abandon_all();
     fflush(stdout);
-    char *text = NULL;
     va_list arguments;
     va_start(arguments, message);
-    if (again || vasprintf(&text, message, arguments) < 0) text = NULL;
+    options_print(message, arguments, again);
     va_end(arguments);
-    char *shown = text ? text_printable(text) : NULL;
-    fprintf(stderr, "%s: %s\nTry '%s --help'.\n", options_program, shown ? shown : message,
-            options_program);
+    fprintf(stderr, "Try '%s --help'.\n", options_program);
     exit(EXIT_USAGE);
 }
 

@@ -10,9 +10,12 @@
 // argument.
 void options_parse(const struct argp *argp, int argc, char **argv, void *input);
 
-// Prints "linmem VERB: MESSAGE" and "Try … --help" on standard error and exits with status 2. For
-// parsers, and for verbs whose input is bad. The message is made printable (cli/text.h), and so
-// stays on one line.
+// Prints "linmem VERB: MESSAGE" on standard error. The message is made printable (cli/text.h), and
+// so stays on one line.
+void options_warn(const char *message, ...) __attribute__((format(printf, 1, 2)));
+
+// The same, then prints "Try … --help" and exits with status 2. For parsers, and for verbs whose
+// input is bad.
 _Noreturn void options_fail(const char *message, ...) __attribute__((format(printf, 1, 2)));
 
 // Returns the name nearest to `word` by edit distance (a transposition counts once), or NULL if

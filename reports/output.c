@@ -108,28 +108,19 @@ static char *output_fallback_folder(void) {
     return NULL;
 }
 
-// Prints a message, made by text_format, and frees it.
-static void output_warn(char *message) {
-    char *printable = text_printable(message);
-    fprintf(stderr, "linmem compare: %s\n", printable);
-    free(printable);
-    free(message);
-}
-
 // Called when the output's folder failed for this reason.
 static void output_write_elsewhere(report_output *output, const json_t *results,
                                    const char *reason) {
     char *instead = output_fallback_folder();
     if (instead && output_write_files(instead, results)) {
-        output_warn(text_format("%s: %s; %s and %s are written to %s", output->folder, reason,
-                                results_name, report_name, instead));
+        options_warn("%s: %s; %s and %s are written to %s", output->folder, reason, results_name,
+                     report_name, instead);
         free(output->folder);
         output->folder = instead;
         return;
     }
-    output_warn(text_format("%s: %s; %s: %s; %s follows on standard output", output->folder, reason,
-                            instead ? instead : "no temporary folder", strerror(errno),
-                            results_name));
+    options_warn("%s: %s; %s: %s; %s follows on standard output", output->folder, reason,
+                 instead ? instead : "no temporary folder", strerror(errno), results_name);
     if (instead) rmdir(instead);
     free(instead);
     free(output->folder);
@@ -150,7 +141,7 @@ bool report_output_write(report_output *output, const json_t *results, const cha
     } else {
         fprintf(output->table, "\n%s.\n", summary);
         if (!file_write_json("-", results)) {
-            output_warn(text_format("standard output: %s", strerror(errno)));
+            options_warn("standard output: %s", strerror(errno));
             written = false;
         }
     }

@@ -140,14 +140,6 @@ static void record_remove_recorder(void) {
 
 static const recorded_command *record_ended; // NULL: the command has not ended
 
-// Prints a message of one line, and frees it.
-static void record_say(char *message) {
-    char *printable = text_printable(message);
-    fprintf(stderr, "linmem record: %s\n", printable);
-    free(printable);
-    free(message);
-}
-
 // Exits with the command's status if it is not 0, or by the command's signal.
 _Noreturn static void record_end(exit_status status) {
     record_remove_recorder();
@@ -157,7 +149,8 @@ _Noreturn static void record_end(exit_status status) {
 }
 
 _Noreturn static void record_stop(char *message) {
-    record_say(message);
+    options_warn("%s", message);
+    free(message);
     record_end(record_ended == NULL ? EXIT_USAGE : EXIT_FAILED);
 }
 
@@ -359,8 +352,8 @@ static void record_say_unknown_process(const char *wanted, const programs_seen *
     const char *of = chosen == 0       ? ""
                      : nearest != NULL ? " The trace is of "
                                        : ": the trace is of ";
-    record_say(text_format("unknown process '%s'%s%s%s", wanted, hint, of,
-                           chosen != 0 ? record_process_of(seen, chosen)->name : ""));
+    options_warn("unknown process '%s'%s%s%s", wanted, hint, of,
+                 chosen != 0 ? record_process_of(seen, chosen)->name : "");
     free(hint);
     free(names);
 }
@@ -584,8 +577,7 @@ static void record_say_summary(const recording_summary *summary, const trace *ma
 static bool record_write_trace(const trace *made, const char *output) {
     trace_error error;
     if (trace_write(made, output, &error)) return true;
-    record_say(
-        text_format("%s: %s", file_is_standard(output) ? "standard output" : output, error.text));
+    options_warn("%s: %s", file_is_standard(output) ? "standard output" : output, error.text);
     return false;
 }
 
@@ -611,7 +603,7 @@ static bool record_keep(const record_options *options, recording *seen, uint32_t
     bool kept = recording_to_trace(seen, chosen, title, &options->limits, &made, &summary, &error);
     free(title);
     if (!kept) {
-        record_say(text_format("%s", error.text));
+        options_warn("%s", error.text);
         return false;
     }
     recording_describe_losses(&summary, notes->stream);
@@ -640,7 +632,7 @@ static exit_status record_finish(const record_options *options, const recorded_c
     record_note_losses(&notes, &seen, &programs, chosen, options->command[0], end);
     bool kept = chosen == 0 || record_keep(options, &seen, chosen, &notes);
     fclose(notes.stream);
-    if (chosen == 0) record_say(text_format("no heap call was recorded: no trace"));
+    if (chosen == 0) options_warn("no heap call was recorded: no trace");
     record_say_lines(notes.text);
     programs_seen others = record_list_programs(&seen, chosen);
     record_say_others(&others, &seen);
@@ -655,8 +647,8 @@ static void record_say_end(const char *command, const recorded_command *end) {
     child_end how;
     child_explain(end->status, &how);
     if (end->status != 0)
-        record_say(text_format("%s: %s", command,
-                               end->exec_error != 0 ? strerror(end->exec_error) : how.text));
+        options_warn("%s: %s", command,
+                     end->exec_error != 0 ? strerror(end->exec_error) : how.text);
 }
 
 exit_status record_command(int argc, char **argv) {

@@ -14,7 +14,6 @@
 #include <string.h>
 
 typedef struct request {
-    const char *program;
     size_t action; // an index of action_names; ACTIONS: none yet
     char **files;
     size_t count;
@@ -23,20 +22,16 @@ typedef struct request {
     bool json;
 } request;
 
-static exit_status trace_command_fail(const request *request, const char *path,
-                                      const char *reason) {
-    char *line = text_format("%s: %s", path, reason), *printable = text_printable(line);
-    fprintf(stderr, "%s: %s\n", request->program, printable);
-    free(printable);
-    free(line);
+static exit_status trace_command_fail(const char *path, const char *reason) {
+    options_warn("%s: %s", path, reason);
     return EXIT_USAGE;
 }
 
 // Reads a file. Prints what is wrong with it and returns false if that fails.
-static bool trace_command_read_trace(const request *request, const char *path, trace *trace) {
+static bool trace_command_read(const char *path, trace *trace) {
     trace_error error;
     if (trace_read(path, trace, &error)) return true;
-    trace_command_fail(request, path, error.text);
+    trace_command_fail(path, error.text);
     return false;
 }
 
@@ -44,7 +39,7 @@ static exit_status trace_command_check(const request *request) {
     exit_status status = EXIT_PASSED;
     for (size_t i = 0; i < request->count; i++) {
         trace trace;
-        if (!trace_command_read_trace(request, request->files[i], &trace)) {
+        if (!trace_command_read(request->files[i], &trace)) {
             status = EXIT_USAGE;
             continue;
         }
@@ -62,7 +57,7 @@ static exit_status trace_command_stat(const request *request) {
     for (size_t i = 0; i < request->count; i++) {
         trace trace;
         trace_stat stat;
-        if (!trace_command_read_trace(request, request->files[i], &trace)) {
+        if (!trace_command_read(request->files[i], &trace)) {
             status = EXIT_USAGE;
             continue;
         }
@@ -85,19 +80,18 @@ static exit_status trace_command_stat(const request *request) {
     return status;
 }
 
-static exit_status trace_command_write_trace(const request *request, trace *trace,
-                                             const char *path) {
+static exit_status trace_command_write_trace(trace *trace, const char *path) {
     trace_error error;
     bool written = trace_write(trace, path, &error);
     trace_free(trace);
-    return written ? EXIT_PASSED : trace_command_fail(request, path, error.text);
+    return written ? EXIT_PASSED : trace_command_fail(path, error.text);
 }
 
 static exit_status trace_command_convert(const request *request) {
     trace trace;
     if (request->count != 2) options_fail("convert takes two files: IN and OUT");
-    if (!trace_command_read_trace(request, request->files[0], &trace)) return EXIT_USAGE;
-    return trace_command_write_trace(request, &trace, request->files[1]);
+    if (!trace_command_read(request->files[0], &trace)) return EXIT_USAGE;
+    return trace_command_write_trace(&trace, request->files[1]);
 }
 
 static exit_status trace_command_generate(const request *request) {
@@ -106,14 +100,14 @@ static exit_status trace_command_generate(const request *request) {
     if (request->count != 1) options_fail("generate takes one description");
     if (!request->output) options_fail("generate needs -o FILE");
     json_t *description = file_read_json(request->files[0], error.text);
-    if (!description) return trace_command_fail(request, request->files[0], error.text);
+    if (!description) return trace_command_fail(request->files[0], error.text);
     if (request->seed) json_object_set(description, "seed", request->seed);
     if (request->operations) json_object_set(description, "operations", request->operations);
     if (request->live_bytes) json_object_set(description, "live_bytes", request->live_bytes);
     bool good = generator_run(description, &trace, &error);
     json_decref(description);
-    return good ? trace_command_write_trace(request, &trace, request->output)
-                : trace_command_fail(request, request->files[0], error.text);
+    return good ? trace_command_write_trace(&trace, request->output)
+                : trace_command_fail(request->files[0], error.text);
 }
 
 enum { ACTIONS = 4 };
@@ -188,7 +182,7 @@ exit_status trace_command(int argc, char **argv) {
         NULL,
         NULL,
         NULL};
-    request request = {.program = argv[0], .action = ACTIONS};
+    request request = {.action = ACTIONS};
     request.files = calloc((size_t)argc, sizeof *request.files);
     if (!request.files) options_fail("out of memory");
     options_parse(&argp, argc, argv, &request);
