@@ -146,7 +146,7 @@ COMPARE_TEST(a_dash_is_standard_input_and_output) {
     assert_string_equal(text(find_cell("tlsf", "warm"), "workload"), "standard input");
     assert_non_null(strstr(test_read("table"), "Warm: speed relative to"));
     assert_int_equal(compare("--workloads - </dev/null"), 2);
-    assert_output("-: byte 0: it is empty");
+    assert_output("-: byte 0: the input is empty");
     assert_int_equal(compare("--workloads - <&-"), 2);
     assert_output("Bad file descriptor");
 }

@@ -270,7 +270,7 @@ static bool trace_check_argument(trace_builder *builder, const trace_argument_ru
     if (value > rule->maximum)
         return trace_fail(error, "%s %u is more than %u", rule->name, value, rule->maximum);
     if (rule->power_of_two && (value == 0 || (value & (value - 1)) != 0))
-        return trace_fail(error, "%s %u is no power of two", rule->name, value);
+        return trace_fail(error, "%s %u is not a power of two", rule->name, value);
     return true;
 }
 
@@ -287,7 +287,8 @@ static bool trace_check_scopes(const trace_builder *builder, const trace_operati
                                trace_error *error) {
     if ((trace_is_of_one_heap(operation->verb) && builder->several) ||
         (trace_is_of_several(operation) && builder->one_heap))
-        return trace_fail(error, "scopes and resets are of one heap: no buffers, no other memory");
+        return trace_fail(error,
+                          "scopes and resets need a single heap: no buffers, no other memory");
     if (operation->verb == TRACE_CLOSE && builder->depth == 0)
         return trace_fail(error, "no scope is open");
     return true;
@@ -296,12 +297,12 @@ static bool trace_check_scopes(const trace_builder *builder, const trace_operati
 static bool trace_check_heap(const trace_builder *builder, const trace_operation *operation,
                              trace_error *error) {
     uint32_t start = operation->argument[0], pages = operation->argument[1];
-    if (builder->begun) return trace_fail(error, "a heap starts before anything is done");
+    if (builder->begun) return trace_fail(error, "only 'm' and 'h' may precede 'h'");
     if (start == 0 || start % TRACE_ALIGNMENT_DEFAULT != 0)
-        return trace_fail(error, "start %u is no multiple of %d, or 0", start,
+        return trace_fail(error, "start %u must be a multiple of %d above 0", start,
                           TRACE_ALIGNMENT_DEFAULT);
     if (operation->argument[2] == 0 || pages > operation->argument[2])
-        return trace_fail(error, "%u pages are more than %u, or these are 0", pages,
+        return trace_fail(error, "a heap of %u pages cannot have a maximum of %u", pages,
                           operation->argument[2]);
     return true;
 }
@@ -326,8 +327,7 @@ static bool trace_check_operation(trace_builder *builder, const trace_operation 
     if ((operation->verb == TRACE_ATTACH || operation->verb == TRACE_TRANSFER) &&
         trace_find(&builder->spaces[TRACE_SPACE_REFERENCES], reference)->life == LIFE_ATTACHED)
         return trace_fail(error, "reference %u is attached%s", reference,
-                          operation->verb == TRACE_ATTACH ? " twice"
-                                                          : ": its token holds it for its owner");
+                          operation->verb == TRACE_ATTACH ? " twice" : ": its owner cannot change");
     return true;
 }
 

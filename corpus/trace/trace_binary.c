@@ -68,7 +68,7 @@ static bool trace_binary_read_varint(input *input, uint32_t *value, trace_error 
         number |= (uint64_t)(byte & 0x7f) << (7 * i);
         if (byte < 0x80) break;
         if (i == VARINT_BYTES_MAX - 1)
-            return trace_binary_fail_at(input, error, "a number does not end");
+            return trace_binary_fail_at(input, error, "a number of more than 5 bytes");
     }
     if (number > UINT32_MAX) return trace_binary_fail_at(input, error, "a number above 4294967295");
     *value = (uint32_t)number;
@@ -108,7 +108,7 @@ static bool trace_binary_read_preamble(input *preamble, trace_builder *builder,
         if (!newline || *preamble->at != '#' ||
             !trace_builder_hash_line(builder, (const char *)preamble->at,
                                      (size_t)(newline - preamble->at)))
-            return trace_binary_fail_at(preamble, error, "the preamble is no comment");
+            return trace_binary_fail_at(preamble, error, "a line of the preamble is not a comment");
         preamble->at = newline + 1;
     }
     return true;
@@ -123,10 +123,10 @@ static bool trace_binary_read_argument(const trace_argument_rule *rule, input *c
     if (!trace_binary_read_varint(column, value, error)) return false;
     if (rule->role != TRACE_ROLE_NONE) {
         if (*value >= begun)
-            return trace_binary_fail_at(column, error, "a use before the first beginning");
+            return trace_binary_fail_at(column, error, "a use of an object that has not begun");
         *value = begun - 1 - *value;
     } else if (rule->power_of_two) {
-        if (*value > 31) return trace_binary_fail_at(column, error, "an alignment beyond 2^31");
+        if (*value > 31) return trace_binary_fail_at(column, error, "an alignment above 2^31");
         *value = UINT32_C(1) << *value;
     }
     return true;
@@ -160,7 +160,7 @@ bool trace_binary_parse(const unsigned char *bytes, size_t count, trace_builder 
                         trace_error *error) {
     input file = {bytes, bytes, bytes + count}, preamble = file, columns[COLUMNS];
     if (count <= MAGIC_BYTES || memcmp(bytes, magic, MAGIC_BYTES) != 0)
-        return trace_fail(error, "byte 0: the binary form's first bytes are broken");
+        return trace_fail(error, "byte 0: the first bytes of the binary form are wrong");
     file.at += MAGIC_BYTES;
     unsigned version = *file.at++;
     if (version == 0 || version > VERSION)

@@ -76,7 +76,7 @@ TEST(a_dash_is_a_standard_stream) {
     }
     assert_non_null(freopen("/dev/null", "r", stdin));
     assert_int_equal(RUN("check", "-"), 2);
-    assert_output("-: byte 0: it is empty");
+    assert_output("-: byte 0: the input is empty");
     dup2(input, STDIN_FILENO);
     close(input);
 }

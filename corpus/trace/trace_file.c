@@ -58,7 +58,7 @@ bool trace_is_form(const void *bytes, size_t count) {
 
 static bool trace_file_parse_plain(const void *bytes, size_t count, trace *trace,
                                    trace_error *error) {
-    if (count == 0) return trace_fail(error, "byte 0: it is empty");
+    if (count == 0) return trace_fail(error, "byte 0: the input is empty");
     if (!trace_file_is_plain(bytes, count))
         return trace_fail(error, "byte 0: neither a trace in text (" TRACE_TEXT_MAGIC
                                  " 1) nor a binary one");
@@ -87,10 +87,10 @@ static bool trace_file_unpack(ZSTD_DStream *stream, const void *bytes, size_t co
         bool stuck = input.pos == consumed && output.pos == plain->count;
         plain->count = output.pos;
         if (plain->count > BYTES_MAX)
-            return trace_fail(error, "byte %zu: it unpacks to more than %d bytes", input.pos,
+            return trace_fail(error, "byte %zu: decompresses to more than %d bytes", input.pos,
                               BYTES_MAX);
         if (plain->count >= MAGIC_BYTES_MAX && !trace_file_is_plain(plain->bytes, plain->count))
-            return trace_fail(error, "byte 0: what is compressed is no trace");
+            return trace_fail(error, "byte 0: the compressed data is not a trace");
         if (stuck) break;
     } while (input.pos < count || pending != 0);
     if (pending != 0) return trace_fail(error, "byte %zu: the compressed data is cut off", count);

@@ -99,7 +99,7 @@ TEST(binary_is_lossless) {
 static const struct bad {
     const char *text, *message;
 } bads[] = {
-    {"", "byte 0: it is empty"},
+    {"", "byte 0: the input is empty"},
     {"linmem-trac", "line 1: the header is not 'linmem-trace 1' but"},
     {"hello", "byte 0: neither a trace in text (linmem-trace 1) nor a binary one"},
     {"linmem-trace 2\n", "line 1: the header is not 'linmem-trace 1' but 'linmem-trace 2'"},
@@ -120,10 +120,10 @@ static const struct bad {
     {HEADER "n\n", "line 2: 'n' lacks its count"},
     {HEADER "a 1 2 16 3\n", "line 2: unexpected '3' after 'a'"},
     {HEADER "w 1\n", "line 2: unexpected '1' after 'w'"},
-    {HEADER "a x 2\n", "line 2: 'x' is no block"},
-    {HEADER "a 1 -2\n", "line 2: '-2' is no size"},
-    {HEADER "a 1 0x2\n", "line 2: '0x2' is no size"},
-    {HEADER "d *\n", "line 2: '*' is no count"},
+    {HEADER "a x 2\n", "line 2: 'x' is not a block"},
+    {HEADER "a 1 -2\n", "line 2: '-2' is not a size"},
+    {HEADER "a 1 0x2\n", "line 2: '0x2' is not a size"},
+    {HEADER "d *\n", "line 2: '*' is not a count"},
     {HEADER "a 1 4294967296\n", "line 2: size 4294967296 is more than 4294967295"},
     // 2^64 + 1, 2^64 and 2^128 + 1, which wrap to 1, 0 and 1
     {HEADER "a 1 18446744073709551617\n", "line 2: size 18446744073709551617 is more than 429496"},
@@ -135,8 +135,8 @@ static const struct bad {
     {HEADER "a 4294967295 8\n", "line 2: block 4294967295: IDs must be below 16777216"},
     {HEADER "a 4294967296 8\n", "line 2: block 4294967296 is more than 4294967295"},
     {HEADER "f 4294967295\n", "line 2: block 4294967295 was never allocated"},
-    {HEADER "a 1 8 24\n", "line 2: alignment 24 is no power of two"},
-    {HEADER "a 1 8 0\n", "line 2: alignment 0 is no power of two"},
+    {HEADER "a 1 8 24\n", "line 2: alignment 24 is not a power of two"},
+    {HEADER "a 1 8 0\n", "line 2: alignment 0 is not a power of two"},
     {HEADER "a 1 8 4294967295\n", "line 2: alignment 4294967295 is more than 2147483648"},
     {HEADER "b 1 8 131072\n", "line 2: alignment 131072 is more than 65536"},
     {HEADER "t 4096\n", "line 2: lane 4096 is more than 4095"},
@@ -156,7 +156,7 @@ static const struct bad {
     {HEADER "b 1 1\n- 1\n- 1\n", "line 4: reference 1 is released twice"},
     {HEADER "b 1 1\n- 1\n+ 2 1\n", "line 4: reference 1 is used after it was released"},
     {HEADER "b 1 1\ny 1 2 0 0 0\n", "line 3: reference 2 was never created"},
-    {HEADER "b 1 1\nv 2 1 i9 0 0\n", "line 3: 'i9' is no view kind"},
+    {HEADER "b 1 1\nv 2 1 i9 0 0\n", "line 3: 'i9' is not a view kind"},
     {HEADER "b 1 1\n> 1 255\n", "line 3: memory 255 is more than 254"},
     {HEADER "b 1 1\n", "at the end: reference 1 is never released"},
     {HEADER "b 1 1\n@ 1 1\n- 1\n", "line 4: reference 1 is attached: only its token ends it"},
@@ -170,8 +170,7 @@ static const struct bad {
     {HEADER "b 1 1\n@ 1 1\n~ 1\n", "at the end: reference 1 is never released"},
     {HEADER "b 1 1\n@ 1 1\n", "at the end: token 1 is never detached or collected"},
     {HEADER "c 1\n", "line 2: token 1 was never attached"},
-    {HEADER "b 1 1\n@ 1 1\n> 1 0\n",
-     "line 4: reference 1 is attached: its token holds it for its owner"},
+    {HEADER "b 1 1\n@ 1 1\n> 1 0\n", "line 4: reference 1 is attached: its owner cannot change"},
     {HEADER "b 1 1\n@ 1 1\nc 1\n", "at the end: 1 collected token is never drained"},
     {HEADER "b 1 1\nb 2 1\n@ 1 1\n@ 2 2\nb 3 1\n@ 3 3\nc 1\nc 2\nd 0\nc 3\nd 1\n",
      "at the end: 2 collected tokens are never drained"},
@@ -179,7 +178,7 @@ static const struct bad {
     {HEADER "e\na 1 1\nf 1\n", "line 3: 'a' after the exit"},
     {HEADER "a 1 1\ne\nr 1 1\nf 1\n", "line 4: 'r' after the exit"},
     {HEADER "e\nw\n", "line 3: 'w' after the exit"},
-    {HEADER "a 1 1\nf 1\r\r\n", "line 3: '1?' is no block"},
+    {HEADER "a 1 1\nf 1\r\r\n", "line 3: '1?' is not a block"},
     {HEADER ")\n", "line 2: no scope is open"},
     {HEADER "(\nx\n)\n", "line 4: no scope is open"},
     {HEADER "(\na 1 1\n)\nf 1\n", "line 5: block 1 is freed twice"},
@@ -187,20 +186,20 @@ static const struct bad {
     {HEADER "a 1 1\nx\nf 1\n", "line 4: block 1 is freed twice"},
     {HEADER "(\n", "at the end: a scope is never closed"},
     {HEADER "a 1 1\n(\na 2 1\n)\n", "at the end: block 1 is never freed"},
-    {HEADER "x\nb 1 1\n", "line 3: scopes and resets are of one heap"},
-    {HEADER "(\n)\nm 1\n", "line 4: scopes and resets are of one heap"},
-    {HEADER "b 1 1\n(\n", "line 3: scopes and resets are of one heap"},
-    {HEADER "m 1\nx\n", "line 3: scopes and resets are of one heap"},
+    {HEADER "x\nb 1 1\n", "line 3: scopes and resets need a single heap"},
+    {HEADER "(\n)\nm 1\n", "line 4: scopes and resets need a single heap"},
+    {HEADER "b 1 1\n(\n", "line 3: scopes and resets need a single heap"},
+    {HEADER "m 1\nx\n", "line 3: scopes and resets need a single heap"},
     {HEADER "e\n(\n", "line 3: '(' after the exit"},
-    {HEADER "h 8 1 1\n", "line 2: start 8 is no multiple of 16, or 0"},
-    {HEADER "h 0 1 1\n", "line 2: start 0 is no multiple of 16, or 0"},
-    {HEADER "h 16 2 1\n", "line 2: 2 pages are more than 1, or these are 0"},
-    {HEADER "h 16 0 0\n", "line 2: 0 pages are more than 0, or these are 0"},
+    {HEADER "h 8 1 1\n", "line 2: start 8 must be a multiple of 16 above 0"},
+    {HEADER "h 0 1 1\n", "line 2: start 0 must be a multiple of 16 above 0"},
+    {HEADER "h 16 2 1\n", "line 2: a heap of 2 pages cannot have a maximum of 1"},
+    {HEADER "h 16 0 0\n", "line 2: a heap of 0 pages cannot have a maximum of 0"},
     {HEADER "! interior 0\n", "line 2: '!' lacks its number"},
-    {HEADER "! interiors 0 0\n", "line 2: 'interiors' is no wrong call"},
-    {HEADER "! 3 0 0\n", "line 2: '3' is no wrong call"},
+    {HEADER "! interiors 0 0\n", "line 2: 'interiors' is not a wrong call"},
+    {HEADER "! 3 0 0\n", "line 2: '3' is not a wrong call"},
     {HEADER "e\n! interior 0 0\n", "line 3: '!' after the exit"},
-    {HEADER "w\nh 16 0 1\n", "line 3: a heap starts before anything is done"},
+    {HEADER "w\nh 16 0 1\n", "line 3: only 'm' and 'h' may precede 'h'"},
 };
 
 static void assert_bad(const void *bytes, size_t count, const char *message) {
@@ -216,7 +215,7 @@ TEST(errors_name_the_line) {
     for (size_t i = 0; i < ITEMS(bads); i++)
         assert_bad(bads[i].text, strlen(bads[i].text), bads[i].message);
     assert_bad(HEADER "# a\0b\n", sizeof HEADER "# a\0b\n" - 1, "line 2: a NUL in a comment");
-    assert_bad(HEADER "a 1\0 2\n", sizeof HEADER "a 1\0 2\n" - 1, "line 2: '1?' is no block");
+    assert_bad(HEADER "a 1\0 2\n", sizeof HEADER "a 1\0 2\n" - 1, "line 2: '1?' is not a block");
 }
 
 // Only the closing verbs may follow the exit.
@@ -349,7 +348,7 @@ TEST(binary_numbers_do_not_wrap) {
     trace_free(&trace);
     good[count - 1] = 1; // the age of what f frees: one block has begun, so only 0 can be
     char message[80];
-    snprintf(message, sizeof message, "byte %zu: a use before the first beginning", count);
+    snprintf(message, sizeof message, "byte %zu: a use of an object that has not begun", count);
     assert_bad(good, count, message);
     good[count - 1] = 0;
     memcpy(wrapped, good, 8);
@@ -378,15 +377,15 @@ TEST(compressed_forms) {
     assert_same(&whole, &frames);
     for (size_t i = 0; i < counts[0] + counts[1]; i++)
         assert_bad(both, i,
-                   i == 0           ? "byte 0: it is empty"
+                   i == 0           ? "byte 0: the input is empty"
                    : i < 4          ? "byte 0: neither"
                    : i == counts[0] ? "line "
                                     : "byte ");
     unsigned char *nested = compress(both, counts[0] + counts[1], &count);
-    assert_bad(nested, count, "byte 0: what is compressed is no trace");
+    assert_bad(nested, count, "byte 0: the compressed data is not a trace");
     free(nested);
     nested = compress("", 0, &count);
-    assert_bad(nested, count, "byte 0: it is empty");
+    assert_bad(nested, count, "byte 0: the input is empty");
     free(nested);
     trace_free(&whole);
     trace_free(&frames);
@@ -414,7 +413,7 @@ TEST(bombs_are_stopped) {
         trace trace;
         trace_error error;
         assert_false(trace_parse(packed, output.pos, &trace, &error));
-        assert_non_null(strstr(error.text, is_trace ? "more than 536870912 bytes" : "no trace"));
+        assert_non_null(strstr(error.text, is_trace ? "more than 536870912 bytes" : "not a trace"));
         ZSTD_freeCCtx(context);
         free(packed);
         free(piece);
@@ -461,7 +460,7 @@ TEST(odd_files_are_rejected, .setup_func = test_enter_folder, .teardown_func = l
     assert_unreadable("fifo", "not a regular file");
     unlink("fifo");
     int descriptor = open("empty", O_CREAT | O_RDWR, 0600);
-    assert_unreadable("empty", "byte 0: it is empty");
+    assert_unreadable("empty", "byte 0: the input is empty");
     assert_int_equal(ftruncate(descriptor, (off_t)1 << 31), 0);
     assert_unreadable("empty", "larger than 536870912 bytes");
     close(descriptor);

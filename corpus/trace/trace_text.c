@@ -68,7 +68,7 @@ static bool trace_text_read_number(text word, const char *name, uint32_t *value,
     uint64_t number = 0;
     for (const char *at = word.at; at < word.end; at++) {
         if (*at < '0' || *at > '9')
-            return trace_fail(error, "'%s' is no %s", trace_text_show(word).text, name);
+            return trace_fail(error, "'%s' is not a %s", trace_text_show(word).text, name);
         number = number * 10 + (uint64_t)(*at - '0');
         if (number > UINT32_MAX)
             return trace_fail(error, "%s %s is more than %u", name, trace_text_show(word).text,
@@ -87,7 +87,7 @@ static bool trace_text_read_argument(text word, const trace_argument_rule *rule,
     if (!rule->words) return trace_text_read_number(word, rule->name, value, error);
     for (*value = 0; *value <= rule->maximum; ++*value)
         if (trace_text_equal(word, rule->words[*value])) return true;
-    return trace_fail(error, "'%s' is no %s", trace_text_show(word).text, rule->name);
+    return trace_fail(error, "'%s' is not a %s", trace_text_show(word).text, rule->name);
 }
 
 // Returns the verb that a word names, or TRACE_VERBS. O(1), by a table made from the grammar.
