@@ -20,6 +20,12 @@ _Noreturn static void be_interrupted(int talk, int silence) {
         pause();
 }
 
+static bool sleeps(pid_t pid) {
+    char path[40], state = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    return sscanf(strrchr(test_read(path), ')'), ") %c", &state) == 1 && state == 'S';
+}
+
 FOLDER_TEST(the_first_is_noted_and_the_second_ends) {
     static const int signals[][2] = {
         {SIGINT, SIGINT}, {SIGTERM, SIGINT}, {SIGINT, SIGTERM}, {SIGHUP, SIGHUP}};
@@ -31,7 +37,8 @@ FOLDER_TEST(the_first_is_noted_and_the_second_ends) {
         if (pid == 0) be_interrupted(talk[1], silence[0]);
         close(talk[1]);
         assert_int_equal(read(talk[0], &byte, 1), 1);
-        usleep(50000); // it is in read by now, or just before it
+        while (!sleeps(pid)) // in read
+            usleep(1000);
         while (waitpid(pid, &status, WNOHANG) == 0 && kill(pid, signals[i][0]) == 0 &&
                read(talk[0], &byte, 1) == 1 && byte != 'b')
             ;
