@@ -1,47 +1,26 @@
+#include "alloc/cmocka.h"
 #include "cli/random.h"
 #include "fuzz/explore/explorer/buffer_world_state.h"
 #include "fuzz/explore/explorer/heap_world.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 enum { LAYOUTS_MAX = 1 << 21 };
 
 static const heap_world_options plain = {
     .sizes = {8, 60, 250, 1000}, .size_count = 4, .verbs = HEAP_WORLD_VERBS};
 
-// Wraps a heap world and collects the block layouts of the states reached.
-typedef struct watched {
-    explorer_world world;
-    explorer_world *inner;
+// The block layouts of the states that are reached.
+static struct watch {
+    bool (*play)(explorer_world *w, uint32_t move, unsigned char *state, size_t *bytes);
     uint64_t *layouts; // a set: open addressing, 0: vacant
     uint64_t count;
-} watched;
+} watch;
 
-static watched watch;
-
-static bool watched_begin(explorer_world *w, unsigned char *state, size_t *bytes) {
-    (void)w;
-    return watch.inner->begin(watch.inner, state, bytes);
-}
-static void watched_load(explorer_world *w, const unsigned char *state, size_t bytes) {
-    (void)w;
-    watch.inner->load(watch.inner, state, bytes);
-}
-static uint32_t watched_moves(explorer_world *w, uint32_t moves[EXPLORER_MOVES_MAX]) {
-    (void)w;
-    return watch.inner->moves(watch.inner, moves);
-}
 static bool watched_play(explorer_world *w, uint32_t move, unsigned char *state, size_t *bytes) {
-    (void)w;
-    if (!watch.inner->play(watch.inner, move, state, bytes)) return false;
+    if (!watch.play(w, move, state, bytes)) return false;
     uint64_t layout = heap_world_layout(state) | 1;
     uint32_t at = (uint32_t)(layout * 0x9E3779B97F4A7C15 >> 43) % LAYOUTS_MAX;
     while (watch.layouts[at] && watch.layouts[at] != layout)
@@ -51,23 +30,6 @@ static bool watched_play(explorer_world *w, uint32_t move, unsigned char *state,
         watch.layouts[at] = layout;
     }
     return true;
-}
-static uint32_t watched_refused(explorer_world *w, uint32_t move) {
-    (void)w;
-    return watch.inner->refused(watch.inner, move);
-}
-static bool watched_end(explorer_world *w) {
-    (void)w;
-    return watch.inner->end(watch.inner);
-}
-
-static exploration explore(const heap_world_options *options, uint32_t depth) {
-    exploration result;
-    explorer_world *world = heap_world_new(options);
-    assert_non_null(world);
-    assert_true(explorer_run(world, depth, true, &result));
-    heap_world_free(world);
-    return result;
 }
 
 // At the memory limit, the result is that of the complete depths.
@@ -95,17 +57,13 @@ static void memory_is_limited(void **state) {
 
 static exploration explore_watched(const heap_world_options *options, uint32_t depth) {
     exploration result;
-    watch = (watched){.world = {.begin = watched_begin,
-                                .load = watched_load,
-                                .moves = watched_moves,
-                                .play = watched_play,
-                                .refused = watched_refused,
-                                .end = watched_end},
-                      .inner = heap_world_new(options),
-                      .layouts = calloc(LAYOUTS_MAX, sizeof(uint64_t))};
-    assert_true(watch.inner && watch.layouts);
-    assert_true(explorer_run(&watch.world, depth, true, &result));
-    heap_world_free(watch.inner);
+    explorer_world *world = heap_world_new(options);
+    assert_non_null(world);
+    watch = (struct watch){.play = world->play, .layouts = calloc(LAYOUTS_MAX, sizeof(uint64_t))};
+    assert_non_null(watch.layouts);
+    world->play = watched_play;
+    assert_true(explorer_run(world, depth, true, &result));
+    heap_world_free(world);
     return result;
 }
 
@@ -121,6 +79,7 @@ static void canonical_and_plain_agree(void **state) {
         exploration as_it_is = explore_watched(&options, 5);
         uint64_t *layouts = watch.layouts, count = watch.count;
         options.canonicalize = true;
+        options.probe = false; // as in the test fuzz.explore, with probes
         exploration canonical = explore_watched(&options, 5);
         assert_int_equal(as_it_is.broken, LAW_NONE);
         assert_int_equal(canonical.broken, LAW_NONE);
@@ -169,7 +128,11 @@ static void sequences_are_counted_as_they_are(void **state) {
         uint64_t sequences = enumerate(w, first, bytes, 3);
         heap_world_free(w);
         options.canonicalize = true;
-        assert_int_equal(explore(&options, 3).sequences, sequences);
+        exploration result;
+        w = heap_world_new(&options);
+        assert_true(explorer_run(w, 3, true, &result));
+        heap_world_free(w);
+        assert_int_equal(result.sequences, sequences);
     }
 }
 
@@ -205,86 +168,6 @@ static void *shrink_and_forget(void *block, size_t size, lm_memory *m) {
     return to;
 }
 
-// Explores it and returns the violation with its trace.
-static exploration explore_world(explorer_world *w, uint32_t depth, trace *found) {
-    exploration result;
-    trace_error error;
-    trace_builder *builder = trace_builder_new();
-    assert_true(explorer_run(w, depth, true, &result));
-    assert_int_not_equal(result.broken, LAW_NONE);
-    assert_true(w->trace(w, result.moves_to, result.move_count, builder, &error));
-    assert_true(trace_builder_finish(builder, found, &error));
-    return result;
-}
-
-static bool damaged; // heaps of replays are walked damaged
-
-static explorer_world *heap_of(const lm_allocator *allocator, bool probe) {
-    static explored_strategy strategy;
-    heap_world_options options = plain;
-    strategy.allocator = allocator;
-    options.depth = 6;
-    options.strategy = &strategy;
-    options.probe = probe;
-    options.damage = !probe && damaged;
-    explorer_world *w = heap_world_new(&options);
-    assert_non_null(w);
-    return w;
-}
-
-static exploration explore_sick(trace *found) {
-    explorer_world *w = heap_of(&sick, false);
-    exploration result = explore_world(w, 6, found);
-    heap_world_free(w);
-    return result;
-}
-
-static law played_on(const lm_allocator *allocator, const trace *trace) {
-    exploration result;
-    explorer_world *w = heap_of(allocator, false);
-    explorer_play(w, trace, &result);
-    heap_world_free(w);
-    return result.broken;
-}
-
-// A violation's trace breaks the same law again, and none on the sound allocator. Frees the trace.
-static void assert_plays(trace *found, law law) {
-    assert_string_equal(law_names[played_on(&sick, found)], law_names[law]);
-    assert_int_equal(played_on(sound, found), LAW_NONE);
-    trace_free(found);
-}
-
-static void bugs_are_found_by_the_shortest_trace(void **state) {
-    (void)state;
-    static const struct bug {
-        void (*free)(void *, size_t, lm_memory *);
-        void *(*allocate)(size_t, lm_memory *);
-        void *(*resize)(void *, size_t, lm_memory *);
-        law law;
-        uint32_t operations;
-    } bugs[] = {
-        {.free = trap, .law = LAW_returns, .operations = 1},
-        {.free = hang, .law = LAW_steps, .operations = 1},
-        {.free = leak, .law = LAW_frees, .operations = 1},
-        {.allocate = misplace, .law = LAW_disjoint, .operations = 2},
-        {.resize = shrink_and_forget, .law = LAW_content, .operations = 2},
-    };
-    sound = explored_strategy_named("tlsf", 0)->allocator;
-    for (size_t i = 0; i < sizeof bugs / sizeof *bugs; i++) {
-        trace found;
-        sick = *sound;
-        if (bugs[i].free) sick.free = bugs[i].free;
-        if (bugs[i].allocate) sick.allocate = bugs[i].allocate;
-        if (bugs[i].resize) sick.resize = bugs[i].resize;
-        exploration result = explore_sick(&found);
-        assert_string_equal(law_names[result.broken], law_names[bugs[i].law]);
-        assert_int_equal(result.move_count, bugs[i].operations);
-        assert_true(found.count > result.move_count);
-        assert_int_equal(found.operations[0].verb, TRACE_HEAP);
-        assert_plays(&found, bugs[i].law);
-    }
-}
-
 // Chooses a place by the bytes before a block.
 static void *look_before(size_t size, lm_memory *m) {
     uint32_t *block = sound->allocate(size, m);
@@ -297,18 +180,6 @@ static void *look_before(size_t size, lm_memory *m) {
 // Fails only a size that probes use and no move does.
 static void *not_so_many(size_t size, lm_memory *m) {
     return size == 252 ? NULL : sound->allocate(size, m);
-}
-
-static void what_a_probe_finds_is_played_too(void **state) {
-    (void)state;
-    trace found;
-    sound = explored_strategy_named("tlsf", 0)->allocator;
-    sick = *sound;
-    sick.allocate = not_so_many;
-    explorer_world *w = heap_of(&sick, true);
-    exploration result = explore_world(w, 2, &found);
-    heap_world_free(w);
-    assert_plays(&found, result.broken);
 }
 
 // Heap walks that fail on a damaged heap only.
@@ -332,36 +203,6 @@ static const char *write_on_damage(lm_memory *m, lm_census *census) {
     const char *law = sound->validate(m, census);
     if (law) m->base[m->pages * LM_PAGE_BYTES - 1]++;
     return law;
-}
-
-// The finding names the walk and the damaged word, and its trace is replayed.
-static void a_walk_survives_a_damaged_word(void **state) {
-    (void)state;
-    static const struct {
-        const char *(*validate)(lm_memory *, lm_census *);
-        const char *how;
-    } walks[] = {
-        {crash_on_damage, "crashes"},
-        {trap_on_damage, "traps"},
-        {hang_on_damage, "does not return"},
-        {write_on_damage, "writes"},
-    };
-    sound = explored_strategy_named("tlsf", 0)->allocator;
-    for (size_t i = 0; i < sizeof walks / sizeof *walks; i++) {
-        trace found;
-        sick = *sound;
-        sick.validate = walks[i].validate;
-        explorer_world *w = heap_of(&sick, true);
-        exploration result = explore_world(w, 2, &found);
-        assert_true(w->damages(w));
-        heap_world_free(w);
-        assert_string_equal(law_names[result.broken], "survives");
-        assert_non_null(strstr(result.finding, walks[i].how));
-        assert_non_null(strstr(result.finding, "whose word at "));
-        damaged = true;
-        assert_plays(&found, LAW_survives);
-        damaged = false;
-    }
 }
 
 static size_t crash_when_measured(const void *block, lm_memory *m) {
@@ -393,45 +234,102 @@ static void crash_when_reset(lm_memory *m) {
     sound->reset(m);
 }
 
-// The finding names the crashing call with its arguments, and its trace is replayed.
-static void a_crash_names_its_call(void **state) {
-    (void)state;
-    static const struct crash {
-        lm_allocator with;
-        const char *how;
-    } crashes[] = {
-        {{.usable_size = crash_when_measured}, "usable_size(block at "},
-        {{.start = crash_at_the_start}, "start() crashes"},
-        {{.allocate = overflow_the_stack}, "allocate(250) crashes"},
-        {{.validate = crash_over_two_blocks}, "validate() crashes"},
-        {{.reset = crash_when_reset}, "reset() crashes"},
-    };
-    sound = explored_strategy_named("tlsf", 0)->allocator;
-    for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++) {
-        trace found;
-        const lm_allocator *with = &crashes[i].with;
-        sick = *sound;
-        if (with->usable_size) sick.usable_size = with->usable_size;
-        if (with->start) sick.start = with->start;
-        if (with->allocate) sick.allocate = with->allocate;
-        if (with->validate) sick.validate = with->validate;
-        if (with->reset) sick.reset = with->reset;
-        exploration result = explore_sick(&found);
-        assert_string_equal(law_names[result.broken], "returns");
-        if (!strstr(result.finding, crashes[i].how)) fail_msg("%s", result.finding);
-        assert_plays(&found, LAW_returns);
-    }
+// Explores it and returns the violation with its trace.
+static exploration explore_world(explorer_world *w, uint32_t depth, trace *found) {
+    exploration result;
+    trace_error error;
+    trace_builder *builder = trace_builder_new();
+    assert_true(explorer_run(w, depth, true, &result));
+    assert_int_not_equal(result.broken, LAW_NONE);
+    assert_true(w->trace(w, result.moves_to, result.move_count, builder, &error));
+    assert_true(trace_builder_finish(builder, found, &error));
+    return result;
 }
 
-static void where_blocks_lie_is_compared_when_played(void **state) {
+static explorer_world *heap_of(const lm_allocator *allocator, bool probe, bool damage) {
+    static explored_strategy strategy;
+    heap_world_options options = plain;
+    strategy.allocator = allocator;
+    options.depth = 6;
+    options.strategy = &strategy;
+    options.probe = probe;
+    options.damage = damage;
+    explorer_world *w = heap_world_new(&options);
+    assert_non_null(w);
+    return w;
+}
+
+static law played_on(const lm_allocator *allocator, const trace *trace, bool damage) {
+    exploration result;
+    explorer_world *w = heap_of(allocator, false, damage);
+    explorer_play(w, trace, &result);
+    heap_world_free(w);
+    return result.broken;
+}
+
+// Each bug is found, by a shortest trace: it breaks the same law again, and none on the sound
+// allocator.
+static void bugs_are_found_by_the_shortest_trace(void **state) {
     (void)state;
-    trace found;
+    enum { ANY = 100 };
+    static const struct bug {
+        lm_allocator with; // the functions that it replaces
+        law law;           // LAW_NONE: any
+        const char *how;   // part of the finding
+        uint32_t depth, operations;
+        enum { BY_MOVES, BY_PROBES, BY_WALKS } by; // of damaged heaps
+    } bugs[] = {
+        {{.free = trap}, LAW_returns, "", 6, 1, BY_MOVES},
+        {{.free = hang}, LAW_steps, "", 6, 1, BY_MOVES},
+        {{.free = leak}, LAW_frees, "", 6, 1, BY_MOVES},
+        {{.allocate = misplace}, LAW_disjoint, "", 6, 2, BY_MOVES},
+        {{.resize = shrink_and_forget}, LAW_content, "", 6, 2, BY_MOVES},
+        {{.allocate = look_before}, LAW_content, "", 6, 2, BY_MOVES},
+        {{.usable_size = crash_when_measured},
+         LAW_returns,
+         "usable_size(block at ",
+         6,
+         ANY,
+         BY_MOVES},
+        {{.start = crash_at_the_start}, LAW_returns, "start() crashes", 6, ANY, BY_MOVES},
+        {{.allocate = overflow_the_stack}, LAW_returns, "allocate(250) crashes", 6, ANY, BY_MOVES},
+        {{.validate = crash_over_two_blocks}, LAW_returns, "validate() crashes", 6, ANY, BY_MOVES},
+        {{.reset = crash_when_reset}, LAW_returns, "reset() crashes", 6, ANY, BY_MOVES},
+        {{.allocate = not_so_many}, LAW_NONE, "", 2, ANY, BY_PROBES},
+        {{.validate = crash_on_damage}, LAW_survives, "crashes", 2, ANY, BY_WALKS},
+        {{.validate = trap_on_damage}, LAW_survives, "traps", 2, ANY, BY_WALKS},
+        {{.validate = hang_on_damage}, LAW_survives, "does not return", 2, ANY, BY_WALKS},
+        {{.validate = write_on_damage}, LAW_survives, "writes", 2, ANY, BY_WALKS},
+    };
     sound = explored_strategy_named("tlsf", 0)->allocator;
-    sick = *sound;
-    sick.allocate = look_before;
-    law law = explore_sick(&found).broken;
-    assert_int_equal(law, LAW_content);
-    assert_plays(&found, law);
+    for (size_t i = 0; i < sizeof bugs / sizeof *bugs; i++) {
+        trace found;
+        const struct bug *bug = &bugs[i];
+        const lm_allocator *with = &bug->with;
+        sick = *sound;
+        if (with->free) sick.free = with->free;
+        if (with->allocate) sick.allocate = with->allocate;
+        if (with->resize) sick.resize = with->resize;
+        if (with->usable_size) sick.usable_size = with->usable_size;
+        if (with->start) sick.start = with->start;
+        if (with->validate) sick.validate = with->validate;
+        if (with->reset) sick.reset = with->reset;
+        explorer_world *w = heap_of(&sick, bug->by != BY_MOVES, false);
+        exploration result = explore_world(w, bug->depth, &found);
+        assert_int_equal(w->damages(w), bug->by == BY_WALKS);
+        heap_world_free(w);
+        law expected = bug->law == LAW_NONE ? result.broken : bug->law;
+        if (result.broken != expected || !strstr(result.finding, bug->how))
+            fail_msg("bug %zu: %s: %s", i, law_names[result.broken], result.finding);
+        if (bug->by == BY_WALKS) assert_non_null(strstr(result.finding, "whose word at "));
+        if (bug->operations != ANY) assert_int_equal(result.move_count, bug->operations);
+        assert_true(found.count > result.move_count);
+        assert_int_equal(found.operations[0].verb, TRACE_HEAP);
+        assert_string_equal(law_names[played_on(&sick, &found, bug->by == BY_WALKS)],
+                            law_names[expected]);
+        assert_int_equal(played_on(sound, &found, bug->by == BY_WALKS), LAW_NONE);
+        trace_free(&found);
+    }
 }
 
 // ---- Buffers ------------------------------------------------------------------------------------
@@ -507,7 +405,7 @@ static void all_that_is_explored_can_be_played(void **state) {
         for (size_t i = 0; explored_strategy_names[i]; i++) {
             const lm_allocator *a =
                 explored_strategy_named(explored_strategy_names[i], 1)->allocator;
-            explorer_world *w = heap_of(a, true), *player = heap_of(a, false);
+            explorer_world *w = heap_of(a, true, false), *player = heap_of(a, false, false);
             assert_tells(w, player, seed);
             heap_world_free(w);
             heap_world_free(player);
@@ -534,11 +432,7 @@ int main(void) {
         cmocka_unit_test(canonical_and_plain_agree),
         cmocka_unit_test(sequences_are_counted_as_they_are),
         cmocka_unit_test(bugs_are_found_by_the_shortest_trace),
-        cmocka_unit_test(what_a_probe_finds_is_played_too),
-        cmocka_unit_test(a_walk_survives_a_damaged_word),
-        cmocka_unit_test(a_crash_names_its_call),
         cmocka_unit_test(memory_is_limited),
-        cmocka_unit_test(where_blocks_lie_is_compared_when_played),
         cmocka_unit_test(found_traces_of_buffers_are_played),
         cmocka_unit_test(all_that_is_explored_can_be_played),
         cmocka_unit_test(all_worlds_of_buffers_hold),
