@@ -42,32 +42,36 @@ typedef enum lm_memory_commit {
     LM_COMMIT_4K,   // 4 KiB at a time, on first access
     LM_COMMIT_2M,   // 2 MiB at a time, when a growth reaches into them
     LM_COMMIT_HUGE, // huge pages on first access if the system has them, else as 4K
-    // The whole maximum when the memory is created, so that a growth is only a counter: for
-    // fuzzing. AddressSanitizer poisons the page after the size; without it, accesses beyond do not
-    // fault.
-    LM_COMMIT_AHEAD,
 } lm_memory_commit;
 
 enum { LM_COMMIT_STEP_BYTES = 2 << 20 }; // of LM_COMMIT_2M and LM_COMMIT_HUGE: a huge page
 
-// Optional hook of a dirty-page tracker: copies the dirty pages to the new base and zeroes the old
-// ones. Returns false, having done nothing, to let the mapping be moved with mremap instead.
-typedef bool lm_memory_carry(unsigned char *to, unsigned char *from);
+struct lm_memory;
+
+// Grows a memory that an embedder provides, such as an engine's or a test's: makes it `pages` long,
+// at another address if `moves` (moving mode, lm_memory_move), and stores its base. The content is
+// kept and new pages read as zero. Returns false, with nothing changed, if that is not possible.
+// The caller updates `pages` and `moves`. The end of the memory need not fault.
+//
+// The embedder initializes such a memory itself, with this hook, its base and its pages, and frees
+// it itself: lm_memory_create and lm_memory_destroy are not called, and it has no views.
+typedef bool lm_memory_provide(struct lm_memory *memory, uint32_t pages, bool moves);
 
 typedef struct lm_memory {
     uint32_t heap_start; // the first offset that a heap may use: a multiple of 16, never 0 (NULL)
     uint32_t pages_max;
     uint32_t thread; // the calling thread's number, 0 … LM_THREADS_MAX − 1
 #ifndef __wasm__
-    unsigned char *base;     // a multiple of LM_PAGE_BYTES; with HUGE of 2 MiB, with AHEAD of 1 GiB
+    unsigned char *base;     // a multiple of LM_PAGE_BYTES; with LM_COMMIT_HUGE of 2 MiB
     struct lm_memory *whole; // in a view: the memory that it is a view of; else NULL
     uint32_t pages;          // unused in a view, which reads whole->pages
     uint32_t refusals;       // the number of next growths that fail; LM_REFUSE_ALL: all
     bool moving;
-    uint32_t moves; // how often the base has moved
+    uint32_t moves;             // how often the base has moved
+    lm_memory_provide *provide; // NULL in a memory of lm_memory_create
     lm_memory_commit commit;
+    // The embedder's to use if `provide` is set.
     uint32_t pages_committed; // at least `pages`; unused with LM_COMMIT_4K
-    lm_memory_carry *carry;   // optional, with LM_COMMIT_AHEAD only
     void *reservation;        // the mapping, for munmap
     uint64_t reservation_bytes;
 #endif
@@ -120,17 +124,9 @@ typedef struct lm_memory_options {
 bool lm_memory_create(lm_memory *memory, const lm_memory_options *options);
 void lm_memory_destroy(lm_memory *memory);
 
-// Resets a memory with LM_COMMIT_AHEAD, as if it was destroyed and created with the options, at the
-// same address (with a carry hook: at its first address). The options must have the same commit
-// policy and no larger maximum than the memory was created with. If `cleared`, the caller has
-// zeroed all bytes that were written; if not, this takes at most two system calls and time
-// proportional to the touched pages. Returns false (EINVAL) with the memory unchanged if the
-// options do not fit.
-bool lm_memory_renew(lm_memory *memory, const lm_memory_options *options, bool cleared);
-
 // Makes a view of a memory for another thread. Returns false (EINVAL) if the thread's number is too
-// large, or if the memory is in moving mode or has LM_COMMIT_AHEAD. A view need not be destroyed;
-// it is valid as long as the memory, whose struct must not be copied meanwhile. Several views may
+// large, or if the memory is in moving mode or provided by an embedder. A view need not be
+// destroyed; it is valid as long as the memory, whose struct must not be copied meanwhile. Several views may
 // grow the memory and read its size at the same time.
 bool lm_memory_share(lm_memory *memory, lm_memory *view, uint32_t thread);
 

@@ -3,6 +3,7 @@
 #include "alloc/conformance/room.h"
 #include "alloc/registry.h"
 #include "fuzz/play/dirty.h"
+#include "fuzz/play/fuzz_memory.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -11,7 +12,7 @@
 
 #define HIGH_BYTES (UINT32_C(1) << 31)
 
-enum { IMPORTED = 3, PAGES = 1, PAGES_MAX = 8, CLEARED_BYTES = 8 * LM_PAGE_BYTES };
+enum { IMPORTED = 3, PAGES = 1, PAGES_MAX = 8 };
 
 const uint64_t buffers_budgets[BUFFERS_BUDGETS] = {0, 256, 4096, LM_PAGE_BYTES};
 
@@ -87,12 +88,11 @@ bool buffers_world_of(const trace *trace, buffers_world_choice *choice) {
 }
 
 bool buffers_world_create(buffers_world *world) {
-    const lm_memory_options options = {
-        .pages = PAGES, .pages_max = LM_PAGES_MAX, .commit = LM_COMMIT_AHEAD};
+    const lm_memory_options options = {.pages = PAGES, .pages_max = LM_PAGES_MAX};
     memset(world, 0, sizeof *world);
     for (uint32_t i = 0; i < BUFFERS_MEMORIES_MAX; i++) {
-        if (lm_memory_create(&world->low[i], &options) &&
-            lm_memory_create(&world->high[i], &options))
+        if (fuzz_memory_create(&world->low[i], &options) &&
+            fuzz_memory_create(&world->high[i], &options))
             continue;
         buffers_world_destroy(world);
         return false;
@@ -110,8 +110,8 @@ void buffers_world_watch(buffers_world *world) {
 
 void buffers_world_destroy(buffers_world *world) {
     for (uint32_t i = 0; i < BUFFERS_MEMORIES_MAX; i++) {
-        if (world->low[i].base) lm_memory_destroy(&world->low[i]);
-        if (world->high[i].base) lm_memory_destroy(&world->high[i]);
+        if (world->low[i].base) fuzz_memory_destroy(&world->low[i]);
+        if (world->high[i].base) fuzz_memory_destroy(&world->high[i]);
     }
 }
 
@@ -129,8 +129,7 @@ static void read_heaps(const trace_operation *operations, size_t count, uint32_t
             options[acting] = (lm_memory_options){.heap_start = argument[0],
                                                   .pages = argument[1],
                                                   .pages_max = argument[2],
-                                                  .moving = options[acting].moving,
-                                                  .commit = LM_COMMIT_AHEAD};
+                                                  .moving = options[acting].moving};
     }
 }
 
@@ -141,18 +140,8 @@ static void place_heaps(const buffers_world_choice *choice, const trace_operatio
         heaps[i] = (lm_memory_options){.heap_start = LM_BLOCK_ALIGNMENT,
                                        .pages = PAGES,
                                        .pages_max = PAGES_MAX,
-                                       .moving = choice->moving,
-                                       .commit = LM_COMMIT_AHEAD};
+                                       .moving = choice->moving};
     read_heaps(operations, count, choice->count, heaps);
-}
-
-// Clears a heap, from its start to the memory's end. Returns false if that is too much to clear.
-static bool clear_heap(const lm_memory *memory) {
-    if (dirty_clear(memory)) return true;
-    uint64_t end = lm_memory_end(memory), start = memory->heap_start;
-    if (start < end && end - start > CLEARED_BYTES) return false;
-    if (start < end) memset(memory->base + start, 0, end - start);
-    return true;
 }
 
 bool buffers_world_start(buffers_world *world, const buffers_world_choice *choice, int level,
@@ -165,7 +154,7 @@ bool buffers_world_start(buffers_world *world, const buffers_world_choice *choic
         bool high = options[i].heap_start >= HIGH_BYTES;
         lm_memory *memory = high ? &world->high[i] : &world->low[i];
         world->served[i] = (lm_served){server_at(choice->servers[i], level), memory};
-        if (!lm_memory_renew(memory, &options[i], clear_heap(memory))) return false;
+        if (!fuzz_memory_reset(memory, &options[i])) return false;
         if (world->served[i].allocator->start(memory)) continue;
         if (lm_room_to_start(memory))
             snprintf(world->finding, sizeof world->finding,

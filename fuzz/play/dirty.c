@@ -48,6 +48,16 @@ static watch *watch_of(const void *at, uint64_t bytes) {
     return NULL;
 }
 
+static watch *watch_on(const lm_memory *memory) {
+    for (watch *w = watches; w < watches + watch_count; w++)
+        if (w->memory == memory) return w;
+    return NULL;
+}
+
+bool dirty_is_watched(const lm_memory *memory) {
+    return watch_on(memory);
+}
+
 static bool is_marked(const watch *w, uint64_t page) {
     return w->is_dirty[page / 64] >> page % 64 & 1;
 }
@@ -144,8 +154,10 @@ static void unpoison_place(const watch *w, unsigned char *base) {
         unpoison(base + (uint64_t)w->listed[i] * PAGE_BYTES, PAGE_BYTES);
 }
 
-static bool carry(unsigned char *to, unsigned char *from) {
-    watch *w = watch_of(from, 1);
+bool dirty_move(const lm_memory *memory, unsigned char *to) {
+    watch *w = watch_on(memory);
+    unsigned char *from = memory->base;
+    if (!w) return false;
     note_place(w, from);
     note_place(w, to);
     if (w->has_moved) unpoison_place(w, to);
@@ -171,14 +183,11 @@ void dirty_watch(lm_memory *memory) {
     watch *w = &watches[watch_count++];
     uintptr_t start = (uintptr_t)memory->reservation, end = start + memory->reservation_bytes;
     w->memory = memory;
-    memory->carry = carry;
     if (watch_count == 1 || start < lowest) lowest = start;
     if (end > beyond) beyond = end;
 }
 
 void dirty_watch_none(void) {
-    for (watch *w = watches; w < watches + watch_count; w++)
-        w->memory->carry = NULL;
     memset(watches, 0, sizeof watches);
     watch_count = 0;
     lowest = beyond = recent = 0;
@@ -217,10 +226,8 @@ static void check_clear(const watch *w) {
 }
 
 bool dirty_clear(const lm_memory *memory) {
-    watch *w = watches;
-    while (w < watches + watch_count && w->memory != memory)
-        w++;
-    if (w == watches + watch_count) return false;
+    watch *w = watch_on(memory);
+    if (!w) return false;
     unpoison_left(w);
     bool listed_all = w->count <= LISTED_MAX && w->resident <= RESIDENT_MAX;
     for (uint32_t i = 0; listed_all && i < w->count; i++)

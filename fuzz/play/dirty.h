@@ -9,18 +9,23 @@
 
 enum { DIRTY_MEMORIES_MAX = 8, DIRTY_ZERO_BYTES_MAX = 1 << 22 };
 
-// Starts to track a memory, one of up to DIRTY_MEMORIES_MAX. It must be all zero, have
-// LM_COMMIT_AHEAD and never have moved.
-//
-// A tracked memory moves by copying its dirty pages; the old ones are zeroed, and poisoned under
-// AddressSanitizer, until the memory moves back or is cleared. A store to an old place traps.
+// Starts to track a memory, one of up to DIRTY_MEMORIES_MAX, of fuzz/play/fuzz_memory.h. It must be
+// all zero and never have moved.
 void dirty_watch(lm_memory *memory);
 
 // Stops tracking all memories.
 void dirty_watch_none(void);
 
+bool dirty_is_watched(const lm_memory *memory);
+
 // Reports a store of `bytes` bytes.
 void dirty_mark(const void *at, uint64_t bytes);
+
+// Copies the dirty pages to the memory's next base. The old ones are zeroed, and poisoned under
+// AddressSanitizer, until the memory moves back or is cleared. A store to an old place traps.
+// Returns false, having copied nothing, if there are many, or if the memory is not tracked: the
+// mapping is then to be moved.
+bool dirty_move(const lm_memory *memory, unsigned char *to);
 
 // Zeroes the dirty pages; if there are many, by giving them back to the system. Returns false,
 // having done nothing, if the memory is not tracked.

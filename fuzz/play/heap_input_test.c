@@ -23,7 +23,6 @@ static size_t random_bytes(uint64_t *random, uint8_t bytes[BYTES_MAX]) {
 }
 
 static void all_bytes_are_an_input(void **state) {
-    (void)state;
     uint64_t random = 1;
     uint8_t *bytes = malloc(BYTES_MAX); // detects reads beyond the end
     for (int round = 0; round < ROUNDS; round++) {
@@ -42,7 +41,6 @@ static void all_bytes_are_an_input(void **state) {
 }
 
 static void encoding_goes_back(void **state) {
-    (void)state;
     uint64_t random = 2;
     static uint8_t bytes[BYTES_MAX], encoded[BYTES_MAX];
     for (int round = 0; round < ROUNDS; round++) {
@@ -59,7 +57,6 @@ static void encoding_goes_back(void **state) {
 
 // Heaps at the limits of what a head can say.
 static void heads_at_the_ends(void **state) {
-    (void)state;
     static const uint32_t worlds[][3] = {{16, 0, 65536},      {16, 65536, 65536},
                                          {65520, 1, 1},       {4294967280u, 65534, 65536},
                                          {131072 - 16, 2, 2}, {4294901760u, 65536, 65536}};
@@ -74,7 +71,6 @@ static void heads_at_the_ends(void **state) {
 }
 
 static void what_no_input_says(void **state) {
-    (void)state;
     static const trace_operation lists[][2] = {
         {{.verb = TRACE_BUFFER, .argument = {0, 8, 16}}},
         {{.verb = TRACE_LANE, .argument = {HEAP_INPUT_LANES}}},
@@ -95,7 +91,6 @@ static void what_no_input_says(void **state) {
 
 // Mutations give whole records within the limit, and are deterministic by seed.
 static void mutations_keep_the_form(void **state) {
-    (void)state;
     static uint8_t bytes[BYTES_MAX], copy[BYTES_MAX];
     size_t count = 0, longest = 0;
     for (unsigned seed = 0; seed < 20000; seed++) {
@@ -114,7 +109,6 @@ static void mutations_keep_the_form(void **state) {
 
 // Mutation alone makes every verb, alignment, magnitude and lane.
 static void mutations_reach_everything(void **state) {
-    (void)state;
     bool verbs[TRACE_VERBS] = {false}, alignments[32] = {false}, magnitudes[33] = {false};
     bool at_the_end = false, of_four_gib = false, lanes[HEAP_INPUT_LANES] = {false};
     size_t switches = 0, all = 0;
@@ -156,7 +150,6 @@ static void mutations_reach_everything(void **state) {
 // Wrong calls are on the heap, on a block that has begun or would be the next; mutation makes each
 // kind.
 static void wrong_calls_are_records(void **state) {
-    (void)state;
     bool made[WRONG_CALLS] = {false};
     uint8_t bytes[1024], encoded[1024];
     size_t count = 0, wrong = 0, others_made = 0;
@@ -189,7 +182,6 @@ static void wrong_calls_are_records(void **state) {
 
 // A crossing has operations of both inputs only, each in its order.
 static void crossings_take_from_both(void **state) {
-    (void)state;
     uint8_t first[8 + 20 * 8], second[8 + 30 * 8], crossed[8 + 40 * 8];
     memset(first, 0, sizeof first);
     memset(second, 0, sizeof second);

@@ -4,15 +4,15 @@
 #include "fuzz/oracle/steps.h"
 #include "fuzz/oracle/wrong_call.h"
 #include "fuzz/play/dirty.h"
+#include "fuzz/play/fuzz_memory.h"
 
 bool heap_player_create(heap_player *p) {
     *p = (heap_player){0};
-    return lm_memory_create(
-        &p->memory, &(lm_memory_options){.pages_max = LM_PAGES_MAX, .commit = LM_COMMIT_AHEAD});
+    return fuzz_memory_create(&p->memory, &(lm_memory_options){.pages_max = LM_PAGES_MAX});
 }
 
 void heap_player_destroy(heap_player *p) {
-    lm_memory_destroy(&p->memory);
+    fuzz_memory_destroy(&p->memory);
 }
 
 bool heap_player_start(heap_player *p, const heap_options *options, const trace_operation *heap) {
@@ -20,16 +20,13 @@ bool heap_player_start(heap_player *p, const heap_options *options, const trace_
                                           .argument = {LM_BLOCK_ALIGNMENT, 1, LM_PAGES_MAX}};
     static const oracle_tracker tracker = {dirty_mark, dirty_zero, dirty_is_zero};
     const uint32_t *world = heap ? heap->argument : plain.argument;
-    lm_memory_options renewed = {.heap_start = world[0],
-                                 .pages = world[1],
-                                 .pages_max = world[2],
-                                 .commit = LM_COMMIT_AHEAD};
+    lm_memory_options memory = {.heap_start = world[0], .pages = world[1], .pages_max = world[2]};
     checked_options checks = {
         .tracker = &tracker,
         .steps = options->allocator == options->counted ? &steps_taken : NULL,
         .wrong_calls = options->wrong_calls,
     };
-    lm_memory_renew(&p->memory, &renewed, dirty_clear(&p->memory));
+    fuzz_memory_reset(&p->memory, &memory);
     p->options = *options;
     p->unwalked = 0;
     return checked_start(&p->heap, options->allocator, &p->memory, &checks);

@@ -2,26 +2,21 @@
 // that handle it wrongly are detected.
 #include "fuzz/play/out_of_memory.h"
 
+#include "alloc/cmocka.h"
 #include "alloc/registry.h"
 #include "cli/file.h"
 #include "corpus/trace/generator.h"
 #include "fuzz/play/heap_input.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 static heap_player player;
 
 static int make_player(void **state) {
-    (void)state;
     return heap_player_create(&player) ? 0 : -1;
 }
 static int end_player(void **state) {
-    (void)state;
     heap_player_destroy(&player);
     return 0;
 }
@@ -49,7 +44,6 @@ static size_t assert_all_hold(const trace_operation *operations, size_t count, c
 }
 
 static void synthetic_traces(void **state) {
-    (void)state;
     static const char *const names[] = {"batches",   "exchange",      "large_blocks",
                                         "power_law", "uniform_small", "working_set"};
     enum { OPERATIONS = 400, LIVE_BYTES = 1 << 19 };
@@ -73,7 +67,6 @@ static void synthetic_traces(void **state) {
 }
 
 static void random_inputs(void **state) {
-    (void)state;
     enum { INPUTS = 20, MUTATIONS = 60, BYTES_MAX = 1024 };
     static uint8_t bytes[BYTES_MAX];
     static trace_operation operations[HEAP_INPUT_OPERATIONS_MAX];
@@ -114,7 +107,6 @@ static void *resize_spoiling(void *block, size_t size, lm_memory *m) {
 }
 
 static void broken_rollbacks_are_seen(void **state) {
-    (void)state;
     static const struct {
         void *(*allocate)(size_t, lm_memory *);
         void *(*resize)(void *, size_t, lm_memory *);
@@ -160,7 +152,6 @@ static void broken_rollbacks_are_seen(void **state) {
 
 // If there are many growths, only every second one fails.
 static void many_growths_are_sampled(void **state) {
-    (void)state;
     enum { COUNT = 1000 };
     static trace_operation operations[COUNT];
     for (uint32_t i = 0; i < COUNT; i++)

@@ -1,26 +1,23 @@
 // Clears, zeroes and copies of dirty pages, compared with the C library's functions.
+#include "alloc/cmocka.h"
 #include "fuzz/play/dirty.h"
+#include "fuzz/play/fuzz_memory.h"
 #include "fuzz/play/record_mutator.h"
 #include "fuzz/play/sparse.h"
 
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 enum { BYTES = 8 << 20, ROUNDS = 60 };
 
 static lm_memory make(void) {
     lm_memory memory;
-    assert_true(lm_memory_create(&memory, &(lm_memory_options){.pages = BYTES / LM_PAGE_BYTES,
-                                                               .pages_max = LM_PAGES_MAX,
-                                                               .commit = LM_COMMIT_AHEAD}));
+    assert_true(fuzz_memory_create(
+        &memory, &(lm_memory_options){.pages = BYTES / LM_PAGE_BYTES, .pages_max = LM_PAGES_MAX}));
     return memory;
 }
 
@@ -56,7 +53,6 @@ static void play(unsigned char *bytes, unsigned char *model, uint64_t *random) {
 }
 
 static void does_what_the_library_does(void **state) {
-    (void)state;
     for (int is_watched = 0; is_watched < 2; is_watched++) {
         uint64_t random = 5;
         lm_memory memory = make();
@@ -71,7 +67,7 @@ static void does_what_the_library_does(void **state) {
         }
         free(model);
         dirty_watch_none();
-        lm_memory_destroy(&memory);
+        fuzz_memory_destroy(&memory);
     }
 }
 
@@ -81,7 +77,6 @@ static bool is_zero(const unsigned char *bytes, size_t count) {
 
 // With few and with more dirty pages than are listed.
 static void clears_all_that_was_written(void **state) {
-    (void)state;
     lm_memory memory = make(), other = make();
     dirty_watch(&memory);
     assert_false(dirty_clear(&other));
@@ -106,17 +101,15 @@ static void clears_all_that_was_written(void **state) {
         assert_true(is_zero(bytes, many));
     }
     dirty_watch_none();
-    lm_memory_destroy(&memory);
-    lm_memory_destroy(&other);
+    fuzz_memory_destroy(&memory);
+    fuzz_memory_destroy(&other);
 }
 
 // A move takes the content along and leaves zeroes: with few dirty pages and with so many that the
 // memory is remapped, when it moves back, and when it is reset.
 static void moves_what_was_written(void **state) {
-    (void)state;
     lm_memory memory = make();
-    lm_memory_options again = {
-        .pages = memory.pages, .pages_max = memory.pages_max, .commit = LM_COMMIT_AHEAD};
+    lm_memory_options again = {.pages = memory.pages, .pages_max = memory.pages_max};
     unsigned char *first = lm_memory_base(&memory);
     dirty_watch(&memory);
     uint64_t random = 8;
@@ -131,17 +124,16 @@ static void moves_what_was_written(void **state) {
             assert_memory_equal(base, model, BYTES);
         }
         free(model);
-        assert_true(lm_memory_renew(&memory, &again, dirty_clear(&memory)));
+        assert_true(fuzz_memory_reset(&memory, &again));
         assert_ptr_equal(lm_memory_base(&memory), first);
         assert_true(is_zero(lm_memory_base(&memory), BYTES));
     }
     dirty_watch_none();
-    lm_memory_destroy(&memory);
+    fuzz_memory_destroy(&memory);
 }
 
 // A store through a pointer kept across a move traps.
 static void traps_where_the_memory_was(void **state) {
-    (void)state;
     lm_memory memory = make();
     dirty_watch(&memory);
     unsigned char *left = lm_memory_base(&memory);
@@ -160,7 +152,7 @@ static void traps_where_the_memory_was(void **state) {
         assert_true(move < 2 ? WIFSIGNALED(status) : WIFEXITED(status));
     }
     dirty_watch_none();
-    lm_memory_destroy(&memory);
+    fuzz_memory_destroy(&memory);
 }
 
 int main(void) {

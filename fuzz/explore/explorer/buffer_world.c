@@ -2,6 +2,7 @@
 
 #include "alloc/buffers/imported_allocator.h"
 #include "fuzz/explore/explorer/image.h"
+#include "fuzz/play/fuzz_memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,7 +132,7 @@ static bool start_heaps(buffer_world *w) {
     for (uint32_t i = 0; i < w->memory_count; i++) {
         lm_memory_options options = {
             .heap_start = HEAP_START, .pages = 1, .pages_max = LM_PAGES_MAX};
-        if (!lm_memory_renew(&w->memories[i], &options, false)) return false;
+        if (!fuzz_memory_reset(&w->memories[i], &options)) return false;
         w->memories[i].moving = !w->choice->atomic; // memories with atomic counts must not move
         if (!w->served[i].allocator->start(&w->memories[i])) return false;
     }
@@ -422,7 +423,7 @@ explorer_world *buffer_world_new(const buffer_world_options *options) {
     for (uint32_t i = 0; made && i < MEMORIES && choice->servers[i]; i++) {
         lm_memory_options memory = {
             .heap_start = HEAP_START, .pages = 1, .pages_max = LM_PAGES_MAX};
-        made = lm_memory_create(&w->memories[i], &memory);
+        made = fuzz_memory_create(&w->memories[i], &memory);
         w->served[i] = (lm_served){serve(w, i), &w->memories[i]};
         w->memory_count++;
     }
@@ -435,6 +436,6 @@ void buffer_world_free(explorer_world *world) {
     buffer_world *w = buffer_world_of(world);
     buffer_player_destroy(&w->player);
     for (uint32_t i = 0; i < w->memory_count; i++)
-        lm_memory_destroy(&w->memories[i]);
+        fuzz_memory_destroy(&w->memories[i]);
     free(w);
 }

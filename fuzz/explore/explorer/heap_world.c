@@ -3,6 +3,7 @@
 #include "alloc/conformance/calls.h"
 #include "alloc/conformance/pattern.h"
 #include "fuzz/explore/explorer/image.h"
+#include "fuzz/play/fuzz_memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -289,11 +290,9 @@ bool heap_world_start(heap_world *w, const trace_operation *heap) {
         return told(w);
     const lm_census *census = &w->player.heap.oracle.census;
     w->lost = census->heap_bytes - census->free_bytes;
-    lm_memory_renew(&w->bare,
-                    &(lm_memory_options){.heap_start = heap->argument[0],
-                                         .pages = heap->argument[1],
-                                         .pages_max = heap->argument[2]},
-                    false);
+    fuzz_memory_reset(&w->bare, &(lm_memory_options){.heap_start = heap->argument[0],
+                                                     .pages = heap->argument[1],
+                                                     .pages_max = heap->argument[2]});
     w->allocator->start(&w->bare);
     w->played_pages = w->player.memory.pages;
     w->bare_pages = w->bare.pages;
@@ -401,7 +400,7 @@ explorer_world *heap_world_new(const heap_world_options *options) {
     };
     lm_memory_options memory = {
         .heap_start = HEAP_START, .pages = PAGES_BEGUN, .pages_max = LM_PAGES_MAX};
-    if (heap_player_create(&w->player) && lm_memory_create(&w->bare, &memory)) return &w->world;
+    if (heap_player_create(&w->player) && fuzz_memory_create(&w->bare, &memory)) return &w->world;
     free(w);
     return NULL;
 }
@@ -409,6 +408,6 @@ explorer_world *heap_world_new(const heap_world_options *options) {
 void heap_world_free(explorer_world *world) {
     heap_world *w = heap_world_of(world);
     heap_player_destroy(&w->player);
-    lm_memory_destroy(&w->bare);
+    fuzz_memory_destroy(&w->bare);
     free(w);
 }

@@ -1,7 +1,6 @@
-// The explorer's linear memories: like those of alloc/linear_memory.c with LM_COMMIT_AHEAD, but
-// with pages smaller than the system's. Each has 64 KiB at most, is allocated once, and gives
-// nothing back. Growth moves a moving memory between two places; the old place is filled with junk.
-#include "alloc/linear_memory.h"
+// The explorer's linear memories: like those of fuzz/play/fuzz_memory.c, but with pages smaller than
+// the system's. Each has 64 KiB at most, is allocated once, and gives nothing back. Growth moves a moving memory between two places; the old place is filled with junk.
+#include "fuzz/play/fuzz_memory.h"
 
 #include <errno.h>
 #include <string.h>
@@ -19,7 +18,7 @@ static bool open_place(unsigned char *first, size_t place) {
     return mprotect(first + place * PLACE_BYTES, MEMORY_BYTES, PROT_READ | PROT_WRITE) == 0;
 }
 
-bool lm_memory_create(lm_memory *memory, const lm_memory_options *options) {
+bool fuzz_memory_create(lm_memory *memory, const lm_memory_options *options) {
     void *all =
         mmap(NULL, ALL_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (all == MAP_FAILED) return false;
@@ -27,20 +26,20 @@ bool lm_memory_create(lm_memory *memory, const lm_memory_options *options) {
     if (!open_place(base, 0) || !open_place(base, 1)) return false;
     *memory = (lm_memory){.base = base, .reservation = all};
     memory->reservation_bytes = ALL_BYTES;
-    return lm_memory_renew(memory, options, true);
+    return fuzz_memory_reset(memory, options);
 }
 
-void lm_memory_destroy(lm_memory *memory) {
+void fuzz_memory_destroy(lm_memory *memory) {
     munmap(memory->reservation, memory->reservation_bytes);
     *memory = (lm_memory){0};
 }
 
-bool lm_memory_renew(lm_memory *memory, const lm_memory_options *options, bool cleared) {
+bool fuzz_memory_reset(lm_memory *memory, const lm_memory_options *options) {
     if (options->pages_max > LM_PAGES_MAX || options->pages > options->pages_max) {
         errno = EINVAL;
         return false;
     }
-    if (!cleared) memset(memory->base, 0, MEMORY_BYTES);
+    memset(memory->base, 0, MEMORY_BYTES);
     memory->heap_start = options->heap_start ? options->heap_start : LM_BLOCK_ALIGNMENT;
     memory->pages = options->pages;
     memory->pages_max = options->pages_max;
