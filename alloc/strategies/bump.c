@@ -167,10 +167,6 @@ static inline void *bump_allocate_dirty(size_t size, size_t *dirty, lm_memory *m
     return block;
 }
 
-static void *bump_allocate_zeroed(size_t size, lm_memory *memory) {
-    return lm_allocate_zeroed(bump_allocate_dirty, size, memory);
-}
-
 static void bump_free(void *address, size_t size, lm_memory *memory) {
     if (LM_CHECK_LEVEL == 0 || !address) return;
     uint32_t block = bump_live(address, memory);
@@ -205,9 +201,7 @@ static void *bump_resize_aligned(void *address, size_t size, size_t alignment, l
     return to;
 }
 
-static void *bump_resize(void *address, size_t size, lm_memory *memory) {
-    return bump_resize_aligned(address, size, LM_BLOCK_ALIGNMENT, memory);
-}
+LM_ZEROED_AND_RESIZE(bump)
 
 // At check level 1: marks the blocks of a region as freed, since a block placed over them later may
 // not overwrite their tags. O(blocks).

@@ -181,10 +181,6 @@ static inline void *scope_allocate_dirty(size_t size, size_t *dirty, lm_memory *
     return block;
 }
 
-static void *scope_allocate_zeroed(size_t size, lm_memory *memory) {
-    return lm_allocate_zeroed(scope_allocate_dirty, size, memory);
-}
-
 // Takes as much as the alignment may need, and gives back the bytes behind the block.
 static void *scope_allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
     if (alignment <= LM_BLOCK_ALIGNMENT) return scope_allocate(size, memory);
@@ -242,9 +238,7 @@ static void *scope_resize_aligned(void *address, size_t size, size_t alignment, 
     return to;
 }
 
-static void *scope_resize(void *address, size_t size, lm_memory *memory) {
-    return scope_resize_aligned(address, size, LM_BLOCK_ALIGNMENT, memory);
-}
+LM_ZEROED_AND_RESIZE(scope)
 
 // At check level 1: marks the blocks from `from` on as freed, since a block placed over them later
 // may not overwrite their tags. O(1) amortised over the blocks.

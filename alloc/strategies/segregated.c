@@ -240,10 +240,6 @@ static void *segregated_allocate(size_t size, lm_memory *memory) {
     return segregated_allocate_dirty(size, &dirty, memory);
 }
 
-static void *segregated_allocate_zeroed(size_t size, lm_memory *memory) {
-    return lm_allocate_zeroed(segregated_allocate_dirty, size, memory);
-}
-
 static void *segregated_allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
     if (alignment <= LM_BLOCK_ALIGNMENT) return segregated_allocate(size, memory);
     uint32_t class = segregated_class_for(size, alignment), step = (uint32_t)alignment;
@@ -329,9 +325,7 @@ static void *segregated_resize_aligned(void *address, size_t size, size_t alignm
                              memory, segregated_allocate_aligned, segregated_free);
 }
 
-static void *segregated_resize(void *address, size_t size, lm_memory *memory) {
-    return segregated_resize_aligned(address, size, LM_BLOCK_ALIGNMENT, memory);
-}
+LM_ZEROED_AND_RESIZE(segregated)
 
 static void segregated_reset(lm_memory *memory) {
     heap *h = segregated_heap(memory);

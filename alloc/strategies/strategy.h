@@ -152,6 +152,16 @@ static inline void *lm_allocate_zeroed(void *(*allocate_dirty)(size_t, size_t *,
     return block ? memset(block, 0, size < dirty ? size : dirty) : NULL;
 }
 
+// Defines two functions of a table by two others: allocate_zeroed by prefix##_allocate_dirty, and
+// resize by prefix##_resize_aligned.
+#define LM_ZEROED_AND_RESIZE(prefix)                                                               \
+    static void *prefix##_allocate_zeroed(size_t size, lm_memory *memory) {                        \
+        return lm_allocate_zeroed(prefix##_allocate_dirty, size, memory);                          \
+    }                                                                                              \
+    static void *prefix##_resize(void *address, size_t size, lm_memory *memory) {                  \
+        return prefix##_resize_aligned(address, size, LM_BLOCK_ALIGNMENT, memory);                 \
+    }
+
 // A resize that moves: allocates a new block, copies the first `kept` bytes at most, and releases
 // the old one, whose address may change if the growth moves the base. Returns NULL, with the old
 // block unchanged, if out of memory.

@@ -39,18 +39,25 @@
 //     index holds free blocks only  there are as many links as free blocks
 #pragma once
 
-// Parameters. The strategy has included boundary_tags.inc.h, with room for the links in the
-// smallest block and with INDEX_MOVES, for a block_index with the members
-//     uint32_t folds                                            how often buckets were folded
-//     uint32_t groups[ADDRESS_GROUPS]                           at least the largest of each group
-//     uint32_t largest[ADDRESS_BUCKETS], roots[ADDRESS_BUCKETS] of each bucket
-// and defines index_find of boundary_tags.inc.h.
-#if !defined(ADDRESS_GROUPS) || !defined(ADDRESS_GROUP) || !defined(ADDRESS_BUCKETS)
-#error "ADDRESS_GROUPS, of ADDRESS_GROUP buckets each, ADDRESS_BUCKETS of them together"
-#endif
-#ifndef INDEX_MOVES
-#error "INDEX_MOVES: boundary_tags.inc.h must call index_move"
-#endif
+#include "alloc/strategies/strategy.h"
+
+#define ADDRESS_GROUPS  LM_GEOMETRY(16, 2)
+#define ADDRESS_GROUP   LM_GEOMETRY(32, 4)
+#define ADDRESS_BUCKETS (ADDRESS_GROUPS * ADDRESS_GROUP)
+
+typedef struct block_index {
+    uint32_t folds;                    // how often buckets were folded
+    uint32_t rover;                    // of next_fit: the block found last
+    uint32_t groups[ADDRESS_GROUPS];   // at least the largest of each group
+    uint32_t largest[ADDRESS_BUCKETS]; // of each bucket
+    uint32_t roots[ADDRESS_BUCKETS];
+} block_index;
+
+#define BOUNDARY_BYTES_MIN (2 * LM_BLOCK_ALIGNMENT)
+#define INDEX_MOVES
+#include "alloc/strategies/fit/boundary_tags.inc.h"
+
+// The strategy defines index_find of boundary_tags.inc.h.
 
 enum { ADDRESS_BUCKET_LOG2_MIN = 8 };
 _Static_assert(BOUNDARY_BYTES_MIN >= 2 * LM_BLOCK_ALIGNMENT, "links and the last word fit");

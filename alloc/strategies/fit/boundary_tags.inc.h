@@ -325,10 +325,6 @@ static void *boundary_allocate(size_t size, lm_memory *memory) {
     return boundary_allocate_dirty(size, &dirty, memory);
 }
 
-static void *boundary_allocate_zeroed(size_t size, lm_memory *memory) {
-    return lm_allocate_zeroed(boundary_allocate_dirty, size, memory);
-}
-
 // Takes a block that has an aligned address with enough room, and frees the bytes before and after
 // it, which are blocks of their own.
 static void *boundary_allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
@@ -405,9 +401,7 @@ static void *boundary_resize_aligned(void *address, size_t size, size_t alignmen
                              boundary_free);
 }
 
-static void *boundary_resize(void *address, size_t size, lm_memory *memory) {
-    return boundary_resize_aligned(address, size, LM_BLOCK_ALIGNMENT, memory);
-}
+LM_ZEROED_AND_RESIZE(boundary)
 
 // All bytes between two gaps become one free block, and those behind the last gap the wilderness.
 static void boundary_reset(lm_memory *memory) {

@@ -23,24 +23,6 @@
 // is below it: in lua, an allocation visits 4 groups, 18 buckets and 2.4 blocks, and the processor
 // cannot predict where the search ends. 38 ns an operation, against 13 of tlsf, which takes any
 // block that fits, and 5 of paged; 25 against 10 and 4 in cc1plus, 26 against 10 and 4 in python3.
-#include "alloc/strategies/strategy.h"
-
-#define ADDRESS_GROUPS  LM_GEOMETRY(16, 2)
-#define ADDRESS_GROUP   LM_GEOMETRY(32, 4)
-#define ADDRESS_BUCKETS (ADDRESS_GROUPS * ADDRESS_GROUP)
-
-typedef struct block_index {
-    uint32_t folds;
-    uint32_t unused; // next_fit's rover: their heaps have the same layout
-    uint32_t groups[ADDRESS_GROUPS];
-    uint32_t largest[ADDRESS_BUCKETS];
-    uint32_t roots[ADDRESS_BUCKETS];
-} block_index;
-
-#define BOUNDARY_BYTES_MIN (2 * LM_BLOCK_ALIGNMENT)
-#define INDEX_MOVES
-#include "alloc/strategies/fit/boundary_tags.inc.h"
-
 #include "alloc/strategies/fit/address_tries.inc.h"
 
 static inline uint32_t index_find(heap *h, uint32_t bytes) {

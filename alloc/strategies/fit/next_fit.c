@@ -20,24 +20,6 @@
 // instead of 1.4 and holds 2,650 free blocks on average instead of 480, so nearly every free makes
 // one and every allocation splits one. 50 ns an operation, against 13 of tlsf and 5 of paged; 39
 // against 10 and 4 in cc1plus, 48 against 10 and 4 in python3.
-#include "alloc/strategies/strategy.h"
-
-#define ADDRESS_GROUPS  LM_GEOMETRY(16, 2)
-#define ADDRESS_GROUP   LM_GEOMETRY(32, 4)
-#define ADDRESS_BUCKETS (ADDRESS_GROUPS * ADDRESS_GROUP)
-
-typedef struct block_index {
-    uint32_t folds;
-    uint32_t rover; // the block found last
-    uint32_t groups[ADDRESS_GROUPS];
-    uint32_t largest[ADDRESS_BUCKETS];
-    uint32_t roots[ADDRESS_BUCKETS];
-} block_index;
-
-#define BOUNDARY_BYTES_MIN (2 * LM_BLOCK_ALIGNMENT)
-#define INDEX_MOVES
-#include "alloc/strategies/fit/boundary_tags.inc.h"
-
 #include "alloc/strategies/fit/address_tries.inc.h"
 
 // Returns the first block of `bytes` at or above `from`, in the bucket of `from`; 0 if none.

@@ -370,22 +370,7 @@ static inline void *bitmap_allocate_at(size_t alignment, size_t size, size_t *di
     return LM_LIKELY(block) ? lm_at(m, block << GRANULE_SHIFT) : NULL;
 }
 
-static void *bitmap_allocate_aligned(size_t alignment, size_t size, lm_memory *m) {
-    size_t dirty;
-    return bitmap_allocate_at(alignment, size, &dirty, m);
-}
-
-static void *bitmap_allocate(size_t size, lm_memory *m) {
-    return bitmap_allocate_aligned(LM_BLOCK_ALIGNMENT, size, m);
-}
-
-static inline void *bitmap_allocate_dirty(size_t size, size_t *dirty, lm_memory *m) {
-    return bitmap_allocate_at(LM_BLOCK_ALIGNMENT, size, dirty, m);
-}
-
-static void *bitmap_allocate_zeroed(size_t size, lm_memory *m) {
-    return lm_allocate_zeroed(bitmap_allocate_dirty, size, m);
-}
+MAPS_ALLOCATES(bitmap)
 
 // The size gives the end, as blocks have no granule more than it needs.
 static void bitmap_free(void *address, size_t size, lm_memory *m) {
@@ -432,9 +417,7 @@ static void *bitmap_resize_aligned(void *address, size_t size, size_t alignment,
     return lm_at(m, block << GRANULE_SHIFT);
 }
 
-static void *bitmap_resize(void *address, size_t size, lm_memory *m) {
-    return bitmap_resize_aligned(address, size, LM_BLOCK_ALIGNMENT, m);
-}
+LM_ZEROED_AND_RESIZE(bitmap)
 
 static void bitmap_reset(lm_memory *m) {
     memset(bitmap_heap(m)->groups, 0, GROUPS);

@@ -213,22 +213,7 @@ static inline void *buddy_allocate_at(size_t alignment, size_t size, size_t *dir
     return LM_LIKELY(block) ? lm_at(m, block << GRANULE_SHIFT) : NULL;
 }
 
-static void *buddy_allocate_aligned(size_t alignment, size_t size, lm_memory *m) {
-    size_t dirty;
-    return buddy_allocate_at(alignment, size, &dirty, m);
-}
-
-static void *buddy_allocate(size_t size, lm_memory *m) {
-    return buddy_allocate_aligned(LM_BLOCK_ALIGNMENT, size, m);
-}
-
-static inline void *buddy_allocate_dirty(size_t size, size_t *dirty, lm_memory *m) {
-    return buddy_allocate_at(LM_BLOCK_ALIGNMENT, size, dirty, m);
-}
-
-static void *buddy_allocate_zeroed(size_t size, lm_memory *m) {
-    return lm_allocate_zeroed(buddy_allocate_dirty, size, m);
-}
+MAPS_ALLOCATES(buddy)
 
 static void buddy_free(void *address, size_t size, lm_memory *m) {
     if (LM_UNLIKELY(!address)) return;
@@ -279,9 +264,7 @@ static void *buddy_resize_aligned(void *address, size_t size, size_t alignment, 
     return lm_at(m, block << GRANULE_SHIFT);
 }
 
-static void *buddy_resize(void *address, size_t size, lm_memory *m) {
-    return buddy_resize_aligned(address, size, LM_BLOCK_ALIGNMENT, m);
-}
+LM_ZEROED_AND_RESIZE(buddy)
 
 static void buddy_reset(lm_memory *m) {
     heap *h = buddy_heap(m);

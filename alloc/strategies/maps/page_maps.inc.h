@@ -278,6 +278,19 @@ static inline size_t maps_mark_dirty(const lm_memory *m, uint32_t from, uint32_t
     return clean > from ? (size_t)(clean - from) << GRANULE_SHIFT : 0;
 }
 
+// Defines the three ways to allocate by prefix##_allocate_at.
+#define MAPS_ALLOCATES(prefix)                                                                     \
+    static void *prefix##_allocate_aligned(size_t alignment, size_t size, lm_memory *m) {          \
+        size_t dirty;                                                                              \
+        return prefix##_allocate_at(alignment, size, &dirty, m);                                   \
+    }                                                                                              \
+    static void *prefix##_allocate(size_t size, lm_memory *m) {                                    \
+        return prefix##_allocate_aligned(LM_BLOCK_ALIGNMENT, size, m);                             \
+    }                                                                                              \
+    static inline void *prefix##_allocate_dirty(size_t size, size_t *dirty, lm_memory *m) {        \
+        return prefix##_allocate_at(LM_BLOCK_ALIGNMENT, size, dirty, m);                           \
+    }
+
 // Sets *from to the first granule behind the state and a table at the front.
 static const char *maps_law(const lm_memory *m, uint32_t heap_bytes, uint32_t *from,
                             lm_census *census) {

@@ -325,10 +325,6 @@ static inline void *paged_allocate_dirty(size_t size, size_t *dirty, lm_memory *
     return block;
 }
 
-static void *paged_allocate_zeroed(size_t size, lm_memory *m) {
-    return lm_allocate_zeroed(paged_allocate_dirty, size, m);
-}
-
 // The class whose blocks serve a size and are at multiples of an alignment.
 static uint32_t paged_class_for(size_t size, size_t alignment) {
     uint32_t class = class_of(size < alignment ? (uint32_t)alignment : (uint32_t)size);
@@ -450,9 +446,7 @@ static void *paged_resize_aligned(void *address, size_t size, size_t alignment, 
                                      paged_allocate_aligned, paged_free);
 }
 
-static void *paged_resize(void *address, size_t size, lm_memory *m) {
-    return paged_resize_aligned(address, size, LM_BLOCK_ALIGNMENT, m);
-}
+LM_ZEROED_AND_RESIZE(paged)
 
 static size_t paged_usable_size(const void *address, lm_memory *m) {
     paged_check_live(m, address, 0);
