@@ -95,8 +95,8 @@ static bool occupy(lm_memory *memory, uint32_t pages, const void *above) {
     return false;
 }
 
-// Views may grow at the same time, without a lock: a page is first made accessible and then counted.
-// A thread whose count fails tries again after the other's pages. Making a page accessible twice is
+// Views may grow at the same time, without a lock: a page is first made accessible, then counted. A
+// thread whose count fails tries again after the other's pages. Making a page accessible twice is
 // harmless.
 static uint32_t grow_shared(lm_memory *whole, uint32_t pages) {
     uint32_t before = __atomic_load_n(&whole->pages, __ATOMIC_ACQUIRE);
@@ -160,7 +160,7 @@ static bool provided(lm_memory *memory, uint32_t pages, bool moves) {
     return true;
 }
 
-// Moves the content to a new reservation with `pages` pages. The old one is unmapped: accesses to it
+// Moves the content to a new reservation with `pages` pages. The old one is unmapped: accesses
 // fault.
 static bool move(lm_memory *memory, uint32_t pages) {
     if (memory->provide) return provided(memory, pages, true);

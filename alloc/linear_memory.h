@@ -49,9 +49,9 @@ enum { LM_COMMIT_STEP_BYTES = 2 << 20 }; // of LM_COMMIT_2M and LM_COMMIT_HUGE: 
 struct lm_memory;
 
 // Grows a memory that an embedder provides, such as an engine's or a test's: makes it `pages` long,
-// at another address if `moves` (moving mode, lm_memory_move), and stores its base. The content is
-// kept and new pages read as zero. Returns false, with nothing changed, if that is not possible.
-// The caller updates `pages` and `moves`. The end of the memory need not fault.
+// at another address if `moves` (moving mode, lm_memory_move), and stores its base, a multiple of
+// 16. The content is kept and new pages read as zero. Returns false, with nothing changed, if that
+// is not possible. The caller updates `pages` and `moves`. Accesses beyond the size need not fault.
 //
 // The embedder initializes such a memory itself, with this hook, its base and its pages, and frees
 // it itself: lm_memory_create and lm_memory_destroy are not called, and it has no views.
@@ -126,8 +126,8 @@ void lm_memory_destroy(lm_memory *memory);
 
 // Makes a view of a memory for another thread. Returns false (EINVAL) if the thread's number is too
 // large, or if the memory is in moving mode or provided by an embedder. A view need not be
-// destroyed; it is valid as long as the memory, whose struct must not be copied meanwhile. Several views may
-// grow the memory and read its size at the same time.
+// destroyed; it is valid as long as the memory, whose struct must not be copied meanwhile. Several
+// views may grow the memory and read its size at the same time.
 bool lm_memory_share(lm_memory *memory, lm_memory *view, uint32_t thread);
 
 // lm_memory_grow, natively.

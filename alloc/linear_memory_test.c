@@ -1,5 +1,5 @@
-// The contract of alloc/linear_memory.h: growth and its failures, faults, moves, commit policies, an
-// embedder's memory, views.
+// The contract of alloc/linear_memory.h: growth and its failures, faults, moves, commit policies,
+// an embedder's memory, views.
 #include "alloc/cmocka.h"
 #include "alloc/linear_memory.h"
 
@@ -366,7 +366,7 @@ static void growth_is_backed_by_huge_pages(void **state) {
 // ---- An embedder's memory -----------------------------------------------------------------------
 
 // Places of 5 pages, as an engine might have them. A growth to 4 pages moves the memory anyway.
-static unsigned char places[3][5 * LM_PAGE_BYTES];
+_Alignas(16) static unsigned char places[3][5 * LM_PAGE_BYTES];
 static int place;
 
 static bool provide_place(lm_memory *memory, uint32_t pages, bool moves) {

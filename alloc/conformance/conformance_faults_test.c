@@ -190,7 +190,6 @@ static const struct {
 };
 
 static void each_fault_is_named(void **state) {
-    (void)state;
     good = tested_named("minimal", 1);
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
         bad = *good;
@@ -204,7 +203,6 @@ static void each_fault_is_named(void **state) {
 }
 
 static void the_example_itself_has_none(void **state) {
-    (void)state;
     good = tested_named("minimal", 1);
     bad = *good;
     char *line = first_line(run_model);
@@ -214,7 +212,6 @@ static void the_example_itself_has_none(void **state) {
 
 // A law that no test has checked is a failure of the suite.
 static void each_law_is_checked(void **state) {
-    (void)state;
     bad = *tested_named("minimal", 1);
     char *line = first_line(print_failures);
     assert_string_equal(line, "conformance: minimal, level 1: law returns: no test has checked it");

@@ -49,7 +49,6 @@ static bool walk_over(lm_memory *memory, uint32_t *word, uint32_t value) {
 }
 
 static void each_word_may_be_broken(void **state) {
-    (void)state;
     uint64_t random = 5, seen = 0;
     lm_memory memory = started(1, PAGES);
     populate(&memory, &random);

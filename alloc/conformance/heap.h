@@ -3,15 +3,12 @@
 #pragma once
 
 #include "alloc/allocator.h"
+#include "alloc/cmocka.h"
 
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 // Returns a memory in which the allocator has started. The caller destroys it.
 static inline lm_memory heap_started(const lm_allocator *allocator, uint32_t pages,
@@ -30,19 +27,42 @@ static inline lm_census heap_walk(const lm_allocator *allocator, lm_memory *memo
     return census;
 }
 
-// Makes an invalid free in a child process, which must trap.
+// The statement, made in a child process, must trap.
+#define HEAP_TRAPS(statement)                                                                      \
+    do {                                                                                           \
+        pid_t child_ = fork();                                                                     \
+        assert_true(child_ >= 0);                                                                  \
+        if (child_ == 0) {                                                                         \
+            signal(SIGILL, SIG_DFL);                                                               \
+            signal(SIGTRAP, SIG_DFL);                                                              \
+            statement;                                                                             \
+            _exit(0);                                                                              \
+        }                                                                                          \
+        int status_ = 0;                                                                           \
+        assert_int_equal(waitpid(child_, &status_, 0), child_);                                    \
+        assert_true(WIFSIGNALED(status_));                                                         \
+        assert_true(WTERMSIG(status_) == SIGILL || WTERMSIG(status_) == SIGTRAP);                  \
+    } while (0)
+
+// An invalid free must trap.
 static inline void heap_traps(const lm_allocator *allocator, lm_memory *memory, void *pointer,
                               size_t size) {
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        signal(SIGILL, SIG_DFL);
-        signal(SIGTRAP, SIG_DFL);
-        allocator->free(pointer, size, memory);
-        _exit(0);
-    }
-    int status = 0;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status));
-    assert_true(WTERMSIG(status) == SIGILL || WTERMSIG(status) == SIGTRAP);
+    HEAP_TRAPS(allocator->free(pointer, size, memory));
+}
+
+// In a function that breaks the law of each `number` and returns its name: breaks it.
+#define HEAP_BREAK(law, statement)                                                                 \
+    do {                                                                                           \
+        if (number-- == 0) {                                                                       \
+            statement;                                                                             \
+            return law;                                                                            \
+        }                                                                                          \
+    } while (0)
+
+// The walk must find the law broken. Destroys the memory.
+static inline void heap_broken(const lm_allocator *allocator, lm_memory *memory, const char *law) {
+    const char *seen = allocator->validate(memory, NULL);
+    if (!seen) fail_msg("%s does not see that \"%s\" is broken", allocator->name, law);
+    assert_string_equal(seen, law);
+    lm_memory_destroy(memory);
 }

@@ -48,7 +48,6 @@ static void refuse_at(uint32_t heap_start, unsigned growing, uint32_t growths) {
 }
 
 static void each_growth_is_refused(void **state) {
-    (void)state;
     static const uint32_t starts[] = {16, 65520};
     for (int i = 0; i < 2; i++) {
         unsigned growing[STEPS], count = growing_steps(starts[i], growing);
@@ -62,7 +61,6 @@ static void each_growth_is_refused(void **state) {
 
 // No growth continues the last one.
 static void somebody_grows_before_each_growth(void **state) {
-    (void)state;
     static model m;
     static const uint32_t starts[] = {16, 65520, 65536 - 256, 65536 - 4096 - 16, 4 * 65536 - 16};
     for (uint32_t i = 0; i < 5; i++) {
@@ -85,7 +83,6 @@ static void somebody_grows_before_each_growth(void **state) {
 
 // Somebody grows the memory when a heap's last page has nearly been used up, to each remainder.
 static void somebody_grows_at_every_remainder(void **state) {
-    (void)state;
     for (size_t size = LM_PAGE_BYTES - 1024; size <= LM_PAGE_BYTES; size += LM_BLOCK_ALIGNMENT) {
         for (uint32_t heap_start = 16; heap_start <= 32768; heap_start += 32752) {
             lm_memory memory = make(1, 10, heap_start);
@@ -113,7 +110,6 @@ static void somebody_grows_at_every_remainder(void **state) {
 
 // Little room is left in the heap's first page, and nothing has grown yet.
 static void the_first_page_is_nearly_used_up(void **state) {
-    (void)state;
     for (uint32_t left = 16; left <= 8192; left += left < 1024 ? 16 : 1024) {
         for (uint32_t pages = 0; pages < 2; pages++) {
             lm_memory memory = make(pages, 4, LM_PAGE_BYTES - left);
@@ -138,7 +134,6 @@ static void the_first_page_is_nearly_used_up(void **state) {
 
 // Whatever was in the memory before the heap started.
 static void the_memory_was_used_before(void **state) {
-    (void)state;
     lm_memory memory = make(4, 20, 48);
     memset(lm_memory_base(&memory), 0xee, 4 * LM_PAGE_BYTES);
     require(start, tested->start(&memory));
@@ -200,7 +195,6 @@ static void try_resize(lm_memory *memory, size_t size) {
 }
 
 static void sizes_around_powers_of_two(void **state) {
-    (void)state;
     static const int around[] = {-4096, -65, -33, -20, -17, -16, -12, -5, -4, -1, 0, 1, 15, 16, 17};
     static const size_t alignments[] = {16, 64, 4096, 65536};
     lm_memory memory = started(1, LM_PAGES_MAX);
@@ -265,7 +259,6 @@ static void try_alignment(lm_memory *memory, size_t alignment, size_t size) {
 }
 
 static void alignments_up_to_half_of_the_memory(void **state) {
-    (void)state;
     static const size_t sizes[] = {0, 1, 100, 65536, 2097152, (1u << 31) - 1, UINT32_MAX - 65552};
     for (size_t i = 0; i < 2 * (sizeof sizes / sizeof *sizes); i++) {
         lm_memory memory = make(1, LM_PAGES_MAX, i % 2 ? 65520 : 16);
@@ -280,7 +273,6 @@ static void alignments_up_to_half_of_the_memory(void **state) {
 
 // Small blocks until there is no room: tables move in the last pages of memories of many sizes.
 static void memories_are_used_up(void **state) {
-    (void)state;
     for (uint32_t pages = 2; pages < 1500; pages += 1 + pages / 5) {
         lm_memory memory = started(1, pages);
         while (request(LM_BLOCK_ALIGNMENT, 60000, &memory))
@@ -313,7 +305,6 @@ static void try_room(unsigned blocks, size_t alignment, size_t size) {
 }
 
 static void alignments_have_room(void **state) {
-    (void)state;
     for (unsigned log2 = 5; log2 < 27; log2++) {
         try_room(0, (size_t)1 << log2, 1);
         try_room(40, (size_t)1 << log2, 180000);

@@ -150,7 +150,7 @@ static void resize_some(scene *s) {
 }
 
 // The same where others have lived and died before: their marks are in the ground.
-static scene used(bool reset) {
+static scene used_after(bool reset) {
     scene s = fresh();
     for (uint32_t i = 0; i < s.count; i++)
         if (i % 3) tested->free(s.blocks[i], 0, &s.memory);
@@ -162,6 +162,13 @@ static scene used(bool reset) {
         add(&s, magnitudes[10 - i % 11] * 2, 16, i % 4);
     if (can(LM_FREES_BLOCKS)) resize_some(&s);
     return s;
+}
+
+static scene used(void) {
+    return used_after(false);
+}
+static scene used_after_reset(void) {
+    return used_after(true);
 }
 
 // ---- Pointers that are no block -----------------------------------------------------------------
@@ -290,44 +297,41 @@ static void misuse_scopes(scene *s) {
     }
 }
 
-#define TRAP_TEST(name, scene_of, misuse)                                                          \
-    static void name(void **state) {                                                               \
-        (void)state;                                                                               \
-        scene s = scene_of;                                                                        \
-        expect_traps(&s, misuse);                                                                  \
+// A test: in the scene, every call of the misuse must trap.
+typedef struct trap_test {
+    scene (*make)(void);
+    void (*misuse)(scene *);
+} trap_test;
+
+static void traps(void **state) {
+    const trap_test *test = *state;
+    scene s = test->make();
+    expect_traps(&s, test->misuse);
+}
+#define TRAPS(make, misuse)                                                                        \
+    traps, &(trap_test) {                                                                          \
+        make, misuse                                                                               \
     }
-TRAP_TEST(everywhere_in_a_fresh_heap, fresh(), misuse_everywhere)
-TRAP_TEST(everywhere_in_a_used_heap, used(false), misuse_everywhere)
-TRAP_TEST(everywhere_after_a_reset, used(true), misuse_everywhere)
-TRAP_TEST(near_blocks, fresh(), misuse_near_blocks)
-TRAP_TEST(far_away, fresh(), misuse_far_away)
-TRAP_TEST(sizes_too_large, fresh(), misuse_sizes)
-TRAP_TEST(freed_first_to_last, fresh(), misuse_freed_first_to_last)
-TRAP_TEST(freed_last_to_first, fresh(), misuse_freed_last_to_first)
-TRAP_TEST(freed_at_random, used(false), misuse_freed_at_random)
-TRAP_TEST(moved_by_a_resize, fresh(), misuse_moved)
-TRAP_TEST(blocks_before_a_reset, fresh(), misuse_after_reset)
 
 static void scopes_that_were_closed(void **state) {
-    (void)state;
     if (!can(LM_NESTS_SCOPES)) skip();
     scene s = fresh();
     expect_traps(&s, misuse_scopes);
 }
 
 int run_misuse(void) {
-    static const law_test tests[] = {
-        LAW_TEST(everywhere_in_a_fresh_heap),
-        LAW_TEST(everywhere_in_a_used_heap),
-        LAW_TEST(everywhere_after_a_reset),
-        LAW_TEST(near_blocks),
-        LAW_TEST(far_away),
-        LAW_TEST(sizes_too_large),
-        LAW_TEST(freed_first_to_last),
-        LAW_TEST(freed_last_to_first),
-        LAW_TEST(freed_at_random),
-        LAW_TEST(moved_by_a_resize),
-        LAW_TEST(blocks_before_a_reset),
+    const law_test tests[] = {
+        {"everywhere_in_a_fresh_heap", TRAPS(fresh, misuse_everywhere)},
+        {"everywhere_in_a_used_heap", TRAPS(used, misuse_everywhere)},
+        {"everywhere_after_a_reset", TRAPS(used_after_reset, misuse_everywhere)},
+        {"near_blocks", TRAPS(fresh, misuse_near_blocks)},
+        {"far_away", TRAPS(fresh, misuse_far_away)},
+        {"sizes_too_large", TRAPS(fresh, misuse_sizes)},
+        {"freed_first_to_last", TRAPS(fresh, misuse_freed_first_to_last)},
+        {"freed_last_to_first", TRAPS(fresh, misuse_freed_last_to_first)},
+        {"freed_at_random", TRAPS(used, misuse_freed_at_random)},
+        {"moved_by_a_resize", TRAPS(fresh, misuse_moved)},
+        {"blocks_before_a_reset", TRAPS(fresh, misuse_after_reset)},
         LAW_TEST(scopes_that_were_closed),
     };
     return run_law_tests("misuse", tests, sizeof tests / sizeof *tests);

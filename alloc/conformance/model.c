@@ -142,47 +142,15 @@ static void play_episodes(void **state) {
         play_episode(&m, options, m.episode * 7919 + 1);
 }
 
-static model_options small = {.episodes = 40,
-                              .steps = 4000,
-                              .walk_every = 2,
-                              .blocks = 60,
-                              .pages_max = 40,
-                              .resets_in_1000 = 1,
-                              .copying = true};
-static model_options large = {.episodes = 2,
-                              .steps = 50000,
-                              .walk_every = 1000,
-                              .blocks = MODEL_BLOCKS_MAX,
-                              .pages_max = 300,
-                              .copying = true};
-static model_options moving = {
-    .episodes = 20, .steps = 1000, .walk_every = 1, .blocks = 80, .pages_max = 40, .moving = true};
-static model_options refusing = {.episodes = 20,
-                                 .steps = 2000,
-                                 .walk_every = 1,
-                                 .blocks = 100,
-                                 .pages_max = 40,
-                                 .refusing = true,
-                                 .resets_in_1000 = 1};
-static model_options foreign = {.episodes = 30,
-                                .steps = 2000,
-                                .walk_every = 2,
-                                .blocks = 100,
-                                .pages_max = 150,
-                                .foreign = true,
-                                .resets_in_1000 = 2};
-static model_options everything = {.episodes = 10,
-                                   .steps = 2000,
-                                   .walk_every = 1,
-                                   .blocks = 80,
-                                   .pages_max = 45,
-                                   .foreign = true,
-                                   .moving = true,
-                                   .refusing = true,
-                                   .copying = true,
-                                   .resets_in_1000 = 1};
-
 int run_model(void) {
+    // Episodes, steps, steps between walks, blocks, pages, resets in 1000 steps; then whether the
+    // memory moves, growth fails, other code grows the memory, and the heap is copied.
+    static model_options small = {40, 4000, 2, 60, 40, 1, .copying = true},
+                         large = {2, 50000, 1000, MODEL_BLOCKS_MAX, 300, 0, .copying = true},
+                         moving = {20, 1000, 1, 80, 40, 0, .moving = true},
+                         refusing = {20, 2000, 1, 100, 40, 1, .refusing = true},
+                         foreign = {30, 2000, 2, 100, 150, 2, .foreign = true},
+                         everything = {10, 2000, 1, 80, 45, 1, true, true, true, .copying = true};
     static const law_test tests[] = {
         {"random_small", play_episodes, &small},
         {"random_large", play_episodes, &large},

@@ -16,8 +16,9 @@ typedef struct model {
 } model;
 
 typedef struct model_options {
-    unsigned episodes, steps, walk_every, resets_in_1000;
+    unsigned episodes, steps, walk_every;
     uint32_t blocks, pages_max;
+    unsigned resets_in_1000;
     bool moving, refusing, foreign, copying;
     bool hungry; // allocates more than it frees
 } model_options;

@@ -9,14 +9,9 @@
 // The heaps are those that lists and trees are bad at: many free blocks of one size below what is
 // asked for, of all sizes, of rising sizes, and heaps that were filled and drained.
 #include "alloc/conformance/checkerboard.h"
+#include "alloc/conformance/heap.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 enum {
     STEPS_MORE = 64, // that a larger heap may take: a path that no call took in the small one
@@ -149,9 +144,7 @@ static taken steps_taken(const lm_allocator *tested, unsigned blocks_log2) {
     static heap h;
     h = (heap){.tested = tested, .count = 1u << blocks_log2, .random = 7};
     for (int i = 0; i < 4; i++) {
-        assert_true(
-            lm_memory_create(&h.memory, &(lm_memory_options){.pages = 1, .pages_max = 1 << 13}));
-        assert_true(tested->start(&h.memory));
+        h.memory = heap_started(tested, 1, 1 << 13);
         for (uint32_t keep = 2; keep < 6; keep += 2) { // checkerboards; then the tide goes out
             fill(&h, rules[i]);
             thin(&h, keep);
@@ -201,10 +194,7 @@ static void steps_keep_their_bound(void **state) {
 // so many pages in which nothing else lives.
 static unsigned resize_steps(const lm_allocator *tested, uint32_t pages, const size_t sizes[3]) {
     static heap h;
-    h = (heap){.tested = tested};
-    assert_true(
-        lm_memory_create(&h.memory, &(lm_memory_options){.pages = pages, .pages_max = 1 << 14}));
-    assert_true(tested->start(&h.memory));
+    h = (heap){.tested = tested, .memory = heap_started(tested, pages, 1 << 14)};
     void *first = allocate(&h, 1), *block = allocate(&h, sizes[0]);
     release(&h, first); // what lies before the block is free as well
     h.steps_max = 0;
@@ -242,10 +232,7 @@ static void resizes_keep_their_bound(void **state) {
 static void checkerboards_keep_their_bound(void **state) {
     const lm_allocator *tested = *state;
     for (uint32_t board = 0; board < LM_BOARDS; board++) {
-        lm_memory memory;
-        assert_true(
-            lm_memory_create(&memory, &(lm_memory_options){.pages = 1, .pages_max = LM_PAGES_MAX}));
-        assert_true(tested->start(&memory));
+        lm_memory memory = heap_started(tested, 1, LM_PAGES_MAX);
         lm_board_finding found = lm_checkerboard(tested, &memory, board, &steps);
         if (found.most)
             fail_msg("board of %zu: %zu bytes took %u steps, more than %u", lm_board_bytes(board),

@@ -2,15 +2,12 @@
 // hostile, misuse).
 #pragma once
 
+#include "alloc/cmocka.h"
 #include "alloc/conformance/calls.h"
 #include "alloc/conformance/require.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 // Whether the strategy under test states the capability. If not, a test of it calls skip(), which
 // is reported.

@@ -5,7 +5,6 @@
 #include <string.h>
 
 static void a_reset_goes_back_to_the_start(void **state) {
-    (void)state;
     const lm_allocator *a = lm_strategy_named("bump", 1);
     lm_memory memory = heap_started(a, 1, 100);
     void *first = a->allocate(300000, &memory);
@@ -20,7 +19,6 @@ static void a_reset_goes_back_to_the_start(void **state) {
 // The region after somebody else's growth is the one that serves, before a reset and after it; what
 // was cut off still counts as the heap's, and nothing lives there.
 static void what_is_cut_off_is_given_up(void **state) {
-    (void)state;
     const lm_allocator *a = lm_strategy_named("bump", 1);
     lm_memory memory = heap_started(a, 1, 100);
     assert_non_null(a->allocate(1000, &memory));
@@ -42,7 +40,6 @@ static void what_is_cut_off_is_given_up(void **state) {
 
 // A growth is large enough for a region of its own, and used up where it needed none.
 static void a_growth_is_used_up(void **state) {
-    (void)state;
     const lm_allocator *a = lm_strategy_named("bump", 1);
     lm_memory memory = heap_started(a, 1, 100);
     unsigned char *block = a->allocate(65536, &memory);
@@ -57,7 +54,6 @@ static void a_growth_is_used_up(void **state) {
 
 // The block laid last grows and shrinks where it lies; one before it moves to grow.
 static void the_last_block_is_resized_in_place(void **state) {
-    (void)state;
     const lm_allocator *a = lm_strategy_named("bump", 1);
     lm_memory memory = heap_started(a, 1, 100);
     unsigned char *before = a->allocate(100, &memory), *last = a->allocate(50, &memory);
@@ -69,7 +65,6 @@ static void the_last_block_is_resized_in_place(void **state) {
 }
 
 static void laws_are_seen_when_broken(void **state) {
-    (void)state;
     static const struct {
         uint32_t at, value;
         const char *law;
@@ -94,10 +89,7 @@ static void laws_are_seen_when_broken(void **state) {
         assert_non_null(a->allocate(65000, &memory));
         heap_walk(a, &memory);
         memcpy(lm_memory_base(&memory) + memory.heap_start + broken[i].at, &broken[i].value, 4);
-        const char *seen = a->validate(&memory, NULL);
-        if (!seen) fail_msg("case %zu is not seen", i);
-        assert_string_equal(seen, broken[i].law);
-        lm_memory_destroy(&memory);
+        heap_broken(a, &memory, broken[i].law);
     }
 }
 

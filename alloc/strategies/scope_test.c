@@ -7,7 +7,6 @@
 enum { DEPTH = 1000 };
 
 static void scopes_nest(void **state) {
-    (void)state;
     const lm_allocator *a = lm_strategy_named("scope", 1);
     lm_memory memory = heap_started(a, 1, 100);
     unsigned char *outer[DEPTH];
@@ -31,7 +30,6 @@ static void scopes_nest(void **state) {
 }
 
 static void memory_is_used_again(void **state) {
-    (void)state;
     const lm_allocator *a = lm_strategy_named("scope", 1);
     lm_memory memory = heap_started(a, 1, 100);
     void *first = NULL;
@@ -51,7 +49,6 @@ static void memory_is_used_again(void **state) {
 
 // Regions that were entered inside a scope serve again after it, and all of them after a reset.
 static void growth_stays(void **state) {
-    (void)state;
     const lm_allocator *a = lm_strategy_named("scope", 1);
     lm_memory memory = heap_started(a, 1, 100);
     unsigned char *kept = a->allocate(1000, &memory);
@@ -79,7 +76,6 @@ static void growth_stays(void **state) {
 
 // A region that was left last stands in the way of none that is larger.
 static void the_largest_idle_region_serves(void **state) {
-    (void)state;
     const lm_allocator *a = lm_strategy_named("scope", 1);
     const size_t sizes[] = {300000, 70000, 200000};
     lm_memory memory = heap_started(a, 1, 100);
@@ -104,7 +100,6 @@ static void the_largest_idle_region_serves(void **state) {
 
 // What is behind all that was ever laid is not written by an allocation of zeros.
 static void clean_memory_stays_untouched(void **state) {
-    (void)state;
     const lm_allocator *a = lm_strategy_named("scope", 0);
     lm_memory memory = heap_started(a, 1, 1000);
     assert_true(lm_memory_grow_foreign(&memory, 1));
@@ -119,7 +114,6 @@ static void clean_memory_stays_untouched(void **state) {
 
 // An idle region below was entered and left: what is free of the one above is dirty all the same.
 static void zero_where_a_scope_was_closed(void **state) {
-    (void)state;
     const lm_allocator *a = lm_strategy_named("scope", 1);
     const size_t low = 2 * LM_PAGE_BYTES - 20, high = 5 * LM_PAGE_BYTES - 20;
     lm_memory memory = heap_started(a, 1, 100);
@@ -140,7 +134,6 @@ static void zero_where_a_scope_was_closed(void **state) {
 }
 
 static void a_refused_scope_changes_nothing(void **state) {
-    (void)state;
     const lm_allocator *a = lm_strategy_named("scope", 1);
     lm_memory memory = heap_started(a, 1, 100);
     assert_true(a->open_scope(&memory));
@@ -160,7 +153,6 @@ static void a_refused_scope_changes_nothing(void **state) {
 
 // Without checks, to close what is not open does nothing.
 static void closing_none_is_harmless(void **state) {
-    (void)state;
     const lm_allocator *a = lm_strategy_named("scope", 0);
     lm_memory memory = heap_started(a, 1, 100);
     unsigned char *block = a->allocate(10, &memory);
@@ -175,7 +167,6 @@ static uint32_t *word(lm_memory *memory, uint32_t at) {
 }
 
 static void laws_are_seen_when_broken(void **state) {
-    (void)state;
     static const struct {
         uint32_t at, value;
         const char *law;
@@ -192,10 +183,7 @@ static void laws_are_seen_when_broken(void **state) {
         assert_non_null(a->allocate(5000, &memory));
         assert_true(a->open_scope(&memory));
         *word(&memory, broken[i].at) = broken[i].value;
-        const char *seen = a->validate(&memory, NULL);
-        if (!seen) fail_msg("case %zu is not seen", i);
-        assert_string_equal(seen, broken[i].law);
-        lm_memory_destroy(&memory);
+        heap_broken(a, &memory, broken[i].law);
     }
 }
 

@@ -2,14 +2,10 @@
 // serve is named.
 #include "fuzz/oracle/differential.h"
 
+#include "alloc/cmocka.h"
 #include "alloc/registry.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 enum { ERRING = 3 }; // the index of the erring strategy
 
@@ -72,7 +68,6 @@ static const char allocated[] = "h 16 1 300\na 0 100\na 1 5000000\nf 0\nf 1\n";
 static const char resized[] = "h 16 1 300\na 0 100\nz 1 5\nr 0 5000000\nf 0\nf 1\n";
 
 static void the_right_ones_agree(void **state) {
-    (void)state;
     take_all(NULL);
     // Requests that some strategies cannot serve, that most fail, or that fail after a failed
     // growth.
@@ -92,7 +87,6 @@ static void the_right_ones_agree(void **state) {
 }
 
 static void who_refuses_alone_is_named(void **state) {
-    (void)state;
     take_all(erring());
     assert_int_equal(play(allocated), 2);
     assert_int_equal(all.broken, LAW_agreement);
@@ -105,7 +99,6 @@ static void who_refuses_alone_is_named(void **state) {
 
 // A strategy that may fail, or that is one of several that do, is not named.
 static void the_policy_allows(void **state) {
-    (void)state;
     take_all(erring());
     play("h 16 1 300\nn 999\na 0 5000000\nn 0\nf 0\n");
     assert_int_equal(all.broken, LAW_NONE);
@@ -122,7 +115,6 @@ static size_t less_usable(const void *block, lm_memory *memory) {
 }
 
 static void another_law_is_named_with_its_strategy(void **state) {
-    (void)state;
     static lm_allocator table;
     table = *erring();
     table.usable_size = less_usable;

@@ -1,89 +1,60 @@
 // The oracle detects each breach of a law by a strategy that makes one at a time.
+#include "alloc/cmocka.h"
 #include "alloc/registry.h"
 #include "fuzz/oracle/steps.h"
 #include "fuzz/play/heap_player.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 // ---- A strategy that errs -----------------------------------------------------------------------
 
+// The breaches, each with the law that it breaks.
+#define BREACHES_LIST(BREACH)                                                                      \
+    BREACH(NO_BREACH, NONE)                                                                        \
+    BREACH(BEYOND_THE_END, inside)                                                                 \
+    BREACH(BELOW_THE_START, inside)                                                                \
+    BREACH(SERVES_TOO_LITTLE, inside)                                                              \
+    BREACH(OFF_BY_EIGHT, aligned)                                                                  \
+    BREACH(SAME_BLOCK_TWICE, disjoint)                                                             \
+    BREACH(IN_FOREIGN_PAGES, disjoint)                                                             \
+    BREACH(LESS_USABLE, usable)                                                                    \
+    BREACH(MORE_USABLE, cost)                                                                      \
+    BREACH(GROWS_TOO_MUCH, need)                                                                   \
+    BREACH(FREE_GROWS, need)                                                                       \
+    BREACH(COUNTS_MORE_BYTES, cost)                                                                \
+    BREACH(WRITES_TO_A_NEIGHBOUR, content)                                                         \
+    BREACH(WRITES_BEFORE_THE_HEAP, content)                                                        \
+    BREACH(WRITES_TO_FOREIGN_PAGES, content)                                                       \
+    BREACH(RESIZE_LOSES_THE_LAST_BYTE, content)                                                    \
+    BREACH(DIRTY_ZEROES, zero)                                                                     \
+    BREACH(REFUSES_FOR_NOTHING, served)                                                            \
+    BREACH(DOES_NOT_START, start)                                                                  \
+    BREACH(REFUSAL_GROWS, refused)                                                                 \
+    BREACH(REFUSAL_CHANGES_THE_HEAP, refused)                                                      \
+    BREACH(FAILED_RESIZE_CHANGES_THE_BLOCK, content)                                               \
+    BREACH(HEAP_BREAKS_ITS_LAW, sound)                                                             \
+    BREACH(COUNTS_A_BLOCK_MORE, census)                                                            \
+    BREACH(COUNTS_FEWER_BYTES, census)                                                             \
+    BREACH(FREE_DOES_NOTHING, frees)                                                               \
+    BREACH(RESET_LEAVES_A_BLOCK, reset)                                                            \
+    BREACH(FREED_IS_LOST, merges)                                                                  \
+    BREACH(GROWS_ROUND_BY_ROUND, steady)                                                           \
+    BREACH(SPLITS_FOR_GOOD, merges)                                                                \
+    BREACH(TAKES_MANY_STEPS, steps)                                                                \
+    BREACH(SEARCHES_BLOCK_BY_BLOCK, steps)                                                         \
+    BREACH(GROWS_BESIDE_WHAT_IS_FREE, gap)                                                         \
+    BREACH(REFUSES_BESIDE_WHAT_IS_FREE, gap)
+
 typedef enum breach {
-    NO_BREACH,
-    BEYOND_THE_END,
-    BELOW_THE_START,
-    SERVES_TOO_LITTLE,
-    OFF_BY_EIGHT,
-    SAME_BLOCK_TWICE,
-    IN_FOREIGN_PAGES,
-    LESS_USABLE,
-    MORE_USABLE,
-    GROWS_TOO_MUCH,
-    FREE_GROWS,
-    COUNTS_MORE_BYTES,
-    WRITES_TO_A_NEIGHBOUR,
-    WRITES_BEFORE_THE_HEAP,
-    WRITES_TO_FOREIGN_PAGES,
-    RESIZE_LOSES_THE_LAST_BYTE,
-    DIRTY_ZEROES,
-    REFUSES_FOR_NOTHING,
-    DOES_NOT_START,
-    REFUSAL_GROWS,
-    REFUSAL_CHANGES_THE_HEAP,
-    FAILED_RESIZE_CHANGES_THE_BLOCK,
-    HEAP_BREAKS_ITS_LAW,
-    COUNTS_A_BLOCK_MORE,
-    COUNTS_FEWER_BYTES,
-    FREE_DOES_NOTHING,
-    RESET_LEAVES_A_BLOCK,
-    FREED_IS_LOST,
-    GROWS_ROUND_BY_ROUND,
-    SPLITS_FOR_GOOD,
-    TAKES_MANY_STEPS,
-    SEARCHES_BLOCK_BY_BLOCK,
-    GROWS_BESIDE_WHAT_IS_FREE,
-    REFUSES_BESIDE_WHAT_IS_FREE,
-    BREACHES
+#define BREACH(name, law) name,
+    BREACHES_LIST(BREACH) BREACHES
+#undef BREACH
 } breach;
 
 static const law breaks_law[BREACHES] = {
-    [NO_BREACH] = LAW_NONE,
-    [BEYOND_THE_END] = LAW_inside,
-    [BELOW_THE_START] = LAW_inside,
-    [SERVES_TOO_LITTLE] = LAW_inside,
-    [OFF_BY_EIGHT] = LAW_aligned,
-    [SAME_BLOCK_TWICE] = LAW_disjoint,
-    [IN_FOREIGN_PAGES] = LAW_disjoint,
-    [LESS_USABLE] = LAW_usable,
-    [MORE_USABLE] = LAW_cost,
-    [GROWS_TOO_MUCH] = LAW_need,
-    [FREE_GROWS] = LAW_need,
-    [COUNTS_MORE_BYTES] = LAW_cost,
-    [WRITES_TO_A_NEIGHBOUR] = LAW_content,
-    [WRITES_BEFORE_THE_HEAP] = LAW_content,
-    [WRITES_TO_FOREIGN_PAGES] = LAW_content,
-    [RESIZE_LOSES_THE_LAST_BYTE] = LAW_content,
-    [DIRTY_ZEROES] = LAW_zero,
-    [REFUSES_FOR_NOTHING] = LAW_served,
-    [DOES_NOT_START] = LAW_start,
-    [REFUSAL_GROWS] = LAW_refused,
-    [REFUSAL_CHANGES_THE_HEAP] = LAW_refused,
-    [FAILED_RESIZE_CHANGES_THE_BLOCK] = LAW_content,
-    [HEAP_BREAKS_ITS_LAW] = LAW_sound,
-    [COUNTS_A_BLOCK_MORE] = LAW_census,
-    [COUNTS_FEWER_BYTES] = LAW_census,
-    [FREE_DOES_NOTHING] = LAW_frees,
-    [RESET_LEAVES_A_BLOCK] = LAW_reset,
-    [FREED_IS_LOST] = LAW_merges,
-    [GROWS_ROUND_BY_ROUND] = LAW_steady,
-    [SPLITS_FOR_GOOD] = LAW_merges,
-    [TAKES_MANY_STEPS] = LAW_steps,
-    [SEARCHES_BLOCK_BY_BLOCK] = LAW_steps,
-    [GROWS_BESIDE_WHAT_IS_FREE] = LAW_gap,
-    [REFUSES_BESIDE_WHAT_IS_FREE] = LAW_gap,
+#define BREACH(name, law) [name] = LAW_##law,
+    BREACHES_LIST(BREACH)
+#undef BREACH
 };
 
 enum { BESIDE = 40000 }; // a request beside a wide gap
@@ -257,7 +228,6 @@ static law law_broken_by(breach b) {
 }
 
 static void each_breach_is_seen(void **state) {
-    (void)state;
     for (breach b = 0; b < BREACHES; b++) {
         law law = law_broken_by(b);
         if (law != breaks_law[b])
@@ -266,7 +236,6 @@ static void each_breach_is_seen(void **state) {
 }
 
 static void laws_have_names(void **state) {
-    (void)state;
     for (law law = 0; law < LAWS; law++) {
         assert_int_equal(law_named(law_names[law]), law);
         assert_true(strlen(law_texts[law]) > 10);

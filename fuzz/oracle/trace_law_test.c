@@ -1,20 +1,15 @@
 // Law `reader`: the reader and the writers keep it, and each breach is named.
 #include "fuzz/oracle/trace_law.h"
+#include "alloc/cmocka.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 static const char good[] =
     "linmem-trace 1\n# why\na 0 100\n(\nz 1 8\n! interior 1 3\nf 1\n)\nf 0\n";
 static const char bad[] = "linmem-trace 1\nf 0\n";
 
 static void the_right_ones_hold(void **state) {
-    (void)state;
     size_t operations;
     char finding[300];
     assert_true(trace_law_holds(&trace_forms, good, strlen(good), &operations, finding));
@@ -74,7 +69,6 @@ static bool keeps(const void *bytes, size_t count, trace *trace, trace_error *er
 }
 
 static void each_breach_is_named(void **state) {
-    (void)state;
     static const struct {
         const char *bytes, *finding;
         trace_form_calls calls; // NULL: the correct functions

@@ -1,15 +1,10 @@
 // Every strategy catches each wrong call at level 1 and goes on; one that does not is named.
+#include "alloc/cmocka.h"
+#include "alloc/registry.h"
 #include "fuzz/play/heap_player.h"
 
-#include "alloc/registry.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 static heap_player player;
 
@@ -28,7 +23,6 @@ static law play(const lm_allocator *allocator, const char *text) {
 
 // Each kind of wrong call, with live, ended and unknown numbers.
 static void each_is_caught_by_all(void **state) {
-    (void)state;
     char text[2000] = "a 0 100\na 1 5000\nz 2 300000\na 3 64 256\nf 1\n",
          *end = text + strlen(text);
     for (uint32_t word = 0; word < WRONG_CALLS; word++)
@@ -82,7 +76,6 @@ static void assert_misuse(const lm_allocator *allocator, const char *text, const
 }
 
 static void what_is_not_caught_is_named(void **state) {
-    (void)state;
     lm_allocator table = erring();
     table.free = forgiving_free;
     assert_misuse(&table, "a 0 100\na 1 100\nf 0\n! double_free 0 0\nf 1\n",
@@ -93,7 +86,6 @@ static void what_is_not_caught_is_named(void **state) {
 }
 
 static void what_is_caught_too_late_is_named(void **state) {
-    (void)state;
     static const char text[] = "a 0 100\n! null 0 8\nf 0\n";
     lm_allocator table = erring();
     table.resize = late_resize;
@@ -104,7 +96,6 @@ static void what_is_caught_too_late_is_named(void **state) {
 
 // At check level 0 no wrong call is made.
 static void nothing_is_tried_at_level_0(void **state) {
-    (void)state;
     assert_int_equal(play(lm_strategy_named("tlsf", 0), "a 0 9\nf 0\n! double_free 0 0\n"),
                      LAW_NONE);
 }

@@ -58,13 +58,7 @@ static inline uint32_t index_find(heap *h, uint32_t bytes) {
     return h->index.map[1] ? tries_find(h, bytes, -bytes) : 0;
 }
 
-static uint64_t best_fit_heap_bytes_max(const lm_demand *demand) {
-    uint64_t fit = demand->block_bytes + demand->alignment;
-    return lm_heap_bytes(lm_gaps_bound(demand, fit), BOUNDARY_FIRST);
-}
-
 LM_STRATEGY(best_fit, boundary, .idea = "the smallest free block that fits: bins and tries",
             .bound = "M + (B + 2) n: a gap before each of B live blocks, up to n",
-            .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY |
-                            LM_HOLDS_CONTENT | LM_CONSTANT_TIME | LM_MERGES,
-            .allocate_dirty = boundary_allocate_dirty, .heap_bytes_max = best_fit_heap_bytes_max);
+            .capabilities = BOUNDARY_CAPABILITIES | LM_CONSTANT_TIME | LM_MERGES,
+            .allocate_dirty = boundary_allocate_dirty, .heap_bytes_max = boundary_heap_bytes_max);

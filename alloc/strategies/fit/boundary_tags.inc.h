@@ -479,3 +479,12 @@ static const char *boundary_validate(lm_memory *memory, lm_census *census) {
     if (census) *census = seen;
     return NULL;
 }
+
+#define BOUNDARY_CAPABILITIES                                                                      \
+    (LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT)
+
+// The bound of a strategy that grows the heap only if no free block fits.
+static inline uint64_t boundary_heap_bytes_max(const lm_demand *demand) {
+    uint64_t fit = demand->block_bytes + demand->alignment;
+    return lm_heap_bytes(lm_gaps_bound(demand, fit), BOUNDARY_FIRST);
+}

@@ -35,6 +35,5 @@ static uint64_t first_fit_heap_bytes_max(const lm_demand *demand) {
 
 LM_STRATEGY(first_fit, boundary, .idea = "the lowest free block that fits, by a table and tries",
             .bound = "M (2 + log2 n); with alignments M + (B + 2) n",
-            .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY |
-                            LM_HOLDS_CONTENT | LM_MERGES,
+            .capabilities = BOUNDARY_CAPABILITIES | LM_MERGES,
             .allocate_dirty = boundary_allocate_dirty, .heap_bytes_max = first_fit_heap_bytes_max);

@@ -74,6 +74,5 @@ static uint64_t half_fit_heap_bytes_max(const lm_demand *demand) {
 
 LM_STRATEGY(half_fit, boundary, .idea = "bins by powers of two, the first where all fit: O(1)",
             .bound = "M + (B + 2) 2n: a gap before each of B live blocks, up to 2n",
-            .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY |
-                            LM_HOLDS_CONTENT | LM_CONSTANT_TIME | LM_MERGES,
+            .capabilities = BOUNDARY_CAPABILITIES | LM_CONSTANT_TIME | LM_MERGES,
             .allocate_dirty = boundary_allocate_dirty, .heap_bytes_max = half_fit_heap_bytes_max);

@@ -98,6 +98,5 @@ static uint64_t tlsf_heap_bytes_max(const lm_demand *demand) {
 
 LM_STRATEGY(tlsf, boundary, .idea = "bins by size in two levels, bitmaps, merging: all O(1)",
             .bound = "M + (B + 2) 33/32 n: a gap before each of B live blocks",
-            .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY |
-                            LM_HOLDS_CONTENT | LM_CONSTANT_TIME | LM_MERGES,
+            .capabilities = BOUNDARY_CAPABILITIES | LM_CONSTANT_TIME | LM_MERGES,
             .allocate_dirty = boundary_allocate_dirty, .heap_bytes_max = tlsf_heap_bytes_max);

@@ -17,7 +17,6 @@ static uint32_t granule_of(const lm_memory *m, const void *block) {
 }
 
 static void bits_by_the_word(void **state) {
-    (void)state;
     uint64_t random = 1;
     for (int round = 0; round < 10000; round++) {
         random = random * 6364136223846793005u + 1442695040888963407u;
@@ -40,7 +39,6 @@ static void bits_by_the_word(void **state) {
 
 // Holes of 1 … 100 granules in falling order: each request takes the lowest hole that it fits.
 static void the_lowest_run_serves(void **state) {
-    (void)state;
     enum { HOLES = 100 };
     lm_memory m = heap_started(tested, 4, 10);
     void *holes[HOLES + 1];
@@ -65,7 +63,6 @@ static void the_lowest_run_serves(void **state) {
 
 // A run may begin in one page and end in another, or have whole ones inside.
 static void runs_cross_pages(void **state) {
-    (void)state;
     lm_memory m = heap_started(tested, 8, 8);
     lm_memory_refuse(&m, LM_REFUSE_ALL);
     lm_census empty = heap_walk(tested, &m);
@@ -107,7 +104,6 @@ static uint32_t lowest_run(const lm_memory *m, uint32_t count) {
 
 // Whatever is allocated, freed and resized, and whatever the hints have learnt from it.
 static void no_hint_hides_a_run(void **state) {
-    (void)state;
     enum { BLOCKS = 300 };
     lm_memory m = heap_started(tested, 20, 20);
     void *blocks[BLOCKS] = {0};
@@ -135,7 +131,6 @@ static void no_hint_hides_a_run(void **state) {
 
 // What was searched in vain is passed by, until something is freed in it.
 static void hints_learn(void **state) {
-    (void)state;
     lm_memory m = heap_started(tested, 4, 4);
     lm_memory_refuse(&m, LM_REFUSE_ALL);
     void *blocks[4000], *whole;
@@ -172,7 +167,6 @@ static void hints_learn(void **state) {
 
 // Of a large block, what lies inside is known by the page.
 static void large_blocks_end_where_they_end(void **state) {
-    (void)state;
     lm_memory m = heap_started(tested, 20, 200);
     unsigned char *block = tested->allocate(1000000, &m), *behind = tested->allocate(16, &m);
     uint32_t first = granule_of(&m, block), inside = 0;
@@ -196,7 +190,6 @@ static void large_blocks_end_where_they_end(void **state) {
 
 // The table moves where the heap outgrows it, what it leaves is free, and reset brings it back.
 static void the_table_moves(void **state) {
-    (void)state;
     for (int foreign = 0; foreign < 2; foreign++) {
         lm_memory m = heap_started(tested, 1, 2000);
         m.moving = true;
@@ -223,7 +216,6 @@ static void the_table_moves(void **state) {
 
 // But for what is new where the table moves behind it.
 static void fresh_memory_is_not_cleared(void **state) {
-    (void)state;
     lm_memory m = heap_started(tested, 1, 200);
     memset(lm_at(&m, 40000), 0xee, LM_PAGE_BYTES - 40000);
     uint64_t sum = 0;
@@ -248,7 +240,6 @@ static void fresh_memory_is_not_cleared(void **state) {
 }
 
 static void what_is_no_block_is_trapped(void **state) {
-    (void)state;
     lm_memory m = heap_started(tested, 1, 100);
     unsigned char *blocks[50];
     for (int i = 0; i < 50; i++)
@@ -282,71 +273,32 @@ typedef struct scene {
     uint32_t inner; // a page inside a block
 } scene;
 
-static map_word *word_of(scene *s, uint32_t granule) {
-    return maps_word(&s->memory, granule);
+// Breaks a law. Returns its name, or NULL if there are no more numbers.
+static const char *break_law(scene *s, int number) {
+    lm_memory *m = &s->memory;
+    HEAP_BREAK("table", s->h->maps.end++);
+    HEAP_BREAK("table", s->h->maps.table = 0);
+    HEAP_BREAK("table", *maps_note(m, 1) = PAGE_TABLE);
+    HEAP_BREAK("clean", s->h->maps.clean = s->live);
+    HEAP_BREAK("blocks", maps_word(m, s->live)->begins ^= maps_bit(s->live));
+    HEAP_BREAK("blocks", maps_word(m, s->live + 4)->free ^= maps_bit(s->live + 4);
+               maps_word(m, s->live + 6)->free ^= maps_bit(s->live + 6));
+    HEAP_BREAK("blocks", maps_word(m, s->live - 4)->begins ^= maps_bit(s->live - 4));
+    HEAP_BREAK("blocks", maps_word(m, 2)->begins |= maps_bit(2));
+    HEAP_BREAK("notes", *maps_note(m, 0) |= INSIDE);
+    HEAP_BREAK("notes", maps_word(m, s->inner * PAGE_GRANULES + 9)->begins = 1);
+    HEAP_BREAK("hints", maps_hints(m, 1)[(s->live - 1) / WORD_GRANULES] = 3);
+    HEAP_BREAK("hints", maps_hints(m, 0)[0] = 3);
+    HEAP_BREAK("notes", *maps_note(m, 0) = 3);
+    HEAP_BREAK("hints", s->h->groups[0] = 3);
+    HEAP_BREAK("hints",
+               maps_hints(m, 1)[bitmap_words_end(m) - 2] = WORD_GRANULES); // the last page is free
+    return NULL;
 }
-static void break_table_end(scene *s) {
-    s->h->maps.end++;
-}
-static void break_table_place(scene *s) {
-    s->h->maps.table = 0;
-}
-static void break_table_note(scene *s) {
-    *maps_note(&s->memory, 1) = PAGE_TABLE;
-}
-static void break_clean(scene *s) {
-    s->h->maps.clean = s->live;
-}
-static void break_blocks_lost(scene *s) {
-    word_of(s, s->live)->begins ^= maps_bit(s->live);
-}
-static void break_blocks_neither(scene *s) {
-    word_of(s, s->live + 4)->free ^= maps_bit(s->live + 4);
-    word_of(s, s->live + 6)->free ^= maps_bit(s->live + 6);
-}
-static void break_blocks_both(scene *s) {
-    word_of(s, s->live - 4)->begins ^= maps_bit(s->live - 4);
-}
-static void break_blocks_in_the_state(scene *s) {
-    word_of(s, 2)->begins |= maps_bit(2);
-}
-static void break_hint_of_a_word(scene *s) {
-    maps_hints(&s->memory, 1)[(s->live - 1) / WORD_GRANULES] = 3;
-}
-static void break_hint_of_a_page(scene *s) {
-    maps_hints(&s->memory, 0)[0] = 3;
-}
-static void break_note(scene *s) {
-    *maps_note(&s->memory, 0) = 3;
-}
-static void break_hint_of_a_group(scene *s) {
-    s->h->groups[0] = 3;
-}
-static void break_hint_across(scene *s) { // the last page is free
-    maps_hints(&s->memory, 1)[bitmap_words_end(&s->memory) - 2] = WORD_GRANULES;
-}
-static void break_notes_inside(scene *s) {
-    *maps_note(&s->memory, 0) |= INSIDE;
-}
-static void break_notes_begin_inside(scene *s) {
-    word_of(s, s->inner * PAGE_GRANULES + 9)->begins = 1;
-}
+
 static void each_broken_law_is_seen(void **state) {
-    (void)state;
-    static const struct {
-        void (*damage)(scene *);
-        const char *law;
-    } cases[] = {
-        {break_table_end, "table"},      {break_table_place, "table"},
-        {break_table_note, "table"},     {break_clean, "clean"},
-        {break_blocks_lost, "blocks"},   {break_blocks_neither, "blocks"},
-        {break_blocks_both, "blocks"},   {break_blocks_in_the_state, "blocks"},
-        {break_notes_inside, "notes"},   {break_notes_begin_inside, "notes"},
-        {break_hint_of_a_word, "hints"}, {break_hint_of_a_page, "hints"},
-        {break_note, "notes"},           {break_hint_of_a_group, "hints"},
-        {break_hint_across, "hints"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    const char *law = "";
+    for (int number = 0; law; number++) {
         scene s = {.memory = heap_started(tested, 5, 10), .inner = 2};
         lm_memory *m = &s.memory;
         void *before = tested->allocate(64, m), *live_one = tested->allocate(64, m);
@@ -358,11 +310,11 @@ static void each_broken_law_is_seen(void **state) {
         s.h = bitmap_heap(m);
         assert_true(*maps_note(m, s.inner) & INSIDE);
         heap_walk(tested, m);
-        cases[i].damage(&s);
-        const char *seen = tested->validate(m, NULL);
-        if (!seen) fail_msg("case %zu: %s is broken, and was not seen", i, cases[i].law);
-        if (strcmp(seen, cases[i].law) != 0) fail_msg("case %zu: %s", i, seen);
-        lm_memory_destroy(m);
+        law = break_law(&s, number);
+        if (law)
+            heap_broken(tested, m, law);
+        else
+            lm_memory_destroy(m);
     }
 }
 

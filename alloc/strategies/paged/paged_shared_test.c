@@ -1,18 +1,9 @@
 // What the conformance suite cannot know of paged_shared: blocks that one thread allocates and
 // another frees. Compiled twice: as every test, and with the strategy under ThreadSanitizer.
-#include "alloc/allocator.h"
+#include "alloc/conformance/heap.h"
 
 #include <pthread.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 extern const lm_allocator lm_paged_shared_level0, lm_paged_shared_level1;
 static const lm_allocator *const levels[] = {
@@ -44,10 +35,7 @@ static void make(shared *s, uint32_t pages, uint32_t pages_max) {
 }
 
 static lm_census walk(shared *s) {
-    lm_census census;
-    const char *broken = heap->validate(&s->memory, &census);
-    if (broken) fail_msg("law broken: %s", broken);
-    return census;
+    return heap_walk(heap, &s->memory);
 }
 
 // ---- One after the other -----------------------------------------------------------------------
@@ -55,7 +43,6 @@ static lm_census walk(shared *s) {
 // Whatever slab they are of, blocks freed by others serve their owner again, and nothing grows once
 // the others' caches are full.
 static void what_others_free_comes_back(void **state) {
-    (void)state;
     enum { BLOCKS = 3000 };
     static unsigned char *blocks[BLOCKS];
     shared s;
@@ -86,7 +73,6 @@ static void send_blocks(shared *s, unsigned char **blocks, int kept, int sent) {
 
 // What one frees it gets next, whosever it was.
 static void who_frees_a_block_gets_it(void **state) {
-    (void)state;
     static unsigned char *blocks[KEPT];
     shared s;
     make(&s, 1, 1000);
@@ -99,7 +85,6 @@ static void who_frees_a_block_gets_it(void **state) {
 
 // Full messages reach the owner before it takes a new slab; one that is not full waits.
 static void full_messages_come_back(void **state) {
-    (void)state;
     enum { MESSAGES = 5, SENT = MESSAGES * IN_MESSAGE + 1, ALLOCATED = 2000 };
     static unsigned char *blocks[KEPT + SENT];
     shared s;
@@ -120,7 +105,6 @@ static void full_messages_come_back(void **state) {
 
 // A thread that runs out of memory gives back what it keeps of others, and then they have it.
 static void caches_are_given_back_at_the_end(void **state) {
-    (void)state;
     static unsigned char *blocks[KEPT + 1];
     shared s;
     make(&s, 1, 2);
@@ -138,7 +122,6 @@ static void caches_are_given_back_at_the_end(void **state) {
 
 // Without memory for a heap, what a thread frees is sent at once.
 static void a_thread_without_a_heap_frees(void **state) {
-    (void)state;
     shared s;
     make(&s, 1, 1);
     unsigned char *block = NULL, *last = NULL;
@@ -153,7 +136,6 @@ static void a_thread_without_a_heap_frees(void **state) {
 }
 
 static void large_blocks_are_anyones(void **state) {
-    (void)state;
     shared s;
     make(&s, 1, 1000);
     unsigned char *block = heap->allocate(100000, &s.views[1]);
@@ -195,7 +177,6 @@ static unsigned char *make_block(lm_memory *m, uint32_t random) {
 }
 // Wherever close to 4 GiB a heap starts, its first table has room for what it says.
 static void the_table_ends_where_the_memory_does(void **state) {
-    (void)state;
     for (uint32_t left = 72 * 4096; left < 160 * 4096; left += 4096 + 208) {
         uint32_t start = UINT32_MAX - left + 1;
         lm_memory m;
@@ -236,7 +217,6 @@ static void *play(void *argument) {
 }
 
 static void threads_exchange_blocks(void **state) {
-    (void)state;
     static unsigned char *slots[SLOTS];
     shared s;
     memset(slots, 0, sizeof slots);
@@ -266,7 +246,6 @@ static void threads_exchange_blocks(void **state) {
 
 // Wherever the block is: in the cache of who freed it, or on its way.
 static void a_second_free_from_elsewhere_traps(void **state) {
-    (void)state;
     if (heap->check_level == 0) skip();
     static unsigned char *blocks[KEPT];
     shared s;
@@ -275,26 +254,14 @@ static void a_second_free_from_elsewhere_traps(void **state) {
         if (second == THREADS) send_blocks(&s, blocks, KEPT, 0);
         unsigned char *block = heap->allocate(BYTES, &s.views[1]);
         assert_non_null(heap->allocate(BYTES, &s.views[1]));
-        pid_t child = fork();
-        assert_true(child >= 0);
-        if (child == 0) {
-            signal(SIGILL, SIG_DFL);
-            signal(SIGTRAP, SIG_DFL);
-            heap->free(block, 0, &s.views[2]);
-            heap->free(block, 0, &s.views[second % THREADS]);
-            _exit(0);
-        }
-        int status = 0;
-        assert_int_equal(waitpid(child, &status, 0), child);
-        assert_true(WIFSIGNALED(status));
-        assert_true(WTERMSIG(status) == SIGILL || WTERMSIG(status) == SIGTRAP);
+        HEAP_TRAPS(heap->free(block, 0, &s.views[2]);
+                   heap->free(block, 0, &s.views[second % THREADS]));
     }
     lm_memory_destroy(&s.memory);
 }
 
 // A link in a cache, in a message that is being filled, and in one that was sent.
 static void broken_lists_are_seen(void **state) {
-    (void)state;
     static unsigned char *blocks[KEPT + IN_MESSAGE];
     static const struct {
         int sent, broken;
@@ -306,22 +273,19 @@ static void broken_lists_are_seen(void **state) {
         send_blocks(&s, blocks, KEPT, cases[i].sent);
         walk(&s);
         memset(blocks[cases[i].broken], 0x11, 4);
-        assert_string_equal(heap->validate(&s.memory, NULL), cases[i].law);
-        lm_memory_destroy(&s.memory);
+        heap_broken(heap, &s.memory, cases[i].law);
     }
 }
 
 // A block in a list twice is counted as free twice, or makes a circle.
 static void a_block_in_a_list_twice_is_seen(void **state) {
-    (void)state;
     static unsigned char *blocks[3];
     shared s;
     make(&s, 1, 100);
     send_blocks(&s, blocks, 3, 0);
     walk(&s);
     memcpy(blocks[0], blocks[2], 4); // the last one's link now follows the first one too
-    assert_string_equal(heap->validate(&s.memory, NULL), "caches");
-    lm_memory_destroy(&s.memory);
+    heap_broken(heap, &s.memory, "caches");
 }
 
 int main(void) {

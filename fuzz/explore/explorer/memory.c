@@ -1,5 +1,6 @@
-// The explorer's linear memories: like those of fuzz/play/fuzz_memory.c, but with pages smaller than
-// the system's. Each has 64 KiB at most, is allocated once, and gives nothing back. Growth moves a moving memory between two places; the old place is filled with junk.
+// The explorer's linear memories: as those of fuzz/play/fuzz_memory.c, but with pages smaller than
+// the system's. Each has 64 KiB at most, is allocated once, and gives nothing back. Growth moves a
+// moving memory between two places; the old place is filled with junk.
 #include "fuzz/play/fuzz_memory.h"
 
 #include <errno.h>
