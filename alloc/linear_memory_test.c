@@ -1,7 +1,7 @@
 // The contract of alloc/linear_memory.h: growth and its failures, faults, moves, commit policies,
 // an embedder's memory, views.
-#include "alloc/cmocka.h"
 #include "alloc/linear_memory.h"
+#include "cli/test.h"
 
 #include <errno.h>
 #include <linux/filter.h>
@@ -35,7 +35,7 @@ static bool readable(const volatile unsigned char *address) {
     return written == 1;
 }
 
-static void grows_at_its_end(void **state) {
+TEST(grows_at_its_end) {
     lm_memory memory = make(1, 10, false);
     unsigned char *base = lm_memory_base(&memory);
     base[LM_PAGE_BYTES - 1] = 7;
@@ -60,7 +60,7 @@ static void grows_at_its_end(void **state) {
     assert_false(readable(base));
 }
 
-static void refuses_on_demand(void **state) {
+TEST(refuses_on_demand) {
     lm_memory memory = make(0, 100, false);
     lm_memory_refuse(&memory, 2);
     assert_int_equal(lm_memory_grow(&memory, 1), LM_GROW_REFUSED);
@@ -77,7 +77,7 @@ static void refuses_on_demand(void **state) {
     lm_memory_destroy(&memory);
 }
 
-static void moves_with_its_content(void **state) {
+TEST(moves_with_its_content) {
     lm_memory memory = make(3, 20, false);
     unsigned char *old = lm_memory_base(&memory);
     memset(old, 0xa5, 4096);
@@ -98,7 +98,7 @@ static void moves_with_its_content(void **state) {
 }
 
 // All earlier addresses of the memory fault, not only the last one.
-static void every_growth_moves_in_the_moving_mode(void **state) {
+TEST(every_growth_moves_in_the_moving_mode) {
     lm_memory memory = make(1, 40, true);
     unsigned char *had[30];
     for (int i = 0; i < 30; i++) {
@@ -121,7 +121,7 @@ static void every_growth_moves_in_the_moving_mode(void **state) {
     lm_memory_destroy(&memory);
 }
 
-static void ends_at_two_to_the_32(void **state) {
+TEST(ends_at_two_to_the_32) {
     for (int moving = 0; moving < 2; moving++) {
         lm_memory memory = make(1, LM_PAGES_MAX, moving);
         assert_int_equal(lm_memory_grow(&memory, LM_PAGES_MAX - 2), 1);
@@ -135,7 +135,7 @@ static void ends_at_two_to_the_32(void **state) {
     }
 }
 
-static void options_that_contradict(void **state) {
+TEST(options_that_contradict) {
     const lm_memory_options wrong[] = {
         {.pages = 0, .pages_max = 0},
         {.pages = 2, .pages_max = 1},
@@ -178,7 +178,7 @@ static uint32_t alignment_of(lm_memory_commit commit) {
 }
 
 // Sizes, failures, content and an aligned base that stays are the same with every policy.
-static void every_commit_grows_alike(void **state) {
+TEST(every_commit_grows_alike) {
     for (size_t c = 0; c < COMMITS; c++)
         for (uint32_t pages_max = 1; pages_max < 3 * STEP_PAGES; pages_max += 21) {
             lm_memory memory = make_committing(commits[c], 1, pages_max, false);
@@ -203,7 +203,7 @@ static void every_commit_grows_alike(void **state) {
 }
 
 // Accesses fault after the last step that the size reaches into; with 4K after the size.
-static void accesses_beyond_the_steps_fault(void **state) {
+TEST(accesses_beyond_the_steps_fault) {
     static const uint32_t sizes[] = {0, 1, STEP_PAGES, STEP_PAGES + 1};
     for (size_t c = 0; c < COMMITS; c++)
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
@@ -220,7 +220,7 @@ static void accesses_beyond_the_steps_fault(void **state) {
             }
 }
 
-static void every_commit_moves_with_its_content(void **state) {
+TEST(every_commit_moves_with_its_content) {
     for (size_t c = 0; c < COMMITS; c++) {
         lm_memory memory = make_committing(commits[c], 1, 3 * STEP_PAGES, true);
         for (uint32_t i = 1; i < 3 * STEP_PAGES; i += 5) {
@@ -269,7 +269,7 @@ static bool steps_are_present(void) {
     return holds;
 }
 
-static void steps_of_2m_are_present_at_once(void **state) {
+TEST(steps_of_2m_are_present_at_once) {
     assert_true(steps_are_present());
     lm_memory memory = make_committing(LM_COMMIT_4K, 1, 10, false);
     assert_int_equal(present(lm_memory_base(&memory), LM_PAGE_BYTES), 0);
@@ -305,7 +305,7 @@ static bool a_growth_is_refused(void) {
 
 // If the system has no call to make memory present, each page is written to; if it has no memory,
 // the growth fails.
-static void populating_may_be_denied(void **state) {
+TEST(populating_may_be_denied) {
     static const struct {
         unsigned error;
         bool (*holds)(void);
@@ -343,7 +343,7 @@ static unsigned long huge_bytes(const void *address) {
 
 // The first access to a step makes all of it present, although the size reaches only one page into
 // it.
-static void growth_is_backed_by_huge_pages(void **state) {
+TEST(growth_is_backed_by_huge_pages) {
     char enabled[64] = "[never]";
     FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "r");
     if (file && !fgets(enabled, sizeof enabled, file)) strcpy(enabled, "[never]");
@@ -380,7 +380,7 @@ static bool provide_place(lm_memory *memory, uint32_t pages, bool moves) {
     return true;
 }
 
-static void an_embedder_provides_the_memory(void **state) {
+TEST(an_embedder_provides_the_memory) {
     for (int moving = 0; moving < 2; moving++) {
         place = 0;
         memset(places, 0, sizeof places);
@@ -420,7 +420,7 @@ static void an_embedder_provides_the_memory(void **state) {
 
 // ---- Views --------------------------------------------------------------------------------------
 
-static void views_that_cannot_be(void **state) {
+TEST(views_that_cannot_be) {
     lm_memory memory = make(1, 10, false), moving = make(1, 10, true), view;
     errno = 0;
     assert_false(lm_memory_share(&memory, &view, LM_THREADS_MAX));
@@ -433,7 +433,7 @@ static void views_that_cannot_be(void **state) {
     lm_memory_destroy(&moving);
 }
 
-static void views_see_one_memory(void **state) {
+TEST(views_see_one_memory) {
     lm_memory memory, first, second;
     assert_true(lm_memory_create(
         &memory, &(lm_memory_options){.pages = 1, .pages_max = 10, .heap_start = 64}));
@@ -492,7 +492,7 @@ static void *grow_to_the_end(void *argument) {
 }
 
 // Concurrent growths are given disjoint pages, which are zero, and all pages together.
-static void concurrent_growths_lose_nothing(void **state) {
+TEST(concurrent_growths_lose_nothing) {
     for (size_t round = 0; round < 30; round++) {
         lm_memory_commit commit = commits[round % COMMITS];
         lm_memory memory = make_committing(commit, 5, GROWERS_PAGES, false);
@@ -522,24 +522,4 @@ static void concurrent_growths_lose_nothing(void **state) {
     }
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(grows_at_its_end),
-        cmocka_unit_test(refuses_on_demand),
-        cmocka_unit_test(moves_with_its_content),
-        cmocka_unit_test(every_growth_moves_in_the_moving_mode),
-        cmocka_unit_test(ends_at_two_to_the_32),
-        cmocka_unit_test(options_that_contradict),
-        cmocka_unit_test(every_commit_grows_alike),
-        cmocka_unit_test(accesses_beyond_the_steps_fault),
-        cmocka_unit_test(every_commit_moves_with_its_content),
-        cmocka_unit_test(steps_of_2m_are_present_at_once),
-        cmocka_unit_test(populating_may_be_denied),
-        cmocka_unit_test(growth_is_backed_by_huge_pages),
-        cmocka_unit_test(an_embedder_provides_the_memory),
-        cmocka_unit_test(views_that_cannot_be),
-        cmocka_unit_test(views_see_one_memory),
-        cmocka_unit_test(concurrent_growths_lose_nothing),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

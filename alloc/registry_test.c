@@ -1,11 +1,11 @@
-#include "alloc/cmocka.h"
 #include "alloc/registry.h"
+#include "cli/test.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
-static void tables_are_complete(void **state) {
+TEST(tables_are_complete) {
     assert_true(lm_strategy_count() > 0);
     for (size_t i = 0; i < lm_strategy_count(); i++) {
         for (int level = 0; level < LM_CHECK_LEVELS; level++) {
@@ -25,7 +25,7 @@ static void tables_are_complete(void **state) {
     }
 }
 
-static void levels_differ_in_nothing_else(void **state) {
+TEST(levels_differ_in_nothing_else) {
     for (size_t i = 0; i < lm_strategy_count(); i++) {
         const lm_allocator *first = lm_strategy_at(i, 0);
         for (int level = 1; level < LM_CHECK_LEVELS; level++) {
@@ -38,7 +38,7 @@ static void levels_differ_in_nothing_else(void **state) {
     }
 }
 
-static void names_find_their_strategy(void **state) {
+TEST(names_find_their_strategy) {
     for (size_t i = 0; i < lm_strategy_count(); i++) {
         const lm_allocator *a = lm_strategy_at(i, 1);
         assert_ptr_equal(lm_strategy_named(a->name, 1), a); // so names are unique
@@ -94,7 +94,7 @@ static void break_content(void) {
 }
 
 // Each fault of a table is told, and a table without one has none.
-static void a_broken_table_is_told(void **state) {
+TEST(a_broken_table_is_told) {
     static const struct {
         void (*break_table)(void);
         const char *says;
@@ -128,12 +128,4 @@ static void a_broken_table_is_told(void **state) {
     assert_null(lm_registry_fault(fault));
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tables_are_complete),
-        cmocka_unit_test(levels_differ_in_nothing_else),
-        cmocka_unit_test(names_find_their_strategy),
-        cmocka_unit_test(a_broken_table_is_told),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

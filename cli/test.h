@@ -4,6 +4,7 @@
 #include "cli/child.h"
 #include "cli/file.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,14 +21,20 @@
 
 #define ITEMS(array) (sizeof(array) / sizeof *(array))
 
-static struct CMUnitTest tests[64]; // in order of definition; empty ones are skipped
-static size_t test_count;
+// In order of definition; empty ones are skipped.
+__attribute__((unused)) static struct CMUnitTest tests[128];
+__attribute__((unused)) static size_t test_count;
 
 // Begins the definition of a test, and lists it. Fields of struct CMUnitTest may follow the name.
-#define TEST(test, ...)                                                                            \
+#define TEST(test, ...) TEST_CASES(test, {.name = #test, .test_func = test, __VA_ARGS__})
+
+// The same for a test that runs several times: the initialisers of each struct CMUnitTest.
+#define TEST_CASES(test, ...)                                                                      \
     static void test(void **state);                                                                \
     __attribute__((constructor)) static void test##_listed(void) {                                 \
-        tests[test_count++] = (struct CMUnitTest){.name = #test, .test_func = test, __VA_ARGS__};  \
+        const struct CMUnitTest cases[] = {__VA_ARGS__};                                           \
+        memcpy(tests + test_count, cases, sizeof cases);                                           \
+        test_count += ITEMS(cases);                                                                \
     }                                                                                              \
     static void test(void **state)
 
@@ -76,16 +83,23 @@ static inline const char *test_beside(const char *name) {
 #define FOLDER_TEST(test)                                                                          \
     TEST(test, .setup_func = test_enter_folder, .teardown_func = test_leave_folder)
 
-static char test_folder[] = "/tmp/linmem-test-XXXXXX";
+#ifndef TEST_FOLDER
+#define TEST_FOLDER "/tmp/linmem's test-XXXXXX" // with characters that need quoting
+#endif
+__attribute__((unused)) static char test_folder[] = TEST_FOLDER;
+__attribute__((unused)) static int test_folder_before = -1;
 
-// Setup and teardown of a test or a group: makes an empty folder the current one, and removes it
-// with its content.
+// Setup and teardown of a test or a group: makes an empty folder the current one; returns to the
+// folder before and removes the other with its content.
 static inline int test_enter_folder(void **state) {
     memset(test_folder + sizeof test_folder - 7, 'X', 6); // mkdtemp needs them
+    test_folder_before = open(".", O_PATH | O_CLOEXEC);
     return mkdtemp(test_folder) && chdir(test_folder) == 0 ? 0 : -1;
 }
 static inline int test_leave_folder(void **state) {
-    return chdir("/") == 0 && file_remove_tree(test_folder) ? 0 : -1;
+    bool left = fchdir(test_folder_before) == 0 && file_remove_tree(test_folder);
+    close(test_folder_before);
+    return left ? 0 : -1;
 }
 
 // ---- Processes ----------------------------------------------------------------------------------

@@ -110,7 +110,7 @@ static lm_handle with_stamp(lm_handle handle, uint32_t owner, uint32_t generatio
     return (uint64_t)(owner << 24 | generation) << 32 | (uint32_t)handle;
 }
 
-static void invalid_handles_are_rejected(void **state) {
+TEST_BOTH(invalid_handles_are_rejected) {
     lm_handle a = create(IMPORTED, 40), dead = create(HOME, 40);
     FREES(lm_buffer_release(r, DART, dead));
     const lm_handle numbers[] = {
@@ -134,7 +134,7 @@ static void invalid_handles_are_rejected(void **state) {
     }
 }
 
-static void stale_handles_are_rejected(void **state) {
+TEST_BOTH(stale_handles_are_rejected) {
     for (uint32_t memory = 0; memory < MEMORIES; memory++) {
         lm_handle old = create(memory, 40), moved = create(memory, 10), now;
         FREES(lm_buffer_release(r, DART, old));
@@ -147,7 +147,7 @@ static void stale_handles_are_rejected(void **state) {
     }
 }
 
-static void handles_belong_to_their_owner(void **state) {
+TEST_BOTH(handles_belong_to_their_owner) {
     lm_handle a = create(HOME, 40), b = share(create(ODD, 8), SCRIPT);
     assert_all_misuse(SCRIPT, a, LM_WRONG_OWNER);
     assert_all_misuse(254, a, LM_WRONG_OWNER);
@@ -157,7 +157,7 @@ static void handles_belong_to_their_owner(void **state) {
 }
 
 // Also while another owner keeps the buffer alive.
-static void a_released_share_is_not_revived(void **state) {
+TEST_BOTH(a_released_share_is_not_revived) {
     for (uint32_t memory = 0; memory < MEMORIES; memory++) {
         lm_handle alone = create(memory, 40), shared = create(memory, 41);
         share(shared, SCRIPT);
@@ -174,7 +174,7 @@ static void a_released_share_is_not_revived(void **state) {
 }
 
 // The narrow build counts to the maximum; else the count is set near it.
-static void counts_do_not_wrap(void **state) {
+TEST_BOTH(counts_do_not_wrap) {
     lm_handle a = create(IMPORTED, 40);
     lm_slot *s = lm_slot_at(r, lm_handle_slot(a));
     uint32_t far = LM_COUNT_MAX > 1000 ? LM_COUNT_MAX - 3 : 1;
@@ -206,7 +206,7 @@ static lm_status adopt_with(uint32_t owner, uint32_t memory, uint32_t block, uin
     return status;
 }
 
-static void bad_arguments_change_nothing(void **state) {
+TEST_BOTH(bad_arguments_change_nothing) {
     lm_handle a = create(HOME, 40), given = 42;
     picture before = take_picture();
     static const uint32_t nobody[] = {255, 256, UINT32_MAX}, nowhere[] = {3, 254, 255, UINT32_MAX};
@@ -241,7 +241,7 @@ static void bad_arguments_change_nothing(void **state) {
 }
 
 // The head of a strategy's heap, and the records of the buffer table, at both ends.
-static void own_records_are_not_adopted(void **state) {
+TEST_BOTH(own_records_are_not_adopted) {
     create(HOME, 40);
     const lm_buffer_table_state *s = lm_state_of(r);
     uint32_t part = lm_records_block(&s->slots, LM_RECORDS_FIRST, sizeof(lm_slot));
@@ -264,7 +264,7 @@ static void own_records_are_not_adopted(void **state) {
     assert_as_in(&before);
 }
 
-static void unknown_numbers_have_no_live_buffers(void **state) {
+TEST_BOTH(unknown_numbers_have_no_live_buffers) {
     static const uint32_t numbers[] = {3, 4, 254, 255, 256, 3000, 1u << 31, UINT32_MAX};
     static const lm_live nothing;
     create(HOME, 40);
@@ -276,7 +276,7 @@ static void unknown_numbers_have_no_live_buffers(void **state) {
     }
 }
 
-static void incomplete_allocators_are_rejected(void **state) {
+TEST_BOTH(incomplete_allocators_are_rejected) {
     lm_memory *memory = &memories[IMPORTED];
     lm_allocator lacks[3] = {imported, imported, imported};
     lacks[0].allocate = NULL, lacks[1].resize = NULL, lacks[2].free = NULL;
@@ -294,7 +294,7 @@ static void incomplete_allocators_are_rejected(void **state) {
 }
 
 // With atomic counts bytes are cleared and copied while other threads allocate.
-static void moving_memories_are_rejected_with_atomic_counts(void **state) {
+TEST_BOTH(moving_memories_are_rejected_with_atomic_counts) {
     bool refused = r->counts->threads;
     lm_memory moving;
     lm_buffer_table other;
@@ -331,7 +331,7 @@ static void assert_not_started(lm_buffer_table *ended) {
     assert_true(handle == 42 && info.start == 42 && census.live_blocks == 0);
 }
 
-static void a_table_not_started_returns_not_started(void **state) {
+TEST_BOTH(a_table_not_started_returns_not_started) {
     lm_buffer_table other;
     lm_memory full;
     create(HOME, 40);
@@ -346,7 +346,7 @@ static void a_table_not_started_returns_not_started(void **state) {
     lm_memory_destroy(&full);
 }
 
-static void shared_buffers_are_not_resized(void **state) {
+TEST_BOTH(shared_buffers_are_not_resized) {
     lm_handle twice = create(IMPORTED, 40), both = create(HOME, 40), other = share(both, SCRIPT);
     OK(lm_buffer_retain(r, DART, twice));
     assert_misuse(RESIZE, DART, twice, LM_SHARED);
@@ -357,14 +357,14 @@ static void shared_buffers_are_not_resized(void **state) {
     assert_int_equal(info_of(other).size, 4000);
 }
 
-static void statuses_have_names(void **state) {
+TEST(statuses_have_names) {
     for (int i = 0; i < LM_STATUSES; i++)
         assert_memory_equal(lm_status_name((lm_status)i), "LM_", 3);
 }
 
 // ---- Counting ----------------------------------------------------------------------------------
 
-static void the_last_release_frees(void **state) {
+TEST_BOTH(the_last_release_frees) {
     for (uint32_t memory = 0; memory < MEMORIES; memory++) {
         lm_handle a = create(memory, 100), b = share(a, SCRIPT), c = share(b, DART);
         uint64_t blocks = blocks_in(memory);
@@ -386,7 +386,7 @@ static void the_last_release_frees(void **state) {
     }
 }
 
-static void unique_means_one_reference(void **state) {
+TEST_BOTH(unique_means_one_reference) {
     lm_handle a = create(HOME, 8), b;
     assert_true(info_of(a).unique);
     OK(lm_buffer_retain(r, DART, a));
@@ -398,7 +398,7 @@ static void unique_means_one_reference(void **state) {
     assert_true(info_of(b).unique);
 }
 
-static void adopted_blocks_are_freed_by_their_allocator(void **state) {
+TEST_BOTH(adopted_blocks_are_freed_by_their_allocator) {
     for (uint32_t memory = 0; memory < MEMORIES; memory++) {
         const lm_allocator *a = r->memories.at[memory].allocator;
         uint64_t blocks = blocks_in(memory);
@@ -418,7 +418,7 @@ static void adopted_blocks_are_freed_by_their_allocator(void **state) {
     }
 }
 
-static void transfers_have_no_net_change(void **state) {
+TEST_BOTH(transfers_have_no_net_change) {
     lm_handle a = create(IMPORTED, 30), b, c;
     lm_live before = lm_buffer_table_live_in(r, IMPORTED);
     OK(lm_buffer_transfer(r, DART, a, SCRIPT, &b)); // the last reference
@@ -437,7 +437,7 @@ static void transfers_have_no_net_change(void **state) {
     walk();
 }
 
-static void release_all_releases_one_owners_references(void **state) {
+TEST_BOTH(release_all_releases_one_owners_references) {
     lm_handle kept = create_of(SCRIPT, ODD, 5);
     share(kept, DART);
     for (uint32_t i = 0; i < 9; i++) {
@@ -454,7 +454,7 @@ static void release_all_releases_one_owners_references(void **state) {
     FREES(lm_buffer_release(r, SCRIPT, kept));
 }
 
-static void a_table_has_255_memories(void **state) {
+TEST_BOTH(a_table_has_255_memories) {
     for (uint32_t i = MEMORIES; i < LM_MEMORIES_MAX; i++)
         assert_int_equal(lm_buffer_table_add(r, &imported, &memories[IMPORTED]), i);
     assert_int_equal(lm_buffer_table_add(r, &imported, &memories[IMPORTED]), LM_MEMORIES_MAX);
@@ -471,7 +471,7 @@ static void a_table_has_255_memories(void **state) {
 // ---- The limits of generations and slots -------------------------------------------------------
 
 // A transfer of the last reference takes another slot if this one has no generation left.
-static void used_up_slots_retire(void **state) {
+TEST_BOTH(used_up_slots_retire) {
     if (!NARROW) skip();
     enum { SERVED = NARROW ? LM_GENERATION_MAX : 1 };
     lm_handle handles[SERVED], moved;
@@ -509,7 +509,7 @@ static void assert_no_slot(lm_handle a, uint32_t memory, lm_status status) {
     assert_as_in(&before);
 }
 
-static void slots_run_out(void **state) {
+TEST_BOTH(slots_run_out) {
     if (!NARROW) skip();
     lm_handle a = create(ODD, 30), b;
     OK(lm_buffer_retain(r, DART, a));
@@ -575,14 +575,14 @@ static void assert_kept_aligned(uint32_t memory) {
     assert_int_equal(blocks_in(memory), blocks);
 }
 
-static void buffers_are_aligned_and_stay_so(void **state) {
+TEST_BOTH(buffers_are_aligned_and_stay_so) {
     for (uint32_t memory = 0; memory < MEMORIES; memory++)
         assert_kept_aligned(memory);
     odd.allocate_aligned = imported_allocate_aligned; // its resize still aligns to 8 only
     assert_kept_aligned(ODD);
 }
 
-static void zeroed_buffers_are_zero(void **state) {
+TEST_BOTH(zeroed_buffers_are_zero) {
     odd.allocate_zeroed = imported_allocate_zeroed; // aligned to 8 only: may be placed again
     for (uint32_t memory = 0; memory < MEMORIES; memory++)
         for (uint32_t alignment = 1; alignment <= 4096; alignment *= 2)
@@ -609,7 +609,7 @@ static size_t resident_pages(const lm_memory *memory) {
 }
 
 // At most an eighth is resident, for a strategy's records and huge pages.
-static void fresh_pages_are_not_cleared(void **state) {
+TEST_BOTH(fresh_pages_are_not_cleared) {
     enum { BYTES = 64 << 20 };
     for (size_t i = 0; i < lm_strategy_count(); i++) {
         const lm_allocator *a = lm_strategy_at(i, 0);
@@ -633,7 +633,7 @@ static void *odd_counted_zeroed(size_t size, lm_memory *memory) {
 }
 
 // An imported calloc clears a large buffer unless other threads would wait for the lock.
-static void no_thread_waits_for_a_large_buffer(void **state) {
+TEST_BOTH(no_thread_waits_for_a_large_buffer) {
     static const struct {
         uint32_t size;
         unsigned capabilities;
@@ -651,7 +651,7 @@ static void no_thread_waits_for_a_large_buffer(void **state) {
 }
 
 // Also on an allocator whose allocate(0) returns NULL.
-static void empty_buffers_are_distinct(void **state) {
+TEST_BOTH(empty_buffers_are_distinct) {
     for (uint32_t memory = 0; memory < MEMORIES; memory++) {
         lm_handle a = create(memory, 0), b = create(memory, 0);
         assert_true(info_of(a).start != info_of(b).start);
@@ -666,7 +666,7 @@ static void empty_buffers_are_distinct(void **state) {
     walk();
 }
 
-static void requests_too_large_change_nothing(void **state) {
+TEST_BOTH(requests_too_large_change_nothing) {
     static const uint32_t sizes[] = {UINT32_MAX,      UINT32_MAX - 1, UINT32_MAX - 15,
                                      UINT32_MAX - 63, 0xFFFF0000u,    0xFFFEFFFFu,
                                      1u << 31,        1u << 29,       (1u << 28) + 1};
@@ -689,7 +689,7 @@ static void requests_too_large_change_nothing(void **state) {
 }
 
 // With any alignment and allocator, even if the memory is full.
-static void a_buffer_can_always_be_made_smaller(void **state) {
+TEST_BOTH(a_buffer_can_always_be_made_smaller) {
     static const uint32_t alignments[] = {1, 8, 16, 64, 4096, LM_PAGE_BYTES};
     for (uint32_t memory = 0; memory < MEMORIES; memory++)
         for (size_t i = 0; i < sizeof alignments / sizeof *alignments; i++) {
@@ -723,7 +723,7 @@ static void *counted_resize(void *block, size_t size, lm_memory *memory) {
     return imported_base()->resize(block, size, memory);
 }
 
-static void imported_buffers_are_resized_by_their_allocator(void **state) {
+TEST_BOTH(imported_buffers_are_resized_by_their_allocator) {
     static const uint32_t alignments[] = {1, 8, 16, 64, 4096};
     imported.allocate = counted_allocate;
     imported.resize = counted_resize;
@@ -742,7 +742,7 @@ static void imported_buffers_are_resized_by_their_allocator(void **state) {
 
 // ---- Growth ------------------------------------------------------------------------------------
 
-static void moved_memories_keep_their_buffers(void **state) {
+TEST(moved_memories_keep_their_buffers, .setup_func = start_plain, .teardown_func = end) {
     lm_handle a = create(HOME, 64), b = share(a, SCRIPT), c = create(IMPORTED, 32);
     fill(a, 64), fill(c, 32);
     for (uint32_t i = 0; i < 20; i++) {
@@ -780,7 +780,7 @@ static void assert_refused(uint32_t memory) {
     FREES(lm_buffer_release(r, DART, wide));
 }
 
-static void refused_growth_changes_nothing(void **state) {
+TEST_BOTH(refused_growth_changes_nothing) {
     for (uint32_t memory = 0; memory < MEMORIES; memory++)
         assert_refused(memory);
 }
@@ -791,7 +791,7 @@ static bool slots_fill_their_parts(void) {
 }
 
 // No call takes a slot if home has no room for more.
-static void slots_need_room_in_home(void **state) {
+TEST_BOTH(slots_need_room_in_home) {
     lm_handle a = create(IMPORTED, 20);
     OK(lm_buffer_retain(r, DART, a));
     while (lm_state_of(r)->free || !slots_fill_their_parts())
@@ -824,7 +824,7 @@ static void note_pressure(void *context, lm_buffer_table *pressed, uint32_t memo
     FREES(lm_buffer_release(r, DART, inner));
 }
 
-static void a_request_over_budget_calls_the_callback(void **state) {
+TEST_BOTH(a_request_over_budget_calls_the_callback) {
     memset(&pressure, 0, sizeof pressure);
     lm_buffer_table_set_pressure(r, note_pressure, &pressure);
     OK(lm_buffer_table_set_budget(r, IMPORTED, 1000));
@@ -843,7 +843,7 @@ static void a_request_over_budget_calls_the_callback(void **state) {
     assert_int_equal(pressure.calls, 2);
 }
 
-static void an_adoption_over_budget_calls_the_callback(void **state) {
+TEST_BOTH(an_adoption_over_budget_calls_the_callback) {
     memset(&pressure, 0, sizeof pressure);
     lm_buffer_table_set_pressure(r, note_pressure, &pressure);
     OK(lm_buffer_table_set_budget(r, IMPORTED, 1500));
@@ -881,7 +881,7 @@ static void *nesting_resize(void *block, size_t size, lm_memory *memory) {
 }
 
 // Two buffers each fit the budget, but not together: the callback is called once.
-static void requests_in_progress_count_for_the_budget(void **state) {
+TEST_BOTH(requests_in_progress_count_for_the_budget) {
     static const struct {
         lm_status (*outer)(void), (*inner)(void);
     } calls[] = {
@@ -907,7 +907,7 @@ static void requests_in_progress_count_for_the_budget(void **state) {
 }
 
 // Out of memory: the request is tried once more after the callback.
-static void out_of_memory_calls_the_callback(void **state) {
+TEST_BOTH(out_of_memory_calls_the_callback) {
     memset(&pressure, 0, sizeof pressure);
     uint32_t half = 1u << 27;
     lm_handle large = create(IMPORTED, half), again, none = 42;
@@ -943,7 +943,7 @@ static void *release_raced(void *nothing) {
 }
 
 // One of the two calls frees, the other does not.
-static void release_all_races_with_release(void **state) {
+TEST(release_all_races_with_release, .setup_func = start_atomic, .teardown_func = end) {
     if (NARROW) skip();
     pthread_t thread;
     uint64_t freed_by_all = 0;
@@ -969,7 +969,7 @@ static void release_all_races_with_release(void **state) {
 // ---- Laws --------------------------------------------------------------------------------------
 
 // Two shares of one buffer, one of another, and free slots.
-static void each_law_is_checked(void **state) {
+TEST_BOTH(each_law_is_checked) {
     enum { FIRST, SECOND, THIRD, FREE };
     enum { COUNT, STAMP, START, SIZE, NEXT, PREVIOUS, BLOCK, ALIGNMENT, WORDS };
     static const struct {
@@ -1011,46 +1011,4 @@ static void each_law_is_checked(void **state) {
     walk();
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        BOTH(invalid_handles_are_rejected),
-        BOTH(stale_handles_are_rejected),
-        BOTH(handles_belong_to_their_owner),
-        BOTH(a_released_share_is_not_revived),
-        BOTH(counts_do_not_wrap),
-        BOTH(bad_arguments_change_nothing),
-        BOTH(own_records_are_not_adopted),
-        BOTH(unknown_numbers_have_no_live_buffers),
-        BOTH(incomplete_allocators_are_rejected),
-        BOTH(moving_memories_are_rejected_with_atomic_counts),
-        BOTH(a_table_not_started_returns_not_started),
-        BOTH(shared_buffers_are_not_resized),
-        cmocka_unit_test(statuses_have_names),
-        BOTH(the_last_release_frees),
-        BOTH(unique_means_one_reference),
-        BOTH(adopted_blocks_are_freed_by_their_allocator),
-        BOTH(transfers_have_no_net_change),
-        BOTH(release_all_releases_one_owners_references),
-        BOTH(a_table_has_255_memories),
-        BOTH(used_up_slots_retire),
-        BOTH(slots_run_out),
-        BOTH(buffers_are_aligned_and_stay_so),
-        BOTH(zeroed_buffers_are_zero),
-        BOTH(fresh_pages_are_not_cleared),
-        BOTH(no_thread_waits_for_a_large_buffer),
-        BOTH(empty_buffers_are_distinct),
-        BOTH(requests_too_large_change_nothing),
-        BOTH(a_buffer_can_always_be_made_smaller),
-        BOTH(imported_buffers_are_resized_by_their_allocator),
-        cmocka_unit_test_setup_teardown(moved_memories_keep_their_buffers, start_plain, end),
-        BOTH(refused_growth_changes_nothing),
-        BOTH(slots_need_room_in_home),
-        BOTH(a_request_over_budget_calls_the_callback),
-        BOTH(an_adoption_over_budget_calls_the_callback),
-        BOTH(requests_in_progress_count_for_the_budget),
-        BOTH(out_of_memory_calls_the_callback),
-        BOTH(each_law_is_checked),
-        cmocka_unit_test_setup_teardown(release_all_races_with_release, start_atomic, end),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

@@ -326,7 +326,7 @@ static void call_back(const lm_counts *counts, const struct trigger *t, const st
     finish_and_end();
 }
 
-static void each_call_works_inside_each(void **state) {
+TEST(each_call_works_inside_each) {
     for (uint32_t atomic = 0; atomic < 2; atomic++)
         for (uint32_t t = 0; t < TRIGGERS; t++)
             for (uint32_t c = 0; c < CALLBACKS; c++)
@@ -357,7 +357,7 @@ static lm_status use_victim(void) {
     return LM_OK;
 }
 
-static void a_buffer_that_is_resized_is_busy(void **state) {
+TEST_BOTH(a_buffer_that_is_resized_is_busy) {
     arm(IN_RESIZE, use_victim, LM_OK);
     OK(lm_buffer_resize(r, DART, victim, 5000));
     assert_int_equal(info_of(victim).size, 5000);
@@ -382,7 +382,7 @@ static lm_status drain_victims(void) {
     return drained.failed == 1 ? LM_BUSY : LM_OK;
 }
 
-static void ending_a_token_of_a_busy_buffer_returns_busy(void **state) {
+TEST(ending_a_token_of_a_busy_buffer_returns_busy) {
     static lm_status (*const ends[])(void) = {detach_all_of_victim, close_victims, drain_victims};
     for (uint32_t way = 0; way < 6; way++) {
         start(way % 2 ? &lm_counts_atomic : &lm_counts_plain);
@@ -451,7 +451,7 @@ static void attach_meanwhile(const lm_counts *counts, const struct meanwhile *m,
     finish_and_end();
 }
 
-static void attach_checks_again_after_foreign_code(void **state) {
+TEST(attach_checks_again_after_foreign_code) {
     for (uint32_t way = 0; way < 8; way++)
         for (uint32_t m = 0; m < sizeof meanwhiles / sizeof *meanwhiles; m++)
             attach_meanwhile(way & 4 ? &lm_counts_atomic : &lm_counts_plain, &meanwhiles[m],
@@ -461,7 +461,7 @@ static void attach_checks_again_after_foreign_code(void **state) {
 // A token attached while a release_all frees keeps its reference.
 CALL(attach_victim, lm_finalizer_attach(r, DART, victim, 0, &beside));
 
-static void a_token_attached_in_a_release_all_keeps(void **state) {
+TEST_BOTH(a_token_attached_in_a_release_all_keeps) {
     arm(IN_FREE, attach_victim, LM_OK); // of `twice`, whose slot comes before
     assert_int_equal(lm_buffer_table_release_all(r, DART), 4);
     assert_int_equal(walk_tokens(), 1);
@@ -502,7 +502,7 @@ static lm_status wait_for_the_other(void) {
     return LM_OK;
 }
 
-static void no_thread_waits_for_foreign_code(void **state) {
+TEST(no_thread_waits_for_foreign_code) {
     for (uint32_t t = 0; t < TRIGGERS; t++) {
         if (triggers[t].by == by_release_all) continue; // it would release the other's references
         pthread_t thread;
@@ -538,7 +538,7 @@ static void *want_memory(void *nothing) {
     return nothing;
 }
 
-static void the_callback_is_called_for_each_thread(void **state) {
+TEST(the_callback_is_called_for_each_thread) {
     pthread_t threads[2];
     start(&lm_counts_atomic);
     OK(lm_buffer_create(r, DART, HOME, 200 << 20, 16, false, &large));
@@ -566,7 +566,7 @@ static void wait_for_a_free(void *context, lm_buffer_table *pressed, uint32_t me
     pthread_join(thread, NULL);
 }
 
-static void a_callback_may_wait_for_other_threads(void **state) {
+TEST(a_callback_may_wait_for_other_threads) {
     start(&lm_counts_atomic);
     lm_buffer_table_set_pressure(r, wait_for_a_free, NULL);
     OK(lm_buffer_table_set_budget(r, HOME, 1));
@@ -585,15 +585,5 @@ static void a_callback_may_wait_for_other_threads(void **state) {
 
 int main(void) {
     alarm(600); // a deadlock ends the test
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_call_works_inside_each),
-        BOTH(a_buffer_that_is_resized_is_busy),
-        cmocka_unit_test(ending_a_token_of_a_busy_buffer_returns_busy),
-        cmocka_unit_test(attach_checks_again_after_foreign_code),
-        BOTH(a_token_attached_in_a_release_all_keeps),
-        cmocka_unit_test(no_thread_waits_for_foreign_code),
-        cmocka_unit_test(the_callback_is_called_for_each_thread),
-        cmocka_unit_test(a_callback_may_wait_for_other_threads),
-    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

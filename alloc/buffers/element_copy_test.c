@@ -1,6 +1,6 @@
 // The model's conversions at their limits, as ECMAScript defines them.
 #include "alloc/buffers/element_copy.h"
-#include "alloc/cmocka.h"
+#include "cli/test.h"
 
 static const double values[] = {0.5, 1.5,        2.5,    -1,          -0.9,     255.5,
                                 300, 0x1p32 + 5, 0x1p40, -0x1p31 - 1, INFINITY, NAN};
@@ -12,7 +12,7 @@ static void copy(uint32_t to_kind, void *to, uint32_t from_kind, const void *fro
     element_copy(to_kind, to, from_kind, from, length, old);
 }
 
-static void numbers_become_integers(void **state) {
+TEST(numbers_become_integers) {
     static const uint8_t clamped[VALUES] = {0, 2, 2, 0, 0, 255, 255, 255, 255, 0, 255, 0};
     static const uint8_t bytes[VALUES] = {0, 1, 2, 255, 0, 255, 44, 5, 0, 255, 0, 0};
     static const int32_t words[VALUES] = {0, 1, 2, -1, 0, 255, 300, 5, 0, INT32_MAX, 0, 0};
@@ -26,7 +26,7 @@ static void numbers_become_integers(void **state) {
     assert_memory_equal(to_words, words, sizeof words);
 }
 
-static void integers_become_numbers(void **state) {
+TEST(integers_become_numbers) {
     static const uint32_t from[] = {0, 0x80000000, 0xffffffff};
     static const double as_signed[] = {0, -0x1p31, -1}, as_unsigned[] = {0, 0x1p31, 0x1p32 - 1};
     static const float narrow[] = {0, 0x1p31F, 0x1p32F};
@@ -40,7 +40,7 @@ static void integers_become_numbers(void **state) {
     assert_memory_equal(to_narrow, narrow, sizeof narrow);
 }
 
-static void not_a_number_is_one(void **state) {
+TEST(not_a_number_is_one) {
     uint32_t strange = 0xffa00001, same = 0;
     uint64_t wide = 0;
     copy(LM_F64, &wide, LM_F32, &strange, 1);
@@ -55,7 +55,7 @@ static void not_a_number_is_one(void **state) {
     assert_int_equal(same, 0x7fc00000);
 }
 
-static void all_is_read_before(void **state) {
+TEST(all_is_read_before) {
     uint8_t bytes[16] = {1, 2, 3, 4};
     uint16_t widened[4];
     copy(LM_U16, bytes, LM_U8, bytes, 4);
@@ -64,12 +64,4 @@ static void all_is_read_before(void **state) {
         assert_int_equal(widened[i], i + 1);
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(numbers_become_integers),
-        cmocka_unit_test(integers_become_numbers),
-        cmocka_unit_test(not_a_number_is_one),
-        cmocka_unit_test(all_is_read_before),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

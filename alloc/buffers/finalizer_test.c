@@ -99,7 +99,7 @@ static void assert_refused(lm_token token, lm_status expected, lm_handle good) {
     OK(lm_buffer_release(r, DART, good));
 }
 
-static void invalid_tokens_are_rejected(void **state) {
+TEST_BOTH(invalid_tokens_are_rejected) {
     lm_handle handle = create(OTHER);
     lm_token token = attach(handle, 0);
     const lm_token never[] = {
@@ -118,7 +118,7 @@ static void invalid_tokens_are_rejected(void **state) {
     assert_holds(0, 0);
 }
 
-static void a_token_is_enqueued_once(void **state) {
+TEST_BOTH(a_token_is_enqueued_once) {
     lm_token token = attach(create(HOME), 0), other = attach(create(OTHER), 0);
     enqueue(token);
     enqueue(other);
@@ -133,7 +133,7 @@ static void a_token_is_enqueued_once(void **state) {
 }
 
 // However the token ended, and after its record is reused too.
-static void after_its_end_a_token_is_stale(void **state) {
+TEST_BOTH(after_its_end_a_token_is_stale) {
     enum { DRAINED, DETACHED, CLOSED, ALL, REPLACED, ENDS };
     lm_handle good = create(OTHER), handle;
     for (int end = 0; end < ENDS; end++) {
@@ -159,7 +159,7 @@ static void after_its_end_a_token_is_stale(void **state) {
     assert_holds(0, 0);
 }
 
-static void a_token_detached_while_queued_is_skipped(void **state) {
+TEST_BOTH(a_token_detached_while_queued_is_skipped) {
     lm_handle a = create(HOME), handle = 0;
     lm_token token = attach(a, 0), next = attach(create(OTHER), 0);
     enqueue(token);
@@ -176,7 +176,7 @@ static void a_token_detached_while_queued_is_skipped(void **state) {
     assert_holds(0, 0);
 }
 
-static void attach_rejects_misused_handles(void **state) {
+TEST_BOTH(attach_rejects_misused_handles) {
     lm_handle zero = create(HOME), stale, live, reused;
     FREES(lm_buffer_release(r, DART, zero));
     live = create(HOME); // in the slot of zero
@@ -208,7 +208,7 @@ static void attach_rejects_misused_handles(void **state) {
 }
 
 // Release and transfer take only references that no token keeps.
-static void kept_references_are_not_released(void **state) {
+TEST_BOTH(kept_references_are_not_released) {
     for (uint32_t memory = 0; memory < 2; memory++) {
         lm_handle a = create(memory), to = 78;
         lm_token token = attach(a, 0), none = 77;
@@ -235,7 +235,7 @@ static void kept_references_are_not_released(void **state) {
     }
 }
 
-static void there_are_no_more_tokens_than_references(void **state) {
+TEST_BOTH(there_are_no_more_tokens_than_references) {
     lm_handle a = create(HOME), back;
     retain(a, 1);
     lm_token first = attach(a, 0), none = 77;
@@ -255,7 +255,7 @@ static void there_are_no_more_tokens_than_references(void **state) {
 }
 
 // The owner may resize a buffer that only a token keeps.
-static void a_kept_buffer_is_resized(void **state) {
+TEST_BOTH(a_kept_buffer_is_resized) {
     for (uint32_t memory = 0; memory < 2; memory++) {
         lm_handle a = create(memory), back;
         lm_token token = attach(a, 0);
@@ -270,7 +270,7 @@ static void a_kept_buffer_is_resized(void **state) {
 }
 
 // Attach and replace take an owner, which must be the token's.
-static void tokens_of_another_owner_are_rejected(void **state) {
+TEST_BOTH(tokens_of_another_owner_are_rejected) {
     lm_handle a = create(HOME), b = create(OTHER), shared = share(b, SCRIPT), cancelled = 78;
     lm_token token = attach(a, 0), none = 77, replaced = token;
     picture before = take_picture();
@@ -285,7 +285,7 @@ static void tokens_of_another_owner_are_rejected(void **state) {
 }
 
 // The end of the finalizers returns kept references to their owners.
-static void the_end_returns_kept_references(void **state) {
+TEST_BOTH(the_end_returns_kept_references) {
     lm_handle a = create(HOME), b = create(OTHER);
     retain(a, 1);
     attach(a, 0);
@@ -301,7 +301,7 @@ static void the_end_returns_kept_references(void **state) {
 }
 
 // release_all ends the owner's tokens and frees their records.
-static void release_all_ends_the_owners_tokens(void **state) {
+TEST_BOTH(release_all_ends_the_owners_tokens) {
     enum { EACH = 1000, QUEUED = 100 };
     static lm_token tokens[EACH];
     lm_handle kept = create(HOME), shared = share(kept, SCRIPT);
@@ -329,7 +329,7 @@ static void release_all_ends_the_owners_tokens(void **state) {
 }
 
 // release_all for an owner above 254.
-static void release_all_of_no_owner_changes_nothing(void **state) {
+TEST_BOTH(release_all_of_no_owner_changes_nothing) {
     static const uint32_t none[] = {LM_OWNERS_MAX, LM_OWNERS_MAX + 1, UINT32_MAX};
     lm_token token = attach(create(HOME), 0), queued = attach(create(OTHER), token);
     enqueue(queued);
@@ -343,7 +343,7 @@ static void release_all_of_no_owner_changes_nothing(void **state) {
     assert_holds(0, 0);
 }
 
-static void close_releases_the_reference(void **state) {
+TEST_BOTH(close_releases_the_reference) {
     lm_handle a = create(HOME), shared = share(a, SCRIPT);
     lm_token before = attach(a, 0), after = attach(create(OTHER), 0);
     OK(lm_finalizer_close(r, before)); // SCRIPT has a reference
@@ -358,7 +358,7 @@ static void close_releases_the_reference(void **state) {
 }
 
 // Tokens enqueued between bounded drains are drained after the rest.
-static void drains_take_the_oldest_first(void **state) {
+TEST_BOTH(drains_take_the_oldest_first) {
     enum { TOKENS = 40 };
     lm_handle handles[TOKENS];
     lm_token tokens[TOKENS];
@@ -396,7 +396,7 @@ typedef struct mourned {
     bool armed, enqueued;
 } mourned;
 
-static void a_collector_may_enqueue_in_any_order(void **state) {
+TEST_BOTH(a_collector_may_enqueue_in_any_order) {
     enum { MOURNED = 300, STEPS = 30000 };
     static mourned mourned_objects[MOURNED]; // the collector keeps a dead object's token
     static struct {
@@ -438,7 +438,7 @@ static void a_collector_may_enqueue_in_any_order(void **state) {
 }
 
 // A FinalizationRegistry: tokens of one registration.
-static void detach_all_ends_all_siblings(void **state) {
+TEST_BOTH(detach_all_ends_all_siblings) {
     lm_handle a = create(HOME), b = create(OTHER), c = create(HOME), d = create(OTHER);
     lm_handle e = create(HOME), back;
     lm_token first = attach(a, 0), second = attach(b, first), third = attach(c, second);
@@ -462,7 +462,7 @@ static void detach_all_ends_all_siblings(void **state) {
     assert_holds(0, 0);
 }
 
-static void siblings_may_keep_one_buffer(void **state) {
+TEST_BOTH(siblings_may_keep_one_buffer) {
     lm_handle a = create(HOME), b = create(OTHER);
     lm_token first = attach(a, 0), second = attach(b, first);
     uint32_t freed;
@@ -476,7 +476,7 @@ static void siblings_may_keep_one_buffer(void **state) {
 }
 
 // An embedder's collector: a new registration replaces the old one.
-static void replace_returns_the_earlier_reference(void **state) {
+TEST_BOTH(replace_returns_the_earlier_reference) {
     lm_handle a = create(HOME), b = create(OTHER), c = create(HOME), cancelled = 77;
     lm_token token = 0;
     OK(lm_finalizer_replace(r, DART, a, &token, &cancelled));
@@ -499,7 +499,7 @@ static void replace_returns_the_earlier_reference(void **state) {
 }
 
 // If tokens keep all references, the new token takes the reference over and none is returned.
-static void a_reference_taken_over_is_not_returned(void **state) {
+TEST_BOTH(a_reference_taken_over_is_not_returned) {
     lm_handle a = create(HOME), cancelled = 77;
     lm_token first = attach(a, 0), token = first;
     OK(lm_finalizer_replace(r, DART, a, &token, &cancelled));
@@ -539,7 +539,7 @@ static void drain_under_pressure(void *context, lm_buffer_table *table_, uint32_
 }
 
 // All but 20 buffers are dead and enqueued: live bytes stay within the budget.
-static void a_budget_is_kept(void **state) {
+TEST_BOTH(a_budget_is_kept) {
     enum { BUDGET = 64 * 1024, KEPT = 20 };
     pressed p = {.batch = 7};
     lm_token kept[KEPT] = {0};
@@ -563,7 +563,7 @@ static void a_budget_is_kept(void **state) {
 }
 
 // The peak is the live bytes plus the request.
-static void a_budget_below_live_bytes(void **state) {
+TEST_BOTH(a_budget_below_live_bytes) {
     pressed p = {.batch = 1};
     lm_buffer_table_set_pressure(r, drain_under_pressure, &p);
     OK(lm_buffer_table_set_budget(r, OTHER, 3 * SIZE));
@@ -578,7 +578,7 @@ static void a_budget_below_live_bytes(void **state) {
 }
 
 // Between bounded drains, and with a create inside the callback.
-static void the_callback_may_drain(void **state) {
+TEST_BOTH(the_callback_may_drain) {
     pressed p = {.batch = 2, .made = 1};
     for (int i = 0; i < 10; i++)
         enqueue(attach(create(OTHER), 0));
@@ -596,7 +596,7 @@ static void the_callback_may_drain(void **state) {
 }
 
 // A memory full of dead buffers: the callback's drain makes room.
-static void out_of_memory_calls_the_callback(void **state) {
+TEST_BOTH(out_of_memory_calls_the_callback) {
     pressed p = {.batch = 100};
     lm_handle handle;
     lm_memory_refuse(&memories[OTHER], LM_REFUSE_ALL);
@@ -610,7 +610,7 @@ static void out_of_memory_calls_the_callback(void **state) {
 }
 
 // Growth by resize counts towards the budget; shrinking does not call the callback.
-static void a_resize_over_budget_calls_the_callback(void **state) {
+TEST_BOTH(a_resize_over_budget_calls_the_callback) {
     pressed p = {.batch = 100};
     lm_handle handle = create(OTHER);
     lm_buffer_table_set_pressure(r, drain_under_pressure, &p);
@@ -648,7 +648,9 @@ static int start_atomic_on_tlsf(void **state) {
 }
 
 // A refused growth of the records changes nothing, and the next attempt succeeds.
-static void attach_out_of_memory(void **state) {
+TEST_CASES(attach_out_of_memory,
+           cmocka_unit_test_setup_teardown(attach_out_of_memory, start_plain_on_tlsf, end),
+           cmocka_unit_test_setup_teardown(attach_out_of_memory, start_atomic_on_tlsf, end)) {
     enum { ATTACHED = 20000 };
     lm_handle handle = create(OTHER);
     uint32_t refused = 0;
@@ -805,7 +807,7 @@ static void others_at_each_stage(const lm_counts *counts) {
     }
 }
 
-static void a_status_for_every_call_at_every_stage(void **state) {
+TEST(a_status_for_every_call_at_every_stage) {
     each_call_at_each_stage(&lm_counts_plain);
     each_call_at_each_stage(&lm_counts_atomic);
     others_at_each_stage(&lm_counts_plain);
@@ -813,7 +815,7 @@ static void a_status_for_every_call_at_every_stage(void **state) {
 }
 
 // A second start changes nothing.
-static void a_second_start_changes_nothing(void **state) {
+TEST_BOTH(a_second_start_changes_nothing) {
     lm_token token = attach(create(HOME), 0), queued = attach(create(OTHER), 0);
     enqueue(queued);
     picture before = take_picture();
@@ -825,7 +827,7 @@ static void a_second_start_changes_nothing(void **state) {
 }
 
 // A collector enqueues after both have ended and the heap has reused the records' blocks.
-static void enqueue_after_the_end_changes_nothing(void **state) {
+TEST_BOTH(enqueue_after_the_end_changes_nothing) {
     enum { TOKENS = 200 };
     lm_token tokens[TOKENS];
     for (uint32_t i = 0; i < TOKENS; i++)
@@ -850,7 +852,7 @@ static void enqueue_after_the_end_changes_nothing(void **state) {
     assert_as_in(&before);
 }
 
-static void tokens_of_earlier_starts_are_stale(void **state) {
+TEST_BOTH(tokens_of_earlier_starts_are_stale) {
     enum { STARTS = 20, EACH = 30 };
     static lm_token tokens[STARTS * EACH];
     lm_handle handles[EACH];
@@ -873,7 +875,7 @@ static void tokens_of_earlier_starts_are_stale(void **state) {
     assert_holds(0, 0);
 }
 
-static void a_start_takes_no_memory(void **state) {
+TEST_BOTH(a_start_takes_no_memory) {
     lm_finalizers_end(r);
     lm_memory_refuse(&memories[HOME], LM_REFUSE_ALL);
     for (size_t size = 1 << 16; size > 0; size /= 2)
@@ -882,7 +884,7 @@ static void a_start_takes_no_memory(void **state) {
     assert_true(lm_finalizers_start(r));
 }
 
-static void the_end_frees_all_records(void **state) {
+TEST_BOTH(the_end_frees_all_records) {
     lm_census census;
     lm_handle handle = create(OTHER);
     for (uint32_t i = 0; i < 100; i++) { // more than a part of records
@@ -961,7 +963,7 @@ static void run_under(finalize *finalizer, bool locks, int steps) {
     }
 }
 
-static void enqueue_works_while_all_threads_are_stopped(void **state) {
+TEST_BOTH(enqueue_works_while_all_threads_are_stopped) {
     alarm(60); // taking the lock would block for ever
     run_under(enqueues, true, 20000);
     for (int i = 0; i < OBJECTS; i++)
@@ -973,7 +975,7 @@ static void enqueue_works_while_all_threads_are_stopped(void **state) {
 }
 
 // The heap is watched and the lock is held, so other calls than enqueue are caught.
-static void other_calls_in_a_finalizer_are_caught(void **state) {
+TEST_BOTH(other_calls_in_a_finalizer_are_caught) {
     const struct {
         finalize *finalizer;
         bool locks;
@@ -1002,7 +1004,7 @@ static void other_calls_in_a_finalizer_are_caught(void **state) {
 // ---- Laws --------------------------------------------------------------------------------------
 
 // Records are 24 bytes: handle, word, behind, next, previous.
-static void each_law_is_checked(void **state) {
+TEST_BOTH(each_law_is_checked) {
     enum { HANDLE, WORD = 2, BEHIND, NEXT, PREVIOUS, WORDS };
     enum { ARMED, QUEUED, FREE };
     static const struct {
@@ -1039,48 +1041,10 @@ static void each_law_is_checked(void **state) {
     assert_holds(2, 2);
 }
 
-static const struct CMUnitTest tests[] = {
-    BOTH(invalid_tokens_are_rejected),
-    BOTH(a_token_is_enqueued_once),
-    BOTH(after_its_end_a_token_is_stale),
-    BOTH(a_token_detached_while_queued_is_skipped),
-    BOTH(attach_rejects_misused_handles),
-    BOTH(kept_references_are_not_released),
-    BOTH(there_are_no_more_tokens_than_references),
-    BOTH(a_kept_buffer_is_resized),
-    BOTH(tokens_of_another_owner_are_rejected),
-    BOTH(the_end_returns_kept_references),
-    BOTH(release_all_ends_the_owners_tokens),
-    BOTH(release_all_of_no_owner_changes_nothing),
-    BOTH(close_releases_the_reference),
-    BOTH(drains_take_the_oldest_first),
-    BOTH(a_collector_may_enqueue_in_any_order),
-    BOTH(detach_all_ends_all_siblings),
-    BOTH(siblings_may_keep_one_buffer),
-    BOTH(replace_returns_the_earlier_reference),
-    BOTH(a_reference_taken_over_is_not_returned),
-    BOTH(a_budget_is_kept),
-    BOTH(a_budget_below_live_bytes),
-    BOTH(the_callback_may_drain),
-    BOTH(out_of_memory_calls_the_callback),
-    BOTH(a_resize_over_budget_calls_the_callback),
-    cmocka_unit_test_setup_teardown(attach_out_of_memory, start_plain_on_tlsf, end),
-    cmocka_unit_test_setup_teardown(attach_out_of_memory, start_atomic_on_tlsf, end),
-    cmocka_unit_test(a_status_for_every_call_at_every_stage),
-    BOTH(a_second_start_changes_nothing),
-    BOTH(enqueue_after_the_end_changes_nothing),
-    BOTH(tokens_of_earlier_starts_are_stale),
-    BOTH(a_start_takes_no_memory),
-    BOTH(enqueue_works_while_all_threads_are_stopped),
-    BOTH(other_calls_in_a_finalizer_are_caught),
-    BOTH(each_law_is_checked),
-    BOTH(the_end_frees_all_records),
-};
-
 #else
 
 // A record is not reused after its last generation, whether or not its token was enqueued.
-static void a_record_retires(void **state) {
+TEST(a_record_retires) {
     lm_handle handle = create(HOME), same;
     lm_token token = 0;
     uint32_t used[2] = {0};
@@ -1102,7 +1066,7 @@ static void a_record_retires(void **state) {
     assert_int_equal(attach(handle, 0), 1u << 24 | 2);
 }
 
-static void no_records_are_left(void **state) {
+TEST(no_records_are_left) {
     lm_handle handle = create(HOME), cancelled = 78;
     lm_token token = 77, last = 0;
     retain(handle, LM_SLOTS_MAX);
@@ -1121,13 +1085,6 @@ static void no_records_are_left(void **state) {
     assert_holds(LM_SLOTS_MAX, 1);
 }
 
-static const struct CMUnitTest tests[] = {
-    cmocka_unit_test_setup_teardown(a_record_retires, start_plain, end),
-    cmocka_unit_test_setup_teardown(no_records_are_left, start_plain, end),
-};
-
 #endif
 
-int main(void) {
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

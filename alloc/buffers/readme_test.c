@@ -1,8 +1,8 @@
 // The README's example of buffers, which CMake extracts: it compiles, every call succeeds on every
 // strategy, the heap is empty at the end, and no expected call is missing.
 #include "alloc/buffers/finalizer.h"
-#include "alloc/cmocka.h"
 #include "alloc/registry.h"
+#include "cli/test.h"
 
 #include <string.h>
 
@@ -28,7 +28,7 @@ static void is_empty(const lm_allocator *allocator, lm_memory *memory) {
     if (allocator->capabilities & LM_FREES_BLOCKS) assert_int_equal(census.live_blocks, 0);
 }
 
-static void run(const lm_allocator *allocator) {
+static void run(const lm_allocator *allocator){
 #define lm_memory_create(...)      is_true("memory ", lm_memory_create(__VA_ARGS__))
 #define start(...)                 start(__VA_ARGS__) ? note("heap ") : fail()
 #define lm_buffer_table_start(...) is_true("table ", lm_buffer_table_start(__VA_ARGS__))
@@ -43,7 +43,7 @@ static void run(const lm_allocator *allocator) {
 #include README_BUFFERS
 }
 
-static void each_call_succeeds_on_every_strategy(void **state) {
+TEST(each_call_succeeds_on_every_strategy) {
     for (size_t i = 0; i < lm_strategy_count(); i++) {
         called[0] = '\0';
         run(lm_strategy_at(i, 2));
@@ -52,9 +52,4 @@ static void each_call_succeeds_on_every_strategy(void **state) {
     }
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_call_succeeds_on_every_strategy),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

@@ -1,11 +1,11 @@
 // For tests: a buffer table on up to three memories, its buffers, its validators, and snapshots of
-// all its bytes. A test that uses BOTH defines start().
+// all its bytes. A test that uses TEST_BOTH defines start().
 #pragma once
 
 #include "alloc/buffers/buffer_table_state.h"
 #include "alloc/buffers/finalizer.h"
-#include "alloc/cmocka.h"
 #include "alloc/registry.h"
+#include "cli/test.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -90,9 +90,10 @@ static inline uint32_t walk_tokens(void) {
     return armed;
 }
 
-#define BOTH(test)                                                                                 \
-    cmocka_unit_test_setup_teardown(test, start_plain, end),                                       \
-        cmocka_unit_test_setup_teardown(test, start_atomic, end)
+// A test that runs with plain and with atomic counts.
+#define TEST_BOTH(test)                                                                            \
+    TEST_CASES(test, cmocka_unit_test_setup_teardown(test, start_plain, end),                      \
+               cmocka_unit_test_setup_teardown(test, start_atomic, end))
 
 // The buffer table's own record, and each byte of its memories.
 typedef struct picture {

@@ -304,7 +304,7 @@ static void assert_all_rows_shown(void) {
     assert_int_equal(rows, 18);
 }
 
-static void an_error_changes_nothing(void **state) {
+TEST_BOTH(an_error_changes_nothing) {
     shown_count = 0;
     set_scene();
     refuse_out_of_range();
@@ -371,7 +371,7 @@ static uint64_t bits_of(double value) {
     return bits;
 }
 
-static void numbers_are_stored_as_in_javascript(void **state) {
+TEST_BOTH(numbers_are_stored_as_in_javascript) {
     for (size_t i = 0; i < ROWS; i++)
         for (lm_kind kind = 0; rows[i].from == A_NUMBER && kind <= LM_F64; kind++) {
             element e = begin_element(i % 2, kind);
@@ -382,7 +382,7 @@ static void numbers_are_stored_as_in_javascript(void **state) {
     assert_none_live();
 }
 
-static void integers_are_stored_as_in_javascript(void **state) {
+TEST_BOTH(integers_are_stored_as_in_javascript) {
     static const lm_kind kinds[INTEGER_KINDS] = {LM_I8,  LM_U8,  LM_C8,  LM_I16, LM_U16,
                                                  LM_I32, LM_U32, LM_I64, LM_U64};
     for (size_t i = 0; i < ROWS; i++)
@@ -406,7 +406,7 @@ static void integers_are_stored_as_in_javascript(void **state) {
 }
 
 // Copying to f64 stores the element as get_number reads it.
-static void elements_are_copied_as_in_javascript(void **state) {
+TEST_BOTH(elements_are_copied_as_in_javascript) {
     for (size_t i = 0; i < ROWS; i++) {
         const struct row *row = &rows[i];
         if (row->from != AN_ELEMENT) continue;
@@ -428,7 +428,7 @@ static void elements_are_copied_as_in_javascript(void **state) {
 }
 
 // A stored NaN is the canonical NaN; a copy within one kind keeps its bits.
-static void nans_are_canonical(void **state) {
+TEST_BOTH(nans_are_canonical) {
     lm_handle handle = create(HOME, 32);
     lm_view f64 = make(handle, LM_F64, 0, 2), f32 = make(handle, LM_F32, 16, 2);
     uint64_t bits;
@@ -444,7 +444,7 @@ static void nans_are_canonical(void **state) {
     assert_int_equal(bits, 0xff812345);
 }
 
-static void bytes_have_the_requested_order(void **state) {
+TEST_BOTH(bytes_have_the_requested_order) {
     const uint64_t stored = 0xf1f2f3f4f5f6f7f8;
     for (lm_kind kind = 0; kind < LM_BYTES; kind++)
         for (uint32_t at = 0; at <= 11; at++)
@@ -469,7 +469,7 @@ static void bytes_have_the_requested_order(void **state) {
 
 // Views share bytes and hold references.
 
-static void a_view_of_a_view_is_one_of_the_buffer(void **state) {
+TEST_BOTH(a_view_of_a_view_is_one_of_the_buffer) {
     for (uint32_t memory = 0; memory < 2; memory++) {
         lm_handle handle = create(memory, 64);
         lm_view whole = make(handle, LM_U32, 4, 15), part, deep;
@@ -496,7 +496,7 @@ static void a_view_of_a_view_is_one_of_the_buffer(void **state) {
     }
 }
 
-static void empty_views_may_be_at_the_end(void **state) {
+TEST_BOTH(empty_views_may_be_at_the_end) {
     lm_handle handle = create(HOME, 64), empty = create(OTHER, 0);
     for (lm_kind kind = 0; kind < LM_KINDS; kind++) {
         lm_view at_end = make(handle, kind, 64, 0), none = make(empty, kind, 0, 0), sub;
@@ -528,7 +528,7 @@ static void *no_resize(void *block, size_t size, lm_memory *memory) {
 static void keep_block(void *block, size_t size, lm_memory *memory) {}
 
 // A memory of 4 GiB, all but its first 16 bytes a buffer's.
-static void a_buffer_may_end_at_2_to_the_32(void **state) {
+TEST_BOTH(a_buffer_may_end_at_2_to_the_32) {
     enum { START = 16 };
     static const lm_allocator keeps = {
         .allocate = no_block, .resize = no_resize, .free = keep_block};
@@ -564,7 +564,7 @@ static void a_buffer_may_end_at_2_to_the_32(void **state) {
     r->memories.count--;
 }
 
-static void a_view_keeps_its_buffers_size(void **state) {
+TEST_BOTH(a_view_keeps_its_buffers_size) {
     lm_handle handle = create(HOME, 64);
     lm_view view = make(handle, LM_U8, 0, 64);
     int64_t value;
@@ -616,7 +616,7 @@ static void by_a_move(uint32_t memory) {
     assert_true(lm_memory_move(&memories[memory]));
 }
 
-static void an_old_pointer_traps(void **state) {
+TEST_BOTH(an_old_pointer_traps) {
     static make_old *const ways[] = {by_foreign_growth, by_own_growth, by_a_move};
     for (uint32_t memory = 0; memory < 2; memory++) {
         lm_handle handle = create(memory, 64);
@@ -647,7 +647,7 @@ static void assert_old(const lm_pointer *pointer) {
 }
 
 // The buffer moves or is freed while no memory grows: its bytes may belong to another buffer.
-static void a_pointer_is_old_after_its_buffer_moved(void **state) {
+TEST_BOTH(a_pointer_is_old_after_its_buffer_moved) {
     enum { GROWN, SHRUNK, ENDED, TRANSFERRED, RELEASED_ALL, WAYS };
     for (uint32_t memory = 0; memory < 2; memory++) {
         FREES(lm_buffer_release(r, DART, create(memory, 200000))); // there is room
@@ -681,7 +681,7 @@ static void a_pointer_is_old_after_its_buffer_moved(void **state) {
 
 // The end of another view, or its owner's release, leaves a pointer valid; the end of its own view
 // does not, although the bytes are still there.
-static void a_pointer_is_old_after_its_views_end(void **state) {
+TEST_BOTH(a_pointer_is_old_after_its_views_end) {
     lm_handle owns = create(OTHER, 64);
     lm_view view = make(owns, LM_U8, 0, 64), other = make(owns, LM_U8, 0, 64), sub;
     lm_pointer pointer, of_sub;
@@ -701,7 +701,7 @@ static void a_pointer_is_old_after_its_views_end(void **state) {
 }
 
 // Ending a copy again releases no other reference.
-static void a_view_ends_once(void **state) {
+TEST_BOTH(a_view_ends_once) {
     for (uint32_t memory = 0; memory < 2; memory++) {
         lm_handle owns = create(memory, 64);
         lm_view view = make(owns, LM_U8, 0, 64), copy = view, kept = view, sub;
@@ -803,7 +803,7 @@ static void copy_at_random(void) {
     OK(lm_view_end(r, &from));
 }
 
-static void random_copies_are_as_modelled(void **state) {
+TEST_BOTH(random_copies_are_as_modelled) {
     begin_buffers();
     for (int i = 0; i < 100000; i++) {
         if (i % 8 == 0) refill(below(BUFFERS));
@@ -836,7 +836,7 @@ static void copy_every_overlap(lm_kind to_kind, lm_kind from_kind) {
     OK(lm_view_end(r, &from));
 }
 
-static void overlapping_copies_are_as_modelled(void **state) {
+TEST_BOTH(overlapping_copies_are_as_modelled) {
     begin_buffers();
     for (lm_kind to = 0; to < LM_KINDS; to++)
         for (lm_kind from = 0; from < LM_KINDS; from++)
@@ -844,24 +844,4 @@ static void overlapping_copies_are_as_modelled(void **state) {
     end_buffers();
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        BOTH(an_error_changes_nothing),
-        BOTH(numbers_are_stored_as_in_javascript),
-        BOTH(integers_are_stored_as_in_javascript),
-        BOTH(elements_are_copied_as_in_javascript),
-        BOTH(nans_are_canonical),
-        BOTH(bytes_have_the_requested_order),
-        BOTH(a_view_of_a_view_is_one_of_the_buffer),
-        BOTH(empty_views_may_be_at_the_end),
-        BOTH(a_buffer_may_end_at_2_to_the_32),
-        BOTH(a_view_keeps_its_buffers_size),
-        BOTH(an_old_pointer_traps),
-        BOTH(a_pointer_is_old_after_its_buffer_moved),
-        BOTH(a_pointer_is_old_after_its_views_end),
-        BOTH(a_view_ends_once),
-        BOTH(random_copies_are_as_modelled),
-        BOTH(overlapping_copies_are_as_modelled),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

@@ -1,6 +1,7 @@
 // What an author reads when a strategy is wrong: the example of conformance/minimal.c with one
 // fault each. The first line that the suite prints names the law, the call and the values.
 #include "alloc/conformance/tested.h"
+#include "cli/test.h"
 
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -189,7 +190,7 @@ static const struct {
      "fault (test everywhere_in_a_fresh_heap)"},
 };
 
-static void each_fault_is_named(void **state) {
+TEST(each_fault_is_named) {
     good = tested_named("minimal", 1);
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
         bad = *good;
@@ -202,7 +203,7 @@ static void each_fault_is_named(void **state) {
     }
 }
 
-static void the_example_itself_has_none(void **state) {
+TEST(the_example_itself_has_none) {
     good = tested_named("minimal", 1);
     bad = *good;
     char *line = first_line(run_model);
@@ -211,18 +212,11 @@ static void the_example_itself_has_none(void **state) {
 }
 
 // A law that no test has checked is a failure of the suite.
-static void each_law_is_checked(void **state) {
+TEST(each_law_is_checked) {
     bad = *tested_named("minimal", 1);
     char *line = first_line(print_failures);
     assert_string_equal(line, "conformance: minimal, level 1: law returns: no test has checked it");
     free(line);
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_fault_is_named),
-        cmocka_unit_test(the_example_itself_has_none),
-        cmocka_unit_test(each_law_is_checked),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

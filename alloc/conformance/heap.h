@@ -3,7 +3,7 @@
 #pragma once
 
 #include "alloc/allocator.h"
-#include "alloc/cmocka.h"
+#include "cli/test.h"
 
 #include <signal.h>
 #include <stdlib.h>

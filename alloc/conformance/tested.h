@@ -2,9 +2,9 @@
 // hostile, misuse).
 #pragma once
 
-#include "alloc/cmocka.h"
 #include "alloc/conformance/calls.h"
 #include "alloc/conformance/require.h"
+#include "cli/test.h"
 
 #include <stdio.h>
 #include <string.h>

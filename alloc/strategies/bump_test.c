@@ -1,10 +1,11 @@
 // What the conformance suite cannot know of bump: what a reset goes back to, and how far it grows.
 #include "alloc/conformance/heap.h"
 #include "alloc/registry.h"
+#include "cli/test.h"
 
 #include <string.h>
 
-static void a_reset_goes_back_to_the_start(void **state) {
+TEST(a_reset_goes_back_to_the_start) {
     const lm_allocator *a = lm_strategy_named("bump", 1);
     lm_memory memory = heap_started(a, 1, 100);
     void *first = a->allocate(300000, &memory);
@@ -18,7 +19,7 @@ static void a_reset_goes_back_to_the_start(void **state) {
 
 // The region after somebody else's growth is the one that serves, before a reset and after it; what
 // was cut off still counts as the heap's, and nothing lives there.
-static void what_is_cut_off_is_given_up(void **state) {
+TEST(what_is_cut_off_is_given_up) {
     const lm_allocator *a = lm_strategy_named("bump", 1);
     lm_memory memory = heap_started(a, 1, 100);
     assert_non_null(a->allocate(1000, &memory));
@@ -39,7 +40,7 @@ static void what_is_cut_off_is_given_up(void **state) {
 }
 
 // A growth is large enough for a region of its own, and used up where it needed none.
-static void a_growth_is_used_up(void **state) {
+TEST(a_growth_is_used_up) {
     const lm_allocator *a = lm_strategy_named("bump", 1);
     lm_memory memory = heap_started(a, 1, 100);
     unsigned char *block = a->allocate(65536, &memory);
@@ -53,7 +54,7 @@ static void a_growth_is_used_up(void **state) {
 }
 
 // The block laid last grows and shrinks where it lies; one before it moves to grow.
-static void the_last_block_is_resized_in_place(void **state) {
+TEST(the_last_block_is_resized_in_place) {
     const lm_allocator *a = lm_strategy_named("bump", 1);
     lm_memory memory = heap_started(a, 1, 100);
     unsigned char *before = a->allocate(100, &memory), *last = a->allocate(50, &memory);
@@ -64,7 +65,7 @@ static void the_last_block_is_resized_in_place(void **state) {
     lm_memory_destroy(&memory);
 }
 
-static void laws_are_seen_when_broken(void **state) {
+TEST(laws_are_seen_when_broken) {
     static const struct {
         uint32_t at, value;
         const char *law;
@@ -93,13 +94,4 @@ static void laws_are_seen_when_broken(void **state) {
     }
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_reset_goes_back_to_the_start),
-        cmocka_unit_test(what_is_cut_off_is_given_up),
-        cmocka_unit_test(a_growth_is_used_up),
-        cmocka_unit_test(the_last_block_is_resized_in_place),
-        cmocka_unit_test(laws_are_seen_when_broken),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

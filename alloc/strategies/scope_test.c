@@ -1,12 +1,13 @@
 // What the conformance suite cannot know of scope: scopes, and regions that idle.
 #include "alloc/conformance/heap.h"
 #include "alloc/registry.h"
+#include "cli/test.h"
 
 #include <string.h>
 
 enum { DEPTH = 1000 };
 
-static void scopes_nest(void **state) {
+TEST(scopes_nest) {
     const lm_allocator *a = lm_strategy_named("scope", 1);
     lm_memory memory = heap_started(a, 1, 100);
     unsigned char *outer[DEPTH];
@@ -29,7 +30,7 @@ static void scopes_nest(void **state) {
     lm_memory_destroy(&memory);
 }
 
-static void memory_is_used_again(void **state) {
+TEST(memory_is_used_again) {
     const lm_allocator *a = lm_strategy_named("scope", 1);
     lm_memory memory = heap_started(a, 1, 100);
     void *first = NULL;
@@ -48,7 +49,7 @@ static void memory_is_used_again(void **state) {
 }
 
 // Regions that were entered inside a scope serve again after it, and all of them after a reset.
-static void growth_stays(void **state) {
+TEST(growth_stays) {
     const lm_allocator *a = lm_strategy_named("scope", 1);
     lm_memory memory = heap_started(a, 1, 100);
     unsigned char *kept = a->allocate(1000, &memory);
@@ -75,7 +76,7 @@ static void growth_stays(void **state) {
 }
 
 // A region that was left last stands in the way of none that is larger.
-static void the_largest_idle_region_serves(void **state) {
+TEST(the_largest_idle_region_serves) {
     const lm_allocator *a = lm_strategy_named("scope", 1);
     const size_t sizes[] = {300000, 70000, 200000};
     lm_memory memory = heap_started(a, 1, 100);
@@ -99,7 +100,7 @@ static void the_largest_idle_region_serves(void **state) {
 }
 
 // What is behind all that was ever laid is not written by an allocation of zeros.
-static void clean_memory_stays_untouched(void **state) {
+TEST(clean_memory_stays_untouched) {
     const lm_allocator *a = lm_strategy_named("scope", 0);
     lm_memory memory = heap_started(a, 1, 1000);
     assert_true(lm_memory_grow_foreign(&memory, 1));
@@ -113,7 +114,7 @@ static void clean_memory_stays_untouched(void **state) {
 }
 
 // An idle region below was entered and left: what is free of the one above is dirty all the same.
-static void zero_where_a_scope_was_closed(void **state) {
+TEST(zero_where_a_scope_was_closed) {
     const lm_allocator *a = lm_strategy_named("scope", 1);
     const size_t low = 2 * LM_PAGE_BYTES - 20, high = 5 * LM_PAGE_BYTES - 20;
     lm_memory memory = heap_started(a, 1, 100);
@@ -133,7 +134,7 @@ static void zero_where_a_scope_was_closed(void **state) {
     lm_memory_destroy(&memory);
 }
 
-static void a_refused_scope_changes_nothing(void **state) {
+TEST(a_refused_scope_changes_nothing) {
     const lm_allocator *a = lm_strategy_named("scope", 1);
     lm_memory memory = heap_started(a, 1, 100);
     assert_true(a->open_scope(&memory));
@@ -152,7 +153,7 @@ static void a_refused_scope_changes_nothing(void **state) {
 }
 
 // Without checks, to close what is not open does nothing.
-static void closing_none_is_harmless(void **state) {
+TEST(closing_none_is_harmless) {
     const lm_allocator *a = lm_strategy_named("scope", 0);
     lm_memory memory = heap_started(a, 1, 100);
     unsigned char *block = a->allocate(10, &memory);
@@ -166,7 +167,7 @@ static uint32_t *word(lm_memory *memory, uint32_t at) {
     return (void *)(lm_memory_base(memory) + memory->heap_start + at);
 }
 
-static void laws_are_seen_when_broken(void **state) {
+TEST(laws_are_seen_when_broken) {
     static const struct {
         uint32_t at, value;
         const char *law;
@@ -187,17 +188,4 @@ static void laws_are_seen_when_broken(void **state) {
     }
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(scopes_nest),
-        cmocka_unit_test(memory_is_used_again),
-        cmocka_unit_test(growth_stays),
-        cmocka_unit_test(the_largest_idle_region_serves),
-        cmocka_unit_test(clean_memory_stays_untouched),
-        cmocka_unit_test(zero_where_a_scope_was_closed),
-        cmocka_unit_test(a_refused_scope_changes_nothing),
-        cmocka_unit_test(closing_none_is_harmless),
-        cmocka_unit_test(laws_are_seen_when_broken),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

@@ -2,8 +2,8 @@
 // and never split, which block serves next, what aligned ones leave behind, regions among foreign
 // pages, and that each law is seen when it is broken. On a tiny geometry, compiled in here.
 #include "alloc/conformance/heap.h"
+#include "cli/test.h"
 
-#include <stddef.h>
 #include <string.h>
 
 #define LM_CHECK_LEVEL 2
@@ -13,7 +13,7 @@
 
 static const lm_allocator *const tiny = &LM_TABLE(segregated);
 
-static void classes_are_powers_of_two(void **state) {
+TEST(classes_are_powers_of_two) {
     for (uint32_t bytes = 1; bytes <= segregated_class_bytes(CLASSES - 1); bytes++) {
         uint32_t class = segregated_class(bytes);
         assert_true(segregated_class_bytes(class) >= bytes);
@@ -28,7 +28,7 @@ static void classes_are_powers_of_two(void **state) {
     lm_memory_destroy(&m);
 }
 
-static void blocks_are_carved_in_order(void **state) {
+TEST(blocks_are_carved_in_order) {
     static const uint32_t sizes[] = {0, 12, 13, 28, 29, 60, 61, 1000, 1};
     lm_memory m = heap_started(tiny, 1, 10);
     uint32_t next = m.heap_start + OLDEST + FIRST_BYTES;
@@ -43,7 +43,7 @@ static void blocks_are_carved_in_order(void **state) {
 }
 
 // The block freed last serves its class first, and no other class ever.
-static void a_block_keeps_its_class(void **state) {
+TEST(a_block_keeps_its_class) {
     lm_memory m = heap_started(tiny, 1, 10);
     void *small = tiny->allocate(12, &m), *large = tiny->allocate(1000, &m);
     void *other = tiny->allocate(12, &m);
@@ -58,7 +58,7 @@ static void a_block_keeps_its_class(void **state) {
     lm_memory_destroy(&m);
 }
 
-static void only_the_last_block_changes_its_class(void **state) {
+TEST(only_the_last_block_changes_its_class) {
     lm_memory m = heap_started(tiny, 1, 10);
     unsigned char *block = tiny->allocate(100, &m), *in_the_way;
     assert_ptr_equal(tiny->resize(block, 5000, &m), block);
@@ -72,7 +72,7 @@ static void only_the_last_block_changes_its_class(void **state) {
 }
 
 // An aligned block goes back as the block it lies in; its payload is no block any more then.
-static void aligned_blocks_lead_back(void **state) {
+TEST(aligned_blocks_lead_back) {
     lm_memory m = heap_started(tiny, 1, 10);
     unsigned char *before = tiny->allocate(10, &m);
     unsigned char *payload = tiny->allocate_aligned(1024, 100, &m);
@@ -89,7 +89,7 @@ static void aligned_blocks_lead_back(void **state) {
 }
 
 // Whatever a block holds, and whatever lay there before a reset.
-static void interior_pointers_are_no_blocks(void **state) {
+TEST(interior_pointers_are_no_blocks) {
     lm_memory m = heap_started(tiny, 1, 10);
     for (int i = 0; i < 100; i++)
         tiny->allocate(20, &m);
@@ -105,7 +105,7 @@ static void interior_pointers_are_no_blocks(void **state) {
 }
 
 // A region that is left keeps what it has not carved; foreign pages are stepped over.
-static void regions_serve_again(void **state) {
+TEST(regions_serve_again) {
     lm_memory m = heap_started(tiny, 1, 10);
     const void *first = tiny->allocate(10, &m);
     assert_true(lm_memory_grow_foreign(&m, 1));
@@ -129,7 +129,7 @@ static void regions_serve_again(void **state) {
 }
 
 // Zeroed blocks off new memory are not written; those off memory in use before are.
-static void fresh_memory_is_not_cleared(void **state) {
+TEST(fresh_memory_is_not_cleared) {
     lm_memory m = heap_started(tiny, 1, 10);
     memset(lm_at(&m, 4096), 0xee, LM_PAGE_BYTES - 4096);
     for (int round = 0; round < 2; round++) {
@@ -149,7 +149,7 @@ static void fresh_memory_is_not_cleared(void **state) {
     lm_memory_destroy(&m);
 }
 
-static void laws_are_seen_when_broken(void **state) {
+TEST(laws_are_seen_when_broken) {
     static const struct {
         uint32_t of; // what is broken: 0 in the heap, 1 around the live block, 2 the free one
         int32_t at;
@@ -185,17 +185,4 @@ static void laws_are_seen_when_broken(void **state) {
     }
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(classes_are_powers_of_two),
-        cmocka_unit_test(blocks_are_carved_in_order),
-        cmocka_unit_test(a_block_keeps_its_class),
-        cmocka_unit_test(only_the_last_block_changes_its_class),
-        cmocka_unit_test(aligned_blocks_lead_back),
-        cmocka_unit_test(interior_pointers_are_no_blocks),
-        cmocka_unit_test(regions_serve_again),
-        cmocka_unit_test(fresh_memory_is_not_cleared),
-        cmocka_unit_test(laws_are_seen_when_broken),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

@@ -1,9 +1,9 @@
 // A strategy leaves the same bytes natively and on wasm32:
 // same_bytes_test STRATEGY LEVEL NODE MODULE. After some numbers of steps both sides print a line
 // on the heap's state, and the lines must be equal (alloc/wasm/same_bytes.h has the conditions).
-#include "alloc/cmocka.h"
 #include "alloc/registry.h"
 #include "alloc/wasm/same_bytes.h"
+#include "cli/test.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,7 +52,7 @@ static void assert_says(FILE *said, const char *line) {
     assert_string_equal(other, line);
 }
 
-static void the_same_as_wasm32(void **state) {
+TEST(the_same_as_wasm32) {
     static same_bytes player;
     char line[LINE_BYTES];
     FILE *said = start_module();
@@ -70,7 +70,7 @@ static void the_same_as_wasm32(void **state) {
 }
 
 // One byte or one page that differs changes the line.
-static void any_difference_changes_the_line(void **state) {
+TEST(any_difference_changes_the_line) {
     static same_bytes player;
     char line[LINE_BYTES], other[LINE_BYTES];
     lm_memory memory = make();
@@ -100,9 +100,5 @@ int main(int argc, char **argv) {
     }
     node = argv[3];
     module = argv[4];
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_same_as_wasm32),
-        cmocka_unit_test(any_difference_changes_the_line),
-    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,8 +20,7 @@ static void assert_says(const char *options, int status, const char *part) {
 #define HELD(depth) "{\"allocator\":\"one\",\"depth\":" depth ",\"violations\":[]}"
 
 // If the explorer is killed, the result is that of the last complete depth.
-static void what_was_explored_is_kept(void **state) {
-    (void)state;
+FOLDER_TEST(what_was_explored_is_kept) {
     char error[200];
     put_explorer("echo '" HELD("1") "' >&3\necho '" HELD("2") "' >&3\nprintf '{\"allo' >&3\n"
                                                               "kill -INT $PPID\nsleep 60");
@@ -35,8 +34,7 @@ static void what_was_explored_is_kept(void **state) {
 }
 
 // The memory limit has its own exit status; a violation takes precedence.
-static void a_memory_limit_is_said(void **state) {
-    (void)state;
+FOLDER_TEST(a_memory_limit_is_said) {
     put_explorer("echo '{\"allocator\":\"one\",\"depth\":3,\"violations\":[],"
                  "\"ended_by\":\"memory limit of 64 MiB reached\"}' >&3");
     assert_says("--memory 64", 2, "  no violation; memory limit of 64 MiB reached\n");
@@ -51,8 +49,7 @@ static void a_memory_limit_is_said(void **state) {
     "\"operations\":1}]}' >&3; exit 1"
 
 // A trace that was not written, or that does not reproduce the violation, is reported as such.
-static void a_trace_is_played_before_it_is_shown(void **state) {
-    (void)state;
+FOLDER_TEST(a_trace_is_played_before_it_is_shown) {
     put_explorer("[ \"$2\" = --play ] || echo >\"$3\"\n" FOUND);
     assert_says("--traces 'a b'", 1, "after 1 operations: a b/one-explored.lmt\n");
     put_explorer(
@@ -62,8 +59,7 @@ static void a_trace_is_played_before_it_is_shown(void **state) {
     assert_says("--traces none", 1, "its trace could not be written");
 }
 
-static void what_cannot_be_written_is_known_before(void **state) {
-    (void)state;
+FOLDER_TEST(what_cannot_be_written_is_known_before) {
     put_explorer("echo explored");
     assert_says("--json none/j", 2, "none/j: No such file");
     assert_says("--traces /proc/none", 2, "/proc/none");
@@ -71,8 +67,7 @@ static void what_cannot_be_written_is_known_before(void **state) {
 }
 
 // Each error is reported once, by the command, before an explorer is started.
-static void bad_options_are_refused_before_anything_starts(void **state) {
-    (void)state;
+FOLDER_TEST(bad_options_are_refused_before_anything_starts) {
     static const char *const rows[][2] = {
         {"--sizes 0,1,x", "each of --sizes must be a whole number from 0 to 16384, not 'x'\n"},
         {"--sizes 16385", "each of --sizes must be"},
@@ -88,13 +83,12 @@ static void bad_options_are_refused_before_anything_starts(void **state) {
     put_explorer("echo explored >>log; echo '" HELD("1") "' >&3");
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         assert_says(rows[i][0], 2, rows[i][1]);
-        assert_false(is_there("log"));
+        assert_false(test_exists("log"));
     }
 }
 
 // The last of repeated options counts.
-static void options_are_passed_on(void **state) {
-    (void)state;
+FOLDER_TEST(options_are_passed_on) {
     put_explorer("echo \"$*.\"; echo '" HELD("1") "' >&3");
     assert_says("--sizes 8,9 --verbs af --level 0 --refuse --memory 200", 0,
                 "--depth 5 --memory 200 --refuse --sizes 8,9 --verbs af --level 0.\n");
@@ -107,13 +101,5 @@ int main(int argc, char **argv) {
     // The copy is the command.
     if (argc > 1 || !strstr(argv[0], "explore_command_test"))
         return (int)explore_command(argc, argv);
-    const struct CMUnitTest tests[] = {
-        IN_FOLDER(what_was_explored_is_kept),
-        IN_FOLDER(a_memory_limit_is_said),
-        IN_FOLDER(a_trace_is_played_before_it_is_shown),
-        IN_FOLDER(what_cannot_be_written_is_known_before),
-        IN_FOLDER(bad_options_are_refused_before_anything_starts),
-        IN_FOLDER(options_are_passed_on),
-    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

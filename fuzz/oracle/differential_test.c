@@ -1,8 +1,8 @@
 // The differential test: correct strategies agree, and one that fails requests which the others
 // serve is named.
+#include "cli/test.h"
 #include "fuzz/oracle/differential.h"
 
-#include "alloc/cmocka.h"
 #include "alloc/registry.h"
 
 #include <string.h>
@@ -67,7 +67,7 @@ static size_t play(const char *text) {
 static const char allocated[] = "h 16 1 300\na 0 100\na 1 5000000\nf 0\nf 1\n";
 static const char resized[] = "h 16 1 300\na 0 100\nz 1 5\nr 0 5000000\nf 0\nf 1\n";
 
-static void the_right_ones_agree(void **state) {
+TEST(the_right_ones_agree) {
     take_all(NULL);
     // Requests that some strategies cannot serve, that most fail, or that fail after a failed
     // growth.
@@ -86,7 +86,7 @@ static void the_right_ones_agree(void **state) {
     }
 }
 
-static void who_refuses_alone_is_named(void **state) {
+TEST(who_refuses_alone_is_named) {
     take_all(erring());
     assert_int_equal(play(allocated), 2);
     assert_int_equal(all.broken, LAW_agreement);
@@ -98,7 +98,7 @@ static void who_refuses_alone_is_named(void **state) {
 }
 
 // A strategy that may fail, or that is one of several that do, is not named.
-static void the_policy_allows(void **state) {
+TEST(the_policy_allows) {
     take_all(erring());
     play("h 16 1 300\nn 999\na 0 5000000\nn 0\nf 0\n");
     assert_int_equal(all.broken, LAW_NONE);
@@ -114,7 +114,7 @@ static size_t less_usable(const void *block, lm_memory *memory) {
     return right->usable_size(block, memory) / 8;
 }
 
-static void another_law_is_named_with_its_strategy(void **state) {
+TEST(another_law_is_named_with_its_strategy) {
     static lm_allocator table;
     table = *erring();
     table.usable_size = less_usable;
@@ -126,12 +126,6 @@ static void another_law_is_named_with_its_strategy(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_right_ones_agree),
-        cmocka_unit_test(who_refuses_alone_is_named),
-        cmocka_unit_test(the_policy_allows),
-        cmocka_unit_test(another_law_is_named_with_its_strategy),
-    };
     if (!heap_player_create(&player)) return 1;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     heap_player_destroy(&player);

@@ -1,6 +1,6 @@
 // The oracle detects each breach of a law by a strategy that makes one at a time.
-#include "alloc/cmocka.h"
 #include "alloc/registry.h"
+#include "cli/test.h"
 #include "fuzz/oracle/steps.h"
 #include "fuzz/play/heap_player.h"
 
@@ -227,7 +227,7 @@ static law law_broken_by(breach b) {
     return player.heap.oracle.broken;
 }
 
-static void each_breach_is_seen(void **state) {
+TEST(each_breach_is_seen) {
     for (breach b = 0; b < BREACHES; b++) {
         law law = law_broken_by(b);
         if (law != breaks_law[b])
@@ -235,7 +235,7 @@ static void each_breach_is_seen(void **state) {
     }
 }
 
-static void laws_have_names(void **state) {
+TEST(laws_have_names) {
     for (law law = 0; law < LAWS; law++) {
         assert_int_equal(law_named(law_names[law]), law);
         assert_true(strlen(law_texts[law]) > 10);
@@ -249,10 +249,6 @@ static void make_player(void) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(laws_have_names),
-        cmocka_unit_test(each_breach_is_seen),
-    };
     make_player();
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     heap_player_destroy(&player);

@@ -1,6 +1,6 @@
 // Law `reader`: the reader and the writers keep it, and each breach is named.
+#include "cli/test.h"
 #include "fuzz/oracle/trace_law.h"
-#include "alloc/cmocka.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@ static const char good[] =
     "linmem-trace 1\n# why\na 0 100\n(\nz 1 8\n! interior 1 3\nf 1\n)\nf 0\n";
 static const char bad[] = "linmem-trace 1\nf 0\n";
 
-static void the_right_ones_hold(void **state) {
+TEST(the_right_ones_hold) {
     size_t operations;
     char finding[300];
     assert_true(trace_law_holds(&trace_forms, good, strlen(good), &operations, finding));
@@ -68,7 +68,7 @@ static bool keeps(const void *bytes, size_t count, trace *trace, trace_error *er
     return taken;
 }
 
-static void each_breach_is_named(void **state) {
+TEST(each_breach_is_named) {
     static const struct {
         const char *bytes, *finding;
         trace_form_calls calls; // NULL: the correct functions
@@ -95,10 +95,4 @@ static void each_breach_is_named(void **state) {
     }
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_right_ones_hold),
-        cmocka_unit_test(each_breach_is_named),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

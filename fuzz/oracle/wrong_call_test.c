@@ -1,6 +1,6 @@
 // Every strategy catches each wrong call at level 1 and goes on; one that does not is named.
-#include "alloc/cmocka.h"
 #include "alloc/registry.h"
+#include "cli/test.h"
 #include "fuzz/play/heap_player.h"
 
 #include <stdio.h>
@@ -22,7 +22,7 @@ static law play(const lm_allocator *allocator, const char *text) {
 }
 
 // Each kind of wrong call, with live, ended and unknown numbers.
-static void each_is_caught_by_all(void **state) {
+TEST(each_is_caught_by_all) {
     char text[2000] = "a 0 100\na 1 5000\nz 2 300000\na 3 64 256\nf 1\n",
          *end = text + strlen(text);
     for (uint32_t word = 0; word < WRONG_CALLS; word++)
@@ -75,7 +75,7 @@ static void assert_misuse(const lm_allocator *allocator, const char *text, const
     last = NULL;
 }
 
-static void what_is_not_caught_is_named(void **state) {
+TEST(what_is_not_caught_is_named) {
     lm_allocator table = erring();
     table.free = forgiving_free;
     assert_misuse(&table, "a 0 100\na 1 100\nf 0\n! double_free 0 0\nf 1\n",
@@ -85,7 +85,7 @@ static void what_is_not_caught_is_named(void **state) {
     assert_misuse(&table, "a 0 100\n! null 0 0\nf 0\n", "null: usable_size");
 }
 
-static void what_is_caught_too_late_is_named(void **state) {
+TEST(what_is_caught_too_late_is_named) {
     static const char text[] = "a 0 100\n! null 0 8\nf 0\n";
     lm_allocator table = erring();
     table.resize = late_resize;
@@ -95,18 +95,12 @@ static void what_is_caught_too_late_is_named(void **state) {
 }
 
 // At check level 0 no wrong call is made.
-static void nothing_is_tried_at_level_0(void **state) {
+TEST(nothing_is_tried_at_level_0) {
     assert_int_equal(play(lm_strategy_named("tlsf", 0), "a 0 9\nf 0\n! double_free 0 0\n"),
                      LAW_NONE);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_is_caught_by_all),
-        cmocka_unit_test(what_is_not_caught_is_named),
-        cmocka_unit_test(what_is_caught_too_late_is_named),
-        cmocka_unit_test(nothing_is_tried_at_level_0),
-    };
     if (!heap_player_create(&player)) return 1;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     heap_player_destroy(&player);

@@ -1,14 +1,10 @@
 // Buffer traces are played against the model, and the player detects errors.
 #include "alloc/registry.h"
+#include "cli/test.h"
 #include "fuzz/play/buffer_player.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #define HEADER "linmem-trace 1\n"
 
@@ -65,8 +61,7 @@ static const char everything[] = HEADER
     "- 17\n- 10\n- 16\n@ 0 2\n@ 1 12\nc 0\n- 11\n- 14\nm 254\nb 1 0\nb 3 1 65536\n- 3\n- 1\n"
     "e\nf 0\nc 3\nc 1\nd\n";
 
-static void every_verb_is_played(void **state) {
-    (void)state;
+TEST(every_verb_is_played) {
     static const lm_counts *const counts[] = {&lm_counts_plain, &lm_counts_atomic};
     for (int i = 0; i < 3; i++) {
         start(counts[i / 2], i == 1, 4096); // with atomic counts, memories do not move
@@ -132,8 +127,7 @@ static trace random_trace(uint64_t seed, uint32_t operations) {
     return trace;
 }
 
-static void random_traces_hold(void **state) {
-    (void)state;
+TEST(random_traces_hold) {
     uint64_t buffers = 0, refused = 0, failures = 0;
     for (uint64_t seed = 0; seed < 40; seed++) {
         trace trace = random_trace(seed, 4000);
@@ -152,8 +146,7 @@ static void random_traces_hold(void **state) {
 }
 
 // Traces recorded by corpus/record/record_buffers.sh.
-static void recorded_traces_hold(void **state) {
-    (void)state;
+TEST(recorded_traces_hold) {
     static const char *const names[] = {"geometry", "messages", "pictures"};
     static const uint64_t buffers[] = {30584, 45827, 40219};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -215,8 +208,7 @@ static void assert_breaks(const char *text, const char *where) {
     end();
 }
 
-static void wrong_counts_are_seen(void **state) {
-    (void)state;
+TEST(wrong_counts_are_seen) {
     lm_counts counts = lm_counts_plain;
     counts.retain = no_retain;
     start(&counts, false, 16);
@@ -237,8 +229,7 @@ static void wrong_counts_are_seen(void **state) {
 }
 
 // Wrong calls of all kinds return their errors, and no right call does.
-static void wrong_calls_are_caught(void **state) {
-    (void)state;
+TEST(wrong_calls_are_caught) {
     char text[40000], *at = text;
     at += sprintf(at, HEADER "b 0 64\nm 1\nb 1 64\n+ 2 0\nv 3 1 i16 0 8\nb 4 8\n- 4\nb 5 8\n"
                              "@ 0 5\n~ 0\n@ 1 5\nc 1\nd\n@ 2 3\n");
@@ -267,8 +258,7 @@ static lm_status retain_anyway(lm_buffer_table *table, uint32_t owner, lm_handle
     return lm_counts_plain.retain(table, owner, handle);
 }
 
-static void wrong_calls_that_pass_are_seen(void **state) {
-    (void)state;
+TEST(wrong_calls_that_pass_are_seen) {
     lm_counts counts = lm_counts_plain;
     counts.share = any_owner_shares;
     start(&counts, false, 16);
@@ -300,8 +290,7 @@ static lm_status frees_twice(lm_buffer_table *table, uint32_t owner, lm_handle h
     return status;
 }
 
-static void deaths_are_seen(void **state) {
-    (void)state;
+TEST(deaths_are_seen) {
     lm_counts counts = lm_counts_plain;
     counts.release = leaks;
     start(&counts, false, 16);
@@ -319,8 +308,7 @@ static void start_placing(const lm_allocator *wrong, int32_t distance) {
     next_block = LM_PAGE_BYTES;
 }
 
-static void spoilt_bytes_are_seen(void **state) {
-    (void)state;
+TEST(spoilt_bytes_are_seen) {
     const lm_allocator wrong = {.allocate = place_block, .free = scribble};
     start_placing(&wrong, 32);
     assert_breaks(HEADER "m 1\nb 0 64\nb 1 64\n- 0\n- 1\n",
@@ -339,12 +327,4 @@ static void spoilt_bytes_are_seen(void **state) {
                   "operation 3 (b): death: a block outside the memory");
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_verb_is_played),           cmocka_unit_test(random_traces_hold),
-        cmocka_unit_test(recorded_traces_hold),           cmocka_unit_test(wrong_counts_are_seen),
-        cmocka_unit_test(spoilt_bytes_are_seen),          cmocka_unit_test(wrong_calls_are_caught),
-        cmocka_unit_test(wrong_calls_that_pass_are_seen), cmocka_unit_test(deaths_are_seen),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

@@ -1,5 +1,6 @@
 // Any bytes decode to memories and a valid trace, encoding is the inverse, and a mutated input is
 // an input.
+#include "cli/test.h"
 #include "fuzz/play/buffers_input.h"
 #include "fuzz/play/input_valid.h"
 #include "fuzz/play/record_mutator.h"
@@ -24,8 +25,7 @@ static size_t random_bytes(uint64_t *random, uint8_t bytes[BYTES_MAX]) {
     return count;
 }
 
-static void all_bytes_are_an_input(void **state) {
-    (void)state;
+TEST(all_bytes_are_an_input) {
     uint64_t random = 1, verbs = 0;
     static uint8_t bytes[BYTES_MAX];
     for (int round = 0; round < ROUNDS; round++) {
@@ -50,8 +50,7 @@ static void all_bytes_are_an_input(void **state) {
     assert_int_equal(buffers_input_decode(NULL, 0, &choice, operations, 0), 0);
 }
 
-static void encoding_goes_back(void **state) {
-    (void)state;
+TEST(encoding_goes_back) {
     uint64_t random = 2;
     static uint8_t bytes[BYTES_MAX], encoded[2 * BYTES_MAX];
     for (int round = 0; round < ROUNDS; round++) {
@@ -73,8 +72,7 @@ static void encoding_goes_back(void **state) {
     }
 }
 
-static void what_cannot_be_said_is_not_encoded(void **state) {
-    (void)state;
+TEST(what_cannot_be_said_is_not_encoded) {
     uint8_t bytes[200];
     const buffers_world_choice one = {.count = 1};
     const trace_operation none[] = {{TRACE_OPEN, {0}},
@@ -85,8 +83,7 @@ static void what_cannot_be_said_is_not_encoded(void **state) {
         assert_int_equal(buffers_input_encode(&one, &none[i], 1, bytes, sizeof bytes), 0);
 }
 
-static void mutations_are_inputs(void **state) {
-    (void)state;
+TEST(mutations_are_inputs) {
     static uint8_t bytes[BYTES_MAX], same[BYTES_MAX], crossed[BYTES_MAX];
     size_t count = 0, longest = 0;
     for (unsigned seed = 0; seed < ROUNDS; seed++) {
@@ -106,8 +103,7 @@ static void mutations_are_inputs(void **state) {
     assert_in_range(longest, 40, 1000);
 }
 
-static void worlds_are_read_as_they_are_written(void **state) {
-    (void)state;
+TEST(worlds_are_read_as_they_are_written) {
     char line[200];
     choice = (buffers_world_choice){.count = 3,
                                     .servers = {0, (uint32_t)buffers_servers() - 1, 4},
@@ -140,13 +136,4 @@ static void worlds_are_read_as_they_are_written(void **state) {
         assert_false(buffers_world_parse(none[i], &other));
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_bytes_are_an_input),
-        cmocka_unit_test(encoding_goes_back),
-        cmocka_unit_test(what_cannot_be_said_is_not_encoded),
-        cmocka_unit_test(mutations_are_inputs),
-        cmocka_unit_test(worlds_are_read_as_they_are_written),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

@@ -1,8 +1,8 @@
 // The seeds of target `buffers`, played with counts and tables of full width, and the reset of the
 // memories.
+#include "cli/test.h"
 #include "fuzz/play/buffer_player.h"
 
-#include "alloc/cmocka.h"
 #include "fuzz/play/buffers_input.h"
 
 #include <dirent.h>
@@ -50,8 +50,7 @@ static void play(const char *path, int level) {
     wrong += player.played.wrong;
 }
 
-static void seeds_hold(void **state) {
-    (void)state;
+TEST(seeds_hold) {
     const uint32_t most = BUFFERS_INPUT_OPERATIONS_MAX;
     const buffer_limits limits = {most, most, most, most};
     assert_true(buffers_world_create(&world) && buffer_player_create(&player, &limits, 1 << 20));
@@ -70,8 +69,7 @@ static void seeds_hold(void **state) {
 }
 
 // A new start clears what was written, and starts heaps where the operations say.
-static void worlds_begin_anew(void **state) {
-    (void)state;
+TEST(worlds_begin_anew) {
     const buffers_world_choice choice = {.count = 2, .servers = {0, 1}};
     const trace_operation heaps[] = {{TRACE_MEMORY, {1}},
                                      {TRACE_HEAP, {4294901760u, 65535, 65536}}};
@@ -93,10 +91,4 @@ static void worlds_begin_anew(void **state) {
     buffers_world_destroy(&world);
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(seeds_hold),
-        cmocka_unit_test(worlds_begin_anew),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

@@ -30,7 +30,7 @@ static bool zero(const unsigned char *bytes, uint64_t count) {
 }
 
 // Growth is only a counter; it is refused, and moves the base, as in other memories.
-static void grows_and_moves(void **state) {
+TEST(grows_and_moves) {
     for (int moving = 0; moving < 2; moving++) {
         lm_memory memory = make(1, LM_PAGES_MAX, moving);
         unsigned char *first = lm_memory_base(&memory);
@@ -53,7 +53,7 @@ static void grows_and_moves(void **state) {
 }
 
 // A reset makes the memory that its options describe, for any memory before and any touched bytes.
-static void is_reset(void **state) {
+TEST(is_reset) {
     static const lm_memory_options all[] = {
         {.pages = 1, .pages_max = 20},
         {.pages = 0, .pages_max = 3, .heap_start = 48},
@@ -85,7 +85,7 @@ static void is_reset(void **state) {
     fuzz_memory_destroy(&memory);
 }
 
-static void wrong_options(void **state) {
+TEST(wrong_options) {
     const lm_memory_options wrong[] = {
         {.pages = 1, .pages_max = 21},
         {.pages = 0, .pages_max = 0},
@@ -116,7 +116,7 @@ static void wrong_options(void **state) {
 #include <sanitizer/asan_interface.h>
 
 // The page after the size is poisoned, and nothing else.
-static void the_page_after_the_size_is_poisoned(void **state) {
+TEST(the_page_after_the_size_is_poisoned) {
     lm_memory memory = make(1, 20, true);
     for (uint32_t i = 0; i < 60; i++) {
         uint64_t end = (uint64_t)lm_memory_pages(&memory) * LM_PAGE_BYTES;
@@ -139,17 +139,9 @@ static void the_page_after_the_size_is_poisoned(void **state) {
     assert_null(__asan_region_is_poisoned(base, 20 * LM_PAGE_BYTES));
 }
 #else
-static void the_page_after_the_size_is_poisoned(void **state) {
+TEST(the_page_after_the_size_is_poisoned) {
     skip();
 }
 #endif
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(grows_and_moves),
-        cmocka_unit_test(is_reset),
-        cmocka_unit_test(wrong_options),
-        cmocka_unit_test(the_page_after_the_size_is_poisoned),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

@@ -1,5 +1,6 @@
 // Any bytes decode to a valid trace, encoding is the inverse, and mutations keep the records that
 // they do not change.
+#include "cli/test.h"
 #include "fuzz/play/heap_input.h"
 #include "fuzz/play/input_valid.h"
 #include "fuzz/play/record_mutator.h"
@@ -22,7 +23,7 @@ static size_t random_bytes(uint64_t *random, uint8_t bytes[BYTES_MAX]) {
     return count;
 }
 
-static void all_bytes_are_an_input(void **state) {
+TEST(all_bytes_are_an_input) {
     uint64_t random = 1;
     uint8_t *bytes = malloc(BYTES_MAX); // detects reads beyond the end
     for (int round = 0; round < ROUNDS; round++) {
@@ -40,7 +41,7 @@ static void all_bytes_are_an_input(void **state) {
     assert_int_equal(heap_input_decode(NULL, 0, operations, 1), 1);
 }
 
-static void encoding_goes_back(void **state) {
+TEST(encoding_goes_back) {
     uint64_t random = 2;
     static uint8_t bytes[BYTES_MAX], encoded[BYTES_MAX];
     for (int round = 0; round < ROUNDS; round++) {
@@ -56,7 +57,7 @@ static void encoding_goes_back(void **state) {
 }
 
 // Heaps at the limits of what a head can say.
-static void heads_at_the_ends(void **state) {
+TEST(heads_at_the_ends) {
     static const uint32_t worlds[][3] = {{16, 0, 65536},      {16, 65536, 65536},
                                          {65520, 1, 1},       {4294967280u, 65534, 65536},
                                          {131072 - 16, 2, 2}, {4294901760u, 65536, 65536}};
@@ -70,7 +71,7 @@ static void heads_at_the_ends(void **state) {
     }
 }
 
-static void what_no_input_says(void **state) {
+TEST(what_no_input_says) {
     static const trace_operation lists[][2] = {
         {{.verb = TRACE_BUFFER, .argument = {0, 8, 16}}},
         {{.verb = TRACE_LANE, .argument = {HEAP_INPUT_LANES}}},
@@ -90,7 +91,7 @@ static void what_no_input_says(void **state) {
 }
 
 // Mutations give whole records within the limit, and are deterministic by seed.
-static void mutations_keep_the_form(void **state) {
+TEST(mutations_keep_the_form) {
     static uint8_t bytes[BYTES_MAX], copy[BYTES_MAX];
     size_t count = 0, longest = 0;
     for (unsigned seed = 0; seed < 20000; seed++) {
@@ -108,7 +109,7 @@ static void mutations_keep_the_form(void **state) {
 }
 
 // Mutation alone makes every verb, alignment, magnitude and lane.
-static void mutations_reach_everything(void **state) {
+TEST(mutations_reach_everything) {
     bool verbs[TRACE_VERBS] = {false}, alignments[32] = {false}, magnitudes[33] = {false};
     bool at_the_end = false, of_four_gib = false, lanes[HEAP_INPUT_LANES] = {false};
     size_t switches = 0, all = 0;
@@ -149,7 +150,7 @@ static void mutations_reach_everything(void **state) {
 
 // Wrong calls are on the heap, on a block that has begun or would be the next; mutation makes each
 // kind.
-static void wrong_calls_are_records(void **state) {
+TEST(wrong_calls_are_records) {
     bool made[WRONG_CALLS] = {false};
     uint8_t bytes[1024], encoded[1024];
     size_t count = 0, wrong = 0, others_made = 0;
@@ -181,7 +182,7 @@ static void wrong_calls_are_records(void **state) {
 }
 
 // A crossing has operations of both inputs only, each in its order.
-static void crossings_take_from_both(void **state) {
+TEST(crossings_take_from_both) {
     uint8_t first[8 + 20 * 8], second[8 + 30 * 8], crossed[8 + 40 * 8];
     memset(first, 0, sizeof first);
     memset(second, 0, sizeof second);
@@ -205,12 +206,4 @@ static void crossings_take_from_both(void **state) {
     assert_true(mixed > 250);
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_bytes_are_an_input),  cmocka_unit_test(encoding_goes_back),
-        cmocka_unit_test(heads_at_the_ends),       cmocka_unit_test(what_no_input_says),
-        cmocka_unit_test(mutations_keep_the_form), cmocka_unit_test(mutations_reach_everything),
-        cmocka_unit_test(wrong_calls_are_records), cmocka_unit_test(crossings_take_from_both),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

@@ -1,8 +1,8 @@
 // Every strategy keeps all laws, at every level and with its steps counted, on generated workloads,
 // on mutated inputs, and on hostile traces.
-#include "alloc/cmocka.h"
 #include "alloc/registry.h"
 #include "cli/file.h"
+#include "cli/test.h"
 #include "corpus/trace/generator.h"
 #include "fuzz/play/heap_input.h"
 #include "fuzz/play/heap_player.h"
@@ -41,7 +41,7 @@ static void assert_holds(const char *what, const trace_operation *operations, si
     }
 }
 
-static void generated_programs_hold(void **state) {
+TEST(generated_programs_hold) {
     static const char *const programs[] = {"power_law", "uniform_small", "working_set"};
     for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
         char path[100], why[200];
@@ -65,7 +65,7 @@ static void count_nulls(void *block, size_t size, lm_memory *memory) {
     lm_strategy_named("tlsf", 0)->free(block, size, memory);
 }
 
-static void what_was_refused_is_freed_as_null(void **state) {
+TEST(what_was_refused_is_freed_as_null) {
     static const trace_operation operations[] = {
         {TRACE_REFUSE, {UINT32_MAX}},
         {TRACE_ALLOCATE, {0, 100000, 16}},
@@ -85,7 +85,7 @@ static void what_was_refused_is_freed_as_null(void **state) {
 
 // Inputs made by mutation from nothing, in memories of at most 64 MiB, since zeroed blocks are
 // written.
-static void mutations_hold(void **state) {
+TEST(mutations_hold) {
     static trace_operation operations[HEAP_INPUT_OPERATIONS_MAX];
     uint8_t bytes[1024];
     size_t count = 0;
@@ -112,7 +112,7 @@ static void play_text(const char *text) {
 }
 
 // Blocks of each kind, in scopes, between moves, failures, foreign growths and resets.
-static void every_verb_plays(void **state) {
+TEST(every_verb_plays) {
     play_text("a 0 100\nz 1 3000\na 2 50 4096\nr 1 9000\nf 0\nr 2 10\nf 1\nf 2\n");
     play_text(
         "h 65440 1 9\na 0 100\n(\na 1 70000\nr 0 9000\n)\n(\nz 2 8\n(\nz 3 9\nx\na 4 7\nf 4\n");
@@ -125,7 +125,7 @@ static void every_verb_plays(void **state) {
 }
 
 // Operations on a block that could not be allocated are skipped.
-static void what_was_refused_is_nothing(void **state) {
+TEST(what_was_refused_is_nothing) {
     play_text("n *\na 0 100000\nr 0 5\nn 0\nr 0 50\nf 0\na 1 5\nf 1\n");
     assert_int_equal(player.heap.oracle.count, 0);
 }
@@ -148,7 +148,7 @@ static uint64_t offset_of(uint32_t number) {
 
 // A heap that starts after a module's data is played in a memory that is not zero, and serves
 // zeroes. Heaps that start lower, or with wrong calls, get a zeroed memory.
-static void memories_were_used_before(void **state) {
+TEST(memories_were_used_before) {
     play_text("h 1024 3 9\nz 0 40\nz 1 5000\nz 2 60000\na 3 9\nz 4 100000\nf 1\nz 5 5000\n"
               "f 0\nf 2\nf 3\nf 4\nf 5\n");
     for (uint32_t start = 1008; start <= 1024; start += 16) {
@@ -167,7 +167,7 @@ static void memories_were_used_before(void **state) {
 }
 
 // A block that a lane frees is its own next one, not another lane's; and all plays keep the laws.
-static void lanes_are_threads(void **state) {
+TEST(lanes_are_threads) {
     assert_true(play_start("paged_shared", 100, false));
     play_one(TRACE_ALLOCATE, 0, 64);
     uint64_t first = offset_of(0);
@@ -188,7 +188,7 @@ static void lanes_are_threads(void **state) {
 
 // At the end all outboxes have been delivered: of blocks of the least size, and of more than a
 // message holds.
-static void what_lanes_keep_comes_back(void **state) {
+TEST(what_lanes_keep_comes_back) {
     for (uint32_t lanes = 2; lanes <= 4; lanes++) {
         assert_true(play_start("paged_shared", 100, false));
         for (uint32_t i = 0; i < 600; i++) {
@@ -204,7 +204,7 @@ static void what_lanes_keep_comes_back(void **state) {
 }
 
 // A shared memory does not move, and one that has moved is not shared.
-static void lanes_or_moves(void **state) {
+TEST(lanes_or_moves) {
     assert_true(play_start("paged_shared", 100, false));
     play_one(TRACE_LANE, 1, 0);
     play_one(TRACE_MOVE, 0, 0);
@@ -222,7 +222,7 @@ static void lanes_or_moves(void **state) {
     assert_true(heap_player_end(&player));
 }
 
-static void lanes_are_passed_over(void **state) {
+TEST(lanes_are_passed_over) {
     static const struct {
         const char *strategy;
         uint32_t lane;
@@ -238,7 +238,7 @@ static void lanes_are_passed_over(void **state) {
 }
 
 // A play depends on its operations only.
-static void plays_do_not_depend_on_another(void **state) {
+TEST(plays_do_not_depend_on_another) {
     static trace_operation operations[HEAP_INPUT_OPERATIONS_MAX];
     static unsigned char first[4 * LM_PAGE_BYTES];
     uint8_t bytes[512];
@@ -263,7 +263,7 @@ static void plays_do_not_depend_on_another(void **state) {
 }
 
 // Blocks beyond the oracle's limit are skipped and counted.
-static void too_many_blocks_are_skipped(void **state) {
+TEST(too_many_blocks_are_skipped) {
     heap_options options = {.allocator = lm_strategy_named("tlsf", 1)};
     assert_true(heap_player_start(&player, &options, NULL));
     for (uint32_t i = 0; i < ORACLE_BLOCKS_MAX + 7; i++) // with colliding numbers
@@ -279,20 +279,6 @@ static void too_many_blocks_are_skipped(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_verb_plays),
-        cmocka_unit_test(what_was_refused_is_nothing),
-        cmocka_unit_test(what_was_refused_is_freed_as_null),
-        cmocka_unit_test(generated_programs_hold),
-        cmocka_unit_test(mutations_hold),
-        cmocka_unit_test(memories_were_used_before),
-        cmocka_unit_test(lanes_are_threads),
-        cmocka_unit_test(what_lanes_keep_comes_back),
-        cmocka_unit_test(lanes_or_moves),
-        cmocka_unit_test(lanes_are_passed_over),
-        cmocka_unit_test(plays_do_not_depend_on_another),
-        cmocka_unit_test(too_many_blocks_are_skipped),
-    };
     if (!heap_player_create(&player)) return 1;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     heap_player_destroy(&player);

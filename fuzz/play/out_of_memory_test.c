@@ -1,8 +1,8 @@
 // Every growth of small traces fails, once and then for good, on every strategy; and strategies
 // that handle it wrongly are detected.
+#include "cli/test.h"
 #include "fuzz/play/out_of_memory.h"
 
-#include "alloc/cmocka.h"
 #include "alloc/registry.h"
 #include "cli/file.h"
 #include "corpus/trace/generator.h"
@@ -43,7 +43,7 @@ static size_t assert_all_hold(const trace_operation *operations, size_t count, c
     return refused;
 }
 
-static void synthetic_traces(void **state) {
+TEST(synthetic_traces) {
     static const char *const names[] = {"batches",   "exchange",      "large_blocks",
                                         "power_law", "uniform_small", "working_set"};
     enum { OPERATIONS = 400, LIVE_BYTES = 1 << 19 };
@@ -66,7 +66,7 @@ static void synthetic_traces(void **state) {
     assert_true(refused > 0);
 }
 
-static void random_inputs(void **state) {
+TEST(random_inputs) {
     enum { INPUTS = 20, MUTATIONS = 60, BYTES_MAX = 1024 };
     static uint8_t bytes[BYTES_MAX];
     static trace_operation operations[HEAP_INPUT_OPERATIONS_MAX];
@@ -106,7 +106,7 @@ static void *resize_spoiling(void *block, size_t size, lm_memory *m) {
     return moved;
 }
 
-static void broken_rollbacks_are_seen(void **state) {
+TEST(broken_rollbacks_are_seen) {
     static const struct {
         void *(*allocate)(size_t, lm_memory *);
         void *(*resize)(void *, size_t, lm_memory *);
@@ -151,7 +151,7 @@ static void broken_rollbacks_are_seen(void **state) {
 }
 
 // If there are many growths, only every second one fails.
-static void many_growths_are_sampled(void **state) {
+TEST(many_growths_are_sampled) {
     enum { COUNT = 1000 };
     static trace_operation operations[COUNT];
     for (uint32_t i = 0; i < COUNT; i++)
@@ -169,12 +169,4 @@ static void many_growths_are_sampled(void **state) {
     assert_int_equal(played.plays, 2 * played.tried);
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(synthetic_traces),
-        cmocka_unit_test(random_inputs),
-        cmocka_unit_test(broken_rollbacks_are_seen),
-        cmocka_unit_test(many_growths_are_sampled),
-    };
-    return cmocka_run_group_tests(tests, make_player, end_player);
-}
+TEST_MAIN(make_player, end_player)

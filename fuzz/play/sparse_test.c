@@ -1,5 +1,5 @@
 // Clears, zeroes and copies of dirty pages, compared with the C library's functions.
-#include "alloc/cmocka.h"
+#include "cli/test.h"
 #include "fuzz/play/dirty.h"
 #include "fuzz/play/fuzz_memory.h"
 #include "fuzz/play/record_mutator.h"
@@ -52,7 +52,7 @@ static void play(unsigned char *bytes, unsigned char *model, uint64_t *random) {
     }
 }
 
-static void does_what_the_library_does(void **state) {
+TEST(does_what_the_library_does) {
     for (int is_watched = 0; is_watched < 2; is_watched++) {
         uint64_t random = 5;
         lm_memory memory = make();
@@ -76,7 +76,7 @@ static bool is_zero(const unsigned char *bytes, size_t count) {
 }
 
 // With few and with more dirty pages than are listed.
-static void clears_all_that_was_written(void **state) {
+TEST(clears_all_that_was_written) {
     lm_memory memory = make(), other = make();
     dirty_watch(&memory);
     assert_false(dirty_clear(&other));
@@ -107,7 +107,7 @@ static void clears_all_that_was_written(void **state) {
 
 // A move takes the content along and leaves zeroes: with few dirty pages and with so many that the
 // memory is remapped, when it moves back, and when it is reset.
-static void moves_what_was_written(void **state) {
+TEST(moves_what_was_written) {
     lm_memory memory = make();
     lm_memory_options again = {.pages = memory.pages, .pages_max = memory.pages_max};
     unsigned char *first = lm_memory_base(&memory);
@@ -133,7 +133,7 @@ static void moves_what_was_written(void **state) {
 }
 
 // A store through a pointer kept across a move traps.
-static void traps_where_the_memory_was(void **state) {
+TEST(traps_where_the_memory_was) {
     lm_memory memory = make();
     dirty_watch(&memory);
     unsigned char *left = lm_memory_base(&memory);
@@ -155,12 +155,4 @@ static void traps_where_the_memory_was(void **state) {
     fuzz_memory_destroy(&memory);
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(does_what_the_library_does),
-        cmocka_unit_test(clears_all_that_was_written),
-        cmocka_unit_test(moves_what_was_written),
-        cmocka_unit_test(traps_where_the_memory_was),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

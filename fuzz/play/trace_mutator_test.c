@@ -1,8 +1,8 @@
 // The trace mutators return for every seed and keep to their limit, and mutated operations are a
 // trace, with every verb.
+#include "cli/test.h"
 #include "fuzz/play/trace_mutator.h"
 
-#include "alloc/cmocka.h"
 #include "corpus/trace/trace_form.h"
 
 #include <string.h>
@@ -11,8 +11,7 @@ enum { SEEDS = 12000, ROOM = 2000 };
 
 static const char text[] = "linmem-trace 1\nh 16 1 9\na 0 100\n(\na 1 7 64\n)\nr 0 9\nf 0\n";
 
-static void operations_make_a_trace(void **state) {
-    (void)state;
+TEST(operations_make_a_trace) {
     unsigned larger = 0;
     for (unsigned seed = 0; seed < SEEDS; seed++) {
         uint8_t bytes[ROOM] = {0};
@@ -29,8 +28,7 @@ static void operations_make_a_trace(void **state) {
     assert_true(larger > SEEDS / 10);
 }
 
-static void lines_and_columns_keep_to_their_room(void **state) {
-    (void)state;
+TEST(lines_and_columns_keep_to_their_room) {
     for (unsigned seed = 0; seed < SEEDS; seed++) {
         uint8_t bytes[ROOM];
         memset(bytes, 0xee, ROOM);
@@ -60,8 +58,7 @@ static size_t mutate(mutation *how, size_t count, size_t max, unsigned seed) {
 }
 
 // Unknown versions, and heads that are cut short.
-static void unknown_versions_are_mutated(void **state) {
-    (void)state;
+TEST(unknown_versions_are_mutated) {
     for (unsigned seed = 0; seed < 256; seed++) {
         memset(bytes, 0x81, sizeof bytes);
         memcpy(bytes, TRACE_BINARY_MAGIC, strlen(TRACE_BINARY_MAGIC));
@@ -70,8 +67,7 @@ static void unknown_versions_are_mutated(void **state) {
     }
 }
 
-static void operations_make_traces_of_every_verb(void **state) {
-    (void)state;
+TEST(operations_make_traces_of_every_verb) {
     bool verbs[TRACE_VERBS] = {false}, binary[2] = {false};
     size_t count = 0;
     for (unsigned seed = 0; seed < SEEDS; seed++) {
@@ -90,12 +86,4 @@ static void operations_make_traces_of_every_verb(void **state) {
     assert_true(binary[0] && binary[1]);
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(operations_make_a_trace),
-        cmocka_unit_test(lines_and_columns_keep_to_their_room),
-        cmocka_unit_test(unknown_versions_are_mutated),
-        cmocka_unit_test(operations_make_traces_of_every_verb),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

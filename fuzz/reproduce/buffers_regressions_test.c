@@ -1,9 +1,9 @@
 // Plays the traces of buffers in corpus/regressions, one for each bug that was found, in the world
 // that their comment names: with the widths of the fuzz target, at levels 0 and 1, with a walk
 // after every operation.
+#include "cli/test.h"
 #include "fuzz/play/buffer_player.h"
 
-#include "alloc/cmocka.h"
 #include "fuzz/play/buffers_world.h"
 
 #include <dirent.h>
@@ -46,8 +46,7 @@ static bool play_at_both_levels(const char *name) {
     return buffers;
 }
 
-static void no_regression_fails(void **state) {
-    (void)state;
+TEST(no_regression_fails) {
     DIR *folder = opendir(FOLDER);
     size_t count = 0;
     assert_non_null(folder);
@@ -60,7 +59,4 @@ static void no_regression_fails(void **state) {
     assert_true(count > 0);
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(no_regression_fails)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

@@ -1,5 +1,6 @@
 // The C programs written for buffers compile by the command in their first lines and show the bug,
 // in each kind of world, and nothing for the right code.
+#include "cli/test.h"
 #include "fuzz/reproduce/reproducer_program.h"
 
 #include <string.h>
@@ -31,8 +32,7 @@ static void assert_shows(const char *trace, const char *law, bool sanitized, con
                  said, law);
 }
 
-static void a_program_shows_each_bug(void **state) {
-    (void)state;
+TEST(a_program_shows_each_bug) {
     static const struct {
         const char *law, *mutant, *trace;
     } cases[] = {
@@ -61,17 +61,10 @@ static void a_program_shows_each_bug(void **state) {
 #define IN_CREATE(statement)                                                                       \
     "sed -i 's/return table->counts->create(/" statement " &/' alloc/buffers/buffer.h"
 
-static void a_program_shows_traps_and_sanitizers(void **state) {
-    (void)state;
+TEST(a_program_shows_traps_and_sanitizers) {
     static const char trace[] = "plain still 0: tlsf\nb 0 8\n- 0\n";
     assert_shows(trace, "returns", false, IN_CREATE("__builtin_trap();"));
     assert_shows(trace, "ubsan", true, IN_CREATE("volatile int bits = 33; bits = 1 << bits;"));
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_program_shows_each_bug),
-        cmocka_unit_test(a_program_shows_traps_and_sanitizers),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

@@ -2,10 +2,10 @@
 // strategy, at levels 0 and 1 and with its steps counted, with a walk after every operation, with
 // each growth failing, with the wrong calls in them, and on all strategies in comparison. Traces of
 // buffers: fuzz/reproduce/buffers_regressions_test.c.
+#include "cli/test.h"
 #include "fuzz/oracle/differential.h"
 #include "fuzz/play/out_of_memory.h"
 
-#include "alloc/cmocka.h"
 #include "alloc/registry.h"
 #include "fuzz/oracle/counted.h"
 #include "fuzz/play/buffers_world.h"
@@ -87,8 +87,7 @@ static bool play_on_all(const char *name) {
     return heaps;
 }
 
-static void no_regression_fails(void **state) {
-    (void)state;
+TEST(no_regression_fails) {
     DIR *folder = opendir(FOLDER);
     size_t count = 0;
     assert_non_null(folder);
@@ -103,7 +102,4 @@ static void no_regression_fails(void **state) {
     assert_true(count > 0);
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(no_regression_fails)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

@@ -5,8 +5,8 @@
 #include "fuzz/run/test_folder.h"
 
 static void assert_says(const char *options, int status, const char *part) {
-    if (!is_there("build/fuzz")) assert_true(file_make_directory("build/fuzz"));
-    if (!is_there("build/dev/self")) put_self("build/dev/self");
+    if (!test_exists("build/fuzz")) assert_true(file_make_directory("build/fuzz"));
+    if (!test_exists("build/dev/self")) put_self("build/dev/self");
     assert_runs("build/dev/self", options, status, part);
 }
 
@@ -18,8 +18,7 @@ static void assert_says(const char *options, int status, const char *part) {
     "echo '/src/linmem/alloc/strategies/fit/tlsf.c:88:7: runtime error: shift exponent 33 is too " \
     "large' >&2\nexit 1\n"
 
-static void bad_input_is_bad_usage(void **state) {
-    (void)state;
+FOLDER_TEST(bad_input_is_bad_usage) {
     put("empty", "");
     put("bad.lmt", "linmem-trace 1\nf 7\n");
     assert_says("none", 2, "none: No such file");
@@ -33,16 +32,14 @@ static void bad_input_is_bad_usage(void **state) {
 }
 
 // By content if its name does not say it; on standard input too.
-static void an_input_is_known_by_its_content(void **state) {
-    (void)state;
+FOLDER_TEST(an_input_is_known_by_its_content) {
     put("-odd name", TRACE);
     assert_says("-a tlsf -- '-odd name'", 0, "nothing is broken: 5 operations, 1 allocator");
     assert_says("-a tlsf - <'-odd name'", 0, "nothing is broken: 5 operations, 1 allocator");
 }
 
 // A finding of linmem fuzz is played by the program in its name.
-static void a_finding_is_known_by_its_name(void **state) {
-    (void)state;
+FOLDER_TEST(a_finding_is_known_by_its_name) {
     put("build/fuzz/trace", "#!/bin/sh\necho 'linmem-fuzz: broken reader: x' >&2\nexit 1\n");
     put("trace-crash-0123", "any bytes");
     assert_says("trace-crash-0123", 1, "trace: broken reader: x");
@@ -62,40 +59,36 @@ static void a_finding_is_known_by_its_name(void **state) {
     "echo 'x/alloc/a.c:8:7: runtime error: x' >&2\nexit 1\n"
 
 // A failure that only the sanitizers show is named after the sanitizer.
-static void a_sanitizers_finding_is_named_after_it(void **state) {
-    (void)state;
+FOLDER_TEST(a_sanitizers_finding_is_named_after_it) {
     put("build/fuzz/heap-tlsf", SHIFTS);
     put("x.lmt", TRACE);
     assert_says("x.lmt --allocator tlsf", 1,
                 "tlsf, level 1, sanitizers: broken ubsan: alloc/strategies/fit/tlsf.c:88:7: shift");
-    assert_true(is_there("findings/ubsan-tlsf.lmt") && is_there("findings/ubsan-tlsf.c"));
+    assert_true(test_exists("findings/ubsan-tlsf.lmt") && test_exists("findings/ubsan-tlsf.c"));
     assert_says("x.lmt --programs", 0, "program heap-tlsf\n");
 }
 
 // Another finding of the same law is not overwritten; the same one gets no second name.
-static void findings_are_not_overwritten(void **state) {
-    (void)state;
+FOLDER_TEST(findings_are_not_overwritten) {
     put("build/fuzz/heap-tlsf", SHIFTS);
     put("x.lmt", TRACE);
     put("findings/ubsan-tlsf.lmt", TRACE);
     assert_says("x.lmt --allocator tlsf", 1, "findings/ubsan-tlsf-2.lmt");
     assert_says("x.lmt --allocator tlsf", 1, "findings/ubsan-tlsf-2.lmt");
-    assert_false(is_there("findings/ubsan-tlsf-3.lmt"));
+    assert_false(test_exists("findings/ubsan-tlsf-3.lmt"));
 }
 
 // An interrupt keeps the smallest trace so far, and no C program is written.
-static void ctrl_c_keeps_the_smallest_so_far(void **state) {
-    (void)state;
+FOLDER_TEST(ctrl_c_keeps_the_smallest_so_far) {
     put("build/fuzz/heap-tlsf", "#!/bin/sh\necho >>tries\n"
                                 "[ $(wc -l <tries) -lt 9 ] || kill -INT $PPID\n" FAILS_IF_LONG);
     put("x.lmt", LONG);
     assert_says("x.lmt --allocator tlsf", 1, "interrupted, so perhaps not the smallest");
-    assert_true(is_there("findings/ubsan-tlsf.lmt"));
-    assert_false(is_there("findings/ubsan-tlsf.c"));
+    assert_true(test_exists("findings/ubsan-tlsf.lmt"));
+    assert_false(test_exists("findings/ubsan-tlsf.c"));
 }
 
-static void the_limit_of_shrinking_is_reported(void **state) {
-    (void)state;
+FOLDER_TEST(the_limit_of_shrinking_is_reported) {
     put("build/fuzz/heap-tlsf", "#!/bin/sh\nsleep 0.2\n" FAILS_IF_LONG);
     put("x.lmt", LONG);
     assert_says("x.lmt --allocator tlsf --shrink-seconds 1", 1, "stopped after 1 s");
@@ -107,8 +100,7 @@ static void the_limit_of_shrinking_is_reported(void **state) {
 #define EXPLORED   "linmem-trace 1\n# explored: tlsf, level 0\n" OPERATIONS
 
 // The explorer's program plays its own traces, unless the command names a target.
-static void the_explorer_plays_its_own_traces(void **state) {
-    (void)state;
+FOLDER_TEST(the_explorer_plays_its_own_traces) {
     static const char *const rows[][3] = {
         {"linmem-trace 1\n" OPERATIONS, "", "allocators\n"},
         {"linmem-trace 1\n# explored: all\n" OPERATIONS, "", "allocators\n"},
@@ -135,8 +127,7 @@ static void the_explorer_plays_its_own_traces(void **state) {
     free(explorer);
 }
 
-static void a_violation_of_the_explorer_is_a_failure(void **state) {
-    (void)state;
+FOLDER_TEST(a_violation_of_the_explorer_is_a_failure) {
     static const struct {
         const char *plays;
         exit_status status;
@@ -157,16 +148,5 @@ static void a_violation_of_the_explorer_is_a_failure(void **state) {
 
 int main(int argc, char **argv) {
     if (argc > 1) return (int)reproduce_command(argc, argv);
-    const struct CMUnitTest tests[] = {
-        IN_FOLDER(bad_input_is_bad_usage),
-        IN_FOLDER(an_input_is_known_by_its_content),
-        IN_FOLDER(a_finding_is_known_by_its_name),
-        IN_FOLDER(a_sanitizers_finding_is_named_after_it),
-        IN_FOLDER(findings_are_not_overwritten),
-        IN_FOLDER(ctrl_c_keeps_the_smallest_so_far),
-        IN_FOLDER(the_limit_of_shrinking_is_reported),
-        IN_FOLDER(the_explorer_plays_its_own_traces),
-        IN_FOLDER(a_violation_of_the_explorer_is_a_failure),
-    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

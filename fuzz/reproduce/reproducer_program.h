@@ -1,9 +1,9 @@
 // For tests: compiles and runs a reproducer.
 #pragma once
 
-#include "alloc/cmocka.h"
 #include "cli/child.h"
 #include "cli/file.h"
+#include "cli/test.h"
 #include "cli/text.h"
 #include "fuzz/reproduce/reproducer.h"
 #include "fuzz/run/finding.h"

@@ -1,6 +1,7 @@
 // Runs of a trace in a child process report broken laws, hangs and crashes; the C programs written
 // for them show the bug of a strategy that has one, and nothing for the right code.
 #include "alloc/registry.h"
+#include "cli/test.h"
 #include "fuzz/oracle/steps.h"
 #include "fuzz/reproduce/reproducer_program.h"
 
@@ -64,8 +65,7 @@ static trace parse(const char *text) {
 }
 
 // A search among few blocks takes few steps.
-static void checkerboards_are_counted(void **state) {
-    (void)state;
+TEST(checkerboards_are_counted) {
     trace t = parse("linmem-trace 1\na 0 100\na 1 100\nf 1\nr 0 200\nf 0\na 2 8\nf 2\n");
     right = lm_strategy_named("tlsf", 0);
     lm_allocator broken = *right;
@@ -78,8 +78,7 @@ static void checkerboards_are_counted(void **state) {
 
 // Freed blocks that no thread can allocate again, and a request that fails though the free end of
 // the heap could serve it.
-static void unused_free_memory_is_reported(void **state) {
-    (void)state;
+TEST(unused_free_memory_is_reported) {
     trace lanes = parse("linmem-trace 1\na 0 100\na 1 100\nf 0\nt 1\nf 1\n");
     trace end = parse("linmem-trace 1\nh 16 90 160\na 1 4000000\nf 1\n");
     trace behind = parse("linmem-trace 1\nh 16 62 135\na 0 2097153\nf 0\n"); // the end, and a table
@@ -101,8 +100,7 @@ static void unused_free_memory_is_reported(void **state) {
     trace_free(&behind);
 }
 
-static void a_run_survives_a_hang(void **state) {
-    (void)state;
+TEST(a_run_survives_a_hang) {
     trace t = parse("linmem-trace 1\na 0 100\nf 0\n");
     right = lm_strategy_named("tlsf", 0);
     lm_allocator broken = *right;
@@ -138,8 +136,7 @@ static void *take_all_memory(size_t size, lm_memory *m) {
 }
 
 // A run that ends in a call names it.
-static void a_run_names_the_call_that_ends_it(void **state) {
-    (void)state;
+TEST(a_run_names_the_call_that_ends_it) {
     trace t = parse("linmem-trace 1\nh 16 1 65536\na 0 30\na 1 100\nf 0\nf 1\n");
     right = lm_strategy_named("tlsf", 0);
     lm_allocator broken = *right;
@@ -162,8 +159,7 @@ static void a_run_names_the_call_that_ends_it(void **state) {
 }
 
 // Only if the run damages the heap.
-static void a_walk_over_a_damaged_heap_is_named(void **state) {
-    (void)state;
+TEST(a_walk_over_a_damaged_heap_is_named) {
     trace t = parse("linmem-trace 1\na 0 100\nf 0\n");
     right = lm_strategy_named("tlsf", 1);
     lm_allocator broken = *right;
@@ -193,8 +189,7 @@ static int run_changed(const trace_run *run, const trace *trace, const char *cha
     return run_reproducer(run, trace, &failure, change, law_said);
 }
 
-static void a_program_shows_the_bug(void **state) {
-    (void)state;
+TEST(a_program_shows_the_bug) {
     trace t = parse("linmem-trace 1\nh 16 1 64\na 0 100\ng 1\na 1 70000\nn 1\nr 0 65000\nn *\n(\n"
                     "a 2 70000 4096\n)\nx\nw\nz 3 9\ne\nf 3\n");
     trace_run run = {.target = trace_run_target_named("heap"),
@@ -224,8 +219,7 @@ static void a_program_shows_the_bug(void **state) {
 }
 
 // The program makes wrong calls of all kinds; each traps.
-static void a_program_makes_wrong_calls(void **state) {
-    (void)state;
+TEST(a_program_makes_wrong_calls) {
     trace t = parse(
         "linmem-trace 1\na 0 64\na 1 64\nf 0\n! interior 1 8\n! interior 1 16\n! foreign 0 64\n"
         "! far 1 1\n! null 0 8\n! wrong_size 1 0\n! measure_freed 0 0\n"
@@ -244,8 +238,7 @@ static void a_program_makes_wrong_calls(void **state) {
 }
 
 // The program damages the word that the finding names.
-static void a_program_walks_a_damaged_heap(void **state) {
-    (void)state;
+TEST(a_program_walks_a_damaged_heap) {
     trace t = parse("linmem-trace 1\na 0 100\nf 0\n");
     trace_run run = {.target = trace_run_target_named("heap"),
                      .allocator = lm_strategy_named("tlsf", 1),
@@ -266,8 +259,7 @@ static void a_program_walks_a_damaged_heap(void **state) {
 }
 
 // It exits with 1 after a stack overflow too, with and without sanitizers.
-static void a_program_shows_a_stack_overflow(void **state) {
-    (void)state;
+TEST(a_program_shows_a_stack_overflow) {
     trace t = parse("linmem-trace 1\na 0 13\nf 0\n");
     trace_run run = {.target = trace_run_target_named("heap"),
                      .allocator = lm_strategy_named("tlsf", 1)};
@@ -288,8 +280,7 @@ static void *allocate_small_ones(size_t size, lm_memory *m) {
 }
 
 // One strategy refuses a request that the others serve: it alone is reported.
-static void a_program_shows_a_disagreement(void **state) {
-    (void)state;
+TEST(a_program_shows_a_disagreement) {
     trace t = parse("linmem-trace 1\na 0 100\na 1 2147483648\nf 0\nf 1\n");
     trace_run run = {.target = trace_run_target_named("differential"), .seconds = 60};
     failure failure;
@@ -310,18 +301,4 @@ static void a_program_shows_a_disagreement(void **state) {
     trace_free(&t);
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(unused_free_memory_is_reported),
-        cmocka_unit_test(checkerboards_are_counted),
-        cmocka_unit_test(a_run_survives_a_hang),
-        cmocka_unit_test(a_run_names_the_call_that_ends_it),
-        cmocka_unit_test(a_walk_over_a_damaged_heap_is_named),
-        cmocka_unit_test(a_program_walks_a_damaged_heap),
-        cmocka_unit_test(a_program_shows_a_stack_overflow),
-        cmocka_unit_test(a_program_shows_the_bug),
-        cmocka_unit_test(a_program_makes_wrong_calls),
-        cmocka_unit_test(a_program_shows_a_disagreement),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

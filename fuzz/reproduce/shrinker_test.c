@@ -1,7 +1,6 @@
 // Shrinks traces whose failure is defined by a rule; nothing is played.
+#include "cli/test.h"
 #include "fuzz/reproduce/shrinker.h"
-
-#include "alloc/cmocka.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -101,8 +100,7 @@ static bool collects_a_view(const trace *trace) {
 
 #define HEADER "linmem-trace 1\n"
 
-static void operations_that_are_not_needed_are_removed(void **state) {
-    (void)state;
+TEST(operations_that_are_not_needed_are_removed) {
     trace t = parse(HEADER "# kept\na 0 5\n(\nz 1 5000 64\n(\nr 0 7\nr 1 300\nr 1 2000\nr 1 50\n"
                            "a 2 9\nf 2\n)\n)\na 3 1\nf 3\n");
     shrink(&t, shrinks_in_scope, 10000);
@@ -110,8 +108,7 @@ static void operations_that_are_not_needed_are_removed(void **state) {
     trace_free(&t);
 }
 
-static void every_operation_left_is_needed(void **state) {
-    (void)state;
+TEST(every_operation_left_is_needed) {
     char *text;
     size_t bytes;
     FILE *stream = open_memstream(&text, &bytes);
@@ -129,16 +126,14 @@ static void every_operation_left_is_needed(void **state) {
     free(text);
 }
 
-static void numbers_are_lowered_while_the_trace_fails(void **state) {
-    (void)state;
+TEST(numbers_are_lowered_while_the_trace_fails) {
     trace t = parse(HEADER "h 65520 5 65536\na 0 100 4096\nf 0\n");
     shrink(&t, starts_late, 10000);
     assert_prints(&t, HEADER "h 1008 0 1\na 0 0 128\ne\nf 0\n");
     trace_free(&t);
 }
 
-static void traces_of_buffers_are_shrunk(void **state) {
-    (void)state;
+TEST(traces_of_buffers_are_shrunk) {
     trace t = parse(HEADER "m 3\nb 0 500 64\nm 1\n+ 1 0\nt 7\nv 2 1 u32 16 9\n> 1 2\n@ 0 2\n"
                            "b 3 1\n@ 1 3\nc 0\nc 1\nd 1\nd\n- 0\n- 1\n");
     shrink(&t, collects_a_view, 10000);
@@ -157,8 +152,7 @@ static bool wrongs_the_largest(void *context, const trace *trace) {
     return false;
 }
 
-static void wrong_calls_keep_their_blocks(void **state) {
-    (void)state;
+TEST(wrong_calls_keep_their_blocks) {
     trace t = parse("linmem-trace 1\na 0 1\na 1 2\na 2 3\na 3 100\na 4 5\n"
                     "! double_free 3 0\ne\nf 0\nf 1\nf 2\nf 3\nf 4\n");
     shrinker_run(&t, &(shrinker_options){.fails = wrongs_the_largest, .tries_max = 1000});
@@ -168,21 +162,10 @@ static void wrong_calls_keep_their_blocks(void **state) {
     trace_free(&t);
 }
 
-static void tries_are_bounded(void **state) {
-    (void)state;
+TEST(tries_are_bounded) {
     trace t = parse(HEADER "h 65520 5 65536\na 0 100 4096\nf 0\n");
     assert_int_equal(shrink(&t, starts_late, 5), 5);
     trace_free(&t);
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(operations_that_are_not_needed_are_removed),
-        cmocka_unit_test(every_operation_left_is_needed),
-        cmocka_unit_test(numbers_are_lowered_while_the_trace_fails),
-        cmocka_unit_test(traces_of_buffers_are_shrunk),
-        cmocka_unit_test(wrong_calls_keep_their_blocks),
-        cmocka_unit_test(tries_are_bounded),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

@@ -1,7 +1,6 @@
 // Reads findings from output as the programs write it.
+#include "cli/test.h"
 #include "fuzz/run/finding.h"
-
-#include "alloc/cmocka.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -30,8 +29,7 @@ static void assert_says(const char *text, const char *law, const char *how) {
     "    #2 0x55d0c3 in tlsf_free /src/fuzz/linmem/alloc/strategies/fit/tlsf.c:402:9\n"            \
     "    #3 0x55d0c4 in play /src/fuzz/linmem/fuzz/play/heap_player.c:90:5\n"
 
-static void a_sanitizer_is_named_with_file_and_line(void **state) {
-    (void)state;
+TEST(a_sanitizer_is_named_with_file_and_line) {
     assert_says(
         "=================================================================\n"
         "==7==ERROR: AddressSanitizer: heap-buffer-overflow on address 0x602000000014 at pc "
@@ -57,8 +55,7 @@ static void a_sanitizer_is_named_with_file_and_line(void **state) {
                 "detected memory leaks");
 }
 
-static void a_law_is_the_oracles_word(void **state) {
-    (void)state;
+TEST(a_law_is_the_oracles_word) {
     assert_says("linmem-fuzz: broken disjoint: operation 3 of 9: block 1 at 96 lies in block 0\n"
                 "==7== ERROR: libFuzzer: deadly signal\n"
                 "    #9 0x55 in target_fail /src/linmem/fuzz/targets/target.c:24:5\n",
@@ -68,8 +65,7 @@ static void a_law_is_the_oracles_word(void **state) {
                 "returns", "a right call trapped, in lay_out, alloc/strategies/fit/tlsf.c:310");
 }
 
-static void libfuzzer_ends_what_hangs_or_eats_all_memory(void **state) {
-    (void)state;
+TEST(libfuzzer_ends_what_hangs_or_eats_all_memory) {
     assert_says("==7== ERROR: libFuzzer: timeout after 5 seconds\n" FRAMES, "hang",
                 "timeout after 5 seconds, in lay_out, alloc/strategies/fit/tlsf.c:310");
     assert_says("==7== ERROR: libFuzzer: out-of-memory (used: 2050Mb; limit: 2048Mb)\n", "memory",
@@ -80,20 +76,11 @@ static void libfuzzer_ends_what_hangs_or_eats_all_memory(void **state) {
     assert_says("#100\tNEW    cov: 50 ft: 60\n", "", "");
 }
 
-static void what_only_a_sanitizer_sees_is_known(void **state) {
-    (void)state;
+TEST(what_only_a_sanitizer_sees_is_known) {
     assert_true(finding_is_sanitizers("asan:heap-buffer-overflow"));
     assert_true(finding_is_sanitizers("ubsan"));
     assert_false(finding_is_sanitizers("crash"));
     assert_false(finding_is_sanitizers("disjoint"));
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_sanitizer_is_named_with_file_and_line),
-        cmocka_unit_test(a_law_is_the_oracles_word),
-        cmocka_unit_test(libfuzzer_ends_what_hangs_or_eats_all_memory),
-        cmocka_unit_test(what_only_a_sanitizer_sees_is_known),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

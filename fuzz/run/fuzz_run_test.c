@@ -25,8 +25,7 @@ static double run_units(fuzz_unit *units, size_t count, double seconds, unsigned
     return run.ran;
 }
 
-static void output_is_counted(void **state) {
-    (void)state;
+FOLDER_TEST(output_is_counted) {
     fuzz_unit units[] = {
         unit_of((char[]){"good"}, "echo '#100\tNEW    cov: 50 ft: 60 corp: 7/90b lim: 4'\n"
                                   "echo 'linmem-fuzz: 300 operations'\n"
@@ -39,7 +38,7 @@ static void output_is_counted(void **state) {
                 "echo \"artifact_prefix='x'; Test unit written to x/bad-crash-1\"\nexit 77"),
         unit_of((char[]){"mute"}, "exit 3"),
     };
-    run_units(units, 3, SECONDS, 4, folder);
+    run_units(units, 3, SECONDS, 4, test_folder);
     for (int i = 0; i < 3; i++)
         assert_int_equal(units[i].runs, 2); // so that four jobs have something to do
     assert_int_equal(units[0].inputs, 240);
@@ -60,7 +59,7 @@ static void output_is_counted(void **state) {
 // Runs one script, which runs until it is told to end, as a unit for a second.
 static fuzz_unit run_alone(const char *text, double *ran) {
     fuzz_unit unit = unit_of((char[]){"one"}, text);
-    *ran = run_units(&unit, 1, 1, 1, folder);
+    *ran = run_units(&unit, 1, 1, 1, test_folder);
     free(unit.program);
     return unit;
 }
@@ -70,8 +69,7 @@ static fuzz_unit run_alone(const char *text, double *ran) {
 // The run keeps its time limit even if a program does not: one that plays on is told to end, and
 // one that ignores that is killed. The time asserted is twice what the runner allows, for a busy
 // machine.
-static void the_time_is_kept(void **state) {
-    (void)state;
+FOLDER_TEST(the_time_is_kept) {
     static const char *const scripts[] = {"trap 'exit 72' INT; " PLAYS, "trap '' INT; " PLAYS};
     for (int i = 0; i < 2; i++) {
         double ran;
@@ -84,8 +82,7 @@ static void the_time_is_kept(void **state) {
 }
 
 // A program without progress is given the time to report that it hangs.
-static void a_program_can_report_that_it_hangs(void **state) {
-    (void)state;
+FOLDER_TEST(a_program_can_report_that_it_hangs) {
     double ran;
     fuzz_unit unit = run_alone("echo '#1\tINITED cov: 1 ft: 1 corp: 1/1b'; sleep 4; "
                                "echo '==1== ERROR: libFuzzer: timeout after 5 seconds'; exit 70",
@@ -95,20 +92,18 @@ static void a_program_can_report_that_it_hangs(void **state) {
 }
 
 // A unit that was not run for want of time is not counted as run.
-static void no_unit_is_run_for_no_time(void **state) {
-    (void)state;
+FOLDER_TEST(no_unit_is_run_for_no_time) {
     fuzz_unit units[20] = {unit_of((char[]){"slow"}, "sleep 1")};
     for (int i = 1; i < 20; i++)
         units[i] = units[0];
-    run_units(units, 20, 1, 1, folder);
+    run_units(units, 20, 1, 1, test_folder);
     assert_int_equal(units[0].runs, 1);
     assert_int_equal(units[19].runs, 0);
     free(units[0].program);
 }
 
 // Paths may contain anything but a newline, and be of the maximum length.
-static void paths_may_be_odd(void **state) {
-    (void)state;
+FOLDER_TEST(paths_may_be_odd) {
     char odd[1600] = "./-a 'b' \"c\" %s #1 $HOME \\ ", name[200];
     memset(name, 'x', sizeof name);
     for (int deeper = 0; deeper < 7; deeper++)
@@ -125,20 +120,11 @@ static void paths_may_be_odd(void **state) {
     unit.corpus = odd;
     run_units(&unit, 1, SECONDS, 1, odd);
     assert_non_null(unit.finding);
-    assert_true(is_there(unit.finding));
+    assert_true(test_exists(unit.finding));
     assert_string_equal(unit.broken, "broken sound: x");
     free(unit.finding);
     free(unit.program);
     free(path);
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        IN_FOLDER(output_is_counted),
-        IN_FOLDER(the_time_is_kept),
-        IN_FOLDER(a_program_can_report_that_it_hangs),
-        IN_FOLDER(no_unit_is_run_for_no_time),
-        IN_FOLDER(paths_may_be_odd),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

@@ -28,50 +28,40 @@ static void make_world(void) {
     put("two", "#!/bin/sh\necho two >\"$2/two\"");
 }
 
-static void seeds_are_replaced_again_and_again(void **state) {
-    (void)state;
+FOLDER_TEST(seeds_are_replaced_again_and_again) {
     char error[300];
     make_world();
     assert_true(minimise(&run, "seeds", error));
-    assert_true(is_there("seeds/heap/new") && is_there("seeds/heap/two"));
-    assert_false(is_there("seeds/heap/old"));
-    assert_true(is_there("seeds/heap.old/old"));
+    assert_true(test_exists("seeds/heap/new") && test_exists("seeds/heap/two"));
+    assert_false(test_exists("seeds/heap/old"));
+    assert_true(test_exists("seeds/heap.old/old"));
     if (!minimise(&run, "seeds", error)) fail_msg("the second time: %s", error);
-    assert_true(is_there("seeds/heap/new"));
-    assert_true(is_there("seeds/heap.old/new"));
-    assert_false(is_there("seeds/heap.old/old"));
-    assert_false(is_there("seeds/heap.minimised"));
+    assert_true(test_exists("seeds/heap/new"));
+    assert_true(test_exists("seeds/heap.old/new"));
+    assert_false(test_exists("seeds/heap.old/old"));
+    assert_false(test_exists("seeds/heap.minimised"));
 }
 
-static void a_failure_leaves_the_seeds_as_they_were(void **state) {
-    (void)state;
+FOLDER_TEST(a_failure_leaves_the_seeds_as_they_were) {
     char error[300];
     make_world();
     put("two", "#!/bin/sh\nexit 1");
     assert_false(minimise(&run, "seeds", error));
     assert_string_equal(error, "two: exit status 1");
-    assert_true(is_there("seeds/heap/old"));
-    assert_false(is_there("seeds/heap.old") || is_there("seeds/heap.minimised"));
+    assert_true(test_exists("seeds/heap/old"));
+    assert_false(test_exists("seeds/heap.old") || test_exists("seeds/heap.minimised"));
 }
 
 // Must be the last test, since the interruption persists.
-static void so_does_an_interruption(void **state) {
-    (void)state;
+FOLDER_TEST(so_does_an_interruption) {
     char error[300];
     make_world();
     interrupt_catch();
     put("two", "#!/bin/sh\nkill -INT $PPID; sleep 60");
     assert_false(minimise(&run, "seeds", error));
     assert_string_equal(error, "");
-    assert_true(is_there("seeds/heap/old"));
-    assert_false(is_there("seeds/heap.old") || is_there("seeds/heap.minimised"));
+    assert_true(test_exists("seeds/heap/old"));
+    assert_false(test_exists("seeds/heap.old") || test_exists("seeds/heap.minimised"));
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        IN_FOLDER(seeds_are_replaced_again_and_again),
-        IN_FOLDER(a_failure_leaves_the_seeds_as_they_were),
-        IN_FOLDER(so_does_an_interruption),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

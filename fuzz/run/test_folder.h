@@ -1,41 +1,10 @@
-// For tests: a temporary folder, which is the current one during a test, and shell scripts in it
-// that stand for programs.
+// For tests in a folder of their own (FOLDER_TEST): shell scripts in it that stand for programs.
 #pragma once
 
-#include "alloc/cmocka.h"
-#include "cli/child.h"
-#include "cli/file.h"
+#include "cli/test.h"
 #include "cli/text.h"
 
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-#ifndef FOLDER
-#define FOLDER "/tmp/linmem fuzz's-test-XXXXXX" // with characters that need quoting
-#endif
-
-static char folder[sizeof FOLDER];
-static int folder_before;
-
-static inline int folder_enter(void **state) {
-    (void)state;
-    strcpy(folder, FOLDER);
-    folder_before = open(".", O_PATH | O_CLOEXEC);
-    return mkdtemp(folder) && chdir(folder) == 0 ? 0 : -1;
-}
-
-static inline int folder_leave(void **state) {
-    (void)state;
-    bool left = fchdir(folder_before) == 0 && file_remove_tree(folder);
-    close(folder_before);
-    return left ? 0 : -1;
-}
-
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, folder_enter, folder_leave)
 
 // Writes an executable file; makes its folders.
 static inline void put(const char *path, const char *text) {
@@ -48,10 +17,6 @@ static inline void put(const char *path, const char *text) {
     fputs(text, stream);
     fclose(stream);
     assert_int_equal(chmod(path, 0755), 0);
-}
-
-static inline bool is_there(const char *path) {
-    return access(path, F_OK) == 0;
 }
 
 // Runs a shell command in the folder. Returns its exit status.

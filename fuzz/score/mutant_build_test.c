@@ -1,14 +1,14 @@
 // Lists and builds mutants of a small repository, and compares their code.
 #include "fuzz/score/mutant_build.h"
 
-#define FOLDER "/tmp/linmem-mutants-test-XXXXXX"
+#define TEST_FOLDER "/tmp/linmem-mutants-test-XXXXXX"
 #include "fuzz/run/test_folder.h"
 
 // Writes one part of build/fuzz/build.ninja, as CMake does. "@" is the folder.
 static void put_statements(FILE *ninja, const char *text) {
     for (const char *at = text; *at; at++)
         if (*at == '@')
-            fputs(folder, ninja);
+            fputs(test_folder, ninja);
         else
             fputc(*at, ninja);
 }
@@ -47,9 +47,9 @@ static void put_build(void) {
                           "build mutant_counts: phony " COUNTS "\n\n");
     for (size_t i = 0; i < sizeof objects / sizeof *objects; i++) {
         fprintf(ninja, "build CMakeFiles/%s: %s %s/%s || order\n", objects[i].object,
-                objects[i].rule, folder, objects[i].source);
+                objects[i].rule, test_folder, objects[i].source);
         fprintf(ninja, "  DEFINES = %s-DLM_CHECK_LEVEL=1\n  FLAGS = -O2 -I%s\n  root = %s\n\n",
-                objects[i].defines, folder, folder);
+                objects[i].defines, test_folder, test_folder);
     }
     put_statements(ninja, "build order: phony\n\n"
                           "build liball.a: ar CMakeFiles/all.dir/alloc/buffers/counts.c.o "
@@ -70,7 +70,7 @@ static void put_build(void) {
 }
 
 static int set_up(void **state) {
-    if (folder_enter(state) != 0) return -1;
+    if (test_enter_folder(state) != 0) return -1;
     put("alloc/allocator.h", "int one(int);\nint two(int);\n");
     put("alloc/strategies/shared.h", "static inline int half(int a) {\n    return a / 2;\n}\n");
     put("alloc/strategies/one.c", "#include \"alloc/allocator.h\"\n"
@@ -114,10 +114,10 @@ static void read_all(mutant_list *list, const char *from) {
         fail_msg("%s", error);
 }
 
-static void named_and_generated_mutants_are_listed(void **state) {
-    (void)state;
+TEST(named_and_generated_mutants_are_listed, .setup_func = set_up,
+     .teardown_func = test_leave_folder) {
     mutant_list list;
-    read_all(&list, folder);
+    read_all(&list, test_folder);
     assert_int_equal(list.named, 2);
     assert_string_equal(list.at[0].name, "half-is-a-third");
     assert_string_equal(list.at[0].what, "a third");
@@ -138,13 +138,12 @@ static void named_and_generated_mutants_are_listed(void **state) {
     mutant_list_free(&list);
 }
 
-static void survivors_have_reasons(void **state) {
-    (void)state;
+TEST(survivors_have_reasons, .setup_func = set_up, .teardown_func = test_leave_folder) {
     put("fuzz/score/mutants/survivors.txt", "one.c: return half(a) + 1;  =>  return half(a) + 2;\n"
                                             "    Nobody counts\n    so far.\n\n"
                                             "shared.h: return a / 2;\n    too short\n");
     mutant_list list;
-    read_all(&list, folder);
+    read_all(&list, test_folder);
     assert_string_equal(mutant_named(&list, "one.c:4:constant")->reason, "Nobody counts so far.");
     assert_null(mutant_named(&list, "one.c:4:constant-2")->reason);
     assert_null(mutant_named(&list, "shared.h:2:operands")->reason);
@@ -164,8 +163,7 @@ static bool is_generated(const mutant_list *list, const char *key) {
 
 // In this repository, where ctest runs the tests: a reason whose source has changed would be
 // ignored silently.
-static void every_reason_is_of_a_mutant(void **state) {
-    (void)state;
+TEST(every_reason_is_of_a_mutant) {
     mutant_list list;
     char *line = NULL;
     size_t room = 0, reasons = 0, stray = 0;
@@ -207,7 +205,7 @@ static char *order(uint64_t seed, size_t *first_of_small) {
     return list;
 }
 
-static void samples_are_seeded_and_spread(void **state) {
+TEST(samples_are_seeded_and_spread) {
     size_t first, other_first;
     char *one = order(1, &first), *again = order(1, &other_first), *other = order(2, &other_first);
     assert_string_equal(one, again);
@@ -221,17 +219,17 @@ static void samples_are_seeded_and_spread(void **state) {
 }
 
 // Without libclang's binding, and without Python.
-static void a_generator_that_fails_says_why(void **state) {
+TEST(a_generator_that_fails_says_why, .setup_func = set_up, .teardown_func = test_leave_folder) {
     mutant_list list;
-    char error[300], *path = text_format("%s/bin:/usr/bin:/bin", folder),
+    char error[300], *path = text_format("%s/bin:/usr/bin:/bin", test_folder),
                      *before = strdup(getenv("PATH"));
     put("bin/python3", "#!/bin/sh\nset -e\necho Warning >&2\necho no binding >&2\nexit 1\n");
     setenv("PATH", path, 1);
-    assert_true(mutant_list_read(&list, folder, error));
-    assert_false(mutant_list_generate(&list, folder, 1, error));
+    assert_true(mutant_list_read(&list, test_folder, error));
+    assert_false(mutant_list_generate(&list, test_folder, 1, error));
     assert_string_equal(error, "no binding");
     put("bin/python3", "#!/bin/sh\nexit 127\n");
-    assert_false(mutant_list_generate(&list, folder, 1, error));
+    assert_false(mutant_list_generate(&list, test_folder, 1, error));
     assert_string_equal(
         error, "generated mutants need python3 and libclang's binding (Debian: python3-clang-19)");
     setenv("PATH", before, 1);
@@ -240,13 +238,12 @@ static void a_generator_that_fails_says_why(void **state) {
     free(before);
 }
 
-static void heads_must_be_complete(void **state) {
-    (void)state;
+TEST(heads_must_be_complete, .setup_func = set_up, .teardown_func = test_leave_folder) {
     put("fuzz/score/mutants/headless.patch",
         "Allocator: one\nClass: arithmetic\n\nSource: too late\n");
     mutant_list list;
     char error[300];
-    assert_false(mutant_list_read(&list, folder, error));
+    assert_false(mutant_list_read(&list, test_folder, error));
     assert_string_equal(error, "fuzz/score/mutants/headless.patch: no line 'Target'");
     mutant_list_free(&list);
 }
@@ -259,11 +256,11 @@ static int built_of(const char *of, const char *explored, const char *name, buil
     mutant_list list;
     mutant_builder builder;
     program_build program;
-    char *own = text_format("%s/" MUTANT, folder), *path = text_format("%s/%s", own, of);
-    read_all(&list, folder);
+    char *own = text_format("%s/" MUTANT, test_folder), *path = text_format("%s/%s", own, of);
+    read_all(&list, test_folder);
     const mutant *m = mutant_named(&list, name);
     assert_non_null(m);
-    assert_true(mutant_builder_open(&builder, folder, error));
+    assert_true(mutant_builder_open(&builder, test_folder, error));
     if (!program_build_read(&program, &builder, of, explored, error)) fail_msg("%s", error);
     int status = -1;
     bool prepared = mutant_prepare(&builder, m, own, error);
@@ -296,8 +293,7 @@ static int built(const char *name, build_form form, bool *same, char *error) {
 }
 
 // A launcher, such as ccache, precedes the compiler and may report relative dependencies.
-static void a_compiler_may_be_launched(void **state) {
-    (void)state;
+TEST(a_compiler_may_be_launched, .setup_func = set_up, .teardown_func = test_leave_folder) {
     bool same;
     char error[300] = "";
     int status = built_of("heap-launched", NULL, "half-is-a-third", BUILD_SILENT, &same, error);
@@ -307,8 +303,8 @@ static void a_compiler_may_be_launched(void **state) {
 }
 
 // The explorer contains all strategies, compiled from one source, and runs one.
-static void of_the_explorer_one_strategy_is_built(void **state) {
-    (void)state;
+TEST(of_the_explorer_one_strategy_is_built, .setup_func = set_up,
+     .teardown_func = test_leave_folder) {
     bool same;
     char error[300] = "";
     built_of("linmem-explorer", "one", "half-is-a-third", BUILD_SILENT, &same, error);
@@ -321,8 +317,8 @@ static void of_the_explorer_one_strategy_is_built(void **state) {
     assert_true(is_compiled("x2.dir/explore.c.o"));
 }
 
-static void mutants_are_built_beside_the_right_code(void **state) {
-    (void)state;
+TEST(mutants_are_built_beside_the_right_code, .setup_func = set_up,
+     .teardown_func = test_leave_folder) {
     bool same;
     char error[300] = "";
     assert_int_equal(built("half-is-a-third", BUILD_SILENT, &same, error), 10 / 3 + 1 + 20);
@@ -335,8 +331,8 @@ static void mutants_are_built_beside_the_right_code(void **state) {
     assert_false(is_compiled("all.dir/alloc/strategies/one.c.o")); // which is not linked
 }
 
-static void mutants_are_built_of_what_lies_elsewhere(void **state) {
-    (void)state;
+TEST(mutants_are_built_of_what_lies_elsewhere, .setup_func = set_up,
+     .teardown_func = test_leave_folder) {
     bool same;
     char error[300] = "";
     put("fuzz/score/mutants/main-adds-more.patch",
@@ -348,8 +344,7 @@ static void mutants_are_built_of_what_lies_elsewhere(void **state) {
     assert_false(same);
 }
 
-static void what_is_the_same_code_is_known(void **state) {
-    (void)state;
+TEST(what_is_the_same_code_is_known, .setup_func = set_up, .teardown_func = test_leave_folder) {
     bool same = false;
     char error[300];
     put("alloc/strategies/one.c", "#include \"alloc/allocator.h\"\n"
@@ -363,8 +358,7 @@ static void what_is_the_same_code_is_known(void **state) {
     assert_true(same); // the program is not made of it
 }
 
-static void what_does_not_build_says_why(void **state) {
-    (void)state;
+TEST(what_does_not_build_says_why, .setup_func = set_up, .teardown_func = test_leave_folder) {
     bool same;
     char error[300] = "";
     put("fuzz/score/mutants/half-is-a-third.patch",
@@ -381,17 +375,15 @@ static void what_does_not_build_says_why(void **state) {
     assert_non_null(strstr(error, "half-is-a-third: exit status 1: "));
 }
 
-static void without_a_build_there_is_no_score(void **state) {
-    (void)state;
+TEST(without_a_build_there_is_no_score, .setup_func = set_up, .teardown_func = test_leave_folder) {
     char error[300];
     assert_int_equal(unlink("build/fuzz/build.ninja"), 0);
     mutant_builder builder;
-    assert_false(mutant_builder_open(&builder, folder, error));
+    assert_false(mutant_builder_open(&builder, test_folder, error));
     assert_string_equal(error, "preset fuzz is not configured; run: cmake --preset fuzz");
 }
 
-static void an_odd_path_is_refused(void **state) {
-    (void)state;
+TEST(an_odd_path_is_refused) {
     mutant_builder b;
     char error[300];
     assert_false(mutant_builder_open(&b, "/tmp/my repository", error));
@@ -399,24 +391,4 @@ static void an_odd_path_is_refused(void **state) {
     assert_false(mutant_builder_open(&b, "/tmp/it's", error));
 }
 
-#define IN_MUTANTS(test) cmocka_unit_test_setup_teardown(test, set_up, folder_leave)
-
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        IN_MUTANTS(named_and_generated_mutants_are_listed),
-        IN_MUTANTS(survivors_have_reasons),
-        cmocka_unit_test(every_reason_is_of_a_mutant),
-        cmocka_unit_test(samples_are_seeded_and_spread),
-        IN_MUTANTS(a_generator_that_fails_says_why),
-        IN_MUTANTS(heads_must_be_complete),
-        IN_MUTANTS(of_the_explorer_one_strategy_is_built),
-        IN_MUTANTS(mutants_are_built_beside_the_right_code),
-        IN_MUTANTS(mutants_are_built_of_what_lies_elsewhere),
-        IN_MUTANTS(what_is_the_same_code_is_known),
-        IN_MUTANTS(what_does_not_build_says_why),
-        IN_MUTANTS(without_a_build_there_is_no_score),
-        IN_MUTANTS(a_compiler_may_be_launched),
-        cmocka_unit_test(an_odd_path_is_refused),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

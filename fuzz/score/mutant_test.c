@@ -1,18 +1,15 @@
 // The counts of a mutant.
+#include "cli/test.h"
 #include "fuzz/score/mutants/mutant.h"
-
-#include "alloc/cmocka.h"
 
 #include <stdbool.h>
 
 static int counts_are_zero(void **state) {
-    (void)state;
     lm_mutant_reached = lm_mutant_triggered = 0;
     return 0;
 }
 
-static void reached_is_not_triggered(void **state) {
-    (void)state;
+TEST(reached_is_not_triggered, .setup_func = counts_are_zero) {
     for (unsigned size = 0; size < 10; size++)
         LM_MUTANT(size > 7);
     assert_int_equal(lm_mutant_reached, 10);
@@ -20,8 +17,7 @@ static void reached_is_not_triggered(void **state) {
 }
 
 // Conditions may be flags, pointers, and sizes of more than 32 bits.
-static void whatever_is_not_zero_triggers(void **state) {
-    (void)state;
+TEST(whatever_is_not_zero_triggers, .setup_func = counts_are_zero) {
     LM_MUTANT(6 & 4);
     LM_MUTANT((uint64_t)1 << 40);
     LM_MUTANT(state != NULL && state);
@@ -30,8 +26,7 @@ static void whatever_is_not_zero_triggers(void **state) {
     assert_int_equal(lm_mutant_triggered, 3);
 }
 
-static void it_is_one_statement(void **state) {
-    (void)state;
+TEST(it_is_one_statement, .setup_func = counts_are_zero) {
     if (lm_mutant_reached)
         LM_MUTANT(true);
     else
@@ -40,11 +35,4 @@ static void it_is_one_statement(void **state) {
     assert_int_equal(lm_mutant_triggered, 0);
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(reached_is_not_triggered, counts_are_zero),
-        cmocka_unit_test_setup(whatever_is_not_zero_triggers, counts_are_zero),
-        cmocka_unit_test_setup(it_is_one_statement, counts_are_zero),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

@@ -3,7 +3,7 @@
 #include "fuzz/explore/explored_run.h"
 #include "fuzz/score/score.h"
 
-#define FOLDER "/tmp/linmem-score-test-XXXXXX"
+#define TEST_FOLDER "/tmp/linmem-score-test-XXXXXX"
 #include "fuzz/run/test_folder.h"
 
 #include <math.h>
@@ -15,8 +15,7 @@ static score_run read_log(const char *text) {
     return run;
 }
 
-static void findings_are_known_by_who_reports_them(void **state) {
-    (void)state;
+FOLDER_TEST(findings_are_known_by_who_reports_them) {
     static const struct {
         const char *log, *oracle, *finding;
         uint64_t inputs;
@@ -48,8 +47,7 @@ static void findings_are_known_by_who_reports_them(void **state) {
 }
 
 // By the explorer's result, its log and its exit status.
-static void explored_runs_tell_what_was_found(void **state) {
-    (void)state;
+FOLDER_TEST(explored_runs_tell_what_was_found) {
     static const char held[] = "{\"moves\":12,\"violations\":[]}";
     static const struct {
         const char *result, *log;
@@ -104,8 +102,7 @@ static score_entry entry_of(const mutant *mutant, score_run *runs, unsigned coun
     return e;
 }
 
-static void censored_runs_are_longer_than_any(void **state) {
-    (void)state;
+TEST(censored_runs_are_longer_than_any) {
     score_run runs[] = {found(4, 40, "sound"), in_vain, found(2, 20, "zero"), in_vain,
                         found(1, 10, "sound")};
     score_entry e = entry_of(NULL, runs, 5);
@@ -140,8 +137,7 @@ static char *printed(const score *s) {
     return text;
 }
 
-static void trouble_comes_first(void **state) {
-    (void)state;
+TEST(trouble_comes_first) {
     mutant slow = named("slow"), fast = named("fast"), hidden = named("hidden");
     score_run quick_run = found(0.5, 3, "zero"), slow_run = found(9, 900, "sound"), none = in_vain;
     score_entry entries[] = {entry_of(&fast, &quick_run, 1), entry_of(NULL, &none, 1),
@@ -172,8 +168,7 @@ static void trouble_comes_first(void **state) {
 }
 
 // Heaps and buffers are counted separately, and an undetected mutant is no failure.
-static void explored_scores_are_of_two_worlds(void **state) {
-    (void)state;
+TEST(explored_scores_are_of_two_worlds) {
     mutant heap = named("near"), deep = named("deep"), buffers = named("buffers");
     heap.target = deep.target = "heap";
     buffers.target = "buffers";
@@ -201,8 +196,7 @@ static void explored_scores_are_of_two_worlds(void **state) {
     assert_false(score_plays(&(score_options){.seconds = 60}, &of_a_test));
 }
 
-static void all_that_was_measured_is_in_the_json(void **state) {
-    (void)state;
+TEST(all_that_was_measured_is_in_the_json) {
     mutant one = named("one");
     score_run runs[] = {found(2, 20, "zero"), in_vain, in_vain};
     score_entry entries[] = {entry_of(&one, runs, 1), entry_of(&one, runs, 3)};
@@ -237,8 +231,7 @@ static void count_told(const score *so_far, void *told) {
 
 // The program's build interrupts the process, as Ctrl-C does. The last test, because the process
 // stays interrupted.
-static void what_was_interrupted_is_not_called_failed(void **state) {
-    (void)state;
+FOLDER_TEST(what_was_interrupted_is_not_called_failed) {
     char error[300], *ninja = text_format("rule stop\n  command = kill -INT %d; sleep 60\n"
                                           "build heap-one: stop\n"
                                           "build mutant_counts: phony heap-one\n",
@@ -253,8 +246,12 @@ static void what_was_interrupted_is_not_called_failed(void **state) {
     const mutant_list list = {.at = &one, .count = 1, .named = 1};
     score s;
     size_t told = 0;
-    const score_options options = {
-        .root = folder, .seconds = 1, .seeds = 1, .jobs = 1, .told = count_told, .context = &told};
+    const score_options options = {.root = test_folder,
+                                   .seconds = 1,
+                                   .seeds = 1,
+                                   .jobs = 1,
+                                   .told = count_told,
+                                   .context = &told};
     assert_true(score_take(&s, &options, &list, error));
     assert_true(s.interrupted);
     assert_int_equal(s.count, 0);
@@ -263,15 +260,4 @@ static void what_was_interrupted_is_not_called_failed(void **state) {
     free(ninja);
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        IN_FOLDER(findings_are_known_by_who_reports_them),
-        IN_FOLDER(explored_runs_tell_what_was_found),
-        cmocka_unit_test(censored_runs_are_longer_than_any),
-        cmocka_unit_test(trouble_comes_first),
-        cmocka_unit_test(explored_scores_are_of_two_worlds),
-        cmocka_unit_test(all_that_was_measured_is_in_the_json),
-        IN_FOLDER(what_was_interrupted_is_not_called_failed),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

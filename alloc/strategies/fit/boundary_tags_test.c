@@ -44,7 +44,7 @@ static holes make_equal_holes(const lm_allocator *a) {
     return free_of_nine(a, "1735");
 }
 
-static void first_fit_takes_the_lowest(void **state) {
+TEST(first_fit_takes_the_lowest) {
     const lm_allocator *a = lm_strategy_named("first_fit", 1);
     holes h = make_equal_holes(a);
     assert_ptr_equal(a->allocate(100, &h.memory), h.blocks[3]); // two lower ones are too small
@@ -56,7 +56,7 @@ static void first_fit_takes_the_lowest(void **state) {
     lm_memory_destroy(&h.memory);
 }
 
-static void next_fit_goes_round(void **state) {
+TEST(next_fit_goes_round) {
     const lm_allocator *a = lm_strategy_named("next_fit", 1);
     holes h = make_equal_holes(a);
     assert_ptr_equal(a->allocate(100, &h.memory), h.blocks[3]);
@@ -124,14 +124,14 @@ static void search_along(const char *name, bool roves) {
     heap_walk(a, &memory);
     lm_memory_destroy(&memory);
 }
-static void first_fit_searches_along_the_heap(void **state) {
+TEST(first_fit_searches_along_the_heap) {
     search_along("first_fit", false);
 }
-static void next_fit_searches_along_the_heap(void **state) {
+TEST(next_fit_searches_along_the_heap) {
     search_along("next_fit", true);
 }
 
-static void best_fit_takes_the_smallest(void **state) {
+TEST(best_fit_takes_the_smallest) {
     const lm_allocator *a = lm_strategy_named("best_fit", 1);
     holes h = make_equal_holes(a);
     assert_ptr_equal(a->allocate(28, &h.memory), h.blocks[5]); // of equals the one freed last
@@ -142,7 +142,7 @@ static void best_fit_takes_the_smallest(void **state) {
     lm_memory_destroy(&h.memory);
 }
 
-static void half_fit_passes_by_what_might_not_fit(void **state) {
+TEST(half_fit_passes_by_what_might_not_fit) {
     const lm_allocator *a = lm_strategy_named("half_fit", 1);
     holes h = make_equal_holes(a);
     assert_ptr_equal(a->allocate(60, &h.memory), h.blocks[5]); // a power of two with its word
@@ -156,7 +156,7 @@ static void half_fit_passes_by_what_might_not_fit(void **state) {
     lm_memory_destroy(&h.memory);
 }
 
-static void tlsf_takes_the_best_bin(void **state) {
+TEST(tlsf_takes_the_best_bin) {
     const lm_allocator *a = lm_strategy_named("tlsf", 1);
     holes h = make_equal_holes(a);
     assert_ptr_equal(a->allocate(124, &h.memory), h.blocks[3]);
@@ -168,7 +168,7 @@ static void tlsf_takes_the_best_bin(void **state) {
 
 // What is asked for in a row lies in a row, in what the last split left; a free block of the very
 // size goes first.
-static void bins_cut_the_victim(void **state) {
+TEST(bins_cut_the_victim) {
     const lm_allocator *a = lm_strategy_named("bins", 1);
     holes h = make_equal_holes(a);
     assert_ptr_equal(a->allocate(28, &h.memory), h.blocks[5]); // the last one freed of 64 bytes
@@ -201,8 +201,13 @@ static lm_memory large_holes(const lm_allocator *a, unsigned char **blocks) {
     return memory;
 }
 
+// A test of both strategies with tries.
+#define TEST_TRIES(test)                                                                           \
+    TEST_CASES(test, {"bins: " #test, test, NULL, NULL, "bins"},                                   \
+               {"best_fit: " #test, test, NULL, NULL, "best_fit"})
+
 // Whatever the order, a large request gets the smallest block that fits.
-static void large_blocks_fit_best(void **state) {
+TEST_TRIES(large_blocks_fit_best) {
     const lm_allocator *a = lm_strategy_named(*state, 1);
     unsigned char *blocks[LARGE];
     lm_memory memory = large_holes(a, blocks);
@@ -222,7 +227,7 @@ static void large_blocks_fit_best(void **state) {
     lm_memory_destroy(&memory);
 }
 
-static void laws_of_the_tries(void **state) {
+TEST_TRIES(laws_of_the_tries) {
     enum { LINK = 4, CHILD = 20 };
     const lm_allocator *a = lm_strategy_named(*state, 0);
     unsigned char *blocks[LARGE];
@@ -250,7 +255,7 @@ static void laws_of_the_tries(void **state) {
 }
 
 // What only our own growth has brought, and nobody has written, is not cleared again; all else is.
-static void zeroed_blocks_know_clean_memory(void **state) {
+TEST(zeroed_blocks_know_clean_memory) {
     for (int i = 0; i < NAMES; i++) {
         const lm_allocator *a = lm_strategy_named(names[i], 1);
         lm_memory memory;
@@ -287,7 +292,7 @@ static void zeroed_blocks_know_clean_memory(void **state) {
 
 // Many equal holes and ever larger ones: the tree stays right, and is fast enough to end, where its
 // depth is worst.
-static void first_fit_survives_its_worst_order(void **state) {
+TEST(first_fit_survives_its_worst_order) {
     const lm_allocator *a = lm_strategy_named("first_fit", 1);
     for (uint32_t step = 0; step <= 16; step += 16) {
         lm_memory memory = heap_started(a, 1, 4000);
@@ -303,7 +308,7 @@ static void first_fit_survives_its_worst_order(void **state) {
     }
 }
 
-static void growth_joins_or_leaves_a_gap(void **state) {
+TEST(growth_joins_or_leaves_a_gap) {
     for (int i = 0; i < NAMES; i++) {
         const lm_allocator *a = lm_strategy_named(names[i], 1);
         lm_memory memory = heap_started(a, 1, 20);
@@ -353,7 +358,7 @@ static void mark_free_in_no_index(holes *h) {
     *tag(h->blocks[7] + 64) |= TAG_PREVIOUS_FREE;
 }
 
-static void laws_are_seen_when_broken(void **state) {
+TEST(laws_are_seen_when_broken) {
     for (int i = 0; i < NAMES; i++) {
         const lm_allocator *a = lm_strategy_named(names[i], 0);
         BREAKS("top", *state_word(&h, 0) += 65536);
@@ -374,7 +379,7 @@ static uint32_t offset(const holes *h, const unsigned char *block) { // as links
     return (uint32_t)(block - lm_memory_base(&h->memory)) - h->memory.heap_start;
 }
 
-static void laws_of_the_bins(void **state) {
+TEST(laws_of_the_bins) {
     enum { MAP_AT = 12, COLUMNS_AT = 16 };
     for (int i = 2; i < NAMES; i++) { // 64 bytes: bin 6 of half_fit, row 0 and column 4 of tlsf
         const lm_allocator *a = lm_strategy_named(names[i], 0);
@@ -414,7 +419,7 @@ static const char *break_address_trie(holes *h, int number) {
     return NULL;
 }
 
-static void laws_of_the_address_tries(void **state) {
+TEST(laws_of_the_address_tries) {
     for (int i = 0; i < 2; i++) {
         const lm_allocator *a = lm_strategy_named(names[i], 0);
         const char *law = "";
@@ -430,7 +435,7 @@ static void laws_of_the_address_tries(void **state) {
 }
 
 // Ranges double where free blocks lie higher and higher, and the lowest one that fits still serves.
-static void ranges_fold(void **state) {
+TEST(ranges_fold) {
     enum { HOLES = 2000 };
     const lm_allocator *a = lm_strategy_named("first_fit", 1);
     lm_memory memory = heap_started(a, 1, 8000);
@@ -461,7 +466,7 @@ static void ranges_fold(void **state) {
 }
 
 // An overrun is caught by the next call that looks at the tag it hit.
-static void overruns_trap(void **state) {
+TEST(overruns_trap) {
     for (int i = 0; i < NAMES; i++) {
         const lm_allocator *a = lm_strategy_named(names[i], 1);
         for (int hit = 0; hit < 3; hit++) {
@@ -478,7 +483,7 @@ static void overruns_trap(void **state) {
 // Of n granules, each round of this leaves one live that cuts off n - 1 free ones, too few for the
 // next round: two blocks of n are laid at the end, the first one is freed and filled again, with
 // n / 2 + 1, n / 4, n / 8 … 1 granules, and all of these but the last one are freed.
-static void half_fit_has_no_better_bound(void **state) {
+TEST(half_fit_has_no_better_bound) {
     enum { ROUNDS = 200, GRANULES = 1024, LARGEST_BYTES = GRANULES * LM_BLOCK_ALIGNMENT };
     const lm_allocator *a = lm_strategy_named("half_fit", 1);
     lm_memory memory = heap_started(a, 1, 1000);
@@ -507,29 +512,4 @@ static void half_fit_has_no_better_bound(void **state) {
     lm_memory_destroy(&memory);
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(first_fit_takes_the_lowest),
-        cmocka_unit_test(next_fit_goes_round),
-        cmocka_unit_test(first_fit_searches_along_the_heap),
-        cmocka_unit_test(next_fit_searches_along_the_heap),
-        cmocka_unit_test(best_fit_takes_the_smallest),
-        cmocka_unit_test(half_fit_passes_by_what_might_not_fit),
-        cmocka_unit_test(half_fit_has_no_better_bound),
-        cmocka_unit_test(tlsf_takes_the_best_bin),
-        cmocka_unit_test(bins_cut_the_victim),
-        {"bins: large blocks fit best", large_blocks_fit_best, NULL, NULL, "bins"},
-        {"best_fit: large blocks fit best", large_blocks_fit_best, NULL, NULL, "best_fit"},
-        {"bins: laws of the tries", laws_of_the_tries, NULL, NULL, "bins"},
-        {"best_fit: laws of the tries", laws_of_the_tries, NULL, NULL, "best_fit"},
-        cmocka_unit_test(zeroed_blocks_know_clean_memory),
-        cmocka_unit_test(first_fit_survives_its_worst_order),
-        cmocka_unit_test(growth_joins_or_leaves_a_gap),
-        cmocka_unit_test(laws_are_seen_when_broken),
-        cmocka_unit_test(laws_of_the_bins),
-        cmocka_unit_test(laws_of_the_address_tries),
-        cmocka_unit_test(ranges_fold),
-        cmocka_unit_test(overruns_trap),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

@@ -1,8 +1,8 @@
 // What the conformance suite cannot know of bitmap: that the lowest run serves, what the hints say,
 // how blocks end, where the table goes, and that each law is seen when it is broken.
 #include "alloc/conformance/heap.h"
+#include "cli/test.h"
 
-#include <stddef.h>
 #include <string.h>
 
 #define MAPS_PAGES_MIN 1
@@ -16,7 +16,7 @@ static uint32_t granule_of(const lm_memory *m, const void *block) {
     return lm_offset(m, block) >> GRANULE_SHIFT;
 }
 
-static void bits_by_the_word(void **state) {
+TEST(bits_by_the_word) {
     uint64_t random = 1;
     for (int round = 0; round < 10000; round++) {
         random = random * 6364136223846793005u + 1442695040888963407u;
@@ -38,7 +38,7 @@ static void bits_by_the_word(void **state) {
 }
 
 // Holes of 1 … 100 granules in falling order: each request takes the lowest hole that it fits.
-static void the_lowest_run_serves(void **state) {
+TEST(the_lowest_run_serves) {
     enum { HOLES = 100 };
     lm_memory m = heap_started(tested, 4, 10);
     void *holes[HOLES + 1];
@@ -62,7 +62,7 @@ static void the_lowest_run_serves(void **state) {
 }
 
 // A run may begin in one page and end in another, or have whole ones inside.
-static void runs_cross_pages(void **state) {
+TEST(runs_cross_pages) {
     lm_memory m = heap_started(tested, 8, 8);
     lm_memory_refuse(&m, LM_REFUSE_ALL);
     lm_census empty = heap_walk(tested, &m);
@@ -103,7 +103,7 @@ static uint32_t lowest_run(const lm_memory *m, uint32_t count) {
 }
 
 // Whatever is allocated, freed and resized, and whatever the hints have learnt from it.
-static void no_hint_hides_a_run(void **state) {
+TEST(no_hint_hides_a_run) {
     enum { BLOCKS = 300 };
     lm_memory m = heap_started(tested, 20, 20);
     void *blocks[BLOCKS] = {0};
@@ -130,7 +130,7 @@ static void no_hint_hides_a_run(void **state) {
 }
 
 // What was searched in vain is passed by, until something is freed in it.
-static void hints_learn(void **state) {
+TEST(hints_learn) {
     lm_memory m = heap_started(tested, 4, 4);
     lm_memory_refuse(&m, LM_REFUSE_ALL);
     void *blocks[4000], *whole;
@@ -166,7 +166,7 @@ static void hints_learn(void **state) {
 }
 
 // Of a large block, what lies inside is known by the page.
-static void large_blocks_end_where_they_end(void **state) {
+TEST(large_blocks_end_where_they_end) {
     lm_memory m = heap_started(tested, 20, 200);
     unsigned char *block = tested->allocate(1000000, &m), *behind = tested->allocate(16, &m);
     uint32_t first = granule_of(&m, block), inside = 0;
@@ -189,7 +189,7 @@ static void large_blocks_end_where_they_end(void **state) {
 }
 
 // The table moves where the heap outgrows it, what it leaves is free, and reset brings it back.
-static void the_table_moves(void **state) {
+TEST(the_table_moves) {
     for (int foreign = 0; foreign < 2; foreign++) {
         lm_memory m = heap_started(tested, 1, 2000);
         m.moving = true;
@@ -215,7 +215,7 @@ static void the_table_moves(void **state) {
 }
 
 // But for what is new where the table moves behind it.
-static void fresh_memory_is_not_cleared(void **state) {
+TEST(fresh_memory_is_not_cleared) {
     lm_memory m = heap_started(tested, 1, 200);
     memset(lm_at(&m, 40000), 0xee, LM_PAGE_BYTES - 40000);
     uint64_t sum = 0;
@@ -239,7 +239,7 @@ static void fresh_memory_is_not_cleared(void **state) {
     lm_memory_destroy(&m);
 }
 
-static void what_is_no_block_is_trapped(void **state) {
+TEST(what_is_no_block_is_trapped) {
     lm_memory m = heap_started(tested, 1, 100);
     unsigned char *blocks[50];
     for (int i = 0; i < 50; i++)
@@ -296,7 +296,7 @@ static const char *break_law(scene *s, int number) {
     return NULL;
 }
 
-static void each_broken_law_is_seen(void **state) {
+TEST(each_broken_law_is_seen) {
     const char *law = "";
     for (int number = 0; law; number++) {
         scene s = {.memory = heap_started(tested, 5, 10), .inner = 2};
@@ -318,18 +318,4 @@ static void each_broken_law_is_seen(void **state) {
     }
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bits_by_the_word),
-        cmocka_unit_test(the_lowest_run_serves),
-        cmocka_unit_test(runs_cross_pages),
-        cmocka_unit_test(no_hint_hides_a_run),
-        cmocka_unit_test(hints_learn),
-        cmocka_unit_test(large_blocks_end_where_they_end),
-        cmocka_unit_test(the_table_moves),
-        cmocka_unit_test(fresh_memory_is_not_cleared),
-        cmocka_unit_test(what_is_no_block_is_trapped),
-        cmocka_unit_test(each_broken_law_is_seen),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

@@ -1,8 +1,8 @@
 // What the conformance suite cannot know of buddy: where blocks are split, that they merge up to
 // one, how the heap grows and where its table goes, and that each law is seen when it is broken.
 #include "alloc/conformance/heap.h"
+#include "cli/test.h"
 
-#include <stddef.h>
 #include <string.h>
 
 #define MAPS_PAGES_MIN 1
@@ -19,7 +19,7 @@ static bool table_at_front(const lm_memory *m) {
     return maps_of(m)->table >> GRANULE_SHIFT == maps_front(m, sizeof(heap));
 }
 
-static void blocks_are_powers_of_two(void **state) {
+TEST(blocks_are_powers_of_two) {
     lm_memory m = heap_started(tiny, 20, 100);
     for (size_t size = 0; size < 100000; size += size / 3 + 1) {
         for (size_t alignment = 1; alignment <= LM_PAGE_BYTES; alignment *= 2) {
@@ -39,7 +39,7 @@ static void blocks_are_powers_of_two(void **state) {
 
 // A block is halved down to what is asked for; what is left serves next, in order, and all merges
 // up to one block again, in whatever order it is freed.
-static void buddies_split_and_merge_up_to_one(void **state) {
+TEST(buddies_split_and_merge_up_to_one) {
     lm_memory m = heap_started(tiny, 8, 8);
     lm_census before = heap_walk(tiny, &m);
     lm_memory_refuse(&m, LM_REFUSE_ALL);
@@ -63,7 +63,7 @@ static void buddies_split_and_merge_up_to_one(void **state) {
     lm_memory_destroy(&m);
 }
 
-static void resize_takes_the_buddy(void **state) {
+TEST(resize_takes_the_buddy) {
     lm_memory m = heap_started(tiny, 8, 100);
     unsigned char *block = tiny->allocate(SIZE_LIMIT / 2, &m);
     for (size_t size = SIZE_LIMIT / 4; size > 0; size /= 2) {
@@ -84,7 +84,7 @@ static void resize_takes_the_buddy(void **state) {
 }
 
 // Growth goes to where a block of the size may begin, and makes use of a free end.
-static void growth_joins_the_free_end(void **state) {
+TEST(growth_joins_the_free_end) {
     lm_memory m = heap_started(tiny, 1, 100);
     m.moving = true;
     uint32_t block = lm_offset(&m, tiny->allocate(4 * LM_PAGE_BYTES, &m));
@@ -110,7 +110,7 @@ static void growth_joins_the_free_end(void **state) {
 }
 
 // The table moves where the heap outgrows it, what it leaves is free, and reset brings it back.
-static void the_table_moves(void **state) {
+TEST(the_table_moves) {
     for (int foreign = 0; foreign < 2; foreign++) {
         lm_memory m = heap_started(tiny, 1, 2000);
         m.moving = true;
@@ -138,7 +138,7 @@ static void the_table_moves(void **state) {
 }
 
 // What was never used is not written by allocate_zeroed: links leave nothing behind.
-static void fresh_memory_is_not_cleared(void **state) {
+TEST(fresh_memory_is_not_cleared) {
     lm_memory m = heap_started(tiny, 1, 200);
     size_t dirty;
     for (int round = 0; round < 2; round++) {
@@ -157,7 +157,7 @@ static void fresh_memory_is_not_cleared(void **state) {
     lm_memory_destroy(&m);
 }
 
-static void what_is_no_block_is_trapped(void **state) {
+TEST(what_is_no_block_is_trapped) {
     lm_memory m = heap_started(tiny, 1, 100);
     for (int i = 0; i < 50; i++)
         tiny->free(tiny->allocate(16u << i % 10, &m), 0, &m);
@@ -205,7 +205,7 @@ static const char *break_law(scene *s, int number) {
     return NULL;
 }
 
-static void each_broken_law_is_seen(void **state) {
+TEST(each_broken_law_is_seen) {
     const char *law = "";
     for (int number = 0; law; number++) {
         scene s = {.memory = heap_started(tiny, 1, 10)};
@@ -224,16 +224,4 @@ static void each_broken_law_is_seen(void **state) {
     }
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(blocks_are_powers_of_two),
-        cmocka_unit_test(buddies_split_and_merge_up_to_one),
-        cmocka_unit_test(resize_takes_the_buddy),
-        cmocka_unit_test(growth_joins_the_free_end),
-        cmocka_unit_test(the_table_moves),
-        cmocka_unit_test(fresh_memory_is_not_cleared),
-        cmocka_unit_test(what_is_no_block_is_trapped),
-        cmocka_unit_test(each_broken_law_is_seen),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

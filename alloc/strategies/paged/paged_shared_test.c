@@ -1,6 +1,7 @@
 // What the conformance suite cannot know of paged_shared: blocks that one thread allocates and
 // another frees. Compiled twice: as every test, and with the strategy under ThreadSanitizer.
 #include "alloc/conformance/heap.h"
+#include "cli/test.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -42,7 +43,7 @@ static lm_census walk(shared *s) {
 
 // Whatever slab they are of, blocks freed by others serve their owner again, and nothing grows once
 // the others' caches are full.
-static void what_others_free_comes_back(void **state) {
+TEST(what_others_free_comes_back) {
     enum { BLOCKS = 3000 };
     static unsigned char *blocks[BLOCKS];
     shared s;
@@ -72,7 +73,7 @@ static void send_blocks(shared *s, unsigned char **blocks, int kept, int sent) {
 }
 
 // What one frees it gets next, whosever it was.
-static void who_frees_a_block_gets_it(void **state) {
+TEST(who_frees_a_block_gets_it) {
     static unsigned char *blocks[KEPT];
     shared s;
     make(&s, 1, 1000);
@@ -84,7 +85,7 @@ static void who_frees_a_block_gets_it(void **state) {
 }
 
 // Full messages reach the owner before it takes a new slab; one that is not full waits.
-static void full_messages_come_back(void **state) {
+TEST(full_messages_come_back) {
     enum { MESSAGES = 5, SENT = MESSAGES * IN_MESSAGE + 1, ALLOCATED = 2000 };
     static unsigned char *blocks[KEPT + SENT];
     shared s;
@@ -104,7 +105,7 @@ static void full_messages_come_back(void **state) {
 }
 
 // A thread that runs out of memory gives back what it keeps of others, and then they have it.
-static void caches_are_given_back_at_the_end(void **state) {
+TEST(caches_are_given_back_at_the_end) {
     static unsigned char *blocks[KEPT + 1];
     shared s;
     make(&s, 1, 2);
@@ -121,7 +122,7 @@ static void caches_are_given_back_at_the_end(void **state) {
 }
 
 // Without memory for a heap, what a thread frees is sent at once.
-static void a_thread_without_a_heap_frees(void **state) {
+TEST(a_thread_without_a_heap_frees) {
     shared s;
     make(&s, 1, 1);
     unsigned char *block = NULL, *last = NULL;
@@ -135,7 +136,7 @@ static void a_thread_without_a_heap_frees(void **state) {
     lm_memory_destroy(&s.memory);
 }
 
-static void large_blocks_are_anyones(void **state) {
+TEST(large_blocks_are_anyones) {
     shared s;
     make(&s, 1, 1000);
     unsigned char *block = heap->allocate(100000, &s.views[1]);
@@ -176,7 +177,7 @@ static unsigned char *make_block(lm_memory *m, uint32_t random) {
     return block;
 }
 // Wherever close to 4 GiB a heap starts, its first table has room for what it says.
-static void the_table_ends_where_the_memory_does(void **state) {
+TEST(the_table_ends_where_the_memory_does) {
     for (uint32_t left = 72 * 4096; left < 160 * 4096; left += 4096 + 208) {
         uint32_t start = UINT32_MAX - left + 1;
         lm_memory m;
@@ -216,7 +217,7 @@ static void *play(void *argument) {
     return NULL;
 }
 
-static void threads_exchange_blocks(void **state) {
+TEST(threads_exchange_blocks) {
     static unsigned char *slots[SLOTS];
     shared s;
     memset(slots, 0, sizeof slots);
@@ -245,7 +246,7 @@ static void threads_exchange_blocks(void **state) {
 // ---- Misuse and laws ---------------------------------------------------------------------------
 
 // Wherever the block is: in the cache of who freed it, or on its way.
-static void a_second_free_from_elsewhere_traps(void **state) {
+TEST(a_second_free_from_elsewhere_traps) {
     if (heap->check_level == 0) skip();
     static unsigned char *blocks[KEPT];
     shared s;
@@ -261,7 +262,7 @@ static void a_second_free_from_elsewhere_traps(void **state) {
 }
 
 // A link in a cache, in a message that is being filled, and in one that was sent.
-static void broken_lists_are_seen(void **state) {
+TEST(broken_lists_are_seen) {
     static unsigned char *blocks[KEPT + IN_MESSAGE];
     static const struct {
         int sent, broken;
@@ -278,7 +279,7 @@ static void broken_lists_are_seen(void **state) {
 }
 
 // A block in a list twice is counted as free twice, or makes a circle.
-static void a_block_in_a_list_twice_is_seen(void **state) {
+TEST(a_block_in_a_list_twice_is_seen) {
     static unsigned char *blocks[3];
     shared s;
     make(&s, 1, 100);
@@ -289,19 +290,6 @@ static void a_block_in_a_list_twice_is_seen(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_others_free_comes_back),
-        cmocka_unit_test(who_frees_a_block_gets_it),
-        cmocka_unit_test(full_messages_come_back),
-        cmocka_unit_test(caches_are_given_back_at_the_end),
-        cmocka_unit_test(a_thread_without_a_heap_frees),
-        cmocka_unit_test(large_blocks_are_anyones),
-        cmocka_unit_test(the_table_ends_where_the_memory_does),
-        cmocka_unit_test(threads_exchange_blocks),
-        cmocka_unit_test(a_second_free_from_elsewhere_traps),
-        cmocka_unit_test(broken_lists_are_seen),
-        cmocka_unit_test(a_block_in_a_list_twice_is_seen),
-    };
     int failed = 0;
     for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
         heap = levels[i];

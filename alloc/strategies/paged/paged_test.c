@@ -3,8 +3,8 @@
 // seen when it is broken. All of it on a tiny geometry, which is compiled in here; what is told of
 // real sizes, on the registered ones.
 #include "alloc/conformance/heap.h"
+#include "cli/test.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -52,7 +52,7 @@ static lm_memory large_heap(void) {
 
 // ---- Slabs -------------------------------------------------------------------------------------
 
-static void classes_cover_all_sizes(void **state) {
+TEST(classes_cover_all_sizes) {
     assert_int_equal(CLASSES, class_of(SMALL_MAX_BYTES) + 1);
     for (uint32_t size = 1; size <= SMALL_MAX_BYTES; size++) {
         uint32_t class = class_of(size), bytes = class_bytes(class);
@@ -63,7 +63,7 @@ static void classes_cover_all_sizes(void **state) {
 }
 
 // A class rents half a page's worth from the class above, and then has a slab of its own.
-static void a_class_rents_before_it_buys(void **state) {
+TEST(a_class_rents_before_it_buys) {
     lm_memory m = heap_started(tiny, 1, 10);
     for (int i = 0; i < 17; i++) // four slabs and a block
         assert_non_null(tiny->allocate(64, &m));
@@ -78,7 +78,7 @@ static void a_class_rents_before_it_buys(void **state) {
 }
 
 // With no larger class to rent from, large blocks get runs of their own, and small ones a slab.
-static void large_classes_rent_runs(void **state) {
+TEST(large_classes_rent_runs) {
     lm_memory m = large_heap();
     const void *first = tiny->allocate(600, &m), *second = tiny->allocate(600, &m);
     assert_int_equal(run_of(&m, first)->kind, PAGE_LARGE);
@@ -93,7 +93,7 @@ static void large_classes_rent_runs(void **state) {
     lm_memory_destroy(&m);
 }
 
-static void slabs_double_up_to_enough_blocks(void **state) {
+TEST(slabs_double_up_to_enough_blocks) {
     lm_memory m = large_heap();
     uint32_t lengths[64], count = 0;
     const page *before = NULL;
@@ -114,7 +114,7 @@ static void slabs_double_up_to_enough_blocks(void **state) {
     lm_memory_destroy(&m);
 }
 
-static void aligned_blocks_are_not_rented(void **state) {
+TEST(aligned_blocks_are_not_rented) {
     lm_memory m = heap_started(tiny, 1, 10);
     tiny->allocate(80, &m);
     for (size_t alignment = 32; alignment <= 256; alignment *= 2)
@@ -139,7 +139,7 @@ static void fill_runs(lm_memory *m) {
     lm_memory_refuse(m, 0);
 }
 
-static void idle_slabs_are_reclaimed(void **state) {
+TEST(idle_slabs_are_reclaimed) {
     lm_memory m = large_heap();
     void *blocks[40];
     for (int i = 0; i < 40; i++)
@@ -158,7 +158,7 @@ static void idle_slabs_are_reclaimed(void **state) {
 
 // A small heap takes back the pages of a slab that hold no block yet, and takes a larger block,
 // before it grows; one that is large does neither.
-static void only_a_small_heap_is_stingy(void **state) {
+TEST(only_a_small_heap_is_stingy) {
     for (int large = 0; large < 2; large++) {
         lm_memory m = large ? large_heap() : heap_started(tiny, 1, 10);
         heap *h = heap_of(&m);
@@ -186,7 +186,7 @@ static void only_a_small_heap_is_stingy(void **state) {
 }
 
 // Refused growth is made up for by a smaller slab, then a larger block, before NULL.
-static void refused_growth_finds_what_there_is(void **state) {
+TEST(refused_growth_finds_what_there_is) {
     lm_memory m = large_heap();
     heap *h = heap_of(&m);
     memset(h->rents, 255, sizeof h->rents);
@@ -210,7 +210,7 @@ static void refused_growth_finds_what_there_is(void **state) {
     lm_memory_destroy(&m);
 }
 
-static void many_sizes_used_once_stay_small(void **state) {
+TEST(many_sizes_used_once_stay_small) {
     for (int i = 0; i < 2; i++) {
         const lm_allocator *a = lm_strategy_named(registered[i], 1);
         lm_memory m = heap_started(a, 1, 100);
@@ -225,7 +225,7 @@ static void many_sizes_used_once_stay_small(void **state) {
 }
 
 // No block is larger than stated, whatever its class rents, and a resize at most doubles that.
-static void blocks_are_as_large_as_stated(void **state) {
+TEST(blocks_are_as_large_as_stated) {
     for (int i = 0; i < 3; i++) {
         const lm_allocator *a = i < 2 ? lm_strategy_named(registered[i], 0) : tiny;
         lm_memory m = heap_started(a, 1, 2000);
@@ -258,7 +258,7 @@ static void crowd(const lm_memory *m, uint32_t block) {
     if (room > 1) runs_insert(m, r, end + 1, room - 1);
 }
 
-static void a_block_that_grows_by_steps_seldom_moves(void **state) {
+TEST(a_block_that_grows_by_steps_seldom_moves) {
     lm_memory m = heap_started(tiny, 1, 1000);
     uint32_t moves = 0, block = lm_offset(&m, tiny->allocate(2000, &m));
     for (uint32_t size = 2100; size < 100000; size += 100) {
@@ -272,7 +272,7 @@ static void a_block_that_grows_by_steps_seldom_moves(void **state) {
     lm_memory_destroy(&m);
 }
 
-static void a_growing_block_takes_what_is_there(void **state) {
+TEST(a_growing_block_takes_what_is_there) {
     lm_memory m = heap_started(tiny, 1, 1);
     unsigned char *block = tiny->allocate(2000, &m);
     memset(block, 7, 2000);
@@ -299,7 +299,7 @@ static uint32_t table_length(const lm_memory *m) {
 
 // Grows until the table has moved twice, while somebody else grows between, every growth moves the
 // base, and some are refused.
-static void the_table_moves_among_foreign_pages(void **state) {
+TEST(the_table_moves_among_foreign_pages) {
     lm_memory m = heap_started(tiny, 1, 1000);
     m.moving = true;
     uint32_t blocks[2000], count = 0, moves = 0, refused = 0;
@@ -330,7 +330,7 @@ static void the_table_moves_among_foreign_pages(void **state) {
     lm_memory_destroy(&m);
 }
 
-static void reset_brings_the_table_to_the_front(void **state) {
+TEST(reset_brings_the_table_to_the_front) {
     lm_memory m = heap_started(tiny, 1, 1000);
     assert_non_null(tiny->allocate(1000000, &m));
     assert_true(table_length(&m) > 0);
@@ -363,7 +363,7 @@ static bool zero(const unsigned char *block, size_t bytes) {
     return block[0] == 0 && memcmp(block, block + 1, bytes - 1) == 0;
 }
 
-static void fresh_memory_is_not_cleared(void **state) {
+TEST(fresh_memory_is_not_cleared) {
     enum { BYTES = 1 << 20 };
     for (int i = 0; i < 3; i++) {
         const lm_allocator *a = i < 2 ? lm_strategy_named(registered[i], 0) : tiny;
@@ -376,7 +376,7 @@ static void fresh_memory_is_not_cleared(void **state) {
     }
 }
 
-static void dirty_memory_is_cleared(void **state) {
+TEST(dirty_memory_is_cleared) {
     enum { BYTES = 30000 };
     lm_memory m;
     assert_true(lm_memory_create(&m, &(lm_memory_options){.pages = 1, .pages_max = 100}));
@@ -438,7 +438,7 @@ static const char *break_law(scene *s, int number) {
     return NULL;
 }
 
-static void each_broken_law_is_seen(void **state) {
+TEST(each_broken_law_is_seen) {
     const char *law = "";
     for (int number = 0; law; number++) {
         scene s = {.memory = heap_started(tiny, 1, 10)};
@@ -467,7 +467,7 @@ static void each_broken_law_is_seen(void **state) {
 // ---- Misuse that the suite cannot place --------------------------------------------------------
 
 // Every page of a large block that lies where slabs, blocks and a table were before.
-static void interior_pages_are_no_blocks(void **state) {
+TEST(interior_pages_are_no_blocks) {
     for (int round = 0; round < 2; round++) {
         lm_memory m;
         assert_true(lm_memory_create(&m, &(lm_memory_options){.pages = 1, .pages_max = 10}));
@@ -490,7 +490,7 @@ static void interior_pages_are_no_blocks(void **state) {
 }
 
 // The same where the table lies on ground that was dirty before the start.
-static void interior_pages_of_new_memory_are_no_blocks(void **state) {
+TEST(interior_pages_of_new_memory_are_no_blocks) {
     lm_memory m;
     assert_true(lm_memory_create(&m, &(lm_memory_options){.pages = 3, .pages_max = 10}));
     memset(lm_memory_base(&m), PAGE_LARGE, 3 * LM_PAGE_BYTES);
@@ -502,7 +502,7 @@ static void interior_pages_of_new_memory_are_no_blocks(void **state) {
 }
 
 // A live block may hold by chance what a free one says of itself.
-static void a_guard_by_chance_is_no_double_free(void **state) {
+TEST(a_guard_by_chance_is_no_double_free) {
     lm_memory m = heap_started(tiny, 1, 10);
     void *block = tiny->allocate(64, &m), *other = tiny->allocate(64, &m);
     tiny->free(other, 0, &m);
@@ -513,28 +513,4 @@ static void a_guard_by_chance_is_no_double_free(void **state) {
     lm_memory_destroy(&m);
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(classes_cover_all_sizes),
-        cmocka_unit_test(a_class_rents_before_it_buys),
-        cmocka_unit_test(large_classes_rent_runs),
-        cmocka_unit_test(slabs_double_up_to_enough_blocks),
-        cmocka_unit_test(aligned_blocks_are_not_rented),
-        cmocka_unit_test(idle_slabs_are_reclaimed),
-        cmocka_unit_test(only_a_small_heap_is_stingy),
-        cmocka_unit_test(refused_growth_finds_what_there_is),
-        cmocka_unit_test(many_sizes_used_once_stay_small),
-        cmocka_unit_test(blocks_are_as_large_as_stated),
-        cmocka_unit_test(a_block_that_grows_by_steps_seldom_moves),
-        cmocka_unit_test(a_growing_block_takes_what_is_there),
-        cmocka_unit_test(the_table_moves_among_foreign_pages),
-        cmocka_unit_test(reset_brings_the_table_to_the_front),
-        cmocka_unit_test(fresh_memory_is_not_cleared),
-        cmocka_unit_test(dirty_memory_is_cleared),
-        cmocka_unit_test(each_broken_law_is_seen),
-        cmocka_unit_test(interior_pages_are_no_blocks),
-        cmocka_unit_test(interior_pages_of_new_memory_are_no_blocks),
-        cmocka_unit_test(a_guard_by_chance_is_no_double_free),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

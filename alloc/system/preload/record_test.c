@@ -1,6 +1,5 @@
 // The preloaded recorder when the ring is full, by a clock of our own: each look at it is a step of
 // the test, which also does what `linmem record` would do meanwhile.
-#include "alloc/cmocka.h"
 
 #include <time.h>
 
@@ -8,6 +7,7 @@ static int fake_clock(clockid_t clock, struct timespec *now);
 #define clock_gettime          fake_clock
 #define __builtin_ia32_pause() ((void)0) // no need to spare anybody
 #include "alloc/system/preload/record.c"
+#include "cli/test.h"
 #undef clock_gettime
 
 enum { ADDRESS = 0x1000, SIZE = 100 };
@@ -67,14 +67,15 @@ static void assert_recorded_at(uint64_t position) {
 }
 
 // Whoever is preempted, or stopped, does not wait meanwhile: nor may the recorder have run.
-static void test_room_that_comes_late_on_a_busy_machine(void **state) {
+TEST(test_room_that_comes_late_on_a_busy_machine, .setup_func = set_up,
+     .teardown_func = tear_down) {
     now.step_us = 3600u * 1000000;
     now.drains_at = 50;
     allocate();
     assert_recorded_at(RECORDING_RECORDS);
 }
 
-static void test_a_recorder_that_drains_is_waited_for(void **state) {
+TEST(test_a_recorder_that_drains_is_waited_for, .setup_func = set_up, .teardown_func = tear_down) {
     now.drains_bit_by_bit = true;
     now.drains_at = 5 * (WAIT_US_MAX / now.step_us);
     allocate();
@@ -82,7 +83,8 @@ static void test_a_recorder_that_drains_is_waited_for(void **state) {
 }
 
 // `linmem record` is stopped, or its disk hangs: the program goes on without it.
-static void test_a_recorder_that_drains_nothing_ends_the_recording(void **state) {
+TEST(test_a_recorder_that_drains_nothing_ends_the_recording, .setup_func = set_up,
+     .teardown_func = tear_down) {
     allocate();
     assert_int_equal(ring->closed, ETIMEDOUT);
     assert_int_equal(ring->claimed, RECORDING_RECORDS);
@@ -92,14 +94,15 @@ static void test_a_recorder_that_drains_nothing_ends_the_recording(void **state)
     assert_int_equal(now.looks, looks);
 }
 
-static void test_without_a_clock_the_wait_ends_too(void **state) {
+TEST(test_without_a_clock_the_wait_ends_too, .setup_func = set_up, .teardown_func = tear_down) {
     has_clock = false;
     allocate();
     assert_int_equal(now.looks, 0);
     assert_int_equal(ring->closed, ETIMEDOUT);
 }
 
-static void test_a_recorder_that_died_is_not_waited_for(void **state) {
+TEST(test_a_recorder_that_died_is_not_waited_for, .setup_func = set_up,
+     .teardown_func = tear_down) {
     pthread_mutex_unlock(&ring->alive);
     allocate();
     assert_int_equal(ring->closed, ETIMEDOUT);
@@ -107,7 +110,8 @@ static void test_a_recorder_that_died_is_not_waited_for(void **state) {
 }
 
 // Somebody was stopped amid writing there; others have been passed.
-static void test_a_place_that_is_held_is_left_to_its_writer(void **state) {
+TEST(test_a_place_that_is_held_is_left_to_its_writer, .setup_func = set_up,
+     .teardown_func = tear_down) {
     uint64_t first = RECORDING_RECORDS;
     ring->drained = first;
     ring->records[0].state = recording_state(0, RECORDING_HELD);
@@ -119,7 +123,7 @@ static void test_a_place_that_is_held_is_left_to_its_writer(void **state) {
     assert_int_equal(ring->moved, 2);
 }
 
-static void test_a_ring_of_nonsense_ends_the_recording(void **state) {
+TEST(test_a_ring_of_nonsense_ends_the_recording, .setup_func = set_up, .teardown_func = tear_down) {
     ring->drained = ring->claimed;
     for (size_t i = 0; i < RECORDING_RECORDS; i++)
         ring->records[i].state = UINT32_MAX;
@@ -127,16 +131,4 @@ static void test_a_ring_of_nonsense_ends_the_recording(void **state) {
     assert_int_equal(ring->closed, EBADMSG);
 }
 
-int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-    const struct CMUnitTest tests[] = {
-        TEST(test_room_that_comes_late_on_a_busy_machine),
-        TEST(test_a_recorder_that_drains_is_waited_for),
-        TEST(test_a_recorder_that_drains_nothing_ends_the_recording),
-        TEST(test_without_a_clock_the_wait_ends_too),
-        TEST(test_a_recorder_that_died_is_not_waited_for),
-        TEST(test_a_place_that_is_held_is_left_to_its_writer),
-        TEST(test_a_ring_of_nonsense_ends_the_recording),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

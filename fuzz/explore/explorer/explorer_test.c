@@ -1,5 +1,5 @@
-#include "alloc/cmocka.h"
 #include "cli/random.h"
+#include "cli/test.h"
 #include "fuzz/explore/explorer/buffer_world_state.h"
 #include "fuzz/explore/explorer/heap_world.h"
 
@@ -33,8 +33,7 @@ static bool watched_play(explorer_world *w, uint32_t move, unsigned char *state,
 }
 
 // At the memory limit, the result is that of the complete depths.
-static void memory_is_limited(void **state) {
-    (void)state;
+TEST(memory_is_limited) {
     heap_world_options options = plain;
     options.strategy = explored_strategy_named("tlsf", 1);
     options.canonicalize = true;
@@ -69,8 +68,7 @@ static exploration explore_watched(const heap_world_options *options, uint32_t d
 
 // canonicalize changes no behaviour: the sequences and the block layouts are the same, with fewer
 // states.
-static void canonical_and_plain_agree(void **state) {
-    (void)state;
+TEST(canonical_and_plain_agree) {
     for (size_t i = 0; explored_strategy_names[i]; i++) {
         heap_world_options options = plain;
         options.depth = 5;
@@ -114,8 +112,7 @@ static uint64_t enumerate(explorer_world *w, const unsigned char *state, size_t 
     return sequences;
 }
 
-static void sequences_are_counted_as_they_are(void **state) {
-    (void)state;
+TEST(sequences_are_counted_as_they_are) {
     static const char *const names[] = {"scope", "tlsf", "paged_shared"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         static unsigned char first[EXPLORER_STATE_BYTES_MAX];
@@ -269,8 +266,7 @@ static law played_on(const lm_allocator *allocator, const trace *trace, bool dam
 
 // Each bug is found, by a shortest trace: it breaks the same law again, and none on the sound
 // allocator.
-static void bugs_are_found_by_the_shortest_trace(void **state) {
-    (void)state;
+TEST(bugs_are_found_by_the_shortest_trace) {
     enum { ANY = 100 };
     static const struct bug {
         lm_allocator with; // the functions that it replaces
@@ -342,8 +338,7 @@ static explorer_world *buffers_of(const char *name, const lm_allocator *home, bo
     return w;
 }
 
-static void found_traces_of_buffers_are_played(void **state) {
-    (void)state;
+TEST(found_traces_of_buffers_are_played) {
     sound = explored_strategy_named("tlsf", 1)->allocator;
     for (const lm_allocator *home = &sick; home; home = home == &sick ? sound : NULL) {
         trace found;
@@ -391,8 +386,7 @@ static void assert_tells(explorer_world *w, explorer_world *player, uint64_t see
     trace_free(&told);
 }
 
-static void all_that_is_explored_can_be_played(void **state) {
-    (void)state;
+TEST(all_that_is_explored_can_be_played) {
     for (uint64_t seed = 1; seed <= 40; seed++) {
         for (size_t i = 0; buffer_world_names[i]; i++) {
             const char *name = buffer_world_names[i];
@@ -414,8 +408,7 @@ static void all_that_is_explored_can_be_played(void **state) {
 }
 
 // Each state space is explored without a violation, its probes included.
-static void all_worlds_of_buffers_hold(void **state) {
-    (void)state;
+TEST(all_worlds_of_buffers_hold) {
     for (size_t i = 0; buffer_world_names[i]; i++) {
         exploration result;
         explorer_world *w = buffers_of(buffer_world_names[i], NULL, true);
@@ -427,15 +420,4 @@ static void all_worlds_of_buffers_hold(void **state) {
     }
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(canonical_and_plain_agree),
-        cmocka_unit_test(sequences_are_counted_as_they_are),
-        cmocka_unit_test(bugs_are_found_by_the_shortest_trace),
-        cmocka_unit_test(memory_is_limited),
-        cmocka_unit_test(found_traces_of_buffers_are_played),
-        cmocka_unit_test(all_that_is_explored_can_be_played),
-        cmocka_unit_test(all_worlds_of_buffers_hold),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_MAIN(NULL, NULL)

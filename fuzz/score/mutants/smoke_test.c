@@ -1,16 +1,12 @@
 // Smoke scores: ten bugs that fuzzing finds within seconds, at least one for each kind of oracle,
 // and six that the explorer finds. All must be found.
 #include "cli/interrupt.h"
+#include "cli/test.h"
 #include "fuzz/score/score.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
-
-#include <cmocka.h>
 
 // Scores the mutants of these names, ended by NULL; each must be found.
 static void all_are_found(const char *const *names, score_options options) {
@@ -41,8 +37,7 @@ static void all_are_found(const char *const *names, score_options options) {
     mutant_list_free(&list);
 }
 
-static void ten_mutants_are_found(void **state) {
-    (void)state;
+TEST(ten_mutants_are_found) {
     static const char *const names[] = {
         "bitmap-last-word-not-masked",
         "buddy-takes-the-whole-block",
@@ -61,8 +56,7 @@ static void ten_mutants_are_found(void **state) {
 
 // Mutants of heaps and of buffers, one of them found by a sanitizer. The original code has no
 // finding.
-static void mutants_are_found_by_the_explorer(void **state) {
-    (void)state;
+TEST(mutants_are_found_by_the_explorer) {
     static const char *const names[] = {
         "bins-victim-lost",
         "buddy-takes-the-whole-block",
@@ -77,7 +71,5 @@ static void mutants_are_found_by_the_explorer(void **state) {
 
 int main(void) {
     interrupt_catch();
-    const struct CMUnitTest tests[] = {cmocka_unit_test(ten_mutants_are_found),
-                                       cmocka_unit_test(mutants_are_found_by_the_explorer)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
