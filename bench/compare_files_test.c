@@ -319,7 +319,7 @@ COMPARE_TEST(odd_environments_change_nothing) {
 int main(int argc, char **argv) {
     if (argc != 2) return 2;
     linmem = realpath(argv[1], NULL);
-    int failed = cmocka_run_group_tests(tests, make_folder, remove_folder);
+    int failed = cmocka_run_group_tests(test_list, make_folder, remove_folder);
     free(linmem);
     return failed;
 }

@@ -146,5 +146,5 @@ int main(int argc, char **argv) {
     if (argc != 3) return 2;
     linmem = argv[1];
     modules = strcmp(argv[2], "modules") == 0;
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(test_list, NULL, NULL);
 }

@@ -281,5 +281,5 @@ TEST(functions_are_children_too) {
 
 int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "report") == 0) return report();
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(test_list, NULL, NULL);
 }

@@ -22,7 +22,7 @@
 #define ITEMS(array) (sizeof(array) / sizeof *(array))
 
 // In order of definition; empty ones are skipped.
-__attribute__((unused)) static struct CMUnitTest tests[128];
+__attribute__((unused)) static struct CMUnitTest test_list[128];
 __attribute__((unused)) static size_t test_count;
 
 // Begins the definition of a test, and lists it. Fields of struct CMUnitTest may follow the name.
@@ -30,18 +30,18 @@ __attribute__((unused)) static size_t test_count;
 
 // The same for a test that runs several times: the initialisers of each struct CMUnitTest.
 #define TEST_CASES(test, ...)                                                                      \
-    static void test(void **state);                                                                \
+    static void test(void **state __attribute__((unused)));                                        \
     __attribute__((constructor)) static void test##_listed(void) {                                 \
         const struct CMUnitTest cases[] = {__VA_ARGS__};                                           \
-        memcpy(tests + test_count, cases, sizeof cases);                                           \
+        memcpy(test_list + test_count, cases, sizeof cases);                                       \
         test_count += ITEMS(cases);                                                                \
     }                                                                                              \
-    static void test(void **state)
+    static void test(void **state __attribute__((unused)))
 
 // Defines a main that runs the tests, with the setup and teardown of their group, or NULL.
 #define TEST_MAIN(set_up, tear_down)                                                               \
     int main(void) {                                                                               \
-        return cmocka_run_group_tests(tests, set_up, tear_down);                                   \
+        return cmocka_run_group_tests(test_list, set_up, tear_down);                               \
     }
 
 // ---- Files --------------------------------------------------------------------------------------
@@ -91,12 +91,12 @@ __attribute__((unused)) static int test_folder_before = -1;
 
 // Setup and teardown of a test or a group: makes an empty folder the current one; returns to the
 // folder before and removes the other with its content.
-static inline int test_enter_folder(void **state) {
+static inline int test_enter_folder(void **state __attribute__((unused))) {
     memset(test_folder + sizeof test_folder - 7, 'X', 6); // mkdtemp needs them
     test_folder_before = open(".", O_PATH | O_CLOEXEC);
     return mkdtemp(test_folder) && chdir(test_folder) == 0 ? 0 : -1;
 }
-static inline int test_leave_folder(void **state) {
+static inline int test_leave_folder(void **state __attribute__((unused))) {
     bool left = fchdir(test_folder_before) == 0 && file_remove_tree(test_folder);
     close(test_folder_before);
     return left ? 0 : -1;

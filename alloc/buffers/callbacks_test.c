@@ -585,5 +585,5 @@ TEST(a_callback_may_wait_for_other_threads) {
 
 int main(void) {
     alarm(600); // a deadlock ends the test
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(test_list, NULL, NULL);
 }

@@ -19,6 +19,7 @@ bool oracle_breaks(oracle *o, law law, const char *how, ...) {
 
 #define HOLDS(law, holds, ...)                                                                     \
     do {                                                                                           \
+        o->checked |= 1ull << LAW_##law;                                                           \
         if (__builtin_expect(!(holds), 0)) return oracle_breaks(o, LAW_##law, __VA_ARGS__);        \
     } while (0)
 

@@ -57,6 +57,7 @@ typedef struct oracle {
     bool haunted;          // a block in a reused place was too large to be zeroed
     bool gave_back;        // a reset or close_scope has freed the place of blocks
     law broken;            // the first law broken, or LAW_NONE
+    uint64_t checked;      // a bit for each law that was checked so far
     char finding[160];     // how, one line
 
     uint32_t pages, refusals, steps_before; // of the memory and the counter before the call

@@ -263,9 +263,9 @@ int main(void) {
     {#name, pages_are_bound, NULL, NULL, (void *)(uintptr_t)&lm_##name##_counted},                 \
         {#name "_refused", refusals_are_survived, NULL, NULL,                                      \
          (void *)(uintptr_t)&lm_##name##_counted},
-    const struct CMUnitTest tests[] = {
+    const struct CMUnitTest units[] = {
 #include "alloc/strategies.def"
     };
 #undef STRATEGY
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(units, NULL, NULL);
 }

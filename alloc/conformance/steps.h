@@ -6,8 +6,8 @@
 // counted. gcc makes about twice as many blocks as clang: buddy's longest resize takes 856 and 475.
 //
 // With LM_CONSTANT_TIME every call is bounded. Other strategies may occasionally walk a map or move
-// a table, so their single calls have only a loose bound; but an allocation must not search the
-// free blocks one by one, which checkerboards check (checkerboard.h).
+// a table, so their single calls have only a loose bound; but with LM_BOUNDED_SEARCH an allocation
+// must not search the free blocks one by one, which checkerboards check (checkerboard.h).
 #pragma once
 
 #include "alloc/allocator.h"
@@ -31,7 +31,8 @@ enum {
     // Without: a call, and each page of the memory, because a map of the pages may be walked.
     LM_STEPS_OTHER_MAX = 4000,
     LM_STEPS_A_PAGE_MAX = 2048,
-    // An allocation on a checkerboard that does not grow the memory: paged_2k's takes 279.
+    // With LM_BOUNDED_SEARCH: an allocation on a checkerboard that does not grow the memory:
+    // paged_2k's takes 279.
     LM_STEPS_BOARD_MAX = 400 * LM_STEPS_SCALE,
 };
 
@@ -53,7 +54,8 @@ static inline uint32_t lm_steps_max(const lm_allocator *allocator, bool resizes,
 // The same for an allocation on a checkerboard.
 static inline uint32_t lm_steps_board_max(const lm_allocator *allocator, uint32_t before,
                                           uint32_t now) {
+    bool bounded = allocator->capabilities & LM_BOUNDED_SEARCH;
     bool constant = allocator->capabilities & LM_CONSTANT_TIME;
-    bool loose = constant || now != before || lm_steps_by_pages(allocator);
+    bool loose = constant || !bounded || now != before || lm_steps_by_pages(allocator);
     return loose ? lm_steps_max(allocator, false, before, now) : LM_STEPS_BOARD_MAX;
 }

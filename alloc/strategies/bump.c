@@ -261,5 +261,6 @@ static uint64_t bump_heap_bytes_max(const lm_demand *demand) {
 
 LM_STRATEGY(bump, bump, .idea = "each block behind the last one; all are freed at once",
             .bound = "S + n for all S bytes asked for since the last reset",
-            .capabilities = LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT,
+            .capabilities = LM_BOUNDED_SEARCH | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY |
+                            LM_HOLDS_CONTENT,
             .allocate_dirty = bump_allocate_dirty, .heap_bytes_max = bump_heap_bytes_max);

@@ -380,7 +380,7 @@ static uint64_t scope_heap_bytes_max(const lm_demand *demand) {
 
 LM_STRATEGY(scope, scope, .idea = "a bump allocator whose scopes open and close",
             .bound = "S + n for all S bytes asked for in the open scopes",
-            .capabilities = LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT |
-                            LM_NESTS_SCOPES,
+            .capabilities = LM_BOUNDED_SEARCH | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY |
+                            LM_HOLDS_CONTENT | LM_NESTS_SCOPES,
             .allocate_dirty = scope_allocate_dirty, .heap_bytes_max = scope_heap_bytes_max,
             .open_scope = scope_open, .close_scope = scope_close);

@@ -408,7 +408,7 @@ static uint64_t segregated_heap_bytes_max(const lm_demand *demand) {
 
 LM_STRATEGY(segregated, segregated, .idea = "power-of-two classes, a list each; no split, no merge",
             .bound = "M (1 + log2 n), each class at its own peak",
-            .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY |
-                            LM_HOLDS_CONTENT,
+            .capabilities = LM_FREES_BLOCKS | LM_BOUNDED_SEARCH | LM_RESIZES_IN_PLACE |
+                            LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT,
             .allocate_dirty = segregated_allocate_dirty,
             .heap_bytes_max = segregated_heap_bytes_max);

@@ -100,5 +100,5 @@ int main(int argc, char **argv) {
     }
     node = argv[3];
     module = argv[4];
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(test_list, NULL, NULL);
 }

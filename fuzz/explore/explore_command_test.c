@@ -101,5 +101,5 @@ int main(int argc, char **argv) {
     // The copy is the command.
     if (argc > 1 || !strstr(argv[0], "explore_command_test"))
         return (int)explore_command(argc, argv);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(test_list, NULL, NULL);
 }

@@ -127,7 +127,7 @@ TEST(another_law_is_named_with_its_strategy) {
 
 int main(void) {
     if (!heap_player_create(&player)) return 1;
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(test_list, NULL, NULL);
     heap_player_destroy(&player);
     return failed;
 }

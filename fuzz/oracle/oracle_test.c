@@ -250,7 +250,7 @@ static void make_player(void) {
 
 int main(void) {
     make_player();
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(test_list, NULL, NULL);
     heap_player_destroy(&player);
     return failed;
 }

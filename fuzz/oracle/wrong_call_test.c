@@ -102,7 +102,7 @@ TEST(nothing_is_tried_at_level_0) {
 
 int main(void) {
     if (!heap_player_create(&player)) return 1;
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(test_list, NULL, NULL);
     heap_player_destroy(&player);
     return failed;
 }

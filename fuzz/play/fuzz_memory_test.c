@@ -1,5 +1,5 @@
 // Memories that each input resets: growth, moves and resets.
-#include "alloc/cmocka.h"
+#include "cli/test.h"
 #include "fuzz/play/fuzz_memory.h"
 
 #include <errno.h>

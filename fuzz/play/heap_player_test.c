@@ -280,7 +280,7 @@ TEST(too_many_blocks_are_skipped) {
 
 int main(void) {
     if (!heap_player_create(&player)) return 1;
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(test_list, NULL, NULL);
     heap_player_destroy(&player);
     return failed;
 }

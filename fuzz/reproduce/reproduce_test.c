@@ -148,5 +148,5 @@ FOLDER_TEST(a_violation_of_the_explorer_is_a_failure) {
 
 int main(int argc, char **argv) {
     if (argc > 1) return (int)reproduce_command(argc, argv);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(test_list, NULL, NULL);
 }

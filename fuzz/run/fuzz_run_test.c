@@ -10,7 +10,7 @@ static fuzz_unit unit_of(char *name, const char *text) {
     char *whole = text_format("#!/bin/sh\nexec >&2\n%s\n", text);
     put(name, whole);
     free(whole);
-    return (fuzz_unit){.name = name, .program = text_format("./%s", name), .corpus = folder};
+    return (fuzz_unit){.name = name, .program = text_format("./%s", name), .corpus = test_folder};
 }
 
 // Runs units. Returns how long it took.

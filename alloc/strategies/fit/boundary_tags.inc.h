@@ -481,7 +481,8 @@ static const char *boundary_validate(lm_memory *memory, lm_census *census) {
 }
 
 #define BOUNDARY_CAPABILITIES                                                                      \
-    (LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT)
+    (LM_FREES_BLOCKS | LM_BOUNDED_SEARCH | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY |             \
+     LM_HOLDS_CONTENT)
 
 // The bound of a strategy that grows the heap only if no free block fits.
 static inline uint64_t boundary_heap_bytes_max(const lm_demand *demand) {

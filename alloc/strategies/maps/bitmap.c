@@ -508,6 +508,6 @@ static uint64_t bitmap_heap_bytes_max(const lm_demand *demand) {
 
 LM_STRATEGY(bitmap, bitmap, .idea = "a bit for each 16 bytes: first fit, 64 looked at at once",
             .bound = "17/16 of M (2 + log2 n); with alignments of M + (B + 4) n",
-            .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY |
-                            LM_HOLDS_CONTENT | LM_MERGES,
+            .capabilities = LM_FREES_BLOCKS | LM_BOUNDED_SEARCH | LM_RESIZES_IN_PLACE |
+                            LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT | LM_MERGES,
             .allocate_dirty = bitmap_allocate_dirty, .heap_bytes_max = bitmap_heap_bytes_max);

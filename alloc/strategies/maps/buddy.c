@@ -343,6 +343,6 @@ static uint64_t buddy_heap_bytes_max(const lm_demand *demand) {
 
 LM_STRATEGY(buddy, buddy, .idea = "powers of two that split and merge; bitmaps, no headers",
             .bound = "17/16 of M (1 + log2 n) + 10 n",
-            .capabilities = LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY |
-                            LM_HOLDS_CONTENT | LM_CONSTANT_TIME | LM_MERGES,
+            .capabilities = LM_FREES_BLOCKS | LM_BOUNDED_SEARCH | LM_RESIZES_IN_PLACE |
+                            LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT | LM_CONSTANT_TIME | LM_MERGES,
             .allocate_dirty = buddy_allocate_dirty, .heap_bytes_max = buddy_heap_bytes_max);

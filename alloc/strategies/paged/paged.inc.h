@@ -547,4 +547,5 @@ static const char *paged_validate(lm_memory *m, lm_census *out) {
 }
 
 #define PAGED_CAPABILITIES                                                                         \
-    (LM_FREES_BLOCKS | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY | LM_HOLDS_CONTENT | LM_MERGES)
+    (LM_FREES_BLOCKS | LM_BOUNDED_SEARCH | LM_RESIZES_IN_PLACE | LM_IN_LINEAR_MEMORY |             \
+     LM_HOLDS_CONTENT | LM_MERGES)

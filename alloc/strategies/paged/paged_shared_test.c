@@ -293,7 +293,7 @@ int main(void) {
     int failed = 0;
     for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
         heap = levels[i];
-        failed += cmocka_run_group_tests_name(i ? "level 0" : "level 1", tests, NULL, NULL);
+        failed += cmocka_run_group_tests_name(i ? "level 0" : "level 1", test_list, NULL, NULL);
     }
     return failed;
 }

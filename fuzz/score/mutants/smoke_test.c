@@ -71,5 +71,5 @@ TEST(mutants_are_found_by_the_explorer) {
 
 int main(void) {
     interrupt_catch();
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(test_list, NULL, NULL);
 }
