@@ -84,7 +84,7 @@ TEST(json_has_code_sizes_and_capabilities) {
         const char *allocator, *capabilities;
     } rows[] = {
         {"tlsf", "[\"frees-blocks\", \"resizes-in-place\", \"linear-memory\", \"holds-content\", "
-                 "\"constant-time\", \"merges\"]"},
+                 "\"constant-time\", \"bounded-search\", \"merges\"]"},
         {"glibc", "[\"frees-blocks\", \"resizes-in-place\", \"threads\", \"holds-content\"]"},
         {"floor", "[\"frees-blocks\", \"linear-memory\"]"},
     };

@@ -1044,7 +1044,7 @@ TEST_BOTH(each_law_is_checked) {
 #else
 
 // A record is not reused after its last generation, whether or not its token was enqueued.
-TEST(a_record_retires) {
+TEST(a_record_retires, .setup_func = start_plain, .teardown_func = end) {
     lm_handle handle = create(HOME), same;
     lm_token token = 0;
     uint32_t used[2] = {0};
@@ -1066,7 +1066,7 @@ TEST(a_record_retires) {
     assert_int_equal(attach(handle, 0), 1u << 24 | 2);
 }
 
-TEST(no_records_are_left) {
+TEST(no_records_are_left, .setup_func = start_plain, .teardown_func = end) {
     lm_handle handle = create(HOME), cancelled = 78;
     lm_token token = 77, last = 0;
     retain(handle, LM_SLOTS_MAX);

@@ -488,7 +488,6 @@ static void reproduce_read_name(request *request) {
         }
     }
     if (request->own[0] && !request->allocators) request->allocators = request->own;
-    if (!request->target_name) request->target_name = "heap";
 }
 
 // Reads the input. Returns false if it is bytes, not operations.
@@ -500,9 +499,12 @@ static bool reproduce_read_input(request *request) {
     request->target_name = wanted->target;
     if (wanted->target) reproduce_check_target(wanted->target);
     reproduce_read_name(request);
+    bool named = request->target_name;
+    if (!named) request->target_name = "heap";
     char *bytes = file_read(wanted->input, &count);
     if (!bytes) options_fail("%s: %s", wanted->input, strerror(errno));
-    if (count == 0) options_fail("%s: is empty", wanted->input);
+    // An input of a target may be empty: then the heap only starts and ends.
+    if (count == 0 && !named) options_fail("%s: is empty", wanted->input);
     request->target = trace_run_target_named(request->target_name);
     bool is_trace =
         request->target && (reproduce_is_named_trace(wanted->input) || trace_is_form(bytes, count));
