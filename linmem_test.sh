@@ -182,6 +182,26 @@ expect 2 "linmem: cannot install gcc *: run as root: apt-get install gcc *" "$co
 printf 'build\npeer four\n' >"$copy/packages"
 expect 0 "linmem: left out: four (to compare with): run as root: apt-get install four*" "$copy/linmem" list
 
+start "a system without apt-get"
+mkdir others
+ln -s /usr/bin/* others
+rm -f "$fakes"/{apt-get,ninja} others/{apt-get,ninja}
+PATH=$folder/others expect 2 "linmem: not Debian, so nothing is installed; Debian's names of what is used \
+to build linmem: gcc *linmem: not found, and needed to build linmem: ninja" "$copy/linmem" list
+start "$test"
+rm "$fakes/apt-get"
+PATH=$folder/others expect 0 '*; *used to compare with: libjemalloc2 *it runs: list' "$copy/linmem" list
+
+start "missing libraries are printed, and searched again"
+fake cmake 'mkdir -p "build/$2"
+    echo "CMAKE_HOME_DIRECTORY:INTERNAL=$PWD" >"build/$2/CMakeCache.txt"
+    cp CMakePresets.json "build/$2/build.ninja"; touch "build/$2/build.ninja"
+    echo "linmem: not found: x: no tests" >"build/$2/missing.txt"'
+expect 0 $'linmem: not found: x: no tests\nlinmem: building…\nit runs: list' "$copy/linmem" list
+expect 0 $'linmem: not found: x: no tests\nit runs: list' "$copy/linmem" list
+fake cmake 'mkdir -p "build/$2"; echo "linmem: not found: x: no command" >"build/$2/missing.txt"'
+expect 2 $'linmem: not found: x: no command\nlinmem: without these only *' "$copy/linmem" list
+
 # ---- Building ------------------------------------------------------------------------------------
 
 start "a warning is printed once, and the verb runs"

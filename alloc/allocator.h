@@ -18,6 +18,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 // Single bits; a set of capabilities is an unsigned.
 typedef enum lm_capability {
 #define CAPABILITY(constant, bit, name, meaning) constant = bit,
@@ -116,3 +120,7 @@ typedef struct lm_allocator {
     // the census unless it is NULL. O(heap). NULL in system mallocs.
     const char *(*validate)(lm_memory *memory, lm_census *census);
 } lm_allocator;
+
+#ifdef __cplusplus
+}
+#endif

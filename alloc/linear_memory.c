@@ -4,6 +4,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#ifndef MADV_POPULATE_WRITE // Linux 5.14; musl and older C libraries do not define it
+#define MADV_POPULATE_WRITE 23
+#endif
+
 enum {
     SYSTEM_PAGE_BYTES = 4096,
     STEP_BYTES = LM_COMMIT_STEP_BYTES,

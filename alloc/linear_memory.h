@@ -20,6 +20,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 // Geometry. The explorer compiles with smaller numbers (fuzz/explore/explorer/geometry.h).
 #ifndef LM_PAGE_LOG2
 #define LM_PAGE_LOG2    16 // WebAssembly's page
@@ -158,4 +162,8 @@ static inline uint32_t lm_memory_grow(lm_memory *memory, uint32_t pages) {
     return lm_memory_grow_native(memory, pages);
 }
 
+#endif
+
+#ifdef __cplusplus
+}
 #endif

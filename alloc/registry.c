@@ -3,11 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define STRATEGY(name)                                                                             \
-    extern const lm_allocator lm_##name##_level0, lm_##name##_level1, lm_##name##_level2;
-#include "alloc/strategies.def"
-#undef STRATEGY
-
 #define STRATEGY(name) {&lm_##name##_level0, &lm_##name##_level1, &lm_##name##_level2},
 static const lm_allocator *const strategies[][LM_CHECK_LEVELS] = {
 #include "alloc/strategies.def"

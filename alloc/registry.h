@@ -1,9 +1,21 @@
 // The registry of strategies, from strategies.def: each is compiled at every check level.
+//
+// A program that calls a function below links every strategy. One that names tables, as
+// lm_tlsf_level0, links only those.
 #pragma once
 
 #include "alloc/allocator.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum { LM_CHECK_LEVELS = 3 };
+
+#define STRATEGY(name)                                                                             \
+    extern const lm_allocator lm_##name##_level0, lm_##name##_level1, lm_##name##_level2;
+#include "alloc/strategies.def"
+#undef STRATEGY
 
 size_t lm_strategy_count(void);
 
@@ -25,3 +37,7 @@ const char *lm_table_fault(const lm_allocator *table, const char *name, int chec
 // Returns the first fault in any strategy's table at any check level, or NULL. Every program that
 // calls strategies calls this first, because a faulty table may hold a NULL that would be called.
 const char *lm_registry_fault(char *fault);
+
+#ifdef __cplusplus
+}
+#endif

@@ -246,10 +246,16 @@ static void check_lines(const source *file) {
     free(text);
 }
 
+// Returns whether CMake's files name a file, by its path from the root or from its own folder.
 static bool is_in_a_cmakelists(const char *path) {
-    for (size_t i = 0; i < source_count; i++)
-        if (ends_with(sources[i].path, "CMakeLists.txt") && strstr(sources[i].text, path))
-            return true;
+    for (size_t i = 0; i < source_count; i++) {
+        const char *list = sources[i].path, *text = sources[i].text;
+        if (!ends_with(list, "CMakeLists.txt") && !ends_with(list, "/library.cmake")) continue;
+        const char *slash = strrchr(list, '/');
+        size_t folder = slash ? (size_t)(slash + 1 - list) : 0;
+        bool below = strncmp(list, path, folder) == 0;
+        if (strstr(text, path) || (below && strstr(text, path + folder))) return true;
+    }
     return false;
 }
 
@@ -348,6 +354,8 @@ static void make_good_tree(void) {
         "room(reports b)\nadd_executable(linmem linmem.c)\nfile(GLOB f fuzz/*.c)\n");
     put("alloc/strategies.def", "STRATEGY(bump)\n");
     put("alloc/strategies/bump.c", "#include \"alloc/a.h\"\n");
+    put("alloc/library.cmake", "add_library(inner inner/b.c)\n");
+    put("alloc/inner/b.c", "");
     put("alloc/a.h", "struct a {\n};\n");
     put("alloc/a.c", "#include \"alloc/strategies.def\"\n#include <alloc/none.h>\n");
     put("cli/c.h", "");

@@ -64,7 +64,7 @@ static locale_t text_enter_utf8(void) {
 static bool text_decode(const char *text, wchar_t *code, size_t *bytes) {
     mbstate_t state = {0};
     *bytes = mbrtowc(code, text, strnlen(text, 4), &state);
-    bool good = *bytes >= 1 && *bytes <= 4 && *code <= 0x10ffff && (*code & ~0x7ff) != 0xd800;
+    bool good = *bytes >= 1 && *bytes <= 4 && *code <= 0x10ffff && *code >> 11 != 0xd800 >> 11;
     if (!good) *bytes = 1;
     return good;
 }

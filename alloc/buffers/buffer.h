@@ -73,7 +73,12 @@
 // lock, whose holder may wait for that lock.
 #pragma once
 
-#include "alloc/buffers/memory_access.h"
+#include "alloc/buffers/memories.h"
+#include "alloc/check.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 // Field widths: at most 24 bits, for counts 23. Tests use narrower ones to reach the limits.
 #ifndef LM_COUNT_BITS
@@ -313,8 +318,8 @@ static inline uint64_t lm_buffer_table_release_all(lm_buffer_table *table, uint3
 
 // Walks the slots. Returns the name of a broken law, or NULL; counts the live buffers and the sizes
 // asked for. No other thread may call meanwhile. O(slots).
-static inline const char *lm_buffer_table_validate(lm_buffer_table *table, lm_census *census) {
-    if (census) *census = (lm_census){0};
-    if (!table->state) return NULL;
-    return table->counts->validate(table, census);
+const char *lm_buffer_table_validate(lm_buffer_table *table, lm_census *census);
+
+#ifdef __cplusplus
 }
+#endif

@@ -213,3 +213,8 @@ lm_live lm_buffer_table_live_of(const lm_buffer_table *table, uint32_t owner) {
     }
     return live;
 }
+
+const char *lm_buffer_table_validate(lm_buffer_table *table, lm_census *census) {
+    if (census) *census = (lm_census){0};
+    return table->state ? table->counts->validate(table, census) : NULL;
+}

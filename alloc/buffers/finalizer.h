@@ -62,6 +62,10 @@
 
 #include "alloc/buffers/buffer.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef uint64_t lm_token;
 
 // Starts the buffer table's finalizers. Allocates nothing. Returns false, with nothing changed, if
@@ -120,3 +124,7 @@ lm_drained lm_finalizers_drain(lm_buffer_table *table, uint32_t count);
 // Walks the records. Returns the name of a broken law, or NULL. Stores in *armed the number of
 // armed tokens, the enqueued ones included. No other thread may call meanwhile.
 const char *lm_finalizers_validate(lm_buffer_table *table, uint32_t *armed);
+
+#ifdef __cplusplus
+}
+#endif

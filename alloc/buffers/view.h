@@ -54,6 +54,10 @@
 
 #include "alloc/buffers/buffer.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum lm_kind { // in the order of the trace's kinds
     LM_I8,
     LM_U8,
@@ -145,3 +149,7 @@ static inline void *lm_pointer_use(const lm_buffer_table *table, const lm_pointe
     (void)table;
     return pointer->address;
 }
+
+#ifdef __cplusplus
+}
+#endif

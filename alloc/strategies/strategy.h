@@ -5,16 +5,13 @@
 #pragma once
 
 #include "alloc/allocator.h"
+#include "alloc/check.h"
 
 // All that strategies (and the layers above them, for memmove) need of a C library. Freestanding
 // code has no <string.h>.
 void *memcpy(void *restrict to, const void *restrict from, size_t count);
 void *memmove(void *to, const void *from, size_t count);
 void *memset(void *to, int byte, size_t count);
-
-#ifndef LM_CHECK_LEVEL
-#define LM_CHECK_LEVEL 0
-#endif
 
 #ifndef LM_VARIANT // the suffix of the table; defined for compilations other than the registry's
 #define LM_VARIANT LM_PASTE(_, level, LM_CHECK_LEVEL)
@@ -50,17 +47,6 @@ void *memset(void *to, int byte, size_t count);
 #else
 #define LM_GEOMETRY(full, tiny) (full)
 #endif
-
-// A condition that must hold, checked in constant time at check level 1 and above; traps if it does
-// not.
-#if LM_CHECK_LEVEL >= 1
-#define LM_CHECK(law) ((law) ? (void)0 : __builtin_trap())
-#else
-#define LM_CHECK(law) ((void)(0 && (law)))
-#endif
-
-#define LM_LIKELY(x)   __builtin_expect(!!(x), 1)
-#define LM_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 // The address of an offset, and the offset of an address. A link is an offset, 0 is no link.
 static inline void *lm_at(const lm_memory *memory, uint32_t offset) {

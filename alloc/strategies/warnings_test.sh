@@ -30,7 +30,7 @@ done
 for warning in 'unused-function:static int unused(void) { return 1; }' \
     'conversion:char narrow(int wide); char narrow(int wide) { return wide; }'; do
     printf '%s\n' "${warning#*:}" >alloc/strategies/mine.c
-    for object in CMakeFiles/strategies_level0.dir/alloc/strategies/mine.c.o \
+    for object in CMakeFiles/linmem_level0.dir/alloc/strategies/mine.c.o \
         wasm32/mine.level0/mine.o; do
         for preset in bench fuzz; do expect "$preset" "$object" 0 "warning: .*${warning%%:*}"; done
         for preset in gcc dev; do expect "$preset" "$object" 1 "error: .*${warning%%:*}"; done
@@ -41,11 +41,11 @@ done
     printf 'enum { %s };\n' 'CLASSES = 1, GROUPS, LONG, ORDERS, PAGE_SHIFT, SLAB_BLOCKS, TABLE_PAGES_MIN'
     sed 's/LM_STRATEGY(minimal,/LM_STRATEGY(mine,/' alloc/conformance/minimal.c
 } >alloc/strategies/mine.c
-for object in strategies_level0.dir/alloc/strategies/mine.c.o \
-    explored_mine_level1.dir/fuzz/explore/explorer/strategy.c.o; do
-    for preset in gcc dev; do expect "$preset" "CMakeFiles/$object" 0 Building; done
+for object in CMakeFiles/linmem_level0.dir/alloc/strategies/mine.c.o \
+    CMakeFiles/explored_mine_level1.dir/fuzz/explore/explorer/strategy.c.o; do
+    for preset in gcc dev; do expect "$preset" "$object" 0 Building; done
 done
 echo 'int' >alloc/strategies/mine.c
-expect bench CMakeFiles/strategies_level0.dir/alloc/strategies/mine.c.o 1 'mine.c:1:.*error: '
+expect bench CMakeFiles/linmem_level0.dir/alloc/strategies/mine.c.o 1 'mine.c:1:.*error: '
 expect bench wasm32/mine.level0/mine.o 1 'mine.c:1:.*error: '
 exit "$failed"

@@ -28,7 +28,7 @@ foreach(strategy ${strategies})
   target_compile_definitions(replay-heap-${strategy} PRIVATE TARGET_STRATEGY=${strategy})
   target_link_options(replay-heap-${strategy} PRIVATE --coverage)
   add_dependencies(replay-heap-${strategy} fuzz corpus alloc cli)
-  replays(heap-${strategy} covered_${strategy} strategies_level1 strategies_counted
+  replays(heap-${strategy} covered_${strategy} linmem_level1 strategies_counted
     ${room_archives})
 endforeach()
 
@@ -45,7 +45,7 @@ endforeach()
 target_link_options(replay-buffers PRIVATE --coverage)
 add_dependencies(replay-buffers fuzz corpus alloc cli)
 replays(buffers covered_buffers covered_counts_atomic fuzz_buffer_player
-  strategies_level0 strategies_level1 strategies_level2 ${room_archives} Threads::Threads m)
+  linmem_level0 linmem_level1 linmem_level2 ${room_archives} Threads::Threads m)
 
 add_custom_target(forget_coverage COMMAND find . -name "*.gcda" -delete)
 get_target_property(runs fuzz_coverage MANUALLY_ADDED_DEPENDENCIES)

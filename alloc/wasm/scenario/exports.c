@@ -3,6 +3,7 @@
 // alloc/buffers/memory_access.h imports. The caller is a managed program, merged with this module.
 #include "alloc/buffers/finalizer.h"
 #include "alloc/buffers/view.h"
+#include "alloc/strategies/strategy.h"
 
 extern const lm_allocator LM_TABLE(STRATEGY);
 extern unsigned char __heap_base;
