@@ -4,6 +4,7 @@
 #include "bench/compare_options.h"
 #include "bench/lists.h"
 #include "bench/results.h"
+#include "cli/home.h"
 #include "cli/list.h"
 #include "cli/options.h"
 #include "cli/streams.h"
@@ -52,9 +53,10 @@ static exit_status list(int argc, char **argv) {
         {"allocators", list_allocators, print_allocators},
         {"workloads", list_workloads, print_workloads},
         {"targets", list_targets, print_targets},
-        {"mutants", list_mutants, print_mutants},
+        {"mutants", list_mutants, print_mutants}, // last: files of the checkout
     };
-    return list_command(kinds, sizeof kinds / sizeof *kinds, argc, argv);
+    size_t count = sizeof kinds / sizeof *kinds;
+    return list_command(kinds, home_is_installed() ? count - 1 : count, argc, argv);
 }
 
 static exit_status fuzz(int argc, char **argv) {
@@ -74,21 +76,21 @@ static exit_status test(int argc, char **argv) {
                "count the others. Exit status: 0 all passed, 1 a test failed, 2 bad usage or a "
                "missing package.",
     };
-    if (argc == 2 && strcmp(argv[1], "--help") == 0) options_parse(&argp, argc, argv, NULL);
-    options_fail("test needs the sources: run ./linmem test in the repository");
+    if (argc == 2) options_parse(&argp, argc, argv, NULL); // --help
+    options_fail("run ./linmem test in the checkout");
 }
 
 static const verb verbs[] = {
-    {"compare", "measure allocators on workloads and compare them", compare, true},
+    {"compare", "measure allocators on workloads and compare them", compare, true, false},
     {"explore", "check all operation sequences up to a length on small heaps", explore_command,
-     true},
-    {"fuzz", "look for bugs, and measure which bugs would be found", fuzz, true},
-    {"list", "list allocators, workloads, fuzz targets and mutants", list, true},
-    {"record", "record the heap calls of a program as a trace", record_command, false},
+     true, false},
+    {"fuzz", "look for bugs, and measure which bugs would be found", fuzz, true, true},
+    {"list", "list allocators, workloads, fuzz targets and mutants", list, true, false},
+    {"record", "record the heap calls of a program as a trace", record_command, false, false},
     {"reproduce", "shrink a failing input and write a C program that reproduces it",
-     reproduce_command, true},
-    {"trace", "check, describe, convert and generate traces", trace_command, false},
-    {"test", "build with both compilers and run every test, as CI does", test, false},
+     reproduce_command, true, true},
+    {"trace", "check, describe, convert and generate traces", trace_command, false, false},
+    {"test", "build with both compilers and run every test, as CI does", test, false, true},
 };
 enum { VERB_COUNT = sizeof verbs / sizeof *verbs };
 
@@ -137,6 +139,8 @@ int main(int argc, char **argv) {
     }
     const verb *verb = find_verb(argv[1]);
     char fault[LM_FAULT_BYTES];
+    if (verb->needs_checkout && home_is_installed() && strcmp(argv[argc - 1], "--help") != 0)
+        options_fail("%s needs the checkout: run ./linmem %s there", verb->name, verb->name);
     if (verb->calls_strategies && lm_registry_fault(fault)) options_fail("%s", fault);
     char name[32];
     snprintf(name, sizeof name, "linmem %s", verb->name);

@@ -1,5 +1,6 @@
 #include "bench/machine.h"
 
+#include "cli/home.h"
 #include "cli/json.h"
 
 #include <stdbool.h>
@@ -26,11 +27,16 @@ static json_t *machine_line_of_file(const char *path) {
     return machine_line_of(command);
 }
 
+// The commit of the sources: the checkout's now, or the one that was installed.
 static json_t *machine_commit(void) {
-    setenv("LINMEM_SOURCES", LINMEM_SOURCE_DIR, 1); // the path may have any characters
-    json_t *line =
-        machine_line_of("exec git -C \"$LINMEM_SOURCES\" describe --always --dirty 2>/dev/null");
-    unsetenv("LINMEM_SOURCES");
+    bool installed = home_is_installed();
+    char *place = home_path(installed ? "commit" : ".");
+    setenv("LINMEM_PLACE", place, 1); // the path may have any characters
+    free(place);
+    json_t *line = machine_line_of(
+        installed ? "exec cat \"$LINMEM_PLACE\" 2>/dev/null"
+                  : "exec git -C \"$LINMEM_PLACE\" describe --always --dirty 2>/dev/null");
+    unsetenv("LINMEM_PLACE");
     return line;
 }
 

@@ -1,18 +1,17 @@
 #include "bench/workload.h"
 
 #include "cli/file.h"
+#include "cli/home.h"
 #include "cli/options.h"
 #include "cli/text.h"
 #include "corpus/trace/trace.h"
 
+#include <dirent.h>
 #include <errno.h>
-#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#define TRACES LINMEM_SOURCE_DIR "/corpus/traces/"
 
 static const char *const workload_extensions[] = {".lmt.zst", ".lmt"};
 
@@ -29,18 +28,33 @@ static const char *workload_name_in(const char *path, size_t *bytes) {
     return name;
 }
 
+static int workload_is_trace(const struct dirent *entry) {
+    size_t bytes, length = strlen(entry->d_name);
+    workload_name_in(entry->d_name, &bytes);
+    return bytes > 0 && bytes < length && length - bytes == strlen(".lmt.zst");
+}
+
 const char *const *workload_names(size_t *count) {
-    static glob_t found; // its paths are cut to names
-    static const char *const none[1];
-    if (!found.gl_pathc && glob(TRACES "*.lmt.zst", 0, NULL, &found) != 0) found.gl_pathc = 0;
-    for (size_t i = 0; i < found.gl_pathc; i++) {
-        size_t bytes;
-        const char *name = workload_name_in(found.gl_pathv[i], &bytes);
-        found.gl_pathv[i] += name - found.gl_pathv[i];
-        found.gl_pathv[i][bytes] = '\0';
+    static const char **names;
+    static size_t found;
+    if (!names) {
+        struct dirent **entries = NULL;
+        char *folder = home_path("corpus/traces");
+        int entry_count = scandir(folder, &entries, workload_is_trace, alphasort);
+        found = entry_count > 0 ? (size_t)entry_count : 0;
+        names = calloc(found + 1, sizeof *names);
+        if (!names) options_fail("out of memory");
+        for (size_t i = 0; i < found; i++) {
+            size_t bytes;
+            const char *name = workload_name_in(entries[i]->d_name, &bytes);
+            names[i] = text_format("%.*s", (int)bytes, name);
+            free(entries[i]);
+        }
+        free(entries);
+        free(folder);
     }
-    *count = found.gl_pathc;
-    return *count ? (const char *const *)found.gl_pathv : none;
+    *count = found;
+    return names;
 }
 
 static bool workload_is_path(const char *text) {
@@ -51,7 +65,8 @@ static bool workload_is_path(const char *text) {
 
 static char *workload_find(const char *name_or_path) {
     if (workload_is_path(name_or_path)) return text_format("%s", name_or_path);
-    char *path = text_format(TRACES "%s.lmt.zst", name_or_path);
+    char *file = text_format("corpus/traces/%s.lmt.zst", name_or_path), *path = home_path(file);
+    free(file);
     if (access(path, R_OK) == 0) return path;
     free(path);
     size_t count;

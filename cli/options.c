@@ -205,9 +205,35 @@ static error_t options_check_and_parse(int key, char *argument, struct argp_stat
     return error;
 }
 
+static void options_print_text(const char *kind, const char *text) {
+    printf("%s\t", kind);
+    for (; text && *text; text++)
+        if (*text == '\n')
+            fputs("\\n", stdout);
+        else
+            putchar(*text);
+    putchar('\n');
+}
+
+_Noreturn static void options_print(const struct argp *argp) {
+    char *doc = text_format("%s", argp->doc ? argp->doc : ""), *after = strchr(doc, '\v');
+    if (after) *after++ = '\0';
+    options_print_text("arguments", argp->args_doc);
+    options_print_text("before", doc);
+    if (argp->help_filter) after = argp->help_filter(ARGP_KEY_HELP_POST_DOC, after, NULL);
+    options_print_text("after", after);
+    for (const struct argp_option *o = argp->options; o && (o->name || o->key); o++) {
+        if (o->flags & OPTION_HIDDEN) continue;
+        printf("option\t%.*s\t%s\t%s\t%s\n", isprint(o->key) != 0, (char[]){(char)o->key},
+               o->name ? o->name : "", o->arg ? o->arg : "", o->doc ? o->doc : "");
+    }
+    exit(EXIT_PASSED);
+}
+
 void options_parse(const struct argp *argp, int argc, char **argv, void *input) {
     options_program = argv[0];
     argp_err_exit_status = EXIT_USAGE;
+    if (argc == 2 && strcmp(argv[1], "--options") == 0) options_print(argp);
     checked_parse parse = {.argp = argp, .input = input, .table = {.letters = "+:?"}};
     option_table_add(&parse.table, "help", 0, no_argument);
     option_table_add(&parse.table, "usage", 0, no_argument);

@@ -8,6 +8,11 @@
 // Parses argv as argp_parse does, in order, including --help. Exits on bad usage. A parser that
 // takes the rest of argv as another program's command sets state->next = state->argc at its first
 // argument.
+//
+// If the only argument is --options, prints the verb's options and texts for the manual page and
+// the completion, and exits: a line each, of fields separated by tabs: "arguments ARGS_DOC",
+// "before TEXT", "after TEXT", "option KEY NAME ARG DOC" (KEY and ARG may be empty); a new line is
+// written as \n.
 void options_parse(const struct argp *argp, int argc, char **argv, void *input);
 
 // Prints "linmem VERB: MESSAGE" on standard error. The message is made printable (cli/text.h), and

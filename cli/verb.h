@@ -16,4 +16,5 @@ typedef struct verb {
     // argv[0] is "linmem NAME", for messages.
     exit_status (*run)(int argc, char **argv);
     bool calls_strategies; // so lm_registry_fault is called before `run`
+    bool needs_checkout;   // an installed linmem fails instead
 } verb;
