@@ -1,9 +1,12 @@
 // The command: a table of verbs. Each verb is implemented in a room; only this file includes
 // several.
+#include "alloc/export/export.h"
 #include "alloc/registry.h"
 #include "bench/compare_options.h"
 #include "bench/lists.h"
+#include "bench/machine.h"
 #include "bench/results.h"
+#include "cli/file.h"
 #include "cli/home.h"
 #include "cli/list.h"
 #include "cli/options.h"
@@ -65,6 +68,71 @@ static exit_status fuzz(int argc, char **argv) {
     return score_command(argc - 1, argv + 1);
 }
 
+typedef struct export_request {
+    const char *name, *path;
+} export_request;
+
+static error_t parse_export(int key, char *value, struct argp_state *state) {
+    export_request *request = state->input;
+    if (key == 'o')
+        request->path = value;
+    else if (key == ARGP_KEY_ARG && !request->name)
+        request->name = value;
+    else if (key == ARGP_KEY_ARG)
+        options_fail("too many arguments: '%s'", value);
+    else if (key == ARGP_KEY_NO_ARGS)
+        options_fail("name a strategy, or buffers");
+    else
+        return ARGP_ERR_UNKNOWN;
+    return 0;
+}
+
+// Exits if neither a strategy nor buffers has the name.
+static void check_export_name(const char *name) {
+    size_t count = lm_strategy_count();
+    const char *names[count + 1];
+    for (size_t i = 0; i < count; i++)
+        names[i] = lm_strategy_at(i, 0)->name;
+    names[count] = "buffers";
+    for (size_t i = 0; i <= count; i++)
+        if (strcmp(names[i], name) == 0) return;
+    options_unknown("strategy", name, names, count + 1);
+}
+
+static exit_status export(int argc, char **argv) {
+    static const struct argp_option options[] = {
+        {"output", 'o', "FILE", 0, "C file to write (default: '-', standard output)", 0}, {0}};
+    static const struct argp argp = {
+        .options = options,
+        .parser = parse_export,
+        .args_doc = "STRATEGY|buffers",
+        .doc = "Writes a strategy, or the reference-counted buffers, as one C17 file that needs no "
+               "other, natively and for wasm32. The comment at its top states how to compile it, "
+               "its functions, and the laws that it is tested for.",
+    };
+    export_request request = {.path = "-"};
+    options_parse(&argp, argc, argv, &request);
+    check_export_name(request.name);
+    json_t *context = machine_context();
+    const char *commit = json_string_value(json_object_get(context, "commit"));
+    char *version = text_format("Written by linmem %s%s%s.", LINMEM_VERSION,
+                                commit ? ", commit " : "", commit ? commit : "");
+    whole_file file;
+    if (!whole_file_open(&file, request.path))
+        options_fail("%s: %s", request.path, strerror(errno));
+    char *sources = home_path(".");
+    if (!lm_export(file.stream, request.name, sources, version)) {
+        int reason = errno;
+        whole_file_abandon(&file);
+        options_fail("cannot read the sources in %s: %s", sources, strerror(reason));
+    }
+    free(sources);
+    if (!whole_file_commit(&file)) options_fail("%s: %s", request.path, strerror(errno));
+    free(version);
+    json_decref(context);
+    return EXIT_PASSED;
+}
+
 // The script ./linmem runs the tests; this command has only their help.
 static exit_status test(int argc, char **argv) {
     static const struct argp argp = {
@@ -84,6 +152,7 @@ static const verb verbs[] = {
     {"compare", "measure allocators on workloads and compare them", compare, true, false},
     {"explore", "check all operation sequences up to a length on small heaps", explore_command,
      true, false},
+    {"export", "write a strategy, or the buffers, as one C file", export, true, false},
     {"fuzz", "look for bugs, and measure which bugs would be found", fuzz, true, true},
     {"list", "list allocators, workloads, fuzz targets and mutants", list, true, false},
     {"record", "record the heap calls of a program as a trace", record_command, false, false},

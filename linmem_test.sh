@@ -64,7 +64,7 @@ for arguments in --help help '-?' 'help --help'; do
     expect 0 "$(text linmem)" "$copy/linmem" $arguments
 done
 expect 0 "$(text version)" "$copy/linmem" --version
-for verb in compare explore fuzz list record reproduce trace test; do
+for verb in compare explore export fuzz list record reproduce trace test; do
     expect 0 "$(text $verb)" "$copy/linmem" "$verb" --help
     expect 0 "$(text $verb)" "$copy/linmem" help "$verb"
 done

@@ -27,6 +27,8 @@ linmem record -o recorded.lmt -- ls >/dev/null 2>&1
 linmem trace check recorded.lmt >/dev/null
 linmem trace generate "$own/corpus/synthetic/batches.json" --operations 100 -o made.lmt
 linmem explore --depth 2 --allocator tlsf >/dev/null
+linmem export tlsf -o tlsf.c
+grep -q 'Permission is hereby granted' tlsf.c || fail 'the exported file has no licence'
 
 for verb in fuzz reproduce test; do
     status=0

@@ -30,8 +30,14 @@ void lm_import_fill(uint32_t memory, uint32_t offset, uint32_t byte, uint32_t by
 LM_IMPORT(pages) uint32_t lm_import_pages(uint32_t memory);
 #define LM_ELSEWHERE(memory, ...)                                                                  \
     if ((memory) != LM_HOME) return __VA_ARGS__
+#define LM_ELSEWHERE_CALL(memory, call)                                                            \
+    if ((memory) != LM_HOME) {                                                                     \
+        call;                                                                                      \
+        return;                                                                                    \
+    }
 #else
-#define LM_ELSEWHERE(memory, ...) ((void)0)
+#define LM_ELSEWHERE(memory, ...)       ((void)0)
+#define LM_ELSEWHERE_CALL(memory, call) ((void)0)
 #endif
 
 // Allocators are called between lm_access_enter and lm_access_leave.
@@ -109,7 +115,7 @@ static inline uint32_t lm_access_resize_aligned(const lm_memories *all, uint32_t
 // Frees a block. `size` is the size asked for, or 0 if unknown.
 static inline void lm_access_free(const lm_memories *all, uint32_t memory, uint32_t block,
                                   uint32_t size) {
-    LM_ELSEWHERE(memory, lm_import_free(memory, block));
+    LM_ELSEWHERE_CALL(memory, lm_import_free(memory, block));
     const lm_served *s = &all->at[memory];
     s->allocator->free(lm_at(s->memory, block), size, s->memory);
 }
@@ -163,20 +169,21 @@ static inline uint64_t lm_access_load(const lm_memories *all, uint32_t memory, u
 }
 static inline void lm_access_store(const lm_memories *all, uint32_t memory, uint32_t offset,
                                    uint32_t bytes, uint64_t value) {
-    LM_ELSEWHERE(memory, lm_import_store(memory, offset, bytes, value));
+    LM_ELSEWHERE_CALL(memory, lm_import_store(memory, offset, bytes, value));
     memcpy(lm_at(all->at[memory].memory, offset), &value, bytes);
 }
 
 // Copies between two memories, or within one; the ranges may overlap.
 static inline void lm_access_copy(const lm_memories *all, uint32_t to_memory, uint32_t to,
                                   uint32_t from_memory, uint32_t from, uint32_t bytes) {
-    LM_ELSEWHERE(to_memory | from_memory, lm_import_copy(to_memory, to, from_memory, from, bytes));
+    LM_ELSEWHERE_CALL(to_memory | from_memory,
+                      lm_import_copy(to_memory, to, from_memory, from, bytes));
     memmove(lm_at(all->at[to_memory].memory, to), lm_at(all->at[from_memory].memory, from), bytes);
 }
 
 static inline void lm_access_fill(const lm_memories *all, uint32_t memory, uint32_t offset,
                                   uint8_t byte, uint32_t bytes) {
-    LM_ELSEWHERE(memory, lm_import_fill(memory, offset, byte, bytes));
+    LM_ELSEWHERE_CALL(memory, lm_import_fill(memory, offset, byte, bytes));
     memset(lm_at(all->at[memory].memory, offset), byte, bytes);
 }
 
