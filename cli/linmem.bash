@@ -2,7 +2,7 @@
 _linmem() {
     local word=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]-} words=
     if [ "$COMP_CWORD" = 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W 'compare explore fuzz list record reproduce trace test --help --version' -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W 'compare explore export fuzz list record reproduce trace test --help --version' -- "$word")
         return
     fi
     local option=${COMP_WORDS[COMP_CWORD - 1]} # bash splits --option=value at the =
@@ -21,6 +21,7 @@ _linmem() {
     case $verb in
         compare) words='--allocators= --workloads= --baseline= --profile= --memory= --threads --blocks= --cell-seconds= --seed= --out= --help' ;;
         explore) words='--allocator= --depth= --sizes= --verbs= --refuse --level= --memory= --traces= --json= --help' ;;
+        export) words='--output= --help' ;;
         fuzz) words='--allocator= --seconds= --shrink-seconds= --jobs= --seed= --out= --from-nothing --minimise --help' ;;
         list) words='--json --help' ;;
         record) words='--output= --process= --limit= --note= --help' ;;

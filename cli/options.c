@@ -215,7 +215,7 @@ static void options_print_text(const char *kind, const char *text) {
     putchar('\n');
 }
 
-_Noreturn static void options_print(const struct argp *argp) {
+_Noreturn static void options_print_table(const struct argp *argp) {
     char *doc = text_format("%s", argp->doc ? argp->doc : ""), *after = strchr(doc, '\v');
     if (after) *after++ = '\0';
     options_print_text("arguments", argp->args_doc);
@@ -233,7 +233,7 @@ _Noreturn static void options_print(const struct argp *argp) {
 void options_parse(const struct argp *argp, int argc, char **argv, void *input) {
     options_program = argv[0];
     argp_err_exit_status = EXIT_USAGE;
-    if (argc == 2 && strcmp(argv[1], "--options") == 0) options_print(argp);
+    if (argc == 2 && strcmp(argv[1], "--options") == 0) options_print_table(argp);
     checked_parse parse = {.argp = argp, .input = input, .table = {.letters = "+:?"}};
     option_table_add(&parse.table, "help", 0, no_argument);
     option_table_add(&parse.table, "usage", 0, no_argument);
