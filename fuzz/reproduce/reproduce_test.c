@@ -23,7 +23,7 @@ FOLDER_TEST(bad_input_is_bad_usage) {
     put("bad.lmt", "linmem-trace 1\nf 7\n");
     assert_says("none", 2, "none: No such file");
     assert_says("empty", 2, "empty: is empty");
-    assert_says("empty --target heap -a tlsf", 0, "nothing is broken: 0 operations");
+    assert_says("empty --target heap -a tlsf", 0, "nothing is broken: 1 operations");
     assert_says(".", 2, ".: Is a directory");
     assert_says("bad.lmt", 2, "bad.lmt: line 2");
     assert_says("bad.lmt --target hep", 2, "did you mean 'heap'?");
