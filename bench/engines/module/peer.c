@@ -15,7 +15,7 @@
 PEER_FUNCTION(malloc) void *malloc(size_t size);
 PEER_FUNCTION(calloc) void *calloc(size_t count, size_t size);
 PEER_FUNCTION(realloc) void *realloc(void *block, size_t size);
-PEER_FUNCTION(aligned_alloc) void *aligned_alloc(size_t alignment, size_t size);
+PEER_FUNCTION(posix_memalign) int posix_memalign(void **block, size_t alignment, size_t size);
 PEER_FUNCTION(free) void free(void *block);
 
 static bool peer_start(lm_memory *memory) {
@@ -32,7 +32,8 @@ static void *peer_allocate_zeroed(size_t size, lm_memory *memory) {
 }
 static void *peer_allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
     (void)memory;
-    return aligned_alloc(alignment, size);
+    void *block; // aligned_alloc may demand a multiple of the alignment
+    return posix_memalign(&block, alignment, size) == 0 ? block : NULL;
 }
 static void *peer_resize(void *block, size_t size, lm_memory *memory) {
     (void)memory;
@@ -40,10 +41,9 @@ static void *peer_resize(void *block, size_t size, lm_memory *memory) {
 }
 // C has no realloc for aligned blocks.
 static void *peer_resize_aligned(void *block, size_t size, size_t alignment, lm_memory *memory) {
-    (void)memory;
     void *resized = realloc(block, size);
     if (!resized || ((uintptr_t)resized & (alignment - 1)) == 0) return resized;
-    void *aligned = aligned_alloc(alignment, size);
+    void *aligned = peer_allocate_aligned(alignment, size, memory);
     if (aligned) memcpy(aligned, resized, size);
     free(resized);
     return aligned;

@@ -1,4 +1,4 @@
-// AssemblyScript's TLSF as C's functions. It has no aligned allocation beyond 16 bytes: NULL.
+// AssemblyScript's TLSF as C's functions. It aligns to 16 bytes at most.
 export function malloc(size: usize): usize {
   return heap.alloc(size);
 }
@@ -10,8 +10,10 @@ export function calloc(count: usize, size: usize): usize {
 export function realloc(block: usize, size: usize): usize {
   return heap.realloc(block, size);
 }
-export function aligned_alloc(alignment: usize, size: usize): usize {
-  return alignment <= 16 ? heap.alloc(size) : 0;
+export function posix_memalign(block: usize, alignment: usize, size: usize): i32 {
+  if (alignment > 16) return 12; // ENOMEM
+  store<usize>(block, heap.alloc(size));
+  return 0;
 }
 export function free(block: usize): void {
   heap.free(block);
