@@ -225,7 +225,7 @@ json_t *results_json(const comparison *comparisons, size_t count, bool with_engi
 }
 
 size_t results_bytes_about(const comparison *c) {
-    enum { CONTEXT = 4096, ENTRY = 600, CELL = 800, SAMPLE = 28, COMPARISON = 600 };
+    enum { CONTEXT = 4096, ENTRY = 600, CELL = 1100, SAMPLE = 28, COMPARISON = 600 };
     size_t a = c->candidate_count, w = c->workload_count;
     return CONTEXT + ENTRY * (a + w) + PASSES * a * w * (CELL + SAMPLE * c->profile->blocks) +
            PASSES * a * (a - 1) / 2 * (w + 1) * COMPARISON;

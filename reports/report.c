@@ -400,6 +400,16 @@ static void report_print_environment(const report *r) {
 // Prints own texts, which are Markdown, between those of the results.
 static void report_print_method(const report *r) {
     report_line(r, HEADING, "Method and biases");
+    if (!report_is_native(r))
+        fputs("- Each allocator is a WebAssembly module with the player inside: no call leaves the "
+              "module in a pass. The number of rounds is fixed; warm times are those of the second "
+              "half, by when the engine has optimised. The first pass includes compilation. The "
+              "cost of `memory.grow` is in the times. Allocators of other projects take what they "
+              "get before the replay is loaded, and are called through a wrapper, one direct call "
+              "more than strategies, because WebAssembly compares signatures. Verified is the "
+              "module that is timed, at check level 0. What follows on system mallocs and page "
+              "faults is of `native`.\n",
+              r->stream);
     fputs("- A ratio is the time of ", r->stream);
     table_print_text(r->form, r->view.baseline, r->stream);
     fprintf(

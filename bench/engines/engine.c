@@ -228,12 +228,15 @@ bool engine_read_outcome(int descriptor, const cell_request *request, cell_outco
 
 json_t *engine_describe(const engine *engine) {
     enum { DESCRIBE_SECONDS = 30 };
+    if (engine_is_native(engine))
+        return json_fields("version", json_text(LINMEM_COMPILER " " LINMEM_FLAGS), "features",
+                           json_array(), NULL);
     engine_command command;
     json_t *answer = NULL;
     char *module = engine_module(engine, lm_floor.name);
     int output = memfd_create("linmem-engine", MFD_CLOEXEC);
     child_options options = {.argv = command.argv, .cpu = -1, .quiet = true, .output = output};
-    if (output >= 0 && !engine_is_native(engine) && engine_program(engine) &&
+    if (output >= 0 && engine_program(engine) &&
         engine_command_fill(&command, engine, module, NULL, NULL)) {
         pid_t pid = child_start(&options);
         child_end end;

@@ -24,7 +24,8 @@
 //     memory_grows    verified: grows()
 //     heap_hash       verified: heap_hash(), as 16 hexadecimal digits
 //
-// Without arguments, it prints its engine's "version" and "features".
+// Without arguments, it prints its engine's "version" and "features", without a start of the engine
+// if that takes long.
 #pragma once
 
 #include "bench/cell.h"

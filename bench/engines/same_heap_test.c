@@ -5,13 +5,9 @@
 #include "alloc/wasm/same_bytes.h"
 #include "bench/engines/module/module.h"
 #include "bench/process.h"
-#include "cli/cmocka.h"
+#include "cli/test.h"
 #include "cli/text.h"
 #include "corpus/replay/verifier.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define WORKLOAD "convert"
 
@@ -60,7 +56,7 @@ static char *engine_heap(process *process, const char *strategy) {
                        outcome->heap_hash);
 }
 
-static void every_strategy_leaves_the_same_heap(void **state) {
+TEST(every_strategy_leaves_the_same_heap) {
     process *process = process_new(tested);
     for (size_t i = 0; i < lm_strategy_count(); i++) {
         const lm_allocator *strategy = lm_strategy_at(i, 0);
@@ -84,6 +80,5 @@ int main(int argc, char **argv) {
     if (!wanted || !engine_program(tested) || !module) return SKIPPED;
     free(module);
     workload_load(&played, WORKLOAD);
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_strategy_leaves_the_same_heap)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,6 +18,10 @@ PEER_FUNCTION(realloc) void *realloc(void *block, size_t size);
 PEER_FUNCTION(posix_memalign) int posix_memalign(void **block, size_t alignment, size_t size);
 PEER_FUNCTION(free) void free(void *block);
 
+// emnapi's dlmalloc takes these values of errno from wasi-libc.
+extern const int __ENOMEM, __EINVAL;
+const int __ENOMEM = 48, __EINVAL = 28;
+
 static bool peer_start(lm_memory *memory) {
     (void)memory;
     return true;
