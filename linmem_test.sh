@@ -176,7 +176,7 @@ expect 0 "*linmem: left out: four (*it runs: list" "$copy/linmem" list
 start "packages of an engine are installed when it is asked for"
 printf 'build one\nengine-a npm:@x/two@2.0 npm:three@3\nengine-peers npm:three@3 four\n' >"$copy/packages"
 fake ninja '[ -e "$2/linmem" ] || echo "[1/1] Building C object linmem.o"
-    printf "#!/bin/sh\n[ \$2 != --targets ] || exec echo engine-a-fast\necho it runs" >"$2/linmem"
+    printf "#!/bin/sh\ncase \$2 in --targets) exec echo engine-a-fast ;; esac\necho it runs" >"$2/linmem"
     chmod +x "$2/linmem"'
 fake dpkg-query 'echo "installed one"'
 expect 0 '*it runs' "$copy/linmem" compare

@@ -3,6 +3,7 @@
 # that wizer has inside: it runs one function of a module (bench/engines/module/wasi.c), with
 # standard input and output, and discards what it makes of the module.
 # bench/engines/engine.h describes the arguments and the outcome.
+export LC_ALL=C
 wizer=$1 module=${2-}
 if [ -z "$module" ]; then
     version=$(sed -n 's/^ *"version": "\(.*\)".*/\1/p' "${wizer%/*}/package.json")
