@@ -279,6 +279,7 @@ bool comparison_run(comparison *c) {
     for (size_t i = 0; i < cells * METRICS; i++)
         c->cells[i / METRICS].by_block[i % METRICS] = &c->values[i * blocks];
     comparison_clean_environment();
+    c->described = engine_describe(c->engine);
     interrupt_catch();
     double start = meter_now_ns();
     comparison_verify(c);
@@ -290,6 +291,7 @@ bool comparison_run(comparison *c) {
 }
 
 void comparison_free(comparison *c) {
+    json_decref(c->described);
     free(c->values);
     free(c->cells);
     free(c->candidates);

@@ -58,6 +58,7 @@ typedef struct cell_record {
 
 typedef struct comparison {
     const engine *engine; // that runs all cells
+    json_t *described;    // by comparison_run: the engine's version and features
     candidate *candidates;
     size_t candidate_count, baseline; // the baseline's index
     const char *left_out; // system mallocs of the standard comparison that are not installed

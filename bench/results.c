@@ -197,14 +197,13 @@ static void results_add(json_t *cells, json_t *rows, const comparison *c) {
 
 // Returns the context of a comparison in its engine, with the engine's own fields first.
 static json_t *results_engine(const comparison *c, const char *command) {
-    json_t *described = engine_describe(c->engine), *context = results_context(c, command);
-    json_t *version = json_object_get(described, "version");
+    json_t *context = results_context(c, command);
+    json_t *version = json_object_get(c->described, "version");
     json_t *engine = json_fields("engine", json_text(c->engine->name), "engine_version",
                                  version ? json_incref(version) : json_null(), "tier",
                                  json_text(c->engine->tier), NULL);
     json_object_update_missing(engine, context);
     json_decref(context);
-    json_decref(described);
     return engine;
 }
 

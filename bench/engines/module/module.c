@@ -87,11 +87,13 @@ bool set_up(uint32_t heap_offset) {
     module.is_ideal = module_allocator == &lm_ideal;
     module.player.allocator = module_allocator;
     module.player.memory = &module.memory;
-    module.memory.heap_start = module.heap_page * LM_PAGE_BYTES + heap_offset;
     module.memory.pages_max = LM_PAGES_MAX;
     bool yardstick = module.is_ideal || module_allocator == &lm_floor;
-    if (yardstick && !module_reserve((uint64_t)replay_pages_at_once(replay) * LM_PAGE_BYTES))
-        return false;
+    if (yardstick) { // as natively, at the start of a memory that is large enough
+        heap_offset = LM_BLOCK_ALIGNMENT;
+        if (!module_reserve((uint64_t)replay_pages_at_once(replay) * LM_PAGE_BYTES)) return false;
+    }
+    module.memory.heap_start = module.heap_page * LM_PAGE_BYTES + heap_offset;
     return module_allocator->start(&module.memory) ||
            module_fail("out of memory: the heap cannot start");
 }
