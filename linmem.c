@@ -79,9 +79,9 @@ static exit_status test(int argc, char **argv) {
         .doc = "Builds linmem with gcc and with clang, with warnings as errors, and runs every "
                "test. Options are those of ctest, such as -R PATTERN, which runs the tests whose "
                "names match, and --all: record every program that the recorder's test knows and "
-               "run every engine, and list those that are not installed. The last lines name the tests that failed and "
-               "count the others. Exit status: 0 all passed, 1 a test failed, 2 bad usage or a "
-               "missing package.",
+               "run every engine, and list those that are not installed. The last lines name the "
+               "tests that failed and count the others. Exit status: 0 all passed, 1 a test "
+               "failed, 2 bad usage or a missing package.",
     };
     if (argc == 2 && strcmp(argv[1], "--help") == 0) options_parse(&argp, argc, argv, NULL);
     options_fail("test needs the sources: run ./linmem test in the repository");

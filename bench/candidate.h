@@ -49,6 +49,6 @@ char *candidate_standard(bool threads, bool native);
 // all are. Static.
 const char *candidate_left_out(void);
 
-// Returns the default baseline allocator. Natively: jemalloc, or glibc if jemalloc is not installed.
-// Else dlmalloc, or tlsf if dlmalloc has no module.
+// Returns the default baseline allocator: natively jemalloc, or glibc if jemalloc is not installed;
+// else dlmalloc, or tlsf if dlmalloc has no module.
 const char *candidate_baseline(bool native);

@@ -209,16 +209,16 @@ static json_t *results_engine(const comparison *c, const char *command) {
 
 json_t *results_json(const comparison *comparisons, size_t count, bool with_engines,
                      const char *command) {
-    json_t *cells = json_array(), *rows = json_array(), *engines = json_array();
+    json_t *cells = json_array(), *rows = json_array(), *contexts = json_array();
     json_t *context = results_context(&comparisons[0], command);
     for (size_t i = 0; i < count; i++) {
         results_add(cells, rows, &comparisons[i]);
-        if (with_engines) json_add(engines, results_engine(&comparisons[i], command));
+        if (with_engines) json_add(contexts, results_engine(&comparisons[i], command));
     }
     if (with_engines)
-        json_set(context, "engines", engines);
+        json_set(context, "engines", contexts);
     else
-        json_decref(engines);
+        json_decref(contexts);
     return json_fields("format", json_text("linmem-results"), "version", json_integer(1), "context",
                        context, "cells", cells, "comparisons", rows, NULL);
 }

@@ -616,13 +616,14 @@ static void report_print_engines(const report *engines, size_t count) {
 bool report_print(const json_t *results, table_form form, FILE *stream) {
     const json_t *context = json_object_get(results, "context");
     const json_t *list = json_object_get(context, "engines");
-    size_t count = json_array_size(list), opened = 0;
-    report *reports = calloc(count + 1, sizeof *reports);
+    size_t count = json_array_size(list), wanted = count ? count : 1, opened = 0;
+    report *reports = calloc(wanted, sizeof *reports);
     if (!reports) abort();
-    if (!count && !report_open(&reports[opened++], results, context, form, stream)) return false;
-    for (size_t e = 0; e < count; e++, opened++)
-        if (!report_open(&reports[e], results, json_array_get(list, e), form, stream)) break;
-    bool opens = opened == (count ? count : 1);
+    while (opened < wanted &&
+           report_open(&reports[opened], results, count ? json_array_get(list, opened) : context,
+                       form, stream))
+        opened++;
+    bool opens = opened == wanted;
     if (opens && form == TABLE_MARKDOWN) {
         fputs("# Allocators compared on recorded workloads\n\n", stream);
         table_print_code(form, report_context_text(&reports[0], "command"), stream);

@@ -186,13 +186,14 @@ static uint64_t engine_whole(const json_t *line, const char *key) {
 // optimise meanwhile. Consecutive rounds are taken together, and their mean stored, until they take
 // CELL_STEPS_MIN steps of the clock; the number of rounds does not depend on the clock.
 static void engine_read_rounds(const json_t *rounds, double step, cell_outcome *outcome) {
+    double pass_ns_min = (double)CELL_STEPS_MIN * step;
     size_t count = json_array_size(rounds), first = count / 2, grouped = 0;
     double sum = 0;
-    outcome->cold_short = outcome->cold_ns < CELL_STEPS_MIN * step;
+    outcome->cold_short = outcome->cold_ns < pass_ns_min;
     for (size_t i = first; i < count; i++) {
         sum += json_number_value(json_array_get(rounds, i));
         grouped++;
-        if (sum < CELL_STEPS_MIN * step || outcome->warm_passes == CELL_PASSES_MAX) continue;
+        if (sum < pass_ns_min || outcome->warm_passes == CELL_PASSES_MAX) continue;
         outcome->warm_ns[outcome->warm_passes++] = sum / (double)grouped;
         sum = 0;
         grouped = 0;

@@ -7,12 +7,12 @@
 //     MODULE       the module's file
 //     REPLAY       the replay's file
 //     WHAT         verify, or measure
-//     ROUNDS       warm passes to measure after the cold one, always as many as asked for: heaps age
+//     ROUNDS       warm passes to measure after the cold one: exactly so many, because heaps age
 //     HEAP-OFFSET  for set_up
 //     HANDICAP     fraction of a pass's time that the driver waits in it, as a known slowdown
 //
-// It copies the replay into the module's room, calls set_up, then verify, or pass and finish for each
-// round, and prints one line of JSON, in which fields without a value are null or left out:
+// It copies the replay into the module's room, calls set_up, then verify, or pass and finish for
+// each round, and prints one line of JSON, in which fields without a value are null or left out:
 //
 //     failure         failure(), or what else went wrong; "" if nothing did
 //     cold_ns         measured: time of the first pass
@@ -45,7 +45,8 @@ extern const size_t engine_count;
 const engine *engine_named(const char *name);
 bool engine_is_native(const engine *engine);
 
-// Returns the path of the engine's program, or NULL if it is not installed. "" for `native`. Static.
+// Returns the path of the engine's program, "" for `native`, or NULL if it is not installed.
+// Static.
 const char *engine_program(const engine *engine);
 
 // Returns the path of an allocator's module, to be freed, or NULL if it was not built.
@@ -63,7 +64,8 @@ typedef struct engine_command {
 bool engine_command_fill(engine_command *command, const engine *engine, const char *module,
                          const char *replay, const cell_request *request);
 
-// Reads the driver's line, the last one of a file, into the outcome. Returns false if there is none.
+// Reads the driver's line, the last one of a file, into the outcome. Returns false if there is
+// none.
 bool engine_read_outcome(int descriptor, const cell_request *request, cell_outcome *outcome);
 
 // Asks the driver for {"version", "features"}. Returns an empty object if it does not answer.

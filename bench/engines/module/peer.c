@@ -1,7 +1,7 @@
-// The table of a peer: an allocator for wasm32 with C's functions. PEER is its name, and PEER_MODULE,
-// if defined, the name of the module that has them, which is merged with this one. call_indirect
-// compares signatures, so that each function of the table is a wrapper: one direct call more than in
-// a strategy, which the engine may inline.
+// The table of a peer: an allocator for wasm32 with C's functions. PEER is its name. PEER_MODULE,
+// if defined, is the name of the module that has them, which is merged with this one. call_indirect
+// compares signatures, so that each function of the table is a wrapper: one direct call more than
+// in a strategy, which the engine may inline.
 #include "bench/engines/module/module.h"
 
 #include <string.h>
