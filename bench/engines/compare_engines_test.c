@@ -20,10 +20,10 @@ COMPARE_TEST(engines_are_measured) {
                              "--workloads small.lmt"),
                      0);
     read_results();
-    const json_t *context = get(results, "context"), *engines = get(context, "engines");
-    assert_int_equal(json_array_size(engines), 2);
-    assert_string_equal(text(json_array_get(engines, 0), "engine"), "native");
-    assert_string_equal(text(json_array_get(engines, 1), "engine"), "v8");
+    const json_t *context = get(results, "context"), *entries = get(context, "engines");
+    assert_int_equal(json_array_size(entries), 2);
+    assert_string_equal(text(json_array_get(entries, 0), "engine"), "native");
+    assert_string_equal(text(json_array_get(entries, 1), "engine"), "v8");
     assert_null(get(find_in("native", "tlsf"), "tier"));
     static const char *const names[] = {"tlsf", "paged", "floor", "ideal"};
     for (size_t i = 0; i < 4; i++) {
