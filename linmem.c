@@ -3,6 +3,7 @@
 #include "alloc/export/export.h"
 #include "alloc/registry.h"
 #include "bench/compare_options.h"
+#include "bench/engines/engine.h"
 #include "bench/lists.h"
 #include "bench/machine.h"
 #include "bench/results.h"
@@ -33,18 +34,27 @@ static exit_status compare(int argc, char **argv) {
     char *words = text_shell_command(argc - 1, argv + 1);
     char *command = text_format("%s%s%s", argv[0], *words ? " " : "", words);
     compare_options_read(&options, argc, argv);
-    comparison *c = &options.comparison;
     comparison_need_runner();
     report_output output;
-    report_output_open(&output, options.directory, results_bytes_about(c));
+    size_t bytes = 0, done = 0;
+    for (size_t i = 0; i < options.count; i++)
+        bytes += results_bytes_about(&options.comparisons[i]);
+    report_output_open(&output, options.directory, bytes);
     streams_outlive_reader();
-    bool ok = comparison_run(c);
-    json_t *results = results_json(c, command);
-    char *summary = text_format("%s%zu block%s in %.0f s", c->interrupted ? "Interrupted: " : "",
-                                c->blocks, c->blocks == 1 ? "" : "s", c->seconds);
+    bool ok = true, stopped = false;
+    double seconds = 0;
+    for (; done < options.count && !stopped; done++) {
+        ok &= comparison_run(&options.comparisons[done]);
+        stopped = options.comparisons[done].interrupted;
+        seconds += options.comparisons[done].seconds;
+    }
+    const comparison *last = &options.comparisons[done - 1];
+    json_t *results = results_json(options.comparisons, done, options.engines, command);
+    char *summary = text_format("%s%zu block%s in %.0f s", stopped ? "Interrupted: " : "",
+                                last->blocks, last->blocks == 1 ? "" : "s", seconds);
     bool written = report_output_write(&output, results, summary);
     free(summary);
-    comparison_free(c);
+    compare_options_free(&options);
     json_decref(results);
     free(command);
     free(words);
@@ -53,9 +63,8 @@ static exit_status compare(int argc, char **argv) {
 
 static exit_status list(int argc, char **argv) {
     static const list_kind kinds[] = {
-        {"allocators", list_allocators, print_allocators},
-        {"workloads", list_workloads, print_workloads},
-        {"targets", list_targets, print_targets},
+        {"allocators", list_allocators, print_allocators}, {"engines", list_engines, print_engines},
+        {"workloads", list_workloads, print_workloads},    {"targets", list_targets, print_targets},
         {"mutants", list_mutants, print_mutants}, // last: files of the checkout
     };
     size_t count = sizeof kinds / sizeof *kinds;
@@ -139,10 +148,10 @@ static exit_status test(int argc, char **argv) {
         .args_doc = "[--all] [CTEST OPTION…]",
         .doc = "Builds linmem with gcc and with clang, with warnings as errors, and runs every "
                "test. Options are those of ctest, such as -R PATTERN, which runs the tests whose "
-               "names match, and --all: record every program that the recorder's test knows, and "
-               "list those that are not installed. The last lines name the tests that failed and "
-               "count the others. Exit status: 0 all passed, 1 a test failed, 2 bad usage or a "
-               "missing package.",
+               "names match, and --all: record every program that the recorder's test knows and "
+               "run every engine, and list those that are not installed. The last lines name the "
+               "tests that failed and count the others. Exit status: 0 all passed, 1 a test "
+               "failed, 2 bad usage or a missing package.",
     };
     if (argc == 2) options_parse(&argp, argc, argv, NULL); // --help
     options_fail("run ./linmem test in the checkout");
@@ -154,7 +163,7 @@ static const verb verbs[] = {
      true, false},
     {"export", "write a strategy, or the buffers, as one C file", export, true, false},
     {"fuzz", "look for bugs, and measure which bugs would be found", fuzz, true, true},
-    {"list", "list allocators, workloads, fuzz targets and mutants", list, true, false},
+    {"list", "list allocators, engines, workloads, fuzz targets and mutants", list, true, false},
     {"record", "record the heap calls of a program as a trace", record_command, false, false},
     {"reproduce", "shrink a failing input and write a C program that reproduces it",
      reproduce_command, true, true},

@@ -23,7 +23,7 @@ start() {
     test=$1
     rm -rf "$copy" "$fakes"
     mkdir -p "$copy/cli" "$fakes"
-    cp "$here"/{linmem,packages,CMakePresets.json} "$copy"
+    cp "$here"/{linmem,packages,packages-lock.json,CMakePresets.json} "$copy"
     cp -r "$here/cli/help" "$copy/cli"
     : >"$calls"
     fake sudo 'exit 1'
@@ -173,6 +173,25 @@ printf 'build gcc\npeer four\n' >"$copy/packages"
 fake dpkg-query 'echo "installed gcc"; exit 1'
 expect 0 "*linmem: left out: four (*it runs: list" "$copy/linmem" list
 
+start "packages of an engine are installed when it is asked for"
+printf 'build one\nengine-a npm:@x/two@2.0 npm:three@3\nengine-peers npm:three@3 four\n' >"$copy/packages"
+fake ninja '[ -e "$2/linmem" ] || echo "[1/1] Building C object linmem.o"
+    printf "#!/bin/sh\ncase \$2 in --targets) exec echo engine-a-fast ;; esac\necho it runs" >"$2/linmem"
+    chmod +x "$2/linmem"'
+fake dpkg-query 'echo "installed one"'
+expect 0 '*it runs' "$copy/linmem" compare
+not_called ^npm
+expect 0 '*it runs' "$copy/linmem" compare --engine=a:fast
+called "npm install --prefix .*/build/npm .*"
+called "apt-get .*install .* four"
+called "ninja -C .* linmem engine-a-fast"
+[ "$(cat "$copy/build/npm/package.json")" = \
+    '{"private":true,"dependencies":{"@x/two":"2.0","three":"3"}}' ] ||
+    wrong "$(cat "$copy/build/npm/package.json")"
+: >"$calls"
+expect 0 'it runs' "$copy/linmem" compare --engine a:fast
+not_called ^npm
+
 start "neither root nor sudo"
 fake id 'echo 1000'
 rm "$fakes/sudo"
@@ -317,7 +336,7 @@ interrupted TERM 143 alone test
 
 for command in cmake apt-get npm; do
     start "an interrupted $command ends"
-    printf 'build one\nnpm two\n' >"$copy/packages"
+    printf 'build one\ntest npm:two@2\n' >"$copy/packages"
     [ "$command" != apt-get ] || fake dpkg-query 'exit 1'
     fake "$command" "$works"
     interrupted TERM 143 alone test

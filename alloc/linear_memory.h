@@ -113,6 +113,18 @@ static inline uint32_t lm_memory_grow(lm_memory *memory, uint32_t pages) {
     return (uint32_t)__builtin_wasm_memory_grow(0, pages);
 }
 
+// As natively (below), except that no growth can be refused here and the base cannot be moved.
+static inline bool lm_memory_grow_foreign(lm_memory *memory, uint32_t pages) {
+    return lm_memory_grow(memory, pages) != LM_GROW_REFUSED;
+}
+static inline void lm_memory_refuse(lm_memory *memory, uint32_t count) {
+    (void)memory, (void)count;
+}
+static inline bool lm_memory_move(lm_memory *memory) {
+    (void)memory;
+    return false;
+}
+
 #else
 
 typedef struct lm_memory_options {

@@ -13,7 +13,7 @@
 
 const char *const *candidate_names(size_t *count) {
     static const char **names;
-    size_t n = 0, most = 2 + lm_strategy_count() + lm_system_malloc_count();
+    size_t n = 0, most = 2 + lm_strategy_count() + lm_system_malloc_count() + peer_count;
     if (!names) names = calloc(most + 1, sizeof *names);
     if (!names) options_fail("out of memory");
     names[n++] = lm_floor.name;
@@ -22,6 +22,8 @@ const char *const *candidate_names(size_t *count) {
         names[n++] = lm_strategy_at(i, 0)->name;
     for (size_t i = 0; i < lm_system_malloc_count(); i++)
         names[n++] = lm_system_malloc_at(i)->name;
+    for (size_t i = 0; i < peer_count; i++)
+        names[n++] = peers[i].name;
     if (count) *count = n;
     return names;
 }
@@ -50,18 +52,34 @@ const char *candidate_left_out(void) {
     return list ? list : "";
 }
 
-const char *candidate_baseline(void) {
+// The peers have the same form in all engines, so that one of them tells what was built.
+static bool candidate_has_module(const char *allocator) {
+    char *module = engine_module(engine_named("v8"), allocator);
+    free(module);
+    return module != NULL;
+}
+
+const char *candidate_baseline(bool native) {
+    if (!native) return candidate_has_module("dlmalloc") ? "dlmalloc" : "tlsf";
     return candidate_is_left_out("jemalloc") ? "glibc" : "jemalloc";
 }
 
-char *candidate_standard(bool threads) {
+bool candidate_runs_in(const candidate *c, const engine *engine) {
+    if (engine_is_native(engine)) return !c->peer;
+    char *module = c->system_malloc ? NULL : engine_module(engine, c->allocator);
+    free(module);
+    return module != NULL;
+}
+
+char *candidate_standard(bool threads, bool native) {
     char *list = NULL, control[40];
     size_t count;
     const char *const *names = candidate_names(&count);
     for (size_t i = 0; i < count; i++)
-        if ((!threads || candidate_shares_threads(names[i])) && !candidate_is_left_out(names[i]))
+        if ((!threads || candidate_shares_threads(names[i])) && !candidate_is_left_out(names[i]) &&
+            (native ? !peer_named(names[i]) : !lm_system_malloc_named(names[i])))
             text_list_add(&list, names[i]);
-    snprintf(control, sizeof control, "%s#2", candidate_baseline());
+    snprintf(control, sizeof control, "%s#2", candidate_baseline(native));
     text_list_add(&list, control);
     return list;
 }
@@ -90,7 +108,8 @@ candidate candidate_parse(const char *text, lm_memory_commit commit) {
     const lm_allocator *strategy = lm_strategy_named(c.allocator, 0);
     c.holds_content = strcmp(c.allocator, lm_floor.name) != 0;
     c.yardstick = !c.holds_content || strcmp(c.allocator, lm_ideal.name) == 0;
-    if (!system_malloc && !strategy && !c.yardstick) {
+    c.peer = peer_named(c.allocator);
+    if (!system_malloc && !strategy && !c.yardstick && !c.peer) {
         size_t count;
         const char *const *names = candidate_names(&count);
         options_unknown("allocator", c.allocator, names, count);

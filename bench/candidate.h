@@ -6,6 +6,8 @@
 #pragma once
 
 #include "alloc/linear_memory.h"
+#include "bench/engines/engine.h"
+#include "bench/engines/peer.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,6 +19,7 @@ typedef struct candidate {
     const char *setting; // environment variable, NAME=VALUE, for the commit policy, or ""
     double handicap;
     bool yardstick, system_malloc;
+    const peer *peer; // or NULL
     bool shares_threads;
     bool frees_blocks;  // single ones; else it is reset between passes
     bool holds_content; // and so can be verified: all except the floor
@@ -28,17 +31,24 @@ typedef struct candidate {
 // is wrong.
 candidate candidate_parse(const char *text, lm_memory_commit commit);
 
-// Returns the names of all yardsticks, strategies and system mallocs. Ends with NULL; static.
+// Returns whether the engine runs it: system mallocs exist in `native` only, peers elsewhere, and
+// both only if they are installed.
+bool candidate_runs_in(const candidate *candidate, const engine *engine);
+
+// Returns the names of all yardsticks, strategies, system mallocs and peers. Ends with NULL;
+// static.
 const char *const *candidate_names(size_t *count);
 
 // Returns the list for the standard comparison, "A, B, …", with the baseline a second time at the
 // end as a control and without system mallocs that are not installed; if `threads`, only allocators
-// that threads may share. The caller frees it.
-char *candidate_standard(bool threads);
+// that threads may share. With an engine other than `native`: yardsticks, strategies and all peers.
+// The caller frees it.
+char *candidate_standard(bool threads, bool native);
 
 // Returns the system mallocs that are not installed, "mimalloc (libmimalloc.so.3|…), …", or "" if
 // all are. Static.
 const char *candidate_left_out(void);
 
-// Returns the default baseline allocator: jemalloc, or glibc if jemalloc is not installed.
-const char *candidate_baseline(void);
+// Returns the default baseline allocator: natively jemalloc, or glibc if jemalloc is not installed;
+// else dlmalloc, or tlsf if dlmalloc has no module.
+const char *candidate_baseline(bool native);

@@ -41,6 +41,11 @@ typedef struct cell_outcome {
     uint64_t page_faults;        // in the cold pass
     double huge_bytes;           // process's huge pages after the cold pass; NaN: unknown
     uint64_t harness_calls;      // heap calls in a verified run that the replay did not make
+    // In engines other than `native` (bench/engines/engine.h):
+    double clock_step_ns, memory_grow_ns;
+    uint64_t memory_grows; // growths in a verified run
+    uint64_t pages_end;    // of the heap, after all passes
+    char heap_hash[17];
 } cell_outcome;
 
 typedef struct cell {

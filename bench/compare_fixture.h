@@ -65,7 +65,7 @@ static json_t *find_cell(const char *allocator, const char *pass) {
     return NULL;
 }
 
-static const char *status_of(const char *allocator) {
+UNUSED static const char *status_of(const char *allocator) {
     return text(find_cell(allocator, "warm"), "status");
 }
 
@@ -93,7 +93,7 @@ static pid_t other_child_of(pid_t parent, pid_t known) {
 }
 
 // Waits until the parent has a runner other than `known`. Fails if the parent ends first.
-static pid_t await_child(pid_t parent, pid_t known) {
+UNUSED static pid_t await_child(pid_t parent, pid_t known) {
     pid_t child;
     while ((child = other_child_of(parent, known)) == 0) {
         siginfo_t ended = {0};

@@ -2,6 +2,7 @@
 
 #include "bench/cell.h"
 #include "bench/meters.h"
+#include "bench/process.h"
 #include "bench/statistics.h"
 #include "cli/child.h"
 #include "cli/clock.h"
@@ -25,7 +26,6 @@
 #define CELL_SECONDS_OPERATION 50e-6
 
 enum {
-    PAD_BYTES_MAX = 4096,
     HEAP_START_RANGE = 4096,
     VERIFIERS_MAX = 16,
 };
@@ -50,102 +50,17 @@ static bool comparison_is_ok(const cell_record *cell) {
     return strcmp(cell->status, "ok") == 0;
 }
 
-// ---- One process --------------------------------------------------------------------------------
-
-typedef struct process {
-    cell *shared;
-    int descriptor;
-    pid_t pid; // 0: not running; −1: could not be started
-    int error; // why it could not be started
-    double started;
-    char *path, library[256], libraries[PATH_MAX + 32], pad[PAD_BYTES_MAX + 16];
-} process;
-
 static void *comparison_needed(void *pointer) {
-    if (!pointer || pointer == MAP_FAILED) options_fail("%s", strerror(errno));
+    if (!pointer) options_fail("%s", strerror(errno));
     return pointer;
 }
 
-static process *process_new(void) {
-    process *p = comparison_needed(calloc(1, sizeof *p));
-    p->descriptor = memfd_create("linmem-cell", MFD_CLOEXEC);
-    if (p->descriptor < 0 || ftruncate(p->descriptor, sizeof(cell)) != 0)
-        options_fail("%s", strerror(errno));
-    p->shared = comparison_needed(
-        mmap(NULL, sizeof(cell), PROT_READ | PROT_WRITE, MAP_SHARED, p->descriptor, 0));
-    p->path = child_beside("linmem-runner");
-    return p;
-}
-
-static void process_free(process *p) {
-    munmap(p->shared, sizeof(cell));
-    close(p->descriptor);
-    free(p->path);
-    free(p);
-}
-
-// Starts a runner. The size of its environment varies, and with it the address of the stack.
-static void process_start(process *p, const candidate *candidate, const workload *workload,
-                          const cell_request *request, int cpu, size_t pad_bytes) {
-    *p->shared = (cell){.request = *request};
-    memcpy(p->shared->request.allocator, candidate->allocator, sizeof candidate->allocator);
-    bool counted = request->verify && candidate->system_malloc;
-    snprintf(p->library, sizeof p->library, "LD_PRELOAD=%s%s", counted ? "linmem-count.so:" : "",
-             candidate->library);
-    snprintf(p->libraries, sizeof p->libraries, "LD_LIBRARY_PATH=%.*s",
-             (int)(strrchr(p->path, '/') - p->path),
-             p->path); // LD_PRELOAD takes no path with spaces
-    snprintf(p->pad, sizeof p->pad, "LINMEM_PAD=%0*d", (int)pad_bytes, 0);
-    const char *argv[] = {p->path, NULL};
-    const char *environment[5] = {p->library, p->pad};
-    size_t variables = 2;
-    if (counted) environment[variables++] = p->libraries;
-    if (*candidate->setting) environment[variables++] = candidate->setting;
-    int descriptors[] = {p->descriptor, workload->replay};
-    child_options options = {.argv = argv,
-                             .environment = environment,
-                             .descriptors = descriptors,
-                             .descriptor_count = 2,
-                             .cpu = cpu,
-                             .no_huge_pages = request->commit != LM_COMMIT_HUGE};
-    p->started = clock_seconds();
-    p->pid = child_start(&options);
-    p->error = errno;
-}
-
-// The time limit of a runner that replays the workload so often.
+// The time limit of a process that replays the workload so often.
 static double comparison_seconds_max(const comparison *c, const workload *workload,
                                      double replays) {
     double operations = (double)workload->summary.operations;
     return c->cell_seconds > 0 ? c->cell_seconds
                                : CELL_SECONDS_BASE + CELL_SECONDS_OPERATION * operations * replays;
-}
-
-// Waits for the runner and writes its status: "ok", or what went wrong. Returns false if it was
-// interrupted: all that is known then is how long it ran.
-static bool process_wait(process *p, double seconds_max, char *status, size_t bytes) {
-    if (p->pid < 0) {
-        snprintf(status, bytes, "%s: %s", p->path, strerror(p->error));
-        return true;
-    }
-    child_end end;
-    double left = p->started + seconds_max - clock_seconds();
-    child_wait(p->pid, fmax(left, 1e-3), &end); // 0 is no limit
-    p->pid = 0;
-    const cell_outcome *outcome = &p->shared->outcome;
-    if (end.interrupted)
-        snprintf(status, bytes, "interrupted after %.1f s", clock_seconds() - p->started);
-    else if (end.timed_out)
-        snprintf(status, bytes, "timed out after %g s (raise the limit with --cell-seconds)",
-                 seconds_max);
-    else if (*outcome->failure)
-        snprintf(status, bytes, "%s", outcome->failure);
-    else if (end.ok && !outcome->done)
-        snprintf(status, bytes,
-                 "linmem-runner produced no result (built from a different version?)");
-    else
-        snprintf(status, bytes, "%s", end.ok ? "ok" : end.text);
-    return !end.interrupted;
 }
 
 // ---- Verification -------------------------------------------------------------------------------
@@ -166,7 +81,7 @@ typedef struct verification {
 static void verification_start(const comparison *c, verification *v, size_t cell) {
     v->candidate = cell / c->workload_count;
     v->workload = cell % c->workload_count;
-    cell_request request = {.check_level = 2,
+    cell_request request = {.check_level = 2, // the modules of engines have level 0
                             .verify = 1,
                             .threads = c->threads,
                             .commit = (uint32_t)c->commit,
@@ -181,9 +96,13 @@ static void verification_end(const comparison *c, verification *v) {
     double seconds_max = comparison_seconds_max(c, &c->workloads[v->workload], 1);
     process_wait(v->process, seconds_max, found, sizeof found);
     for (size_t i = v->candidate; i < c->candidate_count; i++)
-        if (comparison_first_of_allocator(c, i) == v->candidate)
-            snprintf(comparison_cell(c, i, v->workload)->status, STATUS_BYTES, "%s%s",
+        if (comparison_first_of_allocator(c, i) == v->candidate) {
+            cell_record *cell = comparison_cell(c, i, v->workload);
+            snprintf(cell->status, STATUS_BYTES, "%s%s",
                      strcmp(found, "ok") == 0 ? "" : "verification: ", found);
+            cell->pages = v->process->shared->outcome.peak_heap_bytes / LM_PAGE_BYTES;
+            cell->memory_grows = v->process->shared->outcome.memory_grows;
+        }
 }
 
 static void comparison_show_cell(progress *progress, size_t done, const comparison *c,
@@ -201,7 +120,7 @@ static void comparison_verify(const comparison *c) {
     size_t total = c->candidate_count * c->workload_count, next = 0;
     verification running[VERIFIERS_MAX];
     for (size_t i = 0; i < width; i++)
-        running[i].process = process_new();
+        running[i].process = process_new(c->engine);
     progress *progress = progress_start("verifying", total);
     for (size_t cell = 0; cell < total && !interrupted(); cell++) {
         size_t candidate = cell / c->workload_count;
@@ -247,13 +166,16 @@ static void comparison_record(cell_record *record, size_t block, const cell_outc
                               uint64_t operations) {
     double warm_ns = estimate_median(outcome->warm_ns, outcome->warm_passes).median;
     bool has_proc = outcome->baseline_rss_bytes != 0; // resident memory is read from /proc
-    const double values[METRICS] = {[METRIC_WARM_NS] = warm_ns / (double)operations,
-                                    [METRIC_COLD_NS] = outcome->cold_ns / (double)operations,
-                                    [METRIC_PEAK_RSS_BYTES] =
-                                        has_proc ? (double)outcome->peak_rss_bytes : NAN,
-                                    [METRIC_PEAK_HEAP_BYTES] = (double)outcome->peak_heap_bytes,
-                                    [METRIC_PAGE_FAULTS] = (double)outcome->page_faults,
-                                    [METRIC_HUGE_BYTES] = outcome->huge_bytes};
+    const double values[METRICS] = {
+        [METRIC_WARM_NS] = warm_ns / (double)operations,
+        [METRIC_COLD_NS] = outcome->cold_ns / (double)operations,
+        [METRIC_PEAK_RSS_BYTES] = has_proc ? (double)outcome->peak_rss_bytes : NAN,
+        [METRIC_PEAK_HEAP_BYTES] = (double)outcome->peak_heap_bytes,
+        [METRIC_PAGE_FAULTS] = has_proc ? (double)outcome->page_faults : NAN,
+        [METRIC_HUGE_BYTES] = outcome->huge_bytes,
+        [METRIC_CLOCK_STEP_NS] = outcome->clock_step_ns,
+        [METRIC_MEMORY_GROW_NS] = outcome->memory_grow_ns,
+        [METRIC_PAGES_END] = (double)outcome->pages_end};
     for (size_t m = 0; m < METRICS; m++)
         record->by_block[m][block] = values[m];
     memcpy(record->proof, outcome->proof, sizeof record->proof);
@@ -300,7 +222,7 @@ static void comparison_measure_workload(comparison *c, process *p, size_t block,
 }
 
 static void comparison_measure(comparison *c) {
-    process *p = process_new();
+    process *p = process_new(c->engine);
     int cpu = c->threads ? -1 : comparison_timing_cpu();
     uint64_t random = c->seed;
     progress *progress =
@@ -357,6 +279,7 @@ bool comparison_run(comparison *c) {
     for (size_t i = 0; i < cells * METRICS; i++)
         c->cells[i / METRICS].by_block[i % METRICS] = &c->values[i * blocks];
     comparison_clean_environment();
+    c->described = engine_describe(c->engine);
     interrupt_catch();
     double start = meter_now_ns();
     comparison_verify(c);
@@ -368,10 +291,8 @@ bool comparison_run(comparison *c) {
 }
 
 void comparison_free(comparison *c) {
-    for (size_t i = 0; i < c->workload_count; i++)
-        workload_unload(&c->workloads[i]);
+    json_decref(c->described);
     free(c->values);
     free(c->cells);
-    free(c->workloads);
     free(c->candidates);
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "bench/candidate.h"
+#include "bench/engines/engine.h"
 #include "bench/workload.h"
 
 #include <stdbool.h>
@@ -24,6 +25,7 @@ typedef struct profile {
     uint32_t warm_passes_min;
     double warm_seconds_max;
     size_t workloads_max;
+    const char *workloads;
 } profile;
 
 extern const profile profiles[];
@@ -37,6 +39,9 @@ typedef enum metric {
     METRIC_PEAK_HEAP_BYTES,
     METRIC_PAGE_FAULTS,
     METRIC_HUGE_BYTES,
+    METRIC_CLOCK_STEP_NS,  // these three in engines other than `native`
+    METRIC_MEMORY_GROW_NS, // one memory.grow by a page
+    METRIC_PAGES_END,      // after the last pass
     METRICS
 } metric;
 
@@ -47,13 +52,17 @@ typedef struct cell_record {
     double *by_block[METRICS]; // NaN if the cell was not run in the block
     bool too_short[PASSES];    // in some block the pass was too short for the clock
     char proof[128];           // version and file of the library, see cell_outcome
+    uint64_t pages;            // in engines other than `native`: of the heap, after a verified run
+    uint64_t memory_grows;     // which starts at the same offset in all of them
 } cell_record;
 
 typedef struct comparison {
+    const engine *engine; // that runs all cells
+    json_t *described;    // by comparison_run: the engine's version and features
     candidate *candidates;
     size_t candidate_count, baseline; // the baseline's index
     const char *left_out; // system mallocs of the standard comparison that are not installed
-    workload *workloads;
+    workload *workloads;  // owned by the caller
     size_t workload_count;
     const profile *profile;
     bool threads;            // a thread runs each lane; else one runs all, in recorded order
@@ -70,8 +79,8 @@ typedef struct comparison {
 
 cell_record *comparison_cell(const comparison *comparison, size_t candidate, size_t workload);
 
-// Exits (options_fail) if linmem-runner, which comparison_run starts for each cell, is missing. The
-// caller calls this before it writes anything.
+// Exits (options_fail) if linmem-runner, which comparison_run starts for each cell of `native`, is
+// missing. The caller calls this before it writes anything.
 void comparison_need_runner(void);
 
 // Runs the comparison. Shows progress on standard error if that is a terminal. Ctrl-C ends it early

@@ -2,6 +2,7 @@
 
 #include "alloc/registry.h"
 #include "alloc/system/yardsticks.h"
+#include "bench/engines/peer.h"
 #include "bench/system_library.h"
 #include "bench/wasm_module.h"
 #include "bench/workload.h"
@@ -41,6 +42,14 @@ static json_t *list_wasm32_code_bytes(const char *name) {
     return read ? json_integer(code_bytes) : json_null();
 }
 
+// Returns the same of the peer's functions, or null if its library is not installed.
+static json_t *list_peer_code_bytes(const char *name) {
+    char *alone = text_format("engines/%s/alone", name);
+    json_t *bytes = list_wasm32_code_bytes(alone);
+    free(alone);
+    return bytes;
+}
+
 static void list_add_allocator(json_t *list, const lm_allocator *allocator, const char *kind) {
     const char *name = allocator->name;
     json_t *code = lm_strategy_named(name, 0) ? list_wasm32_code_bytes(name) : json_null();
@@ -64,12 +73,26 @@ static void list_add_system_malloc(json_t *list, const lm_system_malloc *system_
     json_set(entry, "available", json_boolean(library));
 }
 
+static void list_add_peer(json_t *list, const peer *peer) {
+    json_t *code = list_peer_code_bytes(peer->name);
+    bool available = !json_is_null(code);
+    char *about = available ? text_format("%s", peer->about)
+                            : text_format("not installed: %s", peer->package);
+    json_add(list, json_fields("name", json_text(peer->name), "kind", json_text("wasm32 peer"), //
+                               "about", json_text(about), "bound", json_null(), "capabilities",
+                               json_array(), "wasm32_code_bytes", code, "available",
+                               json_boolean(available), NULL));
+    free(about);
+}
+
 json_t *list_allocators(void) {
     json_t *list = json_array();
     for (size_t i = 0; i < lm_strategy_count(); i++)
         list_add_allocator(list, lm_strategy_at(i, 0), "strategy");
     for (size_t i = 0; i < lm_system_malloc_count(); i++)
         list_add_system_malloc(list, lm_system_malloc_at(i));
+    for (size_t i = 0; i < peer_count; i++)
+        list_add_peer(list, &peers[i]);
     list_add_allocator(list, &lm_floor, "yardstick");
     list_add_allocator(list, &lm_ideal, "yardstick");
     return list;
@@ -124,6 +147,7 @@ void print_allocators(const json_t *list) {
     } headings[] = {
         {"strategy", "strategies  wasm32 code"},
         {"host", "system mallocs"},
+        {"wasm32 peer", "wasm32 peers"},
         {"yardstick", "yardsticks"},
     };
     size_t index;

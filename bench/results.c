@@ -2,11 +2,14 @@
 
 #include "bench/machine.h"
 #include "bench/statistics.h"
+#include "cli/child.h"
 #include "cli/json.h"
+#include "cli/text.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static json_t *results_whole(uint64_t number) {
     return json_integer((json_int_t)number);
@@ -32,6 +35,32 @@ static int results_threads(const comparison *c, size_t workload) {
     return c->threads ? (int)c->workloads[workload].summary.lanes : 1;
 }
 
+// Returns the size of the allocator's module alone, or null if there is none.
+static json_t *results_module_bytes(const char *allocator) {
+    char *name = text_format("wasm32/small/%s.wasm", allocator), *path = child_beside(name);
+    struct stat status;
+    json_t *bytes = stat(path, &status) == 0 ? json_integer(status.st_size) : json_null();
+    free(path);
+    free(name);
+    return bytes;
+}
+
+// Adds to a cell what only engines for WebAssembly have.
+static void results_add_engine_fields(json_t *fields, const comparison *c, size_t a, size_t w) {
+    const cell_record *cell = comparison_cell(c, a, w);
+    const candidate *candidate = &c->candidates[a];
+    bool ok = strcmp(cell->status, "ok") == 0;
+    bool verified = ok && candidate->holds_content;
+    json_set(fields, "tier", json_text(c->engine->tier));
+    json_set(fields, "module_bytes", results_module_bytes(candidate->allocator));
+    json_set(fields, "reached", json_text(candidate->peer ? candidate->peer->reached : "linked"));
+    json_set(fields, "clock_step_ns", results_median(c, cell, METRIC_CLOCK_STEP_NS));
+    json_set(fields, "memory_grow_ns", results_median(c, cell, METRIC_MEMORY_GROW_NS));
+    json_set(fields, "memory_grows", verified ? results_whole(cell->memory_grows) : json_null());
+    json_set(fields, "pages", verified ? results_whole(cell->pages) : json_null());
+    json_set(fields, "pages_end", results_median(c, cell, METRIC_PAGES_END));
+}
+
 static json_t *results_cell(const comparison *c, size_t a, size_t w, pass_kind pass) {
     const cell_record *cell = comparison_cell(c, a, w);
     const candidate *candidate = &c->candidates[a];
@@ -39,20 +68,24 @@ static json_t *results_cell(const comparison *c, size_t a, size_t w, pass_kind p
     bool ok = strcmp(cell->status, "ok") == 0;
     json_t *heap =
         candidate->system_malloc ? json_null() : results_median(c, cell, METRIC_PEAK_HEAP_BYTES);
-    return json_fields("allocator", json_text(candidate->name), "workload",
-                       json_text(workload->name),                                           //
-                       "engine", json_text("native"), "pass", json_text(pass_names[pass]),  //
-                       "threads", json_integer(results_threads(c, w)),                      //
-                       "memory_options", json_text(memory_option_names[c->commit]),         //
-                       "sized_free", json_false(), "check_level", json_integer(0),          //
-                       "status", json_text(cell->status),                                   //
-                       "ns_per_op", results_times(c, cell->by_block[pass]),                 //
-                       "too_short", json_boolean(ok && cell->too_short[pass]),              //
-                       "peak_rss_bytes", results_median(c, cell, METRIC_PEAK_RSS_BYTES),    //
-                       "peak_heap_bytes", heap,                                             //
-                       "peak_live_bytes", results_whole(workload->summary.peak_live_bytes), //
-                       "page_faults", results_median(c, cell, METRIC_PAGE_FAULTS),          //
-                       "huge_bytes", results_median(c, cell, METRIC_HUGE_BYTES), NULL);
+    json_t *fields =
+        json_fields("allocator", json_text(candidate->name), "workload",
+                    json_text(workload->name),                                           //
+                    "engine", json_text(c->engine->name), "pass",                        //
+                    json_text(pass_names[pass]),                                         //
+                    "threads", json_integer(results_threads(c, w)),                      //
+                    "memory_options", json_text(memory_option_names[c->commit]),         //
+                    "sized_free", json_false(), "check_level", json_integer(0),          //
+                    "status", json_text(cell->status),                                   //
+                    "ns_per_op", results_times(c, cell->by_block[pass]),                 //
+                    "too_short", json_boolean(ok && cell->too_short[pass]),              //
+                    "peak_rss_bytes", results_median(c, cell, METRIC_PEAK_RSS_BYTES),    //
+                    "peak_heap_bytes", heap,                                             //
+                    "peak_live_bytes", results_whole(workload->summary.peak_live_bytes), //
+                    "page_faults", results_median(c, cell, METRIC_PAGE_FAULTS),          //
+                    "huge_bytes", results_median(c, cell, METRIC_HUGE_BYTES), NULL);
+    if (!engine_is_native(c->engine)) results_add_engine_fields(fields, c, a, w);
+    return fields;
 }
 
 static json_t *results_ratio(const comparison *c, size_t a, size_t b, const char *workload,
@@ -61,7 +94,7 @@ static json_t *results_ratio(const comparison *c, size_t a, size_t b, const char
     verdict verdict = too_short ? VERDICT_UNCLEAR : verdict_of(ratio, c->minimum_effect);
     return json_fields(
         "a", json_text(c->candidates[a].name), "b", json_text(c->candidates[b].name), //
-        "workload", json_text(workload), "engine", json_text("native"),               //
+        "workload", json_text(workload), "engine", json_text(c->engine->name),        //
         "pass", json_text(pass_names[pass]), "threads", json_integer(threads),        //
         "memory_options", json_text(memory_option_names[c->commit]),                  //
         "sized_free", json_false(), "ratio", json_number(ratio->median),              //
@@ -102,6 +135,7 @@ static json_t *results_candidate(const comparison *c, size_t index) {
         proof = comparison_cell(c, index, w)->proof;
     const char *kind = candidate->system_malloc ? "host"
                        : candidate->yardstick   ? "yardstick"
+                       : candidate->peer        ? "wasm32 peer"
                                                 : "strategy";
     return json_fields("name", json_text(candidate->name), "allocator",
                        json_text(candidate->allocator),                                       //
@@ -150,8 +184,7 @@ static json_t *results_context(const comparison *c, const char *command) {
     return context;
 }
 
-json_t *results_json(const comparison *c, const char *command) {
-    json_t *cells = json_array(), *rows = json_array();
+static void results_add(json_t *cells, json_t *rows, const comparison *c) {
     for (size_t a = 0; a < c->candidate_count; a++)
         for (size_t w = 0; w < c->workload_count; w++)
             for (pass_kind pass = 0; pass < PASSES; pass++)
@@ -160,12 +193,38 @@ json_t *results_json(const comparison *c, const char *command) {
         for (size_t a = 0; a < c->candidate_count; a++)
             for (size_t b = a + 1; b < c->candidate_count; b++)
                 results_add_pair(rows, c, a, b, pass);
+}
+
+// Returns the context of a comparison in its engine, with the engine's own fields first.
+static json_t *results_engine(const comparison *c, const char *command) {
+    json_t *context = results_context(c, command);
+    json_t *version = json_object_get(c->described, "version");
+    json_t *engine = json_fields("engine", json_text(c->engine->name), "engine_version",
+                                 version ? json_incref(version) : json_null(), "tier",
+                                 json_text(c->engine->tier), NULL);
+    json_object_update_missing(engine, context);
+    json_decref(context);
+    return engine;
+}
+
+json_t *results_json(const comparison *comparisons, size_t count, bool with_engines,
+                     const char *command) {
+    json_t *cells = json_array(), *rows = json_array(), *contexts = json_array();
+    json_t *context = results_context(&comparisons[0], command);
+    for (size_t i = 0; i < count; i++) {
+        results_add(cells, rows, &comparisons[i]);
+        if (with_engines) json_add(contexts, results_engine(&comparisons[i], command));
+    }
+    if (with_engines)
+        json_set(context, "engines", contexts);
+    else
+        json_decref(contexts);
     return json_fields("format", json_text("linmem-results"), "version", json_integer(1), "context",
-                       results_context(c, command), "cells", cells, "comparisons", rows, NULL);
+                       context, "cells", cells, "comparisons", rows, NULL);
 }
 
 size_t results_bytes_about(const comparison *c) {
-    enum { CONTEXT = 4096, ENTRY = 600, CELL = 800, SAMPLE = 28, COMPARISON = 600 };
+    enum { CONTEXT = 4096, ENTRY = 600, CELL = 1100, SAMPLE = 28, COMPARISON = 600 };
     size_t a = c->candidate_count, w = c->workload_count;
     return CONTEXT + ENTRY * (a + w) + PASSES * a * w * (CELL + SAMPLE * c->profile->blocks) +
            PASSES * a * (a - 1) / 2 * (w + 1) * COMPARISON;

@@ -57,11 +57,7 @@ static bool runner_pick_allocator(const cell_request *request) {
 
 // Returns the memory's first size: a yardstick needs all of it at the start, a strategy grows it.
 static uint32_t runner_pages_at_start(const replay *replay) {
-    if (lm_strategy_named(runner.allocator.name, 0)) return 0;
-    uint64_t largest = replay->largest_bytes + LM_BLOCK_ALIGNMENT;
-    uint64_t bytes = largest > replay->packed_bytes ? largest : replay->packed_bytes;
-    uint64_t pages = (bytes + LM_PAGE_BYTES - 1) / LM_PAGE_BYTES;
-    return pages < LM_PAGES_MAX ? (uint32_t)pages : LM_PAGES_MAX;
+    return lm_strategy_named(runner.allocator.name, 0) ? 0 : replay_pages_at_once(replay);
 }
 
 // Makes the linear memory and starts the heap in it, if the allocator has one.

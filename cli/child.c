@@ -71,9 +71,11 @@ static bool child_move_descriptors(const child_options *options) {
     return close_range((unsigned)end, ~0U, CLOSE_RANGE_CLOEXEC) == 0;
 }
 
-// Replaces standard output or error by /dev/null if it is to be discarded, or closed (or replaced
+// Replaces standard output by `output`. Replaces it or standard error by /dev/null if it is to be
+// discarded, or closed (or replaced
 // by streams_guard), so that no file that the child opens takes its number.
 static bool child_set_output(const child_options *options, int stream, int null) {
+    if (stream == STDOUT_FILENO && options->output) return dup2(options->output, stream) >= 0;
     int flags = fcntl(stream, F_GETFD);
     bool closed = !options->foreground && (flags < 0 || flags & FD_CLOEXEC);
     return !(options->quiet || closed) || dup2(null, stream) >= 0;

@@ -14,6 +14,7 @@ typedef struct child_options {
     uint64_t address_space_bytes; // limit; 0: none
     bool no_huge_pages;           // no transparent huge pages, through prctl
     bool quiet;                   // standard output and error are discarded
+    int output;                   // descriptor of a file that receives standard output; 0: none
     bool foreground;              // shares the terminal with the user: see child_start
 } child_options;
 

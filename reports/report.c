@@ -65,6 +65,11 @@ static void report_sort_rows(report *r) {
     free(keys);
 }
 
+// Returns whether the results are of this machine's code, not of an engine for WebAssembly.
+static bool report_is_native(const report *r) {
+    return !*r->view.engine || strcmp(r->view.engine, "native") == 0;
+}
+
 static bool report_is_kind(const report *r, const char *allocator, const char *kind) {
     return strcmp(view_allocator_text(&r->view, allocator, "kind"), kind) == 0;
 }
@@ -303,6 +308,7 @@ static void report_print_short(const report *r) {
 static void report_print_means(const report *r) {
     char *base = text_format("warm, x %s", r->view.baseline);
     char *memory = text_format("memory, x %s", r->view.baseline);
+    const char *memory_key = report_is_native(r) ? "peak_rss_bytes" : "peak_heap_bytes";
     const char *interval = report_has_verdicts(r) ? "95 %" : "range";
     const char *headers[] = {"allocator", base, interval, "cold", interval, memory};
     table *t = table_new(6, headers);
@@ -324,7 +330,7 @@ static void report_print_means(const report *r) {
                       report_has_verdicts(r) && !ratio.bounded ? "range " : "", ratio.low,
                       ratio.high);
         }
-        double mean = view_mean_of(&r->view, name, r->view.baseline, "peak_rss_bytes");
+        double mean = view_mean_of(&r->view, name, r->view.baseline, memory_key);
         if (isfinite(mean)) table_set(t, row, 5, "%.2f", mean);
     }
     table_print(t, r->form, r->stream);
@@ -394,6 +400,16 @@ static void report_print_environment(const report *r) {
 // Prints own texts, which are Markdown, between those of the results.
 static void report_print_method(const report *r) {
     report_line(r, HEADING, "Method and biases");
+    if (!report_is_native(r))
+        fputs("- Each allocator is a WebAssembly module with the player inside: no call leaves the "
+              "module in a pass. The number of rounds is fixed; warm times are those of the second "
+              "half, by when the engine has optimised. The first pass includes compilation. The "
+              "cost of `memory.grow` is in the times. Allocators of other projects take what they "
+              "get before the replay is loaded, and are called through a wrapper, one direct call "
+              "more than strategies, because WebAssembly compares signatures. Verified is the "
+              "module that is timed, at check level 0. What follows on system mallocs and page "
+              "faults is of `native`.\n",
+              r->stream);
     fputs("- A ratio is the time of ", r->stream);
     table_print_text(r->form, r->view.baseline, r->stream);
     fprintf(
@@ -441,57 +457,188 @@ static void report_print_method(const report *r) {
           r->stream);
 }
 
-bool report_print(const json_t *results, table_form form, FILE *stream) {
-    report r = {.form = form, .stream = stream};
-    if (results_view_open(&r.view, results)) return false;
-    r.rows = calloc(r.view.allocator_count + 1, sizeof *r.rows);
-    if (!r.rows) abort();
-    report_sort_rows(&r);
-    bool all = form == TABLE_MARKDOWN;
+// ---- Engines ------------------------------------------------------------------------------------
+
+// Returns a number of the first cell that has it: of the engine itself.
+static double report_engine_number(const report *r, const char *key) {
+    for (size_t i = 0; i < r->view.allocator_count; i++)
+        for (size_t w = 0; w < r->view.workload_count; w++) {
+            double number = view_number(
+                view_cell(&r->view, r->view.allocators[i], r->view.workloads[w], "cold"), key);
+            if (!isnan(number)) return number;
+        }
+    return NAN;
+}
+
+// Prints what only engines for WebAssembly have.
+static void report_print_modules(const report *r) {
+    const char *headers[] = {"allocator", "bytes", "reached"};
+    if (!r->view.workload_count) return;
+    report_line(r, HEADING, "Size of the module with allocate, resize and free, -Oz");
+    table *t = table_new(3, headers);
+    for (size_t i = 0; i < r->view.allocator_count; i++) {
+        const char *name = r->rows[i];
+        const json_t *cell = view_cell(&r->view, name, r->view.workloads[0], "cold");
+        double bytes = view_number(cell, "module_bytes");
+        const char *reached = json_string_value(json_object_get(cell, "reached"));
+        if (isnan(bytes)) continue;
+        size_t row = table_row(t);
+        table_set(t, row, 0, "%s", name);
+        table_set(t, row, 1, "%.0f", bytes);
+        table_set(t, row, 2, "%s", reached ? reached : "");
+    }
+    table_print(t, r->form, r->stream);
+    table_free(t);
+    report_line(r, HEADING, "Calls of memory.grow in the first pass");
+    report_print_numbers(r, "cold", "memory_grows", 1, 0);
+    report_line(r, PARAGRAPH,
+                "One memory.grow takes about %.0f ns (%.0f ns a step of the clock); it is in the "
+                "times above.",
+                report_engine_number(r, "memory_grow_ns"),
+                report_engine_number(r, "clock_step_ns"));
+}
+
+// Prints the sections of one engine, or of all results if there are no engines.
+static void report_print_sections(report *r) {
+    bool all = r->form == TABLE_MARKDOWN;
+    report_print_shortfall(r);
+    if (report_context_flag(r, "threads"))
+        report_line(r, HEADING, "Threads: one for each lane of a workload, concurrently");
+    report_print_memory_option(r);
+    report_print_failures(r);
+    report_print_short(r);
+    report_print_losses(r);
+    report_line(r, HEADING, "Warm: speed relative to %s (above 1 is faster), slowest first",
+                r->view.baseline);
+    report_print_ratios(r, "warm");
+    report_line(r, HEADING, "Cold: the same in the first pass of a fresh process");
+    report_print_ratios(r, "cold");
+    report_line(r, HEADING, "Geometric means, and %s",
+                report_is_native(r) ? "peak resident memory in the cold pass"
+                                    : "linear memory after the cold pass");
+    report_print_means(r);
+    report_print_threads(r);
     if (all) {
+        report_line(r, HEADING, "Warm: ns per operation");
+        report_print_numbers(r, "warm", "ns_per_op", 1, 2);
+        report_line(r, HEADING, "Cold: ns per operation");
+        report_print_numbers(r, "cold", "ns_per_op", 1, 1);
+    }
+    if (all && report_is_native(r)) {
+        report_line(r, HEADING, "Peak resident memory in the cold pass, without the harness, KiB");
+        report_print_numbers(r, "cold", "peak_rss_bytes", 1024, 0);
+    }
+    report_line(r, HEADING, "Linear memory after the cold pass, in pages of 64 KiB");
+    report_print_numbers(r, "cold", "peak_heap_bytes", 65536, 0);
+    if (all && report_is_native(r)) {
+        report_line(r, HEADING, "Page faults in the cold pass");
+        report_print_numbers(r, "cold", "page_faults", 1, 0);
+    }
+    if (strcmp(report_memory_option_of(r)->name, "huge") == 0) {
+        report_line(r, HEADING, "Huge pages of 2 MiB after the cold pass, of the whole process");
+        report_print_numbers(r, "cold", "huge_bytes", 2 << 20, 0);
+    }
+    if (!report_is_native(r)) report_print_modules(r);
+    report_print_controls(r);
+    if (all) {
+        report_print_method(r);
+        report_print_environment(r);
+    }
+}
+
+// Opens the results of one engine, or all if `context` is that of the results. Returns false if
+// they do not have the form of results.json.
+static bool report_open(report *r, const json_t *results, const json_t *context, table_form form,
+                        FILE *stream) {
+    *r = (report){.form = form, .stream = stream};
+    if (results_view_open_engine(&r->view, results, context)) return false;
+    r->rows = calloc(r->view.allocator_count + 1, sizeof *r->rows);
+    if (!r->rows) abort();
+    report_sort_rows(r);
+    return true;
+}
+
+static void report_close(report *r) {
+    free(r->rows);
+    results_view_close(&r->view);
+}
+
+// Returns the geometric mean over all workloads of an allocator's warm ns per operation, or NaN.
+static double report_mean_ns(const report *r, const char *allocator) {
+    double sum = 0;
+    for (size_t w = 0; w < r->view.workload_count; w++)
+        sum += log(
+            view_number(view_cell(&r->view, allocator, r->view.workloads[w], "warm"), "ns_per_op"));
+    return exp(sum / (double)r->view.workload_count);
+}
+
+// Prints a table with a column for each engine: ns per operation, or, if `native` is not NULL, the
+// speed relative to `native`. A row for each allocator of any engine.
+static void report_print_across(const report *engines, size_t count, const report *native) {
+    const char **headers = calloc(count + 1, sizeof *headers);
+    if (!headers) abort();
+    headers[0] = "allocator";
+    for (size_t e = 0; e < count; e++)
+        headers[e + 1] = engines[e].view.engine;
+    table *t = table_new(count + 1, headers);
+    free(headers);
+    for (size_t e = 0; e < count; e++)
+        for (size_t i = 0; i < engines[e].view.allocator_count; i++) {
+            const char *name = engines[e].rows[i];
+            bool printed = native && isnan(report_mean_ns(native, name));
+            for (size_t before = 0; before < e; before++)
+                printed |= *view_allocator_text(&engines[before].view, name, "name") != '\0';
+            if (printed) continue;
+            size_t row = table_row(t);
+            table_set(t, row, 0, "%s", name);
+            for (size_t column = 0; column < count; column++) {
+                double ns = report_mean_ns(&engines[column], name);
+                double value = native ? report_mean_ns(native, name) / ns : ns;
+                table_set(t, row, column + 1, isnan(value) ? "-" : "%.2f", value);
+            }
+        }
+    table_print(t, engines->form, engines->stream);
+    table_free(t);
+}
+
+static void report_print_engines(const report *engines, size_t count) {
+    const report *native = NULL;
+    for (size_t e = 0; e < count; e++)
+        if (report_is_native(&engines[e])) native = &engines[e];
+    report_line(engines, HEADING, "All engines, warm: ns per operation, geometric mean");
+    report_print_across(engines, count, NULL);
+    if (!native) return;
+    report_line(engines, HEADING,
+                "All engines, warm: speed relative to the same allocator in `native`");
+    report_print_across(engines, count, native);
+}
+
+bool report_print(const json_t *results, table_form form, FILE *stream) {
+    const json_t *context = json_object_get(results, "context");
+    const json_t *list = json_object_get(context, "engines");
+    size_t count = json_array_size(list), wanted = count ? count : 1, opened = 0;
+    report *reports = calloc(wanted, sizeof *reports);
+    if (!reports) abort();
+    while (opened < wanted &&
+           report_open(&reports[opened], results, count ? json_array_get(list, opened) : context,
+                       form, stream))
+        opened++;
+    bool opens = opened == wanted;
+    if (opens && form == TABLE_MARKDOWN) {
         fputs("# Allocators compared on recorded workloads\n\n", stream);
-        table_print_code(form, report_context_text(&r, "command"), stream);
+        table_print_code(form, report_context_text(&reports[0], "command"), stream);
         fputc('\n', stream);
     }
-    report_print_shortfall(&r);
-    if (report_context_flag(&r, "threads"))
-        report_line(&r, HEADING, "Threads: one for each lane of a workload, concurrently");
-    report_print_memory_option(&r);
-    report_print_failures(&r);
-    report_print_short(&r);
-    report_print_losses(&r);
-    report_line(&r, HEADING, "Warm: speed relative to %s (above 1 is faster), slowest first",
-                r.view.baseline);
-    report_print_ratios(&r, "warm");
-    report_line(&r, HEADING, "Cold: the same in the first pass of a fresh process");
-    report_print_ratios(&r, "cold");
-    report_line(&r, HEADING, "Geometric means, and peak resident memory in the cold pass");
-    report_print_means(&r);
-    report_print_threads(&r);
-    if (all) {
-        report_line(&r, HEADING, "Warm: ns per operation");
-        report_print_numbers(&r, "warm", "ns_per_op", 1, 2);
-        report_line(&r, HEADING, "Cold: ns per operation");
-        report_print_numbers(&r, "cold", "ns_per_op", 1, 1);
-        report_line(&r, HEADING, "Peak resident memory in the cold pass, without the harness, KiB");
-        report_print_numbers(&r, "cold", "peak_rss_bytes", 1024, 0);
+    for (size_t e = 0; opens && e < opened; e++) {
+        if (count)
+            report_line(&reports[e], HEADING, "Engine %s: %s, %s", reports[e].view.engine,
+                        report_context_text(&reports[e], "engine_version"),
+                        report_context_text(&reports[e], "tier"));
+        report_print_sections(&reports[e]);
     }
-    report_line(&r, HEADING, "Linear memory after the cold pass, in pages of 64 KiB");
-    report_print_numbers(&r, "cold", "peak_heap_bytes", 65536, 0);
-    if (all) {
-        report_line(&r, HEADING, "Page faults in the cold pass");
-        report_print_numbers(&r, "cold", "page_faults", 1, 0);
-    }
-    if (strcmp(report_memory_option_of(&r)->name, "huge") == 0) {
-        report_line(&r, HEADING, "Huge pages of 2 MiB after the cold pass, of the whole process");
-        report_print_numbers(&r, "cold", "huge_bytes", 2 << 20, 0);
-    }
-    report_print_controls(&r);
-    if (all) {
-        report_print_method(&r);
-        report_print_environment(&r);
-    }
-    free(r.rows);
-    results_view_close(&r.view);
-    return true;
+    if (opens && count > 1) report_print_engines(reports, count);
+    for (size_t e = 0; e < opened; e++)
+        report_close(&reports[e]);
+    free(reports);
+    return opens;
 }

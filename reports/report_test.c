@@ -168,6 +168,48 @@ TEST(the_terminal_shows_failures_and_losses_first) {
     assert_non_null(strstr(text, "Thread-safe: base.\nThe other strategies serve one thread.\n"));
 }
 
+// Adds the engine to all cells and rows, and times of `native` to each cell.
+static void divide_into_engines(json_t *results, const char *engine, double native_times) {
+    static const char *const lists[] = {"cells", "comparisons"};
+    for (size_t l = 0; l < 2; l++) {
+        json_t *list = json_object_get(results, lists[l]), *more = json_array(), *entry;
+        size_t i;
+        json_array_foreach(list, i, entry) {
+            json_t *copy = json_deep_copy(entry), *ns = json_object_get(copy, "ns_per_op");
+            double median = json_number_value(json_object_get(ns, "median"));
+            set(entry, "engine", "native");
+            set(copy, "engine", engine);
+            if (median > 0) json_object_set_new(ns, "median", json_real(median * native_times));
+            json_object_set_new(copy, "module_bytes", json_integer(1234));
+            set(copy, "reached", "linked");
+            json_array_append_new(more, copy);
+        }
+        json_array_extend(list, more);
+        json_decref(more);
+    }
+    json_t *context = json_object_get(results, "context"), *engines = json_array();
+    const char *const names[] = {"native", engine};
+    for (size_t i = 0; i < 2; i++) {
+        json_t *entry = json_deep_copy(context);
+        set(entry, "engine", names[i]);
+        set(entry, "engine_version", "1.2");
+        json_array_append_new(engines, entry);
+    }
+    json_object_set_new(context, "engines", engines);
+}
+
+TEST(each_engine_has_sections_and_all_have_a_table) {
+    json_t *results = some_results();
+    divide_into_engines(results, "v8", 1.25);
+    const char *text = report_of(results, TABLE_TERMINAL);
+    const char *native = strstr(text, "Engine native: 1.2"), *v8 = strstr(text, "Engine v8: 1.2");
+    const char *across = strstr(text, "relative to the same allocator in `native`");
+    assert_true(native && v8 && across && native < v8 && v8 < across);
+    const char *sizes = strstr(text, "quick      1234  linked");
+    assert_true(sizes && sizes > v8 && sizes < across);
+    assert_non_null(strstr(across, "quick       1.00 0.80\n"));
+}
+
 TEST(markdown_has_the_method_and_the_environment) {
     const char *text = report_of(some_results(), TABLE_MARKDOWN);
     static const char *const parts[] = {

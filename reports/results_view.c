@@ -35,11 +35,14 @@ static char *view_key_of(const char *a, const char *b, const char *workload, con
     return text_format("%s\x1f%s\x1f%s\x1f%s", a, b, workload, pass);
 }
 
-// Returns an object that maps keys to the objects of an array. A missing text counts as "".
-static json_t *view_index_of(const json_t *array, const char *a, const char *b) {
+// Returns an object that maps keys to the objects of an array, only those of the engine unless it
+// is "". A missing text counts as "".
+static json_t *view_index_of(const json_t *array, const char *engine, const char *a,
+                             const char *b) {
     json_t *index = json_object(), *entry;
     size_t i;
     json_array_foreach(array, i, entry) {
+        if (*engine && strcmp(view_text(entry, "engine"), engine) != 0) continue;
         char *key = view_key_of(view_text(entry, a), view_text(entry, b),
                                 view_text(entry, "workload"), view_text(entry, "pass"));
         if (!json_object_get(index, key)) json_set(index, key, json_incref(entry));
@@ -91,7 +94,13 @@ static const char *view_bad_intervals(const json_t *results) {
 }
 
 const char *results_view_open(results_view *view, const json_t *results) {
-    *view = (results_view){.results = results, .context = json_object_get(results, "context")};
+    return results_view_open_engine(view, results, json_object_get(results, "context"));
+}
+
+const char *results_view_open_engine(results_view *view, const json_t *results,
+                                     const json_t *engine) {
+    *view = (results_view){
+        .results = results, .context = engine, .engine = view_text(engine, "engine")};
     view->baseline = view_text(view->context, "baseline");
     view->blocks = json_integer_value(json_object_get(view->context, "blocks"));
     view->blocks_needed = json_integer_value(json_object_get(view->context, "blocks_for_verdicts"));
@@ -112,8 +121,8 @@ const char *results_view_open(results_view *view, const json_t *results) {
         free(view->allocators);
         return "its context names no workloads";
     }
-    view->cells = view_index_of(json_object_get(results, "cells"), "allocator", "");
-    view->rows = view_index_of(json_object_get(results, "comparisons"), "a", "b");
+    view->cells = view_index_of(json_object_get(results, "cells"), view->engine, "allocator", "");
+    view->rows = view_index_of(json_object_get(results, "comparisons"), view->engine, "a", "b");
     return NULL;
 }
 

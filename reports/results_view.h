@@ -9,6 +9,7 @@
 
 typedef struct results_view {
     const json_t *results, *context;
+    const char *engine; // whose results these are; "": of all
     const char *baseline;
     const char **allocators, **workloads; // in the order of the context
     size_t allocator_count, workload_count;
@@ -28,6 +29,10 @@ extern const view_ratio view_no_ratio;
 // Opens a view of results, which must outlive it. Returns NULL, or the reason in one line if they
 // do not have the form of results.json; the view must then not be closed.
 const char *results_view_open(results_view *view, const json_t *results);
+
+// The same for one engine: an entry of "engines" in the context, which is then the view's context.
+const char *results_view_open_engine(results_view *view, const json_t *results,
+                                     const json_t *engine);
 
 void results_view_close(results_view *view);
 

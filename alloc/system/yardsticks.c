@@ -16,15 +16,25 @@ static size_t usable_size_unknown(const void *block, lm_memory *memory) {
     return 0;
 }
 
-// The floor: its address is the heap's start, one load away as a strategy's state would be.
+// The start of what a yardstick uses: natively the memory, on wasm32 the heap, behind the module's
+// data. One load away, as a strategy's state would be.
+static inline unsigned char *yardstick_base(const lm_memory *memory) {
+#ifdef __wasm__
+    return (unsigned char *)(uintptr_t)(memory->heap_start - LM_BLOCK_ALIGNMENT);
+#else
+    return memory->base;
+#endif
+}
+
+// The floor: the address of the first block.
 static void *floor_allocate(size_t size, lm_memory *memory) {
     (void)size;
-    return memory->base + LM_BLOCK_ALIGNMENT;
+    return yardstick_base(memory) + LM_BLOCK_ALIGNMENT;
 }
 
 static void *floor_allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
     (void)alignment, (void)size;
-    return memory->base + LM_BLOCK_ALIGNMENT;
+    return yardstick_base(memory) + LM_BLOCK_ALIGNMENT;
 }
 
 static void *floor_resize(void *block, size_t size, lm_memory *memory) {
@@ -55,21 +65,21 @@ static const uint32_t *next_placement;
 
 static void *ideal_allocate(size_t size, lm_memory *memory) {
     (void)size;
-    return memory->base + *next_placement++;
+    return yardstick_base(memory) + *next_placement++;
 }
 
 static void *ideal_allocate_zeroed(size_t size, lm_memory *memory) {
-    return memset(memory->base + *next_placement++, 0, size);
+    return memset(yardstick_base(memory) + *next_placement++, 0, size);
 }
 
 static void *ideal_allocate_aligned(size_t alignment, size_t size, lm_memory *memory) {
     (void)alignment, (void)size;
-    return memory->base + *next_placement++;
+    return yardstick_base(memory) + *next_placement++;
 }
 
 static void *ideal_resize(void *block, size_t size, lm_memory *memory) {
     (void)size;
-    unsigned char *to = memory->base + next_placement[0];
+    unsigned char *to = yardstick_base(memory) + next_placement[0];
     uint32_t copied = next_placement[1];
     next_placement += 2;
     return copied ? memcpy(to, block, copied) : to;

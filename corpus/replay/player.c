@@ -3,6 +3,12 @@
 #include <sched.h>
 #include <string.h>
 
+// The table is opaque, so that all allocators are called in the same way. One form of
+// bench/engines/module/ names the table here, to show what direct calls save.
+#ifndef PLAYER_TABLE
+#define PLAYER_TABLE(player) ((player)->allocator)
+#endif
+
 // A cache line less than a page: touches every page, in different sets of the cache.
 enum { PAGE_BYTES = 4096, TOUCH_STRIDE = PAGE_BYTES - 64 };
 
@@ -25,7 +31,7 @@ static inline void player_touch(void *block, size_t size) {
 
 // Adjusts the slots after the base has moved.
 static void player_rebase(player *player, const unsigned char *old_base) {
-    ptrdiff_t distance = player->memory->base - old_base;
+    ptrdiff_t distance = lm_memory_base(player->memory) - old_base;
     for (uint32_t i = 0; i < player->replay->slots; i++)
         if (player->slots[i]) player->slots[i] = (unsigned char *)player->slots[i] + distance;
 }
@@ -33,19 +39,19 @@ static void player_rebase(player *player, const unsigned char *old_base) {
 // Plays an operation on the memory itself. Adjusts the slots after a move.
 static void player_surroundings(player *player, replay_verb verb, uint32_t number) {
     if (!player->memory) return; // a system malloc
-    const unsigned char *base = player->memory->base;
+    const unsigned char *base = lm_memory_base(player->memory);
     if (verb == REPLAY_GROW)
         lm_memory_grow_foreign(player->memory, number);
     else if (verb == REPLAY_REFUSE)
         lm_memory_refuse(player->memory, number);
     else
         lm_memory_move(player->memory);
-    if (player->memory->base != base) player_rebase(player, base);
+    if (lm_memory_base(player->memory) != base) player_rebase(player, base);
 }
 
 static void player_observe_after(player *player, const player_observer *observer,
                                  player_event *event, void *block, const unsigned char *base) {
-    if (player->memory && player->memory->base != base) player_rebase(player, base);
+    if (player->memory && lm_memory_base(player->memory) != base) player_rebase(player, base);
     event->block = block;
     observer->after(observer->context, event);
 }
@@ -97,7 +103,7 @@ player_play_step(player *const player, const replay_step *const step,
     const replay_verb verb = replay_step_verb(step);
     const uint32_t slot = replay_step_slot(step);
     const size_t size = step->size, alignment = replay_step_alignment(step);
-    const unsigned char *const base = observer && memory ? memory->base : NULL;
+    const unsigned char *const base = observer && memory ? lm_memory_base(memory) : NULL;
     void *block = player->slots[slot];
     player_event event;
     if (verb >= REPLAY_GROW) {
@@ -155,10 +161,11 @@ static void player_play_steps(player *const player, uint64_t first, uint64_t end
     const replay_step *const last = replay_steps(player->replay) + end;
     lm_memory *const memory = player->memory;
     void **const slots = player->slots;
-    void *(*const allocate)(size_t, lm_memory *) = player->allocator->allocate;
-    void *(*const zeroed)(size_t, lm_memory *) = player->allocator->allocate_zeroed;
-    void *(*const resize)(void *, size_t, lm_memory *) = player->allocator->resize;
-    void (*const release)(void *, size_t, lm_memory *) = player->allocator->free;
+    const lm_allocator *const table = PLAYER_TABLE(player);
+    void *(*const allocate)(size_t, lm_memory *) = table->allocate;
+    void *(*const zeroed)(size_t, lm_memory *) = table->allocate_zeroed;
+    void *(*const resize)(void *, size_t, lm_memory *) = table->resize;
+    void (*const release)(void *, size_t, lm_memory *) = table->free;
     while (step < last) {
         switch (replay_step_code(step)) {
             GROUPS_OF_1(ALLOCATE)

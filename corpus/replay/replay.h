@@ -105,6 +105,15 @@ static inline const uint32_t *replay_placements(const replay *replay) {
     return (const uint32_t *)(const void *)((const char *)replay + replay->placements_at);
 }
 
+// Returns the pages of a memory that holds all placements, and the largest block at its start: what
+// a yardstick needs (alloc/system/yardsticks.h).
+static inline uint32_t replay_pages_at_once(const replay *replay) {
+    uint64_t largest = replay->largest_bytes + LM_BLOCK_ALIGNMENT;
+    uint64_t bytes = largest > replay->packed_bytes ? largest : replay->packed_bytes;
+    uint64_t pages = (bytes + LM_PAGE_BYTES - 1) / LM_PAGE_BYTES;
+    return pages < LM_PAGES_MAX ? (uint32_t)pages : LM_PAGES_MAX;
+}
+
 // Compiles a trace, which is first lowered to one heap if necessary (corpus/trace/lowering.h).
 // Compiles the lanes' turns if there are 2 … LM_THREADS_MAX lanes and the timed part has only heap
 // calls. Adds the placements of an ideal allocator: one word for each block (its offset), two for

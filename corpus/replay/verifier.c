@@ -91,11 +91,11 @@ static bool verifier_check_place(verifier *v, const player_event *event) {
     size_t alignment = verifier_promised_alignment(v, event);
     bool inside = v->memory && v->allocator->capabilities &
                                    LM_IN_LINEAR_MEMORY; // alignment is relative to the base
-    if ((address - (inside ? (uintptr_t)v->memory->base : 0)) & (alignment - 1))
+    if ((address - (inside ? (uintptr_t)lm_memory_base(v->memory) : 0)) & (alignment - 1))
         verifier_fail(v, event->step, "a block is not aligned to %zu", alignment);
     if (v->memory && v->allocator->capabilities & LM_IN_LINEAR_MEMORY) {
-        uint64_t end = (uint64_t)v->memory->pages * LM_PAGE_BYTES;
-        uint64_t offset = address - (uintptr_t)v->memory->base;
+        uint64_t end = (uint64_t)lm_memory_pages(v->memory) * LM_PAGE_BYTES;
+        uint64_t offset = address - (uintptr_t)lm_memory_base(v->memory);
         if (offset < v->memory->heap_start || offset > end || event->size > end - offset) {
             verifier_fail(v, event->step, "a block of %zu bytes is outside of the memory",
                           event->size);
