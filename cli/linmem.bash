@@ -19,7 +19,7 @@ _linmem() {
     esac
     [ "$verb ${COMP_WORDS[2]}" != 'fuzz score' ] || verb=fuzz-score
     case $verb in
-        compare) words='--allocators= --workloads= --baseline= --profile= --memory= --threads --blocks= --cell-seconds= --seed= --out= --help' ;;
+        compare) words='--allocators= --workloads= --baseline= --profile= --engine= --memory= --threads --blocks= --cell-seconds= --seed= --out= --help' ;;
         explore) words='--allocator= --depth= --sizes= --verbs= --refuse --level= --memory= --traces= --json= --help' ;;
         export) words='--output= --help' ;;
         fuzz) words='--allocator= --seconds= --shrink-seconds= --jobs= --seed= --out= --from-nothing --minimise --help' ;;

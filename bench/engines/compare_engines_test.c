@@ -58,7 +58,7 @@ int main(int argc, char **argv) {
     linmem = realpath(argv[1], NULL);
     char *module = engine_module(engine_named("v8"), "tlsf");
     bool runs = module && engine_program(engine_named("v8"));
-    int failed = runs ? cmocka_run_group_tests(tests, make_folder, remove_folder) : SKIPPED;
+    int failed = runs ? cmocka_run_group_tests(test_list, make_folder, remove_folder) : SKIPPED;
     free(module);
     free(linmem);
     return failed;

