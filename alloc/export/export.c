@@ -153,11 +153,12 @@ static void put_license(exporting *e) {
     free(text);
 }
 
+// The lines that README.md shows.
 static void put_example(exporting *e) {
-    static const char first[] = "    lm_memory memory;\n", last[] = "lm_memory_destroy(&memory);\n";
-    char *text = read_source(e, "README.md");
+    static const char first[] = "// README {\n", last[] = "    // README }";
+    char *text = read_source(e, "alloc/examples/buffers.c");
     const char *from = text ? strstr(text, first) : NULL, *end = from ? strstr(from, last) : NULL;
-    if (end) put_commented(e, from, end + strlen(last), "");
+    if (end) put_commented(e, from + strlen(first), end, "");
     if (text && !end && !e->error) e->error = ENOMSG;
     free(text);
 }
@@ -223,9 +224,12 @@ static char *included_path(const exporting *e, const char *path) {
                                                                  : "alloc/export/heap_alone.c.in");
     if (strcmp(path, strategy) != 0) return strdup(path);
     // In alloc/strategies or in the folder of its family.
-    char pattern[PATH_BYTES], *found = NULL;
-    snprintf(pattern, sizeof pattern, "%s/alloc/{strategies,strategies/*}/%s.c", e->sources,
-             e->name);
+    char folder[PATH_BYTES], pattern[2 * PATH_BYTES], *found = NULL;
+    size_t length = 0;
+    for (const char *c = e->sources; *c && length < sizeof folder - 2; folder[length++] = *c++)
+        if (strchr("*?[]{},~\\", *c)) folder[length++] = '\\';
+    snprintf(pattern, sizeof pattern, "%.*s/alloc/{strategies,strategies/*}/%s.c", (int)length,
+             folder, e->name);
     glob_t files = {0};
     if (glob(pattern, GLOB_BRACE, NULL, &files) == 0)
         found = strdup(files.gl_pathv[0] + strlen(e->sources) + 1);

@@ -93,14 +93,19 @@ test_buffers() {
         echo '#include "buffers.c"'
         echo '#include <stdio.h>'
         echo 'enum { DART, SCRIPT };'
+        # Each call's status, and the number of live blocks at the end.
+        echo 'static void ok(lm_status status) { printf("%d ", (int)status); }'
         echo 'int main(void) {'
         echo 'const lm_allocator *allocator = &tlsf_allocator;'
-        sed -n '/^    lm_memory memory;/,/^    lm_memory_destroy/p' "$root/README.md" |
-            # Each call's status, and the number of live blocks at the end.
-            sed -e 's/^ *\(lm_buffer_[a-z]*(.*)\|lm_finalizer_[a-z]*(.*)\);/printf("%d ", (int)\1);/' \
-                -e 's/^ *\(lm_buffer_table_end\)/lm_census census; \1/' \
-                -e 's/^ *lm_memory_destroy/allocator->validate(\&memory, \&census); printf("%d\\n", (int)census.live_blocks);\n&/'
-        echo 'return 0; }'
+        echo 'lm_memory memory; lm_buffer_table table; lm_handle handle, shared; lm_token token;'
+        echo 'lm_memory_create(&memory, &(lm_memory_options){.pages = 1, .pages_max = 65536});'
+        echo 'allocator->start(&memory);'
+        echo 'lm_buffer_table_start(&table, &lm_counts_plain, allocator, &memory);'
+        echo 'lm_finalizers_start(&table);'
+        sed -n '/README {$/,/README }$/{//!p}' "$root/alloc/examples/buffers.c"
+        echo 'lm_finalizers_end(&table); lm_buffer_table_end(&table);'
+        echo 'lm_census census; allocator->validate(&memory, &census);'
+        echo 'printf("%d\n", (int)census.live_blocks); return 0; }'
     } >main.c
     gcc "${warnings[@]}" main.c tlsf.gcc.o buffers.gcc.o -o example
     [ "$(./example)" = "0 0 0 0 1 0" ] || fail "the example returns $(./example)"
