@@ -326,7 +326,8 @@ int main(int argc, char **argv) {
         return 2;
     }
     for (const char *const *name = candidate_names(NULL); *name; name++)
-        if (system_mallocs || !lm_system_malloc_named(*name)) text_list_add(&measurable, *name);
+        if (!peer_named(*name) && (system_mallocs || !lm_system_malloc_named(*name)))
+            text_list_add(&measurable, *name);
     int failed = cmocka_run_group_tests(test_list, make_folder, remove_folder);
     free(measurable);
     free(linmem);
