@@ -1,5 +1,6 @@
 // The functions of the C library that corpus/replay/ calls, for the module. alloc/wasm/memory.c has
 // memcpy, memmove and memset.
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>

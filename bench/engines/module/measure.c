@@ -2,6 +2,7 @@
 
 #include "bench/engines/module/module.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
