@@ -220,8 +220,11 @@ _Noreturn static void options_print_table(const struct argp *argp) {
     if (after) *after++ = '\0';
     options_print_text("arguments", argp->args_doc);
     options_print_text("before", doc);
-    if (argp->help_filter) after = argp->help_filter(ARGP_KEY_HELP_POST_DOC, after, NULL);
-    options_print_text("after", after);
+    char *filtered =
+        argp->help_filter ? argp->help_filter(ARGP_KEY_HELP_POST_DOC, after, NULL) : after;
+    options_print_text("after", filtered);
+    if (filtered != after) free(filtered);
+    free(doc);
     for (const struct argp_option *o = argp->options; o && (o->name || o->key); o++) {
         if (o->flags & OPTION_HIDDEN) continue;
         printf("option\t%.*s\t%s\t%s\t%s\n", isprint(o->key) != 0, (char[]){(char)o->key},
