@@ -222,7 +222,7 @@ static void free_all_but_pins(adversary *a, uint64_t window, uint64_t place) {
 
 static void the_heap_keeps_its_bound(void **state) {
     if (!tested->heap_bytes_max || !can(LM_FREES_BLOCKS)) skip();
-    enum { BUDGET_BYTES = 1 << 19, LARGEST_BYTES = 1 << 16 };
+    enum { BUDGET_BYTES = 1 << 20, LARGEST_BYTES = 1 << 17 };
     static adversary a;
     static const unsigned halves[] = {0, ~0u, 0x5555, 0x0f36, 0xaaaa}; // a bit a round: which
     a = (adversary){.memory = started(1, 8000), .budget = BUDGET_BYTES};

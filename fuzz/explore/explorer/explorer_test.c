@@ -77,7 +77,6 @@ TEST(canonical_and_plain_agree) {
         exploration as_it_is = explore_watched(&options, 5);
         uint64_t *layouts = watch.layouts, count = watch.count;
         options.canonicalize = true;
-        options.probe = false; // as in the test fuzz.explore, with probes
         exploration canonical = explore_watched(&options, 5);
         assert_int_equal(as_it_is.broken, LAW_NONE);
         assert_int_equal(canonical.broken, LAW_NONE);
