@@ -24,22 +24,11 @@ static lm_memory make(uint32_t pages, uint32_t pages_max, bool moving) {
     return memory;
 }
 
-// Whether the byte can be read: write(2) fails with EFAULT if a load would fault.
-static bool readable(const volatile unsigned char *address) {
-    int ends[2];
-    assert_int_equal(pipe(ends), 0);
-    ssize_t written = write(ends[1], (const void *)address, 1);
-    assert_true(written == 1 || errno == EFAULT);
-    close(ends[0]);
-    close(ends[1]);
-    return written == 1;
-}
-
 TEST(grows_at_its_end) {
     lm_memory memory = make(1, 10, false);
     unsigned char *base = lm_memory_base(&memory);
     base[LM_PAGE_BYTES - 1] = 7;
-    assert_false(readable(base + LM_PAGE_BYTES));
+    assert_false(test_readable(base + LM_PAGE_BYTES));
     assert_int_equal(lm_memory_grow(&memory, 2), 1);
     assert_int_equal(lm_memory_pages(&memory), 3);
     assert_ptr_equal(lm_memory_base(&memory), base);
@@ -47,7 +36,7 @@ TEST(grows_at_its_end) {
     for (uint32_t i = LM_PAGE_BYTES; i < 3 * LM_PAGE_BYTES; i++)
         assert_int_equal(base[i], 0);
     base[3 * LM_PAGE_BYTES - 1] = 9;
-    assert_false(readable(base + 3 * LM_PAGE_BYTES));
+    assert_false(test_readable(base + 3 * LM_PAGE_BYTES));
     assert_int_equal(lm_memory_grow(&memory, 0), 3);
     assert_int_equal(lm_memory_grow(&memory, 8), LM_GROW_REFUSED);
     assert_int_equal(lm_memory_grow(&memory, UINT32_MAX), LM_GROW_REFUSED);
@@ -55,9 +44,9 @@ TEST(grows_at_its_end) {
     assert_int_equal(lm_memory_grow(&memory, 7), 3);
     assert_int_equal(lm_memory_grow(&memory, 0), 10);
     assert_int_equal(lm_memory_grow(&memory, 1), LM_GROW_REFUSED);
-    assert_false(readable(base + 10 * LM_PAGE_BYTES));
+    assert_false(test_readable(base + 10 * LM_PAGE_BYTES));
     lm_memory_destroy(&memory);
-    assert_false(readable(base));
+    assert_false(test_readable(base));
 }
 
 TEST(refuses_on_demand) {
@@ -86,14 +75,14 @@ TEST(moves_with_its_content) {
     unsigned char *base = lm_memory_base(&memory);
     assert_ptr_not_equal(base, old);
     assert_int_equal((uintptr_t)base % LM_PAGE_BYTES, 0);
-    assert_false(readable(old));
+    assert_false(test_readable(old));
     assert_int_equal(lm_memory_pages(&memory), 3);
     for (int i = 0; i < 4096; i++)
         assert_int_equal(base[i], 0xa5);
     for (int i = 4096; i < 3 * LM_PAGE_BYTES - 1; i++)
         assert_int_equal(base[i], 0);
     assert_int_equal(base[3 * LM_PAGE_BYTES - 1], 1);
-    assert_false(readable(base + 3 * LM_PAGE_BYTES));
+    assert_false(test_readable(base + 3 * LM_PAGE_BYTES));
     lm_memory_destroy(&memory);
 }
 
@@ -111,7 +100,7 @@ TEST(every_growth_moves_in_the_moving_mode) {
         else
             assert_true(lm_memory_grow_foreign(&memory, 1));
         for (int j = 0; j <= i; j++)
-            assert_false(readable(had[j]));
+            assert_false(test_readable(had[j]));
         for (int j = 0; j <= i; j++)
             assert_int_equal(lm_memory_base(&memory)[j], j + 1);
     }
@@ -130,7 +119,7 @@ TEST(ends_at_two_to_the_32) {
         uint64_t end = (uint64_t)lm_memory_pages(&memory) * LM_PAGE_BYTES;
         if (!moving) assert_true(end == (uint64_t)1 << 32);
         lm_memory_base(&memory)[end - 1] = 1;
-        assert_false(readable(lm_memory_base(&memory) + end));
+        assert_false(test_readable(lm_memory_base(&memory) + end));
         lm_memory_destroy(&memory);
     }
 }
@@ -152,7 +141,7 @@ TEST(options_that_contradict) {
     lm_memory memory;
     assert_true(lm_memory_create(&memory, &(lm_memory_options){.pages_max = 1}));
     assert_int_equal(memory.heap_start, LM_BLOCK_ALIGNMENT);
-    assert_false(readable(lm_memory_base(&memory)));
+    assert_false(test_readable(lm_memory_base(&memory)));
     lm_memory_destroy(&memory);
 }
 
@@ -197,7 +186,7 @@ TEST(every_commit_grows_alike) {
             assert_int_equal(lm_memory_grow(&memory, 1), LM_GROW_REFUSED);
             for (uint32_t size = 1; size <= pages_max; size++)
                 assert_int_equal(base[(uint64_t)size * LM_PAGE_BYTES - 1], size);
-            assert_false(readable(base + (uint64_t)pages_max * LM_PAGE_BYTES));
+            assert_false(test_readable(base + (uint64_t)pages_max * LM_PAGE_BYTES));
             lm_memory_destroy(&memory);
         }
 }
@@ -214,8 +203,8 @@ TEST(accesses_beyond_the_steps_fault) {
                 uint32_t steps = (sizes[i] + STEP_PAGES - 1) / STEP_PAGES;
                 uint32_t end = commits[c] == LM_COMMIT_4K ? sizes[i] : steps * STEP_PAGES;
                 unsigned char *beyond = lm_memory_base(&memory) + (uint64_t)end * LM_PAGE_BYTES;
-                assert_false(readable(beyond));
-                if (end) assert_true(readable(beyond - 1));
+                assert_false(test_readable(beyond));
+                if (end) assert_true(test_readable(beyond - 1));
                 lm_memory_destroy(&memory);
             }
 }
@@ -229,7 +218,7 @@ TEST(every_commit_moves_with_its_content) {
             assert_int_equal(lm_memory_grow(&memory, 5), i);
             unsigned char *base = lm_memory_base(&memory);
             assert_ptr_not_equal(base, old);
-            assert_false(readable(old));
+            assert_false(test_readable(old));
             assert_int_equal((uintptr_t)base % alignment_of(commits[c]), 0);
             for (uint32_t j = 0; j < i + 4; j++)
                 assert_int_equal(base[j], j % 5 == 0 ? j + 1 : 0);

@@ -53,16 +53,20 @@ static void read_results(void) {
     assert_string_equal(text(results, "format"), "linmem-results");
 }
 
-static json_t *find_cell(const char *allocator, const char *pass) {
+// Returns the allocator's first cell whose `key` has the value.
+static json_t *find_cell_with(const char *allocator, const char *key, const char *value) {
     size_t i;
     json_t *cell;
     json_array_foreach(get(results, "cells"), i, cell) {
-        if (strcmp(text(cell, "allocator"), allocator) == 0 &&
-            strcmp(text(cell, "pass"), pass) == 0)
+        if (strcmp(text(cell, "allocator"), allocator) == 0 && strcmp(text(cell, key), value) == 0)
             return cell;
     }
-    fail_msg("no cell of %s", allocator);
+    fail_msg("no cell of %s with %s %s", allocator, key, value);
     return NULL;
+}
+
+static json_t *find_cell(const char *allocator, const char *pass) {
+    return find_cell_with(allocator, "pass", pass);
 }
 
 UNUSED static const char *status_of(const char *allocator) {

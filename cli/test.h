@@ -4,6 +4,7 @@
 #include "cli/child.h"
 #include "cli/file.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -100,6 +101,19 @@ static inline int test_leave_folder(void **state __attribute__((unused))) {
     bool left = fchdir(test_folder_before) == 0 && file_remove_tree(test_folder);
     close(test_folder_before);
     return left ? 0 : -1;
+}
+
+// ---- Memory -------------------------------------------------------------------------------------
+
+// Whether the byte can be read: write(2) fails with EFAULT if a load would fault.
+static inline bool test_readable(const volatile unsigned char *address) {
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    ssize_t written = write(ends[1], (const void *)address, 1);
+    assert_true(written == 1 || errno == EFAULT);
+    close(ends[0]);
+    close(ends[1]);
+    return written == 1;
 }
 
 // ---- Processes ----------------------------------------------------------------------------------

@@ -3,18 +3,6 @@
 #include "bench/compare_fixture.h"
 #include "bench/engines/engine.h"
 
-static json_t *find_in(const char *engine, const char *allocator) {
-    size_t i;
-    json_t *cell;
-    json_array_foreach(get(results, "cells"), i, cell) {
-        if (strcmp(text(cell, "engine"), engine) == 0 &&
-            strcmp(text(cell, "allocator"), allocator) == 0)
-            return cell;
-    }
-    fail_msg("no cell of %s in %s", allocator, engine);
-    return NULL;
-}
-
 COMPARE_TEST(engines_are_measured) {
     assert_int_equal(compare("--engine native,v8 --profile smoke --allocators tlsf,paged "
                              "--workloads small.lmt"),
@@ -24,16 +12,16 @@ COMPARE_TEST(engines_are_measured) {
     assert_int_equal(json_array_size(entries), 2);
     assert_string_equal(text(json_array_get(entries, 0), "engine"), "native");
     assert_string_equal(text(json_array_get(entries, 1), "engine"), "v8");
-    assert_null(get(find_in("native", "tlsf"), "tier"));
+    assert_null(get(find_cell_with("tlsf", "engine", "native"), "tier"));
     static const char *const names[] = {"tlsf", "paged", "floor", "ideal"};
     for (size_t i = 0; i < 4; i++) {
-        const json_t *cell = find_in("v8", names[i]);
+        const json_t *cell = find_cell_with(names[i], "engine", "v8");
         assert_string_equal(text(cell, "status"), "ok");
         assert_true(json_number_value(median(cell)) > 0);
         assert_string_equal(text(cell, "reached"), "linked");
         assert_true(json_number_value(get(cell, "clock_step_ns")) > 0);
     }
-    const json_t *cell = find_in("v8", "tlsf");
+    const json_t *cell = find_cell_with("tlsf", "engine", "v8");
     assert_true(whole(cell, "pages") > 0);
     assert_true(whole(cell, "memory_grows") > 0);
     assert_true(whole(cell, "pages_end") >= whole(cell, "pages"));

@@ -14,17 +14,6 @@ static lm_memory make(uint32_t pages, uint32_t pages_max, bool moving) {
     return memory;
 }
 
-// Whether the kernel finds a readable byte there: write(2) fails with EFAULT if a load would fault.
-static bool readable(const volatile unsigned char *address) {
-    int ends[2];
-    assert_int_equal(pipe(ends), 0);
-    ssize_t written = write(ends[1], (const void *)address, 1);
-    assert_true(written == 1 || errno == EFAULT);
-    close(ends[0]);
-    close(ends[1]);
-    return written == 1;
-}
-
 static bool zero(const unsigned char *bytes, uint64_t count) {
     return count == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, count - 1) == 0);
 }
@@ -39,7 +28,7 @@ TEST(grows_and_moves) {
             base[(uint64_t)pages * LM_PAGE_BYTES - 1] = (unsigned char)pages;
             assert_int_equal(lm_memory_grow(&memory, LM_PAGES_MAX - pages + 1), LM_GROW_REFUSED);
             assert_int_equal(lm_memory_grow(&memory, 3), pages);
-            if (moving) assert_false(readable(base));
+            if (moving) assert_false(test_readable(base));
             base = lm_memory_base(&memory);
             assert_int_equal((uintptr_t)base % FUZZ_MEMORY_ALIGNMENT_BYTES, 0);
             for (uint32_t page = 1; page <= pages; page += 3)
