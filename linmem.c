@@ -122,8 +122,8 @@ static exit_status export(int argc, char **argv) {
     export_request request = {.path = "-"};
     options_parse(&argp, argc, argv, &request);
     check_export_name(request.name);
-    json_t *context = machine_context();
-    const char *commit = json_string_value(json_object_get(context, "commit"));
+    json_t *line = machine_commit();
+    const char *commit = json_string_value(line);
     char *version = text_format("Written by linmem %s%s%s.", LINMEM_VERSION,
                                 commit ? ", commit " : "", commit ? commit : "");
     whole_file file;
@@ -138,7 +138,7 @@ static exit_status export(int argc, char **argv) {
     free(sources);
     if (!whole_file_commit(&file)) options_fail("%s: %s", request.path, strerror(errno));
     free(version);
-    json_decref(context);
+    json_decref(line);
     return EXIT_PASSED;
 }
 
@@ -153,7 +153,8 @@ static exit_status test(int argc, char **argv) {
                "tests that failed and count the others. Exit status: 0 all passed, 1 a test "
                "failed, 2 bad usage or a missing package.",
     };
-    if (argc == 2) options_parse(&argp, argc, argv, NULL); // --help
+    if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "--options") == 0))
+        options_parse(&argp, argc, argv, NULL);
     options_fail("run ./linmem test in the checkout");
 }
 

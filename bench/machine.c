@@ -27,8 +27,7 @@ static json_t *machine_line_of_file(const char *path) {
     return machine_line_of(command);
 }
 
-// The commit of the sources: the checkout's now, or the one that was installed.
-static json_t *machine_commit(void) {
+json_t *machine_commit(void) {
     bool installed = home_is_installed();
     char *place = home_path(installed ? "commit" : ".");
     setenv("LINMEM_PLACE", place, 1); // the path may have any characters

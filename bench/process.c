@@ -71,7 +71,6 @@ static void process_start_driver(process *p, const candidate *candidate, const w
     options->descriptors = &workload->replay;
     options->descriptor_count = 1; // so that it is number 3
     options->output = p->output;
-    errno = E2BIG;
     p->pid = -1;
     p->error = module ? E2BIG : ENOENT;
     if (module && ftruncate(p->output, 0) == 0 && lseek(p->output, 0, SEEK_SET) == 0 &&

@@ -157,8 +157,8 @@ static json_t *results_workload(const workload *w) {
         "packed_bytes", results_whole(s->packed_bytes), "fnv1a_64", json_text(hash), NULL);
 }
 
-static json_t *results_context(const comparison *c, const char *command) {
-    json_t *context = machine_context();
+// Returns the part of the context that differs between comparisons.
+static json_t *results_own_context(const comparison *c, const char *command) {
     json_t *candidates = json_array(), *workloads = json_array();
     for (size_t i = 0; i < c->candidate_count; i++)
         json_add(candidates, results_candidate(c, i));
@@ -166,19 +166,23 @@ static json_t *results_context(const comparison *c, const char *command) {
         json_add(workloads, results_workload(&c->workloads[i]));
     char seed[24];
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)c->seed); // as --seed takes it
-    json_t *own = json_fields(
-        "command", json_text(command), "profile", json_text(c->profile->name),           //
-        "memory_options", json_text(memory_option_names[c->commit]),                     //
-        "threads", json_boolean(c->threads),                                             //
-        "baseline", json_text(c->candidates[c->baseline].name),                          //
-        "blocks", results_whole(c->blocks),                                              //
-        "blocks_asked", results_whole(c->profile->blocks),                               //
-        "blocks_for_verdicts", results_whole(estimate_blocks_needed()),                  //
-        "minimum_effect", json_number(c->minimum_effect), "seed", json_text(seed),       //
-        "interrupted", json_boolean(c->interrupted), "seconds", json_number(c->seconds), //
-        "verify_seconds", json_number(c->verify_seconds),                                //
-        "allocators", candidates, "workloads", workloads,                                //
-        "left_out", json_text(c->left_out ? c->left_out : ""), NULL);
+    return json_fields("command", json_text(command), "profile", json_text(c->profile->name),     //
+                       "memory_options", json_text(memory_option_names[c->commit]),               //
+                       "threads", json_boolean(c->threads),                                       //
+                       "baseline", json_text(c->candidates[c->baseline].name),                    //
+                       "blocks", results_whole(c->blocks),                                        //
+                       "blocks_asked", results_whole(c->profile->blocks),                         //
+                       "blocks_for_verdicts", results_whole(estimate_blocks_needed()),            //
+                       "minimum_effect", json_number(c->minimum_effect), "seed", json_text(seed), //
+                       "interrupted", json_boolean(c->interrupted), "seconds",
+                       json_number(c->seconds),                          //
+                       "verify_seconds", json_number(c->verify_seconds), //
+                       "allocators", candidates, "workloads", workloads, //
+                       "left_out", json_text(c->left_out ? c->left_out : ""), NULL);
+}
+
+static json_t *results_context(const comparison *c, const char *command) {
+    json_t *context = machine_context(), *own = results_own_context(c, command);
     json_object_update_missing(context, own);
     json_decref(own);
     return context;
@@ -196,14 +200,15 @@ static void results_add(json_t *cells, json_t *rows, const comparison *c) {
 }
 
 // Returns the context of a comparison in its engine, with the engine's own fields first.
-static json_t *results_engine(const comparison *c, const char *command) {
-    json_t *context = results_context(c, command);
+static json_t *results_engine(const comparison *c, const char *command, json_t *context) {
+    json_t *own = results_own_context(c, command);
     json_t *version = json_object_get(c->described, "version");
     json_t *engine = json_fields("engine", json_text(c->engine->name), "engine_version",
                                  version ? json_incref(version) : json_null(), "tier",
                                  json_text(c->engine->tier), NULL);
-    json_object_update_missing(engine, context);
-    json_decref(context);
+    json_object_update_missing(engine, own);
+    json_object_update_missing(engine, context); // the machine's
+    json_decref(own);
     return engine;
 }
 
@@ -213,7 +218,7 @@ json_t *results_json(const comparison *comparisons, size_t count, bool with_engi
     json_t *context = results_context(&comparisons[0], command);
     for (size_t i = 0; i < count; i++) {
         results_add(cells, rows, &comparisons[i]);
-        if (with_engines) json_add(contexts, results_engine(&comparisons[i], command));
+        if (with_engines) json_add(contexts, results_engine(&comparisons[i], command, context));
     }
     if (with_engines)
         json_set(context, "engines", contexts);

@@ -72,8 +72,8 @@ static bool child_move_descriptors(const child_options *options) {
 }
 
 // Replaces standard output by `output`. Replaces it or standard error by /dev/null if it is to be
-// discarded, or closed (or replaced
-// by streams_guard), so that no file that the child opens takes its number.
+// discarded, or closed (or replaced by streams_guard), so that no file that the child opens takes
+// its number.
 static bool child_set_output(const child_options *options, int stream, int null) {
     if (stream == STDOUT_FILENO && options->output) return dup2(options->output, stream) >= 0;
     int flags = fcntl(stream, F_GETFD);
